@@ -1,0 +1,92 @@
+"""What crosses the orchestrator boundary: frozen models, one input model a workflow or activity.
+
+Payloads stay in durable history for weeks. So they name rows by id and never hold a DEK, a wrapped DEK, a token or a
+secret, and every list in them is bounded so that none exceeds 64 KiB at any store size.
+JSON is camelCase, as in the HTTP API.
+"""
+
+from keyturn.contracts.base import Payload, Policy, RotationInput, RotationRef, StepInput
+from keyturn.contracts.lifecycle import (
+    CommandInput,
+    CommandResult,
+    CreateVersionInput,
+    DecisionInput,
+    DecisionResult,
+    FailureInput,
+    FreezeInput,
+    FreezeResult,
+    NotifyInput,
+    PreflightResult,
+    ReinstateInput,
+    ReinstateResult,
+    RetireInput,
+    RetireResult,
+    SoakInput,
+    SoakResult,
+    VerifyResult,
+    VersionResult,
+    WatchInput,
+    WatchResult,
+)
+from keyturn.contracts.pages import (
+    PAGE_BYTES_MAX,
+    PageInput,
+    PageResult,
+    QuarantinedRow,
+    RangesResult,
+    RowRef,
+    ScanInput,
+    ScanResult,
+)
+from keyturn.contracts.sweep import (
+    CensusInput,
+    CensusResult,
+    PassInput,
+    PassResult,
+    ProgressInput,
+    SweepInput,
+    SweepResult,
+)
+
+__all__ = [
+    "PAGE_BYTES_MAX",
+    "CensusInput",
+    "CensusResult",
+    "CommandInput",
+    "CommandResult",
+    "CreateVersionInput",
+    "DecisionInput",
+    "DecisionResult",
+    "FailureInput",
+    "FreezeInput",
+    "FreezeResult",
+    "NotifyInput",
+    "PageInput",
+    "PageResult",
+    "PassInput",
+    "PassResult",
+    "Payload",
+    "Policy",
+    "PreflightResult",
+    "ProgressInput",
+    "QuarantinedRow",
+    "RangesResult",
+    "ReinstateInput",
+    "ReinstateResult",
+    "RetireInput",
+    "RetireResult",
+    "RotationInput",
+    "RotationRef",
+    "RowRef",
+    "ScanInput",
+    "ScanResult",
+    "SoakInput",
+    "SoakResult",
+    "StepInput",
+    "SweepInput",
+    "SweepResult",
+    "VerifyResult",
+    "VersionResult",
+    "WatchInput",
+    "WatchResult",
+]

@@ -1,0 +1,70 @@
+"""What all payloads share, the policy in force, and what starts a workflow or a step."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from keyturn.rotation.states import State
+
+
+class Payload(BaseModel):
+    """Base of every model here: immutable, strict about unknown properties, camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the JSON form that durable history keeps."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @classmethod
+    def from_payload(cls, payload: object) -> Self:
+        """Validate a JSON form; raises pydantic's ValidationError naming the property that is off."""
+        return cls.model_validate(payload)
+
+
+class Policy(Payload):
+    """The settings in force for one rotation, frozen when it is requested; durations are ISO 8601 in JSON."""
+
+    key_size: Literal[2048, 3072, 4096] = 4096  # bits of the new MEK version
+    vault_operations_per_second: Annotated[float, Field(gt=0)] = 35.0  # what this rotation may take of the vault
+    proof_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the above, for proving while soaking
+    page_rows: Annotated[int, Field(ge=1, le=250)] = 100  # rows a page activity works on
+    window_pages: Annotated[int, Field(ge=1, le=16)] = 4  # page activities in flight
+    soak: timedelta = timedelta(hours=24)
+    quiet_interval: timedelta = timedelta(hours=1)  # no stale row may have been met for this long
+    tail_interval: timedelta = timedelta(minutes=15)  # between tail sweeps while soaking or waiting
+    proof: Annotated[str, Field(pattern=r"^(all|sample:[1-9][0-9]*|unsafe_off)$")] = "all"
+    approval_reminder: timedelta = timedelta(hours=24)
+    approval_expiry: timedelta = timedelta(days=7)
+    watch: timedelta = timedelta(minutes=30)  # trial period after the disable
+    watch_interval: timedelta = timedelta(minutes=1)
+    retain: timedelta = timedelta(days=30)  # a retired version is kept at least this long
+    creation_settle: timedelta = timedelta(seconds=30)  # how long a lost answer to "create" may still take effect
+
+
+class RotationRef(Payload):
+    """Input of an activity that needs to know no more than whose it is."""
+
+    rotation_id: str
+    keyring: str
+    fencing_token: int
+
+
+class RotationInput(Payload):
+    """Input of the ``rotation`` workflow."""
+
+    rotation_id: str
+    keyring: str
+    fencing_token: int  # grows with every rotation of the keyring; a smaller one has lost the lease
+    dry_run: bool = False
+    policy: Policy
+
+
+class StepInput(RotationRef):
+    """Input of ``advance``: one state change, numbered so that a second run of it changes nothing."""
+
+    step: int  # counts the state changes of this rotation from 1
+    target: State
+    detail: str = ""

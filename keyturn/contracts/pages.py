@@ -1,0 +1,75 @@
+"""A page of rows: how it is found, and what was done to it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keyturn.contracts.base import Payload, RotationRef
+
+# A page's references must fit an event of 64 KiB. Ids are at most 1,023 bytes (Cosmos DB), usually 36.
+PAGE_BYTES_MAX = 48 * 1024
+
+
+class RowRef(Payload):
+    """A row by id and partition key value: enough to read it again, and nothing about its key."""
+
+    id: str
+    partition: str
+
+
+class ScanInput(RotationRef):
+    """Input of ``scan_page``: read on from a cursor until a page of selected rows is found or the range is drained."""
+
+    target_version: str
+    selection: Literal["stale", "rewrapped"]  # rows to rewrap, or rows that this rotation has rewrapped
+    range: str
+    cursor: str | None = None  # None: from the beginning
+    page_rows: int
+
+
+class ScanResult(Payload):
+    """Answer of ``scan_page``."""
+
+    refs: list[RowRef]
+    cursor: str | None
+    drained: bool
+    scanned: int
+    foreign: int = 0
+
+
+class PageInput(RotationRef):
+    """Input of ``rewrap_page`` and ``prove_page``."""
+
+    target_version: str
+    refs: list[RowRef]
+    operations_per_second: float
+
+
+class QuarantinedRow(Payload):
+    """A row that cannot be rewrapped, named with its reason."""
+
+    id: Annotated[str, Field(max_length=1023)]
+    reason: Annotated[str, Field(max_length=64)]  # a code of keyturn.dek_store.rows.QuarantineReason
+    mek_version: Annotated[str, Field(max_length=256)] | None = None
+
+
+class PageResult(Payload):
+    """Answer of ``rewrap_page`` and ``prove_page``; quarantined rows are written to the record, here only counted."""
+
+    changed: int = 0  # rewrapped, or proven
+    unchanged: int = 0  # already on the target, or foreign
+    gone: int = 0  # deleted since the scan: done
+    quarantined: int = 0
+    conflicts: int = 0  # lost ETag races, each read again
+    throttled: int = 0  # 429 answers of the vault
+    vault_operations: int = 0
+    stale_writers: int = 0  # rows created under an old version after the new one existed
+    last_stale_write: datetime | None = None
+    session_tokens: dict[str, str] = Field(default_factory=dict)  # feed range -> token of the newest write in it
+
+
+class RangesResult(Payload):
+    """Answer of ``list_ranges``: the store's feed ranges, one per physical partition, in order."""
+
+    ranges: Annotated[list[str], Field(max_length=100)]  # each the JSON text of a feed range

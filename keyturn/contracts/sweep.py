@@ -1,0 +1,86 @@
+"""A pass over the store, the sweep to a fixpoint, and the census that ends it."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from keyturn.contracts.base import Payload, Policy, RotationRef
+from keyturn.contracts.pages import PageResult
+
+
+class PassInput(RotationRef):
+    """Input of the ``row_pass`` workflow: one pass over the store with one operation, and its state when continued."""
+
+    target_version: str
+    operation: Literal["rewrap", "prove"]
+    policy: Policy
+    operations_per_second: float
+    cursors: dict[str, str | None] = Field(default_factory=dict)  # feed range -> cursor; empty: all, from the beginning
+    done: list[str] = Field(default_factory=list)  # ranges that are drained
+    totals: PageResult = PageResult()
+    scanned: int = 0
+    foreign: int = 0
+    waves: int = 0
+    pass_number: int = 1
+
+
+class PassResult(Payload):
+    """Answer of ``row_pass``."""
+
+    totals: PageResult
+    scanned: int
+    foreign: int
+    cursors: dict[str, str | None]  # where the tail goes on
+
+
+class ProgressInput(RotationRef):
+    """Input of ``record_progress``: absolute numbers, so that writing them twice is the same as once."""
+
+    phase: Literal["sweep", "proof"]
+    pass_number: int
+    wave: int
+    scanned: int
+    totals: PageResult
+
+
+class CensusInput(RotationRef):
+    """Input of ``take_census``."""
+
+    target_version: str
+    session_tokens: dict[str, str] = Field(default_factory=dict)
+
+
+class CensusResult(Payload):
+    """Rows by the version that wraps them, from one strong count per feed range."""
+
+    total: int
+    on_target: int
+    stale: int  # not on the target, unlabelled rows included
+    unlabelled: int
+    foreign: int
+    by_version: dict[str, int]
+
+
+class SweepInput(RotationRef):
+    """Input of the ``sweep`` workflow: passes until one moved nothing and the census is zero."""
+
+    target_version: str
+    policy: Policy
+    cursors: dict[str, str | None] = Field(default_factory=dict)  # given: follow the tail first, before any whole pass
+    session_tokens: dict[str, str] = Field(default_factory=dict)
+    pass_number: int = 1
+
+
+class SweepResult(Payload):
+    """Answer of ``sweep``."""
+
+    settled: bool  # a whole pass moved nothing, and every stale row that is left is quarantined
+    census: CensusResult
+    rewrapped: int
+    quarantined: int
+    stale_writers: int = 0
+    last_stale_write: datetime | None = None
+    cursors: dict[str, str | None]
+    session_tokens: dict[str, str]
+    passes: int

@@ -1,0 +1,161 @@
+"""Every error that Keyturn raises on purpose, in families by who must act, and what each becomes outside.
+
+* :class:`CallerError`: whoever called must change the request.
+* :class:`OperatorError`: whoever runs Keyturn must change a setting, a permission or a resource.
+* :class:`TransientError`: nobody; the same call may succeed when it is made again.
+* :class:`InvariantError`: the developers; something that cannot be, is.
+
+Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.
+"""
+
+from typing import Any, NamedTuple
+
+
+class KeyturnError(Exception):
+    """Root of all. ``facts`` are plain JSON values; ``hint`` tells the reader what to do next."""
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str = "", **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+        self.hint = hint or type(self).hint
+
+
+class CallerError(KeyturnError):
+    """The request must change."""
+
+
+class InvalidRequestError(CallerError):
+    """A field of the request is missing or not what was expected; facts: ``field``, ``expected``."""
+
+
+class UnauthenticatedError(CallerError):
+    """A signature, a timestamp or a replay check failed; nothing says which, so that a forger learns nothing."""
+
+
+class ForbiddenError(CallerError):
+    """The caller is known and may not do this."""
+
+
+class UnknownKeyringError(CallerError):
+    """No such keyring; facts: ``keyring``, ``known``."""
+
+
+class UnknownRotationError(CallerError):
+    """No such rotation; facts: ``rotationId``."""
+
+
+class RotationRunningError(CallerError):
+    """Another rotation holds the keyring; facts: ``keyring``, ``rotationId`` of the one that runs, ``statusUrl``."""
+
+    hint = "wait for the running rotation, or look at it through statusUrl"
+
+
+class IdempotencyConflictError(CallerError):
+    """The Idempotency-Key was used with another body; facts: ``idempotencyKey``."""
+
+
+class WrongStateError(CallerError):
+    """The rotation is not in a state in which this can be asked; facts: ``rotationId``, ``state``, ``allowed``."""
+
+
+class DigestMismatchError(CallerError):
+    """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
+
+    hint = "read the report again and decide on the evidence digest that is in force"
+
+
+class AlreadyDecidedError(CallerError):
+    """The evidence was decided on before; facts: ``rotationId``, ``decision``."""
+
+
+class ApprovalExpiredError(CallerError):
+    """The time to decide is over; facts: ``rotationId``."""
+
+
+class OperatorError(KeyturnError):
+    """A setting, a permission or a resource must change."""
+
+
+class SettingsError(OperatorError):
+    """A setting is missing or not what was expected; facts: ``variable``, ``value`` (masked), ``expected``."""
+
+
+class PermissionMissingError(OperatorError):
+    """The app's identity lacks a right; facts: ``resource``, ``operation``."""
+
+
+class ResourceMissingError(OperatorError):
+    """A key, key version, database or container does not exist; facts: ``resource``."""
+
+
+class TransientError(KeyturnError):
+    """The same call may succeed later."""
+
+
+class LostRaceError(TransientError):
+    """Another writer kept changing the same document; facts: ``document``, ``attempts``."""
+
+
+class NotSettledError(TransientError):
+    """Something that was just made or written is not visible yet; facts say what."""
+
+
+class UnavailableError(TransientError):
+    """A service that a rotation needs did not answer; facts: ``resource``."""
+
+
+class InvariantError(KeyturnError):
+    """Something that cannot be, is: stop, change nothing, tell the developers."""
+
+
+class InvalidTransitionError(InvariantError):
+    """A state change that the transition table does not know; facts: ``source``, ``target``, ``allowed``."""
+
+
+class FencedError(InvariantError):
+    """A rotation that lost the keyring's lease tried to act; facts: ``rotationId``, ``holder``."""
+
+
+class Outcome(NamedTuple):
+    """What an error becomes: HTTP status, the last segment of its problem type, and the CLI's exit code."""
+
+    status: int
+    problem: str
+    exit_code: int
+
+
+# The only place that maps errors; the most specific class wins (see outcome_of).
+OUTCOMES: dict[type[KeyturnError], Outcome] = {
+    KeyturnError: Outcome(500, "internal", 70),
+    CallerError: Outcome(400, "invalid-request", 64),
+    InvalidRequestError: Outcome(400, "invalid-request", 64),
+    UnauthenticatedError: Outcome(401, "unauthenticated", 77),
+    ForbiddenError: Outcome(403, "forbidden", 77),
+    UnknownKeyringError: Outcome(404, "unknown-keyring", 66),
+    UnknownRotationError: Outcome(404, "unknown-rotation", 66),
+    RotationRunningError: Outcome(409, "rotation-running", 73),
+    IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
+    WrongStateError: Outcome(409, "wrong-state", 73),
+    DigestMismatchError: Outcome(409, "evidence-changed", 73),
+    AlreadyDecidedError: Outcome(409, "already-decided", 73),
+    ApprovalExpiredError: Outcome(410, "approval-expired", 73),
+    OperatorError: Outcome(500, "misconfigured", 78),
+    SettingsError: Outcome(500, "misconfigured", 78),
+    PermissionMissingError: Outcome(500, "permission-missing", 78),
+    ResourceMissingError: Outcome(500, "resource-missing", 78),
+    TransientError: Outcome(503, "try-again", 75),
+    LostRaceError: Outcome(503, "try-again", 75),
+    NotSettledError: Outcome(503, "try-again", 75),
+    UnavailableError: Outcome(503, "unavailable", 75),
+    InvariantError: Outcome(500, "internal", 70),
+    InvalidTransitionError: Outcome(500, "internal", 70),
+    FencedError: Outcome(409, "fenced", 73),
+}
+
+
+def outcome_of(error: KeyturnError) -> Outcome:
+    """Return what the error becomes outside: the entry of its own class, or of the nearest base class."""
+    return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)

@@ -1,0 +1,1 @@
+"""One rotation, step by step: its states, its record, and what each step does."""

@@ -1,0 +1,6 @@
+"""Settings: from the environment, validated once, with errors that name the variable."""
+
+from keyturn.settings.app import Settings, load_settings
+from keyturn.settings.keyring import DocumentContainer, Keyring, RowNames
+
+__all__ = ["DocumentContainer", "Keyring", "RowNames", "Settings", "load_settings"]
