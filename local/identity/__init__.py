@@ -1,0 +1,1 @@
+"""A managed-identity endpoint: tokens for named principals whose rights can be changed while everything runs."""
