@@ -30,6 +30,7 @@ from keyturn.contracts.lifecycle import (
 )
 from keyturn.contracts.pages import (
     PAGE_BYTES_MAX,
+    RANGES_MAX,
     PageInput,
     PageResult,
     QuarantinedRow,
@@ -44,12 +45,14 @@ from keyturn.contracts.sweep import (
     PassInput,
     PassResult,
     ProgressInput,
+    ProgressResult,
     SweepInput,
     SweepResult,
 )
 
 __all__ = [
     "PAGE_BYTES_MAX",
+    "RANGES_MAX",
     "CensusInput",
     "CensusResult",
     "CommandInput",
@@ -69,6 +72,7 @@ __all__ = [
     "Policy",
     "PreflightResult",
     "ProgressInput",
+    "ProgressResult",
     "QuarantinedRow",
     "RangesResult",
     "ReinstateInput",

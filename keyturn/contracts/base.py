@@ -60,6 +60,11 @@ class RotationInput(Payload):
     fencing_token: int  # grows with every rotation of the keyring; a smaller one has lost the lease
     dry_run: bool = False
     policy: Policy
+    # Set when the workflow continues as new after evidence was void or an operator asked for another try.
+    step: int = 0  # state changes so far
+    round: int = 1
+    target_version: str | None = None
+    commands_seen: int = 0
 
 
 class StepInput(RotationRef):

@@ -36,11 +36,12 @@ class SoakInput(RotationRef):
     policy: Policy
     session_tokens: dict[str, str] = Field(default_factory=dict)
     cursors: dict[str, str | None] = Field(default_factory=dict)
+    proof_cursors: dict[str, str | None] = Field(default_factory=dict)  # where proving goes on
     started_at: datetime | None = None
     last_stale_write: datetime | None = None
     stale_writers: int = 0
     rewrapped: int = 0
-    proven: bool = False
+    rounds: int = 0
 
 
 class SoakResult(Payload):

@@ -10,6 +10,10 @@ from keyturn.contracts.base import Payload, RotationRef
 # A page's references must fit an event of 64 KiB. Ids are at most 1,023 bytes (Cosmos DB), usually 36.
 PAGE_BYTES_MAX = 48 * 1024
 
+# A pass keeps a cursor of up to about 800 bytes for each physical partition: so many fit an event of 64 KiB.
+# 50 partitions hold 2.5 TB of rows (50 GB each, Cosmos DB service limits); pre-flight refuses a larger store.
+RANGES_MAX = 50
+
 
 class RowRef(Payload):
     """A row by id and partition key value: enough to read it again, and nothing about its key."""
@@ -72,4 +76,4 @@ class PageResult(Payload):
 class RangesResult(Payload):
     """Answer of ``list_ranges``: the store's feed ranges, one per physical partition, in order."""
 
-    ranges: Annotated[list[str], Field(max_length=100)]  # each the JSON text of a feed range
+    ranges: Annotated[list[str], Field(max_length=RANGES_MAX)]  # each the JSON text of a feed range

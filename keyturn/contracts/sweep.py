@@ -16,11 +16,14 @@ class PassInput(RotationRef):
     operation: Literal["rewrap", "prove"]
     policy: Policy
     operations_per_second: float
-    cursors: dict[str, str | None] = Field(default_factory=dict)  # feed range -> cursor; empty: all, from the beginning
-    done: list[str] = Field(default_factory=list)  # ranges that are drained
+    cursors: dict[str, str | None] = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
+    drained: dict[str, str | None] = Field(
+        default_factory=dict
+    )  # ranges read to their end, and where their tail starts
     totals: PageResult = PageResult()
     scanned: int = 0
     foreign: int = 0
+    session_tokens: dict[str, str] = Field(default_factory=dict)
     waves: int = 0
     pass_number: int = 1
 
@@ -32,6 +35,7 @@ class PassResult(Payload):
     scanned: int
     foreign: int
     cursors: dict[str, str | None]  # where the tail goes on
+    session_tokens: dict[str, str]
 
 
 class ProgressInput(RotationRef):
@@ -41,7 +45,14 @@ class ProgressInput(RotationRef):
     pass_number: int
     wave: int
     scanned: int
-    totals: PageResult
+    totals: PageResult  # without session tokens
+    session_tokens: list[dict[str, str]]  # those known before, and one entry for each page of this wave
+
+
+class ProgressResult(Payload):
+    """Answer of ``record_progress``."""
+
+    session_tokens: dict[str, str]  # feed range -> the newest of the tokens given for it
 
 
 class CensusInput(RotationRef):
