@@ -1,0 +1,42 @@
+"""A task hub in a process of its own, for tests."""
+
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from local.common.process import ServiceProcess
+from tests.local.services import REPOSITORY, free_port
+
+
+class HubProcess:
+    """A running task hub: gRPC at ``address``, its control endpoint at ``control_url``."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.port, control = free_port(), free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.control_url = f"http://127.0.0.1:{control}"
+        self._process = ServiceProcess.start(
+            "task_hub",
+            [
+                *(sys.executable, "-m", "local.task_hub"),
+                *("--port", str(self.port), "--control-port", str(control), *arguments),
+            ],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            log_path=folder / "task_hub.log",
+            health_url=f"{self.control_url}/_control/health",
+        )
+        self._process.wait_healthy()
+
+    def history(self, instance_id: str) -> dict[str, Any]:
+        """Return every event of every run of the instance."""
+        url = f"{self.control_url}/_control/instances/{instance_id}/history"
+        with urllib.request.urlopen(url) as response:
+            found: dict[str, Any] = json.load(response)
+        return found
+
+    def stop(self) -> None:
+        """End the hub."""
+        self._process.terminate()
