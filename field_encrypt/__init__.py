@@ -1,0 +1,28 @@
+"""Envelope encryption of document fields: DEKs in Cosmos DB, wrapped by a MEK in Key Vault. See README.md."""
+
+from field_encrypt.dek_cache import DekCache
+from field_encrypt.dek_store import DekStore
+from field_encrypt.envelope import FieldEncryption
+from field_encrypt.errors import CallerError, FieldEncryptError, OperatorError, RetryError
+from field_encrypt.key_vault import MekClient
+from field_encrypt.key_vault_provider import KeyVaultProvider
+from field_encrypt.patient_provider import PatientProvider
+from field_encrypt.provider import MekProvider
+from field_encrypt.rows import RowDefaults, RowNames, WrappedDek
+
+__all__ = [
+    "CallerError",
+    "DekCache",
+    "DekStore",
+    "FieldEncryptError",
+    "FieldEncryption",
+    "KeyVaultProvider",
+    "MekClient",
+    "MekProvider",
+    "OperatorError",
+    "PatientProvider",
+    "RetryError",
+    "RowDefaults",
+    "RowNames",
+    "WrappedDek",
+]

@@ -1,0 +1,130 @@
+"""Every error of the library, in three families by who has to act.
+
+* :class:`CallerError`: the input is bad or was tampered with; the same call fails again.
+* :class:`OperatorError`: a key, a version or a row is disabled, forbidden or missing; a person has to act.
+* :class:`RetryError`: a service is throttling or away; the same call may succeed later.
+
+Facts are attributes. No text holds a value of a document, a key, a wrapped key or a token.
+"""
+
+
+class FieldEncryptError(Exception):
+    """Root of the library's errors."""
+
+
+class CallerError(FieldEncryptError):
+    """The input is bad or was tampered with."""
+
+
+class OperatorError(FieldEncryptError):
+    """Something that a person administers is disabled, forbidden or missing."""
+
+
+class RetryError(FieldEncryptError):
+    """A service did not do its work this time."""
+
+
+class InvalidSettingError(CallerError):
+    """A setting has a value that is not allowed."""
+
+    def __init__(self, setting: str, expected: str) -> None:
+        super().__init__(f"{setting}: expected {expected}")
+        self.setting = setting
+        self.expected = expected
+
+
+class InvalidFieldPathError(CallerError):
+    """A field path is malformed, or names nothing in the document."""
+
+    def __init__(self, field_path: str, expected: str) -> None:
+        super().__init__(f"field path {field_path!r}: expected {expected}")
+        self.field_path = field_path
+        self.expected = expected
+
+
+class InvalidValueError(CallerError):
+    """A value cannot be encrypted as it is."""
+
+    def __init__(self, field_path: str, expected: str) -> None:
+        super().__init__(f"value of field {field_path}: expected {expected}")
+        self.field_path = field_path
+        self.expected = expected
+
+
+class InvalidFieldError(CallerError):
+    """A stored field is not an encrypted field; ``property_name`` is the property at fault."""
+
+    def __init__(self, field_path: str, property_name: str, expected: str) -> None:
+        super().__init__(f"encrypted field {field_path}: property {property_name!r}: expected {expected}")
+        self.field_path = field_path
+        self.property_name = property_name
+        self.expected = expected
+
+
+class TamperedFieldError(CallerError):
+    """A field does not authenticate: its bytes or its place changed, or its DEK is another one."""
+
+    def __init__(self, container: str, document_id: str, field_path: str, dek_id: str) -> None:
+        super().__init__(
+            f"field {field_path} of document {document_id} in container {container} does not authenticate under "
+            f"DEK {dek_id}: its ciphertext or its place was changed"
+        )
+        self.container = container
+        self.document_id = document_id
+        self.field_path = field_path
+        self.dek_id = dek_id
+
+
+class InvalidDekError(CallerError):
+    """Bytes that should be a DEK are not 256 bits long."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"DEK: expected 32 bytes, got {length}")
+        self.length = length
+
+
+class InvalidRowError(CallerError):
+    """A row of the dek store is malformed; ``property_name`` is the property at fault."""
+
+    def __init__(self, dek_id: str, property_name: str, expected: str) -> None:
+        super().__init__(f"row {dek_id} of the dek store: property {property_name!r}: expected {expected}")
+        self.dek_id = dek_id
+        self.property_name = property_name
+        self.expected = expected
+
+
+class KeyCheckMismatchError(CallerError):
+    """A row unwraps to a DEK that its key check does not belong to: the row was changed."""
+
+    def __init__(self, dek_id: str) -> None:
+        super().__init__(f"row {dek_id} of the dek store does not hold the DEK that its key check was made with")
+        self.dek_id = dek_id
+
+
+class DekNotFoundError(OperatorError):
+    """The dek store has no row for a DEK that a document names."""
+
+    def __init__(self, dek_id: str) -> None:
+        super().__init__(
+            f"the dek store has no row {dek_id}: restore it from the most recent snapshot of the dek store"
+        )
+        self.dek_id = dek_id
+
+
+class DekStoreForbiddenError(OperatorError):
+    """The identity may not do this in the dek store."""
+
+    def __init__(self, dek_id: str, operation: str) -> None:
+        super().__init__(f"dek store: {operation} of row {dek_id} is forbidden to this identity")
+        self.dek_id = dek_id
+        self.operation = operation
+
+
+class DekStoreUnavailableError(RetryError):
+    """The dek store is throttling or away."""
+
+    def __init__(self, dek_id: str, operation: str, status: int | None) -> None:
+        super().__init__(f"dek store: {operation} of row {dek_id} failed with {status or 'a connection error'}")
+        self.dek_id = dek_id
+        self.operation = operation
+        self.status = status

@@ -1,0 +1,91 @@
+"""Field paths: property names joined by slashes, in which ``*`` stands for every element of a list.
+
+``title`` is a property, ``author/name`` a nested one, ``attachments/*/text`` that property of every attachment. A slash
+or tilde inside a name is written ``~1`` or ``~0``, as in a JSON Pointer (RFC 6901). A ciphertext is bound to the
+concrete path, ``attachments/2/text``: an element of a list cannot change its place.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from field_encrypt.errors import InvalidFieldPathError
+
+EVERY_ELEMENT = "*"
+
+Segments = tuple[str, ...]
+
+
+def expand(document: Any, patterns: Iterable[str]) -> list[str]:
+    """Return the concrete paths that patterns name in the document, each once.
+
+    Raises:
+        InvalidFieldPathError: a pattern names something that is not there (a list may be empty), or one path lies
+            inside another.
+    """
+    paths = list(dict.fromkeys(path for pattern in patterns for path in _expand(document, pattern)))
+    for path in paths:
+        if outer := next((other for other in paths if path.startswith(f"{other}/")), None):
+            raise InvalidFieldPathError(path, f"a path that does not lie inside another, {outer}")
+    return paths
+
+
+def get(document: Any, path: str) -> Any:
+    """Return the value at a concrete path that :func:`expand` or :func:`find` gave."""
+    value = document
+    for segment in _split(path):
+        value = value[int(segment) if isinstance(value, list) else segment]
+    return value
+
+
+def put(document: Any, path: str, value: Any) -> None:
+    """Replace the value at a concrete path that :func:`expand` or :func:`find` gave."""
+    *parents, last = _split(path)
+    holder = document
+    for segment in parents:
+        holder = holder[int(segment) if isinstance(holder, list) else segment]
+    holder[int(last) if isinstance(holder, list) else last] = value
+
+
+def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
+    """Return the concrete path of every value that is wanted; what lies inside such a value is not looked at."""
+    return [_join(segments) for segments in _find(document, wanted, ())]
+
+
+def _expand(document: Any, pattern: str) -> list[str]:
+    found: list[tuple[Segments, Any]] = [((), document)]
+    for segment in _split(pattern):
+        found = [
+            ((*segments, name), child)
+            for segments, value in found
+            for name, child in _children(value, segment, pattern)
+        ]
+    return [_join(segments) for segments, _value in found]
+
+
+def _children(value: Any, segment: str, pattern: str) -> list[tuple[str, Any]]:
+    if isinstance(value, list) and segment == EVERY_ELEMENT:
+        return [(str(index), element) for index, element in enumerate(value)]
+    if isinstance(value, list) and segment in (str(index) for index in range(len(value))):
+        return [(segment, value[int(segment)])]
+    if isinstance(value, dict) and segment in value:
+        return [(segment, value[segment])]
+    raise InvalidFieldPathError(pattern, "a path that is in the document, names joined by slashes with none in front")
+
+
+def _find(value: Any, wanted: Callable[[Any], bool], segments: Segments) -> Iterator[Segments]:
+    if segments and wanted(value):
+        yield segments
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield from _find(child, wanted, (*segments, name))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _find(child, wanted, (*segments, str(index)))
+
+
+def _split(path: str) -> Segments:
+    return tuple(segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/"))
+
+
+def _join(segments: Segments) -> str:
+    return "/".join(segment.replace("~", "~0").replace("/", "~1") for segment in segments)

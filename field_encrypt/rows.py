@@ -1,0 +1,122 @@
+"""A row of the dek store: the names of its properties, how one is written, how one is read.
+
+Only what this library needs is read; everything else in a row belongs to whoever wrote it and is preserved by them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from field_encrypt.dek import KEY_CHECK_BYTES
+from field_encrypt.encoding import from_base64, to_base64
+from field_encrypt.errors import InvalidRowError
+
+ID: Final = "id"  # Cosmos DB's own name for it, and not a setting
+
+
+class WrappedDek(BaseModel):
+    """A DEK under one version of one MEK: what a provider returns, and all it needs to unwrap."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mek_name: str
+    mek_version: str
+    algorithm: str
+    wrapped: bytes = Field(repr=False)
+
+
+class RowNames(BaseModel):
+    """The names of a row's properties, for dek stores that grew up with others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition_key: str = ID  # the property that the container is partitioned by
+    wrapped_dek: str = "wrappedDek"
+    mek_name: str = "mekName"
+    mek_version: str = "mekVersion"
+    algorithm: str = "algorithm"
+    created_at: str = "createdAt"
+    key_check: str = "keyCheck"
+
+
+class RowDefaults(BaseModel):
+    """What a row of an older writer means where it says nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mek_name: str
+    algorithm: str = "RSA-OAEP-256"
+
+
+class DekRow(BaseModel):
+    """What this library reads of a row; ``mek_version`` and ``key_check`` are None in rows of older writers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dek_id: str
+    mek_name: str
+    mek_version: str | None
+    algorithm: str
+    wrapped: bytes = Field(repr=False)
+    key_check: bytes | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any], names: RowNames, defaults: RowDefaults) -> Self:
+        """Read a row.
+
+        Raises:
+            InvalidRowError: naming the property that is missing or malformed.
+        """
+        dek_id = row.get(ID)
+        if not isinstance(dek_id, str) or not dek_id:
+            raise InvalidRowError(str(dek_id), ID, "a text that is not empty")
+        wrapped = from_base64(row.get(names.wrapped_dek))
+        if not wrapped:
+            raise InvalidRowError(dek_id, names.wrapped_dek, "base64 that is not empty")
+        key_check = row.get(names.key_check)
+        check = None if key_check is None else from_base64(key_check)
+        if key_check is not None and (check is None or len(check) != KEY_CHECK_BYTES):
+            raise InvalidRowError(dek_id, names.key_check, f"{KEY_CHECK_BYTES} bytes in base64")
+        return cls(
+            dek_id=dek_id,
+            mek_name=_optional_text(row, names.mek_name, dek_id) or defaults.mek_name,
+            mek_version=_optional_text(row, names.mek_version, dek_id),
+            algorithm=_optional_text(row, names.algorithm, dek_id) or defaults.algorithm,
+            wrapped=wrapped,
+            key_check=check,
+        )
+
+    def wrapped_under(self, version: str) -> WrappedDek:
+        """Return the wrapped DEK, taken as wrapped under this version."""
+        return WrappedDek(mek_name=self.mek_name, mek_version=version, algorithm=self.algorithm, wrapped=self.wrapped)
+
+    def same_wrap(self, other: Self) -> bool:
+        """Tell whether both rows hold the same wrap."""
+        return (self.mek_version, self.wrapped) == (other.mek_version, other.wrapped)
+
+
+def new_row(
+    dek_id: str, *, partition_value: str, wrapped: WrappedDek, key_check: bytes, created_at: datetime, names: RowNames
+) -> dict[str, Any]:
+    """Return the row of a new DEK; ``created_at`` is aware of its time zone."""
+    return {
+        names.partition_key: partition_value,
+        ID: dek_id,
+        names.wrapped_dek: to_base64(wrapped.wrapped),
+        names.mek_name: wrapped.mek_name,
+        names.mek_version: wrapped.mek_version,
+        names.algorithm: wrapped.algorithm,
+        names.created_at: created_at.isoformat(timespec="milliseconds"),
+        names.key_check: to_base64(key_check),
+    }
+
+
+def _optional_text(row: Mapping[str, Any], name: str, dek_id: str) -> str | None:
+    value = row.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise InvalidRowError(dek_id, name, "a text that is not empty, or nothing")
+    return value
