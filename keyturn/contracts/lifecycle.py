@@ -35,25 +35,24 @@ class SoakInput(RotationRef):
     target_version: str
     policy: Policy
     session_tokens: dict[str, str] = Field(default_factory=dict)
-    cursors: dict[str, str | None] = Field(default_factory=dict)
-    proof_cursors: dict[str, str | None] = Field(default_factory=dict)  # where proving goes on
-    started_at: datetime | None = None
+    cursors: dict[str, str | None]  # where the tail sweeps go on
+    proof_cursors: dict[str, str | None] = Field(default_factory=dict)  # where proving goes on; empty: at the start
     last_stale_write: datetime | None = None
     stale_writers: int = 0
     rewrapped: int = 0
-    rounds: int = 0
+    proven: int = 0
+    started_at: datetime | None = None
+    ticks: int = 0
 
 
 class SoakResult(Payload):
-    """Answer of ``soak``."""
+    """Answer of ``soak``: it was quiet for long enough, or rows were found that cannot be rewrapped or proven."""
 
-    settled: bool
-    census: CensusResult
     quarantined: int
+    proven: int
+    rewrapped: int
     stale_writers: int
     last_stale_write: datetime | None
-    rewrapped: int
-    cursors: dict[str, str | None]
     session_tokens: dict[str, str]
 
 
@@ -125,8 +124,6 @@ class WatchInput(RotationRef):
 
     target_version: str
     policy: Policy
-    cursors: dict[str, str | None] = Field(default_factory=dict)
-    session_tokens: dict[str, str] = Field(default_factory=dict)
     started_at: datetime | None = None
 
 

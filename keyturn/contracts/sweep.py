@@ -17,9 +17,7 @@ class PassInput(RotationRef):
     policy: Policy
     operations_per_second: float
     cursors: dict[str, str | None] = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
-    drained: dict[str, str | None] = Field(
-        default_factory=dict
-    )  # ranges read to their end, and where their tail starts
+    drained: dict[str, str | None] = Field(default_factory=dict)  # ranges read to their end -> where the tail starts
     totals: PageResult = PageResult()
     scanned: int = 0
     foreign: int = 0
@@ -78,9 +76,7 @@ class SweepInput(RotationRef):
 
     target_version: str
     policy: Policy
-    cursors: dict[str, str | None] = Field(default_factory=dict)  # given: follow the tail first, before any whole pass
     session_tokens: dict[str, str] = Field(default_factory=dict)
-    pass_number: int = 1
 
 
 class SweepResult(Payload):

@@ -1,0 +1,61 @@
+"""How a workflow calls: activities with retries, sub-workflows with readable ids, both with typed models.
+
+An activity answers with an envelope: its result, or a permanent failure as a value. Only transient failures are raised,
+because the retry policy repeats whatever is raised.
+"""
+
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any
+
+from durabletask.task import OrchestrationContext, RetryPolicy, Task
+
+from keyturn.contracts import Payload
+
+Steps = Generator[Task[Any], Any, Any]
+
+# Waits 2, 4, 8, ... 300 s: about an hour in all, so that an outage of the vault or the database that is shorter than
+# that only delays a rotation. Never a retry_timeout: it compares with the wall clock and breaks replay.
+RETRY = RetryPolicy(
+    first_retry_interval=timedelta(seconds=2),
+    max_number_of_attempts=18,
+    backoff_coefficient=2.0,
+    max_retry_interval=timedelta(minutes=5),
+)
+
+
+class StepFailedError(Exception):
+    """An activity failed for good; ``error_type`` and the message are Keyturn's own, never a foreign text."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+
+
+def schedule(ctx: OrchestrationContext, activity: str, request: Payload) -> Task[Any]:
+    """Start an activity without waiting for it."""
+    return ctx.call_activity(activity, input=request.to_payload(), retry_policy=RETRY)
+
+
+def answer[T: Payload](envelope: Any, kind: type[T]) -> T:
+    """Open an activity's envelope; raises StepFailedError where the failure is permanent."""
+    if (failure := envelope.get("failure")) is not None:
+        raise StepFailedError(failure["errorType"], failure["message"])
+    return kind.from_payload(envelope["result"])
+
+
+def call[T: Payload](
+    ctx: OrchestrationContext, activity: str, request: Payload, kind: type[T]
+) -> Generator[Task[Any], Any, T]:
+    """Run an activity and return its typed result; raises StepFailedError, or TaskFailedError after the last retry."""
+    envelope = yield schedule(ctx, activity, request)
+    return answer(envelope, kind)
+
+
+def call_workflow[T: Payload](
+    ctx: OrchestrationContext, name: str, request: Payload, kind: type[T], *, instance_id: str
+) -> Generator[Task[Any], Any, T]:
+    """Run a sub-workflow under a readable id, unique to this call, and return its typed result."""
+    result = yield ctx.call_sub_orchestrator(name, input=request.to_payload(), instance_id=instance_id)
+    return kind.from_payload(result)

@@ -1,0 +1,189 @@
+"""``rotation``: the whole of one rotation, one state after the other.
+
+    preflight -> create the version -> sweep -> soak -> verify -> ask -> final sweep -> retire -> watch
+
+Whatever is found after the evidence was frozen voids it and starts a new round at the sweep; each round is a generation
+of its own, so history stays short however often that happens. Events only wake the workflow up: what was decided or
+commanded is read from the run's record. Any failure ends with every version enabled again.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import azure.durable_functions as df
+from durabletask.task import OrchestrationContext, Task, TaskFailedError
+
+from keyturn.contracts import (
+    CreateVersionInput,
+    PreflightResult,
+    ReinstateInput,
+    ReinstateResult,
+    RetireInput,
+    RetireResult,
+    RotationInput,
+    SoakInput,
+    SoakResult,
+    SweepInput,
+    SweepResult,
+    VerifyResult,
+    VersionResult,
+    WatchInput,
+    WatchResult,
+)
+from keyturn.rotation.states import State
+from orchestrators.calls import StepFailedError, call, call_workflow
+from orchestrators.journal import Journal
+from orchestrators.waiting import wait_for_command, wait_for_decision
+
+bp = df.Blueprint()
+
+# Outcomes of a round that are not states: go round again.
+AGAIN = None
+
+
+@bp.orchestration_trigger(context_name="context")
+def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+    """Run one rotation; see the module's text."""
+    run = RotationInput.from_payload(payload)
+    journal = Journal(ctx, run)
+    try:
+        target = run.target_version
+        if target is None:
+            target = yield from _begin(ctx, run, journal)
+        state = AGAIN if target is None else (yield from _round(ctx, run, journal, target))
+    except (StepFailedError, TaskFailedError) as error:
+        yield from journal.fail(error)
+        return {"state": State.FAILED}
+    if target is not None and state is AGAIN:
+        again = {
+            "step": journal.step,
+            "round": run.round + 1,
+            "target_version": target,
+            "commands_seen": journal.commands_seen,
+        }
+        ctx.continue_as_new(run.model_copy(update=again).to_payload(), save_events=True)
+        return None
+    return {"state": journal.state}
+
+
+def _begin(ctx: OrchestrationContext, run: RotationInput, journal: Journal) -> Generator[Task[Any], Any, str | None]:
+    """Check, and create the version; returns None where the rotation has ended."""
+    yield from journal.advance(State.PREFLIGHT)
+    checked = yield from call(ctx, "preflight", journal.ref, PreflightResult)
+    if not checked.passed:
+        yield from journal.advance(State.BLOCKED, ", ".join(checked.failed_checks))
+        yield from journal.notify("blocked", ", ".join(checked.failed_checks))
+        return None
+    if run.dry_run:
+        yield from journal.advance(State.COMPLETED, "dry run")
+        return None
+    yield from journal.notify("started")
+    yield from journal.advance(State.CREATING_VERSION)
+    request = CreateVersionInput(
+        **dict(journal.ref), key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
+    )
+    return (yield from call(ctx, "create_version", request, VersionResult)).version
+
+
+def _round(
+    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str
+) -> Generator[Task[Any], Any, State | None]:
+    """Sweep, soak, verify, ask, retire, watch; returns the end, or AGAIN."""
+    yield from journal.advance(State.SWEEPING)
+    swept = yield from _sweep(ctx, run, journal, target, name="sweep")
+    if swept.quarantined or not swept.settled:
+        return (yield from _attend(ctx, journal, _why(swept)))
+    yield from journal.advance(State.SOAKING)
+    soaked = yield from _soak(ctx, run, journal, target, swept)
+    if soaked.quarantined:
+        return (yield from _attend(ctx, journal, f"{soaked.quarantined} rows were quarantined while soaking"))
+    counted = yield from _sweep(ctx, run, journal, target, name="settle", tokens=soaked.session_tokens)
+    if counted.rewrapped or counted.quarantined or not counted.settled:
+        return AGAIN
+    verified = yield from call(ctx, "verify", journal.ref, VerifyResult)
+    if not verified.passed:
+        return (yield from _attend(ctx, journal, "failed: " + ", ".join(verified.failed_checks)))
+    digest = yield from journal.freeze(target, counted.census, swept, soaked)
+    yield from journal.advance(State.AWAITING_APPROVAL)
+    yield from journal.notify("approval_wanted", digest)
+    ended = yield from wait_for_decision(ctx, run, journal, digest)
+    if ended is not None:
+        return ended
+    return (yield from _retire(ctx, run, journal, target, digest))
+
+
+def _retire(
+    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str, digest: str
+) -> Generator[Task[Any], Any, State | None]:
+    """Sweep once more, disable in the step that counts zero, watch; anything new voids the approval."""
+    final = yield from _sweep(ctx, run, journal, target, name="final")
+    if final.rewrapped or final.quarantined or not final.settled:
+        yield from journal.notify(
+            "approval_void", "rows were written under an old version after the freeze"
+        )
+        return AGAIN
+    yield from journal.advance(State.RETIRING)
+    journal.retiring = True
+    request = RetireInput(
+        **dict(journal.ref), target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
+    )
+    retired = yield from call(ctx, "retire_versions", request, RetireResult)
+    if retired.stale:
+        return AGAIN
+    yield from journal.notify("retired", ", ".join(retired.retired))
+    yield from journal.advance(State.WATCHING)
+    watching = WatchInput(**dict(journal.ref), target_version=target, policy=run.policy)
+    watched = yield from call_workflow(ctx, "watch", watching, WatchResult, instance_id=_child(run, "watch"))
+    if not watched.healthy:
+        undo = ReinstateInput(**dict(journal.ref), reason=watched.reason)
+        yield from call(ctx, "reinstate_versions", undo, ReinstateResult)
+        yield from journal.advance(State.REINSTATED, watched.reason)
+        yield from journal.notify("reinstated", watched.reason)
+        return State.REINSTATED
+    yield from journal.advance(State.COMPLETED)
+    yield from journal.notify("completed")
+    return State.COMPLETED
+
+
+def _attend(ctx: OrchestrationContext, journal: Journal, reason: str) -> Generator[Task[Any], Any, State | None]:
+    """Wait in needs_attention until somebody asks for another try or for the end."""
+    yield from journal.advance(State.NEEDS_ATTENTION, reason)
+    yield from journal.notify("needs_attention", reason)
+    return (yield from wait_for_command(ctx, journal))
+
+
+def _sweep(
+    ctx: OrchestrationContext,
+    run: RotationInput,
+    journal: Journal,
+    target: str,
+    *,
+    name: str,
+    tokens: dict[str, str] | None = None,
+) -> Generator[Task[Any], Any, SweepResult]:
+    request = SweepInput(**dict(journal.ref), target_version=target, policy=run.policy, session_tokens=tokens or {})
+    return (yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name)))
+
+
+def _soak(
+    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str, swept: SweepResult
+) -> Generator[Task[Any], Any, SoakResult]:
+    request = SoakInput(
+        **dict(journal.ref),
+        target_version=target,
+        policy=run.policy,
+        session_tokens=swept.session_tokens,
+        cursors=swept.cursors,
+        last_stale_write=swept.last_stale_write,
+    )
+    return (yield from call_workflow(ctx, "soak", request, SoakResult, instance_id=_child(run, "soak")))
+
+
+def _child(run: RotationInput, name: str) -> str:
+    return f"{run.rotation_id}:r{run.round}:{name}"
+
+
+def _why(swept: SweepResult) -> str:
+    if swept.quarantined:
+        return f"{swept.quarantined} rows cannot be rewrapped"
+    return f"writers keep creating rows under an old version: {swept.census.stale} left after {swept.passes} passes"

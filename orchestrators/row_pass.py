@@ -1,0 +1,152 @@
+"""``row_pass``: one pass over the dek store with one row operation.
+
+1. List the store's feed ranges, unless the pass follows the tail from cursors that it was given.
+2. Scan the open ranges side by side until a window of pages is found or every range is read to its end.
+3. Fan out one page activity a page; the vault budget is divided by the rows in each, so that all end together and the
+   sum over all workers never exceeds the budget.
+4. Record the progress; go on with 2. After a bounded number of activities continue as new, never with one in flight,
+   because a late result would reach the next generation.
+
+It does not decide anything about rows: that is the page activity's work.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import azure.durable_functions as df
+from durabletask.task import OrchestrationContext, Task, when_all
+
+from keyturn.contracts import (
+    PageInput,
+    PageResult,
+    PassInput,
+    PassResult,
+    ProgressInput,
+    ProgressResult,
+    RangesResult,
+    RotationRef,
+    RowRef,
+    ScanInput,
+    ScanResult,
+)
+from orchestrators.calls import answer, call, schedule
+
+bp = df.Blueprint()
+
+# An activity leaves up to four events in history (scheduled, completed, and the two that bookend a replay). At most
+# 1,000 events a generation keep replays short, so it ends at this many activities.
+ACTIVITIES_PER_GENERATION = 160
+
+_SELECTION = {"rewrap": "stale", "prove": "rewrapped"}
+_ACTIVITY = {"rewrap": "rewrap_page", "prove": "prove_page"}
+
+
+@bp.orchestration_trigger(context_name="context")
+def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+    """Make one pass; see the module's text."""
+    state = PassInput.from_payload(payload)
+    if not state.cursors and not state.drained:
+        listed = yield from call(ctx, "list_ranges", _ref(state), RangesResult)
+        state = state.model_copy(update={"cursors": dict.fromkeys(listed.ranges)})
+    activities = 1
+    while state.cursors:
+        if activities >= ACTIVITIES_PER_GENERATION:
+            ctx.continue_as_new(state.to_payload())
+            return None
+        state, pages, scans = yield from _collect(ctx, state)
+        state = yield from _work(ctx, state, pages)
+        activities += scans + len(pages) + 1
+    return PassResult(
+        totals=state.totals,
+        scanned=state.scanned,
+        foreign=state.foreign,
+        cursors=state.drained,
+        session_tokens=state.session_tokens,
+    ).to_payload()
+
+
+def _ref(state: PassInput) -> RotationRef:
+    return RotationRef(rotation_id=state.rotation_id, keyring=state.keyring, fencing_token=state.fencing_token)
+
+
+def _collect(
+    ctx: OrchestrationContext, state: PassInput
+) -> Generator[Task[Any], Any, tuple[PassInput, list[list[RowRef]], int]]:
+    """Scan open ranges until a window of pages is found, every range is drained, or the generation's share is used."""
+    window = state.policy.window_pages
+    cursors, drained = dict(state.cursors), dict(state.drained)
+    pages: list[list[RowRef]] = []
+    scanned, foreign, scans = state.scanned, state.foreign, 0
+    while cursors and len(pages) < window and scans < ACTIVITIES_PER_GENERATION // 4:
+        ranges = list(cursors)[:window]
+        found = yield when_all([schedule(ctx, "scan_page", _scan_of(state, item, cursors[item])) for item in ranges])
+        for item, envelope in zip(ranges, found, strict=True):
+            result = answer(envelope, ScanResult)
+            del cursors[item]
+            (drained if result.drained else cursors)[item] = result.cursor
+            scanned, foreign = scanned + result.scanned, foreign + result.foreign
+            if result.refs:
+                pages.append(result.refs)
+        scans += len(ranges)
+    update = {"cursors": cursors, "drained": drained, "scanned": scanned, "foreign": foreign}
+    return state.model_copy(update=update), pages, scans
+
+
+def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput:
+    return ScanInput(
+        **dict(_ref(state)),
+        target_version=state.target_version,
+        selection=_SELECTION[state.operation],
+        range=feed_range,
+        cursor=cursor,
+        page_rows=state.policy.page_rows,
+    )
+
+
+def _work(
+    ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
+) -> Generator[Task[Any], Any, PassInput]:
+    """Fan out the pages, wait for all, and record how far the pass has come."""
+    rows = sum(len(refs) for refs in pages)
+    tasks = [
+        schedule(
+            ctx,
+            _ACTIVITY[state.operation],
+            PageInput(
+                **dict(_ref(state)),
+                target_version=state.target_version,
+                refs=refs,
+                operations_per_second=state.operations_per_second * len(refs) / rows,
+            ),
+        )
+        for refs in pages
+    ]
+    envelopes = (yield when_all(tasks)) if tasks else []
+    results = [answer(envelope, PageResult) for envelope in envelopes]
+    totals = add_results([state.totals, *results])
+    recorded = yield from call(
+        ctx,
+        "record_progress",
+        ProgressInput(
+            **dict(_ref(state)),
+            phase="sweep" if state.operation == "rewrap" else "proof",
+            pass_number=state.pass_number,
+            wave=state.waves + 1,
+            scanned=state.scanned,
+            totals=totals,
+            session_tokens=[state.session_tokens, *(result.session_tokens for result in results)],
+        ),
+        ProgressResult,
+    )
+    update = {"totals": totals, "waves": state.waves + 1, "session_tokens": recorded.session_tokens}
+    return state.model_copy(update=update)
+
+
+def add_results(results: list[PageResult]) -> PageResult:
+    """Add pages up; session tokens are left out, since only the activity that records progress can merge them."""
+    counters = [name for name, field in PageResult.model_fields.items() if field.annotation is int]
+    seen = [result.last_stale_write for result in results if result.last_stale_write is not None]
+    return PageResult(
+        **{name: sum(getattr(result, name) for result in results) for name in counters},
+        last_stale_write=max(seen, default=None),
+    )

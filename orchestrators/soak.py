@@ -1,0 +1,105 @@
+"""``soak``: the wait between a clean census and the request for approval, and the proof made in that idle time.
+
+1. Prove every row that this rotation rewrapped, at a share of the rewrap budget (or a sample, or nothing, by policy).
+2. At every tail interval: sweep the tail of the change feed, and prove what that rewrapped.
+3. End when the soak time is over and no stale row was met for the quiet interval; at once when a row was quarantined.
+"""
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.durable_functions as df
+from durabletask.task import OrchestrationContext, Task
+
+from keyturn.contracts import PassInput, PassResult, SoakInput, SoakResult
+from orchestrators.calls import call_workflow
+
+bp = df.Blueprint()
+
+# A tick leaves about a dozen events; a generation ends well before 1,000.
+TICKS_PER_GENERATION = 40
+
+
+@bp.orchestration_trigger(context_name="context")
+def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+    """Soak; see the module's text."""
+    state = SoakInput.from_payload(payload)
+    if state.started_at is None:
+        state = state.model_copy(update={"started_at": now(ctx)})
+    quarantined = 0
+    while True:
+        if state.policy.proof != "unsafe_off":
+            proof = yield from _pass(ctx, state, "prove", cursors=state.proof_cursors)
+            quarantined += proof.totals.quarantined
+            proven = state.proven + proof.totals.changed
+            state = state.model_copy(
+                update={"proof_cursors": proof.cursors, "proven": proven, "ticks": state.ticks + 1}
+            )
+        remaining = _remaining(state, now(ctx))
+        if quarantined or remaining <= timedelta(0):
+            break
+        if state.ticks >= TICKS_PER_GENERATION:
+            ctx.continue_as_new(state.model_copy(update={"ticks": 0}).to_payload())
+            return None
+        yield ctx.create_timer(min(state.policy.tail_interval, remaining))
+        tail = yield from _pass(ctx, state, "rewrap", cursors=state.cursors)
+        quarantined += tail.totals.quarantined
+        state = _after_tail(state, tail, now(ctx))
+    return SoakResult(
+        quarantined=quarantined,
+        proven=state.proven,
+        rewrapped=state.rewrapped,
+        stale_writers=state.stale_writers,
+        last_stale_write=state.last_stale_write,
+        session_tokens=state.session_tokens,
+    ).to_payload()
+
+
+def now(ctx: OrchestrationContext) -> datetime:
+    """Return the workflow's own time: the same on every replay."""
+    return ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+
+def _remaining(state: SoakInput, at: datetime) -> timedelta:
+    """How long to soak on: the rest of the soak time, or of the quiet interval after the last stale row."""
+    if state.started_at is None:  # set in the first generation
+        return state.policy.soak
+    ends = state.started_at + state.policy.soak
+    if state.last_stale_write is not None:
+        ends = max(ends, state.last_stale_write + state.policy.quiet_interval)
+    return ends - at
+
+
+def _after_tail(state: SoakInput, tail: PassResult, at: datetime) -> SoakInput:
+    # A stale row counts as met now even where its own time is unknown or older: quiet starts anew.
+    met = at if tail.totals.changed else state.last_stale_write
+    return state.model_copy(
+        update={
+            "cursors": tail.cursors,
+            "session_tokens": tail.session_tokens,
+            "rewrapped": state.rewrapped + tail.totals.changed,
+            "stale_writers": state.stale_writers + tail.totals.stale_writers,
+            "last_stale_write": met,
+            "ticks": state.ticks + 1,
+        }
+    )
+
+
+def _pass(
+    ctx: OrchestrationContext, state: SoakInput, operation: str, *, cursors: dict[str, str | None]
+) -> Generator[Task[Any], Any, PassResult]:
+    share = state.policy.proof_share if operation == "prove" else 1.0
+    request = PassInput(
+        rotation_id=state.rotation_id,
+        keyring=state.keyring,
+        fencing_token=state.fencing_token,
+        target_version=state.target_version,
+        operation=operation,
+        policy=state.policy,
+        operations_per_second=state.policy.vault_operations_per_second * share,
+        cursors=cursors,
+        session_tokens=state.session_tokens,
+    )
+    instance_id = f"{ctx.instance_id}:{operation}-{ctx.new_uuid()[:8]}"
+    return (yield from call_workflow(ctx, "row_pass", request, PassResult, instance_id=instance_id))

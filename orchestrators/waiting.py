@@ -1,0 +1,68 @@
+"""How the ``rotation`` workflow waits for people.
+
+An event is only a nudge: after every wake-up the run's record says what was decided. One wait for an event outlives
+many timers, because a wait that nobody looks at any more would swallow the event that is meant for its successor.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from durabletask.task import OrchestrationContext, Task, when_any
+
+from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, RotationInput
+from keyturn.rotation.states import State
+from orchestrators.calls import call
+from orchestrators.journal import Journal
+from orchestrators.soak import now
+
+DECISION_EVENT = "decision"
+COMMAND_EVENT = "command"
+
+
+def wait_for_decision(
+    ctx: OrchestrationContext, run: RotationInput, journal: Journal, digest: str
+) -> Generator[Task[Any], Any, State | None]:
+    """Wait for a decision on exactly this evidence; returns None when approved, else the end that was reached."""
+    expires = now(ctx) + run.policy.approval_expiry
+    remind = now(ctx) + run.policy.approval_reminder
+    request = DecisionInput(**dict(journal.ref), evidence_digest=digest)
+    events = {name: ctx.wait_for_external_event(name) for name in (DECISION_EVENT, COMMAND_EVENT)}
+    while True:
+        found = yield from call(ctx, "read_decision", request, DecisionResult)
+        if found.decision == "approved":
+            return None
+        if found.decision == "rejected":
+            return (yield from _end(journal, State.REJECTED, found.decided_by))
+        if found.decision == "aborted":
+            return (yield from _end(journal, State.ABORTED, found.decided_by))
+        if now(ctx) >= expires:
+            return (yield from _end(journal, State.EXPIRED, None))
+        if now(ctx) >= remind:
+            remind = now(ctx) + run.policy.approval_reminder
+            yield from journal.notify("approval_reminder", digest)
+        timer = ctx.create_timer(min(remind, expires))
+        woken = yield when_any([*events.values(), timer])
+        for name, event in events.items():
+            if woken is event:
+                events[name] = ctx.wait_for_external_event(name)
+                timer.cancel()
+
+
+def wait_for_command(ctx: OrchestrationContext, journal: Journal) -> Generator[Task[Any], Any, State | None]:
+    """Wait until an operator asks for another try (returns None) or for the end."""
+    while True:
+        event = ctx.wait_for_external_event(COMMAND_EVENT)
+        request = CommandInput(**dict(journal.ref), seen=journal.commands_seen)
+        found = yield from call(ctx, "read_command", request, CommandResult)
+        journal.commands_seen = found.seen
+        if found.command == "retry":
+            return None
+        if found.command == "abort":
+            return (yield from _end(journal, State.ABORTED, None))
+        yield event
+
+
+def _end(journal: Journal, state: State, by: str | None) -> Generator[Task[Any], Any, State]:
+    yield from journal.advance(state, f"by {by}" if by else "")
+    yield from journal.notify(state.value)
+    return state
