@@ -1,0 +1,72 @@
+"""Durable triggers: takes work from the task hub, runs it through the worker, reports how it ended.
+
+A work item that cannot be reported is given back by ending the stream: the hub hands out again what the stream held.
+"""
+# mypy: allow-untyped-calls
+# (grpc and protobuf ship without types)
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import grpc
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from local.functions_host.durable_work import DurableWork
+from local.functions_host.settings import DurableSection
+
+RECONNECT_SECONDS = 0.3
+
+_log = logging.getLogger(__name__)
+
+
+class DurableTriggers:
+    """The host as a worker of the task hub."""
+
+    def __init__(self, stub: Any, work: DurableWork, settings: DurableSection) -> None:
+        self._stub = stub
+        self._handlers: dict[str, Callable[[pb.WorkItem], Coroutine[Any, Any, None]]] = {
+            "orchestratorRequest": work.orchestrate,
+            "activityRequest": work.act,
+            "entityRequestV2": work.operate,
+        }
+        self._request = pb.GetWorkItemsRequest(
+            maxConcurrentOrchestrationWorkItems=settings.max_concurrent_orchestrator_functions,
+            maxConcurrentActivityWorkItems=settings.max_concurrent_activity_functions,
+            maxConcurrentEntityWorkItems=settings.max_concurrent_entity_functions,
+        )
+        self.connected = False
+
+    async def run(self) -> None:
+        """Take work until cancelled, connecting again whenever the hub goes away."""
+        while True:
+            try:
+                await self._take()
+            except grpc.aio.AioRpcError as error:
+                _log.warning("The task hub is away: %s", error.code())
+            self.connected = False
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _take(self) -> None:
+        stream = self._stub.GetWorkItems(self._request)
+        running: set[asyncio.Task[None]] = set()
+        try:
+            await stream.initial_metadata()
+            self.connected = True
+            async for item in stream:
+                task = asyncio.create_task(self._handlers[item.WhichOneof("request")](item))
+                running.add(task)
+                task.add_done_callback(partial(_ended, running, stream))
+        finally:
+            stream.cancel()
+            for task in running:  # their results would be stale: the hub hands the work out again
+                task.cancel()
+
+
+def _ended(running: set[asyncio.Task[None]], stream: Any, task: asyncio.Task[None]) -> None:
+    running.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("A work item could not be handled and is given back", exc_info=error)
+        stream.cancel()

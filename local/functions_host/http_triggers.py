@@ -1,0 +1,110 @@
+"""HTTP triggers: authorisation, the request and response in the worker's messages."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from http.cookies import SimpleCookie
+from typing import Any
+
+from aiohttp import web
+
+from local.functions_host.durable_binding import ClientBinding
+from local.functions_host.functions import Function
+from local.functions_host.keys import Keys
+from local.functions_host.messages import RpcHttp, RpcHttpCookie, SameSite, TypedData
+from local.functions_host.routing import Router
+from local.functions_host.worker import InvocationError, Worker
+
+SAME_SITE = {SameSite.Lax: "Lax", SameSite.Strict: "Strict", SameSite.ExplicitNone: "None"}
+
+
+class HttpTriggers:
+    """Answers every request that is not for the host itself."""
+
+    def __init__(self, worker: Worker, router: Router, keys: Keys, client: ClientBinding) -> None:
+        self._worker = worker
+        self._router = router
+        self._keys = keys
+        self._client = client
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Run the function whose route matches: 404 without one, 401 without its key, 500 when it raises."""
+        found = self._router.match(request.method, request.rel_url.raw_path)
+        if found is None:
+            return web.Response(status=404)
+        function, parameters = found
+        if not self._keys.opens_function(request, str(function.trigger.get("authLevel", "function")).lower()):
+            return web.Response(status=401)
+        body = await request.read()
+        inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, parameters, body))}
+        try:
+            result = await self._worker.invoke(
+                function, inputs | self._client.inputs(function), _trigger_metadata(request, function, parameters)
+            )
+        except InvocationError:
+            return web.Response(status=500)  # the real host's answer is empty too; the failure is in the log
+        return _response(result)
+
+
+def _rpc_request(request: web.Request, parameters: dict[str, str], body: bytes) -> RpcHttp:
+    return RpcHttp(
+        method=request.method,
+        url=str(request.url),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        params=parameters,
+        query=dict(request.query),
+        body=TypedData(bytes=body),
+    )
+
+
+def _trigger_metadata(request: web.Request, function: Function, parameters: dict[str, str]) -> dict[str, TypedData]:
+    """Return what the real host binds beside the request: its parts, and each query and route parameter by name."""
+    system = {
+        "MethodName": function.name,
+        "UtcNow": datetime.now(UTC).isoformat(),
+        "RandGuid": str(uuid.uuid4()),
+    }
+    parts = {"Headers": dict(request.headers), "Query": dict(request.query), "sys": system}
+    values = {**request.query, **parameters}
+    return {
+        **{name: TypedData(string=value) for name, value in values.items()},
+        **{name: TypedData(json=json.dumps(part)) for name, part in parts.items()},
+    }
+
+
+def _response(result: TypedData | None) -> web.Response:
+    match result.WhichOneof("data") if result is not None else None:
+        case "http":
+            return _http_response(result.http)  # type: ignore[union-attr]  # a result of this kind has the attribute
+        case "string":
+            return web.Response(text=result.string)  # type: ignore[union-attr]  # the same
+        case kind:
+            raise TypeError(f"the worker encoded an HTTP result as {kind}")
+
+
+def _http_response(http: RpcHttp) -> web.Response:
+    body = http.body.bytes if http.body is not None else b""
+    response = web.Response(status=int(http.status_code), body=body, headers=http.headers)
+    for cookie in http.cookies or ():
+        response.headers.add("Set-Cookie", _set_cookie(cookie))
+    return response
+
+
+def _set_cookie(cookie: RpcHttpCookie) -> str:
+    jar: SimpleCookie = SimpleCookie({cookie.name: cookie.value})
+    attributes: dict[str, Any] = {
+        "domain": cookie.domain,
+        "path": cookie.path,
+        "secure": cookie.secure,
+        "httponly": cookie.http_only,
+        "max-age": cookie.max_age,
+    }
+    for name, nullable in attributes.items():
+        if nullable is not None and nullable.value:
+            jar[cookie.name][name] = int(nullable.value) if name == "max-age" else nullable.value
+    if cookie.expires is not None:
+        moment = cookie.expires.value.ToDatetime(tzinfo=UTC)
+        jar[cookie.name]["expires"] = f"{moment:%a, %d %b %Y %H:%M:%S} GMT"
+    if cookie.same_site in SAME_SITE:
+        jar[cookie.name]["samesite"] = SAME_SITE[cookie.same_site]
+    return jar[cookie.name].OutputString()

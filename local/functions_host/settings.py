@@ -1,0 +1,104 @@
+"""What the host reads from the app's host.json, with ``%NAME%`` taken from the app settings (the environment)."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+PLACEHOLDER = re.compile(r"%([^%]+)%")
+WORK_ITEMS_PER_CORE = 10  # the durable extension's default concurrency outside the Consumption plan
+
+
+class SettingsError(Exception):
+    """The app's host.json or an app setting that it names cannot be used."""
+
+
+def resolve(text: str, where: str) -> str:
+    """Replace each ``%NAME%`` by the app setting of that name.
+
+    Raises:
+        SettingsError: the app setting does not exist; the real host does not start the function either.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise SettingsError(f"{where}: the app setting {name!r} in {text!r} does not exist")
+        return os.environ[name]
+
+    return PLACEHOLDER.sub(value, text)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+
+
+class HttpSection(_Section):
+    """``extensions.http``."""
+
+    route_prefix: str = "api"
+
+
+def _default_concurrency() -> int:
+    return WORK_ITEMS_PER_CORE * (os.cpu_count() or 1)
+
+
+class DurableSection(_Section):
+    """``extensions.durableTask``."""
+
+    hub_name: str = "TestHubName"
+    max_concurrent_activity_functions: int = Field(default_factory=_default_concurrency, gt=0)
+    max_concurrent_orchestrator_functions: int = Field(default_factory=_default_concurrency, gt=0)
+    max_concurrent_entity_functions: int = Field(default_factory=_default_concurrency, gt=0)
+
+
+class _Extensions(_Section):
+    http: HttpSection = HttpSection()
+    durable_task: DurableSection = Field(default_factory=DurableSection)
+
+
+class HostSettings(_Section):
+    """What the host uses of host.json; everything else in it is left alone."""
+
+    version: str
+    extensions: _Extensions = Field(default_factory=_Extensions)
+
+    @property
+    def route_prefix(self) -> str:
+        """The path below which the app's routes lie, without slashes at its ends."""
+        return self.extensions.http.route_prefix.strip("/")
+
+    @property
+    def durable(self) -> DurableSection:
+        """The durable extension's settings."""
+        return self.extensions.durable_task
+
+
+def load_settings(app: Path) -> HostSettings:
+    """Read the app's host.json.
+
+    Raises:
+        SettingsError: it is missing, is not JSON, or holds a value that cannot be used.
+    """
+    path = app / "host.json"
+    try:
+        settings = HostSettings.model_validate(_resolved(json.loads(path.read_text())))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist: the folder of a function app holds a host.json") from None
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    if settings.version != "2.0":
+        raise SettingsError(f'{path}: version must be "2.0", not {settings.version!r}')
+    return settings
+
+
+def _resolved(document: Any) -> Any:
+    """Resolve the hub's name, the one setting of ours in which the extension allows placeholders."""
+    durable = document.get("extensions", {}).get("durableTask", {}) if isinstance(document, dict) else {}
+    if "hubName" in durable:
+        durable["hubName"] = resolve(durable["hubName"], "host.json extensions.durableTask.hubName")
+    return document

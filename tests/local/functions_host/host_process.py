@@ -1,0 +1,81 @@
+"""The sample app on a local Functions host and task hub, each in a process of its own."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.local.services import ServiceProcess, start_service
+from tests.local.task_hub.hub_process import HubProcess
+
+SAMPLE_APP = Path(__file__).parent / "sample_app"
+KEYS = {"function": "a-function-key", "host": "a-host-key", "system": "a-system-key", "master": "a-master-key"}
+NEVER = "0 0 0 29 2 *"
+
+
+class Answer(NamedTuple):
+    """An HTTP response."""
+
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's JSON value."""
+        return json.loads(self.body)
+
+
+class SampleHost:
+    """A host that runs the sample app; effects of its functions are lines of files in ``effects``."""
+
+    def __init__(self, folder: Path, hub: HubProcess, environment: Mapping[str, str] | None = None) -> None:
+        self.effects = folder / "effects"
+        self.effects.mkdir(parents=True)
+        self.state = folder / "host"
+        keys = [argument for kind, key in KEYS.items() for argument in (f"--{kind}-key", key)]
+        self.process: ServiceProcess = start_service(
+            "local.functions_host",
+            *("--state", self.state, "--app", SAMPLE_APP, "--task-hub", hub.address, *keys),
+            env={
+                "SAMPLE_EFFECTS": str(self.effects),
+                "SAMPLE_TASK_HUB": "samplehub",
+                "SAMPLE_SCHEDULE": NEVER,
+                "PYTHONPATH": os.getcwd(),
+                **(environment or {}),
+            },
+        )
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send one request and return its response, whatever the status."""
+        request = urllib.request.Request(self.process.url + path, data=body, method=method, headers=dict(headers or {}))
+        try:
+            with urllib.request.urlopen(request) as response:
+                return Answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers, error.read())
+
+    def start(self, orchestrator: str, instance_id: str, payload: Any = None) -> Answer:
+        """Start an orchestration over HTTP."""
+        path = f"/api/start/{orchestrator}?id={instance_id}&code={KEYS['function']}"
+        return self.call("POST", path, json.dumps(payload).encode())
+
+    def status(self, instance_id: str) -> Any:
+        """Return what the durable extension's endpoint tells of the instance."""
+        path = f"/runtime/webhooks/durabletask/instances/{instance_id}?code={KEYS['system']}"
+        return self.call("GET", path).json
+
+    def arm(self, **rule: Any) -> None:
+        """Arm a fault rule."""
+        self.call("POST", "/_control/faults", json.dumps(rule).encode())
+
+    def lines(self, name: str) -> list[str]:
+        """Return the effects of this name."""
+        path = self.effects / name
+        return path.read_text().splitlines() if path.exists() else []
