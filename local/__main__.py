@@ -1,0 +1,60 @@
+"""``python -m local up --state DIR``: the local Azure, until Ctrl-C."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from local.supervisor import LocalAzure, Options
+
+app = typer.Typer(help="A local Azure for Keyturn.", no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def _several_commands() -> None:
+    """Keep ``up`` a command of its own, although it is the only one."""
+
+
+@app.command()
+def up(
+    *,
+    state: Annotated[Path, typer.Option(help="folder that keeps keys, rows, logs and endpoints.json")],
+    deks: Annotated[int, typer.Option(min=0, help="notes to seed, each with a DEK of its own")] = 0,
+    bits: Annotated[int, typer.Option(help="RSA size of the MEK: 2048, 3072 or 4096")] = 4096,
+    vault_limits: Annotated[Literal["service", "off"], typer.Option(help="Azure's limits, or none")] = "service",
+    vault_latency_ms: Annotated[float, typer.Option(min=0, help="added to every vault operation")] = 0,
+    partitions: Annotated[int, typer.Option(min=1, help="physical partitions of a new container")] = 1,
+    throughput: Annotated[int, typer.Option(min=0, help="RU/s of each container; 0 is unlimited")] = 0,
+    replica_lag_ms: Annotated[int, typer.Option(min=0, help="how far reads without a session token lag behind")] = 0,
+    reads_per_second: Annotated[float, typer.Option(min=0, help="live reads of the demo backend")] = 0,
+    writes_per_second: Annotated[float, typer.Option(min=0, help="live writes of the demo backend")] = 0,
+) -> None:
+    """Start the services on loopback, seed what is missing, write endpoints.json, and wait for Ctrl-C."""
+    if bits not in (2048, 3072, 4096):
+        raise typer.BadParameter("must be 2048, 3072 or 4096", param_hint="--bits")
+    options = Options(
+        state=state,
+        deks=deks,
+        bits=bits,
+        vault_limits=vault_limits,
+        vault_latency_ms=vault_latency_ms,
+        partitions=partitions,
+        throughput=throughput,
+        replica_lag_ms=replica_lag_ms,
+        reads_per_second=reads_per_second,
+        writes_per_second=writes_per_second,
+    )
+    stopped = threading.Event()
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, lambda *_: stopped.set())
+    azure = LocalAzure(options)
+    with azure.running():
+        typer.echo(f"the local Azure is up: {azure.layout.state / 'endpoints.json'}; Ctrl-C stops it")
+        stopped.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(app())

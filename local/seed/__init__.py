@@ -1,0 +1,1 @@
+"""Seeds what a local Azure lacks, as a client process of its own: containers, the MEK, and notes with a DEK each."""

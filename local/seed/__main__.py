@@ -1,0 +1,56 @@
+"""``python -m local.seed --deks N --bits B``: creates what is missing and leaves what is there.
+
+Its environment is a client's: endpoints, an identity, a CA bundle; and ``COSMOS_MASTER_KEY``, because no identity may
+create a database or a container, as in Azure.
+"""
+
+import argparse
+import asyncio
+import os
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+from azure.identity.aio import DefaultAzureCredential
+from azure.keyvault.keys.aio import KeyClient
+
+from local.backend.seed import seed_notes
+
+# Setting that names a container -> the path it is partitioned by.
+CONTAINERS = {"DEK_CONTAINER": "/id", "NOTES_CONTAINER": "/workspaceId", "KEYTURN_CONTAINER": "/keyring"}
+
+
+async def create_containers() -> None:
+    """Create the database and its containers where they are missing."""
+    async with CosmosClient(os.environ["COSMOS_ENDPOINT"], os.environ["COSMOS_MASTER_KEY"]) as client:
+        database = await client.create_database_if_not_exists(os.environ["COSMOS_DATABASE"])
+        for variable, path in CONTAINERS.items():
+            await database.create_container_if_not_exists(os.environ[variable], PartitionKey(path))
+
+
+async def create_mek(bits: int) -> None:
+    """Create the first version of the MEK where there is none."""
+    name = os.environ["FIELD_ENCRYPT_MEK_NAME"]
+    async with (
+        DefaultAzureCredential() as credential,
+        KeyClient(os.environ["AZURE_KEYVAULT_URL"], credential, verify_challenge_resource=False) as keys,
+    ):
+        try:
+            await keys.get_key(name)
+        except ResourceNotFoundError:
+            await keys.create_rsa_key(name, size=bits)
+
+
+async def seed(deks: int, bits: int) -> None:
+    """Create what is missing, in the order in which things need each other."""
+    await create_containers()
+    await create_mek(bits)
+    await seed_notes(deks)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m local.seed")
+    parser.add_argument("--deks", type=int, default=0, help="notes to have, each with a DEK of its own")
+    parser.add_argument("--bits", type=int, default=4096, help="size of the MEK's first version")
+    arguments = parser.parse_args()
+    asyncio.run(seed(arguments.deks, arguments.bits))

@@ -1,0 +1,179 @@
+"""The local Azure as one object: up, down, and each service on its own for tests that kill and restart."""
+
+import contextlib
+import json
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from local.common.certificates import make_certificate
+from local.common.files import write_private
+from local.common.process import ServiceProcess
+from local.identity.signing_key import PUBLIC_NAME, load_signing_key
+from local.supervisor import environment
+from local.supervisor.layout import SERVICES, Layout
+from local.supervisor.options import Options
+from local.supervisor.tenant import ensure_approval_secret, ensure_principals
+
+STARTUP_SECONDS = 60
+
+
+class LocalAzure:
+    """One local Azure on one state folder. A second one on the same folder finds its data."""
+
+    def __init__(self, options: Options) -> None:
+        state = options.state.resolve()
+        state.mkdir(parents=True, exist_ok=True)
+        self.options = options
+        self.layout = Layout.of(state)
+        self.server_pem, self.ca_bundle = make_certificate(state / "tls")
+        self.headers = ensure_principals(self.layout.folder("identity"))
+        self.approval_secret = ensure_approval_secret(state)
+        load_signing_key(self.layout.folder("identity"))
+        self.identity_key = self.layout.folder("identity") / PUBLIC_NAME
+        self.processes: dict[str, ServiceProcess] = {}
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["LocalAzure"]:
+        """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started."""
+        try:
+            for service in ("identity", "key_vault", "cosmos", "task_hub"):
+                self.start(service)
+            self.seed()
+            for service in ("functions_host", "backend"):
+                self.start(service)
+            self.write_endpoints()
+            yield self
+        finally:
+            self.down()
+
+    def start(self, service: str) -> ServiceProcess:
+        """Start a service, or start it again after it was stopped or killed, and wait until it is healthy."""
+        if (running := self.processes.get(service)) is not None and running.alive:
+            return running
+        argv, env = self._command(service)
+        control = "task_hub_control" if service == "task_hub" else service
+        url = self.layout.url(control)
+        process = ServiceProcess.start(
+            service,
+            [sys.executable, "-m", f"local.{service}", *argv],
+            env=env,
+            log_path=self.layout.log(service),
+            health_url=f"{url}/_control/health",
+            health_ssl=self.tls_context() if url.startswith("https") else None,
+        )
+        self.processes[service] = process
+        process.wait_healthy(STARTUP_SECONDS)
+        return process
+
+    def seed(self) -> None:
+        """Create what is missing: containers, the MEK, and as many notes as the options ask for.
+
+        Raises:
+            subprocess.CalledProcessError: seeding failed; its output is in the log.
+        """
+        env = {
+            **environment.backend_environment(self.layout, self.headers["operator"], self.ca_bundle),
+            "KEYTURN_CONTAINER": environment.RUN_CONTAINER,
+            "COSMOS_MASTER_KEY": (self.layout.folder("cosmos") / "master_key").read_text().strip(),
+        }
+        sizes = ["--deks", str(self.options.deks), "--bits", str(self.options.bits)]
+        with self.layout.log("seed").open("ab") as log:
+            subprocess.run(  # noqa: S603 - the command line is our own
+                [sys.executable, "-m", "local.seed", *sizes], env=env, stdout=log, stderr=log, check=True
+            )
+
+    def down(self) -> None:
+        """Stop what this object started, in reverse, and nothing else."""
+        for service in reversed(SERVICES):
+            if (process := self.processes.pop(service, None)) is not None:
+                process.terminate()
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return a client-side TLS context that trusts this local Azure only."""
+        return ssl.create_default_context(cafile=str(self.ca_bundle))
+
+    def endpoints(self) -> dict[str, Any]:
+        """Return what a client needs to know, as written to ``endpoints.json``."""
+        keys = json.loads((self.layout.folder("functions_host") / "keys.json").read_bytes())
+        return {
+            "vaultUrl": self.layout.url("key_vault"),
+            "mekName": environment.MEK_NAME,
+            "cosmosEndpoint": self.layout.url("cosmos"),
+            "cosmosDatabase": environment.COSMOS_DATABASE,
+            "dekContainer": environment.DEK_CONTAINER,
+            "notesContainer": environment.NOTES_CONTAINER,
+            "functionsUrl": self.layout.url("functions_host"),
+            "functionKey": keys["function"],
+            "systemKey": keys["system"],
+            "backendUrl": self.layout.url("backend"),
+            "identityEndpoint": f"{self.layout.url('identity')}/msi/token",
+            "caBundle": str(self.ca_bundle),
+            "approvalSecret": self.approval_secret,
+            "pids": {name: process.pid for name, process in self.processes.items()},
+            "environment": self.client_environment("operator"),
+        }
+
+    def write_endpoints(self) -> None:
+        """Write ``endpoints.json``, readable by its owner only: it holds keys."""
+        write_private(self.layout.state / "endpoints.json", json.dumps(self.endpoints(), indent=2).encode())
+
+    def client_environment(self, principal: str) -> dict[str, str]:
+        """Return what a client process must export to act as this principal."""
+        return environment.client_environment(self.layout, self.headers[principal], self.ca_bundle)
+
+    def _command(self, service: str) -> tuple[list[str], dict[str, str]]:
+        commands: dict[str, Callable[[], tuple[list[str], dict[str, str]]]] = {
+            "identity": self._identity,
+            "key_vault": self._key_vault,
+            "cosmos": self._cosmos,
+            "task_hub": self._task_hub,
+            "functions_host": self._functions_host,
+            "backend": self._backend,
+        }
+        argv, env = commands[service]()
+        return ["--port", str(self.layout.ports[service]), *argv], env
+
+    def _state(self, service: str) -> list[str]:
+        return ["--state", str(self.layout.folder(service))]
+
+    def _guarded(self) -> list[str]:
+        return ["--tls", str(self.server_pem), "--identity-key", str(self.identity_key)]
+
+    def _identity(self) -> tuple[list[str], dict[str, str]]:
+        argv = [*self._state("identity"), "--token-seconds", str(self.options.token_seconds)]
+        return argv, environment.plain_environment()
+
+    def _key_vault(self) -> tuple[list[str], dict[str, str]]:
+        limits = ["--limits", self.options.vault_limits, "--latency-ms", str(self.options.vault_latency_ms)]
+        return [*self._state("key_vault"), *self._guarded(), *limits], environment.plain_environment()
+
+    def _cosmos(self) -> tuple[list[str], dict[str, str]]:
+        sizes = [
+            *("--partitions", str(self.options.partitions)),
+            *(("--throughput", str(self.options.throughput)) if self.options.throughput else ()),
+            *("--replica-lag-ms", str(self.options.replica_lag_ms)),
+        ]
+        return [*self._state("cosmos"), *self._guarded(), *sizes], environment.plain_environment()
+
+    def _task_hub(self) -> tuple[list[str], dict[str, str]]:
+        return ["--control-port", str(self.layout.ports["task_hub_control"])], environment.plain_environment()
+
+    def _functions_host(self) -> tuple[list[str], dict[str, str]]:
+        hub = f"127.0.0.1:{self.layout.ports['task_hub']}"
+        argv = [*self._state("functions_host"), "--app", str(self.options.app), "--task-hub", hub]
+        env = environment.app_environment(
+            self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
+        )
+        return argv, env
+
+    def _backend(self) -> tuple[list[str], dict[str, str]]:
+        traffic = [
+            *("--reads-per-second", str(self.options.reads_per_second)),
+            *("--writes-per-second", str(self.options.writes_per_second)),
+            *("--version-max-age", str(self.options.version_max_age)),
+        ]
+        env = environment.backend_environment(self.layout, self.headers["backend"], self.ca_bundle)
+        return [*self._state("backend"), *traffic], env

@@ -1,0 +1,92 @@
+"""What each process finds in its environment: the app's settings in production's own variables, and nothing else.
+
+There is no variable that says "local": endpoints, an identity endpoint and a CA bundle are what differs.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from local.supervisor.layout import REPOSITORY, Layout
+from local.supervisor.options import Options
+
+COSMOS_DATABASE = "keyturn"
+DEK_CONTAINER = "dek_store"
+NOTES_CONTAINER = "notes"
+RUN_CONTAINER = "keyturn"
+MEK_NAME = "notelett-mek"
+KEYRING = "notelett"
+NOTE_FIELDS = ["title", "body"]
+
+# What a person at a desk does not wait for; every one is an ordinary setting of the app.
+_QUICK = {
+    "KEYTURN_SOAK": "PT5S",
+    "KEYTURN_QUIET_INTERVAL": "PT3S",
+    "KEYTURN_TAIL_INTERVAL": "PT2S",
+    "KEYTURN_WATCH": "PT5S",
+    "KEYTURN_WATCH_INTERVAL": "PT2S",
+    "KEYTURN_CREATION_SETTLE": "PT5S",
+}
+
+
+def client_environment(layout: Layout, header: str, ca_bundle: Path) -> dict[str, str]:
+    """Return what any SDK client needs to act as the principal with this header secret."""
+    return {
+        "IDENTITY_ENDPOINT": f"{layout.url('identity')}/msi/token",
+        "IDENTITY_HEADER": header,
+        "SSL_CERT_FILE": str(ca_bundle),
+        "REQUESTS_CA_BUNDLE": str(ca_bundle),
+    }
+
+
+def _process_environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**inherited, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
+
+
+def plain_environment() -> dict[str, str]:
+    """Return the environment of a service that calls no other."""
+    return _process_environment()
+
+
+def _encryption(layout: Layout) -> dict[str, str]:
+    return {
+        "FIELD_ENCRYPT_ENABLED": "true",
+        "FIELD_ENCRYPT_KEY_PROVIDER": "akv",
+        "FIELD_ENCRYPT_MEK_NAME": MEK_NAME,
+        "AZURE_KEYVAULT_URL": layout.url("key_vault"),
+        "COSMOS_ENDPOINT": layout.url("cosmos"),
+        "COSMOS_DATABASE": COSMOS_DATABASE,
+        "DEK_CONTAINER": DEK_CONTAINER,
+        "NOTES_CONTAINER": NOTES_CONTAINER,
+        "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
+    }
+
+
+def backend_environment(layout: Layout, header: str, ca_bundle: Path) -> dict[str, str]:
+    """Return the demo backend's environment."""
+    return {**_process_environment(), **client_environment(layout, header, ca_bundle), **_encryption(layout)}
+
+
+def app_environment(
+    layout: Layout, options: Options, header: str, ca_bundle: Path, approval_secret: str
+) -> dict[str, str]:
+    """Return the function app's environment: its application settings."""
+    backend = layout.url("backend")
+    documents = [{"name": NOTES_CONTAINER, "fields": NOTE_FIELDS, "partitionKey": "workspaceId"}]
+    return {
+        **_process_environment(),
+        **client_environment(layout, header, ca_bundle),
+        **_encryption(layout),
+        **_QUICK,
+        "TASKHUB_NAME": "keyturn",
+        "KEYTURN_KEYRING": KEYRING,
+        "KEYTURN_CONTAINER": RUN_CONTAINER,
+        "KEYTURN_KEY_SIZE": str(options.bits),
+        "KEYTURN_DOCUMENTS": json.dumps(documents),
+        "KEYTURN_HEALTH_URLS": json.dumps([f"{backend}/health", f"{backend}/api/diagnostics/readiness"]),
+        "APPROVAL_WEBHOOK_SECRETS": approval_secret,
+        "ROTATION_SCHEDULE": "0 0 3 1 * *",
+        "SCHEDULE_TICK": "0 0 5 * * *",
+        **options.settings,
+    }

@@ -1,0 +1,27 @@
+"""What a local Azure is asked to be."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from local.supervisor.layout import REPOSITORY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of ``up``; every one is a flag of ``python -m local up``."""
+
+    state: Path
+    deks: int = 0  # notes to seed, each with a DEK of its own
+    bits: int = 4096  # of the MEK and of the versions that rotations make
+    vault_limits: Literal["service", "off"] = "service"
+    vault_latency_ms: float = 0
+    partitions: int = 1  # physical partitions of every container
+    throughput: int = 0  # RU/s a container; 0: not limited
+    replica_lag_ms: int = 0
+    token_seconds: int = 3600
+    reads_per_second: float = 0  # of the demo backend's live traffic
+    writes_per_second: float = 0
+    version_max_age: float = 5  # seconds for which the backend believes in the current MEK version
+    app: Path = REPOSITORY  # folder of function_app.py
+    settings: dict[str, str] = field(default_factory=dict)  # app settings on top of the defaults

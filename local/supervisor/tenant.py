@@ -1,0 +1,43 @@
+"""The secrets and principals of a state folder, made once."""
+
+import base64
+import json
+import secrets
+import uuid
+from pathlib import Path
+
+from local.common.files import write_private
+from local.identity.roles import ROLES
+
+# Who there is, and which of Azure's roles each holds on the vault and the database account.
+PRINCIPALS: dict[str, tuple[str, ...]] = {
+    "keyturn": ("Keyturn rotator", "Cosmos DB Built-in Data Contributor"),
+    "backend": ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor"),
+    "operator": ("Key Vault Crypto Officer", "Cosmos DB Built-in Data Contributor"),
+}
+
+WEBHOOK_SECRET_BYTES = 32
+
+
+def ensure_principals(folder: Path) -> dict[str, str]:
+    """Write ``principals.json`` where it is missing; return each principal's header secret."""
+    path = folder / "principals.json"
+    if not path.exists():
+        principals = {
+            name: {
+                "header": secrets.token_urlsafe(24),
+                "objectId": str(uuid.uuid4()),
+                "roles": [action for role in roles for action in ROLES[role]],
+            }
+            for name, roles in PRINCIPALS.items()
+        }
+        write_private(path, json.dumps(principals, indent=2).encode())
+    return {name: record["header"] for name, record in json.loads(path.read_bytes()).items()}
+
+
+def ensure_approval_secret(state: Path) -> str:
+    """Return the approval webhook's secret (Standard Webhooks: ``whsec_`` and base64), made at the first call."""
+    path = state / "approval_secret"
+    if not path.exists():
+        write_private(path, b"whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)))
+    return path.read_text()
