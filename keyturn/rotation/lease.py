@@ -1,0 +1,110 @@
+"""One rotation a keyring at a time: a lease document whose fencing token grows with every rotation.
+
+The lease and the run's record are written in one transactional batch, so that neither exists without the other. A run
+whose token is no longer the lease's has lost it, whatever it still believes.
+"""
+
+import asyncio
+import random
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from keyturn.contracts import Payload, RotationRef
+from keyturn.errors import FencedError, LostRaceError, RotationRunningError
+from keyturn.rotation.links import status_link
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import ATTEMPTS, RunStore, check_size
+
+LEASE_ID = "lease"
+
+
+class Lease(Payload):
+    """Who holds the keyring; it stays when nobody does, because the token must keep growing."""
+
+    id: Literal["lease"] = "lease"
+    kind: Literal["lease"] = "lease"
+    keyring: str
+    holder: str | None  # rotation id
+    fencing_token: int
+    taken_at: datetime
+    etag: Annotated[str | None, Field(exclude=True)] = None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        return cls.model_validate({**own, "etag": document.get("_etag")})
+
+
+async def read_lease(runs: RunStore, keyring: str) -> Lease | None:
+    """Return the keyring's lease, or None where it was never rotated."""
+    document = await runs.documents.read(keyring, LEASE_ID)
+    return None if document is None else Lease.from_document(document)
+
+
+async def take(runs: RunStore, record: RotationRecord) -> RotationRecord:
+    """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
+
+    Raises:
+        RotationRunningError: another rotation holds the keyring.
+        LostRaceError: others kept changing the lease.
+    """
+    for attempt in range(ATTEMPTS):
+        lease = await read_lease(runs, record.keyring)
+        if lease is not None and lease.holder == record.rotation_id:
+            return await runs.read(record.rotation_id)  # ours: an answer was lost, or the same request came twice
+        if lease is not None and lease.holder is not None:
+            raise running(record.keyring, lease.holder)
+        token = 1 if lease is None else lease.fencing_token + 1
+        taken = Lease(
+            keyring=record.keyring, holder=record.rotation_id, fencing_token=token, taken_at=record.requested_at
+        )
+        holding = record.changed(fencing_token=token)
+        document = holding.to_document()
+        check_size(document)
+        if await runs.documents.batch(record.keyring, [("create", (document,)), _write(lease, taken)]):
+            return await runs.read(record.rotation_id)
+        await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
+    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+
+
+def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
+    if old is None:
+        return ("create", (new.to_payload(),))
+    return ("replace", (LEASE_ID, new.to_payload()), {"if_match_etag": old.etag})
+
+
+def running(keyring: str, rotation_id: str) -> RotationRunningError:
+    """Return the error that names the rotation that holds the keyring."""
+    return RotationRunningError(
+        f"rotation {rotation_id} of keyring {keyring} is running",
+        keyring=keyring,
+        rotationId=rotation_id,
+        statusUrl=status_link(rotation_id),
+    )
+
+
+async def release(runs: RunStore, record: RotationRecord) -> None:
+    """Give the keyring back; nothing happens where this run does not hold it (any more)."""
+    for _ in range(ATTEMPTS):
+        lease = await read_lease(runs, record.keyring)
+        if lease is None or lease.etag is None or not _holds(lease, record.rotation_id, record.fencing_token):
+            return
+        free = lease.model_copy(update={"holder": None})
+        if await runs.documents.replace(free.to_payload(), lease.etag) is not None:
+            return
+    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+
+
+async def check(runs: RunStore, ref: RotationRef) -> None:
+    """Raise FencedError unless this run still holds its keyring."""
+    lease = await read_lease(runs, ref.keyring)
+    if lease is None or not _holds(lease, ref.rotation_id, ref.fencing_token):
+        holder = None if lease is None else lease.holder
+        raise FencedError("the rotation does not hold its keyring", rotationId=ref.rotation_id, holder=holder)
+
+
+def _holds(lease: Lease, rotation_id: str, fencing_token: int) -> bool:
+    return lease.holder == rotation_id and lease.fencing_token == fencing_token

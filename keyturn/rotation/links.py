@@ -1,0 +1,14 @@
+"""Where a rotation is found over HTTP. Relative, so that they hold behind any proxy."""
+
+ROTATIONS = "/api/rotations"
+APPROVALS = "/api/approvals"
+
+
+def status_link(rotation_id: str) -> str:
+    """Return the address of the rotation's status."""
+    return f"{ROTATIONS}/{rotation_id}"
+
+
+def report_link(rotation_id: str) -> str:
+    """Return the address of the rotation's whole report."""
+    return f"{ROTATIONS}/{rotation_id}/report"

@@ -1,0 +1,176 @@
+"""The parts of a run's record. Every list and text in them is bounded, so that the document stays far below 2 MB."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from keyturn.contracts import PageResult, Payload, QuarantinedRow
+from keyturn.rotation.states import State
+
+CHECKS_MAX = 200
+NAMED_ROWS_MAX = 100
+COMMANDS_MAX = 500
+DECISIONS_MAX = 50
+
+TEXT_MAX = 1000
+
+
+def _clip(text: object) -> object:
+    if isinstance(text, str) and len(text) > TEXT_MAX:
+        return text[: TEXT_MAX - 1] + "…"
+    return text
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, BeforeValidator(_clip)]  # cut to its length, because a long detail must not fail a run
+
+
+class HistoryEntry(Payload):
+    """One state change."""
+
+    at: datetime
+    source: Annotated[State | None, Field(alias="from")]
+    target: Annotated[State, Field(alias="to")]
+    step: int
+    actor: str
+    detail: Text = ""
+
+
+class Waiver(Payload):
+    """A pre-flight check that may fail, and who says so."""
+
+    check: Name
+    by: Name
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class Force(Payload):
+    """Start outside the maintenance window."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class RequestOptions(Payload):
+    """What the requester asked for beyond the rotation itself."""
+
+    dry_run: bool = False
+    snapshot_reference: Annotated[str, StringConstraints(max_length=500)] | None = None
+    force: Force | None = None
+    waivers: Annotated[list[Waiver], Field(max_length=20)] = Field(default_factory=list)
+
+
+class Check(Payload):
+    """One named check: what came of it, what was seen, and what to do about it."""
+
+    name: Name
+    outcome: Literal["pass", "fail", "waived"]
+    detail: Text = ""
+    hint: Text = ""
+
+
+class Plan(Payload):
+    """What the rotation will take, at the budget in force; unknown is null."""
+
+    rows: int
+    rows_by_version: dict[str, int]
+    vault_operations: int
+    request_units: float | None = None
+    seconds: float | None = None
+    cost_usd: float | None = None
+
+
+class Preflight(Payload):
+    """The pre-flight checks and the plan."""
+
+    at: datetime
+    checks: Annotated[list[Check], Field(max_length=CHECKS_MAX)]
+    plan: Plan | None = None
+
+
+class VersionIntent(Payload):
+    """Written before a version is created, so that a lost answer is waited for before another try."""
+
+    at: datetime
+
+
+class PhaseProgress(Payload):
+    """How far the passes of one phase are: ``current`` is the pass under way, ``earlier`` the sum of the others."""
+
+    pass_number: int
+    wave: int
+    scanned: int
+    current: PageResult
+    earlier: PageResult = PageResult()
+    rows_total: int | None = None  # rows that the phase began with; null when no census told
+    started_at: datetime  # of the pass under way
+    updated_at: datetime
+
+
+class Quarantined(Payload):
+    """Rows that cannot be rewrapped: how many, and the first of them by name."""
+
+    count: int = 0
+    named: Annotated[list[QuarantinedRow], Field(max_length=NAMED_ROWS_MAX)] = Field(default_factory=list)
+
+
+class StaleWriters(Payload):
+    """Rows created under an old version after the new one existed."""
+
+    count: int = 0
+    last_seen: datetime | None = None
+
+
+class Proof(Payload):
+    """Rows unwrapped with the new version and compared by their key check."""
+
+    mode: str  # as in the policy: all, sample:N, unsafe_off
+    proven: int
+    quarantined: int
+    gone: int
+    warning: str | None = None
+
+
+class Canary(Payload):
+    """A real document that must decrypt."""
+
+    container: Name
+    document_id: Annotated[str, StringConstraints(max_length=1023)]
+    outcome: Literal["pass", "fail"]
+    detail: Text = ""
+
+
+class Probe(Payload):
+    """A URL of the backend that must answer."""
+
+    url: Annotated[str, StringConstraints(max_length=2000)]
+    outcome: Literal["pass", "fail"]
+    status: int | None = None
+    detail: Text = ""
+
+
+class Decision(Payload):
+    """What a person decided on exactly one evidence digest."""
+
+    decision: Literal["approved", "rejected"]
+    by: Name
+    digest: str
+    at: datetime
+    webhook_id: str | None = None
+    comment: Text = ""
+
+
+class Command(Payload):
+    """What an operator asked for; ``step`` tells which wait it was meant for."""
+
+    command: Literal["retry", "abort"]
+    by: Name
+    at: datetime
+    step: int
+
+
+class Failure(Payload):
+    """Why a rotation failed, in Keyturn's own words."""
+
+    type: str
+    message: Text

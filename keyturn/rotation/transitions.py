@@ -1,0 +1,136 @@
+"""State changes: checked against the table, numbered, written to the history, each applied once.
+
+Entering an end sets the time of the end and gives the keyring's lease back. Going back to the sweep voids whatever was
+decided, because the evidence it was decided on no longer holds.
+"""
+
+from datetime import datetime
+
+from keyturn.contracts import FailureInput, RotationRef, StepInput
+from keyturn.errors import FencedError, InvariantError
+from keyturn.rotation.lease import release
+from keyturn.rotation.record import HISTORY_HEAD, HISTORY_MAX, RotationRecord
+from keyturn.rotation.record_parts import DECISIONS_MAX, Failure, HistoryEntry, Quarantined
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State, check_transition
+
+ACTOR = "keyturn"
+
+
+async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRecord:
+    """Apply the state change, unless it was applied before, and return the record.
+
+    Raises:
+        FencedError: the run is not the one that this step belongs to.
+        InvariantError: a step is missing before this one, or the target may not be entered yet.
+        InvalidTransitionError: the table does not know the change.
+    """
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, step)
+        if step.step <= record.step:
+            return record
+        if step.step > record.step + 1:
+            raise InvariantError(
+                "a state change came before its predecessor",
+                rotationId=record.rotation_id,
+                step=step.step,
+                expected=record.step + 1,
+            )
+        return enter(record, step.target, detail=step.detail, now=now)
+
+    return await _settle(runs, await runs.update(step.rotation_id, change))
+
+
+async def record_failure(runs: RunStore, failure: FailureInput, now: datetime) -> RotationRecord:
+    """End the rotation in ``failed`` with its reason; a rotation that has ended stays as it is.
+
+    Versions that were disabled must have been enabled again before.
+    """
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, failure)
+        return fail(record, failure.error_type, failure.message, now)
+
+    return await _settle(runs, await runs.update(failure.rotation_id, change))
+
+
+async def lose(runs: RunStore, rotation_id: str, reason: str, now: datetime) -> RotationRecord:
+    """End a rotation whose workflow is not there (any more) in ``failed``."""
+    return await _settle(
+        runs, await runs.update(rotation_id, lambda record: fail(record, "WorkflowLostError", reason, now))
+    )
+
+
+async def _settle(runs: RunStore, record: RotationRecord) -> RotationRecord:
+    # Also when nothing was changed: the first run of this step may have died between the two writes.
+    if record.ended:
+        await release(runs, record)
+    return record
+
+
+def check_token(record: RotationRecord, ref: RotationRef) -> None:
+    """Raise FencedError unless the input belongs to this very run."""
+    if ref.fencing_token != record.fencing_token:
+        raise FencedError("the input carries another run's token", rotationId=ref.rotation_id, holder=None)
+
+
+def fail(record: RotationRecord, error_type: str, message: str, now: datetime) -> RotationRecord:
+    """Return the record as failed, unless it has ended."""
+    if record.ended:
+        return record
+    failed = record.changed(error=Failure(type=error_type, message=message))
+    return enter(failed, State.FAILED, detail=error_type, now=now)
+
+
+def enter(record: RotationRecord, target: State, *, detail: str, now: datetime) -> RotationRecord:
+    """Return the record in its next state; raises InvalidTransitionError or InvariantError."""
+    check_transition(record.state, target)
+    if target is State.RETIRING:
+        _check_may_retire(record)
+    entry = HistoryEntry(
+        at=now, source=record.state, target=target, step=record.step + 1, actor=_actor(record, target), detail=detail
+    )
+    history, omitted = [*record.history, entry], record.history_omitted
+    if len(history) > HISTORY_MAX:
+        del history[HISTORY_HEAD]
+        omitted += 1
+    entered = record.changed(state=target, step=entry.step, history=history, history_omitted=omitted)
+    if target is State.SWEEPING:
+        # The sweep meets every quarantined row again, so only those that are still there come back.
+        return void_evidence(entered).changed(quarantined=Quarantined())
+    if target is State.SOAKING:
+        return entered.changed(progress={name: value for name, value in record.progress.items() if name != "proof"})
+    return entered.changed(ended_at=now) if entered.ended else entered
+
+
+def _check_may_retire(record: RotationRecord) -> None:
+    decision = record.decision
+    if decision is None or decision.decision != "approved" or decision.digest != record.evidence_digest:
+        raise InvariantError("nothing is retired without approval of the evidence", rotationId=record.rotation_id)
+    if record.quarantined.count:
+        raise InvariantError("nothing is retired while a row is quarantined", rotationId=record.rotation_id)
+
+
+def _actor(record: RotationRecord, target: State) -> str:
+    """Return who brought the change about: a person where one decided or commanded it."""
+    if target in (State.RETIRING, State.REJECTED) and record.decision is not None:
+        return record.decision.by
+    wanted = {State.ABORTED: "abort", State.SWEEPING: "retry"}.get(target)
+    given = [command for command in record.commands if command.command == wanted]
+    if given and (target is State.ABORTED or record.state is State.NEEDS_ATTENTION):
+        return given[-1].by
+    return ACTOR
+
+
+def void_evidence(record: RotationRecord) -> RotationRecord:
+    """Return the record without evidence in force; a decision on it is kept among the voided ones."""
+    voided = [record.decision] if record.decision is not None else []
+    return record.changed(
+        evidence=None,
+        evidence_digest=None,
+        evidence_frozen_at=None,
+        approval_expires_at=None,
+        decision=None,
+        decisions=[*record.decisions, *voided][-DECISIONS_MAX:],
+    )
