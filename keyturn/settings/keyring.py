@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+import field_encrypt
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -13,16 +15,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-class RowNames(_Model):
-    """Property names of a dek row in this store; the defaults are those of ``field_encrypt``."""
+class RowNames(field_encrypt.RowNames):
+    """The names of a dek row's properties as ``field_encrypt`` knows them, in the camelCase of our settings."""
 
-    partition_key: str = "id"  # property that the container is partitioned by
-    wrapped_dek: str = "wrappedDek"
-    mek_name: str = "mekName"
-    mek_version: str = "mekVersion"
-    algorithm: str = "algorithm"
-    created_at: str = "createdAt"
-    key_check: str = "keyCheck"
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class DocumentContainer(_Model):
