@@ -136,6 +136,7 @@ class Canary(Payload):
 
     container: Name
     document_id: Annotated[str, StringConstraints(max_length=1023)]
+    partition: str | float | bool | None  # the value of its partition key
     outcome: Literal["pass", "fail"]
     detail: Text = ""
 

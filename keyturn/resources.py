@@ -1,0 +1,103 @@
+"""The clients of one worker process, made once from its settings: the core's only place that reads the environment.
+
+The Python worker runs every asynchronous function on one event loop, so connection pools, tokens and public keys are
+shared by all invocations of a process.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass
+
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.identity.aio import DefaultAzureCredential
+
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
+from keyturn.dek_store.store import DekStore
+from keyturn.rotation.run_store import RunStore
+from keyturn.settings import Keyring, Settings, load_settings
+
+
+@dataclass(frozen=True)
+class KeyringResources:
+    """The clients of one keyring."""
+
+    keyring: Keyring
+    mek: MekClient
+    dek_container: ContainerProxy
+    rows: DekStore
+    reader_store: ReaderStore
+    documents: dict[str, ContainerProxy]
+
+    def encryption(self) -> FieldEncryption:
+        """Return a reader without a cache: every decryption reads the row and unwraps, as a new process would."""
+        return FieldEncryption(PatientProvider(KeyVaultProvider(self.mek)), self.reader_store, None)
+
+
+class Resources:
+    """Everything that activities and triggers work with."""
+
+    def __init__(self, settings: Settings, credential: DefaultAzureCredential, cosmos: CosmosClient) -> None:
+        self.settings = settings
+        self._credential = credential
+        self._cosmos = cosmos
+        self._keyrings: dict[str, KeyringResources] = {}
+        database = cosmos.get_database_client(settings.keyturn_database or "")
+        self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
+
+    @classmethod
+    async def open(cls, settings: Settings) -> "Resources":
+        """Open the clients; nothing is called before it is needed."""
+        credential = DefaultAzureCredential()
+        cosmos = CosmosClient(settings.cosmos_endpoint, credential)
+        await cosmos.__aenter__()
+        return cls(settings, credential, cosmos)
+
+    def keyring(self, name: str | None) -> KeyringResources:
+        """Return a keyring's clients; raises UnknownKeyringError."""
+        keyring = self.settings.keyring(name)
+        if keyring.name not in self._keyrings:
+            self._keyrings[keyring.name] = self._open_keyring(keyring)
+        return self._keyrings[keyring.name]
+
+    def _open_keyring(self, keyring: Keyring) -> KeyringResources:
+        database = self._cosmos.get_database_client(keyring.cosmos_database)
+        container = database.get_container_client(keyring.dek_container)
+        defaults = RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm)
+        return KeyringResources(
+            keyring=keyring,
+            mek=MekClient(
+                keyring.vault_url,
+                keyring.mek_name,
+                self._credential,
+                verify_challenge_resource=keyring.verify_challenge_resource,
+            ),
+            dek_container=container,
+            rows=DekStore(container, keyring),
+            reader_store=ReaderStore(container, defaults, keyring.row_names),
+            documents={item.name: database.get_container_client(item.name) for item in keyring.documents},
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for opened in self._keyrings.values():
+            await opened.mek.close()
+        await self._cosmos.close()
+        await self._credential.close()
+
+
+_opening = asyncio.Lock()
+_opened: dict[asyncio.AbstractEventLoop, Resources] = {}
+
+
+async def resources() -> Resources:
+    """Return this process's resources, opened at the first call.
+
+    Raises:
+        SettingsError: a setting is missing or not what was expected.
+    """
+    loop = asyncio.get_running_loop()
+    async with _opening:
+        if loop not in _opened:
+            _opened[loop] = await Resources.open(load_settings(dict(os.environ)))
+        return _opened[loop]

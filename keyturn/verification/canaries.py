@@ -1,0 +1,78 @@
+"""Canaries: real documents of each encrypted container that must decrypt, with nothing cached.
+
+They are chosen once and stay the same for the whole rotation, so that the watch after the disable asks exactly what was
+asked before. A canary that was deleted meanwhile is replaced: a deleted document is no failure.
+"""
+
+from collections.abc import Sequence
+
+from azure.core.exceptions import AzureError
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from field_encrypt import FieldEncryptError, FieldEncryption
+from field_encrypt.errors import RetryError
+from keyturn.errors import UnavailableError
+from keyturn.rotation.record_parts import Canary
+from keyturn.settings import DocumentContainer
+
+# Enough to notice a wrong version in every container, few enough to ask at every interval of the watch.
+CANARIES_PER_CONTAINER = 5
+
+
+async def choose(container: ContainerProxy, description: DocumentContainer, limit: int) -> list[Canary]:
+    """Choose documents that have every encrypted field, oldest first.
+
+    Raises:
+        UnavailableError: the container did not answer.
+    """
+    conditions = " AND ".join(f'IS_DEFINED(c["{field}"]["dekId"])' for field in description.fields)
+    query = f'SELECT TOP {limit} c.id, c["{description.partition_key}"] AS partition FROM c WHERE {conditions}'  # noqa: S608 - names come from validated settings
+    try:
+        found = [item async for item in container.query_items(query)]
+    except AzureError as error:
+        raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
+    return [
+        Canary(container=description.name, document_id=item["id"], partition=item["partition"], outcome="pass")
+        for item in found
+    ]
+
+
+async def check(
+    container: ContainerProxy, description: DocumentContainer, encryption: FieldEncryption, canary: Canary
+) -> Canary | None:
+    """Decrypt one canary; returns it with its outcome, or None where the document is gone.
+
+    Raises:
+        UnavailableError: a service did not answer, which says nothing about the document.
+    """
+    try:
+        document = await container.read_item(canary.document_id, partition_key=canary.partition)
+        await encryption.decrypt_fields(description.name, canary.document_id, document, description.fields)
+    except CosmosResourceNotFoundError:
+        return None
+    except (AzureError, RetryError) as error:
+        raise UnavailableError(
+            f"a canary of {description.name} could not be read", resource=description.name
+        ) from error
+    except FieldEncryptError as error:
+        return canary.model_copy(update={"outcome": "fail", "detail": f"{type(error).__name__}: {error}"})
+    return canary.model_copy(update={"outcome": "pass", "detail": ""})
+
+
+async def check_all(
+    container: ContainerProxy,
+    description: DocumentContainer,
+    encryption: FieldEncryption,
+    known: Sequence[Canary],
+) -> list[Canary]:
+    """Check the canaries of one container, choosing new ones where there are too few."""
+    checked = [await check(container, description, encryption, canary) for canary in known]
+    kept = [canary for canary in checked if canary is not None]
+    if len(kept) < CANARIES_PER_CONTAINER:
+        ids = {canary.document_id for canary in kept}
+        chosen = await choose(container, description, CANARIES_PER_CONTAINER)
+        fresh = [canary for canary in chosen if canary.document_id not in ids][: CANARIES_PER_CONTAINER - len(kept)]
+        results = [await check(container, description, encryption, canary) for canary in fresh]
+        kept += [canary for canary in results if canary is not None]
+    return kept
