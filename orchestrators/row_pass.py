@@ -30,6 +30,7 @@ from keyturn.contracts import (
     ScanResult,
 )
 from orchestrators.calls import answer, call, schedule
+from orchestrators.soak import now
 
 bp = df.Blueprint()
 
@@ -45,6 +46,8 @@ _ACTIVITY = {"rewrap": "rewrap_page", "prove": "prove_page"}
 def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Make one pass; see the module's text."""
     state = PassInput.from_payload(payload)
+    if state.started_at is None:
+        state = state.model_copy(update={"started_at": now(ctx)})
     if not state.cursors and not state.drained:
         listed = yield from call(ctx, "list_ranges", _ref(state), RangesResult)
         state = state.model_copy(update={"cursors": dict.fromkeys(listed.ranges)})
@@ -131,6 +134,7 @@ def _work(
             **dict(_ref(state)),
             phase="sweep" if state.operation == "rewrap" else "proof",
             pass_number=state.pass_number,
+            pass_started_at=state.started_at or now(ctx),  # set in the first generation
             wave=state.waves + 1,
             scanned=state.scanned,
             totals=totals,

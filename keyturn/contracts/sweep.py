@@ -24,6 +24,7 @@ class PassInput(RotationRef):
     session_tokens: dict[str, str] = Field(default_factory=dict)
     waves: int = 0
     pass_number: int = 1
+    started_at: datetime | None = None
 
 
 class PassResult(Payload):
@@ -41,6 +42,7 @@ class ProgressInput(RotationRef):
 
     phase: Literal["sweep", "proof"]
     pass_number: int
+    pass_started_at: datetime  # in the workflow's time: passes follow each other, so it orders them
     wave: int
     scanned: int
     totals: PageResult  # without session tokens
