@@ -1,0 +1,108 @@
+"""How far the passes are, written into the record: absolute numbers, so that a repeated write changes nothing."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from keyturn.contracts import PageResult, ProgressInput, QuarantinedRow
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined, StaleWriters
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.transitions import check_token
+
+_COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
+
+
+async def record_progress(runs: RunStore, progress: ProgressInput, now: datetime) -> RotationRecord:
+    """Write how far the pass is; a late repetition of an earlier wave or pass is left out.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, progress)
+        known = record.progress.get(progress.phase)
+        if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
+            return record
+        return _with_progress(record, known, progress, now)
+
+    return await runs.update(progress.rotation_id, change)
+
+
+def _order(progress: ProgressInput) -> tuple[datetime, int]:
+    # The passes of a rotation follow each other, so their starting times order them.
+    return progress.pass_started_at, progress.wave
+
+
+def _with_progress(
+    record: RotationRecord, known: PhaseProgress | None, progress: ProgressInput, now: datetime
+) -> RotationRecord:
+    current = progress.totals.model_copy(update={"session_tokens": {}})
+    if known is None:
+        earlier, total = PageResult(), _rows_total(record, progress.phase)
+    elif known.started_at == progress.pass_started_at:
+        earlier, total = known.earlier, known.rows_total
+    else:
+        earlier, total = add(known.earlier, known.current), known.rows_total
+    phase = PhaseProgress(
+        pass_number=progress.pass_number,
+        wave=progress.wave,
+        scanned=progress.scanned,
+        current=current,
+        earlier=earlier,
+        rows_total=total,
+        started_at=progress.pass_started_at,
+        updated_at=now,
+    )
+    count = max(record.quarantined.count, current.quarantined)
+    changed = record.changed(
+        progress={**record.progress, progress.phase: phase},
+        quarantined=record.quarantined.model_copy(update={"count": count}),
+    )
+    return changed if progress.phase == "proof" else changed.changed(stale_writers=_stale_writers(phase))
+
+
+def _stale_writers(sweep: PhaseProgress) -> StaleWriters:
+    seen = [part.last_stale_write for part in (sweep.earlier, sweep.current) if part.last_stale_write is not None]
+    return StaleWriters(
+        count=sweep.earlier.stale_writers + sweep.current.stale_writers, last_seen=max(seen, default=None)
+    )
+
+
+def _rows_total(record: RotationRecord, phase: Literal["sweep", "proof"]) -> int | None:
+    """Return how many rows the phase begins with, as far as the last census and the policy tell."""
+    if record.census is None:
+        return None
+    if phase == "sweep":
+        return record.census.stale
+    mode, _, size = record.policy.proof.partition(":")
+    return min(int(size), record.census.on_target) if mode == "sample" else record.census.on_target
+
+
+def add(first: PageResult, second: PageResult) -> PageResult:
+    """Add two results up."""
+    seen = [part.last_stale_write for part in (first, second) if part.last_stale_write is not None]
+    return PageResult(
+        **{name: getattr(first, name) + getattr(second, name) for name in (*_COUNTERS, "stale_writers")},
+        last_stale_write=max(seen, default=None),
+    )
+
+
+def phase_totals(record: RotationRecord, phase: Literal["sweep", "proof"]) -> PageResult:
+    """Return the sum over all passes of the phase; the proof's starts anew with each soak."""
+    progress = record.progress.get(phase)
+    return PageResult() if progress is None else add(progress.earlier, progress.current)
+
+
+def with_quarantined(record: RotationRecord, rows: Iterable[QuarantinedRow]) -> RotationRecord:
+    """Return the record naming these rows too, the same row once; those beyond the first hundred are only counted.
+
+    The count of a pass with more than a hundred comes with its progress.
+    """
+    named = {row.id: row for row in record.quarantined.named}
+    listed = [*named.values(), *{row.id: row for row in rows if row.id not in named}.values()][:NAMED_ROWS_MAX]
+    if len(listed) == len(named):
+        return record
+    count = max(record.quarantined.count, len(listed))
+    return record.changed(quarantined=Quarantined(count=count, named=listed))

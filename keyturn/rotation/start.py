@@ -1,0 +1,116 @@
+"""Start a rotation: claim the idempotency key, clear away a run that lost its workflow, take the lease.
+
+What is returned is a record in ``requested``; the caller starts the workflow for it.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from keyturn.contracts import Policy, RotationInput
+from keyturn.errors import InvariantError
+from keyturn.rotation.idempotency import claim
+from keyturn.rotation.lease import read_lease, release, take
+from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
+from keyturn.rotation.record_parts import Failure, HistoryEntry
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start_request import StartRequest, request_hash
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose
+
+# A record is written before its workflow is started. Within this time a missing workflow may still be on its way: an
+# HTTP request to the app lasts at most 230 seconds.
+START_GRACE = timedelta(minutes=5)
+
+# From here on old versions may be disabled.
+_DISABLED = frozenset({State.RETIRING, State.WATCHING})
+
+
+class Workflows(NamedTuple):
+    """What a start must know and do about another run's workflow."""
+
+    is_alive: Callable[[str], Awaitable[bool]]  # does the instance exist, and has it not ended?
+    reinstate: Callable[[RotationRecord], Awaitable[object]]  # enable again what the run disabled
+
+
+class Started(NamedTuple):
+    """The rotation that answers the request."""
+
+    record: RotationRecord
+    replayed: bool  # the same request came before
+
+
+async def start(
+    runs: RunStore,
+    request: StartRequest,
+    *,
+    keyring: str,
+    requested_by: str,
+    trigger: Literal["http", "schedule", "cli"],
+    policy: Policy,
+    workflows: Workflows,
+    now: datetime,
+    idempotency_key: str | None = None,
+) -> Started:
+    """Create the rotation's record and take its keyring.
+
+    Raises:
+        RotationRunningError: another rotation holds the keyring.
+        IdempotencyConflictError: the key was used for another request.
+    """
+    rotation_id = new_rotation_id(keyring, now)
+    if idempotency_key is not None:
+        hashed = request_hash(request, keyring=keyring, requested_by=requested_by)
+        rotation_id = await claim(runs, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now)
+        if (earlier := await runs.find(rotation_id)) is not None:
+            return Started(earlier, replayed=True)
+    await _clear_orphan(runs, keyring, workflows, now)
+    record = RotationRecord(
+        rotation_id=rotation_id,
+        keyring=keyring,
+        history=[HistoryEntry(at=now, source=None, target=State.REQUESTED, step=0, actor=requested_by)],
+        requested_by=requested_by,
+        requested_at=now,
+        reason=request.reason,
+        trigger=trigger,
+        options=request.options(requested_by),
+        policy=policy,
+        instance_id=instance_id_of(keyring),
+        fencing_token=0,  # the lease gives it
+    )
+    return Started(await take(runs, record), replayed=False)
+
+
+def workflow_input(record: RotationRecord) -> RotationInput:
+    """Return what the rotation's workflow is started with."""
+    return RotationInput(
+        rotation_id=record.rotation_id,
+        keyring=record.keyring,
+        fencing_token=record.fencing_token,
+        dry_run=record.options.dry_run,
+        policy=record.policy,
+    )
+
+
+async def _clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: datetime) -> None:
+    """Free the keyring of a run that ended without giving it back, or whose workflow is gone."""
+    lease = await read_lease(runs, keyring)
+    if lease is None or lease.holder is None:
+        return
+    if (record := await runs.find(lease.holder)) is None:
+        raise InvariantError("the lease names a rotation without a record", rotationId=lease.holder)
+    if record.ended:
+        await release(runs, record)
+        return
+    starting = record.state is State.REQUESTED and now - record.requested_at < START_GRACE
+    if starting or await workflows.is_alive(record.instance_id):
+        return
+    # This conditional write proves that the record is not out of date, before anything is enabled in its name.
+    reason = "the workflow was lost"
+    found = await runs.update(
+        record.rotation_id,
+        lambda run: run if run.ended else run.changed(error=Failure(type="WorkflowLostError", message=reason)),
+    )
+    if not found.ended and found.state in _DISABLED:
+        await workflows.reinstate(found)
+    await lose(runs, record.rotation_id, reason, now)
