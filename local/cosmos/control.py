@@ -1,0 +1,65 @@
+"""What a test may do to the service besides faults: split a partition, change the lag and the throughput."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from local.common.faults import CONTROL_PREFIX
+from local.cosmos.account import Account
+from local.cosmos.errors import CosmosError
+from local.cosmos.reply import error_reply
+
+Endpoint = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class SplitRequest(BaseModel):
+    """Body of ``POST /_control/split``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    database: str
+    container: str
+    partitionKeyRangeId: str  # noqa: N815 - JSON property of the control endpoint
+
+
+class SettingsRequest(BaseModel):
+    """Body of ``POST /_control/settings``; what is left out stays, ``throughput: null`` lifts the limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    replicaLagMs: float | None = None  # noqa: N815 - JSON property of the control endpoint
+    throughput: float | None = Field(default=None, gt=0)
+
+
+def add_routes(app: web.Application, account: Account) -> None:
+    """Serve the control endpoints."""
+
+    async def split(request: web.Request) -> web.Response:
+        asked = SplitRequest.model_validate_json(await request.read())
+        container = account.catalog.container(asked.database, asked.container)
+        children = account.catalog.split(container, asked.partitionKeyRangeId)
+        return web.json_response({"partitionKeyRangeIds": [child.id for child in children]})
+
+    async def settings(request: web.Request) -> web.Response:
+        asked = SettingsRequest.model_validate_json(await request.read())
+        if asked.replicaLagMs is not None:
+            account.set_replica_lag(asked.replicaLagMs)
+        if "throughput" in asked.model_fields_set:
+            account.throughput.limit = asked.throughput
+        return web.json_response({"replicaLagMs": account.replica_lag_ms, "throughput": account.throughput.limit})
+
+    app.router.add_post(f"{CONTROL_PREFIX}split", _checked(split))
+    app.router.add_post(f"{CONTROL_PREFIX}settings", _checked(settings))
+
+
+def _checked(endpoint: Endpoint) -> Endpoint:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await endpoint(request)
+        except ValidationError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        except CosmosError as error:
+            return error_reply(error).response()
+
+    return answer

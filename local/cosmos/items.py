@@ -1,0 +1,129 @@
+"""Single items: create, read, upsert, replace, patch, delete, each with its ETag conditions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from local.cosmos import charges
+from local.cosmos.call import Call
+from local.cosmos.catalog import Container
+from local.cosmos.errors import bad_request, conflict, not_found, precondition_failed, too_large
+from local.cosmos.partitions import key_of_item
+from local.cosmos.patch import apply_patch
+from local.cosmos.reply import Reply, item_headers
+from local.cosmos.sessions import token_of
+from local.cosmos.store import Commit, ItemStore, Row
+from local.cosmos.validation import MAX_ITEM_BYTES, check_id, parse_json
+
+WRITES = ("create", "upsert", "replace", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write, alone or within a batch; ``body`` is the item or the patch."""
+
+    kind: str
+    name: str
+    body: Any
+    if_match: str | None
+    if_none_match: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did: its status, the new version if there is one, its charge."""
+
+    status: HTTPStatus
+    row: Row | None
+    charge: float
+
+
+async def read(call: Call) -> Reply:
+    """Answer with one item, 304 if the client has it, 404 if there is none."""
+    partition = call.partition
+    view = call.view(partition)
+    headers = item_headers(call.container, partition, view.token)
+    row = call.account.store.as_of(call.container, call.epk, call.item_name, view.horizon)
+    if row is None:
+        error = not_found(f"Entity with the specified id does not exist in the system: {call.item_name}")
+        error.headers = headers
+        raise error
+    charge = charges.point_read(len(row.body))
+    call.account.throughput.consume(partition, charge)
+    if call.headers.get("if-none-match") == row.etag:
+        return Reply(HTTPStatus.NOT_MODIFIED, None, {**headers, "etag": row.etag}, charge)
+    return Reply(HTTPStatus.OK, row.body, {**headers, "etag": row.etag}, charge)
+
+
+async def write(call: Call) -> Reply:
+    """Do one of :data:`WRITES` and answer with the new version."""
+    body = parse_json(call.body) if call.operation.name != "delete" else None
+    kind = call.operation.name
+    name = check_id(body) if kind in ("create", "upsert") else call.item_name
+    wanted = Write(kind, name, body, call.headers.get("if-match"), call.headers.get("if-none-match"))
+    partition = call.partition
+    race_etag(call, wanted)
+    with call.account.store.commit(call.container, partition) as commit:
+        written = perform(call.account.store, commit, call.container, call.epk, wanted)
+    call.account.throughput.consume(partition, written.charge)
+    headers = item_headers(call.container, partition, token_of(partition, partition.lsn))
+    if written.row is None:
+        return Reply(written.status, None, headers, written.charge)
+    headers["etag"] = written.row.etag
+    return Reply(written.status, None if call.minimal else written.row.body, headers, written.charge)
+
+
+def race_etag(call: Call, wanted: Write) -> None:
+    """Let another writer get in first, if the fault ``etag_race`` is armed and the write has a condition."""
+    if wanted.if_match is None and not (isinstance(wanted.body, Mapping) and "condition" in wanted.body):
+        return
+    if call.account.faults.take("etag_race", call.operation.name, call.path) is None:
+        return
+    row = call.account.store.newest(call.container, call.epk, wanted.name)
+    if row is not None:
+        with call.account.store.commit(call.container, call.partition) as commit:
+            commit.put(row.epk, row.item(), row)
+
+
+def perform(store: ItemStore, commit: Commit, container: Container, epk: str, wanted: Write) -> Written:
+    """Do a write within a commit.
+
+    Raises:
+        CosmosError: 400, 404, 409, 412 or 413, as the service answers.
+    """
+    row = store.newest(container, epk, wanted.name)
+    if wanted.kind == "create" and row is not None:
+        raise conflict("Entity with the specified id already exists in the system.")
+    if row is None and wanted.kind not in ("create", "upsert"):
+        raise not_found(f"Entity with the specified id does not exist in the system: {wanted.name}")
+    _check_conditions(row, wanted)
+    if wanted.kind == "delete" and row is not None:
+        commit.delete(row)
+        return Written(HTTPStatus.NO_CONTENT, None, charges.insert(len(row.body)))
+    item = apply_patch(row, wanted.body, container.partition_key) if wanted.kind == "patch" and row else wanted.body
+    _check_item(container, epk, wanted.name, item)
+    new = commit.put(epk, item, row)
+    if len(new.body.encode()) > MAX_ITEM_BYTES:
+        raise too_large(f"Request size is too large: an item may have {MAX_ITEM_BYTES} bytes")
+    if row is None:
+        return Written(HTTPStatus.CREATED, new, charges.insert(len(new.body)))
+    return Written(HTTPStatus.OK, new, charges.replace(len(new.body)))
+
+
+def _check_conditions(row: Row | None, wanted: Write) -> None:
+    if wanted.if_match is not None and row is not None and wanted.if_match not in ("*", row.etag):
+        raise precondition_failed()
+    if wanted.if_match is not None and row is None:
+        raise precondition_failed()
+    if wanted.if_none_match is not None and row is not None and wanted.if_none_match in ("*", row.etag):
+        raise precondition_failed()
+
+
+def _check_item(container: Container, epk: str, name: str, item: Any) -> None:
+    if check_id(item) != name:
+        raise bad_request("id: the item's id must be the id in the request's path")
+    if key_of_item(container.partition_key, item) != epk:
+        raise bad_request(
+            "PartitionKey extracted from document doesn't match the one specified in the header", substatus=1001
+        )

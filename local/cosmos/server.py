@@ -1,0 +1,78 @@
+"""The HTTP side: identify, authorize, hand over, answer."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from local.common.serve import add_health
+from local.cosmos import batch, change_feed, control, items, metadata, query
+from local.cosmos.account import Account
+from local.cosmos.auth import authorize
+from local.cosmos.call import Call
+from local.cosmos.errors import CosmosError, bad_request, throttled
+from local.cosmos.operations import Operation, operation_of
+from local.cosmos.reply import Reply, error_reply
+
+_MAX_REQUEST_BYTES = 8 * 1024 * 1024
+_THROTTLE_FAULT_MS = 20
+_OPERATION = web.RequestKey("operation", Operation)
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+_HANDLERS: dict[str, Handler] = {
+    "read_account": metadata.read_account,
+    "create_database": metadata.create_database,
+    "read_database": metadata.read_database,
+    "list_databases": metadata.list_databases,
+    "create_container": metadata.create_container,
+    "read_container": metadata.read_container,
+    "list_containers": metadata.list_containers,
+    "read_ranges": metadata.read_ranges,
+    "read": items.read,
+    **dict.fromkeys(items.WRITES, items.write),
+    "batch": batch.batch,
+    "query": query.query,
+    "query_plan": query.query_plan,
+    "read_feed": query.read_feed,
+    "change_feed": change_feed.change_feed,
+}
+
+
+def application(account: Account) -> web.Application:
+    """Return the service as an aiohttp application."""
+    app = web.Application(
+        client_max_size=_MAX_REQUEST_BYTES,
+        middlewares=[account.faults.middleware(lambda request: _identify(request).name)],
+    )
+    add_health(app, "cosmos")
+    account.faults.add_routes(app)
+    control.add_routes(app, account)
+
+    async def dispatch(request: web.Request) -> web.Response:
+        try:
+            return (await _answer(account, request)).response()
+        except CosmosError as error:
+            return error_reply(error).response()
+
+    app.router.add_route("*", "/{path:.*}", dispatch)
+    return app
+
+
+def _identify(request: web.Request) -> Operation:
+    if _OPERATION not in request:
+        request[_OPERATION] = operation_of(request.method, request.rel_url.raw_path, request.headers)
+    return request[_OPERATION]
+
+
+async def _answer(account: Account, request: web.Request) -> Reply:
+    operation = _identify(request)
+    principal = account.authenticator.principal(request.method, operation, request.headers)
+    if operation.name == "unsupported":
+        raise bad_request(f"{request.method} {request.path} is not supported by the local Cosmos DB")
+    authorize(principal, operation, operation.link)
+    rule = account.faults.take("throttle", operation.name, request.path_qs)
+    if rule is not None:
+        raise throttled(rule.delayMs or _THROTTLE_FAULT_MS)
+    body = await request.read()
+    call = Call(account, operation, principal, request.path_qs, request.scheme, request.headers, body)
+    return await _HANDLERS[operation.name](call)

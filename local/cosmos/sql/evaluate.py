@@ -1,0 +1,165 @@
+"""Turns expressions into functions of an item."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local.cosmos.errors import bad_request
+from local.cosmos.sql.functions import FUNCTIONS
+from local.cosmos.sql.syntax import (
+    And,
+    ArrayOf,
+    Call,
+    Comparison,
+    Count,
+    Expression,
+    Literal,
+    Not,
+    ObjectOf,
+    Or,
+    Parameter,
+    Path,
+)
+from local.cosmos.sql.values import UNDEFINED, Undefined, compare
+
+Evaluate = Callable[[Any], Any]
+Parameters = Mapping[str, Any]
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def compile_expression(expression: Expression, parameters: Parameters, counts: Parameters | None = None) -> Evaluate:
+    """Return the function that evaluates the expression on an item.
+
+    Args:
+        expression: what to evaluate.
+        parameters: values of the query's parameters by name, ``@`` included.
+        counts: results of the COUNTs in the expression, by their text, once they are known.
+
+    Raises:
+        CosmosError: 400 for an unknown parameter, or a COUNT where none may stand.
+    """
+    match expression:
+        case Literal() | Parameter() | Count():
+            return _constant(_known(expression, parameters, counts))
+        case Path(steps):
+            return _path(steps)
+        case ObjectOf(properties):
+            return _object([(name, compile_expression(item, parameters, counts)) for name, item in properties])
+        case _:
+            return _combined(expression, [compile_expression(part, parameters, counts) for part in parts(expression)])
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """Return the expressions that an expression is made of."""
+    match expression:
+        case ArrayOf(items):
+            return items
+        case ObjectOf(properties):
+            return tuple(part for _, part in properties)
+        case Call(_, arguments):
+            return arguments
+        case Comparison() | And() | Or():
+            return (expression.left, expression.right)
+        case Not(operand):
+            return (operand,)
+    return ()
+
+
+def _known(expression: Literal | Parameter | Count, parameters: Parameters, counts: Parameters | None) -> Any:
+    if isinstance(expression, Literal):
+        return expression.value
+    if isinstance(expression, Parameter):
+        if expression.name not in parameters:
+            raise bad_request(f"The parameter {expression.name} has no value")
+        return parameters[expression.name]
+    if counts is None:
+        raise bad_request("COUNT may only stand in SELECT")
+    return counts[repr(expression)]
+
+
+def _combined(expression: Expression, operands: list[Evaluate]) -> Evaluate:
+    match expression:
+        case Not():
+            return _negation(operands[0])
+        case Call(name, _):
+            return _call(FUNCTIONS[name].apply, operands)
+        case Comparison(operator_text, _, _):
+            holds = _OPERATORS[operator_text]
+            return _comparison(operands[0], operands[1], holds, equality=operator_text == "=")
+        case And() | Or():
+            return _logic(operands[0], operands[1], deciding=isinstance(expression, Or))
+        case _:
+            return _array(operands)
+
+
+def _constant(value: Any) -> Evaluate:
+    return lambda _item: value
+
+
+def _path(steps: tuple[str | int, ...]) -> Evaluate:
+    def evaluate(item: Any) -> Any:
+        value = item
+        for step in steps:
+            if isinstance(step, str):
+                if not isinstance(value, dict) or step not in value:
+                    return UNDEFINED
+            elif not isinstance(value, list) or step >= len(value):
+                return UNDEFINED
+            value = value[step]
+        return value
+
+    return evaluate
+
+
+def _logic(left: Evaluate, right: Evaluate, *, deciding: bool) -> Evaluate:
+    """AND and OR; ``deciding`` settles the result whatever the other operand is, undefined included."""
+
+    def evaluate(item: Any) -> Any:
+        first, second = left(item), right(item)
+        if first is deciding or second is deciding:
+            return deciding
+        return (not deciding) if isinstance(first, bool) and isinstance(second, bool) else UNDEFINED
+
+    return evaluate
+
+
+def _comparison(left: Evaluate, right: Evaluate, holds: Callable[[Any, Any], bool], *, equality: bool) -> Evaluate:
+    def evaluate(item: Any) -> Any:
+        first, second = left(item), right(item)
+        if isinstance(first, str) and isinstance(second, str):
+            return holds(first, second)
+        return compare(first, second, holds, equality=equality)
+
+    return evaluate
+
+
+def _negation(operand: Evaluate) -> Evaluate:
+    def evaluate(item: Any) -> Any:
+        value = operand(item)
+        return (not value) if isinstance(value, bool) else UNDEFINED
+
+    return evaluate
+
+
+def _array(items: list[Evaluate]) -> Evaluate:
+    return lambda item: [value for value in (part(item) for part in items) if not isinstance(value, Undefined)]
+
+
+def _object(properties: list[tuple[str, Evaluate]]) -> Evaluate:
+    def evaluate(item: Any) -> Any:
+        values = ((name, part(item)) for name, part in properties)
+        return {name: value for name, value in values if not isinstance(value, Undefined)}
+
+    return evaluate
+
+
+def _call(apply: Callable[..., Any], arguments: list[Evaluate]) -> Evaluate:
+    return lambda item: apply(*(argument(item) for argument in arguments))
