@@ -1,0 +1,67 @@
+"""What every activity does at its edges: validate the payload, open the clients, and sort failures.
+
+* a result goes back in an envelope, ``{"result": ...}``;
+* a permanent failure goes back as a value, ``{"failure": ...}``: repeating it would not help;
+* a transient failure is raised, and the workflow's retry policy repeats the activity.
+
+Whatever is raised or returned stays in durable history, so it carries Keyturn's own words only: the text of a foreign
+exception may quote a request.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import azure.durable_functions as df
+from azure.core.exceptions import AzureError
+from pydantic import ValidationError
+
+from field_encrypt import FieldEncryptError, RetryError
+from keyturn.contracts import Payload
+from keyturn.errors import KeyturnError, TransientError, UnavailableError
+from keyturn.resources import Resources, resources
+
+logger = logging.getLogger("keyturn.activities")
+
+
+def activity[I: Payload, O: Payload](
+    blueprint: df.Blueprint, kind: type[I]
+) -> Callable[[Callable[[I, Resources], Awaitable[O]]], Callable[[I, Resources], Awaitable[O]]]:
+    """Register the decorated coroutine as an activity of its own name, and leave it callable as it is."""
+
+    def register(work: Callable[[I, Resources], Awaitable[O]]) -> Callable[[I, Resources], Awaitable[O]]:
+        # A bare dict: the worker's indexer refuses parameterised annotations.
+        async def invoke(payload: dict) -> dict:  # type: ignore[type-arg]
+            return await _run(work.__name__, kind, work, payload)
+
+        invoke.__name__ = work.__name__
+        invoke.__doc__ = work.__doc__
+        blueprint.activity_trigger(input_name="payload")(invoke)
+        return work
+
+    return register
+
+
+async def _run[I: Payload, O: Payload](
+    name: str, kind: type[I], work: Callable[[I, Resources], Awaitable[O]], payload: dict[str, Any]
+) -> dict[str, Any]:
+    """Run an activity's work on its payload and return the envelope; raises what a retry may mend."""
+    try:
+        request = kind.from_payload(payload)
+        result = await work(request, await resources())
+    except TransientError as error:
+        logger.warning("%s will be tried again: %s", name, error.message)
+        raise
+    except (KeyturnError, FieldEncryptError) as error:
+        if isinstance(error, RetryError):
+            raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None
+        logger.error("%s failed: %s: %s", name, type(error).__name__, error)  # noqa: TRY400 - the text is ours, the trace says no more
+        return {"failure": {"errorType": type(error).__name__, "message": str(error)}}
+    except ValidationError as error:
+        fields = ", ".join(".".join(str(part) for part in item["loc"]) for item in error.errors())
+        logger.error("%s was given a payload that is not its own: %s", name, fields)  # noqa: TRY400 - the same
+        return {"failure": {"errorType": "InvariantError", "message": f"{name}: unexpected payload in {fields}"}}
+    except (AzureError, OSError, TimeoutError) as error:
+        logger.warning("%s will be tried again: it met %s", name, type(error).__name__)
+        raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None
+    return {"result": result.to_payload()}

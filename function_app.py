@@ -1,0 +1,17 @@
+"""The function app: nothing but its parts."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import asking, numbering, pages, preflight, retiring, telling, verifying, versions
+from orchestrators import rotation, row_pass, soak, sweep, watch
+from triggers import approvals, health, rotations, schedule
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+for part in (
+    *(rotations, approvals, schedule, health),
+    *(rotation, sweep, row_pass, soak, watch),
+    *(preflight, versions, pages, numbering, verifying, asking, retiring, telling),
+):
+    app.register_functions(part.bp)
