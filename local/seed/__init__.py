@@ -1,1 +1,1 @@
-"""Seeds what a local Azure lacks, as a client process of its own: containers, the MEK, and notes with a DEK each."""
+"""Seeds what every rotation needs, as a client process of its own: containers and the MEK."""

@@ -1,4 +1,4 @@
-"""``python -m local.seed --deks N --bits B``: creates what is missing and leaves what is there.
+"""``python -m local.seed --bits B``: creates what is missing and leaves what is there.
 
 Its environment is a client's: endpoints, an identity, a CA bundle; and ``COSMOS_MASTER_KEY``, because no identity may
 create a database or a container, as in Azure.
@@ -13,8 +13,6 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
-
-from local.backend.seed import seed_notes
 
 # Setting that names a container -> the path it is partitioned by.
 CONTAINERS = {"DEK_CONTAINER": "/id", "NOTES_CONTAINER": "/workspaceId", "KEYTURN_CONTAINER": "/keyring"}
@@ -41,16 +39,13 @@ async def create_mek(bits: int) -> None:
             await keys.create_rsa_key(name, size=bits)
 
 
-async def seed(deks: int, bits: int) -> None:
-    """Create what is missing, in the order in which things need each other."""
+async def seed(bits: int) -> None:
+    """Create what is missing."""
     await create_containers()
     await create_mek(bits)
-    await seed_notes(deks)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m local.seed")
-    parser.add_argument("--deks", type=int, default=0, help="notes to have, each with a DEK of its own")
     parser.add_argument("--bits", type=int, default=4096, help="size of the MEK's first version")
-    arguments = parser.parse_args()
-    asyncio.run(seed(arguments.deks, arguments.bits))
+    asyncio.run(seed(parser.parse_args().bits))

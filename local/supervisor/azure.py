@@ -79,10 +79,14 @@ class LocalAzure:
             "KEYTURN_CONTAINER": environment.RUN_CONTAINER,
             "COSMOS_MASTER_KEY": (self.layout.folder("cosmos") / "master_key").read_text().strip(),
         }
-        sizes = ["--deks", str(self.options.deks), "--bits", str(self.options.bits)]
+        self._run("local.seed", ["--bits", str(self.options.bits)], env)
+        if self.options.deks:
+            self._run("local.backend.seed", ["--notes", str(self.options.deks), *self.options.older_rows], env)
+
+    def _run(self, module: str, argv: list[str], env: dict[str, str]) -> None:
         with self.layout.log("seed").open("ab") as log:
             subprocess.run(  # noqa: S603 - the command line is our own
-                [sys.executable, "-m", "local.seed", *sizes], env=env, stdout=log, stderr=log, check=True
+                [sys.executable, "-m", module, *argv], env=env, stdout=log, stderr=log, check=True
             )
 
     def down(self) -> None:

@@ -13,6 +13,7 @@ class Options:
 
     state: Path
     deks: int = 0  # notes to seed, each with a DEK of its own
+    older_rows: tuple[str, ...] = ()  # of them, rows as older writers left them: flags of local.backend.seed
     bits: int = 4096  # of the MEK and of the versions that rotations make
     vault_limits: Literal["service", "off"] = "service"
     vault_latency_ms: float = 0
