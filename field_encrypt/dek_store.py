@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
-from field_encrypt.errors import DekNotFoundError, DekStoreForbiddenError, DekStoreUnavailableError
+from field_encrypt.errors import DekExistsError, DekNotFoundError, DekStoreForbiddenError, DekStoreUnavailableError
 from field_encrypt.rows import DekRow, RowDefaults, RowNames, WrappedDek, new_row
 
 
@@ -37,6 +37,7 @@ class DekStore:
         """Create the row of a new DEK; never overwrites one.
 
         Raises:
+            DekExistsError: there is a row of this dekId.
             DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId must not be used.
         """
         row = new_row(
@@ -49,10 +50,10 @@ class DekStore:
         )
         try:
             await self._container.create_item(row)
-        except CosmosResourceExistsError:
+        except CosmosResourceExistsError as error:
             # The SDK repeats a create whose answer was lost: the row that exists is then our own.
             if (await self.read(dek_id)).wrapped != wrapped.wrapped:
-                raise
+                raise DekExistsError(dek_id) from error
         except AzureError as error:
             _raise(error, dek_id, "create")
 

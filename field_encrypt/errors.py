@@ -101,6 +101,14 @@ class KeyCheckMismatchError(CallerError):
         self.dek_id = dek_id
 
 
+class DekExistsError(CallerError):
+    """The dek store has a row of this dekId already, with another DEK."""
+
+    def __init__(self, dek_id: str) -> None:
+        super().__init__(f"the dek store has a row {dek_id} already; rows are never overwritten")
+        self.dek_id = dek_id
+
+
 class DekNotFoundError(OperatorError):
     """The dek store has no row for a DEK that a document names."""
 

@@ -1,18 +1,28 @@
-"""Services and keys that the tests of the library share."""
+"""Services, keys and containers that the tests of the library share."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from azure.cosmos.aio import CosmosClient
 
+from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault, Mek
 
 
 @pytest.fixture(scope="session")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
     """A vault without limits on an empty folder."""
-    running = LocalVault(tmp_path_factory.mktemp("field_encrypt"))
+    running = LocalVault(tmp_path_factory.mktemp("vault"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalCosmos]:
+    """An account on an empty folder."""
+    running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
+    yield running
+    running.service.stop()
 
 
 @pytest.fixture
@@ -22,3 +32,11 @@ async def mek(vault: LocalVault) -> AsyncIterator[Mek]:
     yield key
     await key.close()
     vault.control("DELETE", "faults")
+
+
+@pytest.fixture
+async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
+    """A client that holds the master key."""
+    async with cosmos.client() as client:
+        yield client
+    cosmos.clear_faults()

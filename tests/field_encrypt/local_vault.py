@@ -25,11 +25,11 @@ class LocalVault:
     """A running vault with its identity service."""
 
     def __init__(self, folder: Path) -> None:
-        server, self.authority = make_certificate(folder)
+        self.server, self.authority = make_certificate(folder)
         self.identity = start_service("local.identity", "--state", folder / "identity")
-        key = folder / "identity" / "signing_key.pub.pem"
-        arguments = ("--state", folder / "vault", "--tls", server, "--identity-key", key, "--limits", "off")
-        self.service: ServiceProcess = start_service("local.key_vault", *arguments)
+        self.identity_key = folder / "identity" / "signing_key.pub.pem"
+        arguments = ("--state", folder / "vault", "--tls", self.server, "--identity-key", self.identity_key)
+        self.service: ServiceProcess = start_service("local.key_vault", *arguments, "--limits", "off")
         self.url = self.service.url
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ class Clock:
         self.now = 1000.0
 
     def __call__(self) -> float:
+        """Return the time in seconds."""
         return self.now
 
 

@@ -1,0 +1,59 @@
+"""The local Cosmos DB as the tests use it: an account, and a dek store of its own for each test."""
+
+import os
+import ssl
+import uuid
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import aiohttp
+import requests
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.identity.aio import DefaultAzureCredential
+
+from tests.field_encrypt.local_vault import SECONDS, LocalVault
+from tests.local.services import ServiceProcess, start_service
+
+DATABASE = "notes"
+
+
+class LocalCosmos:
+    """A running account beside a vault, whose identity service and certificate it shares."""
+
+    def __init__(self, folder: Path, vault: LocalVault) -> None:
+        self._vault = vault
+        self._state = folder / "cosmos"
+        arguments = ("--state", self._state, "--tls", vault.server, "--identity-key", vault.identity_key)
+        self.service: ServiceProcess = start_service("local.cosmos", *arguments, "--partitions", 2)
+        self.url = self.service.url
+
+    def client(self, credential: Any = None) -> CosmosClient:
+        """Return a client with a credential, or with the master key."""
+        context = ssl.create_default_context(cafile=str(self._vault.authority))
+        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+        key = (self._state / "master_key").read_text().strip()
+        return CosmosClient(self.url, credential or key, transport=AioHttpTransport(session=session))
+
+    def fault(self, **rule: Any) -> None:
+        """Arm a fault."""
+        url = f"{self.url}/_control/faults"
+        answer = requests.post(url, json=rule, verify=str(self._vault.authority), timeout=SECONDS)
+        answer.raise_for_status()
+
+    def clear_faults(self) -> None:
+        """Disarm every fault."""
+        requests.delete(f"{self.url}/_control/faults", verify=str(self._vault.authority), timeout=SECONDS)
+
+    def credential(self, name: str, *roles: str) -> DefaultAzureCredential:
+        """Return the credential of a principal with these data actions or named roles."""
+        with patch.dict(os.environ, self._vault.principal(name, *roles)):
+            return DefaultAzureCredential()
+
+
+async def new_container(client: CosmosClient, kind: str, partition_key: str = "/id") -> ContainerProxy:
+    """Create a container with a name of its own."""
+    database = await client.create_database_if_not_exists(DATABASE)
+    return await database.create_container(f"{kind}-{uuid.uuid4().hex[:8]}", PartitionKey(partition_key))
