@@ -1,0 +1,66 @@
+"""RFC 9457 problem details of every error: what a caller may know, and nothing about our insides.
+
+Facts of an error become extension members. What the developers must look at gets a correlation id instead, under which
+it is logged once.
+"""
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from keyturn.errors import InvariantError, KeyturnError, Outcome, outcome_of
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:keyturn:problem:"
+RETRY_AFTER_SECONDS = 5
+
+_log = logging.getLogger(__name__)
+_INTERNAL = Outcome(500, "internal", 70)
+
+
+class Problem(NamedTuple):
+    """A problem as it is answered."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+def problem_of(error: Exception, *, instance: str) -> Problem:
+    """Return the problem that the error becomes; ``instance`` is the path of the request."""
+    if not isinstance(error, KeyturnError) or isinstance(error, InvariantError) or outcome_of(error) == _INTERNAL:
+        return _internal(error, instance)
+    outcome = outcome_of(error)
+    body = {
+        # Facts first: none of them may take the place of a member that the RFC defines.
+        **error.facts,
+        "type": f"{TYPE_PREFIX}{outcome.problem}",
+        "title": _title(outcome.problem),
+        "status": outcome.status,
+        "detail": error.message,
+        "instance": instance,
+    }
+    if error.hint:
+        body["hint"] = error.hint
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if outcome.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return Problem(outcome.status, body, retry)
+
+
+def _internal(error: Exception, instance: str) -> Problem:
+    correlation_id = uuid.uuid4().hex
+    outcome = outcome_of(error) if isinstance(error, KeyturnError) else _INTERNAL
+    _log.error("request to %s failed, correlation id %s", instance, correlation_id, exc_info=error)
+    body = {
+        "type": f"{TYPE_PREFIX}{outcome.problem}",
+        "title": _title(outcome.problem),
+        "status": outcome.status,
+        "detail": "something went wrong on our side; the log has it under the correlation id",
+        "instance": instance,
+        "correlationId": correlation_id,
+    }
+    return Problem(outcome.status, body, {})
+
+
+def _title(slug: str) -> str:
+    return slug.replace("-", " ").capitalize()

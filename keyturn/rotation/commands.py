@@ -1,0 +1,76 @@
+"""What an operator may tell a rotation to do: try again, or end.
+
+A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: the workflow obeys
+it the next time that it looks.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from keyturn.contracts import CommandInput, CommandResult, Payload
+from keyturn.errors import WrongStateError
+from keyturn.rotation.decision import is_aborted
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import COMMANDS_MAX, Command, Name
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import TRANSITIONS, State
+from keyturn.rotation.transitions import check_token
+
+# From retiring on, undoing is reinstating: the table knows no way to aborted.
+ABORTABLE = frozenset(state for state, targets in TRANSITIONS.items() if State.ABORTED in targets)
+_ALLOWED = {"retry": frozenset({State.NEEDS_ATTENTION}), "abort": ABORTABLE}
+
+
+class CommandRequest(Payload):
+    """The body of a command; may be left out where the platform vouches for the caller."""
+
+    requested_by: Name | None = Field(default=None)
+
+
+async def give_command(
+    runs: RunStore, rotation_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
+) -> RotationRecord:
+    """Append the command to the record; the same command in the same wait is one.
+
+    Raises:
+        UnknownRotationError: there is no such rotation.
+        WrongStateError: it is not in a state in which this can be asked.
+    """
+
+    def change(record: RotationRecord) -> RotationRecord:
+        allowed = _ALLOWED[command]
+        # One place is kept free, so that a rotation can always be ended.
+        refused = command == "retry" and (is_aborted(record) or len(record.commands) >= COMMANDS_MAX - 1)
+        if record.state not in allowed or refused:
+            raise WrongStateError(
+                f"the rotation takes no {command} while it is {record.state}",
+                rotationId=rotation_id,
+                state=record.state.value,
+                allowed=sorted(allowed),
+            )
+        given = Command(command=command, by=by, at=now, step=record.step)
+        if any(_same(given, earlier) for earlier in record.commands):
+            return record
+        return record.changed(commands=[*record.commands, given])
+
+    return await runs.update(rotation_id, change)
+
+
+def _same(given: Command, earlier: Command) -> bool:
+    return given.command == earlier.command and (given.command == "abort" or given.step == earlier.step)
+
+
+async def read_command(runs: RunStore, request: CommandInput) -> CommandResult:
+    """Return the first command that was not acted upon and still holds.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+    record = await runs.read(request.rotation_id)
+    check_token(record, request)
+    for number, command in enumerate(record.commands[request.seen :], start=request.seen + 1):
+        if command.command == "abort" or command.step == record.step:
+            return CommandResult(command=command.command, seen=number)
+    return CommandResult(command="none", seen=len(record.commands))

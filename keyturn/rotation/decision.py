@@ -1,0 +1,122 @@
+"""Decide on a rotation: once, on exactly the evidence in force, by somebody other than the requester."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from keyturn.contracts import DecisionInput, DecisionResult, Payload
+from keyturn.errors import (
+    AlreadyDecidedError,
+    ApprovalExpiredError,
+    DigestMismatchError,
+    ForbiddenError,
+    WrongStateError,
+)
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Decision, Name
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import check_token
+
+_OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
+
+
+class DecisionRequest(Payload):
+    """The body of the approval webhook."""
+
+    rotation_id: Annotated[str, StringConstraints(max_length=100)]
+    decision: Literal["approve", "reject"]
+    evidence_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    approver: Name
+    comment: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+
+async def decide(runs: RunStore, request: DecisionRequest, *, webhook_id: str, now: datetime) -> RotationRecord:
+    """Write the decision into the record; one that this very message wrote before is returned as it is.
+
+    Raises:
+        UnknownRotationError: there is no such rotation.
+        ForbiddenError: the approver is the requester.
+        AlreadyDecidedError: the evidence was decided on.
+        ApprovalExpiredError: the time to decide is over.
+        WrongStateError: the rotation does not wait for a decision.
+        DigestMismatchError: other evidence is in force; the error names its digest.
+    """
+
+    def change(record: RotationRecord) -> RotationRecord:
+        if _wrote(record, webhook_id):
+            return record
+        _check(record, request, now)
+        decision = Decision(
+            decision=_OUTCOMES[request.decision],
+            by=request.approver,
+            digest=request.evidence_digest,
+            at=now,
+            webhook_id=webhook_id,
+            comment=request.comment,
+        )
+        return record.changed(decision=decision)
+
+    return await runs.update(request.rotation_id, change)
+
+
+def _wrote(record: RotationRecord, webhook_id: str) -> bool:
+    made = [*record.decisions, *([record.decision] if record.decision is not None else [])]
+    return any(decision.webhook_id == webhook_id for decision in made)
+
+
+def _check(record: RotationRecord, request: DecisionRequest, now: datetime) -> None:
+    rotation_id = record.rotation_id
+    if same_person(request.approver, record.requested_by):
+        raise ForbiddenError(
+            "a rotation is not decided on by its requester",
+            rotationId=rotation_id,
+            hint="somebody else must look at the evidence",
+        )
+    if record.decision is not None:
+        raise AlreadyDecidedError(
+            f"the evidence was {record.decision.decision}", rotationId=rotation_id, decision=record.decision.decision
+        )
+    expires = record.approval_expires_at
+    waiting = record.state is State.AWAITING_APPROVAL
+    if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
+        raise ApprovalExpiredError("the time to decide is over", rotationId=rotation_id)
+    if not waiting or is_aborted(record):
+        state = "being aborted" if waiting else record.state.value
+        raise WrongStateError(
+            f"the rotation is {state}", rotationId=rotation_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
+        )
+    if request.evidence_digest != record.evidence_digest:
+        raise DigestMismatchError(
+            "other evidence is in force", rotationId=rotation_id, evidenceDigest=record.evidence_digest
+        )
+
+
+def same_person(first: str, second: str) -> bool:
+    """Tell whether two names differ in no more than case, surrounding space or the way a character is encoded."""
+    one, other = (unicodedata.normalize("NFKC", name).strip().casefold() for name in (first, second))
+    return one == other
+
+
+def is_aborted(record: RotationRecord) -> bool:
+    """Tell whether an operator asked to end the rotation."""
+    return any(command.command == "abort" for command in record.commands)
+
+
+async def read_decision(runs: RunStore, request: DecisionInput) -> DecisionResult:
+    """Return what was decided on exactly this evidence; an operator's abort goes before any decision.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+    record = await runs.read(request.rotation_id)
+    check_token(record, request)
+    for command in record.commands:
+        if command.command == "abort":
+            return DecisionResult(decision="aborted", decided_by=command.by)
+    decision = record.decision
+    if decision is None or decision.digest != request.evidence_digest:
+        return DecisionResult(decision="none")
+    return DecisionResult(decision=decision.decision, decided_by=decision.by)

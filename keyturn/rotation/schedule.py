@@ -1,0 +1,59 @@
+"""When a rotation is due: an occurrence of the schedule has passed since the last one of the keyring began.
+
+So a missed month is caught up, once, however many occurrences were missed.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from croniter import CroniterError, croniter
+
+from keyturn.errors import SettingsError
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.states import State
+
+_FIELDS = 6  # NCRONTAB: second minute hour day month day-of-week
+
+# These left the month's work undone by themselves; every other end is a person's decision, or the work done.
+_NOT_DONE = frozenset({State.BLOCKED, State.FAILED})
+
+
+def due(schedule: str, last_began: datetime | None, now: datetime) -> datetime | None:
+    """Return the newest occurrence (UTC) if no rotation began at or after it, else None.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+    """
+    occurrence = latest_occurrence(schedule, now)
+    return occurrence if last_began is None or last_began < occurrence else None
+
+
+def latest_occurrence(schedule: str, now: datetime) -> datetime:
+    """Return the newest occurrence (UTC) that is not after ``now``; raises SettingsError."""
+    if len(schedule.split()) != _FIELDS:
+        raise _unreadable(schedule)
+    # The search goes strictly backwards, and an occurrence at this very second counts.
+    after = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    try:
+        # NCRONTAB fires where day of month and day of week both match; cron where either does.
+        times = croniter(schedule, after, second_at_beginning=True, day_or=False)
+        before = times.get_prev(float)  # type: ignore[no-untyped-call]  # croniter ships no types for it
+        return datetime.fromtimestamp(before, UTC)
+    except CroniterError as error:
+        raise _unreadable(schedule) from error
+
+
+def _unreadable(schedule: str) -> SettingsError:
+    expected = "six fields: second minute hour day month day-of-week"
+    return SettingsError(
+        f"ROTATION_SCHEDULE is {schedule!r}: expected {expected}",
+        variable="ROTATION_SCHEDULE",
+        value=schedule,
+        expected=expected,
+    )
+
+
+def last_began(records: Iterable[RotationRecord]) -> datetime | None:
+    """Return when the newest rotation began that counts for its month: no dry run, neither blocked nor failed."""
+    began = [record.requested_at for record in records if not record.options.dry_run and record.state not in _NOT_DONE]
+    return max(began, default=None)

@@ -1,0 +1,198 @@
+"""What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess."""
+
+from datetime import datetime
+from typing import Literal
+
+from keyturn.contracts import CensusResult, Payload
+from keyturn.rotation.links import APPROVALS, report_link, status_link
+from keyturn.rotation.progress import phase_totals
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters
+from keyturn.rotation.states import State
+
+type Phase = Literal["sweep", "proof"]
+
+_PHASES: dict[State, Phase] = {State.SWEEPING: "sweep", State.SOAKING: "proof"}
+
+
+class Links(Payload):
+    """Where to go from here; ``approvals`` takes a signed decision while one is waited for."""
+
+    status: str
+    report: str
+    approvals: str | None = None
+
+
+class Accepted(Payload):
+    """The answer to a start. It holds nothing that changes, so that a repeated request gets the very same answer."""
+
+    rotation_id: str
+    keyring: str
+    requested_by: str
+    requested_at: datetime
+    dry_run: bool
+    links: Links
+
+
+class Counts(Payload):
+    """Rows and calls of one phase, over all its passes."""
+
+    pass_number: int
+    wave: int
+    scanned: int  # in the pass under way
+    changed: int  # rewrapped, or proven
+    unchanged: int
+    gone: int
+    quarantined: int
+    conflicts: int
+    throttled: int
+    vault_operations: int
+    rows_total: int | None
+    percent: float | None
+    updated_at: datetime
+
+
+class Summary(Payload):
+    """A line of a list."""
+
+    rotation_id: str
+    keyring: str
+    state: State
+    trigger: Literal["http", "schedule", "cli"]
+    dry_run: bool
+    requested_by: str
+    requested_at: datetime
+    ended_at: datetime | None
+    links: Links
+
+
+class Status(Summary):
+    """Where a rotation stands."""
+
+    step: int
+    reason: str
+    phase: str  # sweep or proof while rows are worked on, else the state
+    percent: float | None
+    rows_per_second: float | None
+    eta_seconds: float | None
+    counts: dict[Phase, Counts]
+    census: CensusResult | None
+    quarantined: Quarantined
+    foreign: int | None
+    stale_writers: StaleWriters
+    failed_checks: list[str]
+    old_versions: list[str]
+    target_version: str | None
+    retired: list[str]
+    reinstated: list[str]
+    evidence_digest: str | None
+    approval_expires_at: datetime | None
+    decision: Decision | None
+    error: Failure | None
+
+
+def accepted(record: RotationRecord) -> Accepted:
+    """Return the answer to the request that started this rotation."""
+    return Accepted(
+        rotation_id=record.rotation_id,
+        keyring=record.keyring,
+        requested_by=record.requested_by,
+        requested_at=record.requested_at,
+        dry_run=record.options.dry_run,
+        links=Links(status=status_link(record.rotation_id), report=report_link(record.rotation_id)),
+    )
+
+
+def summary(record: RotationRecord) -> Summary:
+    """Return the rotation as a line of a list."""
+    return Summary(
+        rotation_id=record.rotation_id,
+        keyring=record.keyring,
+        state=record.state,
+        trigger=record.trigger,
+        dry_run=record.options.dry_run,
+        requested_by=record.requested_by,
+        requested_at=record.requested_at,
+        ended_at=record.ended_at,
+        links=links(record),
+    )
+
+
+def status(record: RotationRecord) -> Status:
+    """Return where the rotation stands."""
+    phase = _PHASES.get(record.state)
+    progress = record.progress.get(phase) if phase is not None else None
+    counts = {name: _counts(record, name, known) for name, known in record.progress.items()}
+    rate = None if progress is None else _rate(progress)
+    checks = record.preflight.checks if record.preflight is not None else []
+    return Status(
+        **dict(summary(record)),
+        step=record.step,
+        reason=record.reason,
+        phase=phase or record.state.value,
+        percent=counts[phase].percent if phase in counts else None,
+        rows_per_second=rate,
+        eta_seconds=None if phase is None or rate is None else _eta(counts[phase], rate),
+        counts=counts,
+        census=record.census,
+        quarantined=record.quarantined,
+        foreign=record.census.foreign if record.census is not None else None,
+        stale_writers=record.stale_writers,
+        failed_checks=[check.name for check in checks if check.outcome == "fail"],
+        old_versions=record.old_versions,
+        target_version=record.target_version,
+        retired=record.retired,
+        reinstated=record.reinstated,
+        evidence_digest=record.evidence_digest,
+        approval_expires_at=record.approval_expires_at,
+        decision=record.decision,
+        error=record.error,
+    )
+
+
+def links(record: RotationRecord) -> Links:
+    """Return where to go from here."""
+    waiting = record.state is State.AWAITING_APPROVAL
+    return Links(
+        status=status_link(record.rotation_id),
+        report=report_link(record.rotation_id),
+        approvals=APPROVALS if waiting else None,
+    )
+
+
+def _counts(record: RotationRecord, phase: Phase, progress: PhaseProgress) -> Counts:
+    totals = phase_totals(record, phase)
+    return Counts(
+        pass_number=progress.pass_number,
+        wave=progress.wave,
+        scanned=progress.scanned,
+        changed=totals.changed,
+        unchanged=totals.unchanged,
+        gone=totals.gone,
+        quarantined=totals.quarantined,
+        conflicts=totals.conflicts,
+        throttled=totals.throttled,
+        vault_operations=totals.vault_operations,
+        rows_total=progress.rows_total,
+        percent=_percent(totals.changed, progress.rows_total),
+        updated_at=progress.updated_at,
+    )
+
+
+def _percent(changed: int, total: int | None) -> float | None:
+    if total is None:
+        return None
+    # More than all is possible: writers go on creating rows.
+    return 100.0 if total <= changed else round(100 * changed / total, 1)
+
+
+def _rate(progress: PhaseProgress) -> float | None:
+    """Return the rows changed a second in the pass under way, or null where nothing tells."""
+    elapsed = (progress.updated_at - progress.started_at).total_seconds()
+    return round(progress.current.changed / elapsed, 2) if elapsed > 0 and progress.current.changed else None
+
+
+def _eta(counts: Counts, rate: float) -> float | None:
+    if counts.rows_total is None or rate <= 0:
+        return None
+    return round(max(0, counts.rows_total - counts.changed) / rate, 1)
