@@ -1,0 +1,130 @@
+"""The people around a rotation, as callers of the app's HTTP API: who requests, who approves, who looks.
+
+Used by the demo and by end-to-end tests: both act from outside, with what ``endpoints.json`` tells.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from standardwebhooks import Webhook
+
+POLL_SECONDS = 0.2
+
+ENDS = frozenset({"completed", "blocked", "rejected", "expired", "aborted", "reinstated", "failed"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class UnexpectedStateError(Exception):
+    """The rotation reached a state in which waiting on is hopeless, or not in time; carries its last status."""
+
+
+class People:
+    """Callers of the app on one local Azure."""
+
+    def __init__(self, endpoints: Mapping[str, Any]) -> None:
+        self._url: str = endpoints["functionsUrl"]
+        self._key: str = endpoints["functionKey"]
+        self._secret: str = endpoints["approvalSecret"]
+        self._session = aiohttp.ClientSession()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def call(
+        self, method: str, path: str, *, data: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Call the app with its function key."""
+        sent = {"x-functions-key": self._key, "content-type": "application/json", **(headers or {})}
+        async with self._session.request(method, f"{self._url}{path}", data=data, headers=sent) as response:
+            text = await response.text()
+            return Answer(response.status, dict(response.headers), json.loads(text) if text else None)
+
+    async def request_rotation(self, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        """Ask for a rotation."""
+        wanted = {"requestedBy": "dana@example.com", "reason": "monthly", **body}
+        return await self.call("POST", "/api/rotations", data=json.dumps(wanted).encode(), headers=headers)
+
+    async def status(self, rotation_id: str) -> dict[str, Any]:
+        """Read a rotation's status."""
+        body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}")).body
+        return body
+
+    async def report(self, rotation_id: str) -> dict[str, Any]:
+        """Read a rotation's whole record."""
+        body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}/report")).body
+        return body
+
+    async def decide(
+        self,
+        rotation_id: str,
+        digest: str,
+        *,
+        decision: str = "approve",
+        approver: str = "sam@example.com",
+        message_id: str | None = None,
+        at: datetime | None = None,
+        secret: str | None = None,
+    ) -> Answer:
+        """Send a signed decision, as an approval system does."""
+        body = json.dumps(
+            {"rotationId": rotation_id, "decision": decision, "evidenceDigest": digest, "approver": approver}
+        )
+        message = message_id or f"msg_{uuid.uuid4().hex}"
+        sent_at = at or datetime.now(UTC)
+        headers = {
+            "webhook-id": message,
+            "webhook-timestamp": str(int(sent_at.timestamp())),
+            "webhook-signature": Webhook(secret or self._secret).sign(message, sent_at, body),
+        }
+        return await self.call("POST", "/api/approvals", data=body.encode(), headers=headers)
+
+    async def wait_for(
+        self,
+        rotation_id: str,
+        *states: str,
+        seconds: float = 120,
+        seen: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+    ) -> dict[str, Any]:
+        """Wait until the rotation is in one of the states; ``seen`` is shown every status on the way.
+
+        An app that is down for a while is waited for.
+
+        Raises:
+            UnexpectedStateError: another end was reached, or the time is over.
+        """
+        deadline = time.monotonic() + seconds
+        status: dict[str, Any] = {}
+        while time.monotonic() < deadline:
+            try:
+                status = await self.status(rotation_id)
+            except aiohttp.ClientError:
+                status = {"state": "(the app does not answer)"}
+            if seen is not None:
+                await seen(status)
+            if status.get("state") in states:
+                return status
+            if status.get("state") in ENDS:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        raise UnexpectedStateError(f"expected {' or '.join(states)}, found {json.dumps(status, indent=1)}")
