@@ -15,11 +15,15 @@ PAGE_BYTES_MAX = 48 * 1024
 RANGES_MAX = 50
 
 
+# A partition key's value. None stands for null and for an absent property alike: only a read tells them apart.
+type Scalar = str | int | float | bool | None
+
+
 class RowRef(Payload):
     """A row by id and partition key value: enough to read it again, and nothing about its key."""
 
     id: str
-    partition: str
+    partition: Scalar
 
 
 class ScanInput(RotationRef):

@@ -1,0 +1,52 @@
+"""Finds a page of rows in the change feed: those that a sweep must look at, or those that a proof must open.
+
+A change feed page is taken whole or not at all, because a cursor can only stand between two of them. How much is asked
+for follows what is found: more where few rows are selected, less where a page would overflow.
+"""
+
+from collections.abc import Callable
+
+from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
+from keyturn.dek_store.feed import read_feed_page
+from keyturn.dek_store.rows import Row, RowKind, classify
+from keyturn.dek_store.store import DekStore
+
+SCANNED_MAX = 5_000  # rows an activity reads before it reports back: some seconds of work
+ITEMS_MAX = 1_000  # rows a request asks for; the service ends its page at 4 MB anyway
+
+
+async def scan(store: DekStore, request: ScanInput) -> ScanResult:
+    """Read on until a page of selected rows is full, the range is drained, or enough was read.
+
+    Raises:
+        KeyturnError: of the kind that the failure means.
+    """
+    selected = _selection(request)
+    refs: list[RowRef] = []
+    cursor, ask_for, scanned, foreign, drained = request.cursor, request.page_rows, 0, 0, False
+    while not drained and len(refs) < request.page_rows and scanned < SCANNED_MAX:
+        page = await read_feed_page(store.container, request.range, cursor, ask_for)
+        rows = [classify(item, store.keyring, request.target_version) for item in page.items]
+        found = [RowRef(id=row.id, partition=row.partition) for row in rows if selected(row)]
+        if _overflows(refs + found, request.page_rows):
+            if refs:
+                break
+            if ask_for > 1:
+                ask_for = min(request.page_rows, ask_for // 2)
+                continue
+        refs += found
+        scanned += len(rows)
+        foreign += sum(row.kind is RowKind.FOREIGN for row in rows)
+        cursor, drained = page.cursor, page.drained
+        ask_for = ask_for if found else min(2 * ask_for, ITEMS_MAX)
+    return ScanResult(refs=refs, cursor=cursor, drained=drained, scanned=scanned, foreign=foreign)
+
+
+def _selection(request: ScanInput) -> Callable[[Row], bool]:
+    if request.selection == "stale":
+        return lambda row: row.needs_work
+    return lambda row: row.kind is RowKind.CURRENT and row.rotation_id == request.rotation_id
+
+
+def _overflows(refs: list[RowRef], page_rows: int) -> bool:
+    return len(refs) > page_rows or sum(len(ref.model_dump_json()) for ref in refs) > PAGE_BYTES_MAX
