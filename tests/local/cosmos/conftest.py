@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
@@ -36,7 +36,7 @@ class StaticCredential:
     async def close(self) -> None:
         """Hold nothing."""
 
-    async def __aenter__(self) -> "StaticCredential":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_details: object) -> None:
