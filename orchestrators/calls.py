@@ -5,7 +5,7 @@ because the retry policy repeats whatever is raised.
 """
 
 from collections.abc import Generator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from durabletask.task import OrchestrationContext, RetryPolicy, Task
@@ -22,6 +22,11 @@ RETRY = RetryPolicy(
     backoff_coefficient=2.0,
     max_retry_interval=timedelta(minutes=5),
 )
+
+
+def now(ctx: OrchestrationContext) -> datetime:
+    """Return the workflow's own time: the same on every replay."""
+    return ctx.current_utc_datetime.replace(tzinfo=UTC)
 
 
 class StepFailedError(Exception):

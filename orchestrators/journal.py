@@ -18,8 +18,7 @@ from keyturn.contracts import (
     SweepResult,
 )
 from keyturn.rotation.states import State
-from orchestrators.calls import StepFailedError, call
-from orchestrators.soak import now
+from orchestrators.calls import StepFailedError, call, now
 
 
 class Journal:

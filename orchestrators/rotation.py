@@ -118,9 +118,7 @@ def _retire(
     """Sweep once more, disable in the step that counts zero, watch; anything new voids the approval."""
     final = yield from _sweep(ctx, run, journal, target, name="final")
     if final.rewrapped or final.quarantined or not final.settled:
-        yield from journal.notify(
-            "approval_void", "rows were written under an old version after the freeze"
-        )
+        yield from journal.notify("approval_void", "rows were written under an old version after the freeze")
         return AGAIN
     yield from journal.advance(State.RETIRING)
     journal.retiring = True

@@ -29,8 +29,7 @@ from keyturn.contracts import (
     ScanInput,
     ScanResult,
 )
-from orchestrators.calls import answer, call, schedule
-from orchestrators.soak import now
+from orchestrators.calls import answer, call, now, schedule
 
 bp = df.Blueprint()
 

@@ -6,14 +6,14 @@
 """
 
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, Task
 
 from keyturn.contracts import PassInput, PassResult, SoakInput, SoakResult
-from orchestrators.calls import call_workflow
+from orchestrators.calls import call_workflow, now
 
 bp = df.Blueprint()
 
@@ -54,11 +54,6 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
         last_stale_write=state.last_stale_write,
         session_tokens=state.session_tokens,
     ).to_payload()
-
-
-def now(ctx: OrchestrationContext) -> datetime:
-    """Return the workflow's own time: the same on every replay."""
-    return ctx.current_utc_datetime.replace(tzinfo=UTC)
 
 
 def _remaining(state: SoakInput, at: datetime) -> timedelta:

@@ -11,9 +11,8 @@ from durabletask.task import OrchestrationContext, Task, when_any
 
 from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, RotationInput
 from keyturn.rotation.states import State
-from orchestrators.calls import call
+from orchestrators.calls import call, now
 from orchestrators.journal import Journal
-from orchestrators.soak import now
 
 DECISION_EVENT = "decision"
 COMMAND_EVENT = "command"

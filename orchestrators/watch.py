@@ -20,8 +20,7 @@ from keyturn.contracts import (
     WatchInput,
     WatchResult,
 )
-from orchestrators.calls import call
-from orchestrators.soak import now
+from orchestrators.calls import call, now
 
 bp = df.Blueprint()
 
