@@ -64,7 +64,7 @@ async def start(
         rotation_id = await claim(runs, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now)
         if (earlier := await runs.find(rotation_id)) is not None:
             return Started(earlier, replayed=True)
-    await _clear_orphan(runs, keyring, workflows, now)
+    await clear_orphan(runs, keyring, workflows, now)
     record = RotationRecord(
         rotation_id=rotation_id,
         keyring=keyring,
@@ -92,7 +92,7 @@ def workflow_input(record: RotationRecord) -> RotationInput:
     )
 
 
-async def _clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: datetime) -> None:
+async def clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: datetime) -> None:
     """Free the keyring of a run that ended without giving it back, or whose workflow is gone."""
     lease = await read_lease(runs, keyring)
     if lease is None or lease.holder is None:

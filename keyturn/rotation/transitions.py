@@ -21,7 +21,7 @@ async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRec
     """Apply the state change, unless it was applied before, and return the record.
 
     Raises:
-        FencedError: the run is not the one that this step belongs to.
+        FencedError: the run is not the one that this step belongs to, or somebody else has ended it.
         InvariantError: a step is missing before this one, or the target may not be entered yet.
         InvalidTransitionError: the table does not know the change.
     """
@@ -29,6 +29,7 @@ async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRec
     def change(record: RotationRecord) -> RotationRecord:
         check_token(record, step)
         if step.step <= record.step:
+            _check_same(record, step)
             return record
         if step.step > record.step + 1:
             raise InvariantError(
@@ -67,6 +68,12 @@ async def _settle(runs: RunStore, record: RotationRecord) -> RotationRecord:
     if record.ended:
         await release(runs, record)
     return record
+
+
+def _check_same(record: RotationRecord, step: StepInput) -> None:
+    """Raise FencedError where this number belongs to another change: the workflow was given up, and lives on."""
+    if any(entry.step == step.step and entry.target != step.target for entry in record.history):
+        raise FencedError("the rotation went on without this workflow", rotationId=record.rotation_id, holder=None)
 
 
 def check_token(record: RotationRecord, ref: RotationRef) -> None:

@@ -1,0 +1,139 @@
+"""Rotations to test with: fresh records, runs that hold their keyring, and runs brought into any state."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from keyturn.contracts import CensusResult, FreezeInput, Policy, RotationRef, StepInput
+from keyturn.rotation.evidence import freeze_evidence
+from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
+from keyturn.rotation.record_parts import Decision, HistoryEntry
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start import Workflows, start
+from keyturn.rotation.start_request import StartRequest
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import advance
+
+NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
+REQUESTER = "ada@example.com"
+APPROVER = "grace@example.com"
+CENSUS = CensusResult(total=10, on_target=10, stale=0, unlabelled=0, foreign=0, by_version={"new": 10})
+
+# How a run gets into each state, as the workflow would bring it there.
+PATHS: Mapping[State, list[State]] = {
+    State.REQUESTED: [],
+    State.PREFLIGHT: [State.PREFLIGHT],
+    State.CREATING_VERSION: [State.PREFLIGHT, State.CREATING_VERSION],
+    State.SWEEPING: [State.PREFLIGHT, State.CREATING_VERSION, State.SWEEPING],
+    State.SOAKING: [State.PREFLIGHT, State.CREATING_VERSION, State.SWEEPING, State.SOAKING],
+    State.NEEDS_ATTENTION: [State.PREFLIGHT, State.CREATING_VERSION, State.SWEEPING, State.NEEDS_ATTENTION],
+    State.AWAITING_APPROVAL: [
+        State.PREFLIGHT,
+        State.CREATING_VERSION,
+        State.SWEEPING,
+        State.SOAKING,
+        State.AWAITING_APPROVAL,
+    ],
+}
+PATHS |= {
+    State.RETIRING: [*PATHS[State.AWAITING_APPROVAL], State.RETIRING],
+    State.WATCHING: [*PATHS[State.AWAITING_APPROVAL], State.RETIRING, State.WATCHING],
+    State.COMPLETED: [*PATHS[State.AWAITING_APPROVAL], State.RETIRING, State.WATCHING, State.COMPLETED],
+    State.REINSTATED: [*PATHS[State.AWAITING_APPROVAL], State.RETIRING, State.WATCHING, State.REINSTATED],
+    State.REJECTED: [*PATHS[State.AWAITING_APPROVAL], State.REJECTED],
+    State.EXPIRED: [*PATHS[State.AWAITING_APPROVAL], State.EXPIRED],
+    State.BLOCKED: [State.PREFLIGHT, State.BLOCKED],
+    State.ABORTED: [*PATHS[State.NEEDS_ATTENTION], State.ABORTED],
+    State.FAILED: [*PATHS[State.SWEEPING], State.FAILED],
+}
+
+
+def new_keyring() -> str:
+    """Return a keyring of the test's own."""
+    return f"k{uuid.uuid4().hex[:12]}"
+
+
+def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
+    """Return a record that is stored nowhere."""
+    values: dict[str, Any] = {
+        "rotation_id": new_rotation_id(keyring, NOW),
+        "keyring": keyring,
+        "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
+        "requested_by": REQUESTER,
+        "requested_at": NOW,
+        "trigger": "http",
+        "policy": Policy(),
+        "instance_id": instance_id_of(keyring),
+        "fencing_token": 1,
+    }
+    return RotationRecord(**{**values, **fields})
+
+
+def workflows(*, alive: bool = True) -> Workflows:
+    """Return workflows that all live, or that are all gone with nothing to enable again."""
+
+    async def is_alive(_instance_id: str) -> bool:
+        return alive
+
+    async def reinstate(record: RotationRecord) -> None:
+        raise AssertionError(f"nothing of {record.rotation_id} is to be enabled")
+
+    return Workflows(is_alive=is_alive, reinstate=reinstate)
+
+
+async def start_run(runs: RunStore, keyring: str | None = None, *, now: datetime = NOW, **body: Any) -> RotationRecord:
+    """Start a rotation of a keyring of its own."""
+    started = await start(
+        runs,
+        StartRequest(**body),
+        keyring=keyring or new_keyring(),
+        requested_by=REQUESTER,
+        trigger="http",
+        policy=Policy(),
+        workflows=workflows(),
+        now=now,
+    )
+    return started.record
+
+
+def ref_of(record: RotationRecord) -> dict[str, Any]:
+    """Return what every activity's input begins with."""
+    return dict(RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token))
+
+
+async def step_to(runs: RunStore, record: RotationRecord, target: State) -> RotationRecord:
+    """Take the next step, with frozen evidence and an approval where the target asks for them."""
+    if target is State.AWAITING_APPROVAL:
+        record = await freeze(runs, record)
+    if target is State.RETIRING:
+        record = await approve(runs, record)
+    return await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+
+
+async def bring_to(runs: RunStore, state: State, **body: Any) -> RotationRecord:
+    """Start a rotation and bring it into the state."""
+    record = await start_run(runs, **body)
+    for target in PATHS[state]:
+        record = await step_to(runs, record, target)
+    return record
+
+
+async def freeze(runs: RunStore, record: RotationRecord, **fields: Any) -> RotationRecord:
+    """Freeze the evidence of a run that soaks and return its record."""
+    values: dict[str, Any] = {
+        "target_version": "new",
+        "census": CENSUS,
+        "stale_writers": 0,
+        "last_stale_write": None,
+        "expires_at": NOW + timedelta(days=7),
+    }
+    await freeze_evidence(runs, FreezeInput(**ref_of(record), **{**values, **fields}), NOW)
+    return await runs.read(record.rotation_id)
+
+
+async def approve(runs: RunStore, record: RotationRecord) -> RotationRecord:
+    """Write an approval of the evidence in force, as the webhook would."""
+    digest = record.evidence_digest or ""
+    decision = Decision(decision="approved", by=APPROVER, digest=digest, at=NOW)
+    return await runs.update(record.rotation_id, lambda run: run.changed(decision=decision))

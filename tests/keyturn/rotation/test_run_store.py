@@ -1,0 +1,121 @@
+"""The store of the runs' records: one document each, changed only by whoever has seen its latest version."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from azure.cosmos.aio import ContainerProxy
+
+from keyturn.contracts import QuarantinedRow
+from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
+from keyturn.rotation.progress import with_quarantined
+from keyturn.rotation.record import RotationRecord, keyring_of, new_rotation_id
+from keyturn.rotation.run_store import ATTEMPTS, DOCUMENT_BYTES_MAX, RunStore
+from tests.keyturn.rotation.runs import NOW, make_record, new_keyring, start_run
+
+
+async def test_a_record_is_read_as_it_was_written(runs: RunStore) -> None:
+    """Whatever a record holds survives the database, and it comes back with its ETag."""
+    record = await start_run(runs, reason="größer €", waivers=[{"check": "backup", "why": "snapshot taken"}])
+
+    read = await runs.read(record.rotation_id)
+
+    assert record == read
+    assert read.etag is not None
+    assert read.options.waivers[0].by == read.requested_by
+
+
+async def test_the_documents_shape_is_what_others_query(runs: RunStore, container: ContainerProxy) -> None:
+    """The document has its id, kind and partition where queries look for them, and no ETag of its own."""
+    record = await start_run(runs)
+
+    document = await container.read_item(record.rotation_id, record.keyring)
+
+    assert ("rotation", record.keyring, "requested") == (document["kind"], document["keyring"], document["state"])
+    assert "etag" not in document
+    assert {"from": None, "to": "requested"}.items() <= document["history"][0].items()
+
+
+@pytest.mark.parametrize("rotation_id", ["", "nothing", "k.20260301T030000Z.abc", "../x.20260301T030000Z.abcdef"])
+async def test_what_cannot_be_an_id_is_unknown(runs: RunStore, rotation_id: str) -> None:
+    """An id that no rotation can have is unknown, without a look into the database."""
+    with pytest.raises(UnknownRotationError):
+        await runs.read(rotation_id)
+
+
+async def test_a_rotation_that_never_was_is_unknown(runs: RunStore) -> None:
+    """A well-formed id without a record is unknown, and named."""
+    rotation_id = new_rotation_id("default", NOW)
+
+    with pytest.raises(UnknownRotationError) as raised:
+        await runs.read(rotation_id)
+
+    assert {"rotationId": rotation_id} == raised.value.facts
+    assert keyring_of(rotation_id) == "default"
+
+
+async def test_concurrent_changes_are_all_kept(runs: RunStore) -> None:
+    """Sixteen writers at once: nobody's change is lost."""
+    record = await start_run(runs)
+
+    def name(number: int) -> asyncio.Task[RotationRecord]:
+        row = QuarantinedRow(id=f"row-{number}", reason="malformed")
+        return asyncio.create_task(runs.update(record.rotation_id, lambda run: with_quarantined(run, [row])))
+
+    await asyncio.gather(*(name(number) for number in range(16)))
+    rows = (await runs.read(record.rotation_id)).quarantined
+
+    assert {f"row-{number}" for number in range(16)} == {row.id for row in rows.named}
+    assert rows.count == 16
+
+
+async def test_a_change_that_changes_nothing_writes_nothing(runs: RunStore) -> None:
+    """Returning the record as it is leaves the document untouched."""
+    record = await start_run(runs)
+
+    same = await runs.update(record.rotation_id, lambda run: run)
+
+    assert record.etag == same.etag
+
+
+async def test_a_race_that_is_always_lost_ends(runs: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The update gives up after a bounded number of lost races and says so."""
+    record = await start_run(runs)
+
+    async def lose(_document: object, _etag: str) -> None:
+        return None
+
+    monkeypatch.setattr(runs.documents, "replace", lose)
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0)
+
+    with pytest.raises(LostRaceError) as raised:
+        await runs.update(record.rotation_id, lambda run: run.changed(reason="again"))
+
+    assert {"document": record.rotation_id, "attempts": ATTEMPTS} == raised.value.facts
+
+
+async def test_rotations_are_listed_newest_first_and_by_pages(runs: RunStore) -> None:
+    """A list begins with the newest rotation of its keyring and goes on before the last one of a page."""
+    keyring = new_keyring()
+    records = [
+        make_record(keyring).changed(rotation_id=new_rotation_id(keyring, NOW + timedelta(days=day)))
+        for day in range(5)
+    ]
+    for record in records:
+        await runs.documents.create(record.to_document())
+    await start_run(runs)  # of another keyring
+
+    first = await runs.newest(keyring, limit=3)
+    rest = await runs.newest(keyring, before=first[-1].rotation_id, limit=3)
+
+    assert [record.rotation_id for record in reversed(records)] == [record.rotation_id for record in [*first, *rest]]
+
+
+async def test_a_record_that_outgrew_its_bounds_is_not_written(runs: RunStore) -> None:
+    """A document near the database's limit is refused by us, because the database would refuse the next change."""
+    record = await start_run(runs)
+
+    with pytest.raises(InvariantError) as raised:
+        await runs.update(record.rotation_id, lambda run: run.changed(evidence={"x": "y" * DOCUMENT_BYTES_MAX}))
+
+    assert raised.value.facts["bytes"] > DOCUMENT_BYTES_MAX

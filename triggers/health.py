@@ -1,0 +1,25 @@
+"""Is the app there? Anybody may ask, so the answer holds no internals."""
+
+import logging
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn.errors import SettingsError
+from keyturn.resources import resources
+from triggers.http import json_response
+
+bp = df.Blueprint()
+
+_log = logging.getLogger(__name__)
+
+
+@bp.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
+    """Tell whether the app runs on settings that it can work with."""
+    try:
+        await resources()
+    except SettingsError as error:
+        _log.error("the app cannot work: %s", error.message)
+        return json_response({"status": "misconfigured"}, status=503)
+    return json_response({"status": "ok"})

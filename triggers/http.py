@@ -1,0 +1,63 @@
+"""What every HTTP trigger shares: reading a body, answering JSON, and answering every error as a problem."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from keyturn.contracts import Payload
+from keyturn.errors import InvalidRequestError
+from keyturn.problems import CONTENT_TYPE, problem_of
+from keyturn.requests import parse_json
+
+BODY_BYTES_MAX = 64 * 1024
+# Set by App Service Authentication, which removes it from what callers send.
+PRINCIPAL_HEADER = "x-ms-client-principal-name"
+
+
+async def handle(request: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]) -> func.HttpResponse:
+    """Answer with what the work returns, or with the problem that it raises."""
+    try:
+        return await work()
+    except Exception as error:  # noqa: BLE001 - the edge of the app: every failure becomes an answer, and is logged there
+        problem = problem_of(error, instance=urlsplit(request.url).path)
+    return func.HttpResponse(
+        json.dumps(problem.body, default=str),
+        status_code=problem.status,
+        headers=problem.headers,
+        mimetype=CONTENT_TYPE,
+    )
+
+
+def read_body(request: func.HttpRequest) -> bytes:
+    """Return the body; raises InvalidRequestError where it is larger than 64 KiB."""
+    body: bytes = request.get_body()
+    if len(body) > BODY_BYTES_MAX:
+        raise InvalidRequestError("the body is too large", field="body", expected=f"at most {BODY_BYTES_MAX} bytes")
+    return body
+
+
+def read_json(request: func.HttpRequest, *, default: object = None) -> object:
+    """Return the body as JSON, or the default where there is none; raises InvalidRequestError."""
+    body = read_body(request)
+    if not body and default is not None:
+        return default
+    return parse_json(body)
+
+
+def json_response(
+    payload: Payload | dict[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """Return a JSON answer."""
+    content = payload.to_payload() if isinstance(payload, Payload) else payload
+    return func.HttpResponse(
+        json.dumps(content), status_code=status, headers=dict(headers or {}), mimetype="application/json"
+    )
+
+
+def principal_of(request: func.HttpRequest) -> str | None:
+    """Return whom the platform vouches for, if anybody."""
+    name: str | None = request.headers.get(PRINCIPAL_HEADER)
+    return name

@@ -1,0 +1,80 @@
+"""How triggers reach the ``rotation`` workflow: start it for a record, ask whether it lives, wake it up."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import durabletask.internal.orchestrator_service_pb2 as pb
+import grpc
+from durabletask.client import OrchestrationStatus
+
+from keyturn.errors import UnavailableError
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start import workflow_input
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose
+
+WORKFLOW = "rotation"
+# The previous rotation's instance may still be ending when its record has ended: ten seconds are plenty for that.
+ATTEMPTS = 20
+WAIT_SECONDS = 0.5
+
+_ENDED = frozenset({OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
+_log = logging.getLogger(__name__)
+
+
+async def ensure_started(client: df.DurableFunctionsClient, runs: RunStore, record: RotationRecord) -> None:
+    """Start the record's workflow unless it was started, also when the same request comes twice.
+
+    Raises:
+        UnavailableError: it could not be started; the rotation has failed and its keyring is free again.
+    """
+    if record.state is not State.REQUESTED:
+        return
+    # Replaceable is what has ended: a running instance is never taken the place of.
+    policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[status.value for status in _ENDED])
+    for _ in range(ATTEMPTS):
+        try:
+            if await _was_started(client, record):
+                return
+            await client.schedule_new_orchestration(
+                WORKFLOW,
+                input=workflow_input(record).to_payload(),
+                instance_id=record.instance_id,
+                reuse_id_policy=policy,
+            )
+        except grpc.aio.AioRpcError as error:
+            _log.warning("the workflow of %s was not started: %s", record.rotation_id, error.code())
+        else:
+            return
+        await asyncio.sleep(WAIT_SECONDS)
+    await lose(runs, record.rotation_id, "the workflow could not be started", datetime.now(UTC))
+    raise UnavailableError("the workflow could not be started", resource="the task hub")
+
+
+async def _was_started(client: df.DurableFunctionsClient, record: RotationRecord) -> bool:
+    state = await client.get_orchestration_state(record.instance_id)
+    given = state.get_input() if state is not None else None
+    return isinstance(given, dict) and given.get("rotationId") == record.rotation_id
+
+
+async def is_alive(client: df.DurableFunctionsClient, instance_id: str) -> bool:
+    """Tell whether the instance exists and has not ended; raises UnavailableError."""
+    try:
+        state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
+    except grpc.aio.AioRpcError as error:
+        raise UnavailableError(f"the task hub answered {error.code().name}", resource="the task hub") from error
+    return state is not None and state.runtime_status not in _ENDED
+
+
+async def wake(client: df.DurableFunctionsClient, record: RotationRecord, event: str) -> None:
+    """Tell the workflow to read the record; raises UnavailableError."""
+    try:
+        await client.raise_orchestration_event(record.instance_id, event, data={"rotationId": record.rotation_id})
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise UnavailableError(f"the task hub answered {error.code().name}", resource="the task hub") from error
+        # The record holds what was decided; whoever starts the next rotation finds that this workflow is gone.
+        _log.warning("there is no workflow for %s", record.rotation_id)
