@@ -1,15 +1,12 @@
 """Activities on pages of rows: list the ranges, scan, rewrap, prove."""
 
-from datetime import UTC, datetime
-
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import PageInput, PageResult, QuarantinedRow, RangesResult, RotationRef, ScanInput, ScanResult
+from keyturn.contracts import RangesResult, RotationRef, ScanInput, ScanResult
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.dek_store.scan import scan
 from keyturn.resources import Resources
-from keyturn.rotation.progress import with_quarantined
 
 bp = df.Blueprint()
 

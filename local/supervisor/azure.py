@@ -75,7 +75,7 @@ class LocalAzure:
             subprocess.CalledProcessError: seeding failed; its output is in the log.
         """
         env = {
-            **environment.backend_environment(self.layout, self.headers["operator"], self.ca_bundle),
+            **self.operator_environment(),
             "KEYTURN_CONTAINER": environment.RUN_CONTAINER,
             "COSMOS_MASTER_KEY": (self.layout.folder("cosmos") / "master_key").read_text().strip(),
         }
@@ -127,6 +127,10 @@ class LocalAzure:
     def client_environment(self, principal: str) -> dict[str, str]:
         """Return what a client process must export to act as this principal."""
         return environment.client_environment(self.layout, self.headers[principal], self.ca_bundle)
+
+    def operator_environment(self) -> dict[str, str]:
+        """Return the whole environment of a client process that acts as the operator."""
+        return environment.backend_environment(self.layout, self.headers["operator"], self.ca_bundle)
 
     def _command(self, service: str) -> tuple[list[str], dict[str, str]]:
         commands: dict[str, Callable[[], tuple[list[str], dict[str, str]]]] = {

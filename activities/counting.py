@@ -1,0 +1,31 @@
+"""Activities that count: the census, and how far a pass has come."""
+
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+
+from activities.boundary import activity
+from keyturn.contracts import CensusInput, CensusResult, ProgressInput, ProgressResult
+from keyturn.dek_store import census
+from keyturn.dek_store.session_tokens import merge_session_tokens
+from keyturn.resources import Resources
+from keyturn.rotation import progress
+
+bp = df.Blueprint()
+
+
+@activity(bp, CensusInput)
+async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
+    """Count every row by version, never older than the session tokens."""
+    counted = await census.take_census(
+        resources.keyring(request.keyring).rows, request.target_version, request.session_tokens
+    )
+    await progress.record_census(resources.run_store, request, counted)
+    return counted
+
+
+@activity(bp, ProgressInput)
+async def record_progress(request: ProgressInput, resources: Resources) -> ProgressResult:
+    """Write the progress into the record and merge the session tokens of the wave."""
+    await progress.record_progress(resources.run_store, request, datetime.now(UTC))
+    return ProgressResult(session_tokens=merge_session_tokens(*request.session_tokens))

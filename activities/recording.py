@@ -1,0 +1,42 @@
+"""Activities on the run's record: state changes, failures, people told."""
+
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+from keyturn.rotation.reinstatement import reinstate
+
+from activities.boundary import activity
+from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
+from keyturn.notifications import announce
+from keyturn.resources import Resources
+from keyturn.rotation import transitions
+
+bp = df.Blueprint()
+
+
+@activity(bp, StepInput)
+async def advance(request: StepInput, resources: Resources) -> RotationRef:
+    """Change the rotation's state, once."""
+    await transitions.advance(resources.run_store, request, datetime.now(UTC))
+    return _ref(request)
+
+
+@activity(bp, FailureInput)
+async def record_failure(request: FailureInput, resources: Resources) -> RotationRef:
+    """End the rotation in ``failed``, with every version enabled again that it disabled."""
+    if request.retire_attempted:
+        keyring = resources.keyring(request.keyring)
+        await reinstate(resources.run_store, keyring.mek, request, "the rotation failed", datetime.now(UTC))
+    await transitions.record_failure(resources.run_store, request, datetime.now(UTC))
+    return _ref(request)
+
+
+@activity(bp, NotifyInput)
+async def notify(request: NotifyInput, _resources: Resources) -> RotationRef:
+    """Tell people what happened; never fails a rotation."""
+    announce(request)
+    return _ref(request)
+
+
+def _ref(request: RotationRef) -> RotationRef:
+    return RotationRef(rotation_id=request.rotation_id, keyring=request.keyring, fencing_token=request.fencing_token)

@@ -1,0 +1,32 @@
+"""``python -m local.demo --deks N --bits B``: a whole rotation on the local Azure; exit code 0 only if it kept its promises."""
+
+import argparse
+import asyncio
+import sys
+
+from rich.console import Console
+
+from local.demo.display import Display, summarise
+from local.demo.run import options, rotate, write_report
+from local.supervisor import LocalAzure
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo")
+    parser.add_argument("--deks", type=int, default=500, help="notes to seed, each with a DEK of its own")
+    parser.add_argument("--bits", type=int, default=4096, choices=(2048, 3072, 4096), help="RSA size of the MEK")
+    arguments = parser.parse_args()
+    console = Console()
+    console.print(f"[bold]A local Azure[/] with {arguments.deks} notes under an RSA-{arguments.bits} key ...")
+    azure = LocalAzure(options(arguments.deks, arguments.bits))
+    with azure.running():
+        with Display(console) as display:
+            report = asyncio.run(rotate(azure, arguments.deks, display.seen))
+        summarise(console, report)
+        console.print(f"written to {write_report(report)}")
+    return 1 if report.broken_promises() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""What the demo shows: a line per state, a bar while rows are worked on, a table at the end."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local.demo.report import Report
+
+WORDS = {
+    "requested": "requested",
+    "preflight": "pre-flight: can we, may we, is everything there?",
+    "creating_version": "making a new RSA version of the MEK",
+    "sweeping": "sweeping: every data key onto the new version",
+    "soaking": "soaking: proving every rewrapped row",
+    "awaiting_approval": "evidence frozen; waiting for somebody else's approval",
+    "retiring": "approved: counting once more, then disabling the old version",
+    "watching": "watching: canaries and probes after the disable",
+    "completed": "completed",
+}
+PHASES = {"sweeping": "sweep", "soaking": "proof"}
+
+
+class Display:
+    """Live progress of one rotation."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._state = ""
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    async def seen(self, status: dict[str, Any]) -> None:
+        """Show a status."""
+        state = status.get("state", "")
+        if state != self._state:
+            self._state = state
+            self._console.print(f"[bold cyan]{state:<18}[/] {WORDS.get(state, '')}")
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+                self._task = None
+        counts = status.get("counts", {}).get(PHASES.get(state, ""))
+        if counts is None:
+            return
+        if self._task is None:
+            self._task = self._progress.add_task(PHASES[state], rate="")
+        rate = status.get("rowsPerSecond")
+        self._progress.update(
+            self._task,
+            completed=counts["changed"],
+            total=counts["rowsTotal"] or counts["changed"],
+            rate=f"{rate:.0f} rows/s" if rate else "",
+        )
+
+
+def summarise(console: Console, report: Report) -> None:
+    """Print the result as a table a person reads with pleasure, and whatever promise was broken."""
+    table = Table(title=f"Rotation {report.rotation_id}", show_header=False, title_style="bold", min_width=76)
+    table.add_column(style="dim")
+    table.add_column()
+    operations = report.vault_operations
+    table.add_row("state", f"[bold]{report.state}[/] after {report.seconds:.0f} s")
+    table.add_row("old version", f"{report.old_version}  ({'enabled' if report.old_version_enabled else 'disabled'})")
+    table.add_row("new version", report.new_version)
+    table.add_row(
+        "data keys", f"{report.rows}, all on the new version" if not report.broken_promises() else "see below"
+    )
+    table.add_row("rewrapped", f"{report.rewrapped}, of them {report.stale_writes} written meanwhile by a stale writer")
+    table.add_row("vault", f"{operations['unwrap']} unwraps, {operations['wrap']} wraps: wrapping is local")
+    table.add_row("notes", f"{report.notes_readable} of {report.notes_readable + report.notes_unreadable} decrypt")
+    table.add_row("live reads", f"{report.reads['ok']} served, {report.reads['failed']} failed")
+    table.add_row("live writes", f"{report.writes['ok']} served, {report.writes['failed']} failed")
+    console.print(table)
+    for broken in report.broken_promises():
+        console.print(f"[bold red]broken:[/] {broken}")
