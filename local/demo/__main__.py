@@ -1,4 +1,7 @@
-"""``python -m local.demo --deks N --bits B``: a whole rotation on the local Azure; exit code 0 only if it kept its promises."""
+"""``python -m local.demo --deks N --bits B``: a whole rotation on the local Azure.
+
+The exit code is 0 only if the rotation kept every promise.
+"""
 
 import argparse
 import asyncio

@@ -1,6 +1,6 @@
 """What the demo shows: a line per state, a bar while rows are worked on, a table at the end."""
 
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -39,7 +39,7 @@ class Display:
         self._state = ""
         self._task: TaskID | None = None
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
