@@ -73,6 +73,12 @@ class LocalCosmos:
         answer.raise_for_status()
         return answer.json()
 
+    def get(self, path: str) -> Any:
+        """Return the JSON of a control endpoint."""
+        answer = requests.get(f"{self.service.url}/_control/{path}", verify=str(self.ca), timeout=SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
     def arm(self, **rule: Any) -> None:
         """Arm a fault rule."""
         self.post("faults", **rule)

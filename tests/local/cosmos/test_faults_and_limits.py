@@ -1,0 +1,135 @@
+"""Armed faults, provisioned throughput, durability."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosBatchOperationError, CosmosHttpResponseError
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.local.cosmos.conftest import DATABASE, LocalCosmos, listed, new_container, start_account
+
+
+@pytest.fixture
+def account(tmp_path: Path, signing_key: rsa.RSAPrivateKey) -> Iterator[LocalCosmos]:
+    """An account of its own, for a test that kills it or changes its settings."""
+    alone = start_account(tmp_path, signing_key)
+    yield alone
+    alone.service.stop()
+
+
+async def test_armed_throttle_is_waited_out(cosmos: LocalCosmos, container: ContainerProxy) -> None:
+    """A throttled request is tried again by the SDK after the time that the answer names."""
+    cosmos.arm(kind="throttle", operation="create", match=container.id, delayMs=5, count=2)
+
+    created = await container.create_item({"id": "a", "pk": "p"})
+
+    (rule,) = cosmos.get("faults")
+
+    assert created["id"] == "a"
+    assert rule["fired"] == 2
+
+
+@pytest.mark.parametrize("operation", ["replace", "patch", "batch"])
+async def test_etag_race_makes_a_current_etag_stale(
+    cosmos: LocalCosmos, container: ContainerProxy, operation: str
+) -> None:
+    """Another writer gets in between read and write: 412, and the item holds what the other writer left."""
+    created = await container.create_item({"id": "a", "pk": "p", "n": 1})
+    cosmos.arm(kind="etag_race", operation=operation, match=container.id)
+    with pytest.raises((CosmosAccessConditionFailedError, CosmosBatchOperationError)) as refused:
+        await _set(container, operation, created["_etag"])
+    raced = await container.read_item("a", "p")
+
+    await _set(container, operation, raced["_etag"])
+
+    assert refused.value.status_code == 412
+    assert created["_etag"] != raced["_etag"]
+    assert raced["n"] == 1
+
+
+async def _set(container: ContainerProxy, operation: str, etag: str) -> None:
+    item = {"id": "a", "pk": "p", "n": 2}
+    operations = [{"op": "set", "path": "/n", "value": 2}]
+    match operation:
+        case "replace":
+            await container.replace_item("a", item, etag=etag, match_condition=MatchConditions.IfNotModified)
+        case "patch":
+            await container.patch_item("a", "p", operations, etag=etag, match_condition=MatchConditions.IfNotModified)
+        case _:
+            await container.execute_item_batch([("patch", ("a", operations), {"if_match_etag": etag})], "p")
+
+
+async def test_reset_after_the_effect_leaves_the_write_done(cosmos: LocalCosmos, container: ContainerProxy) -> None:
+    """A connection that breaks after a conditional write: the SDK tries again and is told 412 on its own success."""
+    created = await container.create_item({"id": "a", "pk": "p", "n": 1})
+    cosmos.arm(kind="reset_after", operation="patch", match=container.id)
+
+    with pytest.raises(CosmosAccessConditionFailedError):
+        await _set(container, "patch", created["_etag"])
+
+    assert (await container.read_item("a", "p"))["n"] == 2
+
+
+async def test_throughput_is_refused_beyond_the_budget(account: LocalCosmos) -> None:
+    """With 20 RU/s a handful of writes runs into 429 with substatus 3200; without a limit none does."""
+    async with account.client(retry_throttle_total=-1) as client:
+        container = await new_container(client)
+        account.post("settings", throughput=20)
+        with pytest.raises(CosmosHttpResponseError) as refused:
+            await _upsert(container, 20)
+        account.post("settings", throughput=None)
+        await _upsert(container, 20)
+
+    assert (refused.value.status_code, refused.value.sub_status) == (429, 3200)
+    assert 0 < int(refused.value.headers["x-ms-retry-after-ms"]) < 2000
+
+
+async def _upsert(container: ContainerProxy, times: int) -> None:
+    for _ in range(times):
+        await container.upsert_item({"id": "a", "pk": "p"})
+
+
+async def test_acknowledged_writes_survive_a_kill(account: LocalCosmos) -> None:
+    """After SIGKILL and a new start every acknowledged write is there, with its ETag and its place in the feed."""
+    async with account.client() as client:
+        container = await new_container(client)
+        name = container.id
+        written = [await container.create_item({"id": f"i{n}", "pk": "p", "n": n}) for n in range(50)]
+        await container.delete_item("i7", "p")
+        key = account.key
+        account.service.kill()
+    account.service.start()
+
+    async with CosmosClient(account.service.url, key) as client:
+        container = client.get_database_client(DATABASE).get_container_client(name)
+        feed = await listed(container.query_items_change_feed(start_time="Beginning", partition_key="p"))
+        added = await container.create_item({"id": "later", "pk": "p"})
+        tail = await listed(container.query_items_change_feed(start_time="Beginning", partition_key="p"))
+
+    assert [one["_etag"] for one in written if one["id"] != "i7"] == [one["_etag"] for one in feed]
+    assert tail[-1]["id"] == added["id"]
+    assert tail[-1]["_lsn"] > feed[-1]["_lsn"] + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("settings", {"replicaLagMs": 60_001}, "replicaLagMs"),
+        ("settings", {"throughput": 0}, "throughput"),
+        ("settings", {"unknown": 1}, "unknown"),
+        ("split", {"database": DATABASE, "container": "none", "partitionKeyRangeId": "0"}, "none"),
+    ],
+)
+def test_control_endpoints_refuse_bad_input_by_name(
+    cosmos: LocalCosmos, path: str, body: dict[str, object], named: str
+) -> None:
+    """What a control endpoint cannot do is refused with the field that is wrong."""
+    url = f"{cosmos.service.url}/_control/{path}"
+    answer = requests.post(url, json=body, verify=str(cosmos.ca), timeout=10)
+
+    assert answer.status_code in (400, 404)
+    assert named in answer.text
