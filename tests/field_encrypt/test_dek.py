@@ -17,7 +17,7 @@ def test_no_representation_shows_the_key() -> None:
     """Neither repr, str nor formatting shows a byte of the key."""
     dek = Dek(KEY)
 
-    assert (repr(dek), str(dek), f"{dek}") == ("Dek(<hidden>)", "Dek(<hidden>)", "Dek(<hidden>)")
+    assert ("Dek(<hidden>)", "Dek(<hidden>)", "Dek(<hidden>)") == (repr(dek), str(dek), f"{dek}")
 
 
 def test_key_is_never_serialised() -> None:
@@ -41,7 +41,7 @@ def test_generated_keys_differ() -> None:
     """Each generated DEK is a new one of 32 bytes."""
     first, second = Dek.generate(), Dek.generate()
 
-    assert len(first.reveal()) == 32
+    assert 32 == len(first.reveal())
     assert first != second
 
 
@@ -63,5 +63,5 @@ def test_key_check_matches_its_own_dek_only() -> None:
 def test_equal_keys_are_equal_deks() -> None:
     """DEKs compare by their bytes and can stand in sets."""
     assert Dek(KEY) == Dek(KEY)
-    assert len({Dek(KEY), Dek(KEY)}) == 1
+    assert 1 == len({Dek(KEY), Dek(KEY)})
     assert Dek(KEY) != KEY

@@ -33,7 +33,7 @@ async def test_second_read_is_answered_from_memory() -> None:
     first, second = await cache.get("a", loads.load), await cache.get("a", loads.load)
 
     assert first is second
-    assert loads.count == 1
+    assert 1 == loads.count
 
 
 async def test_simultaneous_misses_share_one_load() -> None:
@@ -42,8 +42,8 @@ async def test_simultaneous_misses_share_one_load() -> None:
 
     deks = await asyncio.gather(*(cache.get("a", loads.load) for _ in range(50)))
 
-    assert loads.count == 1
-    assert len(set(deks)) == 1
+    assert 1 == loads.count
+    assert 1 == len(set(deks))
 
 
 async def test_entry_ends_with_its_time() -> None:
@@ -58,7 +58,7 @@ async def test_entry_ends_with_its_time() -> None:
     now = 10.0
     await cache.get("a", loads.load)
 
-    assert (before, loads.count) == (1, 2)
+    assert (1, 2) == (before, loads.count)
 
 
 async def test_least_recently_used_entry_makes_room() -> None:
@@ -71,9 +71,9 @@ async def test_least_recently_used_entry_makes_room() -> None:
     await cache.get("a", loads.load)
     await cache.get("c", loads.load)
 
-    assert (loaded, loads.count, len(cache)) == (3, 3, 2)
+    assert (3, 3, 2) == (loaded, loads.count, len(cache))
     await cache.get("b", loads.load)
-    assert loads.count == 4
+    assert 4 == loads.count
 
 
 async def test_invalidated_entry_is_loaded_anew_and_others_stay() -> None:
@@ -86,7 +86,7 @@ async def test_invalidated_entry_is_loaded_anew_and_others_stay() -> None:
     await cache.get("a", loads.load)
     await cache.get("b", loads.load)
 
-    assert loads.count == 3
+    assert 3 == loads.count
 
 
 async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
@@ -102,7 +102,7 @@ async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
     current = await cache.get("a", loads.load)
 
     assert overtaken != current
-    assert loads.count == 2
+    assert 2 == loads.count
 
 
 async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
@@ -116,7 +116,7 @@ async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
     await cache.get("a", loads.load)
 
     assert [DekNotFoundError, DekNotFoundError] == [type(result) for result in results]
-    assert loads.count == 1
+    assert 1 == loads.count
 
 
 async def test_cancelled_waiter_leaves_the_load_to_the_others() -> None:
@@ -132,7 +132,7 @@ async def test_cancelled_waiter_leaves_the_load_to_the_others() -> None:
     assert isinstance(await staying, Dek)
     with pytest.raises(asyncio.CancelledError):
         await leaving
-    assert loads.count == 1
+    assert 1 == loads.count
 
 
 async def test_clear_drops_everything() -> None:
@@ -143,4 +143,4 @@ async def test_clear_drops_everything() -> None:
     cache.clear()
     await cache.get("a", loads.load)
 
-    assert loads.count == 2
+    assert 2 == loads.count

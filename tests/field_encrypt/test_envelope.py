@@ -80,11 +80,11 @@ async def test_document_survives_a_round_trip(world: World) -> None:
     """Named fields are encrypted, nested and listed ones too; the input is left as it was."""
     stored = await world.encrypted()
 
-    assert stored["title"].keys() == {"enc", "alg", "dekId", "mekVersion", "iv", "ct", "tag"}
-    assert (stored["id"], stored["title"]["mekVersion"]) == ("note-1", world.version)
-    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
-    assert await world.reader().decrypt_fields("notes", "note-1", stored, None) == NOTE
-    assert NOTE["title"] == "t"
+    assert {"enc", "alg", "dekId", "mekVersion", "iv", "ct", "tag"} == stored["title"].keys()
+    assert ("note-1", world.version) == (stored["id"], stored["title"]["mekVersion"])
+    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
+    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, None)
+    assert "t" == NOTE["title"]
 
 
 async def test_only_named_fields_are_decrypted(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_only_named_fields_are_decrypted(world: World) -> None:
 
     read = await world.reader().decrypt_fields("notes", "note-1", stored, ["title"])
 
-    assert read == {**stored, "title": "t"}
+    assert {**stored, "title": "t"} == read
 
 
 async def test_each_document_has_a_dek_of_its_own(world: World) -> None:
@@ -103,7 +103,7 @@ async def test_each_document_has_a_dek_of_its_own(world: World) -> None:
 
     assert first["title"]["dekId"] == first["author"]["name"]["dekId"] == first["parts"][0]["text"]["dekId"]
     assert first["title"]["dekId"] != second["title"]["dekId"]
-    assert (row.mek_version, row.algorithm) == (world.version, "RSA-OAEP-256")
+    assert (world.version, "RSA-OAEP-256") == (row.mek_version, row.algorithm)
 
 
 async def test_row_carries_the_key_check_of_its_dek(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_row_carries_the_key_check_of_its_dek(world: World) -> None:
 
     dek = Dek(await world.mek.client.unwrap(row.wrapped, world.version, row.algorithm))
 
-    assert row.key_check == key_check(dek)
+    assert key_check(dek) == row.key_check
 
 
 async def test_document_without_a_row_is_never_returned(world: World, cosmos: LocalCosmos) -> None:
@@ -132,7 +132,7 @@ async def test_cached_dek_needs_neither_row_nor_vault(world: World) -> None:
     for _ in range(3):
         await world.encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert world.mek.operations == before
+    assert before == world.mek.operations
 
 
 async def test_document_costs_one_unwrap_however_many_fields_it_has(world: World) -> None:
@@ -141,7 +141,7 @@ async def test_document_costs_one_unwrap_however_many_fields_it_has(world: World
 
     await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert world.mek.operations.count("unwrap") == 1
+    assert 1 == world.mek.operations.count("unwrap")
 
 
 async def test_reader_follows_the_row_to_a_new_version(world: World) -> None:
@@ -150,7 +150,7 @@ async def test_reader_follows_the_row_to_a_new_version(world: World) -> None:
     await world.rewrap(stored["title"]["dekId"], await world.mek.create())
     await world.mek.change(world.version, enabled=False)
 
-    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
+    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
 
 class OvertakenProvider(KeyVaultProvider):
@@ -180,7 +180,7 @@ async def test_reader_that_is_overtaken_by_a_rotation_reads_the_row_again(world:
     provider.overtake = rotation
     reader = FieldEncryption(provider, world.store, None)
 
-    assert await reader.decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
+    assert NOTE == await reader.decrypt_fields("notes", "note-1", stored, FIELDS)
 
 
 async def test_disabled_version_is_reported_when_the_row_still_names_it(world: World) -> None:
@@ -191,7 +191,7 @@ async def test_disabled_version_is_reported_when_the_row_still_names_it(world: W
     with pytest.raises(MekVersionDisabledError) as disabled:
         await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert disabled.value.version == world.version
+    assert world.version == disabled.value.version
 
 
 @pytest.mark.parametrize("lacking", ["mekVersion", "mekName", "algorithm", "keyCheck"])
@@ -200,7 +200,7 @@ async def test_row_of_an_older_writer_is_readable(world: World, lacking: str) ->
     stored = await world.encrypted()
     await world.change(stored["title"]["dekId"], **{lacking: None})
 
-    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
+    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
 
 async def test_missing_row_is_named(world: World) -> None:
@@ -212,7 +212,7 @@ async def test_missing_row_is_named(world: World) -> None:
     with pytest.raises(DekNotFoundError) as missing:
         await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert missing.value.dek_id == dek_id
+    assert dek_id == missing.value.dek_id
 
 
 async def test_row_that_holds_another_dek_is_detected(world: World) -> None:
@@ -278,8 +278,8 @@ async def test_readers_of_one_document_share_one_unwrap(world: World) -> None:
 
     read = await asyncio.gather(*(reader.decrypt_fields("notes", "note-1", stored, FIELDS) for _ in range(10)))
 
-    assert read == [NOTE] * 10
-    assert world.mek.operations.count("unwrap") == 1
+    assert [NOTE] * 10 == read
+    assert 1 == world.mek.operations.count("unwrap")
 
 
 async def test_every_error_is_one_of_the_library(world: World) -> None:

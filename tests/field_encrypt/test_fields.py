@@ -52,9 +52,9 @@ def test_stored_form_is_the_one_of_the_format() -> None:
     """The stored form has exactly the properties of the format, with a nonce of 12 bytes and a tag of 16."""
     stored = encrypted()
 
-    assert tuple(stored) == PROPERTIES
-    assert (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"]) == (1, "A256GCM", "dek-1", "v1")
-    assert (len(base64.b64decode(stored["iv"])), len(base64.b64decode(stored["tag"]))) == (12, 16)
+    assert PROPERTIES == tuple(stored)
+    assert (1, "A256GCM", "dek-1", "v1") == (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"])
+    assert (12, 16) == (len(base64.b64decode(stored["iv"])), len(base64.b64decode(stored["tag"])))
 
 
 def test_additional_data_is_canonical_json_of_the_place() -> None:
@@ -80,7 +80,7 @@ def test_value_that_json_cannot_carry_is_refused_by_its_field(value: Any) -> Non
     with pytest.raises(InvalidValueError) as refusal:
         encrypted(value)
 
-    assert refusal.value.field_path == "title"
+    assert "title" == refusal.value.field_path
     assert "9007199254740992" not in str(refusal.value)
 
 
@@ -141,7 +141,7 @@ def test_plaintext_where_an_encrypted_field_should_be_is_refused(stored: Any) ->
     with pytest.raises(InvalidFieldError) as refusal:
         decrypted(stored)
 
-    assert refusal.value.property_name == "enc"
+    assert "enc" == refusal.value.property_name
 
 
 @pytest.mark.parametrize("name", ["iv", "ct", "tag"])
@@ -167,12 +167,12 @@ def test_flipped_bit_is_named_with_the_field(bit: int, position: int, name: str)
         decrypted({**stored, name: base64.b64encode(raw).decode()})
 
     error = tampered.value
-    assert (
+    assert ("notes", "note-1", "title", "dek-1") == (
         error.container,
         error.document_id,
         error.field_path,
         error.dek_id,
-    ) == ("notes", "note-1", "title", "dek-1")
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ async def test_what_is_wrapped_here_is_unwrapped_by_the_vault(mek: Mek, algorith
 
     wrapped = mek.client.wrap(DEK, version, algorithm)
 
-    assert await mek.client.unwrap(wrapped, version.version, algorithm) == DEK
-    assert len(wrapped) == 256
+    assert DEK == await mek.client.unwrap(wrapped, version.version, algorithm)
+    assert 256 == len(wrapped)
 
 
 async def test_wraps_never_call_the_vault_and_unwraps_call_it_once(mek: Mek) -> None:
@@ -45,7 +45,7 @@ async def test_wraps_never_call_the_vault_and_unwraps_call_it_once(mek: Mek) -> 
     for wrapped in wraps[:3]:
         await mek.client.unwrap(wrapped, version.version, OAEP_256)
 
-    assert mek.operations == ["get", "unwrap", "unwrap", "unwrap"]
+    assert ["get", "unwrap", "unwrap", "unwrap"] == mek.operations
 
 
 async def test_simultaneous_first_unwraps_fetch_the_version_once(mek: Mek) -> None:
@@ -57,8 +57,8 @@ async def test_simultaneous_first_unwraps_fetch_the_version_once(mek: Mek) -> No
     async with mek.new_client() as cold:
         unwrapped = await asyncio.gather(*(cold.unwrap(wrapped, name, OAEP_256) for _ in range(10)))
 
-    assert unwrapped == [DEK] * 10
-    assert sorted(mek.operations[before:]) == ["get"] + ["unwrap"] * 10
+    assert [DEK] * 10 == unwrapped
+    assert ["get"] + ["unwrap"] * 10 == sorted(mek.operations[before:])
 
 
 async def test_version_is_described_as_the_vault_has_it(mek: Mek) -> None:
@@ -68,8 +68,8 @@ async def test_version_is_described_as_the_vault_has_it(mek: Mek) -> None:
 
     version = await mek.client.fetch_version(name)
 
-    assert (version.version, version.mek_name, version.enabled, version.key_size) == (name, mek.name, True, 2048)
-    assert (version.tags, version.expires_on, version.not_before) == ({"rotation": "r1"}, expires, None)
+    assert (name, mek.name, True, 2048) == (version.version, version.mek_name, version.enabled, version.key_size)
+    assert ({"rotation": "r1"}, expires, None) == (version.tags, version.expires_on, version.not_before)
     assert version == type(version).model_validate_json(version.model_dump_json())
 
 
@@ -80,7 +80,7 @@ async def test_versions_are_listed_with_their_state(mek: Mek) -> None:
 
     listed = {version.version: (version.enabled, version.tags) for version in await mek.client.list_versions()}
 
-    assert listed == {old: (False, {}), new: (True, {"rotation": "r1"})}
+    assert {old: (False, {}), new: (True, {"rotation": "r1"})} == listed
 
 
 async def test_nothing_is_wrapped_under_a_disabled_version(mek: Mek) -> None:
@@ -111,7 +111,7 @@ async def test_version_outside_its_validity_unwraps_but_does_not_wrap(
 
     with pytest.raises(MekNotUsableError, match=reason):
         mek.client.wrap(DEK, version)
-    assert await mek.client.unwrap(wrapped, name, OAEP_256) == DEK
+    assert DEK == await mek.client.unwrap(wrapped, name, OAEP_256)
 
 
 async def test_version_that_is_not_for_wrapping_is_refused(mek: Mek) -> None:
@@ -148,7 +148,7 @@ async def test_disabled_version_does_not_unwrap(mek: Mek) -> None:
     with pytest.raises(MekVersionDisabledError) as refusal:
         await mek.client.unwrap(wrapped, name, OAEP_256)
 
-    assert (refusal.value.mek_name, refusal.value.version) == (mek.name, name)
+    assert (mek.name, name) == (refusal.value.mek_name, refusal.value.version)
 
 
 @pytest.mark.parametrize("version", ["0" * 32, "", "../other"])
@@ -195,7 +195,7 @@ async def test_throttled_unwrap_is_raised_at_once(mek: Mek, rule: dict[str, obje
     with pytest.raises(MekThrottledError):
         await mek.client.unwrap(wrapped, name, OAEP_256)
 
-    assert [rule["fired"] for rule in mek.vault.control("GET", "faults")] == [1]
+    assert [1] == [rule["fired"] for rule in mek.vault.control("GET", "faults")]
 
 
 async def test_short_outage_is_bridged_by_the_sdk(mek: Mek) -> None:
@@ -204,7 +204,7 @@ async def test_short_outage_is_bridged_by_the_sdk(mek: Mek) -> None:
     wrapped = mek.client.wrap(DEK, await mek.client.get_version(name))
     mek.fault(operation="unwrap", kind="status", status=503)
 
-    assert await mek.client.unwrap(wrapped, name, OAEP_256) == DEK
+    assert DEK == await mek.client.unwrap(wrapped, name, OAEP_256)
 
 
 @pytest.mark.parametrize("rule", [{"kind": "status", "status": 502}, {"kind": "reset_before"}, {"kind": "reset_after"}])
@@ -236,7 +236,7 @@ async def test_no_error_shows_key_material(mek: Mek) -> None:
     with pytest.raises(MekError) as refusal:
         await mek.client.unwrap(b"wrapped bytes", name, OAEP_256)
 
-    assert str(refusal.value) == f"MEK {mek.name}, version {name}: unwrap: 400 BadParameter"
+    assert f"MEK {mek.name}, version {name}: unwrap: 400 BadParameter" == str(refusal.value)
 
 
 async def test_newest_version_is_the_current_one(mek: Mek) -> None:
@@ -244,7 +244,7 @@ async def test_newest_version_is_the_current_one(mek: Mek) -> None:
     for _ in range(3):
         newest = await mek.create()
 
-    assert (await mek.client.newest_enabled()).version == newest
+    assert newest == (await mek.client.newest_enabled()).version
 
 
 async def test_newest_usable_version_is_the_current_one(mek: Mek) -> None:
@@ -253,7 +253,7 @@ async def test_newest_usable_version_is_the_current_one(mek: Mek) -> None:
     await mek.change(disabled, enabled=False)
     await mek.create(not_before=datetime.now(UTC) + HOUR)
 
-    assert (await mek.client.newest_enabled()).version == usable
+    assert usable == (await mek.client.newest_enabled()).version
     await mek.change(usable, enabled=False)
     with pytest.raises(MekNotUsableError):
         await mek.client.newest_enabled()

@@ -48,20 +48,20 @@ def test_names_are_settings() -> None:
     written = row(names, partition_value="tenant-7")
     read = DekRow.parse(written, names, DEFAULTS)
 
-    assert (written["tenant"], written["kekVersion"]) == ("tenant-7", "v1")
-    assert read.wrapped_under("v1") == WRAPPED
+    assert ("tenant-7", "v1") == (written["tenant"], written["kekVersion"])
+    assert WRAPPED == read.wrapped_under("v1")
 
 
 def test_row_of_an_older_writer_takes_the_defaults() -> None:
     """A row without labels and key check is read with the defaults and without a version."""
     read = DekRow.parse({"id": "dek-1", "wrappedDek": "AAAA"}, RowNames(), DEFAULTS)
 
-    assert (
+    assert ("notes-mek", "RSA-OAEP-256", None, None) == (
         read.mek_name,
         read.algorithm,
         read.mek_version,
         read.key_check,
-    ) == ("notes-mek", "RSA-OAEP-256", None, None)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,72 +1,17 @@
 """The services that the backend needs, and the backend on them."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
-from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.cosmos.aio import CosmosClient
 
-from local.identity.roles import ROLES
-from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
-from tests.field_encrypt.local_vault import SECONDS, LocalVault, Mek
-from tests.local.services import ServiceProcess, start_service
-
-ROLE_NAMES = ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor")
+from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.field_encrypt.local_vault import LocalVault
+from tests.local.backend.running_backend import Backend, World
 
 
-@dataclass
-class World:
-    """A key with one version, two containers, and the environment of a process that uses them."""
-
-    vault: LocalVault
-    mek: Mek
-    version: str
-    rows: ContainerProxy
-    notes: ContainerProxy
-    environment: dict[str, str]
-    folder: Path
-
-    def start(self, *arguments: object) -> "Backend":
-        """Start a backend on these."""
-        state = self.folder / "backend"
-        service = start_service("local.backend", "--state", state, *arguments, env=self.environment)
-        return Backend(service, state)
-
-
-@dataclass
-class Backend:
-    """A running backend."""
-
-    service: ServiceProcess
-    state: Path
-
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Call the backend."""
-        return requests.request(method, f"{self.service.url}{path}", timeout=SECONDS, **options)
-
-    def load(self, **change: Any) -> dict[str, Any]:
-        """Change the load if anything is given, and return its report."""
-        answer = self.call("PUT", "/_control/load", json=change) if change else self.call("GET", "/_control/load")
-        answer.raise_for_status()
-        report: dict[str, Any] = answer.json()
-        return report
-
-    async def wait_for(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        """Wait until the load's report meets the condition."""
-        deadline = time.monotonic() + 20
-        while not condition(report := self.load()):
-            if time.monotonic() > deadline:
-                pytest.fail(f"within 20 s there was no {what}: {report}")
-            await asyncio.sleep(0.02)
-        return report
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
     """A vault without limits on an empty folder."""
     running = LocalVault(tmp_path_factory.mktemp("vault"))
@@ -74,7 +19,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
     running.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalCosmos]:
     """An account on an empty folder."""
     running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
@@ -82,46 +27,36 @@ def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Itera
     running.service.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
     """A client that holds the master key."""
     async with cosmos.client() as client:
         yield client
-    cosmos.clear_faults()
 
 
 @pytest.fixture
 async def world(
     vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient, tmp_path: Path
 ) -> AsyncIterator[World]:
-    """A key and containers of their own for each test."""
-    mek = Mek(vault)
-    version = await mek.create()
-    rows, notes = (
-        await new_container(cosmos_client, "deks"),
-        await new_container(cosmos_client, "notes", "/workspaceId"),
-    )
-    environment = {
-        "FIELD_ENCRYPT_ENABLED": "true",
-        "FIELD_ENCRYPT_KEY_PROVIDER": "akv",
-        "AZURE_KEYVAULT_URL": vault.url,
-        "FIELD_ENCRYPT_MEK_NAME": mek.name,
-        "COSMOS_ENDPOINT": cosmos.url,
-        "COSMOS_DATABASE": DATABASE,
-        "DEK_CONTAINER": rows.id,
-        "NOTES_CONTAINER": notes.id,
-        "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
-        "SSL_CERT_FILE": str(vault.authority),
-        **vault.principal(f"backend-{mek.name}", *(action for name in ROLE_NAMES for action in ROLES[name])),
-    }
-    yield World(vault, mek, version, rows, notes, environment, tmp_path)
-    await mek.close()
-    vault.control("DELETE", "faults")
+    """A key and containers of their own for one test."""
+    made = await World.create(vault, cosmos, cosmos_client, tmp_path)
+    yield made
+    await made.close()
 
 
-@pytest.fixture
-def quiet(world: World) -> Iterator[Backend]:
-    """A backend without load."""
-    backend = world.start("--reads-per-second", 0, "--writes-per-second", 0, "--version-max-age", 0)
+@pytest.fixture(scope="session")
+async def shared_world(
+    vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """A key and containers that no test changes."""
+    made = await World.create(vault, cosmos, cosmos_client, tmp_path_factory.mktemp("shared"))
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def quiet(shared_world: World) -> Iterator[Backend]:
+    """A backend without load on the shared key."""
+    backend = shared_world.start("--reads-per-second", 0, "--writes-per-second", 0)
     yield backend
     backend.service.stop()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local.backend.conftest import Backend, World
+from tests.local.backend.running_backend import Backend, World
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ async def test_load_reads_and_writes_without_failure(busy: Backend, world: World
     """Notes come into being and are read, part of them through the vault."""
     report = await busy.wait_for(lambda seen: min(seen["reads"]["ok"], seen["writes"]["ok"]) >= 20, "brisk load")
 
-    assert (report["reads"]["failed"], report["writes"]["failed"], report["lastErrors"]) == (0, 0, [])
+    assert (0, 0, []) == (report["reads"]["failed"], report["writes"]["failed"], report["lastErrors"])
     assert "unwrap" in world.vault.operations(f"backend-{world.mek.name}")
     assert "wrap" not in world.vault.operations(f"backend-{world.mek.name}")
 
@@ -32,7 +32,7 @@ async def test_rate_of_zero_pauses(busy: Backend) -> None:
 
     report = await busy.wait_for(lambda seen: seen["reads"]["ok"] >= paused["reads"]["ok"] + 40, "further reads")
 
-    assert report["writesPerSecond"] == 0
+    assert 0 == report["writesPerSecond"]
     assert report["writes"]["ok"] - paused["writes"]["ok"] <= 5  # those that were in flight
 
 
@@ -45,7 +45,7 @@ async def test_load_knows_the_notes_that_exist(world: World) -> None:
 
     report = await second.wait_for(lambda seen: seen["reads"]["ok"] >= 10, "reads")
 
-    assert (report["writes"]["ok"], report["reads"]["failed"]) == (0, 0)
+    assert (0, 0) == (report["writes"]["ok"], report["reads"]["failed"])
     second.service.stop()
 
 
@@ -58,8 +58,8 @@ async def test_throttled_reads_are_waited_out(busy: Backend, world: World) -> No
 
     report = await busy.wait_for(lambda seen: seen["reads"]["ok"] >= before + 40, "reads after the throttling")
 
-    assert (report["reads"]["failed"], report["lastErrors"]) == (0, [])
-    assert world.vault.control("GET", "faults")[0]["fired"] == 30
+    assert (0, []) == (report["reads"]["failed"], report["lastErrors"])
+    assert 30 == world.vault.control("GET", "faults")[0]["fired"]
 
 
 async def test_failed_reads_are_counted_and_written_down(busy: Backend, world: World) -> None:
@@ -71,7 +71,7 @@ async def test_failed_reads_are_counted_and_written_down(busy: Backend, world: W
     report = await busy.wait_for(lambda seen: seen["reads"]["failed"] >= 3, "failed reads")
     journal = [json.loads(line) for line in (busy.state / "failures.jsonl").read_text().splitlines()]
 
-    assert set(report["lastErrors"]) == {"MekVersionDisabledError"}
+    assert {"MekVersionDisabledError"} == set(report["lastErrors"])
     assert {line["kind"] for line in journal} == {"reads"}
     assert world.version in journal[0]["detail"]
 
@@ -85,7 +85,7 @@ async def test_writers_move_to_a_new_version(busy: Backend, world: World) -> Non
     await busy.wait_for(lambda seen: seen["writes"]["ok"] >= moved, "writes after the change")
     versions = [version async for version in world.rows.query_items("SELECT VALUE c.mekVersion FROM c ORDER BY c._ts")]
 
-    assert versions[-1] == new
+    assert new == versions[-1]
 
 
 async def test_pinned_writer_goes_on_under_the_old_version(busy: Backend, world: World) -> None:
@@ -113,5 +113,5 @@ def test_bad_change_is_refused(quiet: Backend) -> None:
     before = quiet.load()
 
     for change in ({"readsPerSecond": -1}, {"speed": 3}, {"pinnedVersion": "0" * 32, "readsPerSecond": 9}):
-        assert quiet.call("PUT", "/_control/load", json=change).status_code == 400
-    assert quiet.load() == before
+        assert 400 == quiet.call("PUT", "/_control/load", json=change).status_code
+    assert before == quiet.load()

@@ -7,7 +7,7 @@ import sys
 from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RowDefaults
 from local.backend.notes import ENCRYPTED_FIELDS
 from local.backend.seed import OlderRows, seed_notes
-from tests.local.backend.conftest import World
+from tests.local.backend.running_backend import World
 from tests.local.services import REPOSITORY
 
 
@@ -25,12 +25,12 @@ async def test_seeded_notes_are_readable(world: World) -> None:
         titles.add((await reader.decrypt_fields(world.notes.id, note["id"], note, ENCRYPTED_FIELDS))["title"])
     rows = [row async for row in world.rows.query_items("SELECT * FROM c")]
 
-    assert made == 20
-    assert titles == {f"Note {number}" for number in range(20)}
-    assert sum("mekVersion" not in row for row in rows) == 3
-    assert sum("keyCheck" not in row for row in rows) == 2
-    assert sum(row["algorithm"] == "RSA-OAEP" for row in rows) == 4
-    assert len(rows) == 20
+    assert 20 == made
+    assert {f"Note {number}" for number in range(20)} == titles
+    assert 3 == sum("mekVersion" not in row for row in rows)
+    assert 2 == sum("keyCheck" not in row for row in rows)
+    assert 4 == sum(row["algorithm"] == "RSA-OAEP" for row in rows)
+    assert 20 == len(rows)
 
 
 async def test_seed_goes_on_where_it_stopped(world: World) -> None:
@@ -55,5 +55,5 @@ def test_seed_is_a_command(world: World) -> None:
         check=False,
     )
 
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert json.loads(ended.stdout) == {"notes": 3, "made": 3}
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert {"notes": 3, "made": 3} == json.loads(ended.stdout)
