@@ -1,5 +1,6 @@
 """A dek store and its MEK as a rotation meets them: real rows, wrapped under real versions, in the local services."""
 
+import asyncio
 import base64
 import uuid
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ ROTATION = "notes.20261124T120000Z.abcdef"
 OLD, TARGET = "0" * 32, "f" * 32  # version ids for tests that need no vault
 
 
-def keyring_of(mek_name: str = "notelett-mek", vault_url: str = "https://notes.vault.azure.net", **more: Any) -> Keyring:
+def keyring_of(
+    mek_name: str = "notelett-mek", vault_url: str = "https://notes.vault.azure.net", **more: Any
+) -> Keyring:
     """Return a keyring."""
     values = {"name": "notes", "vaultUrl": vault_url, "mekName": mek_name, "cosmosDatabase": DATABASE, **more}
     return Keyring.model_validate(values)
@@ -73,6 +76,12 @@ class World:
         await self.container.create_item(row)
         self.deks[row["id"]] = dek
         return RowRef(id=row["id"], partition=row["id"])
+
+    async def fill(self, count: int, **properties: Any) -> set[str]:
+        """Store so many rows that wrap nothing real, and return their ids."""
+        rows = [plain_row(**{"mekName": self.mek.name, **properties}) for _ in range(count)]
+        await asyncio.gather(*(self.container.create_item(row) for row in rows))
+        return {row["id"] for row in rows}
 
     async def add_many(self, count: int, version: str) -> list[RowRef]:
         """Store so many rows under the version."""

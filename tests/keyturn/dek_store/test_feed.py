@@ -8,16 +8,9 @@ import pytest
 
 from keyturn.dek_store.feed import FeedPage, list_feed_ranges, read_feed_page
 from keyturn.errors import PermissionMissingError, UnavailableError
-from tests.keyturn.world import World, plain_row
+from tests.keyturn.world import World
 
 WHOLE = json.dumps({"Range": {"min": "", "max": "FF", "isMinInclusive": True, "isMaxInclusive": False}})
-
-
-async def fill(world: World, count: int) -> set[str]:
-    """Store so many rows and return their ids."""
-    rows = [plain_row() for _ in range(count)]
-    await asyncio.gather(*(world.container.create_item(row) for row in rows))
-    return {row["id"] for row in rows}
 
 
 def ids(items: list[dict[str, Any]]) -> list[str]:
@@ -38,7 +31,7 @@ async def drain(world: World, feed_range: str, cursor: str | None, max_items: in
 
 async def test_every_row_is_found_once_over_all_ranges(world: World) -> None:
     """The ranges' pages together hold every row exactly once."""
-    expected = await fill(world, 40)
+    expected = await world.fill(40)
 
     seen = [row for found in await list_feed_ranges(world.container) for row in (await drain(world, found, None, 7))[0]]
 
@@ -59,7 +52,7 @@ async def test_a_drained_feed_goes_on_from_its_end(world: World) -> None:
     """What is written after the feed was drained is all that is found from its cursor on, a changed row included."""
     first = (await list_feed_ranges(world.container))[0]
     seen, cursor = await drain(world, first, None, 5)
-    await fill(world, 20)
+    await world.fill(20)
     seen, cursor = await drain(world, first, cursor, 5)
 
     await world.container.patch_item(seen[0], seen[0], [{"op": "set", "path": "/x", "value": 1}])
@@ -73,7 +66,7 @@ async def test_an_empty_store_is_drained_at_once(world: World) -> None:
     first = (await list_feed_ranges(world.container))[0]
 
     page = await read_feed_page(world.container, first, None, 10)
-    await fill(world, 10)
+    await world.fill(10)
     seen, _ = await drain(world, first, page.cursor, 10)
 
     assert FeedPage([], page.cursor, drained=True) == page
@@ -83,7 +76,7 @@ async def test_an_empty_store_is_drained_at_once(world: World) -> None:
 @pytest.mark.parametrize("at", [0, 1, 3])
 async def test_an_empty_page_is_not_the_end(world: World, at: int) -> None:
     """A 200 without items does not end the feed, at its beginning, in the middle or before its end."""
-    expected = await fill(world, 30)
+    expected = await world.fill(30)
     world.cosmos.fault(operation="change_feed", kind="empty_page", count=2, skip=at)
 
     seen = [row for found in await list_feed_ranges(world.container) for row in (await drain(world, found, None, 5))[0]]
@@ -93,7 +86,7 @@ async def test_an_empty_page_is_not_the_end(world: World, at: int) -> None:
 
 async def test_an_empty_page_is_not_called_drained(world: World) -> None:
     """The page itself says that the feed goes on, and its cursor is not lost."""
-    await fill(world, 4)
+    await world.fill(4)
     first = (await list_feed_ranges(world.container))[0]
     world.cosmos.fault(operation="change_feed", kind="empty_page")
 
@@ -105,7 +98,7 @@ async def test_an_empty_page_is_not_called_drained(world: World) -> None:
 @pytest.mark.parametrize("pages_before", [0, 1, 3])
 async def test_a_split_loses_nothing(world: World, pages_before: int) -> None:
     """A range that is split before its first page, after it or later is read to its end, in the child ranges' turn."""
-    expected = await fill(world, 60)
+    expected = await world.fill(60)
     seen: list[str] = []
     for name, found in zip(("0", "1"), await list_feed_ranges(world.container), strict=True):
         cursor = None
@@ -121,7 +114,7 @@ async def test_a_split_loses_nothing(world: World, pages_before: int) -> None:
 
 async def test_a_range_that_spans_partitions_can_be_resumed_after_any_page(world: World) -> None:
     """Each page's cursor has a place in every child range, so each is a place to go on from."""
-    expected = await fill(world, 30)
+    expected = await world.fill(30)
     seen: set[str] = set()
     cursor, pages = None, 0
     while True:
@@ -137,7 +130,7 @@ async def test_a_range_that_spans_partitions_can_be_resumed_after_any_page(world
 
 async def test_readers_of_one_client_do_not_mix_their_cursors(world: World) -> None:
     """Two ranges that are read at the same time through one client, beside writes, each find all of their rows."""
-    expected = await fill(world, 60)
+    expected = await world.fill(60)
     ranges = await list_feed_ranges(world.container)
 
     async def write() -> None:

@@ -21,9 +21,16 @@ OUR_KEY = "https://notes.vault.azure.net/keys/notelett-mek"
 
 LABELS: list[Any] = [
     *(..., None, "", OLD, TARGET, TARGET.upper(), TARGET + "0", 0, 1.5, True, False, [], [TARGET], {}, {"a": TARGET}),
-    *(f"{OUR_KEY}/{TARGET}", f"{OUR_KEY}/{TARGET}/", f"{OUR_KEY}/{OLD}", OUR_KEY, f"{OUR_KEY}/", f"{OUR_KEY}2/{TARGET}"),
+    *(
+        f"{OUR_KEY}/{TARGET}",
+        f"{OUR_KEY}/{TARGET}/",
+        f"{OUR_KEY}/{OLD}",
+        OUR_KEY,
+        f"{OUR_KEY}/",
+        f"{OUR_KEY}2/{TARGET}",
+    ),
     *(f"{OUR_KEY}/{TARGET}".upper(), OUR_KEY.upper(), f"https://other.vault.azure.net/keys/notelett-mek/{TARGET}"),
-    *("https://", "HTTPS://x", "http://notes.vault.azure.net/keys/notelett-mek/1", " " + TARGET, "ſ", "\u212a"),
+    *("https://", "HTTPS://x", "http://notes.vault.azure.net/keys/notelett-mek/1", " " + TARGET, "\u017f", "\u212a"),
 ]
 NAMES: list[Any] = [..., None, "", "notelett-mek", "NOTELETT-MEK", "other", "notelett-mek2", 0, True, [], {}, " "]
 
@@ -57,18 +64,18 @@ async def disagreements(container: ContainerProxy, items: list[dict[str, Any]]) 
     """Store the items and return each that SQL and Python put into different buckets."""
     await asyncio.gather(*(container.create_item(item) for item in items))
     stored = [{**item, "_etag": "", "_ts": 1} for item in items]
-    found = []
+    found: list[tuple[str, dict[str, Any]]] = []
     for name, (condition, expected) in BUCKETS.items():
         query, parameters = condition.query("VALUE c.id")
         selected = {row_id async for row_id in container.query_items(query, parameters=parameters)}
-        for item in stored:
-            if (item["id"] in selected) != expected(classify(item, KEYRING, TARGET)):
-                found.append((name, item))
+        found += [
+            (name, item) for item in stored if (item["id"] in selected) != expected(classify(item, KEYRING, TARGET))
+        ]
     return found
 
 
 async def test_sql_and_python_agree_on_every_shape_of_label_and_name(container: ContainerProxy) -> None:
-    """Every combination of the table's labels and names is in the same buckets for both, absent and odd ones included."""
+    """Every combination of the labels and names, absent and odd ones included, is in the same buckets for both."""
     items = [plain_row(mekVersion=label, mekName=name) for label, name in itertools.product(LABELS, NAMES)]
 
     found = await disagreements(container, items)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from field_encrypt.dek import key_check
 from keyturn.contracts.pages import RowRef
 from keyturn.dek_store.rows import RowKind
 from keyturn.dek_store.store import DekStore, NewWrap, WriteOutcome, has_previous_wrap
@@ -206,9 +205,7 @@ async def test_a_missing_container_is_not_a_missing_row(world: World) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"), [(403, PermissionMissingError), (500, UnavailableError), (408, UnavailableError)]
 )
-async def test_failures_are_told_apart_by_who_must_act(
-    world: World, status: int, expected: type[Exception]
-) -> None:
+async def test_failures_are_told_apart_by_who_must_act(world: World, status: int, expected: type[Exception]) -> None:
     """A refused write is for the operator, a failing service for a later attempt."""
     ref = await put(world)
     row = await world.row(ref, TARGET)

@@ -1,0 +1,153 @@
+"""Rows counted by the version that wraps them: every row, in one place, and never from before our own writes."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from azure.cosmos.aio import CosmosClient
+
+from keyturn.contracts.pages import RowRef
+from keyturn.contracts.sweep import CensusResult
+from keyturn.dek_store import census as census_module
+from keyturn.dek_store.census import OTHER_LABELS, take_census
+from keyturn.dek_store.session_tokens import SessionLog
+from keyturn.dek_store.store import DekStore, NewWrap
+from keyturn.errors import NotSettledError
+from tests.keyturn.world import OLD, ROTATION, TARGET, World
+
+OLDER = "1" * 32
+ANOTHER_KEY_ID = "https://other.vault.azure.net/keys/notelett-mek/1"
+
+
+@pytest.fixture
+async def lagging(world: World) -> AsyncIterator[World]:
+    """The world with replicas that are ten seconds behind for whoever has no session token."""
+    world.control_cosmos("settings", replicaLagMs=10_000)
+    yield world
+    world.control_cosmos("settings", replicaLagMs=0)
+
+
+async def test_every_row_is_counted_in_its_place(world: World) -> None:
+    """Rows of every kind are counted by bucket and by version, over all partitions."""
+    await world.fill(5, mekVersion=TARGET)
+    await world.fill(1, mekVersion=f"{world.keyring.kid_prefix}{TARGET}")
+    await world.fill(4, mekVersion=OLD)
+    await world.fill(2, mekVersion=f"{world.keyring.kid_prefix}{OLD}", mekName=...)
+    await world.fill(3, mekVersion=OLDER, algorithm="RSA-OAEP")
+    await world.fill(2, mekVersion=...)
+    await world.fill(1, mekVersion=None)
+    await world.fill(2, mekVersion=17)
+    await world.fill(3, mekName="other-mek")
+    await world.fill(2, mekVersion=ANOTHER_KEY_ID)
+
+    counted = await take_census(world.store, TARGET, {})
+
+    assert counted == CensusResult(
+        total=25,
+        on_target=6,
+        stale=14,
+        unlabelled=3,
+        foreign=5,
+        by_version={TARGET: 6, OLD: 6, OLDER: 3, OTHER_LABELS: 2},
+    )
+
+
+async def test_an_empty_store_counts_nothing(world: World) -> None:
+    """An empty store has zero of everything."""
+    counted = await take_census(world.store, TARGET, {})
+
+    assert CensusResult(total=0, on_target=0, stale=0, unlabelled=0, foreign=0, by_version={}) == counted
+
+
+async def test_a_split_store_is_counted_once(world: World) -> None:
+    """After a split each row is still counted once."""
+    await world.fill(20)
+    world.split("1")
+
+    assert 20 == (await take_census(world.store, TARGET, {})).stale
+
+
+async def test_more_labels_than_a_key_has_versions_are_lumped_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result stays small however many labels the rows have, and its counts still add up."""
+    monkeypatch.setattr(census_module, "LABELS_MAX", 2)
+    for number in range(5):
+        await world.fill(1, mekVersion=f"version-{number}", row_id=f"same-partition-{number}")
+
+    counted = await take_census(world.store, TARGET, {})
+
+    assert 5 == sum(counted.by_version.values())
+    assert len(counted.by_version) <= 5
+    assert counted.by_version[OTHER_LABELS] >= 1
+
+
+async def test_a_census_sees_what_the_sweep_wrote(lagging: World, cosmos_client: CosmosClient) -> None:
+    """Another process counts with the sweep's session tokens, and sees its writes although replicas are behind."""
+    await lagging.fill(6)
+    log = SessionLog(lagging.container)
+    async for item in lagging.container.query_items("SELECT c.id FROM c"):
+        await _rewrap(lagging, log, item["id"])
+    async with lagging.cosmos.client() as another:
+        store = DekStore(
+            another.get_database_client("notes").get_container_client(lagging.container.id), lagging.keyring
+        )
+
+        behind = await take_census(store, TARGET, {})
+        counted = await take_census(store, TARGET, log.tokens)
+
+    assert 6 != behind.on_target
+    assert (6, 0) == (counted.on_target, counted.stale)
+
+
+async def _rewrap(world: World, log: SessionLog, row_id: str) -> None:
+    row = await world.row(RowRef(id=row_id, partition=row_id), TARGET)
+    new = NewWrap(
+        version=TARGET,
+        wrapped=b"new",
+        algorithm="RSA-OAEP-256",
+        key_check=bytes(16),
+        old_version=OLD,
+        rotation_id=ROTATION,
+        rewrapped_at=datetime(2026, 11, 24, tzinfo=UTC),
+    )
+    written = await world.store.rewrap(row, new)
+    assert written.session_token is not None
+    await log.record(written.partition_key, written.session_token)
+
+
+async def test_counts_that_do_not_add_up_are_taken_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that appears between two queries of one count does not end in a wrong result."""
+    await world.fill(3)
+    queries = world.container.query_items
+    asked = 0
+
+    def query_and_write(*arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        found = queries(*arguments, **options)
+        return _after(world.fill(1), found) if asked == 3 else found
+
+    monkeypatch.setattr(world.container, "query_items", query_and_write)
+
+    counted = await take_census(world.store, TARGET, {})
+
+    assert (4, 4) == (counted.total, counted.stale)
+
+
+async def _after(first: Any, found: Any) -> AsyncIterator[Any]:
+    await first
+    async for value in found:
+        yield value
+
+
+async def test_a_store_that_never_settles_is_not_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While writers keep the counts from adding up, there is no census; the caller tries again later."""
+    queries = world.container.query_items
+    monkeypatch.setattr(
+        world.container, "query_items", lambda *a, **options: _after(world.fill(1), queries(*a, **options))
+    )
+
+    with pytest.raises(NotSettledError):
+        await take_census(world.store, TARGET, {})

@@ -1,0 +1,116 @@
+"""Pages of rows found in the change feed: which rows, how many, and none lost between two pages."""
+
+import asyncio
+from typing import Literal
+
+import pytest
+
+from keyturn.contracts.pages import PAGE_BYTES_MAX, ScanInput, ScanResult
+from keyturn.dek_store import scan as scan_module
+from keyturn.dek_store.feed import list_feed_ranges
+from keyturn.dek_store.scan import scan
+from tests.keyturn.world import OLD, ROTATION, TARGET, World, plain_row
+
+Selection = Literal["stale", "rewrapped"]
+
+
+def request(feed_range: str, cursor: str | None, page_rows: int, selection: Selection = "stale") -> ScanInput:
+    """Return a scan's input."""
+    return ScanInput(
+        rotation_id=ROTATION,
+        keyring="notes",
+        fencing_token=1,
+        target_version=TARGET,
+        selection=selection,
+        range=feed_range,
+        cursor=cursor,
+        page_rows=page_rows,
+    )
+
+
+async def pages_of(world: World, page_rows: int, selection: Selection = "stale") -> list[ScanResult]:
+    """Scan every range to its end."""
+    pages = []
+    for feed_range in await list_feed_ranges(world.container):
+        cursor = None
+        while not pages or not pages[-1].drained or cursor is None:
+            pages.append(await scan(world.store, request(feed_range, cursor, page_rows, selection)))
+            cursor = pages[-1].cursor
+    return pages
+
+
+def found(pages: list[ScanResult]) -> list[str]:
+    """Return the ids that the pages name, in order."""
+    return sorted(ref.id for page in pages for ref in page.refs)
+
+
+async def test_a_sweep_looks_at_every_row_that_is_neither_current_nor_foreign(world: World) -> None:
+    """Stale, unlabelled and malformed rows are found once each; foreign rows are only counted, current ones are not."""
+    wanted = await world.fill(7) | await world.fill(5, mekVersion=...) | await world.fill(3, wrappedDek="!")
+    await world.fill(6, mekVersion=TARGET)
+    await world.fill(4, mekName="other-mek")
+    wanted |= await world.fill(2, mekVersion=TARGET, wrappedDek=None)
+
+    pages = await pages_of(world, 10)
+
+    assert sorted(wanted) == found(pages)
+    assert (27, 4) == (sum(page.scanned for page in pages), sum(page.foreign for page in pages))
+
+
+async def test_a_proof_opens_what_this_rotation_rewrapped(world: World) -> None:
+    """Rows on the target that another rotation wrote, or that were restored, are not selected."""
+    wanted = await world.fill(5, mekVersion=TARGET, rotationId=ROTATION)
+    await world.fill(3, mekVersion=TARGET, rotationId="notes.20250101T000000Z.000000")
+    await world.fill(3, mekVersion=OLD, rotationId=ROTATION)
+    await world.fill(3, mekVersion=TARGET)
+
+    assert sorted(wanted) == found(await pages_of(world, 4, "rewrapped"))
+
+
+@pytest.mark.parametrize("page_rows", [1, 3, 10, 250])
+async def test_no_page_is_larger_than_asked_for_and_none_is_lost(world: World, page_rows: int) -> None:
+    """Dense and sparse stretches of the feed are cut into pages that never overflow."""
+    wanted = await world.fill(25)
+    await world.fill(40, mekVersion=TARGET)
+    wanted |= await world.fill(9)
+
+    pages = await pages_of(world, page_rows)
+
+    assert sorted(wanted) == found(pages)
+    assert max(len(page.refs) for page in pages) <= page_rows
+
+
+async def test_a_page_of_long_ids_fits_an_event(world: World) -> None:
+    """Ids as long as the service allows make smaller pages, never one over the limit of an event."""
+    rows = [plain_row(f"{number:04}" + "x" * 1000, mekName=world.mek.name) for number in range(120)]
+    await asyncio.gather(*(world.container.create_item(row) for row in rows))
+
+    pages = await pages_of(world, 250)
+
+    assert sorted(row["id"] for row in rows) == found(pages)
+    assert max(sum(len(ref.model_dump_json()) for ref in page.refs) for page in pages) <= PAGE_BYTES_MAX
+
+
+async def test_an_activity_reports_back_after_a_bounded_number_of_rows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long stretch with nothing to do is read in several activities, each going on where the last one stopped."""
+    monkeypatch.setattr(scan_module, "SCANNED_MAX", 10)
+    await world.fill(60, mekVersion=TARGET)
+
+    pages = await pages_of(world, 5)
+
+    assert 60 == sum(page.scanned for page in pages)
+    assert len(pages) > 4
+
+
+async def test_a_scan_follows_the_tail(world: World) -> None:
+    """A row that is written after the range was drained is found from the last cursor on."""
+    cursors = dict.fromkeys(await list_feed_ranges(world.container))
+    await world.fill(5, mekVersion=TARGET)
+    drained = {name: await scan(world.store, request(name, cursor, 10)) for name, cursor in cursors.items()}
+    late = await world.fill(6)
+
+    tail = [await scan(world.store, request(name, page.cursor, 10)) for name, page in drained.items()]
+
+    assert sorted(late) == found(tail)
