@@ -1,0 +1,105 @@
+"""The lease: one rotation a keyring, and a token by which a run that lost it is told."""
+
+import asyncio
+
+import pytest
+
+from keyturn.contracts import RotationRef
+from keyturn.errors import FencedError, RotationRunningError
+from keyturn.rotation import lease
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from tests.keyturn.rotation.runs import make_record, new_keyring, ref_of
+
+
+async def test_the_token_grows_with_every_rotation(runs: RunStore) -> None:
+    """Each rotation of a keyring gets a greater token than all before, and other keyrings have their own."""
+    keyring = new_keyring()
+    tokens = []
+    for _ in range(3):
+        taken = await lease.take(runs, make_record(keyring))
+        tokens.append(taken.fencing_token)
+        await lease.release(runs, taken)
+    other = await lease.take(runs, make_record(new_keyring()))
+
+    assert [1, 2, 3] == tokens
+    assert other.fencing_token == 1
+
+
+async def test_a_held_keyring_is_refused_with_its_holder(runs: RunStore) -> None:
+    """The second rotation is refused with the id and the address of the first, and leaves no record."""
+    keyring = new_keyring()
+    first = await lease.take(runs, make_record(keyring))
+    second = make_record(keyring)
+
+    with pytest.raises(RotationRunningError) as raised:
+        await lease.take(runs, second)
+
+    expected = {
+        "keyring": keyring,
+        "rotationId": first.rotation_id,
+        "statusUrl": f"/api/rotations/{first.rotation_id}",
+    }
+    assert expected == raised.value.facts
+    assert await runs.find(second.rotation_id) is None
+
+
+@pytest.mark.parametrize("rotated_before", [False, True], ids=["first rotation ever", "rotated before"])
+async def test_of_twenty_concurrent_starts_one_runs(runs: RunStore, *, rotated_before: bool) -> None:
+    """Twenty at once: one takes the keyring, nineteen are told which, and there is one record."""
+    keyring = new_keyring()
+    before = 0
+    if rotated_before:
+        await lease.release(runs, await lease.take(runs, make_record(keyring)))
+        before = 1
+
+    taken = await asyncio.gather(*(lease.take(runs, make_record(keyring)) for _ in range(20)), return_exceptions=True)
+
+    winners = [one for one in taken if isinstance(one, RotationRecord)]
+    losers = [one for one in taken if isinstance(one, RotationRunningError)]
+    assert [1, 19] == [len(winners), len(losers)]
+    assert {winners[0].rotation_id} == {loser.facts["rotationId"] for loser in losers}
+    assert before + 1 == len(await runs.newest(keyring))
+
+
+async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: RunStore) -> None:
+    """A repeated take, because an answer was lost, finds its own work."""
+    record = make_record(new_keyring())
+    first = await lease.take(runs, record)
+
+    assert first == await lease.take(runs, record)
+
+
+async def test_only_the_holder_gives_it_back(runs: RunStore) -> None:
+    """A run that lost the keyring cannot take it from its successor, nor can one with an older token."""
+    keyring = new_keyring()
+    lost = await lease.take(runs, make_record(keyring))
+    await lease.release(runs, lost)
+    holder = await lease.take(runs, make_record(keyring))
+
+    await lease.release(runs, lost)
+    await lease.release(runs, holder.changed(fencing_token=lost.fencing_token))
+    held = await lease.read_lease(runs, keyring)
+
+    assert held is not None
+    assert holder.rotation_id == held.holder
+
+
+async def test_a_run_without_the_lease_is_fenced(runs: RunStore) -> None:
+    """The check passes for the holder and fails for a run that gave the keyring back, naming who holds it now."""
+    keyring = new_keyring()
+    first = await lease.take(runs, make_record(keyring))
+    await lease.check(runs, RotationRef(**ref_of(first)))
+    await lease.release(runs, first)
+    second = await lease.take(runs, make_record(keyring))
+
+    with pytest.raises(FencedError) as raised:
+        await lease.check(runs, RotationRef(**ref_of(first)))
+
+    assert {"rotationId": first.rotation_id, "holder": second.rotation_id} == raised.value.facts
+
+
+async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RunStore) -> None:
+    """Without a lease nobody holds the keyring."""
+    with pytest.raises(FencedError):
+        await lease.check(runs, RotationRef(**ref_of(make_record(new_keyring()))))

@@ -1,0 +1,271 @@
+"""Starting a rotation: once per request, one at a time, and past a run that lost its workflow."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from keyturn.contracts import Policy
+from keyturn.errors import IdempotencyConflictError, InvalidRequestError, RotationRunningError
+from keyturn.requests import parse
+from keyturn.rotation import lease
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start import START_GRACE, Started, Workflows, start, workflow_input
+from keyturn.rotation.start_request import StartRequest, requester_of
+from keyturn.rotation.states import State
+from tests.keyturn.rotation.runs import (
+    NOW,
+    REQUESTER,
+    approve,
+    bring_to,
+    new_keyring,
+    start_run,
+    step_to,
+    workflows,
+)
+
+LATER = NOW + START_GRACE + timedelta(seconds=1)
+
+
+async def start_with(runs: RunStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object) -> Started:
+    """Start a rotation with an idempotency key."""
+    return await start(
+        runs,
+        StartRequest.model_validate(body),
+        keyring=keyring,
+        requested_by=requested_by,
+        trigger="http",
+        policy=Policy(),
+        workflows=workflows(),
+        now=NOW,
+        idempotency_key=key,
+    )
+
+
+async def restart(runs: RunStore, keyring: str, flows: Workflows) -> RotationRecord:
+    """Start another rotation of the keyring, after the grace of a first one is over."""
+    started = await start(
+        runs,
+        StartRequest(),
+        keyring=keyring,
+        requested_by=REQUESTER,
+        trigger="http",
+        policy=Policy(),
+        workflows=flows,
+        now=LATER,
+    )
+    return started.record
+
+
+async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: RunStore) -> None:
+    """The record says who asked for what and when, and what the workflow is started with follows from it."""
+    record = await start_run(runs, dryRun=True, reason="yearly", force={"reason": "night shift agreed"})
+
+    given = workflow_input(record)
+
+    assert (State.REQUESTED, 0, REQUESTER, NOW) == (record.state, record.step, record.requested_by, record.requested_at)
+    assert f"rotation-{record.keyring}" == record.instance_id
+    assert record.options.force is not None
+    assert (record.rotation_id, 1, True) == (given.rotation_id, given.fencing_token, given.dry_run)
+
+
+async def test_the_same_key_and_body_replays_the_first_answer(runs: RunStore) -> None:
+    """A repeated request is answered with the rotation that it started, while that runs and when it has ended."""
+    keyring, key = new_keyring(), new_keyring()
+    first = await start_with(runs, keyring, key, reason="yearly")
+    running = await start_with(runs, keyring, key, reason="yearly")
+    for state in (State.PREFLIGHT, State.BLOCKED):
+        await step_to(runs, await runs.read(first.record.rotation_id), state)
+    ended = await start_with(runs, keyring, key, reason="yearly")
+
+    assert [False, True, True] == [one.replayed for one in (first, running, ended)]
+    assert {first.record.rotation_id} == {one.record.rotation_id for one in (running, ended)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"reason": "other"}, {"dryRun": True}, {"keyring": "other"}, {"requested_by": "eve@example.com"}],
+    ids=lambda change: next(iter(change)),
+)
+async def test_the_same_key_with_another_request_is_refused(runs: RunStore, change: dict[str, object]) -> None:
+    """Another body, another keyring or another requester under a used key is a conflict, whatever runs."""
+    keyring, key = new_keyring(), new_keyring()
+    await start_with(runs, keyring, key)
+    other = new_keyring() if "keyring" in change else keyring
+    fields = {name: value for name, value in change.items() if name != "keyring"}
+
+    with pytest.raises(IdempotencyConflictError) as raised:
+        await start_with(runs, other, key, **fields)  # type: ignore[arg-type]  # a table of single changes
+
+    assert {"idempotencyKey": key} == raised.value.facts
+
+
+async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(runs: RunStore) -> None:
+    """Twenty times the same request at once: one rotation, and every answer names it."""
+    keyring, key = new_keyring(), new_keyring()
+
+    answers = await asyncio.gather(*(start_with(runs, keyring, key) for _ in range(20)))
+
+    assert len({answer.record.rotation_id for answer in answers}) == 1
+    assert len(await runs.newest(keyring)) == 1
+
+
+async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: RunStore) -> None:
+    """Twenty requests in the same millisecond: one rotation; the others are told its id and address."""
+    keyring = new_keyring()
+
+    answers = await asyncio.gather(*(start_run(runs, keyring) for _ in range(20)), return_exceptions=True)
+
+    started = [answer for answer in answers if isinstance(answer, RotationRecord)]
+    refused = [answer for answer in answers if isinstance(answer, RotationRunningError)]
+    assert [1, 19] == [len(started), len(refused)]
+    assert {started[0].rotation_id} == {error.facts["rotationId"] for error in refused}
+
+
+async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition(
+    runs: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is written before the work: the repetition starts the rotation that the claim names."""
+    keyring, key = new_keyring(), new_keyring()
+
+    async def die(*_operations: object) -> bool:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.documents, "batch", die)
+        with pytest.raises(ConnectionResetError):
+            await start_with(runs, keyring, key)
+    first, second = [await start_with(runs, keyring, key) for _ in range(2)]
+
+    assert [False, True] == [first.replayed, second.replayed]
+    assert first.record.rotation_id == second.record.rotation_id
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\nb"])
+async def test_a_key_that_is_none_is_refused(runs: RunStore, key: str) -> None:
+    """An Idempotency-Key is 1 to 255 printable ASCII characters."""
+    with pytest.raises(InvalidRequestError) as raised:
+        await start_with(runs, new_keyring(), key)
+
+    assert raised.value.facts["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("state", [State.PREFLIGHT, State.SWEEPING, State.SOAKING, State.AWAITING_APPROVAL])
+async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: RunStore, state: State) -> None:
+    """The next start marks the lost run as failed, with the reason, and takes the keyring."""
+    lost = await bring_to(runs, state)
+
+    started = await restart(runs, lost.keyring, workflows(alive=False))
+    found = await runs.read(lost.rotation_id)
+
+    assert State.FAILED is found.state
+    assert found.error is not None
+    assert ("WorkflowLostError", "the workflow was lost") == (found.error.type, found.error.message)
+    assert found.ended_at == LATER
+    assert started.fencing_token == lost.fencing_token + 1
+
+
+@pytest.mark.parametrize("state", [State.RETIRING, State.WATCHING])
+async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: RunStore, state: State) -> None:
+    """Versions are enabled again while the lost run still holds its keyring, and only then it has failed."""
+    lost = await bring_to(runs, state)
+    seen: list[tuple[State, str | None]] = []
+
+    async def reinstate(record: RotationRecord) -> None:
+        held = await lease.read_lease(runs, record.keyring)
+        seen.append((record.state, held.holder if held is not None else None))
+
+    flows = workflows(alive=False)._replace(reinstate=reinstate)
+    await restart(runs, lost.keyring, flows)
+
+    assert [(state, lost.rotation_id)] == seen
+    assert State.FAILED is (await runs.read(lost.rotation_id)).state
+
+
+async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RunStore) -> None:
+    """Where undoing fails, the start fails too; the run keeps its keyring and the next start tries again."""
+    lost = await bring_to(runs, State.WATCHING)
+
+    async def reinstate(_record: RotationRecord) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await restart(runs, lost.keyring, workflows(alive=False)._replace(reinstate=reinstate))
+    held = await lease.read_lease(runs, lost.keyring)
+
+    assert held is not None
+    assert lost.rotation_id == held.holder
+    assert State.WATCHING is (await runs.read(lost.rotation_id)).state
+
+
+async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RunStore) -> None:
+    """However old a rotation is, one that lives is not disturbed."""
+    record = await bring_to(runs, State.SWEEPING)
+
+    with pytest.raises(RotationRunningError):
+        await restart(runs, record.keyring, workflows(alive=True))
+
+    assert State.SWEEPING is (await runs.read(record.rotation_id)).state
+
+
+async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RunStore) -> None:
+    """Between the record and its workflow lies a moment in which a second start must not declare the first dead."""
+    record = await start_run(runs)
+
+    with pytest.raises(RotationRunningError):
+        await start_run(runs, record.keyring, now=NOW + START_GRACE - timedelta(seconds=1))
+    assert State.REQUESTED is (await runs.read(record.rotation_id)).state
+    await restart(runs, record.keyring, workflows(alive=False))
+
+    assert State.FAILED is (await runs.read(record.rotation_id)).state
+
+
+async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RunStore) -> None:
+    """A crash between the last state change and the release is mended by the next start."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    await approve(runs, record)
+    await runs.update(record.rotation_id, lambda run: run.changed(state=State.REJECTED, ended_at=NOW))
+
+    started = await start_run(runs, record.keyring)
+
+    assert started.fencing_token == record.fencing_token + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"reason": 1}, "reason"),
+        ({"dryrun": True}, "dryrun"),
+        ({"force": {}}, "force.reason"),
+        ({"force": {"reason": " "}}, "force.reason"),
+        ({"waivers": [{"check": "backup"}]}, "waivers.0.why"),
+        ({"waivers": [{"check": "c", "why": "w"}] * 21}, "waivers"),
+        ({"requestedBy": ""}, "requestedBy"),
+        (["reason"], "body"),
+    ],
+)
+def test_a_body_that_is_off_is_refused_by_field(body: object, field: str) -> None:
+    """The error names the field that is off and what was expected of it."""
+    with pytest.raises(InvalidRequestError) as raised:
+        parse(StartRequest, body)
+
+    assert field == raised.value.facts["field"]
+    assert raised.value.facts["expected"]
+
+
+@pytest.mark.parametrize(
+    ("principal", "stated", "requester"),
+    [("ada", None, "ada"), ("ada", "eve", "ada"), (None, "eve", "eve"), (" ", "eve", "eve")],
+)
+def test_the_platforms_principal_goes_before_the_body(
+    principal: str | None, stated: str | None, requester: str
+) -> None:
+    """Whom App Service vouches for is the requester; what the body says counts only without that."""
+    assert requester == requester_of(principal, stated)
+
+
+def test_a_request_by_nobody_is_refused() -> None:
+    """Without a requester nobody could tell whether the approver is somebody else."""
+    with pytest.raises(InvalidRequestError, match="requestedBy"):
+        requester_of(None, None)
