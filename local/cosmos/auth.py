@@ -106,8 +106,8 @@ def authorize(principal: Principal | None, operation: Operation, resource: str) 
         raise CosmosError(
             HTTPStatus.FORBIDDEN,
             "Forbidden",
-            f"The given request [{operation.name} {resource}] cannot be authorized by AAD token in data plane."
-            " Learn more: https://aka.ms/cosmos-native-rbac.",
+            f"Request blocked by Auth: The given request [{operation.name} {resource}] cannot be authorized by AAD token"
+            " in data plane. Learn more: https://aka.ms/cosmos-native-rbac.",
             substatus=5300,
         )
     for action in operation.actions:
@@ -120,8 +120,8 @@ def require(principal: Principal | None, action: str, resource: str) -> None:
         raise CosmosError(
             HTTPStatus.FORBIDDEN,
             "Forbidden",
-            f"Request blocked by Auth: principal [{principal.object_id}] does not have required RBAC permissions to"
-            f" perform action [{action}] on resource [{resource}]. Learn more: https://aka.ms/cosmos-native-rbac.",
+            f"Request blocked by Auth: Request is blocked because principal [{principal.object_id}] does not have"
+            f" required RBAC permissions to perform action [{action}] on resource [{resource}]. Learn more: https://aka.ms/cosmos-native-rbac.",
             substatus=5301,
         )
 

@@ -64,7 +64,23 @@ class Call:
         """Refuse with 429 if the partition's throughput is used up."""
         self.account.throughput.admit(partition, len(self.container.live()))
 
+    def page_size(self, default: int) -> int:
+        """Return the number of items that the client wants in a page at most, the default if it leaves that open."""
+        text = self.headers.get("x-ms-max-item-count", "-1")
+        try:
+            size = int(text)
+        except ValueError:
+            raise bad_request(f"x-ms-max-item-count: {text!r} is not a whole number") from None
+        return size if size > 0 else default
+
     def view(self, partition: Partition) -> View:
-        """Return what this request sees of a partition."""
+        """Return what this request sees of a partition.
+
+        Raises:
+            CosmosError: 400 if it asks for more consistency than the account has; what the session token may cause.
+        """
+        level = self.headers.get("x-ms-consistency-level", "Session")
+        if level in ("Strong", "BoundedStaleness"):
+            raise bad_request(f"The consistency level {level} is stronger than the account's, which is Session")
         session = self.headers.get("x-ms-session-token")
         return view_for_read(self.account.store, partition, self.account.replica_lag_ms, session)

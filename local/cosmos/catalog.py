@@ -142,9 +142,9 @@ class Catalog:
     def split(self, container: Container, range_id: str) -> tuple[Partition, Partition]:
         """Split a partition in two, which take over its items, its history and its place in the change feed."""
         parent = container.partition(range_id)
-        if parent.high != "FF" and not parent.low < middle(parent) < parent.high:
-            raise bad_request(f"Partition key range {range_id} is too narrow to be split")
         cut = middle(parent)
+        if not parent.low < cut < parent.high:
+            raise bad_request(f"Partition key range {range_id} is too narrow to be split")
         next_id = len(container.partitions)
         generation = 1 + max(one.generation for one in container.partitions)
         parents = (*parent.parents, parent.id)

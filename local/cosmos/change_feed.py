@@ -37,7 +37,7 @@ async def change_feed(call: Call) -> Reply:
         return _page(call, [], after, headers)
     rows = []
     if start != "*":
-        limit = _page_size(call)
+        limit = call.page_size(_DEFAULT_PAGE)
         rows = await call.account.scan(
             lambda: _whole_commits(call.account.store.scan(scope, view.horizon, after=after, by_lsn=True), limit)
         )
@@ -80,8 +80,3 @@ def _after(start: str | None) -> int:
     if match is None:
         raise bad_request(f"If-None-Match: {start} is not a continuation of the change feed")
     return int(match.group(1))
-
-
-def _page_size(call: Call) -> int:
-    size = int(call.headers.get("x-ms-max-item-count", "-1"))
-    return size if size > 0 else _DEFAULT_PAGE

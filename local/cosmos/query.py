@@ -83,14 +83,12 @@ async def _page(
 ) -> tuple[Page, dict[str, str]]:
     call.admit(scope.partition)
     view = call.view(scope.partition)
-    size = int(call.headers.get("x-ms-max-item-count", "-1"))
+    size = call.page_size(_DEFAULT_PAGE)
     after = execution.starts_after(continuation)
 
     def scan() -> Page:
         rows = call.account.store.scan(scope, view.horizon, after=after)
-        return execution.page(
-            ((row.number, row.body) for row in rows), size if size > 0 else _DEFAULT_PAGE, continuation
-        )
+        return execution.page(((row.number, row.body) for row in rows), size, continuation)
 
     page = await call.account.scan(scan)
     if scope.partition.gone:  # split while the scan waited for its turn

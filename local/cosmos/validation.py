@@ -19,9 +19,12 @@ def parse_json(body: bytes) -> Any:
     if len(body) > MAX_ITEM_BYTES:
         raise too_large(f"Request size is too large: {len(body)} bytes, the limit is {MAX_ITEM_BYTES}")
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = json.loads(body, parse_constant=_refuse_constant)
+        if b"\\ud" in body.lower():  # half of a surrogate pair is JSON, but not text that can be answered
+            json.dumps(content, ensure_ascii=False).encode()
+    except (json.JSONDecodeError, UnicodeError, RecursionError) as error:
         raise bad_request(f"The request payload is invalid: {error}") from error
+    return content
 
 
 def check_id(body: Any) -> str:

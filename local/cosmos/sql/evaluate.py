@@ -60,14 +60,12 @@ def compile_expression(expression: Expression, parameters: Parameters, counts: P
 def parts(expression: Expression) -> tuple[Expression, ...]:
     """Return the expressions that an expression is made of."""
     match expression:
-        case ArrayOf(items):
-            return items
+        case ArrayOf(inner) | Call(_, inner) | And(inner) | Or(inner):
+            return inner
         case ObjectOf(properties):
             return tuple(part for _, part in properties)
-        case Call(_, arguments):
-            return arguments
-        case Comparison() | And() | Or():
-            return (expression.left, expression.right)
+        case Comparison(_, left, right):
+            return (left, right)
         case Not(operand):
             return (operand,)
     return ()
@@ -95,7 +93,7 @@ def _combined(expression: Expression, operands: list[Evaluate]) -> Evaluate:
             holds = _OPERATORS[operator_text]
             return _comparison(operands[0], operands[1], holds, equality=operator_text == "=")
         case And() | Or():
-            return _logic(operands[0], operands[1], deciding=isinstance(expression, Or))
+            return _logic(operands, deciding=isinstance(expression, Or))
         case _:
             return _array(operands)
 
@@ -119,14 +117,18 @@ def _path(steps: tuple[str | int, ...]) -> Evaluate:
     return evaluate
 
 
-def _logic(left: Evaluate, right: Evaluate, *, deciding: bool) -> Evaluate:
-    """AND and OR; ``deciding`` settles the result whatever the other operand is, undefined included."""
+def _logic(operands: list[Evaluate], *, deciding: bool) -> Evaluate:
+    """AND and OR; ``deciding`` settles the result whatever the other operands are, undefined included."""
 
     def evaluate(item: Any) -> Any:
-        first, second = left(item), right(item)
-        if first is deciding or second is deciding:
-            return deciding
-        return (not deciding) if isinstance(first, bool) and isinstance(second, bool) else UNDEFINED
+        result: bool | Undefined = not deciding
+        for operand in operands:
+            value = operand(item)
+            if value is deciding:
+                return deciding
+            if not isinstance(value, bool):
+                result = UNDEFINED
+        return result
 
     return evaluate
 

@@ -4,6 +4,7 @@ A continuation says after which item the next page starts, and what is left of O
 come in one page, so that what they have seen needs no memory between pages.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -91,10 +92,15 @@ class Execution:
             return page
         candidates = self._ordered(matches, continuation) if self._query.order_by else matches
         if self._query.distinct:
-            candidates, size = _distinct(candidates), MAX_PAGE_BYTES
+            return self._all(page, _distinct(candidates))
         skip = continuation["skip"] if continuation else self._offset
         left = continuation["left"] if continuation else self._limit
         self._fill(page, candidates, size, skip, left)
+        return page
+
+    def _all(self, page: Page, candidates: Iterable[Candidate]) -> Page:
+        end = None if self._limit is None else self._offset + self._limit
+        page.texts = [_dump(candidate.value) for candidate in itertools.islice(candidates, self._offset, end)]
         return page
 
     def _fill(self, page: Page, candidates: Iterable[Candidate], size: int, skip: int, left: int | None) -> None:

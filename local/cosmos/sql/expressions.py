@@ -69,16 +69,16 @@ class ExpressionParser:
 
     def expression(self) -> Expression:
         """Read an expression."""
-        left = self._conjunction()
+        operands = [self._conjunction()]
         while self.accept("OR"):
-            left = Or(left, self._conjunction())
-        return left
+            operands.append(self._conjunction())
+        return operands[0] if len(operands) == 1 else Or(tuple(operands))
 
     def _conjunction(self) -> Expression:
-        left = self._negation()
+        operands = [self._negation()]
         while self.accept("AND"):
-            left = And(left, self._negation())
-        return left
+            operands.append(self._negation())
+        return operands[0] if len(operands) == 1 else And(tuple(operands))
 
     def _negation(self) -> Expression:
         if not self.accept("NOT"):
@@ -101,7 +101,7 @@ class ExpressionParser:
         if self.accept("BETWEEN"):
             low = self.primary()
             self.expect("AND")
-            within = And(Comparison(">=", left, low), Comparison("<=", left, self.primary()))
+            within = And((Comparison(">=", left, low), Comparison("<=", left, self.primary())))
             return Not(within) if negated else within
         if negated or self.token.word == "LIKE":
             raise bad_request(f"{self.token.text or 'NOT'} is not supported here")
@@ -114,10 +114,7 @@ class ExpressionParser:
         options = self._list(")")
         if not options:
             raise bad_request("IN needs at least one value")
-        member: Expression = Comparison("=", left, options[0])
-        for option in options[1:]:
-            member = Or(member, Comparison("=", left, option))
-        return member
+        return Or(tuple(Comparison("=", left, option) for option in options))
 
     def primary(self) -> Expression:
         """Read a literal, a parameter, a path, a call, a constructor or an expression in parentheses."""

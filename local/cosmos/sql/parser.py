@@ -46,7 +46,9 @@ class _QueryParser(ExpressionParser):
         distinct = self.accept("DISTINCT")
         top = self._count_value() if self.accept("TOP") else None
         value = self.accept("VALUE")
+        start = self.token.start
         selected = self._selected(value=value)
+        select_text = self.text_from(start)
         from_text = self.from_clause()
         where, where_text = self.where_clause()
         order_by = self._order_by()
@@ -60,7 +62,20 @@ class _QueryParser(ExpressionParser):
             raise bad_request("DISTINCT together with ORDER BY is not supported")
         if top is not None and limit is not None:
             raise bad_request("TOP cannot be used together with OFFSET LIMIT")
-        return Query(self.alias, selected, value, distinct, top, where, where_text, from_text, order_by, offset, limit)
+        return Query(
+            self.alias,
+            selected,
+            select_text,
+            value,
+            distinct,
+            top,
+            where,
+            where_text,
+            from_text,
+            order_by,
+            offset,
+            limit,
+        )
 
     def from_clause(self) -> str:
         """Parse ``FROM name [[AS] alias]`` and return it as written."""

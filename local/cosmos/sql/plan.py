@@ -59,13 +59,13 @@ def _directions(query: Query) -> list[str]:
 def _rewritten(query: Query, parameters: Parameters) -> str:
     where = f" WHERE {query.where_text}" if query.where is not None else ""
     if counts_in(query):
-        return f'SELECT VALUE [{{"item": {_selected_text(query)}}}] {query.from_text}{where}' if query.value else ""
+        return f'SELECT VALUE [{{"item": {query.select_text}}}] {query.from_text}{where}' if query.value else ""
     offset, limit = whole_number(query.offset, parameters), whole_number(query.limit, parameters)
     paging = "" if limit is None or offset is None else f" OFFSET 0 LIMIT {offset + limit}"
     if query.order_by is not None:
         top = whole_number(query.top, parameters)
         first = "" if top is None else f"TOP {top} "
-        condition = f"({query.where_text}) AND ({_FILTER})" if query.where is not None else f"({_FILTER})"
+        condition = " AND ".join(f"({part})" for part in _conditions(query))
         direction = "DESC" if query.order_by.descending else "ASC"
         return (
             f'SELECT {first}{query.alias}._rid, [{{"item": {query.order_by.text}}}] AS orderByItems,'
@@ -74,16 +74,14 @@ def _rewritten(query: Query, parameters: Parameters) -> str:
         )
     if not paging:
         return ""
-    head = "*" if query.selected is None else _selected_text(query)
     distinct, value = "DISTINCT " * query.distinct, "VALUE " * query.value
-    return f"SELECT {distinct}{value}{head} {query.from_text}{where}{paging}"
+    return f"SELECT {distinct}{value}{query.select_text} {query.from_text}{where}{paging}"
 
 
-def _selected_text(query: Query) -> str:
-    selected = query.selected or ()
-    if query.value:
-        return selected[0].text
-    return ", ".join(f"{one.text} AS {one.name}" for one in selected)
+def _conditions(query: Query) -> list[str]:
+    conditions = [_FILTER] if query.where is None else [query.where_text, _FILTER]
+    # A result that is undefined would leave its payload out, where the client expects one.
+    return [*conditions, f"IS_DEFINED({_payload(query)})"] if query.value else conditions
 
 
 def _payload(query: Query) -> str:

@@ -36,18 +36,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Both operands, by three-valued logic."""
+    """All operands, by three-valued logic. A flat tuple: the SDK sends chains of a thousand."""
 
-    left: "Expression"
-    right: "Expression"
+    operands: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Either operand, by three-valued logic."""
+    """Any operand, by three-valued logic."""
 
-    left: "Expression"
-    right: "Expression"
+    operands: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +107,14 @@ class OrderBy:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole query. ``selected`` is None for ``SELECT *``; with ``value`` it has exactly one entry."""
+    """A whole query. ``selected`` is None for ``SELECT *``; with ``value`` it has exactly one entry.
+
+    The texts are parts of the query as written, for the rewritten query of its plan.
+    """
 
     alias: str
     selected: tuple[Selected, ...] | None
+    select_text: str
     value: bool
     distinct: bool
     top: Expression | None

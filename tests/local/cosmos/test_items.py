@@ -13,6 +13,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from tests.local.cosmos.conftest import DATABASE, LocalCosmos, new_container
 
@@ -155,6 +156,15 @@ async def test_partition_key_values_of_every_type_are_routed_as_the_client_route
     )
 
     assert [read] == within
+
+
+async def test_item_without_its_partition_key_property(container: ContainerProxy) -> None:
+    """An item that lacks the partition key property is found under the SDK's own value for that."""
+    await container.create_item({"id": "a"})
+
+    read = await container.read_item("a", NonePartitionKeyValue)  # type: ignore[arg-type]  # the signature leaves it out
+
+    assert read["id"] == "a"
 
 
 async def test_hierarchical_partition_key(client: CosmosClient) -> None:

@@ -52,6 +52,7 @@ async def test_across_partitions(rows: ContainerProxy, query: str, expected: lis
     [
         ("SELECT VALUE c.n FROM c ORDER BY c.n", list(range(30))),
         ("SELECT VALUE c.n FROM c WHERE c.n < 5 OR c.n = 9 ORDER BY c.n DESC", [9, 4, 3, 2, 1, 0]),
+        ("SELECT VALUE c.version FROM c WHERE c.n < 7 ORDER BY c.n", ["v1", "v2", "v0", "v1", "v0"]),
         ("SELECT TOP 3 VALUE c.n FROM c ORDER BY c.n DESC", [29, 28, 27]),
         ("SELECT VALUE c.n FROM c ORDER BY c.n OFFSET 4 LIMIT 3", [4, 5, 6]),
         (
@@ -181,7 +182,7 @@ async def test_count_right_after_a_split(cosmos: LocalCosmos, container: Contain
 async def test_all_items_and_many_items(rows: ContainerProxy) -> None:
     """read_all_items and read_items, which the SDK makes of feeds and queries, give what was asked for."""
     everything = await listed(rows.read_all_items(max_item_count=7))
-    some = await rows.read_items([("i03", "p3"), ("i14", "p4"), ("none", "p1")])
+    some = await rows.read_items([("i03", "p3"), ("i14", "p4"), *((f"none{n}", f"p{n}") for n in range(1200))])
 
     assert len(everything) == ITEMS
     assert sorted(item["id"] for item in some) == ["i03", "i14"]
