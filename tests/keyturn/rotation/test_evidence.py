@@ -1,0 +1,177 @@
+"""Evidence: what is in it, that its digest binds it, and that a new round is new evidence."""
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import CensusResult, FreezeInput, PageResult, ProgressInput
+from keyturn.errors import FencedError, InvariantError
+from keyturn.rotation.evidence import UNPROVEN, digest_of, freeze_evidence
+from keyturn.rotation.progress import record_progress
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Canary, Check, Preflight, Probe
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, ref_of, step_to
+
+
+async def full_run(runs: RunStore) -> RotationRecord:
+    """Return a run that soaks, with everything in its record that evidence is made of."""
+    record = await bring_to(
+        runs, State.SOAKING, reason="yearly", waivers=[{"check": "backup", "why": "copied", "by": "otto"}]
+    )
+    checks = [Check(name="mek", outcome="pass"), Check(name="backup", outcome="waived", detail="none found")]
+    await runs.update(
+        record.rotation_id,
+        lambda run: run.changed(
+            preflight=Preflight(at=NOW, checks=checks),
+            old_versions=["old"],
+            canaries=[Canary(container="notes", document_id="1", partition="1", outcome="pass")],
+            probes=[Probe(url="https://app/health", outcome="pass", status=200)],
+        ),
+    )
+    proven = ProgressInput(
+        **ref_of(record),
+        phase="proof",
+        pass_number=1,
+        pass_started_at=NOW,
+        wave=1,
+        scanned=10,
+        totals=PageResult(changed=9, gone=1),
+        session_tokens=[],
+    )
+    return await record_progress(runs, proven, NOW)
+
+
+async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) -> None:
+    """Versions, census, proof, canaries, probes, waived checks, stale writers and the policy in force are in it."""
+    record = await full_run(runs)
+
+    frozen = await freeze(runs, record, stale_writers=2, last_stale_write=NOW)
+
+    evidence: dict[str, Any] = frozen.evidence or {}
+    assert {
+        "schema": "keyturn/evidence/v1",
+        "rotationId": record.rotation_id,
+        "keyring": record.keyring,
+        "step": record.step,
+        "requestedBy": "ada@example.com",
+        "reason": "yearly",
+        "oldVersions": ["old"],
+        "targetVersion": "new",
+        "census": CENSUS.to_payload(),
+        "proof": {"mode": "all", "proven": 9, "quarantined": 0, "gone": 1, "warning": None},
+        "canaries": [{"container": "notes", "documentId": "1", "partition": "1", "outcome": "pass", "detail": ""}],
+        "probes": [{"url": "https://app/health", "outcome": "pass", "status": 200, "detail": ""}],
+        "waivedChecks": [{"check": "backup", "detail": "none found", "by": "otto", "why": "copied"}],
+        "quarantined": 0,
+        "foreign": 0,
+        "staleWriters": {"count": 2, "lastSeen": "2026-03-01T03:00:00Z"},
+        "policy": record.policy.to_payload(),
+    } == evidence
+    assert frozen.proof is not None
+    assert (9, 2, CENSUS) == (frozen.proof.proven, frozen.stale_writers.count, frozen.census)
+    assert NOW + timedelta(days=7) == frozen.approval_expires_at
+
+
+async def test_the_digest_is_that_of_the_canonical_json(runs: RunStore) -> None:
+    """Whoever has the evidence from the report can compute its digest without our code."""
+    frozen = await freeze(runs, await full_run(runs))
+
+    # For ASCII keys and the numbers in evidence, sorted compact JSON is RFC 8785's canonical form.
+    canonical = json.dumps(frozen.evidence, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    expected = hashlib.sha256(canonical.replace("35.0", "35").encode()).hexdigest()
+
+    assert expected == frozen.evidence_digest
+    assert digest_of(frozen.evidence or {}) == frozen.evidence_digest
+
+
+def test_the_digest_does_not_depend_on_the_order_of_properties() -> None:
+    """Canonical means that only content counts."""
+    assert digest_of({"a": 1, "b": [1.0, "ü"]}) == digest_of({"b": [1, "ü"], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+async def test_a_repeated_freeze_gives_the_same_digest_and_keeps_the_decision(runs: RunStore) -> None:
+    """The activity may run twice, also after the wait has begun and somebody has decided."""
+    record = await full_run(runs)
+    first = await freeze(runs, record)
+    again = await freeze(runs, record, expires_at=NOW + timedelta(days=9))
+    waiting = await approve(runs, await step_to(runs, again, State.AWAITING_APPROVAL))
+
+    late = await freeze(runs, waiting, stale_writers=7)
+
+    assert first.evidence_digest == again.evidence_digest == late.evidence_digest
+    assert first.approval_expires_at == again.approval_expires_at
+    assert waiting.decision == late.decision
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"census": CensusResult(total=11, on_target=11, stale=0, unlabelled=0, foreign=0, by_version={"new": 11})},
+        {"stale_writers": 1},
+        {"target_version": "other"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_other_findings_are_other_evidence(runs: RunStore, change: dict[str, Any]) -> None:
+    """Whatever an approver was shown is bound by the digest, and an earlier decision is void with it."""
+    first = await approve(runs, await freeze(runs, await full_run(runs)))
+
+    second = await freeze(runs, first, **change)
+
+    assert first.evidence_digest != second.evidence_digest
+    assert (None, [first.decision]) == (second.decision, second.decisions)
+
+
+async def test_the_same_findings_in_another_round_are_other_evidence(runs: RunStore) -> None:
+    """An approval that was voided does not come back to life because the next round finds the same."""
+    record = await approve(runs, await bring_to(runs, State.AWAITING_APPROVAL))
+    for target in (State.SWEEPING, State.SOAKING):
+        record = await step_to(runs, record, target)
+
+    again = await freeze(runs, record)
+
+    assert again.decisions[0].digest != again.evidence_digest
+
+
+async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RunStore) -> None:
+    """The unsafe proof mode is a warning that the approver reads."""
+    record = await bring_to(runs, State.SOAKING)
+    policy = record.policy.model_copy(update={"proof": "unsafe_off"})
+    await runs.update(record.rotation_id, lambda run: run.changed(policy=policy))
+
+    frozen = await freeze(runs, record)
+
+    assert frozen.proof is not None
+    assert UNPROVEN == frozen.proof.warning
+    assert UNPROVEN in json.dumps(frozen.evidence)
+
+
+async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RunStore) -> None:
+    """A run that does not soak has nothing to freeze, and another run's input is fenced."""
+    record = await bring_to(runs, State.SWEEPING)
+    soaking = await bring_to(runs, State.SOAKING)
+
+    with pytest.raises(InvariantError, match="sweeping"):
+        await freeze(runs, record)
+    with pytest.raises(FencedError):
+        await freeze(runs, soaking.changed(fencing_token=99))
+    result = await freeze_evidence(
+        runs,
+        FreezeInput(
+            **ref_of(soaking),
+            target_version="new",
+            census=CENSUS,
+            stale_writers=0,
+            last_stale_write=None,
+            expires_at=NOW,
+        ),
+        NOW,
+    )
+
+    assert result.evidence_digest == (await runs.read(soaking.rotation_id)).evidence_digest

@@ -1,0 +1,276 @@
+"""State changes in the record: each once, in order, with its history; ends give the keyring back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import FailureInput, PageResult, ProgressInput, QuarantinedRow, StepInput
+from keyturn.errors import FencedError, InvalidTransitionError, InvariantError
+from keyturn.rotation import lease
+from keyturn.rotation.commands import give_command
+from keyturn.rotation.progress import record_progress, with_quarantined
+from keyturn.rotation.record import HISTORY_HEAD, HISTORY_MAX, RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import TERMINAL, State
+from keyturn.rotation.transitions import advance, enter, lose, record_failure
+from tests.keyturn.rotation.runs import (
+    APPROVER,
+    NOW,
+    approve,
+    bring_to,
+    freeze,
+    make_record,
+    new_keyring,
+    ref_of,
+    start_run,
+    step_to,
+)
+
+
+def step_of(record: RotationRecord, step: int, target: State, **fields: Any) -> StepInput:
+    """Return the input of ``advance``."""
+    return StepInput(**{**ref_of(record), **fields}, step=step, target=target)
+
+
+async def test_a_step_is_written_with_its_history(runs: RunStore) -> None:
+    """The record's state, step and history tell what happened, when, by whom and why."""
+    record = await start_run(runs)
+
+    await advance(runs, step_of(record, 1, State.PREFLIGHT, detail="go"), NOW + timedelta(seconds=3))
+    read = await runs.read(record.rotation_id)
+
+    entry = read.history[-1]
+    assert (State.PREFLIGHT, 1) == (read.state, read.step)
+    assert (State.REQUESTED, State.PREFLIGHT, 1, "keyturn", "go") == (
+        entry.source,
+        entry.target,
+        entry.step,
+        entry.actor,
+        entry.detail,
+    )
+    assert NOW + timedelta(seconds=3) == entry.at
+
+
+async def test_a_repeated_step_changes_nothing(runs: RunStore) -> None:
+    """An activity that runs twice, also after later steps, leaves the record as it is."""
+    record = await start_run(runs)
+    for number, target in enumerate([State.PREFLIGHT, State.CREATING_VERSION], start=1):
+        await advance(runs, step_of(record, number, target), NOW)
+    before = await runs.read(record.rotation_id)
+
+    await advance(runs, step_of(record, 2, State.CREATING_VERSION), NOW + timedelta(hours=1))
+    await advance(runs, step_of(record, 1, State.PREFLIGHT), NOW + timedelta(hours=1))
+
+    assert before == await runs.read(record.rotation_id)
+
+
+async def test_a_step_before_its_predecessor_is_refused(runs: RunStore) -> None:
+    """A gap in the numbers means that a change was lost: nothing is written."""
+    record = await start_run(runs)
+
+    with pytest.raises(InvariantError) as raised:
+        await advance(runs, step_of(record, 2, State.PREFLIGHT), NOW)
+
+    assert {"rotationId": record.rotation_id, "step": 2, "expected": 1} == raised.value.facts
+    assert record == await runs.read(record.rotation_id)
+
+
+async def test_a_change_that_the_table_does_not_know_is_refused(runs: RunStore) -> None:
+    """The table decides, also here: the record stays."""
+    record = await start_run(runs)
+
+    with pytest.raises(InvalidTransitionError):
+        await advance(runs, step_of(record, 1, State.RETIRING), NOW)
+
+    assert record == await runs.read(record.rotation_id)
+
+
+async def test_another_runs_token_is_fenced(runs: RunStore) -> None:
+    """Nothing that carries another token than the run's changes its record."""
+    record = await start_run(runs)
+
+    with pytest.raises(FencedError):
+        await advance(runs, step_of(record, 1, State.PREFLIGHT, fencing_token=record.fencing_token + 1), NOW)
+
+    assert record == await runs.read(record.rotation_id)
+
+
+@pytest.mark.parametrize("state", [State.REQUESTED, State.SWEEPING, State.WATCHING])
+async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(runs: RunStore, state: State) -> None:
+    """The number that ended the run is not taken for the workflow's own step of the same number."""
+    record = await bring_to(runs, state)
+    await lose(runs, record.rotation_id, "the workflow was lost", NOW)
+
+    with pytest.raises(FencedError):
+        await advance(runs, step_of(record, record.step + 1, State.PREFLIGHT), NOW)
+    with pytest.raises(InvalidTransitionError):
+        await advance(runs, step_of(record, record.step + 2, State.SWEEPING), NOW)
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+async def test_every_end_has_a_time_and_frees_the_keyring(runs: RunStore, state: State) -> None:
+    """Whatever the end is, the next rotation of the keyring can start."""
+    record = await bring_to(runs, state)
+
+    started = await start_run(runs, record.keyring)
+
+    assert NOW == record.ended_at
+    assert started.fencing_token == record.fencing_token + 1
+
+
+async def test_a_run_that_died_before_the_release_frees_the_keyring_when_it_is_repeated(
+    runs: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says that the rotation has ended; the repeated step makes up for the release."""
+    record = await bring_to(runs, State.PREFLIGHT)
+    last = step_of(record, record.step + 1, State.BLOCKED)
+
+    async def die(*_arguments: object) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("keyturn.rotation.transitions.release", die)
+        with pytest.raises(ConnectionResetError):
+            await advance(runs, last, NOW)
+    await advance(runs, last, NOW)
+    held = await lease.read_lease(runs, record.keyring)
+
+    assert held is not None
+    assert held.holder is None
+
+
+async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(runs: RunStore) -> None:
+    """A late repetition of the last step finds another holder and leaves it alone."""
+    record = await bring_to(runs, State.BLOCKED)
+    following = await start_run(runs, record.keyring)
+
+    await advance(runs, step_of(record, record.step, State.BLOCKED), NOW)
+    held = await lease.read_lease(runs, record.keyring)
+
+    assert held is not None
+    assert following.rotation_id == held.holder
+
+
+async def test_a_failure_is_recorded_once_with_its_reason(runs: RunStore) -> None:
+    """The first failure is the one that is kept, and an end is never turned into another."""
+    record = await bring_to(runs, State.SWEEPING)
+    failure = FailureInput(**ref_of(record), step=9, error_type="KeyDisabled", message="off", retire_attempted=False)
+
+    await record_failure(runs, failure, NOW)
+    await record_failure(runs, failure.model_copy(update={"error_type": "Other"}), NOW + timedelta(hours=1))
+    failed = await runs.read(record.rotation_id)
+    blocked = await bring_to(runs, State.BLOCKED)
+    late = FailureInput(**ref_of(blocked), step=9, error_type="Late", message="late", retire_attempted=False)
+
+    assert failed.error is not None
+    assert (State.FAILED, "KeyDisabled", "off", NOW) == (
+        failed.state,
+        failed.error.type,
+        failed.error.message,
+        failed.ended_at,
+    )
+    assert (State.BLOCKED, None) == ((await record_failure(runs, late, NOW)).state, blocked.error)
+
+
+@pytest.mark.parametrize("case", ["undecided", "rejected", "other evidence", "quarantined"])
+async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(runs: RunStore, case: str) -> None:
+    """Without approval, with one of other evidence, or with a quarantined row left, the step is refused."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    if case != "undecided":
+        record = await approve(runs, record)
+
+    def spoil(run: RotationRecord) -> RotationRecord:
+        if case == "quarantined":
+            return with_quarantined(run, [QuarantinedRow(id="row", reason="malformed")])
+        decision = run.decision
+        update = {"decision": "rejected"} if case == "rejected" else {"digest": "0" * 64}
+        return run if decision is None else run.changed(decision=decision.model_copy(update=update))
+
+    spoilt = await runs.update(record.rotation_id, spoil)
+
+    with pytest.raises(InvariantError, match="nothing is retired"):
+        await advance(runs, step_of(spoilt, spoilt.step + 1, State.RETIRING), NOW)
+
+
+async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs: RunStore) -> None:
+    """What was approved no longer holds; the decision is kept among the voided ones."""
+    record = await approve(runs, await bring_to(runs, State.AWAITING_APPROVAL))
+
+    swept = await step_to(runs, record, State.SWEEPING)
+
+    assert swept.decision is None
+    assert [record.decision] == swept.decisions
+    assert (None, None, None) == (swept.evidence, swept.evidence_digest, swept.approval_expires_at)
+
+
+async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(runs: RunStore) -> None:
+    """After a retry only the rows that still cannot be rewrapped are named."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+    row = QuarantinedRow(id="row", reason="malformed")
+    await runs.update(record.rotation_id, lambda run: with_quarantined(run, [row]))
+
+    swept = await step_to(runs, record, State.SWEEPING)
+
+    assert (0, []) == (swept.quarantined.count, swept.quarantined.named)
+
+
+async def test_a_new_soak_begins_its_proof_anew(runs: RunStore) -> None:
+    """What an earlier soak has proven is not counted towards this one."""
+    record = await bring_to(runs, State.SOAKING)
+    proven = ProgressInput(
+        **ref_of(record),
+        phase="proof",
+        pass_number=1,
+        pass_started_at=NOW,
+        wave=1,
+        scanned=5,
+        totals=PageResult(changed=5),
+        session_tokens=[],
+    )
+    record = await record_progress(runs, proven, NOW)
+    assert "proof" in record.progress
+    for target in (State.SWEEPING, State.SOAKING):
+        record = await step_to(runs, record, target)
+
+    assert "proof" not in record.progress
+
+
+async def test_people_are_named_where_they_brought_the_change_about(runs: RunStore) -> None:
+    """The history names the approver, and who told the rotation to try again or to end."""
+    retired = await bring_to(runs, State.RETIRING)
+    waiting = await bring_to(runs, State.NEEDS_ATTENTION)
+    waiting = await give_command(runs, waiting.rotation_id, "retry", by="olga", now=NOW)
+    swept = await step_to(runs, waiting, State.SWEEPING)
+    await give_command(runs, waiting.rotation_id, "abort", by="otto", now=NOW)
+    aborted = await step_to(runs, swept, State.ABORTED)
+
+    actors = [run.history[-1].actor for run in (retired, swept, aborted)]
+
+    assert [APPROVER, "olga", "otto"] == actors
+
+
+def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
+    """The middle is left out, and how much of it; the record never outgrows its bounds."""
+    record = make_record(new_keyring())
+    for target in (State.PREFLIGHT, State.CREATING_VERSION, State.SWEEPING):
+        record = enter(record, target, detail="", now=NOW)
+    for _ in range(HISTORY_MAX):
+        for target in (State.NEEDS_ATTENTION, State.SWEEPING):
+            record = enter(record, target, detail="x" * 2000, now=NOW)
+
+    steps = [entry.step for entry in record.history]
+    assert HISTORY_MAX == len(steps)
+    assert record.step + 1 == len(steps) + record.history_omitted
+    assert list(range(HISTORY_HEAD)) == steps[:HISTORY_HEAD]
+    assert list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1)) == steps[HISTORY_HEAD:]
+
+
+async def test_evidence_is_frozen_before_the_wait(runs: RunStore) -> None:
+    """The helper that brings runs to the wait froze evidence, as the workflow does."""
+    record = await bring_to(runs, State.SOAKING)
+
+    frozen = await freeze(runs, record)
+
+    assert frozen.evidence_digest is not None
+    assert (await step_to(runs, frozen, State.AWAITING_APPROVAL)).evidence_digest == frozen.evidence_digest
