@@ -10,6 +10,7 @@ from keyturn.dek_store import census
 from keyturn.dek_store.session_tokens import merge_session_tokens
 from keyturn.resources import Resources
 from keyturn.rotation import progress
+from keyturn.rotation.new_version import record_census
 
 bp = df.Blueprint()
 
@@ -20,7 +21,7 @@ async def take_census(request: CensusInput, resources: Resources) -> CensusResul
     counted = await census.take_census(
         resources.keyring(request.keyring).rows, request.target_version, request.session_tokens
     )
-    await progress.record_census(resources.run_store, request, counted)
+    await record_census(resources.run_store, request, counted)
     return counted
 
 

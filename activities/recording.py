@@ -25,8 +25,7 @@ async def advance(request: StepInput, resources: Resources) -> RotationRef:
 async def record_failure(request: FailureInput, resources: Resources) -> RotationRef:
     """End the rotation in ``failed``, with every version enabled again that it disabled."""
     if request.retire_attempted:
-        keyring = resources.keyring(request.keyring)
-        await reinstate(resources.run_store, keyring.mek, request, "the rotation failed", datetime.now(UTC))
+        await reinstate(resources.run_store, resources.keyring(request.keyring).versions, request)
     await transitions.record_failure(resources.run_store, request, datetime.now(UTC))
     return _ref(request)
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.identity.aio import DefaultAzureCredential
+from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
 from keyturn.dek_store.store import DekStore
+from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation.run_store import RunStore
 from keyturn.settings import Keyring, Settings, load_settings
 
@@ -24,6 +26,8 @@ class KeyringResources:
 
     keyring: Keyring
     mek: MekClient
+    keys: KeyClient
+    versions: MekVersions
     dek_container: ContainerProxy
     rows: DekStore
     reader_store: ReaderStore
@@ -42,7 +46,7 @@ class Resources:
         self._credential = credential
         self._cosmos = cosmos
         self._keyrings: dict[str, KeyringResources] = {}
-        database = cosmos.get_database_client(settings.keyturn_database or "")
+        database = cosmos.get_database_client(settings.keyturn_database)
         self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
 
     @classmethod
@@ -63,15 +67,21 @@ class Resources:
     def _open_keyring(self, keyring: Keyring) -> KeyringResources:
         database = self._cosmos.get_database_client(keyring.cosmos_database)
         container = database.get_container_client(keyring.dek_container)
+        mek = MekClient(
+            keyring.vault_url,
+            keyring.mek_name,
+            self._credential,
+            verify_challenge_resource=keyring.verify_challenge_resource,
+        )
+        keys = KeyClient(
+            keyring.vault_url, self._credential, verify_challenge_resource=keyring.verify_challenge_resource
+        )
         defaults = RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm)
         return KeyringResources(
             keyring=keyring,
-            mek=MekClient(
-                keyring.vault_url,
-                keyring.mek_name,
-                self._credential,
-                verify_challenge_resource=keyring.verify_challenge_resource,
-            ),
+            mek=mek,
+            keys=keys,
+            versions=MekVersions(keys, mek),
             dek_container=container,
             rows=DekStore(container, keyring),
             reader_store=ReaderStore(container, defaults, keyring.row_names),
@@ -82,6 +92,7 @@ class Resources:
         """Close every connection."""
         for opened in self._keyrings.values():
             await opened.mek.close()
+            await opened.keys.close()
         await self._cosmos.close()
         await self._credential.close()
 

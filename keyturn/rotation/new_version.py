@@ -1,0 +1,59 @@
+"""What the record knows of the new version: the intent to create it, which one it is, and which it replaces."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from keyturn.contracts import CensusResult, RotationRef
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import VersionIntent
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.transitions import check_token
+
+
+class RecordedIntent:
+    """The intent to create a version, kept in the run's record: a creation's answer may be lost, the intent is not."""
+
+    def __init__(self, runs: RunStore, ref: RotationRef) -> None:
+        self._runs = runs
+        self._ref = ref
+
+    async def declared(self) -> datetime | None:
+        """Return when the intent in force was written, or None."""
+        record = await self._runs.read(self._ref.rotation_id)
+        check_token(record, self._ref)
+        return record.version_intent.at if record.version_intent is not None else None
+
+    async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
+        """Write the intent if the one in force is still the one that is named; tells whether it was written."""
+        written = VersionIntent(at=at)
+
+        def change(record: RotationRecord) -> RotationRecord:
+            check_token(record, self._ref)
+            known = record.version_intent.at if record.version_intent is not None else None
+            return record.changed(version_intent=written) if known == replacing else record
+
+        return (await self._runs.update(self._ref.rotation_id, change)).version_intent == written
+
+
+async def record_new_version(
+    runs: RunStore, ref: RotationRef, version: str, old_versions: Sequence[str], census: CensusResult
+) -> None:
+    """Write down the new version, the enabled versions that it replaces, and the rows that are to be moved onto it."""
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, ref)
+        if record.target_version is not None:
+            return record
+        return record.changed(target_version=version, old_versions=list(old_versions), census=census)
+
+    await runs.update(ref.rotation_id, change)
+
+
+async def record_census(runs: RunStore, ref: RotationRef, census: CensusResult) -> None:
+    """Write down the latest census, unless the rotation has ended."""
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, ref)
+        return record if record.ended or record.census == census else record.changed(census=census)
+
+    await runs.update(ref.rotation_id, change)
