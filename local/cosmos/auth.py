@@ -106,8 +106,8 @@ def authorize(principal: Principal | None, operation: Operation, resource: str) 
         raise CosmosError(
             HTTPStatus.FORBIDDEN,
             "Forbidden",
-            f"Request blocked by Auth: The given request [{operation.name} {resource}] cannot be authorized by AAD token"
-            " in data plane. Learn more: https://aka.ms/cosmos-native-rbac.",
+            f"Request blocked by Auth: The given request [{operation.name} {resource}] cannot be authorized by AAD"
+            " token in data plane. Learn more: https://aka.ms/cosmos-native-rbac.",
             substatus=5300,
         )
     for action in operation.actions:

@@ -138,13 +138,19 @@ async def test_token_from_the_future_is_refused(lagging: Lagging) -> None:
 
 async def test_session_survives_a_split(lagging: Lagging) -> None:
     """A token of before a split is sufficient for the children, which keep counting where the parent was."""
+    tokens = {}
     for n in range(10):
-        await lagging.mine.create_item({"id": f"i{n}", "pk": f"p{n}"})
+        written = await lagging.mine.create_item({"id": f"i{n}", "pk": f"p{n}"})
+        tokens[n] = written.get_response_headers()["x-ms-session-token"]
     lagging.account.split(lagging.mine, "0")
 
-    read = [(await lagging.mine.read_item(f"i{n}", f"p{n}"))["id"] for n in range(10)]
+    handed_over = [
+        (await lagging.other.read_item(f"i{n}", f"p{n}", session_token=token))["id"] for n, token in tokens.items()
+    ]
+    own = [(await lagging.mine.read_item(f"i{n}", f"p{n}"))["id"] for n in tokens]
 
-    assert read == [f"i{n}" for n in range(10)]
+    assert {token.partition(":")[0] for token in tokens.values()} == {"0", "1"}
+    assert handed_over == own == [f"i{n}" for n in range(10)]
 
 
 async def test_lag_is_changed_at_run_time(lagging: Lagging) -> None:
