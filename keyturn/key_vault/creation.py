@@ -1,0 +1,126 @@
+"""Creates the rotation's new MEK version: exactly one, whatever crashes, and whatever is retried.
+
+1. A version that carries the rotation's tag is adopted; of several, the oldest, so that everybody picks the same.
+2. Otherwise the intent to create is written down first, conditionally: of two that run at once, one creates.
+3. Who finds an intent of an earlier attempt waits until its answer can no longer take effect, looking for the version
+   all the time, before the intent is renewed and the version created.
+4. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
+"""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import MekError
+from field_encrypt.mek_versions import MekVersion
+from keyturn.clock import Clock
+from keyturn.contracts.lifecycle import CreateVersionInput
+from keyturn.errors import InvariantError, KeyturnError, NotSettledError, ResourceMissingError, TransientError
+from keyturn.key_vault.failures import keyturn_error
+from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+
+POLL_SECONDS = 1.0
+READABLE_WITHIN = timedelta(minutes=1)  # no propagation delay is documented for a region; failover takes longer
+ATTEMPTS = 3  # creations that one run of the activity begins
+
+
+class CreationIntent(Protocol):
+    """Where the intent to create is kept, beside the run's record."""
+
+    async def declared(self) -> datetime | None:
+        """Return when the intent in force was written, or None."""
+        ...
+
+    async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
+        """Write the intent if the one in force is still the one that is named; tells whether it was written."""
+        ...
+
+
+async def create_version(
+    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock
+) -> str:
+    """Return the rotation's version: found, or created, and proven by a round trip.
+
+    Raises:
+        ResourceMissingError: the MEK does not exist; only a version of an existing key is ever created.
+        NotSettledError: the version is not usable yet, or the vault's answers were lost.
+        KeyturnError: of the kind that the failure means.
+    """
+    version = await _find_or_create(versions, request, intent, clock)
+    await _prove(versions, version, clock)
+    return version
+
+
+async def _find_or_create(
+    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock
+) -> str:
+    lost: TransientError | None = None
+    for _ in range(ATTEMPTS):
+        declared = await intent.declared()
+        until = declared + request.creation_settle if declared else clock.now()
+        if (found := await _look_for(versions, request.rotation_id, until, clock)) is not None:
+            return found
+        newest = await _newest(versions)
+        # Between the intent and the creation nothing else happens: what takes longer than the intent is waited for
+        # would be taken for lost by another run.
+        if await intent.declare(clock.now(), replacing=declared):
+            try:
+                return await _create(versions, request, newest, clock)
+            except TransientError as error:  # the answer may be lost, not the creation
+                lost = error
+    raise NotSettledError(
+        "the new version could not be created, or its creation not be seen", rotationId=request.rotation_id
+    ) from lost
+
+
+async def _look_for(versions: MekVersions, rotation_id: str, until: datetime, clock: Clock) -> str | None:
+    """Return the oldest version with the rotation's tag, looking again until the given time."""
+    while True:
+        for version, state in (await versions.states()).items():
+            if state.tags.get(ROTATION_TAG) == rotation_id:
+                return version
+        if clock.now() >= until:
+            return None
+        await clock.sleep(POLL_SECONDS)
+
+
+async def _newest(versions: MekVersions) -> MekVersion:
+    states = await versions.states()
+    if not states:
+        raise ResourceMissingError("the MEK does not exist", resource=f"MEK {versions.mek.mek_name}")
+    return await versions.fetch(next(reversed(states)))
+
+
+async def _create(versions: MekVersions, request: CreateVersionInput, newest: MekVersion, clock: Clock) -> str:
+    created = await versions.create(
+        request.key_size,
+        newest,
+        {ROTATION_TAG: request.rotation_id},
+        answer_within=request.creation_settle.total_seconds() / 2,
+    )
+    # An earlier creation that was given up may have come true late; the next run would adopt that one.
+    return await _look_for(versions, request.rotation_id, clock.now(), clock) or created
+
+
+async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:
+    """Wait until a random DEK makes the way through the version, there locally and back by the vault."""
+    deadline = clock.now() + READABLE_WITHIN
+    while (failure := await _round_trip(versions, version)) is not None:
+        if not isinstance(failure, TransientError | ResourceMissingError):
+            raise failure
+        if clock.now() >= deadline:
+            raise NotSettledError("the new version is not usable yet", version=version) from failure
+        await clock.sleep(POLL_SECONDS)
+
+
+async def _round_trip(versions: MekVersions, version: str) -> KeyturnError | None:
+    dek = Dek.generate()
+    try:
+        fetched = await versions.mek.fetch_version(version)
+        wrapped = versions.mek.wrap(dek.reveal(), fetched)
+        returned = Dek(await versions.mek.unwrap(wrapped, version, "RSA-OAEP-256"))
+    except MekError as error:
+        return keyturn_error(error, "prove the new version")
+    if returned != dek:
+        raise InvariantError("the vault did not return the DEK that was wrapped", version=version)
+    return None

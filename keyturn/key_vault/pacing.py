@@ -1,0 +1,99 @@
+"""Keeps a caller within its share of the vault's budget.
+
+The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. So calls
+are spaced by a token bucket whose rate halves when the vault throttles and grows back slowly (additive increase,
+multiplicative decrease), never above the share; and a throttled call is repeated after 1, 2, 4, 8 and 16 seconds as
+Microsoft's throttling guidance says, each drawn at random below that (full jitter), so that callers do not meet again.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from field_encrypt.key_vault import MekClient
+from field_encrypt.mek_errors import MekError, MekThrottledError, MekUnavailableError
+from keyturn.clock import Clock
+from keyturn.key_vault.failures import keyturn_error
+
+BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+BURST_SECONDS = 1.0  # unused budget that may be caught up with, far below the vault's window of 10 s
+DECREASE = 0.5
+INCREASE = 0.02  # of the share, for each call that was not throttled
+LOWEST = 0.05  # of the share: a caller that stops asking would never learn that it may go on
+CALM_SECONDS = 1.0  # throttled calls that were in flight together count once
+
+Uniform = Callable[[float, float], float]
+_uniform: Uniform = random.SystemRandom().uniform
+
+
+class Pacer:
+    """The pace of one caller; ``operations_per_second`` is its share, which it never exceeds."""
+
+    def __init__(self, operations_per_second: float, clock: Clock, uniform: Uniform = _uniform) -> None:
+        self.share = operations_per_second
+        self.rate = operations_per_second
+        self.operations = 0
+        self.throttled = 0
+        self._clock = clock
+        self._uniform = uniform
+        self._next = clock.monotonic()  # when the next call may be made
+        self._decreased = -CALM_SECONDS
+
+    async def acquire(self) -> None:
+        """Wait until the next call may be made."""
+        now = self._clock.monotonic()
+        slot = max(self._next, now - BURST_SECONDS)
+        self._next = slot + 1 / self.rate
+        self.operations += 1
+        if slot > now:
+            await self._clock.sleep(slot - now)
+
+    def succeeded(self) -> None:
+        """Note that the vault took a call."""
+        self.rate = min(self.share, self.rate + INCREASE * self.share)
+
+    def slow_down(self) -> None:
+        """Note that the vault throttled a call."""
+        self.throttled += 1
+        now = self._clock.monotonic()
+        if now - self._decreased >= CALM_SECONDS:
+            self._decreased = now
+            self.rate = max(LOWEST * self.share, DECREASE * self.rate)
+
+    async def back_off(self, attempt: int) -> None:
+        """Wait before the next attempt at a call of which so many attempts (from 0) have failed."""
+        await self._clock.sleep(self._uniform(0, BACKOFF_SECONDS[attempt]))
+
+
+@dataclass(frozen=True, slots=True)
+class PacedVault:
+    """Unwraps under one MEK at the pace of one caller."""
+
+    mek: MekClient
+    pacer: Pacer
+
+    async def unwrap(self, wrapped: bytes, version: str, algorithm: str) -> bytes:
+        """Have the vault unwrap, again where it is throttled or does not answer.
+
+        Raises:
+            MekError: the vault's refusal of this row, which another attempt does not change.
+            UnavailableError: it was throttled or away in every attempt.
+        """
+        attempt = 0
+        while True:
+            await self.pacer.acquire()
+            try:
+                unwrapped = await self.mek.unwrap(wrapped, version, algorithm)
+            except (MekThrottledError, MekUnavailableError) as error:
+                await self._after(error, attempt)
+                attempt += 1
+            else:
+                self.pacer.succeeded()
+                return unwrapped
+
+    async def _after(self, error: MekError, attempt: int) -> None:
+        if isinstance(error, MekThrottledError):
+            self.pacer.slow_down()
+        if attempt == len(BACKOFF_SECONDS):
+            raise keyturn_error(error, "unwrap") from error
+        await self.pacer.back_off(attempt)

@@ -1,0 +1,125 @@
+"""The versions of a keyring's MEK as an administrator sees them: their states, and disabling and enabling them.
+
+Nothing here deletes. What a rotation disables it tags with its id, so that it is known later which versions to enable
+again: a version that somebody else disabled is never enabled.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from azure.core.exceptions import AzureError
+from azure.keyvault.keys.aio import KeyClient
+
+from field_encrypt.key_vault import MekClient
+from field_encrypt.mek_errors import MekError
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.vault_failures import interpret
+from keyturn.errors import InvariantError, ResourceMissingError
+from keyturn.key_vault.failures import keyturn_error
+
+ROTATION_TAG = "keyturn-rotation"
+RETIRED_BY_TAG = "keyturn-retired-by"
+RETAIN_UNTIL_TAG = "keyturn-retain-until"
+REINSTATED_BY_TAG = "keyturn-reinstated-by"
+_STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG})
+
+
+class MekVersions:
+    """Reads and changes the versions of one MEK."""
+
+    def __init__(self, keys: KeyClient, mek: MekClient) -> None:
+        self.mek = mek
+        self._keys = keys
+
+    async def states(self) -> dict[str, MekVersionProperties]:
+        """Return every version by its id, oldest first.
+
+        Raises:
+            KeyturnError: of the kind that the failure means.
+        """
+        async with self._failures(None, "list versions"):
+            listed = await self.mek.list_versions()
+        return {found.version: found for found in sorted(listed, key=MekVersionProperties.age_order)}
+
+    async def fetch(self, version: str) -> MekVersion:
+        """Fetch a version with its public key; raises KeyturnError of the kind that the failure means."""
+        async with self._failures(version, "get"):
+            return await self.mek.fetch_version(version)
+
+    async def create(self, size: int, like: MekVersion, tags: dict[str, str], *, answer_within: float) -> str:
+        """Create a version of this size and of the kind of another one, and return its id.
+
+        The SDK would repeat a creation whose answer it did not understand, which makes a second version. Here it does
+        not, and an answer is waited for no longer than ``answer_within`` seconds; what a lost answer left behind has to be
+        looked for.
+
+        Raises:
+            UnavailableError: the vault did not answer; the version may exist.
+            KeyturnError: of the kind that the failure means.
+        """
+        async with self._failures(None, "create"):
+            created = await self._keys.create_rsa_key(
+                self.mek.mek_name,
+                size=size,
+                hardware_protected=like.jwk.kty == "RSA-HSM",
+                key_operations=sorted({*like.jwk.key_ops, "wrapKey", "unwrapKey"}),
+                tags=tags,
+                retry_total=0,
+                read_timeout=answer_within,
+            )
+        return MekVersionProperties.of(created.properties).version
+
+    async def retire(
+        self, versions: Collection[str], *, target_version: str, rotation_id: str, retain_until: datetime
+    ) -> None:
+        """Disable exactly these versions; one that is disabled already stays as it is.
+
+        Raises:
+            InvariantError: the target version, or the newest one, is among them.
+            ResourceMissingError: one of them does not exist.
+            KeyturnError: of the kind that the failure means.
+        """
+        states = await self.states()
+        newest = next(reversed(states), None)
+        if protected := sorted(set(versions) & {target_version, newest}):
+            raise InvariantError("the version in use must not be disabled", versions=protected)
+        if missing := sorted(set(versions) - states.keys()):
+            raise ResourceMissingError("the MEK has no such version", resource="MEK", versions=missing)
+        tags = {RETIRED_BY_TAG: rotation_id, RETAIN_UNTIL_TAG: f"{retain_until:%Y-%m-%d}"}
+        for version, found in states.items():
+            if version in versions and found.enabled:
+                await self._change(found, enabled=False, tags=tags)
+
+    async def reinstate(self, rotation_id: str) -> list[str]:
+        """Enable again what this rotation has disabled, and return it, oldest first; doing it twice is doing it once.
+
+        Raises:
+            KeyturnError: of the kind that the failure means.
+        """
+        reinstated = []
+        for found in (await self.states()).values():
+            if not found.enabled and found.tags.get(RETIRED_BY_TAG) == rotation_id:
+                await self._change(found, enabled=True, tags={REINSTATED_BY_TAG: rotation_id})
+            elif found.tags.get(REINSTATED_BY_TAG) != rotation_id:
+                continue
+            reinstated.append(found.version)
+        return reinstated
+
+    async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
+        # The vault replaces all tags: those of others are written back.
+        kept = {name: value for name, value in found.tags.items() if name not in _STATE_TAGS}
+        async with self._failures(found.version, "update"):
+            await self._keys.update_key_properties(
+                found.mek_name, found.version, enabled=enabled, tags={**kept, **tags}
+            )
+
+    @asynccontextmanager
+    async def _failures(self, version: str | None, operation: str) -> AsyncIterator[None]:
+        """Turn the failures of the SDK and of the library into ours, by who must act."""
+        try:
+            yield
+        except AzureError as error:
+            raise keyturn_error(interpret(error, self.mek.mek_name, version, operation), operation) from error
+        except MekError as error:
+            raise keyturn_error(error, operation) from error
