@@ -1,102 +1,93 @@
 """The app's settings, read from the environment.
 
 The runbook's own variables (``FIELD_ENCRYPT_*``, ``AZURE_KEYVAULT_URL``) describe one keyring; ``KEYTURN_KEYRINGS``, a
-JSON list of keyrings, describes several and then stands alone. Durations are ISO 8601 (``PT24H``) or seconds.
+JSON list of keyrings, describes several and then stands alone. Durations are ISO 8601 (``PT24H``) or seconds. A
+variable that is empty counts as not set.
 """
 
 import json
-from functools import cached_property
-from typing import Annotated, Any, Self
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from keyturn.contracts import Policy
-from keyturn.errors import SettingsError, UnknownKeyringError
-from keyturn.settings.keyring import DocumentContainer, Keyring
+from keyturn.errors import UnknownKeyringError
+from keyturn.key_vault.limits import operations_per_second
+from keyturn.settings.failures import Place, first_failure, settings_error
+from keyturn.settings.keyring import Keyring
+from keyturn.settings.texts import CosmosEndpoint, CosmosName, CosmosResourceId, ManagementUrl, SixFieldCron
+from keyturn.settings.windows import MaintenanceWindow
 
 POLICY_PREFIX = "KEYTURN_"
 
+# The property of a keyring that stands alone -> the variable that holds it.
+KEYRING_VARIABLES = {
+    "name": "KEYTURN_KEYRING",
+    "encryptionEnabled": "FIELD_ENCRYPT_ENABLED",
+    "keyProvider": "FIELD_ENCRYPT_KEY_PROVIDER",
+    "vaultUrl": "AZURE_KEYVAULT_URL",
+    "mekName": "FIELD_ENCRYPT_MEK_NAME",
+    "cosmosDatabase": "COSMOS_DATABASE",
+    "dekContainer": "DEK_CONTAINER",
+    "documents": "KEYTURN_DOCUMENTS",
+    "rowNames": "KEYTURN_ROW_NAMES",
+    "defaultAlgorithm": "KEYTURN_DEFAULT_ALGORITHM",
+    "verifyChallengeResource": "KEYTURN_VERIFY_CHALLENGE_RESOURCE",
+    "healthUrls": "KEYTURN_HEALTH_URLS",
+}
+KEYRINGS = "KEYTURN_KEYRINGS"
+BUDGET = "KEYTURN_VAULT_OPERATIONS_PER_SECOND"  # where it is not given, it follows from the share
 
-def _secrets_of(text: str | None) -> list[str]:
-    return [] if text is None else text.split()
+NOT_SET = ""  # no form of a text allows it, so that its error says what is expected
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+# Variables that hold JSON.
+_JSON = (KEYRINGS, "KEYTURN_DOCUMENTS", "KEYTURN_ROW_NAMES", "KEYTURN_HEALTH_URLS", "KEYTURN_WINDOWS")
 
 
-class Settings(BaseSettings):
-    """Everything the app reads from its environment; fields are named after their variables."""
+class Settings(BaseModel):
+    """Everything the app reads from its environment; but for the keyrings, fields are named after their variables."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False)
+    model_config = ConfigDict(frozen=True)
 
-    # The runbook's variables: one keyring.
-    field_encrypt_enabled: bool = False
-    field_encrypt_key_provider: str = "akv"
-    azure_keyvault_url: str | None = None
-    field_encrypt_mek_name: str | None = None
+    keyrings: Annotated[list[Keyring], Field(min_length=1)]  # what can be rotated
 
     # Where things are.
-    cosmos_endpoint: Annotated[str, Field(pattern=r"^https://")]
-    cosmos_database: str | None = None
-    dek_container: str = "dek_store"
-    keyturn_database: Annotated[
-        str | None, Field(validation_alias=AliasChoices("keyturn_database", "cosmos_database"))
-    ] = None
-    keyturn_container: str = "keyturn"
-    keyturn_keyring: str = "default"
-    keyturn_documents: Annotated[list[DocumentContainer], NoDecode] = Field(default_factory=list)
-    keyturn_health_urls: Annotated[list[str], NoDecode] = Field(default_factory=list)
-    keyturn_verify_challenge_resource: bool = True
-    keyturn_keyrings: Annotated[list[Keyring], NoDecode] = Field(default_factory=list)
+    cosmos_endpoint: CosmosEndpoint
+    keyturn_database: CosmosName
+    keyturn_container: CosmosName = "keyturn"
 
     # Secrets of the approval webhook, several separated by spaces while one replaces another; ``whsec_`` + base64.
     approval_webhook_secrets: SecretStr | None = None
 
-    # When a rotation is due, and how often the timer looks. NCRONTAB, UTC.
-    rotation_schedule: str = "0 0 3 1 * *"
-    schedule_tick: str = "0 0 5 * * *"
+    # When a rotation is due, and how often the timer looks. UTC.
+    rotation_schedule: SixFieldCron = "0 0 3 1 * *"
+    schedule_tick: SixFieldCron = "0 0 5 * * *"
 
-    policy: Policy = Policy()
+    # Pre-flight. Without windows a rotation may start at any time.
+    keyturn_windows: list[MaintenanceWindow] = Field(default_factory=list)
+    keyturn_on_call_required: bool = False  # whether a rotation may start only if the on-call channel was reached
+    keyturn_cosmos_resource_id: CosmosResourceId | None = None  # whose backup policy is read
+    keyturn_resource_manager_url: ManagementUrl = "https://management.azure.com"
 
-    @model_validator(mode="before")
+    # Of the vault's published limit, what a rotation may take; the rest is for live traffic.
+    keyturn_vault_share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    keyturn_vault_hsm: bool = False  # the MEK is kept in an HSM (RSA-HSM), whose limits are lower
+
+    policy: Policy
+
+    @field_validator("keyrings")
     @classmethod
-    def _parse_json_lists(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in ("keyturn_documents", "keyturn_health_urls", "keyturn_keyrings"):
-            if isinstance(text := values.get(name), str):
-                try:
-                    values[name] = json.loads(text)
-                except json.JSONDecodeError as error:
-                    message = f"{name.upper()} must be a JSON list: {error}"
-                    raise ValueError(message) from error
-        return values
-
-    @model_validator(mode="after")
-    def _has_a_keyring(self) -> Self:
-        names = [keyring.name for keyring in self.keyrings]
-        if len(set(names)) != len(names):
-            message = "KEYTURN_KEYRINGS names a keyring twice"
-            raise ValueError(message)
-        return self
-
-    @cached_property
-    def keyrings(self) -> list[Keyring]:
-        """The keyrings that can be rotated: those listed, or the one that the runbook's variables describe."""
-        if self.keyturn_keyrings:
-            return list(self.keyturn_keyrings)
-        return [
-            Keyring.model_validate(
-                {
-                    "name": self.keyturn_keyring,
-                    "encryptionEnabled": self.field_encrypt_enabled,
-                    "keyProvider": self.field_encrypt_key_provider,
-                    "vaultUrl": self.azure_keyvault_url,
-                    "mekName": self.field_encrypt_mek_name,
-                    "cosmosDatabase": self.cosmos_database,
-                    "dekContainer": self.dek_container,
-                    "documents": [document.model_dump() for document in self.keyturn_documents],
-                    "verifyChallengeResource": self.keyturn_verify_challenge_resource,
-                    "healthUrls": self.keyturn_health_urls,
-                }
-            )
-        ]
+    def _keyrings_are_apart(cls, keyrings: list[Keyring]) -> list[Keyring]:
+        if len({keyring.name for keyring in keyrings}) < len(keyrings):
+            raise ValueError("a keyring is named twice")
+        # A rotation retires versions once the rows of its own store have left them: no other store may use the MEK.
+        if len({keyring.kid_prefix.lower() for keyring in keyrings}) < len(keyrings):
+            raise ValueError("a MEK belongs to two keyrings")
+        return keyrings
 
     def keyring(self, name: str | None) -> Keyring:
         """Return the keyring of that name, or the only one; raises UnknownKeyringError."""
@@ -114,36 +105,63 @@ class Settings(BaseSettings):
     def approval_secrets(self) -> list[str]:
         """Return the active webhook secrets; empty means that no decision can be taken over the webhook."""
         secret = self.approval_webhook_secrets
-        return _secrets_of(secret.get_secret_value() if secret is not None else None)
+        return [] if secret is None else secret.get_secret_value().split()
 
 
-def load_settings(environment: dict[str, str]) -> Settings:
+def load_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        SettingsError: names the variable, what it holds (masked where secret) and what was expected.
+        SettingsError: names the variable, the place in its JSON, what it holds (masked where secret) and what was
+            expected.
     """
-    values: dict[str, Any] = {key.lower(): value for key, value in environment.items()}
-    policy = {
-        field: values[name] for field in Policy.model_fields if (name := f"{POLICY_PREFIX}{field}".lower()) in values
+    values: dict[str, Any] = {name.upper(): value for name, value in environment.items() if value}
+    for name in _JSON:
+        if name in values:
+            values[name] = _json(name, values[name])
+    named = {name: values[name.upper()] for name in Settings.model_fields if name.upper() in values}
+    described = {
+        "cosmos_endpoint": NOT_SET,
+        "keyturn_database": values.get("COSMOS_DATABASE", NOT_SET),
+        **named,
+        "keyrings": values[KEYRINGS] if KEYRINGS in values else [_one_keyring(values)],
+        "policy": _prefixed(values),
     }
     try:
-        return Settings.model_validate({**values, "policy": policy})
+        settings = Settings.model_validate(described)
     except ValidationError as error:
-        raise _as_settings_error(error, policy=policy) from None
+        raise first_failure(error, KEYRING_VARIABLES, KEYRINGS if KEYRINGS in values else "") from None
+    return settings if BUDGET in values else _with_budget(settings)
 
 
-def _as_settings_error(error: ValidationError, *, policy: dict[str, Any]) -> SettingsError:
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    if path[:1] == ["policy"]:
-        variable = f"{POLICY_PREFIX}{'_'.join(path[1:2])}".upper()
-        value = policy.get(path[1]) if len(path) > 1 else None
-    else:
-        variable = (path[0] if path else "environment").upper()
-        value = first["input"] if isinstance(first["input"], (str, int, float, type(None))) else "(not a plain value)"
-    if "SECRET" in variable:
-        value = "(masked)"
-    return SettingsError(
-        f"{variable} is {value!r}: {first['msg']}", variable=variable, value=value, expected=first["msg"]
-    )
+def _with_budget(settings: Settings) -> Settings:
+    key_type = "RSA-HSM" if settings.keyturn_vault_hsm else "RSA"
+    budget = operations_per_second(key_type, settings.policy.key_size, settings.keyturn_vault_share)
+    policy = settings.policy.model_copy(update={"vault_operations_per_second": budget})
+    return settings.model_copy(update={"policy": policy})
+
+
+def _one_keyring(values: Mapping[str, Any]) -> dict[str, Any]:
+    described = {name: values[variable] for name, variable in KEYRING_VARIABLES.items() if variable in values}
+    # Here FIELD_ENCRYPT_ENABLED means what it means to the backend: not enabled unless it says so.
+    needed = dict.fromkeys(("vaultUrl", "mekName", "cosmosDatabase"), NOT_SET)
+    return {"name": "default", "encryptionEnabled": False, **needed, **described}
+
+
+def _prefixed(values: Mapping[str, Any]) -> dict[str, Any]:
+    variables = {field: f"{POLICY_PREFIX}{field}".upper() for field in Policy.model_fields}
+    return {field: _number(values[variable]) for field, variable in variables.items() if variable in values}
+
+
+def _number(text: str) -> int | float | str:
+    """Return the number that the text is, or the text: a duration may be either, a choice of numbers must be one."""
+    if not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text else int(text)
+
+
+def _json(variable: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise settings_error(Place(variable), text, f"expected JSON: {error}") from None

@@ -1,12 +1,13 @@
 """One rotatable unit: a vault and key, a dek store, and the containers whose documents use it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 import field_encrypt
+from keyturn.settings.texts import CosmosName, KeyringName, MekName, ProbeUrl, VaultUrl
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -24,7 +25,7 @@ class RowNames(field_encrypt.RowNames):
 class DocumentContainer(_Model):
     """A container whose documents hold encrypted fields: canaries are chosen from it."""
 
-    name: str
+    name: CosmosName
     fields: Annotated[list[str], Field(min_length=1)]  # top-level properties that are encrypted
     partition_key: str = "id"
 
@@ -32,27 +33,28 @@ class DocumentContainer(_Model):
 class Keyring(_Model):
     """One rotatable unit. Its name is part of every rotation id, so it is short, lower case and without dots."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    name: KeyringName
     encryption_enabled: bool = True
     key_provider: Literal["akv", "env"] = "akv"
-    vault_url: Annotated[str, Field(pattern=r"^https://[^/]+/?$")]
-    mek_name: Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{1,127}$")]
-    cosmos_database: str
-    dek_container: str = "dek_store"
+    vault_url: VaultUrl
+    mek_name: MekName
+    cosmos_database: CosmosName
+    dek_container: CosmosName = "dek_store"
     documents: list[DocumentContainer] = Field(default_factory=list)
     row_names: RowNames = RowNames()
     # Rows of older writers carry no algorithm of their own: this is theirs. New wraps always use RSA-OAEP-256.
     default_algorithm: Literal["RSA-OAEP", "RSA-OAEP-256"] = "RSA-OAEP-256"
     verify_challenge_resource: bool = True
-    health_urls: list[str] = Field(default_factory=list)  # the runbook's probes: health, readiness, a note
+    health_urls: list[ProbeUrl] = Field(default_factory=list)  # the runbook's probes: health, readiness, a note
 
-    @model_validator(mode="after")
-    def _only_loopback_is_unverified(self) -> Self:
-        host = urlsplit(self.vault_url).hostname
-        if not self.verify_challenge_resource and host not in _LOOPBACK:
-            message = "verifyChallengeResource may be false only where the vault's host is loopback"
+    @field_validator("verify_challenge_resource")
+    @classmethod
+    def _only_loopback_is_unverified(cls, verify: bool, others: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        host = urlsplit(others.data.get("vault_url", "")).hostname
+        if not verify and host not in _LOOPBACK:
+            message = "it may be false only where the vault's host is loopback"
             raise ValueError(message)
-        return self
+        return verify
 
     @property
     def kid_prefix(self) -> str:

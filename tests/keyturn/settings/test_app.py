@@ -1,0 +1,113 @@
+"""The settings as the app reads them: one keyring or several, defaults, the budget."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.errors import UnknownKeyringError
+from keyturn.settings import Settings, load_settings
+
+RUNBOOK = {
+    "FIELD_ENCRYPT_ENABLED": "true",
+    "FIELD_ENCRYPT_KEY_PROVIDER": "akv",
+    "AZURE_KEYVAULT_URL": "https://notes.vault.azure.net",
+    "FIELD_ENCRYPT_MEK_NAME": "notelett-mek",
+    "COSMOS_ENDPOINT": "https://notes.documents.azure.com:443/",
+    "COSMOS_DATABASE": "notes",
+}
+
+
+def settings_of(**more: str) -> Settings:
+    """Return the settings of the runbook's variables and these."""
+    return load_settings({**RUNBOOK, **more})
+
+
+def keyring(name: str, **more: Any) -> dict[str, Any]:
+    """Return a keyring as KEYTURN_KEYRINGS lists it."""
+    mek = {"vaultUrl": "https://notes.vault.azure.net", "mekName": f"{name}-mek"}
+    return {"name": name, "cosmosDatabase": "notes", **mek, **more}
+
+
+def test_the_runbooks_variables_describe_one_keyring() -> None:
+    """The variables that the backend has anyway are enough for a keyring."""
+    loaded = settings_of(KEYTURN_KEYRING="notes", KEYTURN_DOCUMENTS='[{"name": "notes", "fields": ["title"]}]')
+
+    [only] = loaded.keyrings
+    assert ("notes", True, "akv") == (only.name, only.encryption_enabled, only.key_provider)
+    assert "https://notes.vault.azure.net/keys/notelett-mek/" == only.kid_prefix
+    assert ("notes", "dek_store", ["title"]) == (only.cosmos_database, only.dek_container, only.documents[0].fields)
+    assert only == loaded.keyring(None)
+
+
+def test_encryption_is_off_unless_the_environment_says_so() -> None:
+    """Pre-flight must find FIELD_ENCRYPT_ENABLED missing, as the backend does."""
+    environment = {name: value for name, value in RUNBOOK.items() if name != "FIELD_ENCRYPT_ENABLED"}
+
+    assert not load_settings(environment).keyrings[0].encryption_enabled
+
+
+def test_several_keyrings_stand_alone() -> None:
+    """KEYTURN_KEYRINGS needs none of the runbook's variables, and a request must then name its keyring."""
+    listed = json.dumps([keyring("notes"), keyring("files", dekContainer="file_deks", encryptionEnabled=False)])
+    environment = {"COSMOS_ENDPOINT": RUNBOOK["COSMOS_ENDPOINT"], "KEYTURN_DATABASE": "keyturn"}
+
+    loaded = load_settings({**environment, "KEYTURN_KEYRINGS": listed})
+
+    assert ["notes", "files"] == [found.name for found in loaded.keyrings]
+    assert ("file_deks", "keyturn") == (loaded.keyring("files").dek_container, loaded.keyturn_database)
+    with pytest.raises(UnknownKeyringError) as refused:
+        loaded.keyring(None)
+    assert ["files", "notes"] == refused.value.facts["known"]
+
+
+def test_a_policy_is_read_from_its_variables() -> None:
+    """Each property of the policy has a variable; durations are ISO 8601 or seconds."""
+    policy = settings_of(KEYTURN_SOAK="PT2H", KEYTURN_QUIET_INTERVAL="90", KEYTURN_PROOF="sample:50").policy
+
+    assert (timedelta(hours=2), timedelta(seconds=90), "sample:50") == (
+        policy.soak,
+        policy.quiet_interval,
+        policy.proof,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, 35.0),
+        ({"KEYTURN_KEY_SIZE": "2048"}, 280.0),
+        ({"KEYTURN_KEY_SIZE": "3072", "KEYTURN_VAULT_SHARE": "0.5"}, 50.0),
+        ({"KEYTURN_VAULT_HSM": "true"}, 17.5),
+        ({"KEYTURN_VAULT_HSM": "true", "KEYTURN_VAULT_OPERATIONS_PER_SECOND": "20"}, 20.0),
+    ],
+)
+def test_the_budget_is_a_share_of_what_the_vault_publishes(variables: dict[str, str], expected: float) -> None:
+    """Without a number of its own the budget follows from the key's size, its protection and the share."""
+    assert pytest.approx(expected) == settings_of(**variables).policy.vault_operations_per_second
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """Deployment tools write empty values for what they do not know."""
+    loaded = settings_of(KEYTURN_COSMOS_RESOURCE_ID="", KEYTURN_WINDOWS="", KEYTURN_VAULT_SHARE="")
+
+    assert (None, [], 0.7) == (loaded.keyturn_cosmos_resource_id, loaded.keyturn_windows, loaded.keyturn_vault_share)
+
+
+def test_only_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the process happens to have in its environment plays no part."""
+    monkeypatch.setenv("KEYTURN_CONTAINER", "other")
+    monkeypatch.setenv("AZURE_KEYVAULT_URL", "https://other.vault.azure.net")
+
+    loaded = settings_of()
+
+    assert ("keyturn", RUNBOOK["AZURE_KEYVAULT_URL"]) == (loaded.keyturn_container, loaded.keyrings[0].vault_url)
+
+
+def test_secrets_of_the_webhook_are_several_and_hidden() -> None:
+    """Secrets are separated by spaces, and no representation shows them."""
+    loaded = settings_of(APPROVAL_WEBHOOK_SECRETS="whsec_b25l whsec_dHdv")
+
+    assert ["whsec_b25l", "whsec_dHdv"] == loaded.approval_secrets()
+    assert "whsec" not in repr(loaded)
