@@ -51,8 +51,8 @@ class MekVersions:
         """Create a version of this size and of the kind of another one, and return its id.
 
         The SDK would repeat a creation whose answer it did not understand, which makes a second version. Here it does
-        not, and an answer is waited for no longer than ``answer_within`` seconds; what a lost answer left behind has to be
-        looked for.
+        not, and an answer is waited for no longer than ``answer_within`` seconds. What a lost answer left behind has
+        to be looked for.
 
         Raises:
             UnavailableError: the vault did not answer; the version may exist.

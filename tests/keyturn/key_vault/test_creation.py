@@ -1,0 +1,187 @@
+"""The rotation's new version: exactly one, whatever is lost, repeated or run at once."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from keyturn.contracts.lifecycle import CreateVersionInput
+from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
+from keyturn.key_vault.creation import create_version
+from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+from tests.keyturn.clocks import ManualClock
+from tests.keyturn.world import ROTATION, World
+
+SETTLE = timedelta(seconds=30)
+REQUEST = CreateVersionInput(
+    rotation_id=ROTATION, keyring="notes", fencing_token=1, key_size=2048, creation_settle=SETTLE
+)
+
+
+class Intent:
+    """The intent in force, kept as the run's record keeps it: changed only by who knows what it is."""
+
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.written = 0
+
+    async def declared(self) -> datetime | None:
+        """Return when it was written."""
+        return self.at
+
+    async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
+        """Write it if it is still what the caller read."""
+        if self.at != replacing:
+            return False
+        self.at, self.written = at, self.written + 1
+        return True
+
+
+@pytest.fixture
+async def versions(world: World) -> MekVersions:
+    """The MEK's versions: one, without the rotation's tag."""
+    await world.mek.create(tags={"team": "notes"}, key_operations=["wrapKey", "unwrapKey", "encrypt", "decrypt"])
+    return MekVersions(world.mek.admin, world.mek.client)
+
+
+async def tagged(versions: MekVersions) -> list[str]:
+    """Return the versions of the rotation."""
+    return [version for version, state in (await versions.states()).items() if state.tags.get(ROTATION_TAG) == ROTATION]
+
+
+async def test_one_version_is_created_and_found_again(versions: MekVersions) -> None:
+    """A version of the wanted size is created with the rotation's tag, and the next run of the activity returns it."""
+    intent, clock = Intent(), ManualClock()
+
+    first, second = [await create_version(versions, REQUEST, intent, clock) for _ in range(2)]
+
+    assert [first] == [second] == await tagged(versions)
+    assert (await versions.fetch(first)).key_size == 2048
+    assert (intent.written, clock.slept) == (1, [])
+
+
+async def test_the_new_version_may_do_what_the_old_one_may(versions: MekVersions) -> None:
+    """The permitted operations are those of the version before, so that no other use of the MEK breaks."""
+    created = await create_version(versions, REQUEST, Intent(), ManualClock())
+
+    assert sorted((await versions.fetch(created)).jwk.key_ops) == ["decrypt", "encrypt", "unwrapKey", "wrapKey"]
+
+
+@pytest.mark.parametrize("fault", ["reset_after", "reset_before", "throttle"])
+async def test_a_lost_answer_makes_no_second_version(world: World, versions: MekVersions, fault: str) -> None:
+    """Whether the answer to the creation was lost or the creation itself, there is one version in the end."""
+    world.mek.fault(operation="create", kind=fault)
+
+    created = await create_version(versions, REQUEST, Intent(), ManualClock())
+
+    assert [created] == await tagged(versions)
+
+
+async def test_a_failing_vault_is_not_asked_again_by_the_sdk(world: World, versions: MekVersions) -> None:
+    """A creation that is answered with 500 may have worked: nothing repeats it before it was looked for."""
+    fault = world.mek.fault(operation="create", kind="status", status=500, count=None)
+    assert fault["fired"] == 0
+
+    with pytest.raises(NotSettledError):
+        await create_version(versions, REQUEST, Intent(), ManualClock())
+
+    assert [rule["fired"] for rule in world.mek.vault.control("GET", "faults")] == [3]
+
+
+async def test_a_run_after_a_crash_waits_for_the_creation_of_the_run_before(
+    world: World, versions: MekVersions
+) -> None:
+    """A version that becomes visible while its intent is young is adopted, not made a second time."""
+    late: list[str] = []
+
+    class Clock(ManualClock):
+        """A clock in whose tenth second the creation of the run before comes true."""
+
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds)
+            if self.elapsed == 10:
+                late.append(await world.mek.create(tags={ROTATION_TAG: ROTATION}))
+
+    intent, clock = Intent(), Clock()
+    intent.at = clock.now() - timedelta(seconds=5)
+
+    created = await create_version(versions, REQUEST, intent, clock)
+
+    assert [created] == late
+    assert await tagged(versions) == late
+    assert intent.written == 0
+
+
+async def test_an_intent_that_came_to_nothing_is_renewed(versions: MekVersions) -> None:
+    """Where the crash came before the creation, the version is created once the old intent can no longer come true."""
+    intent, clock = Intent(), ManualClock()
+    intent.at = clock.now() - timedelta(seconds=5)
+
+    created = await create_version(versions, REQUEST, intent, clock)
+
+    assert [created] == await tagged(versions)
+    assert intent.at == clock.now()
+    assert clock.elapsed == 25
+
+
+async def test_of_two_runs_at_once_one_creates(versions: MekVersions) -> None:
+    """An activity that runs twice at the same time ends with one version, known to both."""
+    intent, clock = Intent(), ManualClock()
+
+    both = await asyncio.gather(*(create_version(versions, REQUEST, intent, clock) for _ in range(2)))
+
+    assert [both[0]] == [both[1]] == await tagged(versions)
+    assert intent.written == 1
+
+
+async def test_of_two_versions_the_oldest_is_adopted(world: World, versions: MekVersions) -> None:
+    """If a rotation came to have two versions all the same, every run picks the same one."""
+    for _ in range(2):
+        await world.mek.create(tags={ROTATION_TAG: ROTATION})
+
+    adopted = [await create_version(versions, REQUEST, Intent(), ManualClock()) for _ in range(2)]
+
+    assert adopted == [(await tagged(versions))[0]] * 2
+
+
+async def test_a_version_is_used_once_it_can_be(world: World, versions: MekVersions) -> None:
+    """A version that the vault does not give or use yet is waited for, within a bound."""
+    for operation in ("get", "unwrap"):
+        world.mek.fault(operation=operation, kind="status", status=404, skip=int(operation == "get"), count=1)
+
+    created = await create_version(versions, REQUEST, Intent(), ManualClock())
+
+    assert [created] == await tagged(versions)
+
+
+async def test_a_version_that_stays_unusable_is_not_used(world: World, versions: MekVersions) -> None:
+    """After a minute the activity fails for a later attempt, and no second version was made."""
+    world.mek.fault(operation="unwrap", kind="throttle", count=None)
+    clock = ManualClock()
+
+    with pytest.raises(NotSettledError):
+        await create_version(versions, REQUEST, Intent(), clock)
+
+    assert clock.elapsed >= 60
+    assert len(await tagged(versions)) == 1
+
+
+async def test_a_missing_right_is_for_the_operator(world: World, versions: MekVersions) -> None:
+    """Where the identity may not create, nothing is waited for."""
+    world.mek.fault(
+        operation="create", kind="status", status=403, body={"error": {"code": "Forbidden", "message": "no"}}
+    )
+    clock = ManualClock()
+
+    with pytest.raises(PermissionMissingError):
+        await create_version(versions, REQUEST, Intent(), clock)
+
+    assert clock.slept == []
+
+
+async def test_a_key_that_does_not_exist_is_not_created(world: World) -> None:
+    """Only a version of an existing key is ever made."""
+    with pytest.raises(ResourceMissingError):
+        await create_version(MekVersions(world.mek.admin, world.mek.client), REQUEST, Intent(), ManualClock())
+
+    assert "create" not in world.mek.operations

@@ -1,0 +1,136 @@
+"""Versions disabled and enabled again: exactly those, tagged, and never the one in use."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from keyturn.errors import InvariantError, PermissionMissingError, ResourceMissingError, UnavailableError
+from keyturn.key_vault.versions import MekVersions
+from local.identity.roles import KEYS
+from tests.field_encrypt.local_vault import LocalVault, Mek
+from tests.keyturn.world import ROTATION, World
+
+RETAIN_UNTIL = datetime(2026, 12, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def versions(world: World) -> MekVersions:
+    """The versions of the world's MEK."""
+    return MekVersions(world.mek.admin, world.mek.client)
+
+
+@pytest.fixture
+async def three(world: World) -> list[str]:
+    """Three versions, oldest first; the last one is the target."""
+    return [await world.mek.create(tags={"team": "notes"}) for _ in range(3)]
+
+
+async def retire(versions: MekVersions, chosen: list[str], target: str) -> None:
+    """Retire versions for the tests' rotation."""
+    await versions.retire(chosen, target_version=target, rotation_id=ROTATION, retain_until=RETAIN_UNTIL)
+
+
+async def test_exactly_the_named_versions_are_retired(versions: MekVersions, three: list[str]) -> None:
+    """A retired version is disabled and tagged beside its other tags; the others are left alone."""
+    oldest, older, target = await in_order(versions, three)
+
+    await retire(versions, [oldest], target)
+
+    states = await versions.states()
+    assert [states[version].enabled for version in (oldest, older, target)] == [False, True, True]
+    assert states[oldest].tags == {
+        "team": "notes",
+        "keyturn-retired-by": ROTATION,
+        "keyturn-retain-until": "2026-12-24",
+    }
+    assert states[older].tags == {"team": "notes"}
+
+
+async def in_order(versions: MekVersions, created: list[str]) -> list[str]:
+    """Return the versions as their ages tell; those of one second are in the order of their ids."""
+    assert set(await versions.states()) == set(created)
+    return list(await versions.states())
+
+
+async def test_retiring_twice_is_retiring_once(world: World, versions: MekVersions, three: list[str]) -> None:
+    """What is disabled already is a success and is not written again."""
+    oldest, _, target = await in_order(versions, three)
+    await retire(versions, [oldest], target)
+    updates = world.mek.vault.operations("admin").count("update")
+
+    await retire(versions, [oldest], target)
+
+    assert world.mek.vault.operations("admin").count("update") == updates
+
+
+async def test_the_version_in_use_is_never_retired(versions: MekVersions, three: list[str]) -> None:
+    """Neither the target nor the newest version can be disabled, and then none is."""
+    oldest, older, newest = await in_order(versions, three)
+
+    for chosen, target in (([oldest, older], older), ([oldest, newest], older)):
+        with pytest.raises(InvariantError):
+            await retire(versions, chosen, target)
+
+    assert all(state.enabled for state in (await versions.states()).values())
+
+
+async def test_an_unknown_version_retires_nothing(versions: MekVersions, three: list[str]) -> None:
+    """A version that does not exist is named, and the others stay enabled."""
+    oldest, _, target = await in_order(versions, three)
+
+    with pytest.raises(ResourceMissingError) as raised:
+        await retire(versions, [oldest, "0" * 32], target)
+
+    assert raised.value.facts["versions"] == ["0" * 32]
+    assert all(state.enabled for state in (await versions.states()).values())
+
+
+async def test_what_the_rotation_disabled_is_reinstated(versions: MekVersions, three: list[str]) -> None:
+    """Reinstated versions are enabled and tagged; doing it twice tells the same."""
+    oldest, older, target = await in_order(versions, three)
+    await retire(versions, [oldest, older], target)
+
+    first, second = [await versions.reinstate(ROTATION) for _ in range(2)]
+
+    states = await versions.states()
+    assert first == second == [oldest, older]
+    assert all(state.enabled for state in states.values())
+    assert states[oldest].tags == {"team": "notes", "keyturn-reinstated-by": ROTATION}
+
+
+async def test_what_others_disabled_stays_disabled(world: World, versions: MekVersions, three: list[str]) -> None:
+    """A version that somebody else had disabled before is neither tagged by retiring nor enabled by reinstating."""
+    oldest, older, target = await in_order(versions, three)
+    await world.mek.change(oldest, enabled=False)
+    await retire(versions, [oldest, older], target)
+
+    reinstated = await versions.reinstate(ROTATION)
+
+    states = await versions.states()
+    assert reinstated == [older]
+    assert not states[oldest].enabled
+    assert states[oldest].tags == {"team": "notes"}
+
+
+async def test_a_right_that_is_missing_is_for_the_operator(vault: LocalVault) -> None:
+    """Without the right to update, retiring says so."""
+    mek = Mek(vault, f"{KEYS}/read")
+    oldest, target = [await mek.create() for _ in range(2)]
+    versions = MekVersions(mek.admin, mek.client)
+    oldest, target = list(await versions.states())
+    mek.fault(operation="update", kind="status", status=403, body={"error": {"code": "Forbidden", "message": "no"}})
+
+    with pytest.raises(PermissionMissingError):
+        await retire(versions, [oldest], target)
+
+    await mek.close()
+
+
+async def test_a_vault_that_is_away_is_for_a_later_attempt(
+    world: World, versions: MekVersions, three: list[str]
+) -> None:
+    """A listing that is not answered is transient."""
+    world.mek.fault(operation="list", kind="status", status=408)
+
+    with pytest.raises(UnavailableError):
+        await versions.states()
