@@ -130,7 +130,7 @@ async def test_a_vault_that_is_away_is_for_a_later_attempt(
     world: World, versions: MekVersions, three: list[str]
 ) -> None:
     """A listing that is not answered is transient."""
-    world.mek.fault(operation="list", kind="status", status=408)
+    world.mek.fault(operation="list", kind="status", status=409)
 
     with pytest.raises(UnavailableError):
         await versions.states()
