@@ -15,7 +15,7 @@ from keyturn.errors import (
     WrongStateError,
 )
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Decision, Name
+from keyturn.rotation.record_parts import Decision, Name, Remark
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import check_token
@@ -30,7 +30,7 @@ class DecisionRequest(Payload):
     decision: Literal["approve", "reject"]
     evidence_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     approver: Name
-    comment: Annotated[str, StringConstraints(max_length=1000)] = ""
+    comment: Remark = ""
 
 
 async def decide(runs: RunStore, request: DecisionRequest, *, webhook_id: str, now: datetime) -> RotationRecord:

@@ -14,8 +14,11 @@ from pydantic import Field, JsonValue
 from keyturn.contracts import CensusResult, Payload, Policy
 from keyturn.errors import UnknownRotationError
 from keyturn.rotation.record_parts import (
+    CANARIES_MAX,
     COMMANDS_MAX,
     DECISIONS_MAX,
+    HISTORY_MAX,
+    PROBES_MAX,
     Canary,
     Command,
     Decision,
@@ -27,15 +30,12 @@ from keyturn.rotation.record_parts import (
     Probe,
     Proof,
     Quarantined,
+    Remark,
     RequestOptions,
     StaleWriters,
-    Text,
     VersionIntent,
 )
 from keyturn.rotation.states import TERMINAL, State
-
-HISTORY_MAX = 1000
-HISTORY_HEAD = 100
 
 _ROTATION_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,39})\.\d{8}T\d{6}Z\.[0-9a-f]{6}")
 
@@ -53,7 +53,7 @@ class RotationRecord(Payload):
 
     requested_by: Name
     requested_at: datetime
-    reason: Text = ""
+    reason: Remark = ""
     trigger: Literal["http", "schedule", "cli"]
     options: RequestOptions = RequestOptions()
     policy: Policy
@@ -69,8 +69,8 @@ class RotationRecord(Payload):
     census: CensusResult | None = None
     quarantined: Quarantined = Quarantined()
     stale_writers: StaleWriters = StaleWriters()
-    canaries: Annotated[list[Canary], Field(max_length=100)] = Field(default_factory=list)
-    probes: Annotated[list[Probe], Field(max_length=50)] = Field(default_factory=list)
+    canaries: Annotated[list[Canary], Field(max_length=CANARIES_MAX)] = Field(default_factory=list)
+    probes: Annotated[list[Probe], Field(max_length=PROBES_MAX)] = Field(default_factory=list)
     proof: Proof | None = None
 
     evidence: dict[str, JsonValue] | None = None

@@ -8,22 +8,26 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from keyturn.contracts import PageResult, Payload, QuarantinedRow
 from keyturn.rotation.states import State
 
-CHECKS_MAX = 200
+HISTORY_MAX = 300
+CHECKS_MAX = 60
+CANARIES_MAX = 50
+PROBES_MAX = 20
 NAMED_ROWS_MAX = 100
-COMMANDS_MAX = 500
-DECISIONS_MAX = 50
+COMMANDS_MAX = 100
+DECISIONS_MAX = 20
 
-TEXT_MAX = 1000
+TEXT_BYTES_MAX = 500
 
 
 def _clip(text: object) -> object:
-    if isinstance(text, str) and len(text) > TEXT_MAX:
-        return text[: TEXT_MAX - 1] + "…"
+    if isinstance(text, str) and len(raw := text.encode()) > TEXT_BYTES_MAX:
+        return raw[: TEXT_BYTES_MAX - len("…".encode())].decode(errors="ignore") + "…"
     return text
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Text = Annotated[str, BeforeValidator(_clip)]  # cut to its length, because a long detail must not fail a run
+Text = Annotated[str, BeforeValidator(_clip)]  # ours: cut to its length, because a long detail must not fail a run
+Remark = Annotated[str, StringConstraints(max_length=500)]  # a person's: refused where it is too long, never cut
 
 
 class HistoryEntry(Payload):
@@ -158,7 +162,7 @@ class Decision(Payload):
     digest: str
     at: datetime
     webhook_id: str | None = None
-    comment: Text = ""
+    comment: Remark = ""
 
 
 class Command(Payload):

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from keyturn.contracts import Payload
 from keyturn.errors import InvalidRequestError
-from keyturn.rotation.record_parts import Force, Name, RequestOptions, Waiver
+from keyturn.rotation.record_parts import Force, Name, Remark, RequestOptions, Waiver
 
 _Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -26,7 +26,7 @@ class StartRequest(Payload):
 
     keyring: str | None = None  # may be left out where there is only one
     requested_by: Name | None = None
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Remark = ""
     dry_run: bool = False
     snapshot_reference: (
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] | None

@@ -9,12 +9,13 @@ from datetime import datetime
 from keyturn.contracts import FailureInput, RotationRef, StepInput
 from keyturn.errors import FencedError, InvariantError
 from keyturn.rotation.lease import release
-from keyturn.rotation.record import HISTORY_HEAD, HISTORY_MAX, RotationRecord
-from keyturn.rotation.record_parts import DECISIONS_MAX, Failure, HistoryEntry, Quarantined
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State, check_transition
 
 ACTOR = "keyturn"
+HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
 
 
 async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRecord:

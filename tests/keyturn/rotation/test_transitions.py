@@ -10,10 +10,11 @@ from keyturn.errors import FencedError, InvalidTransitionError, InvariantError
 from keyturn.rotation import lease
 from keyturn.rotation.commands import give_command
 from keyturn.rotation.progress import record_progress, with_quarantined
-from keyturn.rotation.record import HISTORY_HEAD, HISTORY_MAX, RotationRecord
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import HISTORY_MAX
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import TERMINAL, State
-from keyturn.rotation.transitions import advance, enter, lose, record_failure
+from keyturn.rotation.transitions import HISTORY_HEAD, advance, enter, lose, record_failure
 from tests.keyturn.rotation.runs import (
     APPROVER,
     NOW,

@@ -1,0 +1,111 @@
+"""Operators' commands: retry where a rotation waits for it, abort while nothing was disabled."""
+
+import pytest
+
+from keyturn.contracts import CommandInput
+from keyturn.errors import FencedError, UnknownRotationError, WrongStateError
+from keyturn.rotation.commands import ABORTABLE, give_command, read_command
+from keyturn.rotation.record import RotationRecord, new_rotation_id
+from keyturn.rotation.record_parts import COMMANDS_MAX, Command
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, step_to
+
+
+async def read(runs: RunStore, record: RotationRecord, seen: int = 0) -> tuple[str, int]:
+    """Return what the workflow reads, and how far it then has read."""
+    result = await read_command(runs, CommandInput(**ref_of(record), seen=seen))
+    return result.command, result.seen
+
+
+@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("command", ["retry", "abort"])
+async def test_a_command_is_taken_only_where_the_rotation_can_obey_it(
+    runs: RunStore, state: State, command: str
+) -> None:
+    """A retry in needs_attention only; an abort wherever the table knows a way to aborted."""
+    record = await bring_to(runs, state)
+    allowed = {State.NEEDS_ATTENTION} if command == "retry" else ABORTABLE
+
+    if state in allowed:
+        given = await give_command(runs, record.rotation_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # of the table
+        assert [(command, "otto", NOW, record.step)] == [tuple(dict(one).values()) for one in given.commands]
+        return
+    with pytest.raises(WrongStateError) as raised:
+        await give_command(runs, record.rotation_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # the same
+
+    expected = {"rotationId": record.rotation_id, "state": state.value, "allowed": sorted(allowed)}
+    assert expected == raised.value.facts
+
+
+def test_an_abort_is_impossible_from_retiring_on() -> None:
+    """Once versions may be disabled, undoing is reinstating."""
+    assert {
+        State.REQUESTED,
+        State.PREFLIGHT,
+        State.CREATING_VERSION,
+        State.SWEEPING,
+        State.SOAKING,
+        State.AWAITING_APPROVAL,
+        State.NEEDS_ATTENTION,
+    } == ABORTABLE
+
+
+async def test_the_same_command_twice_is_one(runs: RunStore) -> None:
+    """A repeated request does not make the rotation obey twice."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+
+    for by in ("otto", "olga"):
+        given = await give_command(runs, record.rotation_id, "retry", by=by, now=NOW)
+
+    assert ["otto"] == [command.by for command in given.commands]
+    assert ("retry", 1) == await read(runs, record)
+    assert ("none", 1) == await read(runs, record, seen=1)
+
+
+async def test_a_retry_is_void_after_its_wait(runs: RunStore) -> None:
+    """A retry that the workflow did not need is not obeyed in a later wait; one given there is."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+    await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
+    for target in (State.SWEEPING, State.NEEDS_ATTENTION):
+        record = await step_to(runs, record, target)
+    void = await read(runs, record)
+    await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
+
+    assert ("none", 1) == void
+    assert ("retry", 2) == await read(runs, record)
+
+
+async def test_an_abort_is_never_void_and_ends_all_retries(runs: RunStore) -> None:
+    """An abort given while rows were swept is obeyed at the next wait; after it no retry is taken."""
+    record = await bring_to(runs, State.SWEEPING)
+    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+    record = await step_to(runs, record, State.NEEDS_ATTENTION)
+
+    with pytest.raises(WrongStateError):
+        await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
+
+    assert ("abort", 1) == await read(runs, record)
+
+
+async def test_there_is_always_room_for_an_abort(runs: RunStore) -> None:
+    """Commands are bounded, and the last place is the abort's."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+    many = [Command(command="retry", by="otto", at=NOW, step=-number) for number in range(1, COMMANDS_MAX)]
+    await runs.update(record.rotation_id, lambda run: run.changed(commands=many))
+
+    with pytest.raises(WrongStateError):
+        await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
+    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+
+    assert ("abort", COMMANDS_MAX) == await read(runs, record)
+
+
+async def test_an_unknown_rotation_takes_no_command_and_another_runs_workflow_reads_none(runs: RunStore) -> None:
+    """What does not exist is unknown, and a workflow without the run's token is fenced."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+
+    with pytest.raises(UnknownRotationError):
+        await give_command(runs, new_rotation_id("default", NOW), "abort", by="otto", now=NOW)
+    with pytest.raises(FencedError):
+        await read(runs, record.changed(fencing_token=99))

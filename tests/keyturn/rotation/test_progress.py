@@ -1,0 +1,263 @@
+"""Progress in the record, and what the status makes of it: numbers that are known, and null where nothing is."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow
+from keyturn.errors import FencedError
+from keyturn.rotation.progress import record_progress, with_quarantined
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import (
+    CANARIES_MAX,
+    CHECKS_MAX,
+    COMMANDS_MAX,
+    DECISIONS_MAX,
+    HISTORY_MAX,
+    NAMED_ROWS_MAX,
+    PROBES_MAX,
+    TEXT_BYTES_MAX,
+    Canary,
+    Check,
+    Command,
+    Decision,
+    HistoryEntry,
+    Preflight,
+    Probe,
+)
+from keyturn.rotation.report import report
+from keyturn.rotation.run_store import DOCUMENT_BYTES_MAX, RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.status import accepted, status
+from keyturn.rotation.transitions import lose
+from tests.keyturn.rotation.runs import NOW, bring_to, make_record, ref_of, start_run, step_to
+
+STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
+
+
+async def sweeping(runs: RunStore, census: CensusResult | None = STALE, **policy: Any) -> RotationRecord:
+    """Return a run that sweeps, with the census of its pre-flight."""
+    record = await bring_to(runs, State.SWEEPING)
+    return await runs.update(record.rotation_id, lambda run: run.changed(census=census, policy=Policy(**policy)))
+
+
+async def report_wave(
+    runs: RunStore,
+    record: RotationRecord,
+    wave: int,
+    *,
+    began: datetime = NOW,
+    at: datetime = NOW,
+    phase: str = "sweep",
+    number: int = 1,
+    token: int | None = None,
+    **totals: Any,
+) -> RotationRecord:
+    """Report a wave of a pass, as the workflow does."""
+    progress = ProgressInput.model_validate(
+        {
+            **ref_of(record),
+            "fencing_token": token or record.fencing_token,
+            "phase": phase,
+            "pass_number": number,
+            "pass_started_at": began,
+            "wave": wave,
+            "scanned": wave * 100,
+            "totals": PageResult(**totals),
+            "session_tokens": [],
+        }
+    )
+    return await record_progress(runs, progress, at)
+
+
+async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: RunStore) -> None:
+    """The same wave twice, or an earlier one late, leaves the record as the newest wave wrote it."""
+    record = await sweeping(runs)
+    await report_wave(runs, record, 1, changed=50)
+    newest = await report_wave(runs, record, 2, changed=90, conflicts=1, throttled=2, vault_operations=95)
+
+    await report_wave(runs, record, 2, changed=90, at=NOW + timedelta(hours=1))
+    await report_wave(runs, record, 1, changed=50)
+
+    assert newest == await runs.read(record.rotation_id)
+    assert (1, 2, 200, 90) == (
+        newest.progress["sweep"].pass_number,
+        newest.progress["sweep"].wave,
+        newest.progress["sweep"].scanned,
+        newest.progress["sweep"].current.changed,
+    )
+
+
+async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs: RunStore) -> None:
+    """Each pass counts from zero; their sum is what was done, whatever comes late or twice."""
+    record = await sweeping(runs)
+    second, third = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    await report_wave(runs, record, 2, changed=150, stale_writers=1, last_stale_write=NOW)
+    await report_wave(runs, record, 1, began=second, number=2, changed=40, stale_writers=2, last_stale_write=second)
+    await report_wave(runs, record, 3, changed=170)
+    # The sweeps of a later state number their passes from one again.
+    done = await report_wave(runs, record, 1, began=third, number=1, changed=0)
+
+    counts = status(done).counts["sweep"]
+    assert (190, 1, 1) == (counts.changed, counts.pass_number, counts.wave)
+    assert (3, second) == (done.stale_writers.count, done.stale_writers.last_seen)
+
+
+async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(runs: RunStore) -> None:
+    """A workflow that lost its run writes nothing, and what comes after the end is too late."""
+    record = await sweeping(runs)
+    with pytest.raises(FencedError):
+        await report_wave(runs, record, 1, changed=1, token=99)
+    ended = await lose(runs, record.rotation_id, "lost", NOW)
+
+    assert ended == await report_wave(runs, record, 1, changed=1)
+
+
+async def test_status_tells_percent_rate_and_time_left(runs: RunStore) -> None:
+    """50 of 200 rows in 10 seconds: 25 percent, 5 rows a second, 30 seconds to go."""
+    record = await sweeping(runs)
+
+    seen = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=50))
+
+    assert ("sweep", 25.0, 5.0, 30.0) == (seen.phase, seen.percent, seen.rows_per_second, seen.eta_seconds)
+    assert (200, 10) == (seen.counts["sweep"].rows_total, seen.foreign)
+
+
+async def test_status_invents_nothing(runs: RunStore) -> None:
+    """Without a census, time or rows there is no percentage, rate or time left."""
+    fresh = status(await start_run(runs))
+    uncounted = status(await report_wave(runs, await sweeping(runs, None), 1, at=NOW + timedelta(seconds=1), changed=2))
+    record = await sweeping(runs)
+    idle = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=1), changed=0))
+    instant = status(await report_wave(runs, record, 2, at=NOW, changed=5))
+
+    assert ("requested", None, None, None, {}) == (
+        fresh.phase,
+        fresh.percent,
+        fresh.rows_per_second,
+        fresh.eta_seconds,
+        fresh.counts,
+    )
+    assert (None, 2.0, None) == (uncounted.percent, uncounted.rows_per_second, uncounted.eta_seconds)
+    assert (0.0, None, None) == (idle.percent, idle.rows_per_second, idle.eta_seconds)
+    assert (None, None) == (instant.rows_per_second, instant.eta_seconds)
+
+
+async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: RunStore) -> None:
+    """Writers create rows while the sweep runs; percentages and times stay sensible."""
+    record = await sweeping(runs)
+
+    seen = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=300))
+
+    assert (100.0, 0.0) == (seen.percent, seen.eta_seconds)
+
+
+@pytest.mark.parametrize(("proof", "total"), [("all", 40), ("sample:15", 15), ("sample:99", 40)])
+async def test_the_proof_has_its_own_total(runs: RunStore, proof: str, total: int) -> None:
+    """All rows on the target are proven, or as many as the policy samples."""
+    census = CensusResult(total=40, on_target=40, stale=0, unlabelled=0, foreign=0, by_version={"new": 40})
+    record = await step_to(runs, await sweeping(runs, census, proof=proof), State.SOAKING)
+
+    seen = status(await report_wave(runs, record, 1, phase="proof", at=NOW + timedelta(seconds=5), changed=10))
+
+    assert ("proof", total, 2.0) == (seen.phase, seen.counts["proof"].rows_total, seen.rows_per_second)
+
+
+async def test_rates_are_told_only_of_what_is_under_way(runs: RunStore) -> None:
+    """When the sweep is over its counts stay, and its rate is history."""
+    record = await sweeping(runs)
+    await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=200)
+
+    seen = status(await step_to(runs, record, State.NEEDS_ATTENTION))
+
+    assert ("needs_attention", None, None) == (seen.phase, seen.percent, seen.rows_per_second)
+    assert seen.counts["sweep"].percent == 100.0
+
+
+async def test_status_names_failed_checks_and_where_to_go(runs: RunStore) -> None:
+    """A blocked rotation says which checks failed; the approvals link is there only while it is waited for."""
+    waiting = status(await bring_to(runs, State.AWAITING_APPROVAL))
+    record = await bring_to(runs, State.BLOCKED)
+    checks = [Check(name="mek", outcome="pass"), Check(name="backup", outcome="fail", hint="switch it on")]
+    record = await runs.update(record.rotation_id, lambda run: run.changed(preflight=Preflight(at=NOW, checks=checks)))
+
+    blocked = status(record)
+
+    assert ["backup"] == blocked.failed_checks
+    assert (f"/api/rotations/{record.rotation_id}", None) == (blocked.links.status, blocked.links.approvals)
+    assert waiting.links.approvals == "/api/approvals"
+
+
+async def test_the_answer_to_a_start_never_changes(runs: RunStore) -> None:
+    """A replay of the first answer is the first answer, however far the rotation is."""
+    record = await start_run(runs)
+    first = accepted(record)
+    for target in (State.PREFLIGHT, State.BLOCKED):
+        record = await step_to(runs, record, target)
+
+    assert first == accepted(record)
+
+
+async def test_the_report_is_the_whole_record(runs: RunStore) -> None:
+    """Evidence, decisions and history are in the report, the document's ETag is not."""
+    record = await bring_to(runs, State.COMPLETED)
+
+    whole = report(record).to_payload()
+
+    assert record.to_document() == whole["record"]
+    assert whole["record"]["evidence"]["rotationId"] == record.rotation_id
+    assert "etag" not in whole["record"]
+    assert whole["status"]["state"] == "completed"
+
+
+async def test_quarantined_rows_are_named_once_and_counted_beyond_a_hundred(runs: RunStore) -> None:
+    """The same row twice is one; the first hundred are named, and the pass's own count goes beyond them."""
+    record = await sweeping(runs)
+    rows = [QuarantinedRow(id=f"row-{number}", reason="malformed") for number in range(150)]
+    record = await runs.update(record.rotation_id, lambda run: with_quarantined(run, rows[:2]))
+    assert record is with_quarantined(record, rows[:2])
+    named = with_quarantined(record, rows)
+    await runs.update(record.rotation_id, lambda run: with_quarantined(run, rows))
+
+    counted = await report_wave(runs, record, 1, quarantined=150)
+
+    assert NAMED_ROWS_MAX == named.quarantined.count == len(named.quarantined.named)
+    assert named is with_quarantined(named, rows)
+    assert (150, rows[:NAMED_ROWS_MAX]) == (counted.quarantined.count, counted.quarantined.named)
+
+
+def test_the_largest_record_stays_within_its_bound() -> None:
+    """Every part at its bound, in characters of two bytes, is still a document that the database takes."""
+    long, name = "ü" * 2000, "ü" * 200
+    wide = "ü" * 500  # an id is at most 1,023 bytes
+    rows = [QuarantinedRow(id=f"{wide}{number}", reason="r" * 64, mek_version="v" * 256) for number in range(200)]
+    record = with_quarantined(make_record(), rows)
+    canary = Canary(container=name, document_id=wide, partition=wide, outcome="pass", detail=long)
+    probe = Probe(url="u" * 2000, outcome="pass", detail=long)
+    command = Command(command="retry", by=name, at=NOW, step=1)
+    decision = Decision(decision="approved", by=name, digest="0" * 64, at=NOW, webhook_id=name, comment=wide)
+    entry = HistoryEntry(at=NOW, source=State.SOAKING, target=State.SWEEPING, step=1, actor=name, detail=long)
+
+    full = record.changed(
+        history=[entry] * HISTORY_MAX,
+        preflight=Preflight(at=NOW, checks=[Check(name=name, outcome="fail", detail=long, hint=long)] * CHECKS_MAX),
+        canaries=[canary] * CANARIES_MAX,
+        probes=[probe] * PROBES_MAX,
+        evidence={"canaries": [canary.to_payload()] * CANARIES_MAX, "probes": [probe.to_payload()] * PROBES_MAX},
+        commands=[command] * COMMANDS_MAX,
+        decision=decision,
+        decisions=[decision] * DECISIONS_MAX,
+        retired=["v" * 32] * 500,
+        old_versions=["v" * 32] * 500,
+    )
+
+    assert len(full.model_dump_json(by_alias=True).encode()) < DOCUMENT_BYTES_MAX
+
+
+def test_a_detail_that_is_too_long_is_cut_between_characters() -> None:
+    """Our own texts are cut to their bound in bytes, and stay text."""
+    check = Check(name="n", outcome="fail", detail="ü" * 2000)
+
+    assert check.detail.endswith("ü…")
+    assert len(check.detail.encode()) in (TEXT_BYTES_MAX - 1, TEXT_BYTES_MAX)
