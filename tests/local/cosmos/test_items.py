@@ -183,7 +183,7 @@ async def test_hierarchical_partition_key(client: CosmosClient) -> None:
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_synchronous_client(cosmos: LocalCosmos) -> None:
-    """The synchronous client creates what is missing, writes and reads."""
+    """The synchronous client creates what is missing, writes, reads, counts and follows the change feed."""
     with SyncClient(cosmos.service.url, cosmos.key, connection_verify=str(cosmos.ca)) as client:
         database = client.create_database_if_not_exists(DATABASE)
         name = f"c{uuid.uuid4().hex}"
@@ -193,9 +193,12 @@ def test_synchronous_client(cosmos: LocalCosmos) -> None:
         container.create_item({"id": "a", "pk": "p"})
 
         read = container.read_item("a", "p")
+        count = list(container.query_items("SELECT VALUE COUNT(1) FROM c", enable_cross_partition_query=True))
+        feed = [item["id"] for item in container.query_items_change_feed(start_time="Beginning")]
         names = [one["id"] for one in database.list_containers()]
 
     assert read["id"] == "a"
+    assert [count, feed] == [[1], ["a"]]
     assert name in names
 
 
