@@ -1,0 +1,23 @@
+"""What a start must be able to do about a run that lost its workflow."""
+
+import azure.durable_functions as df
+
+from keyturn.contracts import RotationRef
+from keyturn.resources import Resources
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.reinstatement import reinstate
+from keyturn.rotation.start import Workflows
+from triggers.workflow import is_alive
+
+
+def workflows_of(client: df.DurableFunctionsClient, opened: Resources) -> Workflows:
+    """Return how to ask after another run's workflow, and how to enable again what that run disabled."""
+
+    async def alive(instance_id: str) -> bool:
+        return await is_alive(client, instance_id)
+
+    async def undo(record: RotationRecord) -> None:
+        ref = RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
+        await reinstate(opened.run_store, opened.keyring(record.keyring).versions, ref)
+
+    return Workflows(is_alive=alive, reinstate=undo)

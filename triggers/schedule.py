@@ -1,0 +1,43 @@
+"""The schedule: a timer that looks often and starts what is due, so that a missed occurrence is caught up."""
+
+import logging
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn.resources import resources
+from keyturn.rotation.scheduled import start_due
+from triggers.lost_runs import workflows_of
+from triggers.workflow import ensure_started
+
+bp = df.Blueprint()
+
+_log = logging.getLogger(__name__)
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%SCHEDULE_TICK%")
+@bp.durable_client_input(client_name="client")
+async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    """Start a rotation of every keyring that is due; one that fails does not keep the others from theirs."""
+    opened = await resources()
+    failures: list[Exception] = []
+    if timer.past_due:
+        _log.warning("the schedule is looked at late")
+    for keyring in opened.settings.keyrings:
+        try:
+            record = await start_due(
+                opened.run_store,
+                keyring=keyring.name,
+                schedule=opened.settings.rotation_schedule,
+                policy=opened.settings.policy,
+                workflows=workflows_of(client, opened),
+                now=datetime.now(UTC),
+            )
+            if record is not None:
+                await ensure_started(client, opened.run_store, record)
+                _log.info("rotation %s was due and is started", record.rotation_id)
+        except Exception as error:  # noqa: BLE001 - raised below, when every keyring has had its turn
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("rotations that are due were not started", failures)
