@@ -1,4 +1,4 @@
-"""Named sets of data actions, as Azure's built-in roles grant them, and the one custom role of this product.
+"""Named sets of data actions, as Azure's built-in roles grant them, and the custom roles of this product.
 
 Sources: Azure's "built-in roles for Security" page (Key Vault) and "data plane actions reference" of Cosmos DB. Only
 the actions that a local service knows are listed.
@@ -33,6 +33,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{KEYS}/unwrap/action",
         f"{KEYS}/backup/action",
     ),
+    # What pre-flight needs of Azure Resource Manager, to see how the account is backed up.
+    "Keyturn backup reader": (f"{COSMOS}/read",),
     "Cosmos DB Built-in Data Reader": (
         f"{COSMOS}/readMetadata",
         f"{CONTAINERS}/items/read",

@@ -39,7 +39,7 @@ class LocalAzure:
     def running(self) -> Iterator["LocalAzure"]:
         """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started."""
         try:
-            for service in ("identity", "key_vault", "cosmos", "task_hub"):
+            for service in ("identity", "key_vault", "cosmos", "resource_manager", "task_hub"):
                 self.start(service)
             self.seed()
             for service in ("functions_host", "backend"):
@@ -112,6 +112,7 @@ class LocalAzure:
             "functionsUrl": self.layout.url("functions_host"),
             "functionKey": keys["function"],
             "systemKey": keys["system"],
+            "resourceManagerUrl": self.layout.url("resource_manager"),
             "backendUrl": self.layout.url("backend"),
             "identityEndpoint": f"{self.layout.url('identity')}/msi/token",
             "caBundle": str(self.ca_bundle),
@@ -137,6 +138,7 @@ class LocalAzure:
             "identity": self._identity,
             "key_vault": self._key_vault,
             "cosmos": self._cosmos,
+            "resource_manager": self._resource_manager,
             "task_hub": self._task_hub,
             "functions_host": self._functions_host,
             "backend": self._backend,
@@ -165,6 +167,10 @@ class LocalAzure:
             *("--replica-lag-ms", str(self.options.replica_lag_ms)),
         ]
         return [*self._state("cosmos"), *self._guarded(), *sizes], environment.plain_environment()
+
+    def _resource_manager(self) -> tuple[list[str], dict[str, str]]:
+        argv = [*self._state("resource_manager"), *self._guarded(), "--account", environment.COSMOS_RESOURCE_ID]
+        return argv, environment.plain_environment()
 
     def _task_hub(self) -> tuple[list[str], dict[str, str]]:
         return ["--control-port", str(self.layout.ports["task_hub_control"])], environment.plain_environment()

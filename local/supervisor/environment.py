@@ -14,6 +14,10 @@ COSMOS_DATABASE = "keyturn"
 DEK_CONTAINER = "dek_store"
 NOTES_CONTAINER = "notes"
 RUN_CONTAINER = "keyturn"
+COSMOS_RESOURCE_ID = (
+    "/subscriptions/3b8f1c1e-52a4-4d0c-9d5e-7a6b5c4d3e2f/resourceGroups/keyturn-local"  # made up
+    "/providers/Microsoft.DocumentDB/databaseAccounts/keyturn"
+)
 MEK_NAME = "notelett-mek"
 KEYRING = "notelett"
 NOTE_FIELDS = ["title", "body"]
@@ -80,6 +84,8 @@ def app_environment(
         **_encryption(layout),
         **_QUICK,
         "TASKHUB_NAME": "keyturn",
+        "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,
+        "KEYTURN_RESOURCE_MANAGER_URL": layout.url("resource_manager"),
         "KEYTURN_KEYRING": KEYRING,
         "KEYTURN_CONTAINER": RUN_CONTAINER,
         "KEYTURN_KEY_SIZE": str(options.bits),

@@ -10,7 +10,9 @@ from local.common.serve import LOOPBACK
 
 REPOSITORY = Path(__file__).parents[2]
 
-SERVICES = ("identity", "key_vault", "cosmos", "task_hub", "functions_host", "backend")
+SERVICES = ("identity", "key_vault", "cosmos", "resource_manager", "task_hub", "functions_host", "backend")
+
+_ENCRYPTED = ("key_vault", "cosmos", "resource_manager")
 
 # The task hub has two: gRPC for workers and clients, HTTP for health and tests.
 PORTS = (*SERVICES, "task_hub_control")
@@ -43,7 +45,7 @@ class Layout:
 
     def url(self, service: str) -> str:
         """Return the service's URL; the name is ``localhost``, which is what its certificate and key ids say."""
-        scheme = "https" if service in ("key_vault", "cosmos") else "http"
+        scheme = "https" if service in _ENCRYPTED else "http"
         return f"{scheme}://localhost:{self.ports[service]}"
 
 

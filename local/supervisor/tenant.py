@@ -11,7 +11,7 @@ from local.identity.roles import ROLES
 
 # Who there is, and which of Azure's roles each holds on the vault and the database account.
 PRINCIPALS: dict[str, tuple[str, ...]] = {
-    "keyturn": ("Keyturn rotator", "Cosmos DB Built-in Data Contributor"),
+    "keyturn": ("Keyturn rotator", "Keyturn backup reader", "Cosmos DB Built-in Data Contributor"),
     "backend": ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor"),
     "operator": ("Key Vault Crypto Officer", "Cosmos DB Built-in Data Contributor"),
 }

@@ -1,0 +1,72 @@
+"""The Cosmos DB account as Azure Resource Manager describes it: how it is backed up."""
+
+from http import HTTPStatus
+from typing import Any
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.mgmt.cosmosdb.aio import CosmosDBManagementClient
+from azure.mgmt.cosmosdb.models import BackupPolicy, ContinuousModeBackupPolicy
+
+from keyturn.errors import KeyturnError, PermissionMissingError, ResourceMissingError, UnavailableError
+
+RESOURCE = "the Cosmos DB account in Azure Resource Manager"
+
+
+class CosmosAccount:
+    """One account, named by its resource id."""
+
+    def __init__(
+        self,
+        resource_id: str,
+        manager_url: str,
+        credential: AsyncTokenCredential,
+        *,
+        transport: AsyncHttpTransport[Any, Any] | None = None,
+    ) -> None:
+        """Make a client; ``transport`` replaces the SDK's own and is closed with the client."""
+        _, _, subscription, _, self._group, _, _, _, self._name = resource_id.split("/")
+        manager = manager_url.rstrip("/")
+        options: dict[str, Any] = {} if transport is None else {"transport": transport}
+        self._client = CosmosDBManagementClient(
+            credential,
+            subscription,
+            base_url=manager,
+            # Each cloud's resource manager takes tokens that are issued for its own URL.
+            credential_scopes=[f"{manager}/.default"],
+            **options,
+        )
+
+    async def continuous_backup(self) -> str | None:
+        """Return the tier of the account's continuous backup, or None where it is backed up periodically.
+
+        Raises:
+            PermissionMissingError: the identity may not read the account.
+            ResourceMissingError: there is no such account.
+            UnavailableError: the resource manager did not answer.
+        """
+        try:
+            account = await self._client.database_accounts.get(self._group, self._name)
+        except AzureError as error:
+            raise _failure(error) from error
+        policy: BackupPolicy | None = account.properties.backup_policy if account.properties else None
+        if not isinstance(policy, ContinuousModeBackupPolicy):
+            return None
+        tier = policy.continuous_mode_properties.tier if policy.continuous_mode_properties else None
+        return str(tier or "Continuous30Days")  # the tier of accounts that are older than the choice
+
+    async def close(self) -> None:
+        """Close the connections; the credential stays open, it is the caller's."""
+        await self._client.close()
+
+
+def _failure(error: AzureError) -> KeyturnError:
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or isinstance(error, ClientAuthenticationError):
+        return PermissionMissingError(
+            "the app's identity may not read the Cosmos DB account", resource=RESOURCE, operation="read"
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        return ResourceMissingError(f"{RESOURCE} does not exist", resource=RESOURCE)
+    return UnavailableError(f"{RESOURCE} did not answer ({status or type(error).__name__})", resource=RESOURCE)

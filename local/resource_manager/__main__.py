@@ -1,0 +1,30 @@
+"""``python -m local.resource_manager --state DIR --port N --tls FILE --identity-key FILE --account ID``."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from local.common.serve import serve, server_tls
+from local.resource_manager.service import ResourceManager
+
+
+def main() -> None:
+    """Serve the resource manager until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m local.resource_manager")
+    parser.add_argument("--state", type=Path, required=True, help="folder of the account's backup policy")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tls", type=Path, required=True, help="PEM with the certificate chain and its key")
+    parser.add_argument("--identity-key", type=Path, required=True, help="PEM public key that verifies access tokens")
+    parser.add_argument("--account", required=True, help="resource id of the one database account that exists")
+    arguments = parser.parse_args()
+    service = ResourceManager(
+        arguments.state,
+        port=arguments.port,
+        identity_key=arguments.identity_key.read_bytes(),
+        account=arguments.account,
+    )
+    asyncio.run(serve(service.application(), port=arguments.port, tls=server_tls(arguments.tls)))
+
+
+if __name__ == "__main__":
+    main()
