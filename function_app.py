@@ -3,7 +3,7 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import asking, numbering, pages, preflight, retiring, telling, verifying, versions
+from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
 from orchestrators import rotation, row_pass, soak, sweep, watch
 from triggers import approvals, health, rotations, schedule
 
@@ -12,6 +12,6 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for part in (
     *(rotations, approvals, schedule, health),
     *(rotation, sweep, row_pass, soak, watch),
-    *(preflight, versions, pages, numbering, verifying, asking, retiring, telling),
+    *(preflight, versions, pages, counting, verifying, deciding, retiring, recording),
 ):
     app.register_functions(part.bp)
