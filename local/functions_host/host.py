@@ -14,15 +14,13 @@ from local.functions_host.durable_binding import WEBHOOK_PATH, ClientBinding
 from local.functions_host.durable_triggers import DurableTriggers
 from local.functions_host.durable_webhooks import DurableWebhooks
 from local.functions_host.durable_work import DurableWork
-from local.functions_host.http_triggers import HttpTriggers
+from local.functions_host.http_triggers import BODY_LIMIT, HttpTriggers
 from local.functions_host.hub_client import connect
 from local.functions_host.keys import Keys
 from local.functions_host.routing import Router
 from local.functions_host.settings import load_settings
 from local.functions_host.timer_triggers import TimerTriggers
 from local.functions_host.worker import Worker
-
-BODY_LIMIT = 100 * 1024 * 1024  # bytes of a request, as on the real host
 
 
 @dataclass(frozen=True)

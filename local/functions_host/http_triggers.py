@@ -15,6 +15,8 @@ from local.functions_host.messages import RpcHttp, RpcHttpCookie, SameSite, Type
 from local.functions_host.routing import Router
 from local.functions_host.worker import InvocationError, Worker
 
+BODY_LIMIT = 100 * 1024 * 1024  # bytes of a request, as on the real host
+
 SAME_SITE = {SameSite.Lax: "Lax", SameSite.Strict: "Strict", SameSite.ExplicitNone: "None"}
 
 
@@ -35,7 +37,9 @@ class HttpTriggers:
         function, parameters = found
         if not self._keys.opens_function(request, str(function.trigger.get("authLevel", "function")).lower()):
             return web.Response(status=401)
-        body = await request.read()
+        if (request.content_length or 0) > BODY_LIMIT:
+            return web.Response(status=413)
+        body = await request.read()  # 413 as well if a body without a length turns out too large
         inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, parameters, body))}
         try:
             result = await self._worker.invoke(

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from croniter import croniter
 
 FIELDS = 6
-ALLOWED = re.compile(r"[\dA-Za-z*,/-]+")  # croniter understands more than NCRONTAB does
+NAMES = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC|SUN|MON|TUE|WED|THU|FRI|SAT"
+ALLOWED = re.compile(rf"(?:[\d*,/-]|{NAMES})+", re.IGNORECASE)  # croniter understands more than NCRONTAB does
 SHORTEST_MONITORED = timedelta(minutes=1)  # the real host keeps no status of a faster schedule
 
 
@@ -34,9 +35,13 @@ class Schedule:
 
     def after(self, moment: datetime) -> datetime:
         """Return the first occurrence after an aware time."""
-        found: datetime = croniter(self._expression, moment.astimezone(UTC), second_at_beginning=True).get_next(
-            datetime
+        schedule = croniter(
+            self._expression,
+            moment.astimezone(UTC),
+            second_at_beginning=True,
+            day_or=False,  # NCRONTAB wants the day of the month and that of the week to match, where cron wants either
         )
+        found: datetime = schedule.get_next(datetime)
         return found
 
     def is_monitored(self, moment: datetime) -> bool:

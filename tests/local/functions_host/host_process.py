@@ -1,10 +1,10 @@
 """The sample app on a local Functions host and task hub, each in a process of its own."""
 
 import json
-import os
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,16 @@ from tests.local.task_hub.hub_process import HubProcess
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 KEYS = {"function": "a-function-key", "host": "a-host-key", "system": "a-system-key", "master": "a-master-key"}
 NEVER = "0 0 0 29 2 *"
+WAIT_SECONDS = 30
+
+
+def wait_until[T](found: Callable[[], T], what: str) -> T:
+    """Wait until the function returns something true, and return that."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS} s for {what}"
+        time.sleep(0.03)
+    return value
 
 
 class Answer(NamedTuple):
@@ -45,7 +55,6 @@ class SampleHost:
                 "SAMPLE_EFFECTS": str(self.effects),
                 "SAMPLE_TASK_HUB": "samplehub",
                 "SAMPLE_SCHEDULE": NEVER,
-                "PYTHONPATH": os.getcwd(),
                 **(environment or {}),
             },
         )
@@ -54,9 +63,10 @@ class SampleHost:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send one request and return its response, whatever the status."""
-        request = urllib.request.Request(self.process.url + path, data=body, method=method, headers=dict(headers or {}))
+        url = self.process.url + path
+        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310 - ours
         try:
-            with urllib.request.urlopen(request) as response:
+            with urllib.request.urlopen(request) as response:  # noqa: S310 - the URL is our own, on loopback
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())
@@ -66,14 +76,24 @@ class SampleHost:
         path = f"/api/start/{orchestrator}?id={instance_id}&code={KEYS['function']}"
         return self.call("POST", path, json.dumps(payload).encode())
 
-    def status(self, instance_id: str) -> Any:
-        """Return what the durable extension's endpoint tells of the instance."""
-        path = f"/runtime/webhooks/durabletask/instances/{instance_id}?code={KEYS['system']}"
-        return self.call("GET", path).json
+    def instance(self, instance_id: str, rest: str = "", *, key: str = KEYS["system"]) -> str:
+        """Return the path of an instance at the durable extension's endpoints."""
+        return f"/runtime/webhooks/durabletask/instances/{instance_id}{rest}?code={key}"
+
+    def wait_for(self, instance_id: str, status: str = "Completed") -> Any:
+        """Wait for the instance to have this status and return what the extension tells of it."""
+        return wait_until(
+            lambda: (found := self.call("GET", self.instance(instance_id)).json)["runtimeStatus"] == status and found,
+            f"{instance_id} to be {status}",
+        )
 
     def arm(self, **rule: Any) -> None:
         """Arm a fault rule."""
         self.call("POST", "/_control/faults", json.dumps(rule).encode())
+
+    def log(self) -> str:
+        """Return what the host has logged so far."""
+        return (self.state.parent / f"{self.state.name}.log").read_text()
 
     def lines(self, name: str) -> list[str]:
         """Return the effects of this name."""

@@ -15,17 +15,22 @@ class HubProcess:
     """A running task hub: gRPC at ``address``, its control endpoint at ``control_url``."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        self.port, control = free_port(), free_port()
+        self.port, self.control_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self.control_url = f"http://127.0.0.1:{control}"
+        self.control_url = f"http://127.0.0.1:{self.control_port}"
+        self._folder, self._arguments = folder, arguments
+        self.start()
+
+    def start(self) -> None:
+        """Start the hub, empty and on the same ports after a stop, and wait until it is healthy."""
         self._process = ServiceProcess.start(
             "task_hub",
             [
                 *(sys.executable, "-m", "local.task_hub"),
-                *("--port", str(self.port), "--control-port", str(control), *arguments),
+                *("--port", str(self.port), "--control-port", str(self.control_port), *self._arguments),
             ],
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            log_path=folder / "task_hub.log",
+            log_path=self._folder / "task_hub.log",
             health_url=f"{self.control_url}/_control/health",
         )
         self._process.wait_healthy()
