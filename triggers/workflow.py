@@ -56,7 +56,7 @@ async def ensure_started(client: df.DurableFunctionsClient, runs: RunStore, reco
 
 async def _was_started(client: df.DurableFunctionsClient, record: RotationRecord) -> bool:
     state = await client.get_orchestration_state(record.instance_id)
-    given = state.get_input() if state is not None else None
+    given = state.get_input(dict) if state is not None else None
     return isinstance(given, dict) and given.get("rotationId") == record.rotation_id
 
 

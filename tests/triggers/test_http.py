@@ -1,0 +1,119 @@
+"""What HTTP triggers share: bodies in, JSON and problems out; and where the triggers answer."""
+
+import json
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+import pytest
+
+from keyturn.errors import InvalidRequestError, UnknownRotationError
+from triggers import approvals, health, rotations, schedule
+from triggers.http import BODY_BYTES_MAX, handle, json_response, principal_of, read_body, read_json
+
+
+def request_of(body: bytes = b"", **headers: str) -> func.HttpRequest:
+    """Return a request to the API."""
+    url = "https://app.example/api/rotations?code=secret"
+    return func.HttpRequest(
+        "POST", url, headers={name.replace("_", "-"): text for name, text in headers.items()}, body=body
+    )
+
+
+async def test_an_error_is_answered_as_a_problem_without_the_key_of_the_request() -> None:
+    """The instance is the request's path; the function key in its query is not repeated."""
+
+    async def work() -> func.HttpResponse:
+        raise UnknownRotationError("there is no such rotation", rotationId="r")
+
+    answer = await handle(request_of(), work)
+
+    problem = json.loads(answer.get_body())
+    assert (404, "application/problem+json") == (answer.status_code, answer.mimetype)
+    assert ("/api/rotations", "urn:keyturn:problem:unknown-rotation", "r") == (
+        problem["instance"],
+        problem["type"],
+        problem["rotationId"],
+    )
+    assert b"secret" not in answer.get_body()
+
+
+async def test_what_nobody_expected_is_answered_without_its_text() -> None:
+    """Any exception becomes a problem with a correlation id."""
+
+    async def work() -> func.HttpResponse:
+        raise ZeroDivisionError("inner thing")
+
+    answer = await handle(request_of(), work)
+
+    assert answer.status_code == 500
+    assert b"inner thing" not in answer.get_body()
+    assert json.loads(answer.get_body())["correlationId"]
+
+
+async def test_what_the_work_answers_is_answered() -> None:
+    """Status, headers and JSON go out as they are."""
+
+    async def work() -> func.HttpResponse:
+        return json_response({"a": "ü"}, status=202, headers={"Location": "/x"})
+
+    answer = await handle(request_of(), work)
+
+    assert (202, "application/json", "/x") == (answer.status_code, answer.mimetype, answer.headers["Location"])
+    assert {"a": "ü"} == json.loads(answer.get_body())
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 60_000], ids=["empty", "cut", "no text", "too deep"])
+def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
+    """The error names the body and what was expected."""
+    with pytest.raises(InvalidRequestError) as raised:
+        read_json(request_of(body))
+
+    assert {"field": "body", "expected": "a JSON object"} == raised.value.facts
+
+
+def test_a_body_may_be_left_out_where_there_is_a_default() -> None:
+    """Only an empty body takes the default."""
+    assert {} == read_json(request_of(), default={})
+    assert {"a": 1} == read_json(request_of(b'{"a": 1}'), default={})
+
+
+def test_a_body_has_a_bound() -> None:
+    """64 KiB are read, a byte more is refused."""
+    assert len(read_body(request_of(b"x" * BODY_BYTES_MAX))) == BODY_BYTES_MAX
+    with pytest.raises(InvalidRequestError):
+        read_body(request_of(b"x" * (BODY_BYTES_MAX + 1)))
+
+
+def test_the_principal_is_whom_the_platform_names() -> None:
+    """The header of App Service Authentication is read whatever its case, and may be absent."""
+    assert principal_of(request_of(X_MS_CLIENT_PRINCIPAL_NAME="ada")) == "ada"
+    assert principal_of(request_of()) is None
+
+
+def test_triggers_answer_where_they_are_documented() -> None:
+    """Names, routes, methods and auth levels are the API: none of them changes by accident."""
+    app = df.DFApp()
+    for part in (rotations, approvals, schedule, health):
+        app.register_functions(part.bp)
+
+    found: dict[str, Any] = {}
+    for function in app.get_functions():
+        trigger = function.get_trigger().get_dict_repr()
+        if trigger["type"] == "httpTrigger":
+            methods = [method.value for method in trigger["methods"]]
+            found[function.get_function_name()] = (*methods, trigger["route"], trigger["authLevel"].value)
+        elif trigger["type"] == "timerTrigger":
+            found[function.get_function_name()] = trigger["schedule"]
+
+    assert {
+        "start_rotation": ("POST", "rotations", "function"),
+        "list_rotations": ("GET", "rotations", "function"),
+        "get_rotation": ("GET", "rotations/{rotation_id}", "function"),
+        "get_report": ("GET", "rotations/{rotation_id}/report", "function"),
+        "retry_rotation": ("POST", "rotations/{rotation_id}/retry", "function"),
+        "abort_rotation": ("POST", "rotations/{rotation_id}/abort", "function"),
+        "decide_rotation": ("POST", "approvals", "function"),
+        "health": ("GET", "health", "anonymous"),
+        "start_due_rotations": "%SCHEDULE_TICK%",
+    } == found

@@ -1,0 +1,138 @@
+"""How triggers reach the workflow on a real task hub: one workflow a record, woken by events."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import azure.durable_functions as df
+import pytest
+from durabletask.task import OrchestrationContext
+from durabletask.worker import TaskHubGrpcWorker
+
+from keyturn.errors import UnavailableError
+from keyturn.rotation.lease import read_lease
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose
+from tests.keyturn.rotation.runs import NOW, start_run, step_to
+from tests.local.services import free_port
+from tests.local.task_hub.hub_process import HubProcess
+from tests.triggers.conftest import durable_client
+from triggers import workflow
+from triggers.workflow import ensure_started, is_alive, wake
+
+
+def rotation(ctx: OrchestrationContext, payload: dict[str, Any]) -> Any:
+    """Stand where the workflow stands: wait to be woken, and tell whose it was."""
+    event = yield ctx.wait_for_external_event("decision")
+    return [payload["rotationId"], event["rotationId"]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def worker(hub: HubProcess) -> Iterator[None]:
+    """Run the workflow."""
+    with TaskHubGrpcWorker(host_address=hub.address) as running:
+        running.add_orchestrator(rotation)
+        running.start()
+        yield
+
+
+async def finished(client: df.DurableFunctionsClient, record: RotationRecord) -> Any:
+    """Wait for the workflow's end and return its result."""
+    state = await client.wait_for_orchestration_completion(record.instance_id, timeout=20)
+    assert state is not None
+    return state.get_output(list)
+
+
+async def test_a_started_workflow_lives_until_it_ends(runs: RunStore, durable: df.DurableFunctionsClient) -> None:
+    """A record's workflow runs under the keyring's own id, and ends when it is woken."""
+    record = await start_run(runs)
+    before = await is_alive(durable, record.instance_id)
+    await ensure_started(durable, runs, record)
+    during = await is_alive(durable, record.instance_id)
+
+    await wake(durable, record, "decision")
+
+    assert [record.rotation_id, record.rotation_id] == await finished(durable, record)
+    assert [False, True, False] == [before, during, await is_alive(durable, record.instance_id)]
+
+
+async def test_a_repeated_request_starts_no_second_workflow(runs: RunStore, durable: df.DurableFunctionsClient) -> None:
+    """Eight times the same start, at once and after the workflow's end: it ran once."""
+    record = await start_run(runs)
+    await asyncio.gather(*(ensure_started(durable, runs, record) for _ in range(8)))
+    await wake(durable, record, "decision")
+    await finished(durable, record)
+
+    await ensure_started(durable, runs, record)
+
+    assert not await is_alive(durable, record.instance_id)
+    assert State.REQUESTED is (await runs.read(record.rotation_id)).state
+
+
+async def test_the_next_rotation_takes_the_place_of_one_that_ended(
+    runs: RunStore, durable: df.DurableFunctionsClient
+) -> None:
+    """The keyring's id is used again as soon as the workflow before has ended, be it a moment after its record."""
+    first = await start_run(runs)
+    await ensure_started(durable, runs, first)
+    await lose(runs, first.rotation_id, "given up", NOW)
+    second = await start_run(runs, first.keyring)
+
+    starting = asyncio.create_task(ensure_started(durable, runs, second))
+    await wake(durable, first, "decision")
+    await starting
+    await wake(durable, second, "decision")
+
+    assert [second.rotation_id, second.rotation_id] == await finished(durable, second)
+
+
+async def test_a_record_that_has_gone_on_is_not_started_again(
+    runs: RunStore, durable: df.DurableFunctionsClient
+) -> None:
+    """A replayed answer of a rotation that has begun, or ended, starts nothing."""
+    record = await step_to(runs, await start_run(runs), State.PREFLIGHT)
+
+    await ensure_started(durable, runs, record)
+
+    assert not await is_alive(durable, record.instance_id)
+
+
+async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_keyring(
+    runs: RunStore, durable: df.DurableFunctionsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the workflow before does not end, the new run fails after a bounded wait, and a retry is possible."""
+    monkeypatch.setattr(workflow, "WAIT_SECONDS", 0.01)
+    first = await start_run(runs)
+    await ensure_started(durable, runs, first)
+    await lose(runs, first.rotation_id, "given up", NOW)
+    second = await start_run(runs, first.keyring)
+
+    with pytest.raises(UnavailableError):
+        await ensure_started(durable, runs, second)
+    failed, lease = await runs.read(second.rotation_id), await read_lease(runs, first.keyring)
+
+    assert State.FAILED is failed.state
+    assert failed.error is not None
+    assert lease is not None
+    assert (lease.holder, failed.error.message) == (None, "the workflow could not be started")
+
+
+async def test_a_hub_that_is_away_is_said_to_be_unavailable(runs: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers: asking and waking say so, and a start fails its run."""
+    monkeypatch.setattr(workflow, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(workflow, "ATTEMPTS", 2)
+    record = await start_run(runs)
+    away = durable_client(f"127.0.0.1:{free_port()}")
+    try:
+        with pytest.raises(UnavailableError):
+            await is_alive(away, record.instance_id)
+        with pytest.raises(UnavailableError):
+            await wake(away, record, "decision")
+        with pytest.raises(UnavailableError):
+            await ensure_started(away, runs, record)
+    finally:
+        await away.close()
+
+    assert State.FAILED is (await runs.read(record.rotation_id)).state
