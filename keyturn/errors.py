@@ -53,6 +53,10 @@ class RotationRunningError(CallerError):
     hint = "wait for the running rotation, or look at it through statusUrl"
 
 
+class MigrationRunningError(CallerError):
+    """Another holder runs the migration; facts: ``keyring``, ``migration``, ``holder``, ``expiresAt``."""
+
+
 class IdempotencyConflictError(CallerError):
     """The Idempotency-Key was used with another body; facts: ``idempotencyKey``."""
 
@@ -137,6 +141,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     UnknownKeyringError: Outcome(404, "unknown-keyring", 66),
     UnknownRotationError: Outcome(404, "unknown-rotation", 66),
     RotationRunningError: Outcome(409, "rotation-running", 73),
+    MigrationRunningError: Outcome(409, "migration-running", 73),
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
     WrongStateError: Outcome(409, "wrong-state", 73),
     DigestMismatchError: Outcome(409, "evidence-changed", 73),

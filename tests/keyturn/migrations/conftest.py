@@ -1,0 +1,16 @@
+"""A ``keyturn`` container on the local Cosmos DB, through the production client."""
+
+import uuid
+
+import pytest
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+
+from keyturn.rotation.documents import Documents
+
+
+@pytest.fixture(scope="session")
+async def documents(cosmos_client: CosmosClient) -> Documents:
+    """The app's own documents."""
+    database = await cosmos_client.create_database_if_not_exists("keyturn")
+    return Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
