@@ -26,7 +26,10 @@ from keyturn.contracts.pages import Scalar
 from keyturn.dek_store.labels import LabelKind, names_other_key, names_version, read_label
 from keyturn.settings import Keyring
 
+# What a rotation writes beside the properties that have settings for their names.
 ROTATION_ID = "rotationId"
+PREVIOUS_WRAP = "previousWrap"
+REWRAPPED_AT = "rewrappedAt"
 ALGORITHMS = frozenset({"RSA-OAEP", "RSA-OAEP-256"})
 
 
@@ -78,7 +81,8 @@ class Row:
     algorithm: str | None
     wrapped: bytes | None = field(repr=False)
     key_check: bytes | None = field(repr=False)
-    created_at: datetime | None
+    created_at: datetime | None  # as the row itself says
+    changed_at: datetime  # the service's time of the last change, in whole seconds
     rotation_id: str | None
     raw: Mapping[str, Any] = field(repr=False)
 
@@ -114,10 +118,25 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
         algorithm=parsed.algorithm if parsed else None,
         wrapped=parsed.wrapped if parsed else None,
         key_check=parsed.key_check if parsed else None,
-        created_at=_created_at(item, names.created_at),
+        created_at=_time(item.get(names.created_at)),
+        changed_at=datetime.fromtimestamp(item["_ts"], UTC),
         rotation_id=_text(item.get(ROTATION_ID)),
         raw=item,
     )
+
+
+def before_rewrap(row: Row, keyring: Keyring, target_version: str) -> Row | None:
+    """Return the row as it was before it was rewrapped, or None if it does not say."""
+    previous = row.raw.get(PREVIOUS_WRAP)
+    if not isinstance(previous, dict):
+        return None
+    names = keyring.row_names
+    values = {
+        names.mek_version: previous.get("mekVersion"),
+        names.wrapped_dek: previous.get("wrappedDek"),
+        names.algorithm: previous.get("algorithm"),
+    }
+    return classify({**row.raw, **values}, keyring, target_version)
 
 
 def _kind(label: LabelKind, reason: QuarantineReason | None, *, foreign: bool, on_target: bool) -> RowKind:
@@ -149,14 +168,12 @@ def _parse(
     return row, None if row.algorithm in ALGORITHMS else QuarantineReason.UNKNOWN_ALGORITHM
 
 
-def _created_at(item: Mapping[str, Any], name: str) -> datetime | None:
-    """Return when the row was created; the service's own time of its last change where the row does not say."""
+def _time(value: object) -> datetime | None:
     try:
-        created = datetime.fromisoformat(item[name])
-    except (KeyError, TypeError, ValueError):
-        changed = item.get("_ts")
-        return datetime.fromtimestamp(changed, UTC) if isinstance(changed, int) else None
-    return created if created.tzinfo is not None else created.replace(tzinfo=UTC)
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
 def _scalar(value: object) -> Scalar:

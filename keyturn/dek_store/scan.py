@@ -45,7 +45,7 @@ async def scan(store: DekStore, request: ScanInput) -> ScanResult:
 def _selection(request: ScanInput) -> Callable[[Row], bool]:
     if request.selection == "stale":
         return lambda row: row.needs_work
-    return lambda row: row.kind is RowKind.CURRENT and row.rotation_id == request.rotation_id
+    return lambda row: row.on_target and row.rotation_id == request.rotation_id
 
 
 def _overflows(refs: list[RowRef], page_rows: int) -> bool:

@@ -20,12 +20,10 @@ from field_encrypt.encoding import to_base64
 from keyturn.contracts.pages import RowRef
 from keyturn.cosmos_failures import cosmos_failures, is_absent_item
 from keyturn.dek_store.labels import label_like
-from keyturn.dek_store.rows import ROTATION_ID, Row, classify
+from keyturn.dek_store.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify
 from keyturn.settings import Keyring
 
 RESOURCE = "the dek store"
-PREVIOUS_WRAP = "previousWrap"
-REWRAPPED_AT = "rewrappedAt"
 SESSION_TOKEN = "x-ms-session-token"  # noqa: S105 - name of a response header
 REQUEST_CHARGE = "x-ms-request-charge"
 
@@ -95,12 +93,12 @@ class DekStore:
         return await self._patch(row, [_set(name, value) for name, value in values.items()])
 
     async def restore(self, row: Row) -> WriteResult:
-        """Put the row's previous wrap back, if the row has one and is still as it was read.
+        """Put the row's previous wrap back if the row is still as it was read.
 
         The row is stale again afterwards. Its key check stays: a next rewrap is measured against it.
 
         Raises:
-            KeyError: the row has no previous wrap; ask :func:`has_previous_wrap` first.
+            KeyError: the row has no whole previous wrap.
         """
         names = self.keyring.row_names
         previous = row.raw[PREVIOUS_WRAP]
@@ -150,12 +148,6 @@ class DekStore:
     def _partition_key(self, row: Row) -> Any:
         absent = row.partition is None and row.raw.get(self.keyring.row_names.partition_key, "") is not None
         return NonePartitionKeyValue if absent else row.partition
-
-
-def has_previous_wrap(row: Row) -> bool:
-    """Tell whether the row carries a whole previous wrap."""
-    previous = row.raw.get(PREVIOUS_WRAP)
-    return isinstance(previous, dict) and {"wrappedDek", "mekVersion", "algorithm"} <= previous.keys()
 
 
 def _set(name: str, value: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import MekError, MekThrottledError, MekUnavailableError
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.key_vault.failures import keyturn_error
 
@@ -67,7 +68,25 @@ class Pacer:
 
 @dataclass(frozen=True, slots=True)
 class PacedVault:
-    """Unwraps under one MEK at the pace of one caller."""
+    """What a page needs of the vault, at the pace of one caller."""
+
+    async def fetch_version(self, version: str) -> MekVersion:
+        """Fetch a version as it is now; raises KeyturnError of the kind that the failure means."""
+        await self.pacer.acquire()
+        try:
+            return await self.mek.fetch_version(version)
+        except MekError as error:
+            raise keyturn_error(error, "get") from error
+
+    async def enabled_versions(self) -> list[str]:
+        """List the ids of the enabled versions, newest first; raises KeyturnError as the failure means."""
+        await self.pacer.acquire()
+        try:
+            listed = await self.mek.list_versions()
+        except MekError as error:
+            raise keyturn_error(error, "list versions") from error
+        newest_first = sorted(listed, key=MekVersionProperties.age_order, reverse=True)
+        return [found.version for found in newest_first if found.enabled]
 
     mek: MekClient
     pacer: Pacer

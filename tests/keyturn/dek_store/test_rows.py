@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.dek_store.rows import Bucket, QuarantineReason, Row, RowKind, classify
+from keyturn.dek_store.rows import Bucket, QuarantineReason, Row, RowKind, before_rewrap, classify
 from tests.keyturn.world import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()
@@ -143,16 +143,29 @@ def test_properties_may_have_other_names() -> None:
     [
         ("2026-11-01T10:00:00.000Z", datetime(2026, 11, 1, 10, tzinfo=UTC)),
         ("2026-11-01T10:00:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
-        ("yesterday", datetime.fromtimestamp(1_790_000_000, UTC)),
-        (17, datetime.fromtimestamp(1_790_000_000, UTC)),
-        (..., datetime.fromtimestamp(1_790_000_000, UTC)),
+        ("yesterday", None),
+        (17, None),
+        (..., None),
     ],
 )
-def test_when_a_row_was_created(created_at: Any, expected: datetime) -> None:
-    """A row says when it was created; where it does not, the service's time of its last change counts."""
+def test_when_a_row_was_created(created_at: Any, expected: datetime | None) -> None:
+    """A row says when it was created, or it does not; when it was changed, the service says."""
     row = row_of(createdAt=created_at)
 
-    assert expected == row.created_at
+    assert row.created_at == expected
+    assert row.changed_at == datetime.fromtimestamp(1_790_000_000, UTC)
+
+
+def test_what_a_rewrapped_row_was_before() -> None:
+    """The previous wrap makes the row that it was, for whoever wants to open it; most rows have none."""
+    row = row_of(mekVersion=TARGET, previousWrap={"mekVersion": OLD, "wrappedDek": "AAAA", "algorithm": "RSA-OAEP"})
+
+    before = before_rewrap(row, KEYRING, TARGET)
+
+    assert before is not None
+    assert (before.kind, before.version, before.algorithm) == (RowKind.STALE, OLD, "RSA-OAEP")
+    assert before.wrapped == bytes(3)
+    assert before_rewrap(row_of(mekVersion=TARGET), KEYRING, TARGET) is None
 
 
 def test_a_row_shows_no_key_material() -> None:
