@@ -1,0 +1,295 @@
+// Keyturn, from an empty subscription to a running app: `azd up`. Private by default; what exists already can be named.
+// At subscription scope there is the resource group and nothing else.
+targetScope = 'subscription'
+
+@minLength(1)
+@maxLength(40)
+@description('Name of the environment; part of the resource group\'s name.')
+param environmentName string
+
+@minLength(1)
+param location string
+
+@description('Services answer on private endpoints only, and the app calls them through a network of its own.')
+param privateNetwork bool = true
+param networkAddressPrefix string = '10.42.0.0/24'
+param appSubnetPrefix string = '10.42.0.0/26'
+param endpointSubnetPrefix string = '10.42.0.64/26'
+
+@description('Vault that exists; empty for a new one.')
+param existingVaultName string = ''
+
+@description('Resource group of the existing vault.')
+param existingVaultResourceGroup string = ''
+
+@description('The MEK is in the existing vault already.')
+param mekExists bool = false
+param mekName string = 'mek'
+
+@description('Secret of the vault with the approval webhook\'s secrets; empty until an operator has put one there.')
+param approvalSecretName string = ''
+
+@description('Cosmos DB account that exists, with its database and dek store; empty for a new one.')
+param existingCosmosAccountName string = ''
+
+@description('Resource group of the existing Cosmos DB account.')
+param existingCosmosResourceGroup string = ''
+param cosmosDatabase string = 'app'
+param dekContainer string = 'dek_store'
+
+@description('Partition key path of a new dek store.')
+param dekPartitionKey string = '/id'
+
+@description('Autoscale maximum of a new dek store, RU/s.')
+@minValue(1000)
+param dekMaxThroughput int = 1000
+
+@description('Name of the keyring: part of every rotation id.')
+param keyring string = 'default'
+
+@description('Containers with encrypted documents: {name, fields, partitionKey}.')
+param documents array = []
+
+@description('URLs of the backend that must answer while a rotation runs.')
+param healthUrls array = []
+
+@description('When a rotation is due: NCRONTAB, UTC.')
+param rotationSchedule string = '0 0 3 1 * *'
+
+@description('How often the schedule is looked at: NCRONTAB, UTC.')
+param scheduleTick string = '0 0 5 * * *'
+
+@description('Further settings by name, as README.md lists them.')
+param settingOverrides object = {}
+
+@allowed(['Consumption', 'Dedicated'])
+param schedulerSku string = 'Consumption'
+
+@description('One instance holds a whole window of pages; the others are for HTTP, the timer and replacement.')
+@minValue(1)
+@maxValue(100)
+param maximumInstanceCount int = 4
+
+@description('Address ranges that may call the app; empty for all.')
+param callers array = []
+
+@description('Client id of the app registration that signs callers in; empty leaves access to function keys alone.')
+param entraClientId string = ''
+
+@description('Where alerts are mailed.')
+param alertEmail string = ''
+
+@description('Ids of action groups that alerts call as well.')
+param actionGroupIds array = []
+
+@description('Alert when more than this percentage of the vault\'s answers is 429.')
+param throttledPercent int = 5
+param logRetentionDays int = 90
+
+var tags = { 'azd-env-name': environmentName }
+var token = uniqueString(subscription().id, environmentName, location)
+var groupName = 'rg-keyturn-${environmentName}'
+var publicAccess = privateNetwork ? 'Disabled' : 'Enabled'
+var defaultAction = privateNetwork ? 'Deny' : 'Allow'
+var newVault = empty(existingVaultName)
+var vaultName = newVault ? 'kv-${token}' : existingVaultName
+var newCosmos = empty(existingCosmosAccountName)
+var approvalSecret = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${approvalSecretName})'
+
+resource group 'Microsoft.Resources/resourceGroups@2021-04-01' = {
+  name: groupName
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  scope: group
+  name: 'identity'
+  params: {
+    name: 'id-keyturn-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring/workspace.bicep' = {
+  scope: group
+  name: 'monitoring'
+  params: {
+    workspaceName: 'log-${token}'
+    insightsName: 'appi-${token}'
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    retentionInDays: logRetentionDays
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  name: 'storage'
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    publicNetworkAccess: publicAccess
+    networkDefaultAction: defaultAction
+  }
+}
+
+module scheduler 'modules/task_scheduler.bicep' = {
+  scope: group
+  name: 'task-scheduler'
+  params: {
+    name: 'dts-${token}'
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    taskHubName: 'keyturn'
+    skuName: schedulerSku
+    publicNetworkAccess: publicAccess
+  }
+}
+
+module keyVault 'modules/key_vault/main.bicep' = {
+  scope: group
+  name: 'key-vault'
+  params: {
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    workspaceId: monitoring.outputs.workspaceId
+    newVault: newVault
+    vaultName: vaultName
+    vaultResourceGroup: newVault ? groupName : existingVaultResourceGroup
+    mekExists: mekExists
+    mekName: mekName
+    approvalSecretName: approvalSecretName
+    privateNetwork: privateNetwork
+  }
+}
+
+module cosmos 'modules/cosmos/main.bicep' = {
+  scope: group
+  name: 'cosmos'
+  params: {
+    location: location
+    tags: tags
+    principalId: identity.outputs.principalId
+    newAccount: newCosmos
+    accountName: newCosmos ? 'cosmos-${token}' : existingCosmosAccountName
+    accountResourceGroup: newCosmos ? groupName : existingCosmosResourceGroup
+    databaseName: cosmosDatabase
+    dekContainer: dekContainer
+    dekPartitionKey: dekPartitionKey
+    dekMaxThroughput: dekMaxThroughput
+    documentContainers: documents
+    privateNetwork: privateNetwork
+  }
+}
+
+module network 'modules/network/main.bicep' = if (privateNetwork) {
+  scope: group
+  name: 'network'
+  params: {
+    token: token
+    location: location
+    tags: tags
+    addressPrefix: networkAddressPrefix
+    appSubnetPrefix: appSubnetPrefix
+    endpointSubnetPrefix: endpointSubnetPrefix
+    storageId: storage.outputs.id
+    vaultId: keyVault.outputs.id
+    cosmosId: cosmos.outputs.id
+    schedulerId: scheduler.outputs.id
+  }
+}
+
+module alerts 'modules/monitoring/alerts.bicep' = {
+  scope: group
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    vaultId: keyVault.outputs.id
+    mekName: mekName
+    principalId: identity.outputs.principalId
+    email: alertEmail
+    actionGroupIds: actionGroupIds
+    throttledPercent: throttledPercent
+  }
+}
+
+module workbook 'modules/monitoring/workbook.bicep' = {
+  scope: group
+  name: 'workbook'
+  params: {
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    vaultId: keyVault.outputs.id
+    mekName: mekName
+  }
+}
+
+// What the app and host.json read; README.md lists what is left to settingOverrides.
+var settings = {
+  FIELD_ENCRYPT_ENABLED: 'true'
+  FIELD_ENCRYPT_KEY_PROVIDER: 'akv'
+  FIELD_ENCRYPT_MEK_NAME: mekName
+  AZURE_KEYVAULT_URL: keyVault.outputs.url
+  COSMOS_ENDPOINT: cosmos.outputs.endpoint
+  COSMOS_DATABASE: cosmosDatabase
+  DEK_CONTAINER: dekContainer
+  KEYTURN_CONTAINER: cosmos.outputs.recordsContainer
+  KEYTURN_COSMOS_RESOURCE_ID: cosmos.outputs.id
+  KEYTURN_KEYRING: keyring
+  KEYTURN_DOCUMENTS: string(documents)
+  KEYTURN_HEALTH_URLS: string(healthUrls)
+  ROTATION_SCHEDULE: rotationSchedule
+  SCHEDULE_TICK: scheduleTick
+  TASKHUB_NAME: scheduler.outputs.taskHubName
+  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${scheduler.outputs.endpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
+}
+var approvalSettings = empty(approvalSecretName) ? {} : { APPROVAL_WEBHOOK_SECRETS: approvalSecret }
+
+module app 'modules/app/function_app.bicep' = {
+  scope: group
+  name: 'app'
+  params: {
+    name: 'func-keyturn-${token}'
+    planName: 'plan-${token}'
+    location: location
+    tags: tags
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    packageUrl: storage.outputs.packageUrl
+    blobEndpoint: storage.outputs.blobEndpoint
+    insightsConnectionString: monitoring.outputs.connectionString
+    maximumInstanceCount: maximumInstanceCount
+    settings: union(settings, approvalSettings, settingOverrides)
+    subnetId: privateNetwork ? network.outputs.appSubnetId : ''
+    callers: callers
+    entraClientId: entraClientId
+  }
+}
+
+// Settings by the names that the app reads them by, so that `azd env get-values` is what a command line on a desk needs.
+output AZURE_LOCATION string = location
+output AZURE_TENANT_ID string = tenant().tenantId
+output AZURE_RESOURCE_GROUP string = group.name
+output SERVICE_API_NAME string = app.outputs.name
+output KEYTURN_URL string = app.outputs.url
+output KEYTURN_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+output AZURE_KEYVAULT_URL string = keyVault.outputs.url
+output FIELD_ENCRYPT_MEK_NAME string = mekName
+output COSMOS_ENDPOINT string = cosmos.outputs.endpoint
+output COSMOS_DATABASE string = cosmosDatabase
+output DEK_CONTAINER string = dekContainer
+output KEYTURN_CONTAINER string = cosmos.outputs.recordsContainer
+output KEYTURN_COSMOS_RESOURCE_ID string = cosmos.outputs.id
+output KEYTURN_KEYRING string = keyring
+output TASKHUB_NAME string = scheduler.outputs.taskHubName
+output DURABLE_TASK_SCHEDULER_ENDPOINT string = scheduler.outputs.endpoint

@@ -1,0 +1,46 @@
+// Entra authentication in front of the app: who calls is known before the app runs.
+
+param appName string
+
+@description('Client id of the app registration that signs callers in.')
+param clientId string
+
+resource app 'Microsoft.Web/sites@2023-12-01' existing = {
+  name: appName
+}
+
+// The approval webhook's callers sign their message and have no Entra token; health tells nothing.
+resource signIn 'Microsoft.Web/sites/config@2023-12-01' = {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: true
+    }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'Return401'
+      excludedPaths: ['/api/health', '/api/approvals']
+    }
+    httpSettings: {
+      requireHttps: true
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: clientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [clientId, 'api://${clientId}']
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: false
+      }
+    }
+  }
+}

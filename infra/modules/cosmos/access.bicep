@@ -1,0 +1,135 @@
+// What the app may do in Cosmos DB: one role a container, none of which deletes. Data-plane roles: Azure's own roles give
+// nothing here. Deployed into the account's resource group.
+
+param accountName string
+param databaseName string
+param dekContainer string
+param recordsContainer string
+param principalId string
+
+@description('Containers whose documents are read as canaries: {name, ...}.')
+param documentContainers array
+
+var database = '${account.id}/dbs/${databaseName}'
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+  name: accountName
+}
+
+// Clients read where regions and partitions are before they ask for anything; metadata holds no document.
+resource metadataRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-metadata')
+  properties: {
+    roleName: 'Keyturn metadata'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: ['Microsoft.DocumentDB/databaseAccounts/readMetadata']
+      }
+    ]
+  }
+}
+
+// A row is read and patched: it cannot be created, upserted or deleted.
+resource dekStoreRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-dek-store')
+  properties: {
+    roleName: 'Keyturn dek store'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
+        ]
+      }
+    ]
+  }
+}
+
+resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-records')
+  properties: {
+    roleName: 'Keyturn records'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
+        ]
+      }
+    ]
+  }
+}
+
+resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-documents')
+  properties: {
+    roleName: 'Keyturn documents'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
+        ]
+      }
+    ]
+  }
+}
+
+resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+  parent: account
+  name: guid(metadataRole.id, principalId)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: metadataRole.id
+    scope: account.id
+  }
+}
+
+resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+  parent: account
+  name: guid(dekStoreRole.id, principalId, dekContainer)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: dekStoreRole.id
+    scope: '${database}/colls/${dekContainer}'
+  }
+}
+
+resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+  parent: account
+  name: guid(recordsRole.id, principalId, recordsContainer)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: recordsRole.id
+    scope: '${database}/colls/${recordsContainer}'
+  }
+}
+
+@batchSize(1)
+resource documents 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = [for container in documentContainers: {
+  parent: account
+  name: guid(documentsRole.id, principalId, container.name)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: documentsRole.id
+    scope: '${database}/colls/${container.name}'
+  }
+}]

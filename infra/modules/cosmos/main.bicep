@@ -1,0 +1,67 @@
+// The account, the container of the records, and what the app may do there. The account can be there already, with its
+// database and dek store.
+
+param location string
+param tags object
+param principalId string
+param newAccount bool
+param accountName string
+param accountResourceGroup string
+param databaseName string
+param dekContainer string
+param dekPartitionKey string
+param dekMaxThroughput int
+param documentContainers array
+param privateNetwork bool
+
+module account 'account.bicep' = if (newAccount) {
+  name: 'keyturn-cosmos-account'
+  params: {
+    name: accountName
+    location: location
+    tags: tags
+    databaseName: databaseName
+    dekContainer: dekContainer
+    dekPartitionKey: dekPartitionKey
+    dekMaxThroughput: dekMaxThroughput
+    publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
+  }
+}
+
+module records 'records.bicep' = {
+  scope: resourceGroup(accountResourceGroup)
+  name: 'keyturn-records'
+  params: {
+    accountName: accountName
+    databaseName: databaseName
+    containerName: 'keyturn'
+  }
+  dependsOn: [account]
+}
+
+module access 'access.bicep' = {
+  scope: resourceGroup(accountResourceGroup)
+  name: 'keyturn-cosmos-access'
+  params: {
+    accountName: accountName
+    databaseName: databaseName
+    dekContainer: dekContainer
+    recordsContainer: records.outputs.containerName
+    documentContainers: documentContainers
+    principalId: principalId
+  }
+}
+
+module backupCheck 'backup_check.bicep' = {
+  scope: resourceGroup(accountResourceGroup)
+  name: 'keyturn-backup-check'
+  params: {
+    accountName: accountName
+    principalId: principalId
+  }
+  dependsOn: [account]
+}
+
+output id string = records.outputs.accountId
+output endpoint string = records.outputs.endpoint
+output recordsContainer string = records.outputs.containerName

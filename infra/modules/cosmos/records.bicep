@@ -1,0 +1,47 @@
+// The container of the rotations' records, in an account and database that are there.
+// Deployed into the account's resource group.
+
+param accountName string
+param databaseName string
+param containerName string
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+  name: accountName
+}
+
+resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2024-11-15' existing = {
+  parent: account
+  name: databaseName
+}
+
+resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2024-11-15' = {
+  parent: database
+  name: containerName
+  properties: {
+    options: {
+      autoscaleSettings: {
+        maxThroughput: 1000
+      }
+    }
+    resource: {
+      id: containerName
+      partitionKey: {
+        kind: 'Hash'
+        paths: ['/keyring']
+        version: 2
+      }
+      // On, with no expiry of its own: only documents that say so (idempotency keys, webhook ids) go away. Records stay.
+      defaultTtl: -1
+      // What the list of rotations filters by; ids, by which it sorts, are always indexed.
+      indexingPolicy: {
+        indexingMode: 'consistent'
+        includedPaths: [{ path: '/keyring/?' }, { path: '/kind/?' }]
+        excludedPaths: [{ path: '/*' }]
+      }
+    }
+  }
+}
+
+output accountId string = account.id
+output endpoint string = account.properties.documentEndpoint
+output containerName string = records.name

@@ -1,0 +1,41 @@
+// A new Key Vault for the MEK. Not deployed where an existing vault is named.
+
+param name string
+param location string
+param tags object
+
+@allowed(['Enabled', 'Disabled'])
+param publicNetworkAccess string = 'Disabled'
+
+@allowed(['Allow', 'Deny'])
+param networkDefaultAction string = 'Deny'
+
+resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    tenantId: tenant().tenantId
+    sku: {
+      family: 'A'
+      name: 'standard'
+    }
+    enableRbacAuthorization: true
+    enableSoftDelete: true
+    softDeleteRetentionInDays: 90
+    // Cannot be taken back: whoever loses this vault loses every document.
+    enablePurgeProtection: true
+    enabledForDeployment: false
+    enabledForDiskEncryption: false
+    enabledForTemplateDeployment: false
+    publicNetworkAccess: publicNetworkAccess
+    networkAcls: {
+      bypass: 'None'
+      defaultAction: networkDefaultAction
+      ipRules: []
+      virtualNetworkRules: []
+    }
+  }
+}
+
+output name string = vault.name

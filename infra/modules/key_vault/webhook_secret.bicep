@@ -1,0 +1,27 @@
+// The right to read the approval webhook's secrets, at the scope of this one secret. Its value is put into the vault by an
+// operator and never passes through a deployment. Deployed into the vault's resource group.
+
+param vaultName string
+param secretName string
+param principalId string
+
+var roles = loadJsonContent('../../roles.json')
+
+resource vault 'Microsoft.KeyVault/vaults@2023-07-01' existing = {
+  name: vaultName
+}
+
+resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' existing = {
+  parent: vault
+  name: secretName
+}
+
+resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(secret.id, principalId, roles.keyVaultSecretsUser)
+  scope: secret
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
+  }
+}
