@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 import azure.durable_functions as df
-from keyturn.rotation.reinstatement import reinstate
 
 from activities.boundary import activity
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
 from keyturn.notifications import announce
 from keyturn.resources import Resources
 from keyturn.rotation import transitions
+from keyturn.rotation.reinstatement import reinstate
 
 bp = df.Blueprint()
 
