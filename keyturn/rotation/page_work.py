@@ -6,7 +6,7 @@ rows in flight are done, and the page is run again: rows that are done already c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +21,10 @@ from keyturn.key_vault.pacing import PacedVault, Pacer
 # Rows in flight. At 35 operations a second and some 100 ms an unwrap, 4 would do; more of them keep the pace where the
 # vault is slow or a row is being backed off.
 ROWS_AT_ONCE = 16
+# How often a row is read again after a lost race before it is given up, and how long is waited before (seconds, doubled
+# each time): a read by a replica that has not received the other writer's change would lose again.
+RACES_MAX = 8
+RACE_SECONDS = 0.05
 
 Quarantine = Callable[[Sequence[QuarantinedRow]], Awaitable[None]]
 
@@ -101,6 +105,13 @@ class PageWork:
                 await handle(ref)
             except Exception as error:  # noqa: BLE001 - raised by run(), when the rows in flight are done
                 self._failures.append(error)
+
+    async def attempts(self) -> AsyncIterator[None]:
+        """Yield once for each attempt at a row, waiting in between, until a race was lost too often."""
+        for attempt in range(RACES_MAX):
+            if attempt:
+                await self.clock.sleep(RACE_SECONDS * 2**attempt)
+            yield
 
     async def read(self, ref: RowRef) -> Row | None:
         """Read a row as it is now; None if it is gone."""

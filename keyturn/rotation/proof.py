@@ -11,7 +11,6 @@ from keyturn.errors import ResourceMissingError
 from keyturn.rotation.opening import Opened, open_row
 from keyturn.rotation.page_work import PageDependencies, PageWork
 
-RACES_MAX = 8  # lost one after the other before a row is given up
 # A row that was found as rewrapped and is read as something else may come from a replica that lags behind: seconds to
 # wait before it is read again. In one region replicas are behind by milliseconds.
 LAG_SECONDS = (0.5, 1.0, 2.0)
@@ -30,7 +29,7 @@ async def prove_page(request: PageInput, dependencies: PageDependencies) -> Page
 
 
 async def _prove(ref: RowRef, work: PageWork) -> None:
-    for _ in range(RACES_MAX):
+    async for _ in work.attempts():
         row = await _read_rewrapped(ref, work)
         if row is None:
             return

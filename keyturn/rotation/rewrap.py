@@ -18,7 +18,6 @@ from keyturn.rotation.opening import Opened, open_row
 from keyturn.rotation.page_work import PageDependencies, PageWork
 
 NEW_ALGORITHM = "RSA-OAEP-256"  # of every new wrap; RSA-OAEP (SHA-1) is only ever read
-RACES_MAX = 8  # lost one after the other before a row is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ async def rewrap_page(request: PageInput, dependencies: PageDependencies) -> Pag
 
 async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
     prepared: _Prepared | None = None
-    for _ in range(RACES_MAX):
+    async for _ in work.attempts():
         row = await work.read(ref)
         if row is None:
             work.counts.gone += 1

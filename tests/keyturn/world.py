@@ -60,15 +60,15 @@ class World:
         self.store = DekStore(container, self.keyring)
         self.deks: dict[str, Dek] = {}
 
-    async def add(self, version: str, algorithm: str = "RSA-OAEP-256", **properties: Any) -> RowRef:
+    async def add(self, version: str, wrap_with: str = "RSA-OAEP-256", **properties: Any) -> RowRef:
         """Store a row of a new DEK that really is wrapped under the version; ``...`` leaves a property out."""
         dek = Dek.generate()
-        wrapped = self.mek.client.wrap(dek.reveal(), await self.mek.client.get_version(version), algorithm)
+        wrapped = self.mek.client.wrap(dek.reveal(), await self.mek.client.get_version(version), wrap_with)
         values = {
             "wrappedDek": encoded(wrapped),
             "mekName": self.mek.name,
             "mekVersion": version,
-            "algorithm": algorithm,
+            "algorithm": wrap_with,
             "createdAt": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
             "keyCheck": encoded(key_check(dek)),
         }

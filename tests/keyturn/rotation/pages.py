@@ -1,0 +1,50 @@
+"""Pages of rows as the tests of rewrapping and proving run them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from field_encrypt.key_vault import MekClient
+from keyturn.clock import Clock, SystemClock
+from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
+from keyturn.rotation.page_work import PageDependencies
+from tests.keyturn.world import ROTATION, World
+
+
+class Sink:
+    """Where a page names its quarantined rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[QuarantinedRow] = []
+
+    async def take(self, rows: Sequence[QuarantinedRow]) -> None:
+        """Keep the rows."""
+        self.rows += rows
+
+    @property
+    def named(self) -> dict[str, tuple[str, str | None]]:
+        """Reason and version by id."""
+        return {row.id: (row.reason, row.mek_version) for row in self.rows}
+
+
+def page_of(refs: Sequence[RowRef], target: str, rate: float = 1000) -> PageInput:
+    """Return a page's input."""
+    return PageInput(
+        rotation_id=ROTATION,
+        keyring="notes",
+        fencing_token=1,
+        target_version=target,
+        refs=list(refs),
+        operations_per_second=rate,
+    )
+
+
+def dependencies(
+    world: World, sink: Sink, mek: MekClient | None = None, clock: Clock | None = None
+) -> PageDependencies:
+    """Return what a page works with."""
+    return PageDependencies(world.store, mek or world.mek.client, sink.take, clock or SystemClock())
+
+
+async def item_without_system(world: World, ref: RowRef) -> dict[str, Any]:
+    """Return the stored item without the service's own properties."""
+    return {name: value for name, value in (await world.item(ref)).items() if not name.startswith("_")}
