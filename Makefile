@@ -1,4 +1,5 @@
-# Every target makes what it needs first: .venv with the pinned requirements. Nothing else is installed anywhere.
+# Every target makes what it needs first: .venv with the pinned requirements, and .venv-checkov for the templates' checks.
+# Nothing is installed anywhere else.
 
 BIN := .venv/bin
 DEKS ?= 500
@@ -17,10 +18,13 @@ help:
 .venv/.installed: requirements.txt requirements-dev.txt tools/bootstrap
 	@tools/bootstrap
 
+.venv-checkov/.installed: requirements-infra.txt tools/bootstrap
+	@tools/bootstrap .venv-checkov requirements-infra.txt
+
 demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
 
-test: .venv/.installed
+test: .venv/.installed .venv-checkov/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: .venv/.installed
