@@ -196,6 +196,16 @@ async def test_a_decision_on_voided_evidence_is_not_read(runs: RunStore) -> None
     assert ["none", "none"] == [read.decision for read in reads]
 
 
+async def test_a_decision_is_read_for_its_own_evidence_only(runs: RunStore) -> None:
+    """A workflow that asks for another digest than the one decided on is told of no decision."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    await decide(runs, request_of(record), webhook_id="m1", now=SOON)
+
+    read = await read_decision(runs, DecisionInput(**ref_of(record), evidence_digest=OTHER_DIGEST))
+
+    assert ("none", None) == (read.decision, read.decided_by)
+
+
 async def test_an_abort_goes_before_an_approval(runs: RunStore) -> None:
     """An operator's abort ends the wait whatever was decided, and after it nothing more is decided."""
     decided = await bring_to(runs, State.AWAITING_APPROVAL)

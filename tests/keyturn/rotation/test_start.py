@@ -1,7 +1,7 @@
 """Starting a rotation: once per request, one at a time, and past a run that lost its workflow."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -43,7 +43,7 @@ async def start_with(runs: RunStore, keyring: str, key: str, requested_by: str =
     )
 
 
-async def restart(runs: RunStore, keyring: str, flows: Workflows) -> RotationRecord:
+async def restart(runs: RunStore, keyring: str, flows: Workflows, *, now: datetime = LATER) -> RotationRecord:
     """Start another rotation of the keyring, after the grace of a first one is over."""
     started = await start(
         runs,
@@ -53,7 +53,7 @@ async def restart(runs: RunStore, keyring: str, flows: Workflows) -> RotationRec
         trigger="http",
         policy=Policy(),
         workflows=flows,
-        now=LATER,
+        now=now,
     )
     return started.record
 
@@ -214,7 +214,7 @@ async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RunStore)
     record = await start_run(runs)
 
     with pytest.raises(RotationRunningError):
-        await start_run(runs, record.keyring, now=NOW + START_GRACE - timedelta(seconds=1))
+        await restart(runs, record.keyring, workflows(alive=False), now=NOW + START_GRACE - timedelta(seconds=1))
     assert State.REQUESTED is (await runs.read(record.rotation_id)).state
     await restart(runs, record.keyring, workflows(alive=False))
 
