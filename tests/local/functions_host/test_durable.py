@@ -100,3 +100,17 @@ def test_host_finds_a_hub_that_was_away(start_host: StartHost, own_hub: HubProce
     host.start("fan_out", "after", 2)
 
     assert host.wait_for("after")["output"] == [0, 1]
+
+
+def test_entity_keeps_its_state(host: SampleHost) -> None:
+    """Operations of an entity are run by its function, found by its name in any case, and keep its state."""
+    host.start("counting", "counted", "counter")
+
+    assert host.wait_for("counted")["output"] == [2, 5]
+
+
+def test_unknown_entity_fails_the_caller(host: SampleHost) -> None:
+    """An operation of an entity that does not exist fails the orchestration that called it."""
+    host.start("counting", "uncounted", "no_such_entity")
+
+    assert "doesn't exist" in host.wait_for("uncounted", "Failed")["output"]

@@ -12,6 +12,7 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
+from durabletask.entities import EntityContext, EntityInstanceId
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 EFFECTS = Path(os.environ["SAMPLE_EFFECTS"])
@@ -152,3 +153,18 @@ def greet(context: task.OrchestrationContext, who: dict[str, str]) -> Generator[
 async def hello(name: str, client: df.DurableFunctionsClient) -> str:
     """Say hello, naming the task hub that the client binding points to."""
     return f"hello {name} from {client.taskHubName}"
+
+
+@app.orchestration_trigger(context_name="context")
+def counting(context: task.OrchestrationContext, entity: str) -> Generator[Any, Any, list[int]]:
+    """Add to a counter twice."""
+    counter_id = EntityInstanceId(entity, context.instance_id)
+    first = yield context.call_entity(counter_id, "add", 2)
+    return [first, (yield context.call_entity(counter_id, "add", 3))]
+
+
+@app.entity_trigger(context_name="context", entity_name="Counter")
+def counter(context: EntityContext, number: int) -> int:
+    """Add the number to the state."""
+    context.set_state(context.get_state(int, 0) + number)
+    return context.get_state(int, 0)
