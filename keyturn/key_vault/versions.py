@@ -76,13 +76,12 @@ class MekVersions:
         """Disable exactly these versions; one that is disabled already stays as it is.
 
         Raises:
-            InvariantError: the target version, or the newest one, is among them.
+            InvariantError: the target version, or the vault's current one, is among them.
             ResourceMissingError: one of them does not exist.
             KeyturnError: of the kind that the failure means.
         """
         states = await self.states()
-        newest = next(reversed(states), None)
-        if protected := sorted(set(versions) & {target_version, newest}):
+        if protected := sorted(set(versions) & {target_version, await self._current()}):
             raise InvariantError("the version in use must not be disabled", versions=protected)
         if missing := sorted(set(versions) - states.keys()):
             raise ResourceMissingError("the MEK has no such version", resource="MEK", versions=missing)
@@ -90,6 +89,11 @@ class MekVersions:
         for version, found in states.items():
             if version in versions and found.enabled:
                 await self._change(found, enabled=False, tags=tags)
+
+    async def _current(self) -> str:
+        """Return the version that the vault gives to whoever names none: creation times only tell seconds apart."""
+        async with self._failures(None, "get"):
+            return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
     async def reinstate(self, rotation_id: str) -> list[str]:
         """Enable again what this rotation has disabled, and return it, oldest first; doing it twice is doing it once.

@@ -32,7 +32,7 @@ async def retire(versions: MekVersions, chosen: list[str], target: str) -> None:
 
 async def test_exactly_the_named_versions_are_retired(versions: MekVersions, three: list[str]) -> None:
     """A retired version is disabled and tagged beside its other tags; the others are left alone."""
-    oldest, older, target = await in_order(versions, three)
+    oldest, older, target = three
 
     await retire(versions, [oldest], target)
 
@@ -46,15 +46,9 @@ async def test_exactly_the_named_versions_are_retired(versions: MekVersions, thr
     assert states[older].tags == {"team": "notes"}
 
 
-async def in_order(versions: MekVersions, created: list[str]) -> list[str]:
-    """Return the versions as their ages tell; those of one second are in the order of their ids."""
-    assert set(await versions.states()) == set(created)
-    return list(await versions.states())
-
-
 async def test_retiring_twice_is_retiring_once(world: World, versions: MekVersions, three: list[str]) -> None:
     """What is disabled already is a success and is not written again."""
-    oldest, _, target = await in_order(versions, three)
+    oldest, _, target = three
     await retire(versions, [oldest], target)
     updates = world.mek.vault.operations("admin").count("update")
 
@@ -65,7 +59,7 @@ async def test_retiring_twice_is_retiring_once(world: World, versions: MekVersio
 
 async def test_the_version_in_use_is_never_retired(versions: MekVersions, three: list[str]) -> None:
     """Neither the target nor the newest version can be disabled, and then none is."""
-    oldest, older, newest = await in_order(versions, three)
+    oldest, older, newest = three
 
     for chosen, target in (([oldest, older], older), ([oldest, newest], older)):
         with pytest.raises(InvariantError):
@@ -76,7 +70,7 @@ async def test_the_version_in_use_is_never_retired(versions: MekVersions, three:
 
 async def test_an_unknown_version_retires_nothing(versions: MekVersions, three: list[str]) -> None:
     """A version that does not exist is named, and the others stay enabled."""
-    oldest, _, target = await in_order(versions, three)
+    oldest, _, target = three
 
     with pytest.raises(ResourceMissingError) as raised:
         await retire(versions, [oldest, "0" * 32], target)
@@ -87,7 +81,7 @@ async def test_an_unknown_version_retires_nothing(versions: MekVersions, three: 
 
 async def test_what_the_rotation_disabled_is_reinstated(versions: MekVersions, three: list[str]) -> None:
     """Reinstated versions are enabled and tagged; doing it twice tells the same."""
-    oldest, older, target = await in_order(versions, three)
+    oldest, older, target = three
     await retire(versions, [oldest, older], target)
 
     first, second = [await versions.reinstate(ROTATION) for _ in range(2)]
@@ -100,7 +94,7 @@ async def test_what_the_rotation_disabled_is_reinstated(versions: MekVersions, t
 
 async def test_what_others_disabled_stays_disabled(world: World, versions: MekVersions, three: list[str]) -> None:
     """A version that somebody else had disabled before is neither tagged by retiring nor enabled by reinstating."""
-    oldest, older, target = await in_order(versions, three)
+    oldest, older, target = three
     await world.mek.change(oldest, enabled=False)
     await retire(versions, [oldest, older], target)
 
