@@ -1,18 +1,28 @@
 """Plaintext DEKs in memory: bounded, for a limited time, loaded once however many ask at the same moment.
 
 A DEK never changes its value, so an entry stays right when its row is rewrapped. Entries are dropped all the same when
-their row changes, so that a reader finds out early, not at the end of an entry's life, whether it can follow the row.
-Nothing is ever written to disk.
+their row gets another wrap, so that a reader finds out early, not at the end of an entry's life, whether it can follow
+the row. Nothing is ever written to disk.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from field_encrypt.dek import Dek
 
-Load = Callable[[], Awaitable[Dek]]
+
+@dataclass(frozen=True, slots=True)
+class OpenedDek:
+    """A DEK and the wrap that it was opened from, by which a later rewrap is told."""
+
+    dek: Dek
+    wrapped: bytes = field(repr=False)
+
+
+Load = Callable[[], Awaitable[OpenedDek]]
 
 
 class DekCache:
@@ -24,10 +34,9 @@ class DekCache:
         self._max_entries = max_entries
         self._ttl_seconds = ttl_seconds
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[Dek, float]] = (
-            OrderedDict()
-        )  # dekId -> DEK, end of life; oldest use first
-        self._loading: dict[str, asyncio.Task[Dek]] = {}
+        # dekId -> DEK, end of life; oldest use first
+        self._entries: OrderedDict[str, tuple[OpenedDek, float]] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[OpenedDek]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -41,18 +50,18 @@ class DekCache:
         entry = self._entries.get(dek_id)
         if entry is not None and entry[1] > self._clock():
             self._entries.move_to_end(dek_id)
-            return entry[0]
+            return entry[0].dek
         task = self._loading.get(dek_id)
         if task is None:
             task = asyncio.ensure_future(self._load(dek_id, load))
             task.add_done_callback(_retrieve_failure)
             self._loading[dek_id] = task
         # A waiter that is cancelled must not take the load away from the others.
-        return await asyncio.shield(task)
+        return (await asyncio.shield(task)).dek
 
-    def put(self, dek_id: str, dek: Dek) -> None:
+    def put(self, dek_id: str, opened: OpenedDek) -> None:
         """Keep a DEK that the caller has just made or loaded."""
-        self._entries[dek_id] = (dek, self._clock() + self._ttl_seconds)
+        self._entries[dek_id] = (opened, self._clock() + self._ttl_seconds)
         self._entries.move_to_end(dek_id)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
@@ -62,24 +71,30 @@ class DekCache:
         self._entries.pop(dek_id, None)
         self._loading.pop(dek_id, None)
 
+    def invalidate_other_wraps(self, dek_id: str, wrapped: bytes | None) -> None:
+        """Drop one entry unless it was opened from this wrap; None is no entry's wrap."""
+        entry = self._entries.get(dek_id)
+        if entry is None or entry[0].wrapped != wrapped:
+            self.invalidate(dek_id)
+
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()
         self._loading.clear()
 
-    async def _load(self, dek_id: str, load: Load) -> Dek:
+    async def _load(self, dek_id: str, load: Load) -> OpenedDek:
         mine = asyncio.current_task()
         try:
-            dek = await load()
+            opened = await load()
             if self._loading.get(dek_id) is mine:  # otherwise it was invalidated while it loaded
-                self.put(dek_id, dek)
-            return dek
+                self.put(dek_id, opened)
+            return opened
         finally:
             if self._loading.get(dek_id) is mine:
                 del self._loading[dek_id]
 
 
-def _retrieve_failure(task: asyncio.Task[Dek]) -> None:
+def _retrieve_failure(task: asyncio.Task[OpenedDek]) -> None:
     """Look at the failure, which asyncio would report as never retrieved where every waiter was cancelled."""
     if not task.cancelled():
         task.exception()

@@ -2,28 +2,25 @@
 
 Writing: a fresh DEK for the document, wrapped by the provider; the fields encrypted; the row created; only then is the
 document returned. A document that could be stored therefore always has its row. A crash in between leaves a row that
-nothing names, which is harmless.
-
-Reading follows the row: the version that the row names is the one that unwraps. Between the read of a row and the
-unwrap, a rotation may move the row and disable the version; the row is then read once more and the new wrap unwrapped.
+nothing names, which is harmless; whoever minds gives a dekId, and a second try takes the row of the first.
 """
 
 import copy
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from field_encrypt import paths
-from field_encrypt.dek import Dek, key_check, matches_key_check
+from field_encrypt.dek import Dek
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.errors import InvalidValueError, KeyCheckMismatchError
+from field_encrypt.deks import Deks, NewDek
+from field_encrypt.documents import Document, for_each_document
+from field_encrypt.errors import InvalidValueError
 from field_encrypt.fields import EncryptedField, FieldPlace, decrypt_value, encrypt_value
-from field_encrypt.mek_errors import MekVersionDisabledError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.provider import MekProvider
-from field_encrypt.rows import DekRow
 
-STALE_WRAP_ERRORS = (MekVersionDisabledError, MekVersionNotFoundError, UnwrapRefusedError)
+DOCUMENTS_AT_ONCE = 16
 
 
 def is_encrypted(value: Any) -> bool:
@@ -38,37 +35,37 @@ class FieldEncryption:
         self._provider = provider
         self._dek_store = dek_store
         self._cache = cache
+        self._deks = Deks(provider, dek_store, cache)
 
     async def encrypt_fields(
-        self, container: str, document_id: str, document: Mapping[str, Any], fields: Sequence[str]
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str],
+        *,
+        dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted under a fresh DEK.
+
+        ``dek_id`` is for work that may be killed and repeated: a row of it that exists already is taken. It must be
+        one that nobody can foresee, or somebody could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
             InvalidValueError: a value is encrypted already, or is no JSON value.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
-        dek, dek_id = Dek.generate(), str(uuid.uuid4())
-        wrapped = await self._provider.wrap(dek)
-        encrypted = copy.deepcopy(dict(document))
-        for path in paths.expand(document, fields):
-            value = paths.get(document, path)
-            if is_encrypted(value):
-                raise InvalidValueError(path, "a value that is not encrypted already")
-            place = FieldPlace(container=container, document_id=document_id, field_path=path)
-            paths.put(
-                encrypted,
-                path,
-                encrypt_value(value, dek=dek, dek_id=dek_id, mek_version=wrapped.mek_version, place=place),
-            )
-        await self._dek_store.create(dek_id, wrapped, key_check(dek))
-        if self._cache is not None:
-            self._cache.put(dek_id, dek)
-        return encrypted
+        found = paths.expand(document, fields)
+        if not found:
+            return copy.deepcopy(dict(document))
+        new = await self._deks.make(dek_id or str(uuid.uuid4()))
+        encrypted = _encrypted(container, document_id, document, found, new)
+        kept = await self._deks.keep(new, or_take_existing=dek_id is not None)
+        return encrypted if kept is new else _encrypted(container, document_id, document, found, kept)
 
     async def decrypt_fields(
-        self, container: str, document_id: str, document: Mapping[str, Any], fields: Sequence[str] | None
+        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
     ) -> dict[str, Any]:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
@@ -85,29 +82,86 @@ class FieldEncryption:
         for path in found:
             field = EncryptedField.parse(paths.get(document, path), path)
             if field.dek_id not in deks:
-                deks[field.dek_id] = await self._dek(field)
+                deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
             place = FieldPlace(container=container, document_id=document_id, field_path=path)
             paths.put(decrypted, path, decrypt_value(field, dek=deks[field.dek_id], place=place))
         return decrypted
 
-    async def _dek(self, field: EncryptedField) -> Dek:
+    async def reencrypt_fields(
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        source: "FieldEncryption | None" = None,
+        dek_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Return the document with these fields, or every encrypted one, under a fresh DEK instead of their own.
+
+        ``source`` decrypts where the DEKs are in another store or under another key. A document whose fields are all
+        under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is.
+
+        Raises:
+            CallerError, OperatorError, RetryError: as decryption and encryption do.
+        """
+        found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
+        if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
+            return copy.deepcopy(dict(document))
+        plain = await (source or self).decrypt_fields(container, document_id, document, found)
+        return await self.encrypt_fields(container, document_id, plain, found, dek_id=dek_id)
+
+    async def encrypt_documents(
+        self,
+        container: str,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        *,
+        at_once: int = DOCUMENTS_AT_ONCE,
+    ) -> list[dict[str, Any]]:
+        """Encrypt these fields of many documents, each under a DEK of its own and in the place that its ``id`` names.
+
+        Raises:
+            FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
+        """
+        return await for_each_document(
+            lambda document_id, document: self.encrypt_fields(container, document_id, document, fields),
+            documents,
+            at_once,
+        )
+
+    async def decrypt_documents(
+        self,
+        container: str,
+        documents: Sequence[Document],
+        fields: Sequence[str] | None,
+        *,
+        at_once: int = DOCUMENTS_AT_ONCE,
+    ) -> list[dict[str, Any]]:
+        """Decrypt these fields of many documents; a DEK that several share is fetched once, without a cache too.
+
+        Raises:
+            FieldEncryptError: the first failure, which notes its document.
+        """
+        reader = self
         if self._cache is None:
-            return await self._load(field)
-        return await self._cache.get(field.dek_id, lambda: self._load(field))
+            reader = FieldEncryption(self._provider, self._dek_store, DekCache(max_entries=len(documents)))
+        return await for_each_document(
+            lambda document_id, document: reader.decrypt_fields(container, document_id, document, fields),
+            documents,
+            at_once,
+        )
 
-    async def _load(self, field: EncryptedField) -> Dek:
-        row = await self._dek_store.read(field.dek_id)
-        try:
-            return await self._unwrap(row, field)
-        except STALE_WRAP_ERRORS:
-            current = await self._dek_store.read(field.dek_id)
-            if current.same_wrap(row):
-                raise
-            return await self._unwrap(current, field)
 
-    async def _unwrap(self, row: DekRow, field: EncryptedField) -> Dek:
-        # Rows of older writers name no version; the version that their writer saw is then the one in the document.
-        dek = await self._provider.unwrap(row.wrapped_under(row.mek_version or field.mek_version))
-        if row.key_check is not None and not matches_key_check(dek, row.key_check):
-            raise KeyCheckMismatchError(row.dek_id)
-        return dek
+def _encrypted(
+    container: str, document_id: str, document: Document, found: Sequence[str], new: NewDek
+) -> dict[str, Any]:
+    encrypted = copy.deepcopy(dict(document))
+    for path in found:
+        value = paths.get(document, path)
+        if is_encrypted(value) or paths.find(value, is_encrypted):
+            raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
+        place = FieldPlace(container=container, document_id=document_id, field_path=path)
+        stored = encrypt_value(value, dek=new.dek, dek_id=new.dek_id, mek_version=new.wrapped.mek_version, place=place)
+        paths.put(encrypted, path, stored)
+    return encrypted

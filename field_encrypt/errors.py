@@ -7,6 +7,8 @@
 Facts are attributes. No text holds a value of a document, a key, a wrapped key or a token.
 """
 
+from typing import override
+
 
 class FieldEncryptError(Exception):
     """Root of the library's errors."""
@@ -22,6 +24,17 @@ class OperatorError(FieldEncryptError):
 
 class RetryError(FieldEncryptError):
     """A service did not do its work this time."""
+
+
+class OpeningError(FieldEncryptError):
+    """Opening a wrap failed; a provider knows no rows, so ``dek_id`` is set by whoever read the row."""
+
+    dek_id: str | None = None
+
+    @override
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.dek_id is None else f"row {self.dek_id} of the dek store: {text}"
 
 
 class InvalidSettingError(CallerError):
@@ -75,7 +88,7 @@ class TamperedFieldError(CallerError):
         self.dek_id = dek_id
 
 
-class InvalidDekError(CallerError):
+class InvalidDekError(OpeningError, CallerError):
     """Bytes that should be a DEK are not 256 bits long."""
 
     def __init__(self, length: int) -> None:
@@ -120,19 +133,27 @@ class DekNotFoundError(OperatorError):
 
 
 class DekStoreForbiddenError(OperatorError):
-    """The identity may not do this in the dek store."""
+    """The identity may not do this in the dek store; ``dek_id`` is None where no single row was meant."""
 
-    def __init__(self, dek_id: str, operation: str) -> None:
-        super().__init__(f"dek store: {operation} of row {dek_id} is forbidden to this identity")
+    def __init__(self, dek_id: str | None, operation: str) -> None:
+        super().__init__(f"dek store: {_described(dek_id, operation)} is forbidden to this identity")
         self.dek_id = dek_id
         self.operation = operation
 
 
 class DekStoreUnavailableError(RetryError):
-    """The dek store is throttling or away."""
+    """The dek store is throttling or away; ``dek_id`` is None where no single row was meant."""
 
-    def __init__(self, dek_id: str, operation: str, status: int | None) -> None:
-        super().__init__(f"dek store: {operation} of row {dek_id} failed with {status or 'a connection error'}")
+    def __init__(self, dek_id: str | None, operation: str, status: int | None) -> None:
+        super().__init__(f"dek store: {_described(dek_id, operation)} failed with {status or 'a connection error'}")
         self.dek_id = dek_id
         self.operation = operation
         self.status = status
+
+
+class LostFeedPositionError(RetryError):
+    """The place in the dek store's change feed means nothing any more: the container was created or restored anew."""
+
+
+def _described(dek_id: str | None, operation: str) -> str:
+    return operation if dek_id is None else f"{operation} of row {dek_id}"

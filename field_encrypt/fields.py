@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from field_encrypt.dek import Dek
 from field_encrypt.encoding import from_base64, from_canonical_json, to_base64, to_canonical_json
-from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
+from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidValueError, TamperedFieldError
 
 FORMAT: Final = 1
 ALGORITHM: Final = "A256GCM"
@@ -38,15 +38,22 @@ class FieldPlace(BaseModel):
     field_path: str  # see field_encrypt.paths
 
     def additional_data(self, dek_id: str) -> bytes:
-        """Return the bytes that are authenticated beside the ciphertext."""
-        return to_canonical_json(
-            {
-                "container": self.container,
-                "documentId": self.document_id,
-                "fieldPath": self.field_path,
-                "dekId": dek_id,
-            }
-        )
+        """Return the bytes that are authenticated beside the ciphertext.
+
+        Raises:
+            InvalidFieldPathError: a part of the place is no valid Unicode.
+        """
+        parts = {
+            "container": self.container,
+            "documentId": self.document_id,
+            "fieldPath": self.field_path,
+            "dekId": dek_id,
+        }
+        try:
+            return to_canonical_json(parts)
+        except ValueError as error:
+            expected = "valid Unicode in it and in the names of container, document and DEK"
+            raise InvalidFieldPathError(self.field_path, expected) from error
 
 
 class EncryptedField(BaseModel):

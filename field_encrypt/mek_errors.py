@@ -1,9 +1,9 @@
 """What can go wrong with a version of the MEK; the families are those of :mod:`field_encrypt.errors`."""
 
-from field_encrypt.errors import CallerError, FieldEncryptError, OperatorError, RetryError
+from field_encrypt.errors import CallerError, OpeningError, OperatorError, RetryError
 
 
-class MekError(FieldEncryptError):
+class MekError(OpeningError):
     """An operation on a version of the MEK failed; ``version`` is None where no version was chosen yet."""
 
     def __init__(self, mek_name: str, version: str | None, detail: str) -> None:
@@ -14,7 +14,7 @@ class MekError(FieldEncryptError):
 
 
 class UnwrapRefusedError(MekError, CallerError):
-    """The vault cannot unwrap these bytes under this version and algorithm."""
+    """These bytes do not unwrap under this version and algorithm."""
 
 
 class MekNotUsableError(MekError, OperatorError):
@@ -26,7 +26,7 @@ class MekVersionDisabledError(MekError, OperatorError):
 
 
 class MekVersionNotFoundError(MekError, OperatorError):
-    """The key or the version does not exist in this vault."""
+    """The key or the version does not exist where this provider looks."""
 
 
 class MekForbiddenError(MekError, OperatorError):

@@ -22,11 +22,13 @@ def expand(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: a pattern names something that is not there (a list may be empty), or one path lies
             inside another.
     """
-    paths = list(dict.fromkeys(path for pattern in patterns for path in _expand(document, pattern)))
-    for path in paths:
-        if outer := next((other for other in paths if path.startswith(f"{other}/")), None):
+    found = dict.fromkeys(path for pattern in patterns for path in _expand(document, pattern))
+    for path in found:
+        parents = path.split("/")[:-1]
+        outers = ("/".join(parents[:length]) for length in range(1, len(parents) + 1))
+        if outer := next((outer for outer in outers if outer in found), None):
             raise InvalidFieldPathError(path, f"a path that does not lie inside another, {outer}")
-    return paths
+    return list(found)
 
 
 def get(document: Any, path: str) -> Any:

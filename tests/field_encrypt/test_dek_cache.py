@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from field_encrypt.dek import Dek
-from field_encrypt.dek_cache import DekCache
+from field_encrypt.dek_cache import DekCache, OpenedDek
 from field_encrypt.errors import DekNotFoundError
 
 
@@ -18,12 +18,12 @@ class Loads:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def load(self) -> Dek:
+    async def load(self) -> OpenedDek:
         """Return a new DEK when it is let go."""
         self.count += 1
         self.began.set()
         await self.go.wait()
-        return Dek.generate()
+        return OpenedDek(Dek.generate(), b"wrap")
 
 
 async def test_second_read_is_answered_from_memory() -> None:
@@ -89,6 +89,18 @@ async def test_invalidated_entry_is_loaded_anew_and_others_stay() -> None:
     assert 3 == loads.count
 
 
+@pytest.mark.parametrize(("wrap", "loads_expected"), [(b"wrap", 1), (b"another wrap", 2), (None, 2)])
+async def test_entry_outlives_news_of_its_own_wrap_only(wrap: bytes | None, loads_expected: int) -> None:
+    """News of the wrap that an entry was opened from leaves it, news of any other drops it."""
+    cache, loads = DekCache(), Loads()
+    await cache.get("a", loads.load)
+
+    cache.invalidate_other_wraps("a", wrap)
+    await cache.get("a", loads.load)
+
+    assert loads_expected == loads.count
+
+
 async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
     """A load that began before the invalidation answers its waiter, but the next read loads again."""
     cache, loads = DekCache(), Loads()
@@ -109,7 +121,7 @@ async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
     """A failure is shared by those who waited for it, and the next read tries again."""
     cache, loads = DekCache(), Loads()
 
-    async def fail() -> Dek:
+    async def fail() -> OpenedDek:
         raise DekNotFoundError("a")
 
     results = await asyncio.gather(cache.get("a", fail), cache.get("a", fail), return_exceptions=True)

@@ -1,0 +1,45 @@
+"""The same work on many documents, a bounded number of them at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
+
+Document = Mapping[str, Any]
+Work = Callable[[str, Document], Awaitable[dict[str, Any]]]  # of a document's id and the document
+
+
+async def for_each_document(work: Work, documents: Sequence[Document], at_once: int) -> list[dict[str, Any]]:
+    """Return the results in the order of the documents; the first failure ends the others' work.
+
+    Raises:
+        InvalidFieldPathError: a document has no id.
+        FieldEncryptError: what the first work that failed raised, with a note that names the document.
+    """
+    free = asyncio.Semaphore(at_once)
+
+    async def bounded(document: Document) -> dict[str, Any]:
+        async with free:
+            document_id = _id_of(document)
+            try:
+                return await work(document_id, document)
+            except FieldEncryptError as error:
+                error.add_note(f"document {document_id}")
+                raise
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(bounded(document)) for document in documents]
+    except ExceptionGroup as failures:
+        first = failures.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise first  # out here, so that it keeps its own cause
+
+
+def _id_of(document: Document) -> str:
+    document_id = document.get("id")
+    if not isinstance(document_id, str) or not document_id:
+        raise InvalidFieldPathError("id", "a text that is not empty in every document")
+    return document_id
