@@ -1,0 +1,62 @@
+"""The checklist as data: in which order it is gone through, what needs what, and what may be waived.
+
+What may be waived is what a person can answer for. A missing right, a version that does not open its rows or a store
+that does not answer would only fail later, with the rotation half-way.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from keyturn.preflight import circumstances, configuration, identity, mek, store
+from keyturn.preflight.backup import backup
+from keyturn.preflight.inquiry import Finding, Inquiry
+from keyturn.preflight.row_versions import row_versions
+
+MAINTENANCE_WINDOW = "maintenance_window"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One check; ``right`` is the permission whose absence it finds out."""
+
+    run: Callable[[Inquiry], Awaitable[Finding]]
+    needs: tuple[str, ...] = ()
+    waivable: bool = False
+    right: str = ""
+
+
+CHECKLIST: dict[str, Item] = {
+    "encryption_enabled": Item(configuration.encryption_enabled, waivable=True),
+    "key_provider_is_akv": Item(configuration.key_provider_is_akv),
+    "vault_url_set": Item(configuration.vault_url_set, waivable=True),
+    "can_read_key": Item(identity.can_read_key, right=f"{identity.RIGHTS}read"),
+    "mek_exists": Item(mek.mek_exists, needs=("can_read_key",)),
+    "mek_is_rsa": Item(mek.mek_is_rsa, needs=("mek_exists",)),
+    "mek_size": Item(mek.mek_size, needs=("mek_is_rsa",), waivable=True),
+    "mek_enabled": Item(mek.mek_enabled, needs=("mek_exists",), waivable=True),
+    "mek_not_expired": Item(mek.mek_not_expired, needs=("mek_exists",), waivable=True),
+    "can_wrap_and_unwrap": Item(
+        identity.can_wrap_and_unwrap, needs=("mek_is_rsa",), right=f"{identity.RIGHTS}unwrap/action"
+    ),
+    "can_create_version": Item(identity.can_create_version, right=f"{identity.RIGHTS}create/action"),
+    "can_update_version": Item(identity.can_update_version, right=f"{identity.RIGHTS}update/action"),
+    "store_reachable": Item(store.store_reachable, right=f"{store.RIGHTS}readMetadata"),
+    "can_read_rows": Item(store.can_read_rows, needs=("store_reachable",), right=f"{store.ITEMS}read"),
+    "can_query": Item(
+        store.can_query, needs=("store_reachable",), right=f"{store.CONTAINERS}executeQuery and readChangeFeed"
+    ),
+    "can_read_change_feed": Item(
+        store.can_read_change_feed, needs=("store_reachable",), right=f"{store.CONTAINERS}readChangeFeed"
+    ),
+    "can_patch_rows": Item(store.can_patch_rows, needs=("store_reachable",), right=f"{store.ITEMS}replace"),
+    "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
+    "census": Item(store.census, needs=("can_query",)),
+    "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),
+    "row_versions": Item(row_versions, needs=("census", "mek_exists")),
+    "backup": Item(backup, waivable=True, right=f"{store.RIGHTS}read"),
+    "no_migration": Item(circumstances.no_migration, waivable=True),
+    MAINTENANCE_WINDOW: Item(circumstances.maintenance_window, waivable=True),
+    "on_call_notified": Item(circumstances.on_call_notified, waivable=True),
+}
+
+WAIVABLE = frozenset(name for name, item in CHECKLIST.items() if item.waivable)

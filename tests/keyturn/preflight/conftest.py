@@ -1,0 +1,43 @@
+"""A keyring with one version and two rows under it, which passes its pre-flight."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+
+from keyturn.rotation.documents import Documents
+from tests.field_encrypt.local_vault import LocalVault
+from tests.keyturn.preflight.scene import Scene
+from tests.keyturn.world import World
+from tests.local.resource_manager.local_manager import LocalManager
+
+
+@pytest.fixture(scope="session")
+async def documents(cosmos_client: CosmosClient) -> Documents:
+    """The app's own documents."""
+    database = await cosmos_client.create_database_if_not_exists("keyturn")
+    return Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+
+
+@pytest.fixture(scope="session")
+def shared_manager(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalManager]:
+    """The resource manager that all tests share."""
+    running = LocalManager(tmp_path_factory.mktemp("manager"), vault)
+    yield running
+    running.service.stop()
+
+
+@pytest.fixture
+def manager(shared_manager: LocalManager) -> Iterator[LocalManager]:
+    """The resource manager as it is for a new account."""
+    yield shared_manager
+    shared_manager.reset()
+
+
+@pytest.fixture
+async def scene(world: World, documents: Documents, manager: LocalManager) -> Scene:
+    """A keyring that may be rotated."""
+    await world.add_many(2, await world.mek.create())
+    return Scene(world, documents, manager)

@@ -1,0 +1,131 @@
+"""A keyring before its rotation, in the local services, and its pre-flight under a principal with chosen rights."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.keyvault.keys.aio import KeyClient
+
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import MekClient, RowDefaults
+from keyturn.contracts import Policy
+from keyturn.cosmos_account import CosmosAccount
+from keyturn.dek_store.store import DekStore
+from keyturn.key_vault.versions import MekVersions
+from keyturn.preflight import OnCall, run_preflight
+from keyturn.resources import KeyringResources
+from keyturn.rotation.documents import Documents
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Check, Preflight, RequestOptions
+from keyturn.settings import Keyring, Settings, load_settings
+from local.identity.roles import COSMOS, ROLES
+from tests.field_encrypt.local_cosmos import DATABASE
+from tests.keyturn.clocks import ManualClock
+from tests.keyturn.rotation.runs import make_record
+from tests.keyturn.world import World
+from tests.local.resource_manager.local_manager import ACCOUNT, LocalManager
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)  # a Tuesday
+VAULT_RIGHTS = ROLES["Keyturn rotator"]
+# What a sweep needs of the dek store, no more.
+STORE_RIGHTS = (
+    f"{COSMOS}/readMetadata",
+    f"{COSMOS}/sqlDatabases/containers/items/read",
+    f"{COSMOS}/sqlDatabases/containers/items/replace",
+    f"{COSMOS}/sqlDatabases/containers/executeQuery",
+    f"{COSMOS}/sqlDatabases/containers/readChangeFeed",
+)
+ACCOUNT_RIGHTS = ROLES["Keyturn backup reader"]
+
+
+class Scene:
+    """One keyring; :meth:`run` is the pre-flight of a rotation of it."""
+
+    def __init__(self, world: World, documents: Documents, manager: LocalManager) -> None:
+        self.world = world
+        self.documents = documents
+        self.manager = manager
+        self.clock = ManualClock()
+        self.vault_rights: Sequence[str] = VAULT_RIGHTS
+        self.store_rights: Sequence[str] = STORE_RIGHTS
+        self.account_rights: Sequence[str] = ACCOUNT_RIGHTS
+        self.variables: dict[str, str] = {}
+        self.keyring_values: dict[str, Any] = {}
+        self.on_call: OnCall | None = None
+
+    @property
+    def who(self) -> str:
+        """The app's principal."""
+        return f"preflight-{self.world.mek.name}"
+
+    def settings(self) -> Settings:
+        """Return the app's settings."""
+        return load_settings(
+            {
+                "AZURE_KEYVAULT_URL": self.world.mek.vault.url,
+                "FIELD_ENCRYPT_MEK_NAME": self.world.mek.name,
+                "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
+                "COSMOS_ENDPOINT": self.world.cosmos.url,
+                "COSMOS_DATABASE": DATABASE,
+                "DEK_CONTAINER": self.world.container.id,
+                "KEYTURN_KEY_SIZE": "2048",
+                **self.variables,
+            }
+        )
+
+    def record(self, **options: Any) -> RotationRecord:
+        """Return the record of a rotation with these options, as a client may send them."""
+        keyring = f"k-{self.world.mek.name}"
+        return make_record(
+            keyring, policy=Policy(key_size=2048), options=RequestOptions.model_validate(options), requested_at=NOW
+        )
+
+    async def run(self, record: RotationRecord | None = None, *, backed_up: bool = True) -> Preflight:
+        """Run the pre-flight as a principal with the chosen rights; without waiting between attempts."""
+        vault = self.world.mek.vault
+        values = {"dek_container": self.world.container.id, **self.keyring_values}
+        keyring = Keyring.model_validate({**self.world.keyring.model_dump(), **values})
+        rights = (*self.vault_rights, *self.store_rights, *self.account_rights)
+        async with (
+            vault.credential(self.who, *rights) as credential,
+            self.world.cosmos.client(credential) as cosmos,
+            MekClient(
+                vault.url, keyring.mek_name, credential, verify_challenge_resource=False, transport=vault.transport()
+            ) as mek,
+            KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
+        ):
+            container = cosmos.get_database_client(DATABASE).get_container_client(keyring.dek_container)
+            account = CosmosAccount(ACCOUNT, self.manager.url, credential, transport=vault.transport())
+            resources = KeyringResources(
+                keyring=keyring,
+                mek=mek,
+                keys=keys,
+                versions=MekVersions(keys, mek),
+                dek_container=container,
+                rows=DekStore(container, keyring),
+                reader_store=ReaderStore(container, RowDefaults(mek_name=keyring.mek_name)),
+                documents={},
+            )
+            try:
+                return await run_preflight(
+                    record or self.record(),
+                    resources,
+                    settings=self.settings(),
+                    documents=self.documents,
+                    account=account if backed_up else None,
+                    on_call=self.on_call,
+                    now=NOW,
+                    clock=self.clock,
+                )
+            finally:
+                await account.close()
+
+
+def failed(preflight: Preflight) -> list[str]:
+    """Return the names of the checks that failed."""
+    return [check.name for check in preflight.checks if check.outcome == "fail"]
+
+
+def check_of(preflight: Preflight, name: str) -> Check:
+    """Return what came of one check."""
+    return next(check for check in preflight.checks if check.name == name)
