@@ -82,5 +82,3 @@ resource deks 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@202
     }
   }
 }
-
-output name string = account.name

@@ -37,5 +37,3 @@ resource mek 'Microsoft.KeyVault/vaults/keys@2023-07-01' = {
     }
   }
 }
-
-output name string = mek.name

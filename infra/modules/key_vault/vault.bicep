@@ -37,5 +37,3 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     }
   }
 }
-
-output name string = vault.name

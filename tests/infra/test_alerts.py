@@ -1,0 +1,92 @@
+"""The alerts look for what the app really says."""
+
+import ast
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import NotifyInput
+from keyturn.notifications.announce import announce
+from tests.infra.bicep import INFRA, ROOT, Template
+from tests.infra.readme import table
+
+ALERTS = "modules/monitoring/alerts.bicep"
+TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "telemetry.json").read_text())
+
+# Alerts wait for these, and nothing tells them yet.
+NOT_TOLD = {"overdue"}
+
+
+def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The patterns of the queries find event and keyring in the line that the app logs for an event."""
+    told = NotifyInput(
+        rotation_id="notes.20260101T030000Z.abc123",
+        keyring="notes",
+        fencing_token=1,
+        event="needs_attention",
+        detail="2 rows",
+    )
+    with caplog.at_level(logging.INFO, logger="keyturn.events"):
+        announce(told)
+        announce(told.model_copy(update={"detail": ""}))
+
+    for line in caplog.messages:
+        assert ("needs_attention", "notes") == (_first("eventPattern", line), _first("keyringPattern", line))
+
+
+def test_events_are_those_that_workflows_tell() -> None:
+    """Every event that an alert waits for is told by a workflow, but for those that are known to be missing."""
+    awaited = {event for events in TELEMETRY["events"].values() for event in events}
+
+    assert NOT_TOLD == awaited - _told()
+
+
+def test_the_schedules_function_exists() -> None:
+    """The function whose silence is an alert is the schedule's."""
+    assert f"async def {TELEMETRY['scheduleFunction']}(" in (ROOT / "triggers" / "schedule.py").read_text()
+
+
+def test_the_readme_lists_the_alerts(templates: dict[str, Template]) -> None:
+    """The README's table names every alert, in the templates' order."""
+    alerts = [alert["name"] for alert in templates[ALERTS].variable("alerts")]
+
+    assert [row[0].strip("`") for row in table("Alerts")] == alerts
+
+
+def test_every_event_of_the_telemetry_file_is_asked_for(templates: dict[str, Template]) -> None:
+    """Each group of events stands in exactly one alert's query."""
+    queries = [alert["query"] for alert in templates[ALERTS].variable("alerts")]
+
+    assert dict.fromkeys(TELEMETRY["events"], 1) == {
+        group: sum(f"telemetry.events.{group})" in query for query in queries) for group in TELEMETRY["events"]
+    }
+
+
+def test_the_workbook_is_json_and_filled_in(templates: dict[str, Template]) -> None:
+    """What the template puts into the workbook leaves it valid JSON, and no placeholder of ours is left over."""
+    page = (INFRA / "modules" / "monitoring" / "workbook.json").read_text()
+    placeholders = set(re.findall(r"\{(\w+)\}", page))
+    replaced = set(re.findall(r"'\{(\w+)\}'", templates["modules/monitoring/workbook.bicep"].text))
+    for name in placeholders:
+        page = page.replace(f"{{{name}}}", TELEMETRY.get(name, "/subscriptions/x"))
+
+    assert placeholders == replaced
+    assert json.loads(page)["items"]
+
+
+def _first(pattern: str, line: str) -> str | None:
+    found = re.search(TELEMETRY[pattern], line)
+    return found[1] if found else None
+
+
+def _told() -> set[str]:
+    """Return every literal event of a ``notify`` call in the workflows."""
+    told = set()
+    for path in (ROOT / "orchestrators").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "notify":
+                told |= {item.value for item in node.args[:1] if isinstance(item, ast.Constant)}
+    return told

@@ -1,0 +1,108 @@
+"""host.json and azure.yaml: nothing misspelt, nothing that the templates contradict."""
+
+import json
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from keyturn.contracts import Policy
+from tests.infra.bicep import INFRA, ROOT, Template, walk
+
+APP = "modules/app/function_app.bicep"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Logging(_Strict):
+    logLevel: dict[str, Literal["Trace", "Debug", "Information", "Warning", "Error", "Critical", "None"]]  # noqa: N815 - the host's name
+
+
+class _Bundle(_Strict):
+    id: Annotated[str, Field(pattern=r"^Microsoft\.Azure\.Functions\.ExtensionBundle(\.Preview)?$")]
+    version: Annotated[str, Field(pattern=r"^\[\d+\.\*, \d+\.\d+\.\d+\)$")]
+
+
+class _Http(_Strict):
+    routePrefix: str  # noqa: N815 - the host's name
+
+
+class _Storage(_Strict):
+    type: Literal["azureManaged"]
+    connectionStringName: str  # noqa: N815 - the host's name
+
+
+class _Tracing(_Strict):
+    distributedTracingEnabled: bool  # noqa: N815 - the host's name
+    version: Literal["V2"]
+
+
+class _DurableTask(_Strict):
+    hubName: Annotated[str, Field(pattern=r"^%\w+%$")]  # noqa: N815 - the host's name
+    storageProvider: _Storage  # noqa: N815 - the host's name
+    maxConcurrentActivityFunctions: Annotated[int, Field(ge=1)]  # noqa: N815 - the host's name
+    maxConcurrentOrchestratorFunctions: Annotated[int, Field(ge=1)]  # noqa: N815 - the host's name
+    tracing: _Tracing
+
+
+class _Extensions(_Strict):
+    http: _Http
+    durableTask: _DurableTask  # noqa: N815 - the host's name
+
+
+class _Host(_Strict):
+    """The part of the host.json reference that the app uses; the host ignores what is misspelt, so it is refused here."""
+
+    version: Literal["2.0"]
+    telemetryMode: Literal["OpenTelemetry"]  # noqa: N815 - the host's name
+    functionTimeout: Annotated[str, Field(pattern=r"^\d{2}:\d{2}:\d{2}$")]  # noqa: N815 - the host's name
+    logging: _Logging
+    extensionBundle: _Bundle  # noqa: N815 - the host's name
+    extensions: _Extensions
+
+
+def _host() -> _Host:
+    return _Host.model_validate(json.loads((ROOT / "host.json").read_text()))
+
+
+def test_host_json_has_the_hosts_form() -> None:
+    """Every property of host.json is one that the host knows, with a value that it takes."""
+    assert "2.0" == _host().version
+
+
+def test_one_instance_holds_a_whole_window(main: Template) -> None:
+    """The largest window of pages fits into one instance, so the default cap leaves room and multiplies nothing."""
+    [bounds] = [field for name, field in Policy.model_fields.items() if name == "window_pages"]
+    largest = next(item.le for item in bounds.metadata if hasattr(item, "le"))
+
+    assert largest <= _host().extensions.durableTask.maxConcurrentActivityFunctions
+    assert 4 == main.parameters["maximumInstanceCount"]["default"]
+
+
+def test_azd_finds_the_templates_and_the_app(templates: dict[str, Template], main: Template) -> None:
+    """azure.yaml names templates that exist and one service, which the deployed app carries as its tag."""
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    [(service, described)] = project["services"].items()
+    tags = templates[APP].resources["app"].config["tags"]
+    named = [
+        part["'azd-service-name'"] for part in walk(tags) if isinstance(part, dict) and "'azd-service-name'" in part
+    ]
+
+    assert INFRA / "main.bicep" == ROOT / project["infra"]["path"] / f"{project['infra']['module']}.bicep"
+    assert {"project": ".", "language": "python", "host": "function"} == described
+    assert [service] == named
+    assert "{ 'azd-env-name': environmentName }" in main.text
+    assert f"SERVICE_{service.upper()}_NAME" in main.outputs
+
+
+def test_sign_in_leaves_out_routes_that_exist(templates: dict[str, Template]) -> None:
+    """The routes that need no sign-in are routes of the app, under the host's prefix."""
+    validation = templates["modules/app/sign_in.bicep"].resources["signIn"].properties["globalValidation"]
+    prefix = _host().extensions.http.routePrefix
+    triggers = "".join(path.read_text() for path in (ROOT / "triggers").glob("*.py"))
+    routes = [path.removeprefix(f"/{prefix}/") for path in validation["excludedPaths"]]
+
+    assert validation["requireAuthentication"] is True
+    assert [] == [route for route in routes if f'route="{route}"' not in triggers]

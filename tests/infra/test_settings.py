@@ -1,0 +1,116 @@
+"""The app's settings: what the code reads is what the templates set or the README lists, and the other way round."""
+
+import json
+import re
+
+from keyturn.contracts import Policy
+from keyturn.settings import Keyring, Settings
+from keyturn.settings.app import KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
+from tests.infra.bicep import ROOT, Template
+from tests.infra.readme import table
+
+APP = "modules/app/function_app.bicep"
+APPROVAL = "APPROVAL_WEBHOOK_SECRETS"
+
+# Read by the platform and the SDKs rather than by our code.
+PLATFORM = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",  # telemetry is sent as the identity
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AZURE_CLIENT_ID",  # which identity DefaultAzureCredential means
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__credential",
+}
+
+# The example for a desk has two more: the storage emulator, and the worker's name, which Flex Consumption refuses.
+ONLY_ON_A_DESK = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
+
+# Defaults that are no values of their own.
+SAID_IN_WORDS = {
+    KEYRINGS: "the one keyring of the other variables",
+    "KEYTURN_DATABASE": "`COSMOS_DATABASE`",
+}
+
+
+def test_every_setting_is_set_or_listed(main: Template) -> None:
+    """What the code reads is set by the templates or stands in the README's table, never both."""
+    listed = {row[0].strip("`") for row in table("Settings")}
+
+    assert _read() == _set(main) | listed
+    assert set() == _set(main) & listed
+
+
+def test_listed_defaults_are_the_codes() -> None:
+    """The README's table has each setting's default as the code has it."""
+    listed = {variable.strip("`"): default for variable, default in table("Settings")}
+
+    assert {variable: _default(variable) for variable in listed} == listed
+
+
+def test_the_platforms_settings_are_the_known_ones(templates: dict[str, Template]) -> None:
+    """What is set beside the app's own settings is what the platform and the SDKs read."""
+    assert PLATFORM == set(templates[APP].variable("platformSettings"))
+
+
+def test_the_example_for_a_desk_names_the_same(main: Template) -> None:
+    """local.settings.json.example has no setting that nobody reads."""
+    example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
+
+    assert set() == example - _read() - ONLY_ON_A_DESK
+
+
+def test_secrets_come_from_the_vault_alone(main: Template) -> None:
+    """The webhook's secrets are a reference into the vault, and no parameter takes a secret."""
+    secure = [
+        name for name, parameter in main.parameters.items() if any("secure" in str(d) for d in parameter["decorators"])
+    ]
+
+    assert [] == secure
+    assert main.variable("approvalSecret").startswith("@Microsoft.KeyVault(")
+
+
+def test_outputs_are_named_like_the_settings(main: Template) -> None:
+    """An output that a command line reads has the name of the setting; the others are azd's or Keyturn's own."""
+    others = {
+        "AZURE_LOCATION",
+        "AZURE_RESOURCE_GROUP",
+        "AZURE_TENANT_ID",
+        "DURABLE_TASK_SCHEDULER_ENDPOINT",
+        "KEYTURN_IDENTITY_PRINCIPAL_ID",
+        "KEYTURN_URL",
+        "SERVICE_API_NAME",
+    }
+
+    assert others == set(main.outputs) - _read()
+
+
+def _read() -> set[str]:
+    of_the_app = {name.upper() for name in Settings.model_fields} - {"KEYRINGS", "POLICY"}
+    of_policy = {f"{POLICY_PREFIX}{name}".upper() for name in Policy.model_fields}
+    return of_the_app | of_policy | set(KEYRING_VARIABLES.values()) | {KEYRINGS} | _named_by_the_host()
+
+
+def _named_by_the_host() -> set[str]:
+    host = json.loads((ROOT / "host.json").read_text())
+    triggers = "".join(path.read_text() for path in sorted((ROOT / "triggers").glob("*.py")))
+    connection = host["extensions"]["durableTask"]["storageProvider"]["connectionStringName"]
+    return {connection, *re.findall(r'"%(\w+)%"', json.dumps(host) + triggers)}
+
+
+def _set(main: Template) -> set[str]:
+    return set(main.variable("settings")) | {APPROVAL}
+
+
+def _default(variable: str) -> str:
+    if variable in SAID_IN_WORDS:
+        return SAID_IN_WORDS[variable]
+    for model, names in (
+        (Policy, {f"{POLICY_PREFIX}{name}".upper(): name for name in Policy.model_fields}),
+        (Settings, {name.upper(): name for name in Settings.model_fields}),
+        (Keyring, {KEYRING_VARIABLES[field.alias or ""]: name for name, field in Keyring.model_fields.items()}),
+    ):
+        if variable in names:
+            values = model.model_construct().model_dump(mode="json", by_alias=True, include={names[variable]})
+            [value] = values.values()
+            return "not set" if value is None else f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    raise LookupError(variable)
