@@ -99,6 +99,22 @@ async def test_a_record_that_has_gone_on_is_not_started_again(
     assert not await is_alive(durable, record.instance_id)
 
 
+async def test_nobody_to_wake_is_no_failure(
+    runs: RunStore, durable: df.DurableFunctionsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record holds what was decided, so a workflow that never was, or has ended, is logged and not an error."""
+    record = await start_run(runs)
+    await wake(durable, record, "decision")
+    await ensure_started(durable, runs, record)
+    await wake(durable, record, "decision")
+    await finished(durable, record)
+    await wake(durable, record, "decision")
+
+    assert [f"there is no workflow for {record.rotation_id}"] * 2 == [
+        logged.getMessage() for logged in caplog.records if logged.name == "triggers.workflow"
+    ]
+
+
 async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_keyring(
     runs: RunStore, durable: df.DurableFunctionsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
