@@ -35,6 +35,7 @@ class CosmosAccount:
             base_url=manager,
             # Each cloud's resource manager takes tokens that are issued for its own URL.
             credential_scopes=[f"{manager}/.default"],
+            retry_total=0,  # pre-flight asks again by itself
             **options,
         )
 
@@ -54,7 +55,9 @@ class CosmosAccount:
         if not isinstance(policy, ContinuousModeBackupPolicy):
             return None
         tier = policy.continuous_mode_properties.tier if policy.continuous_mode_properties else None
-        return str(tier or "Continuous30Days")  # the tier of accounts that are older than the choice
+        # An account that is older than the choice between two tiers has the longer one. A tier that the SDK does not
+        # know stays a text.
+        return str(getattr(tier, "value", tier) or "Continuous30Days")
 
     async def close(self) -> None:
         """Close the connections; the credential stays open, it is the caller's."""

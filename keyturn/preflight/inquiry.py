@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
+from azure.core.exceptions import AzureError
+
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.vault_failures import interpret
 from keyturn.contracts import CensusResult
 from keyturn.cosmos_account import CosmosAccount
 from keyturn.dek_store.census import take_census
 from keyturn.dek_store.feed import list_feed_ranges
-from keyturn.errors import ResourceMissingError
+from keyturn.key_vault.failures import keyturn_error
 from keyturn.resources import KeyringResources
 from keyturn.rotation.documents import Documents
 from keyturn.rotation.record import RotationRecord
@@ -56,12 +59,17 @@ class Facts:
         return self._versions
 
     async def newest(self) -> MekVersion:
-        """Return the newest version, usable or not; raises ResourceMissingError where the MEK does not exist."""
+        """Return what the vault gives without naming a version, usable or not: what the backend would take.
+
+        Raises:
+            ResourceMissingError: the MEK does not exist.
+        """
         if self.newest_version is None:
-            version = next(reversed(await self.versions()), None)
-            if version is None:
-                raise ResourceMissingError("the MEK does not exist", resource=f"MEK {self._keyring.keyring.mek_name}")
-            self.newest_version = await self._keyring.versions.fetch(version)
+            name = self._keyring.keyring.mek_name
+            try:
+                self.newest_version = MekVersion.fetched(await self._keyring.keys.get_key(name))
+            except AzureError as error:
+                raise keyturn_error(interpret(error, name, None, "get"), "get") from error
         return self.newest_version
 
     async def ranges(self) -> list[str]:

@@ -1,0 +1,60 @@
+"""What pre-flight found is kept in the run's record."""
+
+import uuid
+
+import pytest
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+
+from keyturn.contracts import RotationRef
+from keyturn.errors import FencedError
+from keyturn.preflight import record_preflight
+from keyturn.rotation.record_parts import Check, Preflight
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.preflight.scene import NOW
+from tests.keyturn.rotation.runs import bring_to, ref_of
+
+GOOD = Preflight(at=NOW, checks=[Check(name="mek_exists", outcome="pass", detail="it does")])
+BAD = Preflight(at=NOW, checks=[*GOOD.checks, Check(name="backup", outcome="fail", detail="none", hint="make one")])
+
+
+@pytest.fixture
+async def runs(cosmos_client: CosmosClient) -> RunStore:
+    """The runs' records."""
+    database = await cosmos_client.create_database_if_not_exists("keyturn")
+    return RunStore(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+
+
+async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RunStore) -> None:
+    """The workflow learns the names, the record keeps all of it; running again replaces it."""
+    record = await bring_to(runs, State.PREFLIGHT)
+    ref = RotationRef(**ref_of(record))
+
+    first = await record_preflight(runs, ref, GOOD)
+    second = await record_preflight(runs, ref, BAD)
+
+    assert (True, []) == (first.passed, first.failed_checks)
+    assert (False, ["backup"]) == (second.passed, second.failed_checks)
+    assert BAD == (await runs.read(record.rotation_id)).preflight
+
+
+async def test_a_late_repetition_changes_nothing(runs: RunStore) -> None:
+    """What the rotation went on with stays what it went on with."""
+    record = await bring_to(runs, State.PREFLIGHT)
+    await record_preflight(runs, RotationRef(**ref_of(record)), GOOD)
+    blocked = await runs.update(record.rotation_id, lambda run: run.changed(state=State.BLOCKED))
+
+    late = await record_preflight(runs, RotationRef(**ref_of(blocked)), BAD)
+
+    assert late.passed
+    assert GOOD == (await runs.read(record.rotation_id)).preflight
+
+
+async def test_another_runs_findings_are_refused(runs: RunStore) -> None:
+    """A run that lost its keyring writes nothing."""
+    record = await bring_to(runs, State.PREFLIGHT)
+    stranger = RotationRef(**{**ref_of(record), "fencing_token": record.fencing_token + 1})
+
+    with pytest.raises(FencedError):
+        await record_preflight(runs, stranger, GOOD)
