@@ -1,10 +1,13 @@
 """The whole local Azure as end-to-end tests use it: the app behind HTTP, and plain SDK clients to look from outside."""
 
+import asyncio
 import base64
+import contextlib
 import os
 import ssl
 import uuid
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Self
 from unittest.mock import patch
@@ -26,7 +29,7 @@ from field_encrypt import (
     RowDefaults,
 )
 from field_encrypt.dek import Dek, key_check
-from local.people import People
+from local.people import POLL_SECONDS, People
 from local.supervisor import LocalAzure
 from local.supervisor.environment import (
     COSMOS_DATABASE,
@@ -38,6 +41,13 @@ from local.supervisor.environment import (
 )
 
 SECONDS = 10
+
+
+class Restarts:
+    """How often a service was started again."""
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Stage:
@@ -95,6 +105,25 @@ class Stage:
     def arm(self, service: str, **rule: Any) -> None:
         """Arm a fault in a service."""
         self.control(service, "POST", "faults", json=rule)
+
+    @contextlib.asynccontextmanager
+    async def keep_alive(self, azure: LocalAzure, service: str) -> AsyncIterator["Restarts"]:
+        """Start the service again whenever it dies, as a platform does, and count how often."""
+        restarts = Restarts()
+
+        async def watch() -> None:
+            while True:
+                if not azure.processes[service].alive:
+                    await asyncio.to_thread(azure.start, service)
+                    restarts.count += 1
+                await asyncio.sleep(POLL_SECONDS)
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield restarts
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
 
     async def versions(self) -> dict[str, bool]:
         """Return every version of the MEK and whether it is enabled."""
