@@ -37,7 +37,9 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 async def world(vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient) -> AsyncIterator[World]:
     """An empty dek store and a MEK without versions."""
     mek = Mek(vault, *ALL_OF_KEYS)
-    yield World(mek, cosmos, await new_container(cosmos_client, "deks"))
+    made = World(mek, cosmos, await new_container(cosmos_client, "deks"))
+    yield made
+    made.control_cosmos("settings", replicaLagMs=0)
     await mek.close()
     vault.control("DELETE", "faults")
     cosmos.clear_faults()

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts.pages import RowRef
 from keyturn.contracts.sweep import CensusResult
@@ -18,14 +17,6 @@ from tests.keyturn.world import OLD, ROTATION, TARGET, World
 
 OLDER = "1" * 32
 ANOTHER_KEY_ID = "https://other.vault.azure.net/keys/notelett-mek/1"
-
-
-@pytest.fixture
-async def lagging(world: World) -> AsyncIterator[World]:
-    """The world with replicas that are ten seconds behind for whoever has no session token."""
-    world.control_cosmos("settings", replicaLagMs=10_000)
-    yield world
-    world.control_cosmos("settings", replicaLagMs=0)
 
 
 async def test_every_row_is_counted_in_its_place(world: World) -> None:
@@ -83,16 +74,15 @@ async def test_more_labels_than_a_key_has_versions_are_lumped_together(
     assert counted.by_version[OTHER_LABELS] >= 1
 
 
-async def test_a_census_sees_what_the_sweep_wrote(lagging: World, cosmos_client: CosmosClient) -> None:
+async def test_a_census_sees_what_the_sweep_wrote(world: World) -> None:
     """Another process counts with the sweep's session tokens, and sees its writes although replicas are behind."""
-    await lagging.fill(6)
-    log = SessionLog(lagging.container)
-    async for item in lagging.container.query_items("SELECT c.id FROM c"):
-        await _rewrap(lagging, log, item["id"])
-    async with lagging.cosmos.client() as another:
-        store = DekStore(
-            another.get_database_client("notes").get_container_client(lagging.container.id), lagging.keyring
-        )
+    world.control_cosmos("settings", replicaLagMs=10_000)
+    await world.fill(6)
+    log = SessionLog(world.container)
+    async for item in world.container.query_items("SELECT c.id FROM c"):
+        await _rewrap(world, log, item["id"])
+    async with world.cosmos.client() as another:
+        store = DekStore(another.get_database_client("notes").get_container_client(world.container.id), world.keyring)
 
         behind = await take_census(store, TARGET, {})
         counted = await take_census(store, TARGET, log.tokens)

@@ -1,0 +1,326 @@
+"""A page of rows rewrapped while writers, networks and services get in the way."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from field_encrypt.dek import Dek
+from keyturn.contracts.pages import RowRef
+from keyturn.dek_store.rows import Row
+from keyturn.dek_store.store import NewWrap, WriteResult
+from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, UnavailableError
+from keyturn.rotation.page_work import RACES_MAX
+from keyturn.rotation.rewrap import rewrap_page
+from tests.keyturn.clocks import ManualClock
+from tests.keyturn.rotation.pages import Sink, dependencies, page_of
+from tests.keyturn.world import World, encoded
+
+Between = Callable[[Row], Awaitable[None]]
+
+
+@pytest.fixture
+async def versions(world: World) -> tuple[str, str]:
+    """An older version and the target, in the order of their creation."""
+    return await world.mek.create(), await world.mek.create()
+
+
+def interfere(world: World, monkeypatch: pytest.MonkeyPatch, between: Between, times: int = 1) -> None:
+    """Have another writer act between a row's read and its write, so many times."""
+    rewrap = world.store.rewrap
+    left = times
+
+    async def late(row: Row, new: NewWrap) -> WriteResult:
+        nonlocal left
+        if left:
+            left -= 1
+            await between(row)
+        return await rewrap(row, new)
+
+    monkeypatch.setattr(world.store, "rewrap", late)
+
+
+async def test_a_lost_race_costs_no_second_unwrap(world: World, versions: tuple[str, str]) -> None:
+    """A row whose other properties were changed meanwhile is written on the next read, with the wrap that was made."""
+    old, target = versions
+    ref = await world.add(old)
+    world.cosmos.fault(operation="patch", kind="etag_race", count=2, match=world.container.id)
+
+    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    assert (result.changed, result.conflicts, result.vault_operations) == (1, 2, 2)
+    assert await world.opened(ref) == world.deks[ref.id]
+
+
+async def test_what_another_writer_put_into_the_row_survives(
+    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A property that was added between read and write is still there after the rewrap."""
+    old, target = versions
+    ref = await world.add(old)
+
+    async def add_note(row: Row) -> None:
+        await world.container.patch_item(row.id, row.id, [{"op": "set", "path": "/note", "value": "kept"}])
+
+    interfere(world, monkeypatch, add_note)
+
+    await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    item = await world.item(ref)
+    assert (item["mekVersion"], item["note"]) == (target, "kept")
+
+
+async def test_a_wrap_that_was_exchanged_meanwhile_is_opened_anew(
+    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the row got another DEK between read and write, that DEK is rewrapped, not the one that was read."""
+    old, target = versions
+    ref, other = await world.add(old), await world.add(old)
+
+    async def exchange(row: Row) -> None:
+        another = await world.item(other)
+        await world.container.upsert_item({**another, "id": row.id})
+
+    interfere(world, monkeypatch, exchange)
+
+    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    assert (result.changed, result.conflicts) == (1, 1)
+    assert await world.opened(ref) == world.deks[other.id]
+
+
+async def test_a_row_that_another_page_moved_meanwhile_is_done(
+    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pages with the same row leave one rewrap, and the loser has nothing left to do."""
+    old, target = versions
+    ref = await world.add(old)
+    rewrap = world.store.rewrap
+
+    async def other_page(row: Row) -> None:
+        monkeypatch.setattr(world.store, "rewrap", rewrap)
+        await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    interfere(world, monkeypatch, other_page)
+
+    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    assert (result.changed, result.unchanged, result.conflicts) == (0, 1, 1)
+    assert await world.opened(ref) == world.deks[ref.id]
+
+
+async def test_a_row_that_is_deleted_meanwhile_stays_deleted(
+    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deletion between read and write wins."""
+    old, target = versions
+    ref = await world.add(old)
+
+    async def delete(row: Row) -> None:
+        await world.container.delete_item(row.id, partition_key=row.id)
+
+    interfere(world, monkeypatch, delete)
+
+    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    assert (result.changed, result.gone) == (0, 1)
+    assert await world.store.read(ref, target) is None
+
+
+async def test_a_row_that_never_holds_still_is_named(world: World, versions: tuple[str, str]) -> None:
+    """After a bounded number of lost races the row is quarantined, and the vault was asked once."""
+    old, target = versions
+    ref = await world.add(old)
+    world.cosmos.fault(operation="patch", kind="etag_race", count=None, match=world.container.id)
+    sink, clock = Sink(), ManualClock()
+
+    result = await rewrap_page(page_of([ref], target), dependencies(world, sink, clock=clock))
+
+    assert sink.named == {ref.id: ("too_many_races", None)}
+    assert (result.conflicts, result.vault_operations) == (RACES_MAX, 2)
+    assert clock.elapsed > 5
+
+
+async def test_a_write_whose_answer_is_lost_is_recognised(world: World, versions: tuple[str, str]) -> None:
+    """The SDK repeats a write whose connection broke after the effect; the row counts as rewrapped, once."""
+    old, target = versions
+    refs = await world.add_many(4, old)
+    world.cosmos.fault(operation="patch", kind="reset_after", count=2, match=world.container.id)
+
+    result = await rewrap_page(page_of(refs, target), dependencies(world, Sink()))
+
+    assert (result.changed, result.unchanged, result.quarantined) == (4, 0, 0)
+    for ref in refs:
+        assert await world.opened(ref) == world.deks[ref.id]
+
+
+async def test_a_throttled_vault_slows_the_page_down(world: World, versions: tuple[str, str]) -> None:
+    """429 without Retry-After is counted and waited for, and every row is rewrapped in the end."""
+    old, target = versions
+    refs = await world.add_many(12, old)
+    world.mek.fault(operation="unwrap", kind="throttle", count=5)
+    clock = ManualClock()
+
+    result = await rewrap_page(page_of(refs, target, rate=50), dependencies(world, Sink(), clock=clock))
+
+    assert (result.changed, result.throttled, result.vault_operations) == (12, 5, 18)
+    assert clock.elapsed >= 18 / 50 - 0.1
+
+
+async def test_a_page_keeps_its_pace(world: World, versions: tuple[str, str]) -> None:
+    """However many rows are in flight, the vault is asked no faster than the page may."""
+    old, target = versions
+    refs = await world.add_many(20, old)
+    clock = ManualClock()
+
+    await rewrap_page(page_of(refs, target, rate=4), dependencies(world, Sink(), clock=clock))
+
+    assert clock.elapsed >= 19 / 4 - 0.01
+
+
+@pytest.mark.parametrize(
+    ("service", "fault", "expected"),
+    [
+        ("store", {"operation": "read", "status": 503, "body": {}}, UnavailableError),
+        ("store", {"operation": "patch", "status": 403, "body": {}}, PermissionMissingError),
+        ("vault", {"operation": "unwrap", "status": 403, "body": {}}, PermissionMissingError),
+        ("vault", {"operation": "get", "status": 409, "body": {}}, UnavailableError),
+    ],
+)
+async def test_what_is_not_the_rows_fault_ends_the_page(
+    world: World, versions: tuple[str, str], service: str, fault: dict[str, Any], expected: type[KeyturnError]
+) -> None:
+    """No row is quarantined for it; the page fails by who must act, and its next run does all that is left."""
+    old, target = versions
+    refs = await world.add_many(3, old)
+    sink = Sink()
+    if service == "store":
+        world.cosmos.fault(kind="status", count=None, match=world.container.id, **fault)
+    else:
+        world.mek.fault(kind="status", count=None, **fault)
+
+    with pytest.raises(expected):
+        await rewrap_page(page_of(refs, target), dependencies(world, sink))
+
+    world.cosmos.clear_faults()
+    world.mek.vault.control("DELETE", "faults")
+    result = await rewrap_page(page_of(refs, target), dependencies(world, sink))
+    assert (result.changed + result.unchanged, sink.rows) == (3, [])
+
+
+async def test_bad_rows_are_named_although_the_page_fails(world: World, versions: tuple[str, str]) -> None:
+    """What was found out about a row is not lost with the page."""
+    old, target = versions
+    bad, good = await world.add(old, wrappedDek="!"), await world.add(old)
+    world.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
+    sink = Sink()
+
+    with pytest.raises(PermissionMissingError):
+        await rewrap_page(page_of([bad, good], target), dependencies(world, sink))
+
+    assert list(sink.named) == [bad.id]
+
+
+async def test_nothing_is_wrapped_under_a_target_that_is_disabled(world: World, versions: tuple[str, str]) -> None:
+    """A target that somebody disabled stops the page before any row is changed."""
+    old, target = versions
+    ref = await world.add(old)
+    await world.mek.change(target, enabled=False)
+
+    with pytest.raises(OperatorError):
+        await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+
+    assert (await world.item(ref))["mekVersion"] == old
+
+
+async def test_a_page_that_dies_anywhere_leaves_every_row_readable(
+    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cancelled page leaves rows that are whole, under the one version or the other, and its next run finishes."""
+    old, target = versions
+    refs = await world.add_many(30, old)
+    some_written = asyncio.Event()
+    written = 0
+
+    async def count(_row: Row) -> None:
+        nonlocal written
+        written += 1
+        if written == 5:
+            some_written.set()
+
+    interfere(world, monkeypatch, count, times=30)
+    running = asyncio.ensure_future(rewrap_page(page_of(refs, target), dependencies(world, Sink())))
+    await some_written.wait()
+    running.cancel()
+    await asyncio.wait([running])
+
+    for ref in refs:
+        assert await world.opened(ref) == world.deks[ref.id]
+    result = await rewrap_page(page_of(refs, target), dependencies(world, Sink()))
+    assert result.changed + result.unchanged == 30
+    assert {(await world.item(ref))["mekVersion"] for ref in refs} == {target}
+
+
+async def test_no_reader_meets_an_unreadable_row(world: World, versions: tuple[str, str]) -> None:
+    """While a page runs, whoever follows a row's own label opens it, at every instant that is looked at."""
+    old, target = versions
+    refs = await world.add_many(12, old)
+    looked = 0
+
+    async def look(running: asyncio.Task[Any]) -> None:
+        nonlocal looked
+        while not running.done():
+            for ref in refs:
+                assert await world.opened(ref) == world.deks[ref.id]
+                looked += 1
+
+    running = asyncio.ensure_future(rewrap_page(page_of(refs, target, rate=25), dependencies(world, Sink())))
+    await look(running)
+
+    assert (await running).changed == 12
+    assert looked >= 12
+
+
+async def test_no_key_material_is_shown(
+    world: World, versions: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither logs at their most talkative, nor errors, nor results and dependencies show a DEK or a wrap."""
+    caplog.set_level(logging.DEBUG)
+    old, target = versions
+    refs = [await world.add(old), await world.add(old, keyCheck=encoded(bytes(16)))]
+    sink = Sink()
+    page, given = page_of(refs, target), dependencies(world, sink)
+    secrets = await _secrets(world, refs)
+    result = await rewrap_page(page, given)
+    secrets += await _secrets(world, refs)
+    world.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
+    again = await world.add(old)
+    secrets += await _secrets(world, [again])
+    with pytest.raises(PermissionMissingError) as raised:
+        await rewrap_page(page_of([again], target), given)
+
+    rows = [await world.row(ref, target) for ref in (*refs, again)]
+    shown = "\n".join(
+        [
+            caplog.text,
+            repr(raised.value.facts),
+            *map(repr, (raised.value, result, page, given, rows, raised.value.__cause__)),
+        ]
+    )
+    for secret in secrets:
+        assert secret not in shown
+
+
+async def _secrets(world: World, refs: list[RowRef]) -> list[str]:
+    """Return every text by which the rows' DEKs, wraps and key checks could be shown."""
+    found: list[str] = []
+    for ref in refs:
+        item = await world.item(ref)
+        dek: Dek = world.deks[ref.id]
+        for raw in (dek.reveal(), base64.b64decode(item["wrappedDek"])):
+            text = encoded(raw)
+            found += [text, text.rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("="), raw.hex(), repr(raw)]
+    return found
