@@ -1,0 +1,142 @@
+"""What an audit event can say: its types, and what each carries. Names, versions, digests and people; never a key.
+
+Every text and list is bounded, so that an event stays far below the 64 KiB that receivers of CloudEvents must accept.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keyturn.contracts import Payload, QuarantinedRow
+from keyturn.rotation.record_parts import Name, Remark, Text
+from keyturn.rotation.states import State
+
+VERSIONS_MAX = 500  # of a MEK; a vault backs up no key with more
+
+type Version = Annotated[str, Field(max_length=64)]
+type Versions = Annotated[list[Version], Field(max_length=VERSIONS_MAX)]
+type Digest = Annotated[str, Field(max_length=64)]
+type Attempt = Literal["start", "decide", "retry", "abort"]
+
+
+class StateChanged(Payload):
+    """The rotation went from one state to another; the first event of a chain comes from none."""
+
+    source: Annotated[State | None, Field(alias="from")]
+    target: Annotated[State, Field(alias="to")]
+    step: int
+    by: Name
+    detail: Text = ""
+
+
+class CheckWaived(Payload):
+    """A pre-flight check failed and somebody had said that it may."""
+
+    check: Name
+    by: Name | None
+    why: Text | None
+    found: Text
+
+
+class VersionCreated(Payload):
+    """The new MEK version exists; these were enabled before it."""
+
+    version: Version
+    replaces: Versions
+
+
+class RowQuarantined(Payload):
+    """A row cannot be rewrapped."""
+
+    row: QuarantinedRow
+
+
+class EvidenceFrozen(Payload):
+    """What an approver is asked to decide on, by its digest."""
+
+    digest: Digest
+    expires_at: datetime | None
+
+
+class DecisionTaken(Payload):
+    """A person decided on exactly one evidence digest."""
+
+    decision: Literal["approved", "rejected"]
+    by: Name
+    digest: Digest
+    comment: Remark = ""
+
+
+class CommandGiven(Payload):
+    """An operator told the rotation to try again or to end."""
+
+    command: Literal["retry", "abort"]
+    by: Name
+    step: int
+
+
+class VersionsRetired(Payload):
+    """Old versions were disabled, on this evidence, with this approval."""
+
+    versions: Versions
+    digest: Digest | None
+    approved_by: Name | None
+
+
+class VersionsReinstated(Payload):
+    """Versions that the rotation had disabled were enabled again."""
+
+    versions: Versions
+
+
+class AttemptRefused(Payload):
+    """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
+
+    attempt: Attempt
+    by: Text | None
+    error: Name  # name of a class of keyturn.errors
+    detail: Text
+
+
+type EventData = (
+    StateChanged
+    | CheckWaived
+    | VersionCreated
+    | RowQuarantined
+    | EvidenceFrozen
+    | DecisionTaken
+    | CommandGiven
+    | VersionsRetired
+    | VersionsReinstated
+    | AttemptRefused
+)
+
+TYPE_PREFIX = "dev.keyturn.rotation."
+
+TYPES: Mapping[type[EventData], str] = {
+    StateChanged: f"{TYPE_PREFIX}state_changed",
+    CheckWaived: f"{TYPE_PREFIX}check_waived",
+    VersionCreated: f"{TYPE_PREFIX}version_created",
+    RowQuarantined: f"{TYPE_PREFIX}row_quarantined",
+    EvidenceFrozen: f"{TYPE_PREFIX}evidence_frozen",
+    DecisionTaken: f"{TYPE_PREFIX}decision_taken",
+    CommandGiven: f"{TYPE_PREFIX}command_given",
+    VersionsRetired: f"{TYPE_PREFIX}versions_retired",
+    VersionsReinstated: f"{TYPE_PREFIX}versions_reinstated",
+    AttemptRefused: f"{TYPE_PREFIX}attempt_refused",
+}
+
+
+class AuditEvent(Payload):
+    """One thing that happened; ``key`` is the same whoever reports it, and however often, within its rotation."""
+
+    key: str
+    at: datetime
+    data: EventData
+
+    @property
+    def type(self) -> str:
+        """The CloudEvents type."""
+        return TYPES[type(self.data)]

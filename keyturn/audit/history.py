@@ -1,0 +1,90 @@
+"""The events that a run's record tells of. A pure function of the record, so every reader of it finds the same."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from keyturn.audit.events import (
+    AuditEvent,
+    CheckWaived,
+    CommandGiven,
+    DecisionTaken,
+    EventData,
+    EvidenceFrozen,
+    RowQuarantined,
+    StateChanged,
+    VersionCreated,
+    VersionsReinstated,
+    VersionsRetired,
+)
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.states import State
+
+
+def events_of(record: RotationRecord, now: datetime) -> list[AuditEvent]:
+    """Return everything that the record says has happened, in the order of time; ``now`` is for what it does not date.
+
+    What the record forgets (evidence that is void, rows that a new sweep is to meet again) was still in it when the
+    audit followed the change before.
+    """
+    events = [*_undated(record, now), *_states(record), *_waived(record), *_people(record)]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _event(key: Iterable[object], at: datetime, data: EventData) -> AuditEvent:
+    return AuditEvent(key=":".join(str(part) for part in key), at=at, data=data)
+
+
+def _states(record: RotationRecord) -> Iterator[AuditEvent]:
+    for entry in record.history:
+        data = StateChanged(
+            source=entry.source, target=entry.target, step=entry.step, by=entry.actor, detail=entry.detail
+        )
+        yield _event(("state", entry.step), entry.at, data)
+
+
+def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
+    if record.preflight is None:
+        return
+    waivers = {waiver.check: waiver for waiver in record.options.waivers}
+    for check in record.preflight.checks:
+        if check.outcome == "waived":
+            waiver = waivers.get(check.name)
+            by, why = (waiver.by, waiver.why) if waiver is not None else (None, None)
+            data = CheckWaived(check=check.name, by=by, why=why, found=check.detail)
+            yield _event(("waived", check.name), record.preflight.at, data)
+
+
+def _people(record: RotationRecord) -> Iterator[AuditEvent]:
+    if record.evidence_digest is not None and record.evidence_frozen_at is not None:
+        frozen = EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
+        yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
+    for decision in [*record.decisions, *([record.decision] if record.decision is not None else [])]:
+        taken = DecisionTaken(
+            decision=decision.decision, by=decision.by, digest=decision.digest, comment=decision.comment
+        )
+        yield _event(("decision", decision.digest), decision.at, taken)
+    for number, command in enumerate(record.commands):
+        given = CommandGiven(command=command.command, by=command.by, step=command.step)
+        yield _event(("command", number), command.at, given)
+
+
+def _undated(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
+    if record.target_version is not None:
+        created = VersionCreated(version=record.target_version, replaces=record.old_versions)
+        yield _event(("version", record.target_version), now, created)
+    # The same row in another sweep, or the same version in another attempt to retire it, is another event.
+    sweep, attempt = _last(record, State.SWEEPING), _last(record, State.RETIRING)
+    for row in record.quarantined.named:
+        yield _event(("quarantined", sweep, row.reason, row.id), now, RowQuarantined(row=row))
+    if record.retired:
+        approved_by = record.decision.by if record.decision is not None else None
+        retired = VersionsRetired(versions=record.retired, digest=record.evidence_digest, approved_by=approved_by)
+        yield _event(("retired", attempt, *sorted(record.retired)), now, retired)
+    if record.reinstated:
+        reinstated = VersionsReinstated(versions=record.reinstated)
+        yield _event(("reinstated", attempt, *sorted(record.reinstated)), now, reinstated)
+
+
+def _last(record: RotationRecord, state: State) -> int:
+    """Return the step at which the state was entered last, or 0."""
+    return max((entry.step for entry in record.history if entry.target is state), default=0)

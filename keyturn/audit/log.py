@@ -1,0 +1,104 @@
+"""Where the chains are kept: in the container ``keyturn``, in the partition of the rotation's keyring.
+
+An event is a document ``<rotationId>:audit:<sequence>``. Beside them stands the chain's end, ``<rotationId>:audit``,
+with the hash of the last event and the ids of all. Events and end are written in one transactional batch that holds
+only while the end is still the one that was read, and only while no event has the next sequence. So there is one chain,
+without a gap and without the same event twice, whoever retries, races or dies.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+from keyturn.audit.chain import Head, canonical, event_id
+from keyturn.audit.events import AuditEvent
+from keyturn.audit.history import events_of
+from keyturn.audit.stored import EVENT_KIND, HEAD_KIND, ChainEnd, append_batch, end_id
+from keyturn.errors import LostRaceError
+from keyturn.rotation.documents import Documents
+from keyturn.rotation.record import RotationRecord, keyring_of
+
+ATTEMPTS = 20
+BATCH_MAX = 50  # events; Cosmos DB takes 100 operations and 2 MB, and an event is at most about 20 KB
+PAGE = 500
+
+
+class AuditLog:
+    """The audit chains of all rotations."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def follow(self, record: RotationRecord, now: datetime) -> Head | None:
+        """Append whatever the record says has happened and the chain does not have yet.
+
+        Called after every change of the record. What one caller died before appending, the next one appends.
+        """
+        return await self.append(record.rotation_id, events_of(record, now))
+
+    async def append(self, rotation_id: str, events: Sequence[AuditEvent]) -> Head | None:
+        """Append these events in their order, each unless the chain has it, and return the chain's head.
+
+        Raises:
+            UnknownRotationError: this cannot be a rotation's id.
+            LostRaceError: others kept appending.
+        """
+        head = None
+        for part in batched(events, BATCH_MAX, strict=False):
+            head = await self._append(rotation_id, part)
+        return head
+
+    async def _append(self, rotation_id: str, events: Sequence[AuditEvent]) -> Head | None:
+        identified = {event_id(rotation_id, event.key): event for event in events}
+        for attempt in range(ATTEMPTS):
+            end = await self.end(rotation_id)
+            known = frozenset(end.event_ids) if end is not None else frozenset()
+            missing = {found: event for found, event in identified.items() if found not in known}
+            if not missing:
+                return end.head if end is not None else None
+            head, operations = append_batch(rotation_id, missing, end)
+            if await self._documents.batch(keyring_of(rotation_id), operations):
+                return head
+            # Writers that lost at the same moment must not meet again at the next.
+            await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
+        raise LostRaceError("others kept appending to the audit chain", document=end_id(rotation_id), attempts=ATTEMPTS)
+
+    async def end(self, rotation_id: str) -> ChainEnd | None:
+        """Return the chain's end with the ids of its events, or None where it has not begun."""
+        document = await self._documents.read(keyring_of(rotation_id), end_id(rotation_id))
+        return None if document is None else ChainEnd.from_document(document)
+
+    async def head(self, rotation_id: str) -> Head | None:
+        """Return the sequence and hash that the chain ends with, or None where it has not begun."""
+        end = await self.end(rotation_id)
+        return None if end is None else end.head
+
+    async def heads(self, keyring: str) -> dict[str, Head]:
+        """Return the heads of the keyring's chains, by rotation."""
+        query = "SELECT c.rotationId, c.sequence, c.hash FROM c WHERE c.kind = @kind"
+        found = await self._documents.query(keyring, query, {"@kind": HEAD_KIND})
+        return {item["rotationId"]: Head(item["sequence"], item["hash"]) for item in found}
+
+    async def read_chain(self, rotation_id: str, *, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the events that follow the sequence ``after``, in their order: all, or the first ``limit``."""
+        events: list[dict[str, Any]] = []
+        while limit is None or len(events) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(events))
+            page = await self._documents.query(
+                keyring_of(rotation_id),
+                "SELECT TOP @size c.event, c.sequence FROM c WHERE c.kind = @kind AND c.rotationId = @rotation"
+                " AND c.sequence > @after ORDER BY c.sequence",
+                {"@size": size, "@kind": EVENT_KIND, "@rotation": rotation_id, "@after": after},
+            )
+            events += [item["event"] for item in page]
+            if len(page) < size:
+                break
+            after = page[-1]["sequence"]
+        return events
+
+    async def export(self, rotation_id: str) -> bytes:
+        """Return the chain as JSON Lines, which is what ``verify_chain`` reads."""
+        return b"".join(canonical(event) + b"\n" for event in await self.read_chain(rotation_id))

@@ -1,0 +1,39 @@
+"""Refused attempts: the only events that no record tells of, so they are appended where the request is refused."""
+
+import logging
+from datetime import datetime
+
+from keyturn.audit.events import Attempt, AttemptRefused, AuditEvent
+from keyturn.audit.log import AuditLog
+from keyturn.errors import KeyturnError
+from keyturn.rotation.run_store import RunStore
+
+# Whoever may call the API must not be able to make a chain grow without end; what comes after is only logged.
+EVENTS_MAX = 1000
+
+_log = logging.getLogger(__name__)
+
+
+async def record_refusal(
+    runs: RunStore, rotation_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
+) -> None:
+    """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
+
+    Never fails: the caller is answered with the refusal itself. A refusal that has no chain, because there is no such
+    rotation, or whose chain cannot be reached, is in the log.
+    """
+    facts = {"rotationId": rotation_id, "attempt": attempt, "error": type(error).__name__}
+    _log.warning("refused to %s %s: %s", attempt, rotation_id, facts["error"], extra={"custom_dimensions": facts})
+    audit = AuditLog(runs.documents)
+    try:
+        end = await audit.end(rotation_id)
+        if end is not None and end.sequence < EVENTS_MAX:
+            await audit.append(rotation_id, [_refused(attempt, error, by, now)])
+    except KeyturnError as failure:
+        _log.error("the refusal is not in the audit chain of %s: %s", rotation_id, type(failure).__name__)
+
+
+def _refused(attempt: Attempt, error: KeyturnError, by: str | None, now: datetime) -> AuditEvent:
+    name = type(error).__name__
+    data = AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
+    return AuditEvent(key=f"refused:{attempt}:{name}:{by or ''}:{now:%Y%m%dT%H%M}", at=now, data=data)

@@ -1,0 +1,15 @@
+"""The audit log under test, in a ``keyturn`` container on the local Cosmos DB."""
+
+import pytest
+
+from keyturn.audit.log import AuditLog
+from keyturn.rotation.run_store import RunStore
+from tests.keyturn.rotation.conftest import container, runs
+
+__all__ = ["container", "runs"]
+
+
+@pytest.fixture(scope="session")
+def audit(runs: RunStore) -> AuditLog:  # noqa: F811 - the fixture of that name
+    """The log under test."""
+    return AuditLog(runs.documents)
