@@ -14,6 +14,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
+from keyturn.cosmos_account import CosmosAccount
 from keyturn.dek_store.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation.run_store import RunStore
@@ -47,6 +48,11 @@ class Resources:
         self._cosmos = cosmos
         self._keyrings: dict[str, KeyringResources] = {}
         database = cosmos.get_database_client(settings.keyturn_database)
+        self.account = (
+            CosmosAccount(settings.keyturn_cosmos_resource_id, settings.keyturn_resource_manager_url, credential)
+            if settings.keyturn_cosmos_resource_id
+            else None
+        )
         self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
 
     @classmethod
@@ -93,6 +99,8 @@ class Resources:
         for opened in self._keyrings.values():
             await opened.mek.close()
             await opened.keys.close()
+        if self.account is not None:
+            await self.account.close()
         await self._cosmos.close()
         await self._credential.close()
 
