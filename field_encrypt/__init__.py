@@ -1,19 +1,27 @@
 """Envelope encryption of document fields: DEKs in Cosmos DB, wrapped by a MEK in Key Vault. See README.md."""
 
+from field_encrypt.blocking import BlockingFieldEncryption
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
+from field_encrypt.env_provider import EnvProvider
 from field_encrypt.envelope import FieldEncryption
+from field_encrypt.environment import provider_from_environment
 from field_encrypt.errors import CallerError, FieldEncryptError, OperatorError, RetryError
+from field_encrypt.follower import DekFollower
 from field_encrypt.key_vault import MekClient
-from field_encrypt.key_vault_provider import KeyVaultProvider
+from field_encrypt.key_vault_provider import CURRENT_VERSION_MAX_AGE_SECONDS, KeyVaultProvider
 from field_encrypt.patient_provider import PatientProvider
 from field_encrypt.provider import MekProvider
 from field_encrypt.rows import RowDefaults, RowNames, WrappedDek
 
 __all__ = [
+    "CURRENT_VERSION_MAX_AGE_SECONDS",
+    "BlockingFieldEncryption",
     "CallerError",
     "DekCache",
+    "DekFollower",
     "DekStore",
+    "EnvProvider",
     "FieldEncryptError",
     "FieldEncryption",
     "KeyVaultProvider",
@@ -25,4 +33,5 @@ __all__ = [
     "RowDefaults",
     "RowNames",
     "WrappedDek",
+    "provider_from_environment",
 ]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Never
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy
@@ -28,9 +27,9 @@ class DekStore:
         names: RowNames | None = None,
         partition_value_of: Callable[[str], str] = same_as_dek_id,
     ) -> None:
-        self._container = container
+        self.container = container
         self._defaults = defaults
-        self._names = names or RowNames()
+        self.names = names or RowNames()
         self._partition_value_of = partition_value_of
 
     async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
@@ -46,16 +45,16 @@ class DekStore:
             wrapped=wrapped,
             key_check=key_check,
             created_at=datetime.now(UTC),
-            names=self._names,
+            names=self.names,
         )
         try:
-            await self._container.create_item(row)
+            await self.container.create_item(row)
         except CosmosResourceExistsError as error:
             # The SDK repeats a create whose answer was lost: the row that exists is then our own.
             if (await self.read(dek_id)).wrapped != wrapped.wrapped:
                 raise DekExistsError(dek_id) from error
         except AzureError as error:
-            _raise(error, dek_id, "create")
+            raise failure(error, dek_id, "create") from error
 
     async def read(self, dek_id: str) -> DekRow:
         """Read a row by a point read.
@@ -64,16 +63,17 @@ class DekStore:
             DekNotFoundError, InvalidRowError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
         try:
-            row = await self._container.read_item(dek_id, partition_key=self._partition_value_of(dek_id))
+            row = await self.container.read_item(dek_id, partition_key=self._partition_value_of(dek_id))
         except CosmosResourceNotFoundError as error:
             raise DekNotFoundError(dek_id) from error
         except AzureError as error:
-            _raise(error, dek_id, "read")
-        return DekRow.parse(row, self._names, self._defaults)
+            raise failure(error, dek_id, "read") from error
+        return DekRow.parse(row, self.names, self._defaults)
 
 
-def _raise(error: AzureError, dek_id: str, operation: str) -> Never:
+def failure(error: AzureError, dek_id: str | None, operation: str) -> DekStoreForbiddenError | DekStoreUnavailableError:
+    """Return the library's error for a failed call to the dek store; ``dek_id`` is None if no single row was meant."""
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        raise DekStoreForbiddenError(dek_id, operation) from error
-    raise DekStoreUnavailableError(dek_id, operation, status) from error
+        return DekStoreForbiddenError(dek_id, operation)
+    return DekStoreUnavailableError(dek_id, operation, status)

@@ -13,19 +13,21 @@ from field_encrypt.provider import MekProvider
 from field_encrypt.rows import WrappedDek
 
 ALGORITHM = "RSA-OAEP-256"
+CURRENT_VERSION_MAX_AGE_SECONDS = 60.0
 
 
 class KeyVaultProvider(MekProvider):
     """Wraps under a version that is at most ``current_version_max_age_seconds`` old in this process's knowledge.
 
-    That age is what a rotation waits for: after it, every writer has moved to the new version.
+    That age is what a rotation waits for: after it, and the time that one write takes, every writer has moved to the
+    new version. A writer that cannot ask wraps nothing.
     """
 
     def __init__(
         self,
         client: MekClient,
         *,
-        current_version_max_age_seconds: float = 60.0,
+        current_version_max_age_seconds: float = CURRENT_VERSION_MAX_AGE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client

@@ -22,13 +22,22 @@ def main() -> None:
     parser.add_argument(
         "--version-max-age", type=float, default=60, help="seconds after which writers ask for the current MEK version"
     )
+    parser.add_argument(
+        "--follow-interval", type=float, default=5, help="seconds after which cached DEKs of rewrapped rows are dropped"
+    )
     asyncio.run(_run(parser.parse_args()))
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     load = LoadSettings(reads_per_second=arguments.reads_per_second, writes_per_second=arguments.writes_per_second)
     async with open_clients(BackendSettings()) as clients:
-        service = BackendService(arguments.state, clients, load, arguments.version_max_age)
+        service = BackendService(
+            arguments.state,
+            clients,
+            load,
+            version_max_age_seconds=arguments.version_max_age,
+            follow_interval_seconds=arguments.follow_interval,
+        )
         await serve(service.application(), port=arguments.port)
 
 

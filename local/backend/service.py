@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from pydantic import ValidationError
 
-from field_encrypt import DekCache, DekStore, KeyVaultProvider, PatientProvider, RowDefaults
+from field_encrypt import DekCache, DekFollower, DekStore, KeyVaultProvider, PatientProvider, RowDefaults
 from field_encrypt.errors import FieldEncryptError, RetryError
 from field_encrypt.mek_errors import MekError
 from local.backend import readiness
@@ -28,13 +28,23 @@ LOAD_PATH = f"{CONTROL_PREFIX}load"
 class BackendService:
     """The note service and its live load."""
 
-    def __init__(self, state: Path, clients: Clients, load: LoadSettings, version_max_age_seconds: float) -> None:
+    def __init__(
+        self,
+        state: Path,
+        clients: Clients,
+        load: LoadSettings,
+        *,
+        version_max_age_seconds: float,
+        follow_interval_seconds: float,
+    ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         current = KeyVaultProvider(clients.mek, current_version_max_age_seconds=version_max_age_seconds)
         self._clients = clients
         self._provider = PinnableProvider(PatientProvider(current), clients.mek)
         dek_store = DekStore(clients.dek_store, RowDefaults(mek_name=clients.mek.mek_name))
-        self._notes = Notes(clients.notes, self._provider, dek_store, DekCache())
+        cache = DekCache()
+        self._notes = Notes(clients.notes, self._provider, dek_store, cache)
+        self._follower = DekFollower(dek_store, cache, interval_seconds=follow_interval_seconds)
         self._load = Load(self._notes, load, state / "failures.jsonl")
 
     def application(self) -> web.Application:
@@ -49,15 +59,16 @@ class BackendService:
         app.router.add_post("/api/notes", self._create_note, name="create_note")
         app.router.add_get(LOAD_PATH, self._get_load)
         app.router.add_put(LOAD_PATH, self._put_load)
-        app.cleanup_ctx.append(self._run_load)
+        app.cleanup_ctx.append(self._run_in_background)
         return app
 
-    async def _run_load(self, _app: web.Application) -> AsyncIterator[None]:
+    async def _run_in_background(self, _app: web.Application) -> AsyncIterator[None]:
         await self._load.prepare()
-        task = asyncio.create_task(self._load.run())
+        tasks = [asyncio.create_task(self._load.run()), asyncio.create_task(self._follower.run())]
         yield
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -7,6 +7,7 @@ from azure.cosmos.aio import CosmosClient
 
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault, Mek
+from tests.field_encrypt.world import World
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,9 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
     async with cosmos.client() as client:
         yield client
     cosmos.clear_faults()
+
+
+@pytest.fixture
+async def world(mek: Mek, cosmos_client: CosmosClient) -> World:
+    """A fresh key and dek store."""
+    return await World.create(mek, cosmos_client)

@@ -3,13 +3,11 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, override
+from typing import override
 
 import pytest
-from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from field_encrypt import DekCache, DekStore, FieldEncryption, KeyVaultProvider, RowDefaults
+from field_encrypt import DekCache, FieldEncryption, KeyVaultProvider
 from field_encrypt.dek import Dek, key_check
 from field_encrypt.errors import (
     DekNotFoundError,
@@ -23,57 +21,8 @@ from field_encrypt.errors import (
 )
 from field_encrypt.mek_errors import MekVersionDisabledError, UnwrapRefusedError
 from field_encrypt.rows import WrappedDek
-from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
-from tests.field_encrypt.local_vault import Mek
-
-NOTE: dict[str, Any] = {"id": "note-1", "title": "t", "author": {"name": "n"}, "parts": [{"text": 1}, {"text": None}]}
-FIELDS = ["title", "author/name", "parts/*/text"]
-
-
-@dataclass
-class World:
-    """A key with one version, a dek store, and the library on them with a cache."""
-
-    mek: Mek
-    version: str
-    rows: ContainerProxy
-    encryption: FieldEncryption
-
-    @property
-    def store(self) -> DekStore:
-        """Another view of the dek store."""
-        return DekStore(self.rows, RowDefaults(mek_name=self.mek.name))
-
-    def reader(self) -> FieldEncryption:
-        """Return a reader that knows no DEK."""
-        return FieldEncryption(KeyVaultProvider(self.mek.client), self.store, None)
-
-    async def encrypted(self) -> dict[str, Any]:
-        """Encrypt the example note."""
-        return await self.encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
-
-    async def rewrap(self, dek_id: str, version: str) -> None:
-        """Move a row to another version, as a rotation does."""
-        row = await self.rows.read_item(dek_id, partition_key=dek_id)
-        wrapped = base64.b64decode(row["wrappedDek"])
-        dek = await self.mek.client.unwrap(wrapped, row["mekVersion"], row["algorithm"])
-        moved = self.mek.client.wrap(dek, await self.mek.client.fetch_version(version))
-        await self.change(dek_id, mekVersion=version, wrappedDek=base64.b64encode(moved).decode())
-
-    async def change(self, dek_id: str, **properties: Any) -> None:
-        """Change properties of a row; None removes one."""
-        row = await self.rows.read_item(dek_id, partition_key=dek_id)
-        changed = {**row, **properties}
-        await self.rows.replace_item(dek_id, {name: value for name, value in changed.items() if value is not None})
-
-
-@pytest.fixture
-async def world(mek: Mek, cosmos_client: CosmosClient) -> World:
-    """A fresh key and dek store."""
-    rows = await new_container(cosmos_client, "deks")
-    store = DekStore(rows, RowDefaults(mek_name=mek.name))
-    version = await mek.create()
-    return World(mek, version, rows, FieldEncryption(KeyVaultProvider(mek.client), store, DekCache()))
+from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.field_encrypt.world import FIELDS, NOTE, World
 
 
 async def test_document_survives_a_round_trip(world: World) -> None:

@@ -1,0 +1,124 @@
+"""The library for code that is not asynchronous: an event loop in a thread of its own, which any thread may call.
+
+The clients of Azure's SDKs belong to the event loop that they are made in. So they are opened and closed in that
+thread, by an asynchronous context manager that the caller writes as an asynchronous application would.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, wait
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+from field_encrypt.documents import Document
+from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+
+Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
+
+
+class BlockingFieldEncryption:
+    """A :class:`FieldEncryption` whose methods block: ``with BlockingFieldEncryption(opening) as encryption: ...``."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._thread = threading.Thread(target=self._run, name="field-encrypt", daemon=True)
+        self._opened = Future[tuple[FieldEncryption, asyncio.AbstractEventLoop]]()
+        self._ended = Future[None]()
+        self._lock = threading.Lock()  # of the two below
+        self._calls: set[Future[Any]] = set()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        """Open the clients; what opening them raises is raised here."""
+        self._thread.start()
+        self._encryption, self._loop = self._opened.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the calls that are under way end, then close the clients; what closing them raises is raised here."""
+        with self._lock:
+            self._closed = True
+            calls = set(self._calls)
+        wait(calls)  # their callers get what they raise
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._ended.result()
+
+    def encrypt_fields(
+        self, container: str, document_id: str, document: Document, fields: Sequence[str], *, dek_id: str | None = None
+    ) -> dict[str, Any]:
+        """Do what :meth:`FieldEncryption.encrypt_fields` does."""
+        return self._wait(self._encryption.encrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+
+    def decrypt_fields(
+        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """Do what :meth:`FieldEncryption.decrypt_fields` does."""
+        return self._wait(self._encryption.decrypt_fields(container, document_id, document, fields))
+
+    def encrypt_documents(
+        self,
+        container: str,
+        documents: Sequence[Document],
+        fields: Sequence[str],
+        *,
+        at_once: int = DOCUMENTS_AT_ONCE,
+    ) -> list[dict[str, Any]]:
+        """Do what :meth:`FieldEncryption.encrypt_documents` does."""
+        return self._wait(self._encryption.encrypt_documents(container, documents, fields, at_once=at_once))
+
+    def decrypt_documents(
+        self,
+        container: str,
+        documents: Sequence[Document],
+        fields: Sequence[str] | None,
+        *,
+        at_once: int = DOCUMENTS_AT_ONCE,
+    ) -> list[dict[str, Any]]:
+        """Do what :meth:`FieldEncryption.decrypt_documents` does."""
+        return self._wait(self._encryption.decrypt_documents(container, documents, fields, at_once=at_once))
+
+    def reencrypt_fields(
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        dek_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Do what :meth:`FieldEncryption.reencrypt_fields` does within one dek store."""
+        return self._wait(self._encryption.reencrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+
+    def _wait[Result](self, call: Coroutine[Any, Any, Result]) -> Result:
+        with self._lock:
+            if self._closed or threading.current_thread() is self._thread:
+                call.close()
+                raise RuntimeError("a blocking call needs an open BlockingFieldEncryption, and another thread than its")
+            future = asyncio.run_coroutine_threadsafe(call, self._loop)
+            self._calls.add(future)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # of no effect if the call failed; ends it if the caller was interrupted
+            raise
+        finally:
+            with self._lock:
+                self._calls.discard(future)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that opens or closes
+            (self._ended if self._opened.done() else self._opened).set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _serve(self) -> None:
+        self._closing = asyncio.Event()
+        async with self._opening() as encryption:
+            self._opened.set_result((encryption, asyncio.get_running_loop()))
+            await self._closing.wait()

@@ -1,0 +1,106 @@
+"""Many documents at once: a DEK each, one fetch of each, a bounded number of them at a time."""
+
+import asyncio
+from typing import Any, override
+
+import pytest
+
+from field_encrypt import FieldEncryption, KeyVaultProvider
+from field_encrypt.dek import Dek
+from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError, TamperedFieldError
+from field_encrypt.rows import WrappedDek
+from tests.field_encrypt.world import FIELDS, NOTE, World
+
+NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}", "title": f"t{number}"} for number in range(12)]
+
+
+class CountingProvider(KeyVaultProvider):
+    """Knows how many unwraps were under way at the same time at most."""
+
+    under_way = most = 0
+
+    @override
+    async def unwrap(self, wrapped: WrappedDek) -> Dek:
+        """Unwrap, counted."""
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(0)  # gives every other document its turn to begin
+            return await super().unwrap(wrapped)
+        finally:
+            self.under_way -= 1
+
+
+async def test_documents_come_back_in_their_order(world: World) -> None:
+    """Each document gets a DEK of its own and its own id's place, and all are read in the order in which they came."""
+    stored = await world.encryption.encrypt_documents("notes", NOTES, FIELDS)
+
+    assert len(NOTES) == len({note["title"]["dekId"] for note in stored}) == len(await world.dek_ids())
+    assert NOTES == await world.reader().decrypt_documents("notes", stored, FIELDS)
+    assert NOTES[3] == await world.reader().decrypt_fields("notes", "note-3", stored[3], FIELDS)
+
+
+async def test_shared_dek_is_fetched_once(world: World) -> None:
+    """Copies of a document share one fetch of their DEK in a reader without a cache too."""
+    stored = await world.encrypted()
+
+    read = await world.reader().decrypt_documents("notes", [stored] * 8, None)
+
+    assert [NOTE] * 8 == read
+    assert 1 == world.mek.operations.count("unwrap")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_no_more_documents_than_asked_for_are_under_way(world: World, at_once: int) -> None:
+    """The bound is reached and never passed."""
+    stored = await world.encryption.encrypt_documents("notes", NOTES, FIELDS, at_once=at_once)
+    provider = CountingProvider(world.mek.client)
+
+    await FieldEncryption(provider, world.store, None).decrypt_documents("notes", stored, FIELDS, at_once=at_once)
+
+    assert at_once == provider.most
+
+
+async def test_no_documents_are_no_work(world: World) -> None:
+    """An empty list stays empty."""
+    assert [] == await world.encryption.encrypt_documents("notes", [], FIELDS)
+    assert [] == await world.reader().decrypt_documents("notes", [], FIELDS)
+
+
+async def test_failure_names_its_document(world: World) -> None:
+    """One document that fails fails the whole call, with the error that it would have had alone."""
+    stored = await world.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    stored[7]["title"], stored[7]["author"]["name"] = stored[7]["author"]["name"], stored[7]["title"]
+
+    with pytest.raises(TamperedFieldError) as tampered:
+        await world.reader().decrypt_documents("notes", stored, FIELDS)
+
+    assert "note-7" == tampered.value.document_id
+    assert ["document note-7"] == tampered.value.__notes__
+
+
+async def test_missing_row_names_its_document(world: World) -> None:
+    """An error that is about a row says which document needs it."""
+    stored = await world.encryption.encrypt_documents("notes", NOTES[:2], FIELDS)
+    await world.rows.delete_item(stored[1]["title"]["dekId"], partition_key=stored[1]["title"]["dekId"])
+
+    with pytest.raises(DekNotFoundError) as missing:
+        await world.reader().decrypt_documents("notes", stored, FIELDS)
+
+    assert ["document note-1"] == missing.value.__notes__
+    assert missing.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("document", [{}, {"id": ""}, {"id": 5}])
+async def test_document_without_an_id_is_refused(world: World, document: dict[str, Any]) -> None:
+    """The place of a document without an id would be nowhere."""
+    with pytest.raises(InvalidFieldPathError, match="id"):
+        await world.encryption.encrypt_documents("notes", [{"title": "t", **document}], ["title"])
+
+
+async def test_nothing_to_encrypt_makes_no_row(world: World) -> None:
+    """A document whose named lists are empty is returned as it is, and costs nothing."""
+    document = {"id": "note-1", "parts": []}
+
+    assert document == await world.encryption.encrypt_fields("notes", "note-1", document, ["parts/*/text"])
+    assert set() == await world.dek_ids()
