@@ -44,6 +44,9 @@ param dekPartitionKey string = '/id'
 @minValue(1000)
 param dekMaxThroughput int = 1000
 
+@description('Autoscale maximum of the container keyturn, RU/s; 0 where account or database provide.')
+param recordsMaxThroughput int = 1000
+
 @description('Name of the keyring: part of every rotation id.')
 param keyring string = 'default'
 
@@ -184,6 +187,7 @@ module cosmos 'modules/cosmos/main.bicep' = {
     dekContainer: dekContainer
     dekPartitionKey: dekPartitionKey
     dekMaxThroughput: dekMaxThroughput
+    recordsMaxThroughput: recordsMaxThroughput
     documentContainers: documents
     privateNetwork: privateNetwork
   }

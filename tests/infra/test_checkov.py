@@ -3,14 +3,18 @@
 import re
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.infra.bicep import ROOT, Template
 
+# One worker runs it, once.
+pytestmark = pytest.mark.xdist_group("checkov")
+
 CONFIGURATION = ROOT / ".checkov.yaml"
 
-# Resources that checkov has rules for. A file that it cannot read it skips in silence; of a conditional resource it sees
-# no properties.
+# Resources that checkov has rules for. A file that it cannot read it skips in silence; of a conditional resource it
+# sees no properties.
 LOOKED_AT = {
     "Microsoft.DocumentDB/databaseAccounts.account",
     "Microsoft.KeyVault/vaults.vault",

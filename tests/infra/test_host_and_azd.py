@@ -53,7 +53,7 @@ class _Extensions(_Strict):
 
 
 class _Host(_Strict):
-    """The part of the host.json reference that the app uses; the host ignores what is misspelt, so it is refused here."""
+    """The part of the host.json reference that the app uses; the host ignores a misspelt name, this does not."""
 
     version: Literal["2.0"]
     telemetryMode: Literal["OpenTelemetry"]  # noqa: N815 - the host's name

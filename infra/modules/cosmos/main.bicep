@@ -11,6 +11,7 @@ param databaseName string
 param dekContainer string
 param dekPartitionKey string
 param dekMaxThroughput int
+param recordsMaxThroughput int
 param documentContainers array
 param privateNetwork bool
 
@@ -35,6 +36,7 @@ module records 'records.bicep' = {
     accountName: accountName
     databaseName: databaseName
     containerName: 'keyturn'
+    maxThroughput: recordsMaxThroughput
   }
   dependsOn: [account]
 }

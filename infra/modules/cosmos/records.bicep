@@ -5,6 +5,9 @@ param accountName string
 param databaseName string
 param containerName string
 
+@description('Autoscale maximum, RU/s; 0 where the account is serverless or the database has the throughput.')
+param maxThroughput int
+
 resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
   name: accountName
 }
@@ -18,11 +21,7 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
   parent: database
   name: containerName
   properties: {
-    options: {
-      autoscaleSettings: {
-        maxThroughput: 1000
-      }
-    }
+    options: maxThroughput == 0 ? {} : { autoscaleSettings: { maxThroughput: maxThroughput } }
     resource: {
       id: containerName
       partitionKey: {
