@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any, NamedTuple, Self, override
 
 import rfc8785
@@ -62,7 +63,7 @@ def link(rotation_id: str, event: AuditEvent, previous: Head | None) -> dict[str
         "source": f"/keyturn/keyrings/{keyring_of(rotation_id)}",
         "subject": rotation_id,
         "type": event.type,
-        "time": event.at,
+        "time": event.at.astimezone(UTC),
         "datacontenttype": "application/json",
         "sequence": f"{previous.sequence + 1 if previous else 1:0{SEQUENCE_DIGITS}}",
         "previoushash": previous.hash if previous else GENESIS,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 
 from keyturn.audit.chain import GENESIS, SEQUENCE_DIGITS, Head, hash_of, head_of
 from keyturn.contracts import Payload
@@ -126,7 +127,7 @@ def _read(line: str | bytes) -> Event | None:
     """Return the event on the line, or None for whatever else is there."""
     try:
         event = json.loads(line, object_pairs_hook=_no_name_twice)
-        JSONFormat().read(None, line)  # a CloudEvent, by the library's own rules
+        JSONFormat().read(CloudEvent, line)  # a CloudEvent, by the library's own rules
         hash_of(event)  # has a canonical form
         texts = [event[name] for name in ("hash", "previoushash", "subject", "sequence")]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, BaseCloudEventException):

@@ -10,6 +10,6 @@ __all__ = ["container", "runs"]
 
 
 @pytest.fixture(scope="session")
-def audit(runs: RunStore) -> AuditLog:  # noqa: F811 - the fixture of that name
+def audit(runs: RunStore) -> AuditLog:
     """The log under test."""
     return AuditLog(runs.documents)
