@@ -1,0 +1,106 @@
+"""The audit follows the record: whatever a record tells of is in the chain once, in the order in which it happened."""
+
+from datetime import timedelta
+
+import pytest
+
+from keyturn.audit.history import events_of
+from keyturn.audit.log import AuditLog
+from keyturn.audit.verify import verify_chain
+from keyturn.contracts import QuarantinedRow
+from keyturn.rotation.commands import give_command
+from keyturn.rotation.progress import with_quarantined
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Check, Preflight
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.audit.chains import lines
+from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record, start_run, step_to
+
+ROW = QuarantinedRow(id="row 1", reason="unwrap_refused", mek_version="old")
+
+
+def told(record: RotationRecord) -> list[str]:
+    """Return what the record tells of, in short."""
+    return [found.type.removeprefix("dev.keyturn.rotation.") for found in events_of(record, NOW)]
+
+
+async def test_a_whole_rotation_is_told(runs: RunStore, audit: AuditLog) -> None:
+    """Every state change, the evidence and the decision are events, with the person who brought each about."""
+    record = await bring_to(runs, State.COMPLETED)
+
+    await audit.follow(record, NOW)
+    found = await audit.read_chain(record.rotation_id)
+    changes = [item["data"] for item in found if item["type"].endswith("state_changed")]
+    [frozen] = [item["data"] for item in found if item["type"].endswith("evidence_frozen")]
+    [decided] = [item["data"] for item in found if item["type"].endswith("decision_taken")]
+
+    assert [entry.target for entry in record.history] == [change["to"] for change in changes]
+    assert (REQUESTER, APPROVER) == (changes[0]["by"], changes[6]["by"])
+    assert record.evidence_digest == frozen["digest"] == decided["digest"]
+    assert ("approved", APPROVER) == (decided["decision"], decided["by"])
+    assert verify_chain(lines(found)).broken is None
+
+
+async def test_following_again_adds_what_is_new(runs: RunStore, audit: AuditLog) -> None:
+    """A record that was followed before adds nothing; one that went on adds the rest, and an older copy nothing."""
+    early = await bring_to(runs, State.SWEEPING)
+
+    first = await audit.follow(early, NOW)
+    again = await audit.follow(early, NOW + timedelta(hours=1))
+    late = await step_to(runs, early, State.SOAKING)
+    await audit.follow(late, NOW)
+    last = await audit.follow(early, NOW)
+
+    assert first is not None
+    assert first == again
+    assert last is not None
+    assert first.sequence + 1 == last.sequence
+
+
+async def test_a_command_is_told_with_its_giver(runs: RunStore) -> None:
+    """An operator's retry is an event of its own, beside the change that it brings about."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+    commanded = await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
+
+    assert ["command_given"] == told(commanded)[len(told(record)) :]
+
+
+@pytest.mark.parametrize("waived", [True, False])
+async def test_a_waived_check_is_told_with_its_reason(runs: RunStore, *, waived: bool) -> None:
+    """Who waived the check, why, and what was found; a check that passed is no event."""
+    record = await start_run(runs, waivers=[{"check": "backup", "why": "snapshot taken"}])
+    checks = [Check(name="backup", outcome="waived" if waived else "pass", detail="no continuous backup")]
+
+    checked = record.changed(preflight=Preflight(at=NOW, checks=checks))
+    data = [found.data.to_payload() for found in events_of(checked, NOW) if found.type.endswith("check_waived")]
+
+    expected = {"check": "backup", "by": REQUESTER, "why": "snapshot taken", "found": "no continuous backup"}
+    assert ([expected] if waived else []) == data
+
+
+async def test_a_row_that_is_quarantined_again_is_told_again(runs: RunStore, audit: AuditLog) -> None:
+    """Within a sweep a row is one event; in the sweep after a retry it is another."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
+    quarantined = with_quarantined(record, [ROW])
+
+    once = await audit.follow(quarantined, NOW)
+    twice = await audit.follow(quarantined, NOW)
+    swept = await step_to(runs, record, State.SWEEPING)
+    await audit.follow(with_quarantined(swept, [ROW]), NOW)
+    found = await audit.read_chain(record.rotation_id)
+    rows = [item["data"]["row"] for item in found if item["type"].endswith("row_quarantined")]
+
+    assert once == twice
+    assert [ROW.to_payload()] * 2 == rows
+
+
+def test_versions_are_told() -> None:
+    """The version that was made, those that were disabled and those that were enabled again."""
+    record = make_record(target_version="new", old_versions=["old"], retired=["old"], reinstated=["old"])
+
+    data = {found.type.rpartition(".")[2]: found.data.to_payload() for found in events_of(record, NOW)}
+
+    assert {"version": "new", "replaces": ["old"]} == data["version_created"]
+    assert {"versions": ["old"], "digest": None, "approvedBy": None} == data["versions_retired"]
+    assert {"versions": ["old"]} == data["versions_reinstated"]
