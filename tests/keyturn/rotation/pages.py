@@ -1,13 +1,19 @@
 """Pages of rows as the tests of rewrapping and proving run them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+import pytest
 
 from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
+from keyturn.dek_store.rows import Row
+from keyturn.dek_store.store import NewWrap, WriteResult
 from keyturn.rotation.page_work import PageDependencies
 from tests.keyturn.world import ROTATION, World
+
+Between = Callable[[Row], Awaitable[None]]
 
 
 class Sink:
@@ -48,3 +54,18 @@ def dependencies(
 async def item_without_system(world: World, ref: RowRef) -> dict[str, Any]:
     """Return the stored item without the service's own properties."""
     return {name: value for name, value in (await world.item(ref)).items() if not name.startswith("_")}
+
+
+def interfere(world: World, monkeypatch: pytest.MonkeyPatch, between: Between, times: int = 1) -> None:
+    """Have another writer act between a row's read and its write, so many times."""
+    rewrap = world.store.rewrap
+    left = times
+
+    async def late(row: Row, new: NewWrap) -> WriteResult:
+        nonlocal left
+        if left:
+            left -= 1
+            await between(row)
+        return await rewrap(row, new)
+
+    monkeypatch.setattr(world.store, "rewrap", late)
