@@ -39,13 +39,19 @@ class LocalCosmos:
 
     def fault(self, **rule: Any) -> None:
         """Arm a fault."""
-        url = f"{self.url}/_control/faults"
-        answer = requests.post(url, json=rule, verify=str(self._vault.authority), timeout=SECONDS)
-        answer.raise_for_status()
+        self._post("faults", rule)
+
+    def split(self, container: str, range_id: str) -> None:
+        """Split a physical partition."""
+        self._post("split", {"database": DATABASE, "container": container, "partitionKeyRangeId": range_id})
 
     def clear_faults(self) -> None:
         """Disarm every fault."""
         requests.delete(f"{self.url}/_control/faults", verify=str(self._vault.authority), timeout=SECONDS)
+
+    def _post(self, path: str, body: dict[str, Any]) -> None:
+        url = f"{self.url}/_control/{path}"
+        requests.post(url, json=body, verify=str(self._vault.authority), timeout=SECONDS).raise_for_status()
 
     def credential(self, name: str, *roles: str) -> DefaultAzureCredential:
         """Return the credential of a principal with these data actions or named roles."""

@@ -1,0 +1,160 @@
+"""The blocking facade: any thread may call, errors arrive where they belong, and closing waits."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from field_encrypt import BlockingFieldEncryption, DekCache, DekStore, EnvProvider, FieldEncryption, RowDefaults
+from field_encrypt.encoding import to_base64
+from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError
+from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
+from tests.field_encrypt.world import FIELDS, NOTE
+
+
+@pytest.fixture
+async def dek_container(cosmos: LocalCosmos) -> str:
+    """A fresh dek store's name."""
+    async with cosmos.client() as client:
+        return (await new_container(client, "deks")).id
+
+
+class Opening:
+    """Opens the library as an application does, and knows when it was closed."""
+
+    def __init__(self, cosmos: LocalCosmos, dek_container: str) -> None:
+        self._cosmos = cosmos
+        self._dek_container = dek_container
+        self.closed = False
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[FieldEncryption]:
+        """Open the clients in the loop that uses them."""
+        async with self._cosmos.client() as client:
+            rows = client.get_database_client(DATABASE).get_container_client(self._dek_container)
+            store = DekStore(rows, RowDefaults(mek_name="env", algorithm="A256KW"))
+            yield FieldEncryption(EnvProvider(to_base64(bytes(32))), store, DekCache())
+        self.closed = True
+
+
+@pytest.fixture
+def opening(cosmos: LocalCosmos, dek_container: str) -> Opening:
+    """The library on a fresh dek store."""
+    return Opening(cosmos, dek_container)
+
+
+def test_every_method_blocks_and_returns_what_the_library_does(opening: Opening) -> None:
+    """Documents survive round trips without a line of asynchronous code, and the clients are closed at the end."""
+    with BlockingFieldEncryption(opening) as encryption:
+        stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+        moved = encryption.reencrypt_fields("notes", "note-1", stored, FIELDS)
+        many = encryption.encrypt_documents("notes", [NOTE] * 3, FIELDS, at_once=2)
+
+        assert NOTE == encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
+        assert stored["title"]["dekId"] != moved["title"]["dekId"]
+        assert [NOTE] * 4 == encryption.decrypt_documents("notes", [moved, *many], None)
+    assert opening.closed
+
+
+def test_threads_may_call_at_the_same_time(opening: Opening) -> None:
+    """Calls of several threads run side by side on one cache."""
+    with BlockingFieldEncryption(opening) as encryption, ThreadPoolExecutor(8) as threads:
+        stored = list(threads.map(lambda _: encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS), range(16)))
+        read = list(threads.map(lambda note: encryption.decrypt_fields("notes", "note-1", note, FIELDS), stored))
+
+    assert [NOTE] * 16 == read
+
+
+def test_errors_are_raised_in_the_calling_thread(opening: Opening) -> None:
+    """A failed call raises what the library raises, and the next call works."""
+    with BlockingFieldEncryption(opening) as encryption:
+        stored = encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
+
+        with pytest.raises(InvalidFieldPathError):
+            encryption.encrypt_fields("notes", "note-1", NOTE, ["missing"])
+        with pytest.raises(DekNotFoundError):
+            encryption.decrypt_fields("notes", "note-1", {"title": {**stored["title"], "dekId": "none"}}, ["title"])
+        assert NOTE == encryption.decrypt_fields("notes", "note-1", stored, ["title"])
+
+
+@pytest.mark.parametrize("phase", ["opening", "closing"])
+def test_failure_to_open_or_close_is_raised(opening: Opening, phase: str) -> None:
+    """What the application's own opening raises is not lost in the thread."""
+
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[FieldEncryption]:
+        if phase == "opening":
+            raise ValueError(phase)
+        async with opening() as encryption:
+            yield encryption
+        raise ValueError(phase)
+
+    with pytest.raises(ValueError, match=phase), BlockingFieldEncryption(failing) as encryption:
+        assert encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
+
+
+def test_call_after_the_end_is_refused(opening: Opening) -> None:
+    """A closed facade says so at once."""
+    with BlockingFieldEncryption(opening) as encryption:
+        stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+
+    with pytest.raises(RuntimeError, match="open"):
+        encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
+
+
+def test_call_from_its_own_loop_is_refused(opening: Opening) -> None:
+    """A call that would wait for itself is refused, not left hanging."""
+    outcome: list[Exception] = []
+
+    @asynccontextmanager
+    async def calling_back() -> AsyncIterator[FieldEncryption]:
+        async with opening() as inner:
+            yield inner
+            try:
+                encryption.decrypt_fields("notes", "note-1", NOTE, [])
+            except RuntimeError as error:
+                outcome.append(error)
+
+    with BlockingFieldEncryption(calling_back) as encryption:
+        pass
+
+    assert [RuntimeError] == [type(error) for error in outcome]
+
+
+def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
+    """A call that another thread has begun ends well, although the facade is being closed."""
+    began, go = threading.Event(), asyncio.Event()
+    results: list[dict[str, object]] = []
+
+    class Slow(FieldEncryption):
+        async def decrypt_fields(self, *_: object) -> dict[str, object]:  # type: ignore[override]  # any call will do
+            began.set()
+            await go.wait()
+            return NOTE
+
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[FieldEncryption]:
+        loops.append(asyncio.get_running_loop())
+        async with opening() as inner:
+            yield Slow(inner._provider, inner._dek_store, None)
+
+    facade = BlockingFieldEncryption(slow)
+    with facade as encryption:
+        reader = threading.Thread(target=lambda: results.append(encryption.decrypt_fields("notes", "n", NOTE, [])))
+        reader.start()
+        assert began.wait(5)
+        threading.Thread(target=lambda: (_until_closed(facade), loops[0].call_soon_threadsafe(go.set))).start()
+    reader.join(5)
+
+    assert [NOTE] == results
+    assert opening.closed
+
+
+def _until_closed(facade: BlockingFieldEncryption) -> None:
+    while not facade._closed:
+        threading.Event().wait(0.001)
