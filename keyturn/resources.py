@@ -16,9 +16,12 @@ from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
 from keyturn.cosmos_account import CosmosAccount
 from keyturn.dek_store.store import DekStore
+from keyturn.domain_events.actiontrail import Actiontrail
+from keyturn.domain_events.outbox import Outbox
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation.run_store import RunStore
 from keyturn.settings import Keyring, Settings, load_settings
+from keyturn.settings.signing import signing_secrets
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Resources:
             else None
         )
         self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
+        self._actiontrail: Actiontrail | None = None
+        self.outbox: Outbox | None = None  # where events go, if anywhere
+        if settings.actiontrail_url is not None:
+            self._actiontrail = Actiontrail(settings.actiontrail_url, signing_secrets(settings.actiontrail_secrets))
+            self.outbox = Outbox(self.run_store.documents, self._actiontrail)
 
     @classmethod
     async def open(cls, settings: Settings) -> "Resources":
@@ -101,6 +109,8 @@ class Resources:
             await opened.keys.close()
         if self.account is not None:
             await self.account.close()
+        if self._actiontrail is not None:
+            await self._actiontrail.close()
         await self._cosmos.close()
         await self._credential.close()
 

@@ -10,14 +10,22 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from keyturn.contracts import Policy
 from keyturn.errors import UnknownKeyringError
 from keyturn.key_vault.limits import operations_per_second
 from keyturn.settings.failures import Place, first_failure, settings_error
 from keyturn.settings.keyring import Keyring
-from keyturn.settings.texts import CosmosEndpoint, CosmosName, CosmosResourceId, ManagementUrl, SixFieldCron
+from keyturn.settings.signing import signing_secrets
+from keyturn.settings.texts import (
+    ActiontrailUrl,
+    CosmosEndpoint,
+    CosmosName,
+    CosmosResourceId,
+    ManagementUrl,
+    SixFieldCron,
+)
 from keyturn.settings.windows import MaintenanceWindow
 
 POLICY_PREFIX = "KEYTURN_"
@@ -63,6 +71,11 @@ class Settings(BaseModel):
     # Secrets of the approval webhook, several separated by spaces while one replaces another; ``whsec_`` + base64.
     approval_webhook_secrets: SecretStr | None = None
 
+    # Where every audit event is delivered, and the secrets that sign it, in the same form; without the URL, nowhere.
+    actiontrail_url: ActiontrailUrl | None = None
+    actiontrail_secrets: Annotated[SecretStr | None, Field(validate_default=True)] = None
+    outbox_tick: SixFieldCron = "*/30 * * * * *"  # how often the timer looks for what is to be delivered
+
     # When a rotation is due, and how often the timer looks. UTC.
     rotation_schedule: SixFieldCron = "0 0 3 1 * *"
     schedule_tick: SixFieldCron = "0 0 5 * * *"
@@ -88,6 +101,13 @@ class Settings(BaseModel):
         if len({keyring.kid_prefix.lower() for keyring in keyrings}) < len(keyrings):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
+
+    @field_validator("actiontrail_secrets")
+    @classmethod
+    def _events_are_signed(cls, secrets: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if others.data.get("actiontrail_url") is not None:
+            signing_secrets(secrets)
+        return secrets
 
     def keyring(self, name: str | None) -> Keyring:
         """Return the keyring of that name, or the only one; raises UnknownKeyringError."""

@@ -51,6 +51,13 @@ CosmosResourceId = Annotated[
         "/Microsoft.DocumentDB/databaseAccounts/<name>",
     ),
 ]
+ActiontrailUrl = Annotated[
+    str,
+    _matching(
+        r"https://[^/?#@\s]+(/[^\s#]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/[^\s#]*)?",
+        "the URL that takes the events, https:// (http:// only where the host is loopback)",
+    ),
+]
 ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, http:// or https://")]
 
 # NCRONTAB, as Azure Functions reads it.
