@@ -95,6 +95,12 @@ class ResourceMissingError(OperatorError):
     """A key, key version, database or container does not exist; facts: ``resource``."""
 
 
+class BrokenChainError(OperatorError):
+    """An audit chain does not hold; facts: ``line``, ``sequence``, ``eventId``, ``problem``, ``detail``."""
+
+    hint = "somebody has changed the record, or it was cut on its way: keep it, and compare it with what was delivered"
+
+
 class TransientError(KeyturnError):
     """The same call may succeed later."""
 
@@ -151,6 +157,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     SettingsError: Outcome(500, "misconfigured", 78),
     PermissionMissingError: Outcome(500, "permission-missing", 78),
     ResourceMissingError: Outcome(500, "resource-missing", 78),
+    BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     TransientError: Outcome(503, "try-again", 75),
     LostRaceError: Outcome(503, "try-again", 75),
     NotSettledError: Outcome(503, "try-again", 75),

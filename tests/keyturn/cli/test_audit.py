@@ -1,0 +1,70 @@
+"""``audit verify`` on the command line, with no service to ask."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keyturn.audit.chain import head_of
+from tests.keyturn.audit.chains import chain, fresh_rotation, lines
+from tests.local.services import REPOSITORY
+
+ROTATION = fresh_rotation()
+CHAIN = chain(4, ROTATION)
+HEAD = str(head_of(CHAIN[-1]))
+
+
+def verify(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    command = [sys.executable, "-m", "keyturn.cli", "audit", "verify", str(file), *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """An export of the chain."""
+    file = tmp_path / "audit.jsonl"
+    file.write_bytes(b"\n".join(lines(CHAIN)) + b"\n")
+    return file
+
+
+def test_an_unbroken_chain_is_success(export: Path) -> None:
+    """The answer names the rotation, the events and the head."""
+    verified = verify(export, "--head", HEAD)
+
+    assert (0, f"{ROTATION}: 4 events, unbroken, head {HEAD}\n", "") == (
+        verified.returncode,
+        verified.stdout,
+        verified.stderr,
+    )
+
+
+def test_a_missing_head_is_mentioned(export: Path) -> None:
+    """What cannot be seen without a head is said, and is no failure."""
+    verified = verify(export)
+
+    assert 0 == verified.returncode
+    assert "without --head" in verified.stderr
+
+
+def test_a_broken_chain_is_named(export: Path) -> None:
+    """Exit code 65, the line, the event and what is wrong with it."""
+    export.write_bytes(b"\n".join(lines([CHAIN[0], *CHAIN[2:]])))
+
+    verified = verify(export)
+
+    assert (65, "") == (verified.returncode, verified.stdout)
+    assert "line 2, event 2: dropped" in verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "arguments", "said"),
+    [("missing.jsonl", [], "No such file"), (".", [], "Is a directory"), ("audit.jsonl", ["--head", "4"], "head")],
+)
+def test_what_cannot_be_read_is_the_callers_error(export: Path, file: str, arguments: list[str], said: str) -> None:
+    """Exit code 64 and what was expected."""
+    verified = verify(export.parent / file, *arguments)
+
+    assert 64 == verified.returncode
+    assert said in verified.stderr
