@@ -15,7 +15,7 @@ from local.identity.signing_key import PUBLIC_NAME, load_signing_key
 from local.supervisor import environment
 from local.supervisor.layout import SERVICES, Layout
 from local.supervisor.options import Options
-from local.supervisor.tenant import ensure_approval_secret, ensure_principals
+from local.supervisor.tenant import ensure_principals, ensure_webhook_secret
 
 STARTUP_SECONDS = 60
 
@@ -30,7 +30,9 @@ class LocalAzure:
         self.layout = Layout.of(state)
         self.server_pem, self.ca_bundle = make_certificate(state / "tls")
         self.headers = ensure_principals(self.layout.folder("identity"))
-        self.approval_secret = ensure_approval_secret(state)
+        self.approval_secret = ensure_webhook_secret(state / "approval_secret")
+        self.actiontrail_secrets = state / "actiontrail_secrets"
+        ensure_webhook_secret(self.actiontrail_secrets)
         load_signing_key(self.layout.folder("identity"))
         self.identity_key = self.layout.folder("identity") / PUBLIC_NAME
         self.processes: dict[str, ServiceProcess] = {}
@@ -39,7 +41,7 @@ class LocalAzure:
     def running(self) -> Iterator["LocalAzure"]:
         """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started."""
         try:
-            for service in ("identity", "key_vault", "cosmos", "resource_manager", "task_hub"):
+            for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "task_hub"):
                 self.start(service)
             self.seed()
             for service in ("functions_host", "backend"):
@@ -112,6 +114,7 @@ class LocalAzure:
             "functionsUrl": self.layout.url("functions_host"),
             "functionKey": keys["function"],
             "systemKey": keys["system"],
+            "actiontrailUrl": self.layout.url("actiontrail"),
             "resourceManagerUrl": self.layout.url("resource_manager"),
             "backendUrl": self.layout.url("backend"),
             "identityEndpoint": f"{self.layout.url('identity')}/msi/token",
@@ -139,6 +142,7 @@ class LocalAzure:
             "key_vault": self._key_vault,
             "cosmos": self._cosmos,
             "resource_manager": self._resource_manager,
+            "actiontrail": self._actiontrail,
             "task_hub": self._task_hub,
             "functions_host": self._functions_host,
             "backend": self._backend,
@@ -172,6 +176,10 @@ class LocalAzure:
         argv = [*self._state("resource_manager"), *self._guarded(), "--account", environment.COSMOS_RESOURCE_ID]
         return argv, environment.plain_environment()
 
+    def _actiontrail(self) -> tuple[list[str], dict[str, str]]:
+        argv = ["--tls", str(self.server_pem), "--secrets", str(self.actiontrail_secrets)]
+        return [*self._state("actiontrail"), *argv], environment.plain_environment()
+
     def _task_hub(self) -> tuple[list[str], dict[str, str]]:
         return ["--control-port", str(self.layout.ports["task_hub_control"])], environment.plain_environment()
 
@@ -181,7 +189,7 @@ class LocalAzure:
         env = environment.app_environment(
             self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
         )
-        return argv, env
+        return argv, {"ACTIONTRAIL_SECRETS": self.actiontrail_secrets.read_text(), **env}
 
     def _backend(self) -> tuple[list[str], dict[str, str]]:
         traffic = [

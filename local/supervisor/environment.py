@@ -92,6 +92,8 @@ def app_environment(
         "KEYTURN_DOCUMENTS": json.dumps(documents),
         "KEYTURN_HEALTH_URLS": json.dumps([f"{backend}/health", f"{backend}/api/diagnostics/readiness"]),
         "APPROVAL_WEBHOOK_SECRETS": approval_secret,
+        "ACTIONTRAIL_URL": f"{layout.url('actiontrail')}/events",
+        "OUTBOX_TICK": "*/2 * * * * *",
         "ROTATION_SCHEDULE": "0 0 3 1 * *",
         "SCHEDULE_TICK": "0 0 5 * * *",
         **options.settings,

@@ -10,9 +10,18 @@ from local.common.serve import LOOPBACK
 
 REPOSITORY = Path(__file__).parents[2]
 
-SERVICES = ("identity", "key_vault", "cosmos", "resource_manager", "task_hub", "functions_host", "backend")
+SERVICES = (
+    "identity",
+    "key_vault",
+    "cosmos",
+    "resource_manager",
+    "actiontrail",
+    "task_hub",
+    "functions_host",
+    "backend",
+)
 
-_ENCRYPTED = ("key_vault", "cosmos", "resource_manager")
+_ENCRYPTED = ("key_vault", "cosmos", "resource_manager", "actiontrail")
 
 # The task hub has two: gRPC for workers and clients, HTTP for health and tests.
 PORTS = (*SERVICES, "task_hub_control")

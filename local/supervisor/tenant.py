@@ -35,9 +35,8 @@ def ensure_principals(folder: Path) -> dict[str, str]:
     return {name: record["header"] for name, record in json.loads(path.read_bytes()).items()}
 
 
-def ensure_approval_secret(state: Path) -> str:
-    """Return the approval webhook's secret (Standard Webhooks: ``whsec_`` and base64), made at the first call."""
-    path = state / "approval_secret"
+def ensure_webhook_secret(path: Path) -> str:
+    """Return the secret in the file (Standard Webhooks: ``whsec_`` and base64), made at the first call."""
     if not path.exists():
         write_private(path, b"whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)))
     return path.read_text()
