@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from keyturn.clock import SystemClock
 from keyturn.contracts.lifecycle import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
 from keyturn.key_vault.creation import create_version
@@ -126,7 +127,7 @@ async def test_an_intent_that_came_to_nothing_is_renewed(versions: MekVersions) 
 
 async def test_of_two_runs_at_once_one_creates(versions: MekVersions) -> None:
     """An activity that runs twice at the same time ends with one version, known to both."""
-    intent, clock = Intent(), ManualClock()
+    intent, clock = Intent(), SystemClock()  # the creation takes real time, so the other run's waiting must too
 
     both = await asyncio.gather(*(create_version(versions, REQUEST, intent, clock) for _ in range(2)))
 
