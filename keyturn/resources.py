@@ -5,6 +5,7 @@ shared by all invocations of a process.
 """
 
 import asyncio
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from azure.keyvault.keys.aio import KeyClient
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
 from keyturn.cosmos_account import CosmosAccount
+from keyturn.cosmos_failures import cosmos_failures
 from keyturn.dek_store.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
@@ -65,11 +67,20 @@ class Resources:
 
     @classmethod
     async def open(cls, settings: Settings) -> "Resources":
-        """Open the clients; nothing is called before it is needed."""
-        credential = DefaultAzureCredential()
-        cosmos = CosmosClient(settings.cosmos_endpoint, credential)
-        await cosmos.__aenter__()
-        return cls(settings, credential, cosmos)
+        """Open the clients; the database account alone is called, for where its containers are.
+
+        Raises:
+            PermissionMissingError: the identity may not read the account's metadata.
+            UnavailableError: the account did not answer.
+        """
+        async with contextlib.AsyncExitStack() as opened:
+            credential = await opened.enter_async_context(DefaultAzureCredential())
+            cosmos = CosmosClient(settings.cosmos_endpoint, credential)
+            opened.push_async_callback(cosmos.close)
+            async with cosmos_failures("the Cosmos DB account", "read the metadata"):
+                await cosmos.__aenter__()
+            opened.pop_all()  # from here on, close() is responsible
+            return cls(settings, credential, cosmos)
 
     def keyring(self, name: str | None) -> KeyringResources:
         """Return a keyring's clients; raises UnknownKeyringError."""

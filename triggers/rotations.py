@@ -8,6 +8,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.errors import InvalidRequestError
+from keyturn.preflight.waivers import require_waivable
 from keyturn.requests import parse
 from keyturn.resources import resources
 from keyturn.rotation.commands import CommandRequest, give_command
@@ -36,6 +37,7 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
     async def work() -> func.HttpResponse:
         opened = await resources()
         request = parse(StartRequest, read_json(req))
+        require_waivable(waiver.check for waiver in request.waivers)
         started = await start(
             opened.run_store,
             request,
