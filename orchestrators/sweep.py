@@ -48,7 +48,9 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
             CensusInput(**dict(ref), target_version=given.target_version, session_tokens=tokens),
             CensusResult,
         )
-        settled = done.totals.changed == 0 and census.stale == done.totals.quarantined
+        # A malformed row may carry the target's label: quarantined, yet not stale. One quarantined row is enough to keep
+        # everything from being retired, whatever the census says.
+        settled = done.totals.changed == 0 and census.stale <= done.totals.quarantined
         if settled or number >= PASSES_MAX:
             break
         # The second pass follows at once: it usually finds nothing. From then on somebody keeps writing.
