@@ -48,8 +48,8 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
             CensusInput(**dict(ref), target_version=given.target_version, session_tokens=tokens),
             CensusResult,
         )
-        # A malformed row may carry the target's label: quarantined, yet not stale. One quarantined row is enough to keep
-        # everything from being retired, whatever the census says.
+        # A malformed row may carry the target's label: quarantined, yet not stale. One quarantined row is enough to
+        # keep everything from being retired, whatever the census says.
         settled = done.totals.changed == 0 and census.stale <= done.totals.quarantined
         if settled or number >= PASSES_MAX:
             break
