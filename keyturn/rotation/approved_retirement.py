@@ -41,7 +41,7 @@ async def retire_approved(
         check_token(record, request)
         return record if record.retired == result.retired else record.changed(retired=result.retired)
 
-    await runs.update(request.rotation_id, change)
+    await runs.audit.follow(await runs.update(request.rotation_id, change), now)
     return result
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import CommandInput, CommandResult, Payload
 from keyturn.errors import WrongStateError
 from keyturn.rotation.decision import is_aborted
@@ -55,7 +56,10 @@ async def give_command(
             return record
         return record.changed(commands=[*record.commands, given])
 
-    return await runs.update(rotation_id, change)
+    async with refusals_told(runs, rotation_id, command, by=by, now=now):
+        record = await runs.update(rotation_id, change)
+    await runs.audit.follow(record, now)
+    return record
 
 
 def _same(given: Command, earlier: Command) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import DecisionInput, DecisionResult, Payload
 from keyturn.errors import (
     AlreadyDecidedError,
@@ -59,7 +60,10 @@ async def decide(runs: RunStore, request: DecisionRequest, *, webhook_id: str, n
         )
         return record.changed(decision=decision)
 
-    return await runs.update(request.rotation_id, change)
+    async with refusals_told(runs, request.rotation_id, "decide", by=request.approver, now=now):
+        record = await runs.update(request.rotation_id, change)
+    await runs.audit.follow(record, now)
+    return record
 
 
 def _wrote(record: RotationRecord, webhook_id: str) -> bool:

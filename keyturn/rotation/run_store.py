@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from azure.cosmos.aio import ContainerProxy
 
+from keyturn.audit.log import AuditLog
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
 from keyturn.rotation.documents import Documents
 from keyturn.rotation.record import RotationRecord, keyring_of
@@ -20,10 +21,11 @@ Change = Callable[[RotationRecord], RotationRecord]
 
 
 class RunStore:
-    """The records of all rotations, and the documents beside them (lease, idempotency keys, webhook ids)."""
+    """The records of all rotations, and what stands beside them: lease, idempotency keys, webhook ids, audit chains."""
 
     def __init__(self, container: ContainerProxy) -> None:
         self.documents = Documents(container)
+        self.audit = AuditLog(self.documents)
 
     async def read(self, rotation_id: str) -> RotationRecord:
         """Return the record with its ETag; raises UnknownRotationError."""

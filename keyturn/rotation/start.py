@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from keyturn.audit.refusals import record_refusal
 from keyturn.contracts import Policy, RotationInput
-from keyturn.errors import InvariantError
+from keyturn.errors import InvariantError, RotationRunningError
 from keyturn.rotation.idempotency import claim
 from keyturn.rotation.lease import read_lease, release, take
 from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
@@ -78,7 +79,11 @@ async def start(
         instance_id=instance_id_of(keyring),
         fencing_token=0,  # the lease gives it
     )
-    return Started(await take(runs, record), replayed=False)
+    try:
+        return Started(await take(runs, record), replayed=False)
+    except RotationRunningError as error:
+        await record_refusal(runs, error.facts["rotationId"], "start", error, by=requested_by, now=now)
+        raise
 
 
 def workflow_input(record: RotationRecord) -> RotationInput:

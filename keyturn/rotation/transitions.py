@@ -1,7 +1,7 @@
 """State changes: checked against the table, numbered, written to the history, each applied once.
 
 Entering an end sets the time of the end and gives the keyring's lease back. Going back to the sweep voids whatever was
-decided, because the evidence it was decided on no longer holds.
+decided, because the evidence it was decided on no longer holds. Whatever was changed, the audit chain follows.
 """
 
 from datetime import datetime
@@ -41,7 +41,7 @@ async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRec
             )
         return enter(record, step.target, detail=step.detail, now=now)
 
-    return await _settle(runs, await runs.update(step.rotation_id, change))
+    return await _settle(runs, await runs.update(step.rotation_id, change), now)
 
 
 async def record_failure(runs: RunStore, failure: FailureInput, now: datetime) -> RotationRecord:
@@ -54,20 +54,20 @@ async def record_failure(runs: RunStore, failure: FailureInput, now: datetime) -
         check_token(record, failure)
         return fail(record, failure.error_type, failure.message, now)
 
-    return await _settle(runs, await runs.update(failure.rotation_id, change))
+    return await _settle(runs, await runs.update(failure.rotation_id, change), now)
 
 
 async def lose(runs: RunStore, rotation_id: str, reason: str, now: datetime) -> RotationRecord:
     """End a rotation whose workflow is not there (any more) in ``failed``."""
-    return await _settle(
-        runs, await runs.update(rotation_id, lambda record: fail(record, "WorkflowLostError", reason, now))
-    )
+    lost = await runs.update(rotation_id, lambda record: fail(record, "WorkflowLostError", reason, now))
+    return await _settle(runs, lost, now)
 
 
-async def _settle(runs: RunStore, record: RotationRecord) -> RotationRecord:
-    # Also when nothing was changed: the first run of this step may have died between the two writes.
+async def _settle(runs: RunStore, record: RotationRecord, now: datetime) -> RotationRecord:
+    # Also when nothing was changed: the first run of this step may have died between the writes.
     if record.ended:
         await release(runs, record)
+    await runs.audit.follow(record, now)
     return record
 
 

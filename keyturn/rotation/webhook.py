@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
+from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import Payload
 from keyturn.errors import SettingsError, UnauthenticatedError
 from keyturn.requests import parse, parse_json
@@ -56,18 +58,27 @@ async def submit_decision(
         UnauthenticatedError: not signed by one of the secrets, too old, or handled before.
         InvalidRequestError, and everything that ``decide`` raises.
     """
-    webhook_id = verify_signature(headers, body, secrets)
-    document_id = hashlib.sha256(webhook_id.encode()).hexdigest()
-    if await runs.documents.read(PARTITION, document_id) is not None:
-        _log.warning("a webhook message came again after it was handled")
-        raise _refused()
-    request = parse(DecisionRequest, parse_json(body))
+    async with refusals_told(runs, _claimed_rotation(body), "decide", by=None, now=now):
+        webhook_id = verify_signature(headers, body, secrets)
+        document_id = hashlib.sha256(webhook_id.encode()).hexdigest()
+        if await runs.documents.read(PARTITION, document_id) is not None:
+            _log.warning("a webhook message came again after it was handled")
+            raise _refused()
+        request = parse(DecisionRequest, parse_json(body))
     record = await decide(runs, request, webhook_id=webhook_id, now=now)
     if not record.ended:
         await wake(record)
     used = UsedMessage(id=document_id, rotation_id=record.rotation_id, used_at=now)
     await runs.documents.create(used.to_payload())
     return record
+
+
+def _claimed_rotation(body: bytes) -> str:
+    """Return the rotation that the body names, for the audit only: nothing about the body is known to be true."""
+    try:
+        return DecisionRequest.model_validate_json(body).rotation_id
+    except ValidationError:
+        return "(unknown)"
 
 
 def verify_signature(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> str:

@@ -1,0 +1,170 @@
+"""What the rotation's own parts leave in its chain: nothing has to be remembered by whoever calls them."""
+
+import base64
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from keyturn.audit.log import AuditLog
+from keyturn.audit.verify import verify_chain
+from keyturn.contracts import FailureInput
+from keyturn.errors import (
+    DigestMismatchError,
+    ForbiddenError,
+    RotationRunningError,
+    UnauthenticatedError,
+    UnavailableError,
+    WrongStateError,
+)
+from keyturn.rotation.commands import give_command
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose, record_failure
+from keyturn.rotation.webhook import submit_decision
+from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.keyturn.audit.chains import lines
+from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, ref_of, start_run, step_to
+
+SECRET = f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
+
+
+async def told(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]:
+    """Return the chain in short: type and data of each event."""
+    found = await audit.read_chain(record.rotation_id)
+    assert verify_chain(lines(found)).broken is None
+    return [(item["type"].rpartition(".")[2], item["data"]) for item in found]
+
+
+async def submit(runs: RunStore, record: RotationRecord, *, message: str = "m1", **fields: Any) -> RotationRecord:
+    """Send a signed decision on the evidence in force, but for what is given."""
+    secret = fields.pop("secret", SECRET)
+    decision = {"rotationId": record.rotation_id, "decision": "approve", "approver": APPROVER}
+    body = json.dumps({**decision, "evidenceDigest": record.evidence_digest, **fields})
+    at = datetime.now(UTC)
+    headers = {
+        "webhook-id": f"{message}-{record.rotation_id}",
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(f"{message}-{record.rotation_id}", at, body),
+    }
+
+    async def wake(_record: RotationRecord) -> None:
+        return
+
+    return await submit_decision(runs, headers, body.encode(), secrets=[SECRET], wake=wake, now=NOW)
+
+
+async def test_every_step_is_in_the_chain_when_it_is_done(runs: RunStore, audit: AuditLog) -> None:
+    """A rotation that is advanced needs nobody to append for it."""
+    record = await bring_to(runs, State.COMPLETED)
+
+    changes = [data["to"] for kind, data in await told(audit, record) if kind == "state_changed"]
+
+    assert [entry.target for entry in record.history] == changes
+
+
+async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
+    runs: RunStore, audit: AuditLog, cosmos: LocalCosmos
+) -> None:
+    """The step was written and its event was not: the activity is run again, and the event is there once."""
+    record = await bring_to(runs, State.PREFLIGHT)
+
+    cosmos.fault(operation="batch", kind="reset_before", count=None)
+    with pytest.raises(UnavailableError):
+        await step_to(runs, record, State.CREATING_VERSION)
+    cosmos.clear_faults()
+    before = await told(audit, record)
+    await step_to(runs, record, State.CREATING_VERSION)
+    after = await told(audit, record)
+
+    assert State.CREATING_VERSION is (await runs.read(record.rotation_id)).state
+    assert before == after[:-1]
+    assert ("state_changed", "creating_version") == (after[-1][0], after[-1][1]["to"])
+
+
+async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RunStore, audit: AuditLog) -> None:
+    """Who decided what, on which digest, once however often the message comes."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    await submit(runs, record)
+    decided = [data for kind, data in await told(audit, record) if kind == "decision_taken"]
+
+    assert [{"decision": "approved", "by": APPROVER, "digest": record.evidence_digest, "comment": ""}] == decided
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "by"),
+    [
+        ({"secret": f"whsec_{base64.b64encode(bytes(32)).decode()}"}, UnauthenticatedError, None),
+        ({"evidenceDigest": "0" * 64}, DigestMismatchError, APPROVER),
+        ({"approver": REQUESTER}, ForbiddenError, REQUESTER),
+    ],
+    ids=["forged", "other evidence", "the requester"],
+)
+async def test_a_refused_decision_is_told(
+    runs: RunStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
+) -> None:
+    """The rule and the person, where the signature says that it is one; nothing that a forger wrote."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    with pytest.raises(error):
+        await submit(runs, record, **fields)
+    refused = [data for kind, data in await told(audit, record) if kind == "attempt_refused"]
+
+    assert [("decide", by, error.__name__)] == [(data["attempt"], data["by"], data["error"]) for data in refused]
+
+
+async def test_a_replayed_decision_is_told(runs: RunStore, audit: AuditLog) -> None:
+    """A message that was handled and comes again is a refused attempt by nobody who is known."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    await submit(runs, record)
+    with pytest.raises(UnauthenticatedError):
+        await submit(runs, record)
+    chain = await told(audit, record)
+
+    assert ["decision_taken", "attempt_refused"] == [kind for kind, _ in chain[-2:]]
+    assert chain[-1][1]["by"] is None
+
+
+async def test_commands_and_refused_ones_are_told(runs: RunStore, audit: AuditLog) -> None:
+    """An abort that was taken and a retry that could not be, each with its giver."""
+    record = await bring_to(runs, State.SWEEPING)
+
+    with pytest.raises(WrongStateError):
+        await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
+    await give_command(runs, record.rotation_id, "abort", by="olga", now=NOW)
+    chain = await told(audit, record)
+
+    assert [("attempt_refused", "retry"), ("command_given", "abort")] == [
+        (kind, data.get("attempt") or data.get("command")) for kind, data in chain[-2:]
+    ]
+    assert ["olga", "olga"] == [data["by"] for _, data in chain[-2:]]
+
+
+async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RunStore, audit: AuditLog) -> None:
+    """A second start of a keyring is a refused attempt on the first."""
+    record = await bring_to(runs, State.PREFLIGHT)
+
+    with pytest.raises(RotationRunningError):
+        await start_run(runs, record.keyring)
+    kind, data = (await told(audit, record))[-1]
+
+    assert ("attempt_refused", "start", REQUESTER) == (kind, data["attempt"], data["by"])
+
+
+async def test_failures_are_told(runs: RunStore, audit: AuditLog) -> None:
+    """A rotation that fails, and one whose workflow was lost, say so in their chains."""
+    failed, lost = await bring_to(runs, State.SWEEPING), await start_run(runs)
+    failure = {"step": failed.step + 1, "error_type": "UnavailableError", "message": "the vault did not answer"}
+
+    await record_failure(runs, FailureInput(**ref_of(failed), **failure, retire_attempted=False), NOW)
+    await lose(runs, lost.rotation_id, "the workflow was lost", NOW)
+
+    for record, detail in ((failed, "UnavailableError"), (lost, "WorkflowLostError")):
+        kind, data = (await told(audit, record))[-1]
+        assert ("state_changed", "failed", detail) == (kind, data["to"], data["detail"])
