@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
+from keyturn.audit.anchors import anchor
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
 from keyturn.notifications import announce
 from keyturn.resources import Resources
@@ -17,7 +18,8 @@ bp = df.Blueprint()
 @activity(bp, StepInput)
 async def advance(request: StepInput, resources: Resources) -> RotationRef:
     """Change the rotation's state, once."""
-    await transitions.advance(resources.run_store, request, datetime.now(UTC))
+    record = await transitions.advance(resources.run_store, request, datetime.now(UTC))
+    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     return _ref(request)
 
 
@@ -26,7 +28,8 @@ async def record_failure(request: FailureInput, resources: Resources) -> Rotatio
     """End the rotation in ``failed``, with every version enabled again that it disabled."""
     if request.retire_attempted:
         await reinstate(resources.run_store, resources.keyring(request.keyring).versions, request)
-    await transitions.record_failure(resources.run_store, request, datetime.now(UTC))
+    record = await transitions.record_failure(resources.run_store, request, datetime.now(UTC))
+    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     return _ref(request)
 
 

@@ -85,6 +85,18 @@ def _undated(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
         yield _event(("reinstated", attempt, *sorted(record.reinstated)), now, reinstated)
 
 
+def undone_retirement(record: RotationRecord, versions: list[str], now: datetime) -> list[AuditEvent]:
+    """Return what a retirement leaves that was undone in the same step, because rows stood in its way."""
+    if not versions:
+        return []
+    attempt, approved_by = _last(record, State.RETIRING), record.decision.by if record.decision is not None else None
+    retired = VersionsRetired(versions=versions, digest=record.evidence_digest, approved_by=approved_by)
+    return [
+        _event(("undone", attempt, "retired", *sorted(versions)), now, retired),
+        _event(("undone", attempt, "reinstated", *sorted(versions)), now, VersionsReinstated(versions=versions)),
+    ]
+
+
 def _last(record: RotationRecord, state: State) -> int:
     """Return the step at which the state was entered last, or 0."""
     return max((entry.step for entry in record.history if entry.target is state), default=0)

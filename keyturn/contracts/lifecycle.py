@@ -105,6 +105,7 @@ class RetireResult(Payload):
 
     retired: list[str]  # version ids; empty when stale rows were found and nothing was disabled
     stale: int
+    undone: list[str] = Field(default_factory=list)  # disabled and, because of stale rows, enabled again
 
 
 class ReinstateInput(RotationRef):

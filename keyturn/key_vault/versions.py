@@ -110,6 +110,15 @@ class MekVersions:
             reinstated.append(found.version)
         return reinstated
 
+    async def tag(self, found: MekVersionProperties, tags: dict[str, str]) -> None:
+        """Add tags to a version, or change them; whether it is enabled stays as it is.
+
+        Raises:
+            KeyturnError: of the kind that the failure means.
+        """
+        async with self._failures(found.version, "update"):
+            await self._keys.update_key_properties(found.mek_name, found.version, tags={**found.tags, **tags})
+
     async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         # The vault replaces all tags: those of others are written back.
         kept = {name: value for name, value in found.tags.items() if name not in _STATE_TAGS}

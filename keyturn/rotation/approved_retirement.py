@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from keyturn.audit.history import undone_retirement
 from keyturn.contracts import RetireInput, RetireResult
 from keyturn.dek_store.store import DekStore
 from keyturn.errors import InvariantError
@@ -41,7 +42,9 @@ async def retire_approved(
         check_token(record, request)
         return record if record.retired == result.retired else record.changed(retired=result.retired)
 
-    await runs.audit.follow(await runs.update(request.rotation_id, change), now)
+    record = await runs.update(request.rotation_id, change)
+    await runs.audit.follow(record, now)
+    await runs.audit.append(request.rotation_id, undone_retirement(record, result.undone, now))
     return result
 
 

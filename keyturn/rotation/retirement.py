@@ -47,8 +47,8 @@ async def retire_when_zero(
             await versions.reinstate(request.rotation_id)
             raise
     if standing:
-        await versions.reinstate(request.rotation_id)
-        return RetireResult(retired=[], stale=standing)
+        undone = await versions.reinstate(request.rotation_id)
+        return RetireResult(retired=[], stale=standing, undone=undone)
     return RetireResult(retired=list(retirement.versions), stale=0)
 
 

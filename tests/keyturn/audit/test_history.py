@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.audit.history import events_of
+from keyturn.audit.history import events_of, undone_retirement
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.contracts import QuarantinedRow
@@ -104,3 +104,28 @@ def test_versions_are_told() -> None:
     assert {"version": "new", "replaces": ["old"]} == data["version_created"]
     assert {"versions": ["old"], "digest": None, "approvedBy": None} == data["versions_retired"]
     assert {"versions": ["old"]} == data["versions_reinstated"]
+
+
+async def test_a_retirement_that_was_undone_is_told(runs: RunStore) -> None:
+    """Disabled and enabled again in one step is two events, and none where nothing was disabled."""
+    record = await bring_to(runs, State.RETIRING)
+
+    undone = [found.data.to_payload() for found in undone_retirement(record, ["old"], NOW)]
+
+    retired = {"versions": ["old"], "digest": record.evidence_digest, "approvedBy": APPROVER}
+    assert [retired, {"versions": ["old"]}] == undone
+    assert [] == undone_retirement(record, [], NOW)
+
+
+async def test_a_second_attempt_to_retire_is_told_apart(runs: RunStore, audit: AuditLog) -> None:
+    """The same versions disabled in a later attempt are another event."""
+    record = await bring_to(runs, State.RETIRING)
+    again = record
+    for target in (State.SWEEPING, State.SOAKING, State.AWAITING_APPROVAL, State.RETIRING):
+        again = await step_to(runs, again, target)
+
+    await audit.append(record.rotation_id, undone_retirement(record, ["old"], NOW))
+    await audit.follow(again.changed(retired=["old"]), NOW)
+    found = await audit.read_chain(record.rotation_id)
+
+    assert 2 == [item["type"].rpartition(".")[2] for item in found].count("versions_retired")

@@ -102,7 +102,7 @@ async def test_a_row_that_appears_while_retiring_undoes_it(
 
     result = await retire(world, old, target)
 
-    assert result == RetireResult(retired=[], stale=1)
+    assert result == RetireResult(retired=[], stale=1, undone=[old])
     assert await is_enabled(world, old)
     assert len(counted) == 2
 
@@ -138,7 +138,7 @@ async def test_a_run_after_a_crash_takes_back_what_must_not_stay(world: World, t
 
     result = await retire(world, old, target)
 
-    assert result == RetireResult(retired=[], stale=1)
+    assert result == RetireResult(retired=[], stale=1, undone=[old])
     assert await is_enabled(world, old)
 
 

@@ -1,0 +1,124 @@
+"""The chain's head stands in the tags of the key version, where the database's writers cannot change it."""
+
+import logging
+from typing import Any
+
+import pytest
+from azure.cosmos.aio import ContainerProxy
+
+from keyturn.audit.anchors import HEAD_TAG, anchor
+from keyturn.audit.chain import Head, head_of, link
+from keyturn.audit.log import AuditLog
+from keyturn.audit.verify import verify_chain
+from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+from keyturn.rotation.record import RotationRecord, keyring_of
+from tests.keyturn.audit.chains import event, lines
+from tests.keyturn.rotation.runs import make_record, new_keyring
+from tests.keyturn.world import World
+
+
+@pytest.fixture
+def versions(world: World) -> MekVersions:
+    """The versions of the world's MEK."""
+    return MekVersions(world.mek.admin, world.mek.client)
+
+
+async def made(world: World, **fields: Any) -> RotationRecord:
+    """Return a rotation that has made a version."""
+    version = await world.mek.create(tags={ROTATION_TAG: "r1"}, enabled=True)
+    return make_record(new_keyring(), **{"target_version": version, **fields})
+
+
+async def anchored(versions: MekVersions, record: RotationRecord) -> Head | None:
+    """Return the head in the version's tags."""
+    tags = (await versions.states())[record.target_version or ""].tags
+    return Head.parse(tags[HEAD_TAG]) if HEAD_TAG in tags else None
+
+
+async def test_the_head_is_written_beside_the_other_tags(world: World, audit: AuditLog, versions: MekVersions) -> None:
+    """The version keeps its tags and stays enabled, and the head grows with the chain."""
+    record = await made(world)
+    heads = []
+    for number in range(2):
+        heads.append(await audit.append(record.rotation_id, [event(number)]))
+        await anchor(audit, versions, record)
+        assert heads[-1] == await anchored(versions, record)
+    state = (await versions.states())[record.target_version or ""]
+
+    assert state.enabled
+    assert "r1" == state.tags[ROTATION_TAG]
+    assert verify_chain(lines(await audit.read_chain(record.rotation_id)), heads[0]).broken is None
+
+
+async def test_an_anchor_is_written_once(world: World, audit: AuditLog, versions: MekVersions) -> None:
+    """A head that is anchored already costs the vault no write."""
+    record = await made(world)
+    await audit.append(record.rotation_id, [event(1)])
+    await anchor(audit, versions, record)
+    updates = world.mek.vault.operations("admin").count("update")
+
+    await anchor(audit, versions, record)
+
+    assert updates == world.mek.vault.operations("admin").count("update")
+
+
+async def test_a_rotation_without_a_version_has_no_anchor(world: World, audit: AuditLog, versions: MekVersions) -> None:
+    """Before the version exists, and for a dry run, nothing is written to the vault."""
+    record = await made(world, target_version=None)
+    await audit.append(record.rotation_id, [event(1)])
+
+    await anchor(audit, versions, record)
+
+    assert not any(HEAD_TAG in state.tags for state in (await versions.states()).values())
+
+
+async def test_an_anchor_that_the_chain_does_not_bear_out_stays(
+    world: World,
+    audit: AuditLog,
+    versions: MekVersions,
+    container: ContainerProxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Somebody rewrites the stored chain: the tag keeps the true head, the log says so, and verifying shows it."""
+    record = await made(world)
+    rotation_id, keyring = record.rotation_id, keyring_of(record.rotation_id)
+    true_head = await audit.append(rotation_id, [event(1)])
+    await anchor(audit, versions, record)
+    forged = link(rotation_id, event(2), None)
+    for document_id, fields in (
+        (f"{rotation_id}:audit:00000001", {"event": forged}),
+        (f"{rotation_id}:audit", {"hash": forged["hash"]}),
+    ):
+        document = dict(await container.read_item(document_id, keyring))
+        await container.replace_item(document_id, {**document, **fields})
+    await audit.append(rotation_id, [event(3)])
+
+    with caplog.at_level(logging.ERROR):
+        await anchor(audit, versions, record)
+    exported = (await audit.export(rotation_id)).splitlines()
+    broken = verify_chain(exported, true_head).broken
+
+    assert head_of(forged) != true_head == await anchored(versions, record)
+    assert "was not anchored: BrokenChainError" in caplog.text
+    assert verify_chain(exported).broken is None
+    assert broken is not None
+    assert ("rewritten", 1) == (broken.problem, broken.sequence)
+
+
+async def test_a_vault_that_is_away_does_not_hold_the_rotation_up(
+    world: World, audit: AuditLog, versions: MekVersions, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The failure is in the log, and the next state change anchors the newer head."""
+    record = await made(world)
+    await audit.append(record.rotation_id, [event(1)])
+
+    world.mek.fault(operation="update", kind="status", status=403, body={"error": {"code": "Forbidden"}})
+    with caplog.at_level(logging.ERROR):
+        await anchor(audit, versions, record)
+    refused = await anchored(versions, record)
+    head = await audit.append(record.rotation_id, [event(2)])
+    await anchor(audit, versions, record)
+
+    assert refused is None
+    assert "was not anchored: PermissionMissingError" in caplog.text
+    assert head == await anchored(versions, record)

@@ -1,0 +1,23 @@
+"""The audit chain of a rotation over HTTP, as JSON Lines: what ``python -m keyturn.cli audit verify`` reads."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn.resources import resources
+from triggers.http import handle
+
+bp = df.Blueprint()
+
+CONTENT_TYPE = "application/jsonl"
+
+
+@bp.route(route="rotations/{rotation_id}/audit", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
+    """Export a rotation's audit chain."""
+
+    async def work() -> func.HttpResponse:
+        runs = (await resources()).run_store
+        record = await runs.read(req.route_params["rotation_id"])
+        return func.HttpResponse(await runs.audit.export(record.rotation_id), mimetype=CONTENT_TYPE)
+
+    return await handle(req, work)
