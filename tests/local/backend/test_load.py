@@ -65,7 +65,8 @@ async def test_throttled_reads_are_waited_out(busy: Backend, world: World) -> No
 async def test_failed_reads_are_counted_and_written_down(busy: Backend, world: World) -> None:
     """A disabled version fails cold reads: counted, named by type, and told in full in the journal."""
     await busy.wait_for(lambda seen: seen["writes"]["ok"] >= 1, "first note")
-    busy.load(writesPerSecond=0, coldReadShare=1)
+    paused = busy.load(writesPerSecond=0, coldReadShare=1)
+    await busy.wait_for(lambda seen: seen["reads"]["ok"] >= paused["reads"]["ok"] + 40, "end of writes in flight")
     await world.mek.change(world.version, enabled=False)
 
     report = await busy.wait_for(lambda seen: seen["reads"]["failed"] >= 3, "failed reads")
