@@ -27,6 +27,8 @@ async def take_census(request: CensusInput, resources: Resources) -> CensusResul
 
 @activity(bp, ProgressInput)
 async def record_progress(request: ProgressInput, resources: Resources) -> ProgressResult:
-    """Write the progress into the record and merge the session tokens of the wave."""
-    await progress.record_progress(resources.run_store, request, datetime.now(UTC))
-    return ProgressResult(session_tokens=merge_session_tokens(*request.session_tokens))
+    """Write the progress into the record, merge the wave's session tokens, and look for an abort."""
+    record = await progress.record_progress(resources.run_store, request, datetime.now(UTC))
+    return ProgressResult(
+        session_tokens=merge_session_tokens(*request.session_tokens), aborted=record.abort is not None
+    )

@@ -71,6 +71,10 @@ class DigestMismatchError(CallerError):
     hint = "read the report again and decide on the evidence digest that is in force"
 
 
+class AbortRequestedError(CallerError):
+    """An operator asked to end the rotation, so it goes no further; facts: ``rotationId``, ``requestedBy``."""
+
+
 class AlreadyDecidedError(CallerError):
     """The evidence was decided on before; facts: ``rotationId``, ``decision``."""
 
@@ -151,6 +155,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
     WrongStateError: Outcome(409, "wrong-state", 73),
     DigestMismatchError: Outcome(409, "evidence-changed", 73),
+    AbortRequestedError: Outcome(409, "abort-requested", 73),
     AlreadyDecidedError: Outcome(409, "already-decided", 73),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73),
     OperatorError: Outcome(500, "misconfigured", 78),

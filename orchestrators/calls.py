@@ -11,6 +11,7 @@ from typing import Any
 from durabletask.task import OrchestrationContext, RetryPolicy, Task
 
 from keyturn.contracts import Payload
+from keyturn.errors import AbortRequestedError
 
 Steps = Generator[Task[Any], Any, Any]
 
@@ -38,14 +39,20 @@ class StepFailedError(Exception):
         self.message = message
 
 
+class AbortedError(Exception):
+    """An operator asked to end the rotation, and whoever noticed goes no further."""
+
+
 def schedule(ctx: OrchestrationContext, activity: str, request: Payload) -> Task[Any]:
     """Start an activity without waiting for it."""
     return ctx.call_activity(activity, input=request.to_payload(), retry_policy=RETRY)
 
 
 def answer[T: Payload](envelope: Any, kind: type[T]) -> T:
-    """Open an activity's envelope; raises StepFailedError where the failure is permanent."""
+    """Open an activity's envelope; raises AbortedError, or StepFailedError where the failure is permanent."""
     if (failure := envelope.get("failure")) is not None:
+        if failure["errorType"] == AbortRequestedError.__name__:
+            raise AbortedError
         raise StepFailedError(failure["errorType"], failure["message"])
     return kind.from_payload(envelope["result"])
 
@@ -53,7 +60,7 @@ def answer[T: Payload](envelope: Any, kind: type[T]) -> T:
 def call[T: Payload](
     ctx: OrchestrationContext, activity: str, request: Payload, kind: type[T]
 ) -> Generator[Task[Any], Any, T]:
-    """Run an activity and return its typed result; raises StepFailedError, or TaskFailedError after the last retry."""
+    """Run an activity and return its typed result; raises as ``answer``, or TaskFailedError after the last retry."""
     envelope = yield schedule(ctx, activity, request)
     return answer(envelope, kind)
 

@@ -30,14 +30,15 @@ class Journal:
         self.ref = RotationRef(rotation_id=run.rotation_id, keyring=run.keyring, fencing_token=run.fencing_token)
         self.step = run.step
         self.commands_seen = run.commands_seen
+        self.rewrapped = run.rewrapped
         self.retiring = False  # from here on, versions may be disabled
         self.state: State | None = None
 
     def advance(self, target: State, detail: str = "") -> Generator[Task[Any], Any]:
-        """Change the state in the record."""
-        self.step += 1
-        request = StepInput(**dict(self.ref), step=self.step, target=target, detail=detail)
+        """Change the state in the record; raises AbortedError where an operator asked to end the rotation instead."""
+        request = StepInput(**dict(self.ref), step=self.step + 1, target=target, detail=detail)
         yield from call(self._ctx, "advance", request, RotationRef)
+        self.step += 1  # only now: a change that was refused has no number
         self.state = target
 
     def notify(self, event: str, detail: str = "") -> Generator[Task[Any], Any]:

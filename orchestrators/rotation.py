@@ -4,7 +4,8 @@
 
 Whatever is found after the evidence was frozen voids it and starts a new round at the sweep; each round is a generation
 of its own, so history stays short however often that happens. Events only wake the workflow up: what was decided or
-commanded is read from the run's record. Any failure ends with every version enabled again.
+commanded is read from the run's record; an abort that was taken before the retirement is obeyed at the next wave of
+pages or state change. Any failure ends with every version enabled again.
 """
 
 from collections.abc import Generator
@@ -31,9 +32,10 @@ from keyturn.contracts import (
     WatchResult,
 )
 from keyturn.rotation.states import State
-from orchestrators.calls import StepFailedError, call, call_workflow
+from orchestrators.calls import AbortedError, StepFailedError, call, call_workflow
 from orchestrators.journal import Journal
-from orchestrators.waiting import wait_for_command, wait_for_decision
+from orchestrators.soak import sample_share
+from orchestrators.waiting import end, wait_for_command, wait_for_decision
 
 bp = df.Blueprint()
 
@@ -51,6 +53,8 @@ def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
         if target is None:
             target = yield from _begin(ctx, run, journal)
         state = AGAIN if target is None else (yield from _round(ctx, run, journal, target))
+    except AbortedError:
+        state = yield from end(journal, State.ABORTED, None)
     except (StepFailedError, TaskFailedError) as error:
         yield from journal.fail(error)
         return {"state": State.FAILED}
@@ -60,6 +64,7 @@ def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
             "round": run.round + 1,
             "target_version": target,
             "commands_seen": journal.commands_seen,
+            "rewrapped": journal.rewrapped,
         }
         ctx.continue_as_new(run.model_copy(update=again).to_payload(), save_events=True)
         return None
@@ -160,7 +165,11 @@ def _sweep(
     tokens: dict[str, str] | None = None,
 ) -> Generator[Task[Any], Any, SweepResult]:
     request = SweepInput(**dict(journal.ref), target_version=target, policy=run.policy, session_tokens=tokens or {})
-    return (yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name)))
+    swept = yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name))
+    if swept.aborted:
+        raise AbortedError
+    journal.rewrapped += swept.rewrapped
+    return swept
 
 
 def _soak(
@@ -173,8 +182,13 @@ def _soak(
         session_tokens=swept.session_tokens,
         cursors=swept.cursors,
         last_stale_write=swept.last_stale_write,
+        sample_share=sample_share(run.policy.proof, journal.rewrapped),
     )
-    return (yield from call_workflow(ctx, "soak", request, SoakResult, instance_id=_child(run, "soak")))
+    soaked = yield from call_workflow(ctx, "soak", request, SoakResult, instance_id=_child(run, "soak"))
+    if soaked.aborted:
+        raise AbortedError
+    journal.rewrapped += soaked.rewrapped
+    return soaked
 
 
 def _child(run: RotationInput, name: str) -> str:

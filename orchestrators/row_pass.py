@@ -4,8 +4,8 @@
 2. Scan the open ranges side by side until a window of pages is found or every range is read to its end.
 3. Fan out one page activity a page; the vault budget is divided by the rows in each, so that all end together and the
    sum over all workers never exceeds the budget.
-4. Record the progress; go on with 2. After a bounded number of activities continue as new, never with one in flight,
-   because a late result would reach the next generation.
+4. Record the progress; go on with 2, unless an operator asked to end the rotation. After a bounded number of
+   activities continue as new, never with one in flight, because a late result would reach the next generation.
 
 It does not decide anything about rows: that is the page activity's work.
 """
@@ -50,20 +50,23 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
     if not state.cursors and not state.drained:
         listed = yield from call(ctx, "list_ranges", _ref(state), RangesResult)
         state = state.model_copy(update={"cursors": dict.fromkeys(listed.ranges)})
-    activities = 1
+    activities, aborted = 1, False
     while state.cursors:
         if activities >= ACTIVITIES_PER_GENERATION:
             ctx.continue_as_new(state.to_payload())
             return None
         state, pages, scans = yield from _collect(ctx, state)
-        state = yield from _work(ctx, state, pages)
+        state, aborted = yield from _work(ctx, state, pages)
         activities += scans + len(pages) + 1
+        if aborted:
+            break
     return PassResult(
         totals=state.totals,
         scanned=state.scanned,
         foreign=state.foreign,
         cursors=state.drained,
         session_tokens=state.session_tokens,
+        aborted=aborted,
     ).to_payload()
 
 
@@ -102,13 +105,14 @@ def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput
         range=feed_range,
         cursor=cursor,
         page_rows=state.policy.page_rows,
+        sample_share=state.sample_share,
     )
 
 
 def _work(
     ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
-) -> Generator[Task[Any], Any, PassInput]:
-    """Fan out the pages, wait for all, and record how far the pass has come."""
+) -> Generator[Task[Any], Any, tuple[PassInput, bool]]:
+    """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
     rows = sum(len(refs) for refs in pages)
     tasks = [
         schedule(
@@ -142,7 +146,7 @@ def _work(
         ProgressResult,
     )
     update = {"totals": totals, "waves": state.waves + 1, "session_tokens": recorded.session_tokens}
-    return state.model_copy(update=update)
+    return state.model_copy(update=update), recorded.aborted
 
 
 def add_results(results: list[PageResult]) -> PageResult:

@@ -1,10 +1,13 @@
 """``soak``: the wait between a clean census and the request for approval, and the proof made in that idle time.
 
-1. Prove every row that this rotation rewrapped, at a share of the rewrap budget (or a sample, or nothing, by policy).
+1. Prove every row that this rotation rewrapped, or a sample of them, at a share of the rewrap budget; or, by policy,
+   nothing.
 2. At every tail interval: sweep the tail of the change feed, and prove what that rewrapped.
-3. End when the soak time is over and no stale row was met for the quiet interval; at once when a row was quarantined.
+3. End when the soak time is over and no stale row was met for the quiet interval; at once when a row was quarantined
+   or an operator asked to end the rotation.
 """
 
+import math
 from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,24 +30,24 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
     state = SoakInput.from_payload(payload)
     if state.started_at is None:
         state = state.model_copy(update={"started_at": now(ctx)})
-    quarantined = 0
+    quarantined, aborted = 0, False
     while True:
         if state.policy.proof != "unsafe_off":
             proof = yield from _pass(ctx, state, "prove", cursors=state.proof_cursors)
-            quarantined += proof.totals.quarantined
+            quarantined, aborted = quarantined + proof.totals.quarantined, aborted or proof.aborted
             proven = state.proven + proof.totals.changed
             state = state.model_copy(
                 update={"proof_cursors": proof.cursors, "proven": proven, "ticks": state.ticks + 1}
             )
         remaining = _remaining(state, now(ctx))
-        if quarantined or remaining <= timedelta(0):
+        if quarantined or aborted or remaining <= timedelta(0):
             break
         if state.ticks >= TICKS_PER_GENERATION:
             ctx.continue_as_new(state.model_copy(update={"ticks": 0}).to_payload())
             return None
         yield ctx.create_timer(min(state.policy.tail_interval, remaining))
         tail = yield from _pass(ctx, state, "rewrap", cursors=state.cursors)
-        quarantined += tail.totals.quarantined
+        quarantined, aborted = quarantined + tail.totals.quarantined, tail.aborted
         state = _after_tail(state, tail, now(ctx))
     return SoakResult(
         quarantined=quarantined,
@@ -53,7 +56,20 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
         stale_writers=state.stale_writers,
         last_stale_write=state.last_stale_write,
         session_tokens=state.session_tokens,
+        aborted=aborted,
     ).to_payload()
+
+
+def sample_share(proof: str, rewrapped: int) -> float:
+    """Return the share of the rewrapped rows that the policy wants proven, never less than it wants but by chance.
+
+    Which rows are taken is left to their ids, so how many come together varies around the mean by about its square
+    root: three times that much is added.
+    """
+    mode, _, size = proof.partition(":")
+    if mode != "sample" or rewrapped == 0:
+        return 1.0
+    return min(1.0, (int(size) + 3 * math.sqrt(int(size))) / rewrapped)
 
 
 def _remaining(state: SoakInput, at: datetime) -> timedelta:
@@ -93,6 +109,7 @@ def _pass(
         operation=operation,
         policy=state.policy,
         operations_per_second=state.policy.vault_operations_per_second * share,
+        sample_share=state.sample_share,
         cursors=cursors,
         session_tokens=state.session_tokens,
     )

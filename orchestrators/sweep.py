@@ -50,8 +50,9 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
         )
         # A malformed row may carry the target's label: quarantined, yet not stale. One quarantined row is enough to
         # keep everything from being retired, whatever the census says.
-        settled = done.totals.changed == 0 and census.stale <= done.totals.quarantined
-        if settled or number >= PASSES_MAX:
+        whole = not done.aborted and done.totals.changed == 0
+        settled = whole and census.stale <= done.totals.quarantined
+        if settled or done.aborted or number >= PASSES_MAX:
             break
         # The second pass follows at once: it usually finds nothing. From then on somebody keeps writing.
         if number > 1:
@@ -66,6 +67,7 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
         cursors=done.cursors,
         session_tokens=tokens,
         passes=number,
+        aborted=done.aborted,
     ).to_payload()
 
 

@@ -31,11 +31,11 @@ def wait_for_decision(
         if found.decision == "approved":
             return None
         if found.decision == "rejected":
-            return (yield from _end(journal, State.REJECTED, found.decided_by))
+            return (yield from end(journal, State.REJECTED, found.decided_by))
         if found.decision == "aborted":
-            return (yield from _end(journal, State.ABORTED, found.decided_by))
+            return (yield from end(journal, State.ABORTED, found.decided_by))
         if now(ctx) >= expires:
-            return (yield from _end(journal, State.EXPIRED, None))
+            return (yield from end(journal, State.EXPIRED, None))
         if now(ctx) >= remind:
             remind = now(ctx) + run.policy.approval_reminder
             yield from journal.notify("approval_reminder", digest)
@@ -57,11 +57,12 @@ def wait_for_command(ctx: OrchestrationContext, journal: Journal) -> Generator[T
         if found.command == "retry":
             return None
         if found.command == "abort":
-            return (yield from _end(journal, State.ABORTED, None))
+            return (yield from end(journal, State.ABORTED, None))
         yield event
 
 
-def _end(journal: Journal, state: State, by: str | None) -> Generator[Task[Any], Any, State]:
+def end(journal: Journal, state: State, by: str | None) -> Generator[Task[Any], Any, State]:
+    """End the rotation, and tell people."""
     yield from journal.advance(state, f"by {by}" if by else "")
     yield from journal.notify(state.value)
     return state

@@ -65,6 +65,7 @@ class RotationInput(Payload):
     round: int = 1
     target_version: str | None = None
     commands_seen: int = 0
+    rewrapped: int = 0  # rows, over all rounds so far
 
 
 class StepInput(RotationRef):

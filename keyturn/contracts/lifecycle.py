@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy, RotationRef
+from keyturn.contracts.pages import SampleShare
 from keyturn.contracts.sweep import CensusResult
 
 
@@ -41,6 +42,7 @@ class SoakInput(RotationRef):
     stale_writers: int = 0
     rewrapped: int = 0
     proven: int = 0
+    sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
     started_at: datetime | None = None
     ticks: int = 0
 
@@ -54,6 +56,7 @@ class SoakResult(Payload):
     stale_writers: int
     last_stale_write: datetime | None
     session_tokens: dict[str, str]
+    aborted: bool = False  # an operator asked to end the rotation
 
 
 class VerifyResult(Payload):

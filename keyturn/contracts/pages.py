@@ -19,6 +19,10 @@ RANGES_MAX = 50
 type Scalar = str | int | float | bool | None
 
 
+# The part of the rewrapped rows that a proof takes: above 0, and 1 for all of them.
+SampleShare = Annotated[float, Field(gt=0, le=1)]
+
+
 class RowRef(Payload):
     """A row by id and partition key value: enough to read it again, and nothing about its key."""
 
@@ -34,6 +38,7 @@ class ScanInput(RotationRef):
     range: str
     cursor: str | None = None  # None: from the beginning
     page_rows: int
+    sample_share: SampleShare = 1.0  # of the rewrapped rows; which ones follows from their ids, the same at every run
 
 
 class ScanResult(Payload):

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy, RotationRef
-from keyturn.contracts.pages import PageResult
+from keyturn.contracts.pages import PageResult, SampleShare
 
 
 class PassInput(RotationRef):
@@ -16,6 +16,7 @@ class PassInput(RotationRef):
     operation: Literal["rewrap", "prove"]
     policy: Policy
     operations_per_second: float
+    sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
     cursors: dict[str, str | None] = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
     drained: dict[str, str | None] = Field(default_factory=dict)  # ranges read to their end -> where the tail starts
     totals: PageResult = PageResult()
@@ -35,6 +36,7 @@ class PassResult(Payload):
     foreign: int
     cursors: dict[str, str | None]  # where the tail goes on
     session_tokens: dict[str, str]
+    aborted: bool = False  # it stopped half-way, because an operator asked to end the rotation
 
 
 class ProgressInput(RotationRef):
@@ -53,6 +55,7 @@ class ProgressResult(Payload):
     """Answer of ``record_progress``."""
 
     session_tokens: dict[str, str]  # feed range -> the newest of the tokens given for it
+    aborted: bool = False  # an operator asked to end the rotation
 
 
 class CensusInput(RotationRef):
@@ -93,3 +96,4 @@ class SweepResult(Payload):
     cursors: dict[str, str | None]
     session_tokens: dict[str, str]
     passes: int
+    aborted: bool = False  # an operator asked to end the rotation

@@ -4,6 +4,7 @@ A change feed page is taken whole or not at all, because a cursor can only stand
 for follows what is found: more where few rows are selected, less where a page would overflow.
 """
 
+import hashlib
 from collections.abc import Callable
 
 from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
@@ -12,6 +13,8 @@ from keyturn.dek_store.rows import Row, RowKind, classify
 from keyturn.dek_store.store import DekStore
 
 SCANNED_MAX = 5_000  # rows an activity reads before it reports back: some seconds of work
+_DRAW_BYTES = 6  # a float holds such a number exactly
+_DRAWS = 1 << 8 * _DRAW_BYTES
 ITEMS_MAX = 1_000  # rows a request asks for; the service ends its page at 4 MB anyway
 
 
@@ -45,7 +48,13 @@ async def scan(store: DekStore, request: ScanInput) -> ScanResult:
 def _selection(request: ScanInput) -> Callable[[Row], bool]:
     if request.selection == "stale":
         return lambda row: row.needs_work
-    return lambda row: row.on_target and row.rotation_id == request.rotation_id
+    return lambda row: row.on_target and row.rotation_id == request.rotation_id and _in_sample(row, request)
+
+
+def _in_sample(row: Row, request: ScanInput) -> bool:
+    """Draw the row, or not, by a hash of its id and the rotation's: each rotation draws others, each run the same."""
+    drawn = hashlib.sha256(f"{request.rotation_id}/{row.id}".encode()).digest()[:_DRAW_BYTES]
+    return int.from_bytes(drawn) < request.sample_share * _DRAWS
 
 
 def _overflows(refs: list[RowRef], page_rows: int) -> bool:

@@ -1,7 +1,7 @@
 """What an operator may tell a rotation to do: try again, or end.
 
-A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: the workflow obeys
-it the next time that it looks.
+A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: a sweep or a soak
+looks for it after every wave of pages, and no state but an end can be entered once it was given.
 """
 
 from datetime import datetime
@@ -12,7 +12,6 @@ from pydantic import Field
 from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import CommandInput, CommandResult, Payload
 from keyturn.errors import WrongStateError
-from keyturn.rotation.decision import is_aborted
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import COMMANDS_MAX, Command, Name
 from keyturn.rotation.run_store import RunStore
@@ -43,7 +42,7 @@ async def give_command(
     def change(record: RotationRecord) -> RotationRecord:
         allowed = _ALLOWED[command]
         # One place is kept free, so that a rotation can always be ended.
-        refused = command == "retry" and (is_aborted(record) or len(record.commands) >= COMMANDS_MAX - 1)
+        refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
         if record.state not in allowed or refused:
             raise WrongStateError(
                 f"the rotation takes no {command} while it is {record.state}",

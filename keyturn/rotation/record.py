@@ -93,6 +93,11 @@ class RotationRecord(Payload):
         """Tell whether the rotation has reached one of its ends."""
         return self.state in TERMINAL
 
+    @property
+    def abort(self) -> Command | None:
+        """Return the command by which an operator asked to end the rotation, if there is one."""
+        return next((given for given in self.commands if given.command == "abort"), None)
+
     def to_document(self) -> dict[str, Any]:
         """Return the document as it is stored."""
         return self.to_payload()

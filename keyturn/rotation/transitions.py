@@ -7,12 +7,12 @@ decided, because the evidence it was decided on no longer holds. Whatever was ch
 from datetime import datetime
 
 from keyturn.contracts import FailureInput, RotationRef, StepInput
-from keyturn.errors import FencedError, InvariantError
+from keyturn.errors import AbortRequestedError, FencedError, InvariantError
 from keyturn.rotation.lease import release
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
 from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State, check_transition
+from keyturn.rotation.states import TERMINAL, TRANSITIONS, State, check_transition
 
 ACTOR = "keyturn"
 HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
@@ -25,6 +25,7 @@ async def advance(runs: RunStore, step: StepInput, now: datetime) -> RotationRec
         FencedError: the run is not the one that this step belongs to, or somebody else has ended it.
         InvariantError: a step is missing before this one, or the target may not be entered yet.
         InvalidTransitionError: the table does not know the change.
+        AbortRequestedError: an operator asked to end the rotation, and the target is not an end.
     """
 
     def change(record: RotationRecord) -> RotationRecord:
@@ -92,8 +93,9 @@ def fail(record: RotationRecord, error_type: str, message: str, now: datetime) -
 
 
 def enter(record: RotationRecord, target: State, *, detail: str, now: datetime) -> RotationRecord:
-    """Return the record in its next state; raises InvalidTransitionError or InvariantError."""
+    """Return the record in its next state; raises InvalidTransitionError, InvariantError or AbortRequestedError."""
     check_transition(record.state, target)
+    _check_goes_on(record, target)
     if target is State.RETIRING:
         _check_may_retire(record)
     entry = HistoryEntry(
@@ -110,6 +112,18 @@ def enter(record: RotationRecord, target: State, *, detail: str, now: datetime) 
     if target is State.SOAKING:
         return entered.changed(progress={name: value for name, value in record.progress.items() if name != "proof"})
     return entered.changed(ended_at=now) if entered.ended else entered
+
+
+def _check_goes_on(record: RotationRecord, target: State) -> None:
+    """Raise AbortRequestedError where an abort was taken that could still be obeyed, and the target is no end.
+
+    The abort and this change are writes to one document, so an abort that was taken before the retirement is obeyed.
+    """
+    if record.abort is None or target in TERMINAL or State.ABORTED not in TRANSITIONS[record.state]:
+        return
+    raise AbortRequestedError(
+        "an operator asked to end the rotation", rotationId=record.rotation_id, requestedBy=record.abort.by
+    )
 
 
 def _check_may_retire(record: RotationRecord) -> None:

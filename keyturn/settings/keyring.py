@@ -40,12 +40,15 @@ class Keyring(_Model):
     mek_name: MekName
     cosmos_database: CosmosName
     dek_container: CosmosName = "dek_store"
-    documents: list[DocumentContainer] = Field(default_factory=list)
+    # As many as the run's record takes of their canaries and probes.
+    documents: Annotated[list[DocumentContainer], Field(max_length=50)] = Field(default_factory=list)
     row_names: RowNames = RowNames()
     # Rows of older writers carry no algorithm of their own: this is theirs. New wraps always use RSA-OAEP-256.
     default_algorithm: Literal["RSA-OAEP", "RSA-OAEP-256"] = "RSA-OAEP-256"
     verify_challenge_resource: bool = True
-    health_urls: list[ProbeUrl] = Field(default_factory=list)  # the runbook's probes: health, readiness, a note
+    health_urls: Annotated[list[ProbeUrl], Field(max_length=20)] = Field(
+        default_factory=list
+    )  # the runbook's probes: health, readiness, a note
 
     @field_validator("verify_challenge_resource")
     @classmethod

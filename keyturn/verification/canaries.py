@@ -13,11 +13,16 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from field_encrypt import FieldEncryptError, FieldEncryption
 from field_encrypt.errors import RetryError
 from keyturn.errors import UnavailableError
-from keyturn.rotation.record_parts import Canary
+from keyturn.rotation.record_parts import CANARIES_MAX, Canary
 from keyturn.settings import DocumentContainer
 
 # Enough to notice a wrong version in every container, few enough to ask at every interval of the watch.
 CANARIES_PER_CONTAINER = 5
+
+
+def per_container(containers: int) -> int:
+    """Return how many canaries each of so many containers has: fewer where the record could not hold them all."""
+    return min(CANARIES_PER_CONTAINER, CANARIES_MAX // max(1, containers))
 
 
 async def choose(container: ContainerProxy, description: DocumentContainer, limit: int) -> list[Canary]:
@@ -65,14 +70,15 @@ async def check_all(
     description: DocumentContainer,
     encryption: FieldEncryption,
     known: Sequence[Canary],
+    wanted: int,
 ) -> list[Canary]:
     """Check the canaries of one container, choosing new ones where there are too few."""
     checked = [await check(container, description, encryption, canary) for canary in known]
     kept = [canary for canary in checked if canary is not None]
-    if len(kept) < CANARIES_PER_CONTAINER:
+    if len(kept) < wanted:
         ids = {canary.document_id for canary in kept}
-        chosen = await choose(container, description, CANARIES_PER_CONTAINER)
-        fresh = [canary for canary in chosen if canary.document_id not in ids][: CANARIES_PER_CONTAINER - len(kept)]
+        chosen = await choose(container, description, wanted)
+        fresh = [canary for canary in chosen if canary.document_id not in ids][: wanted - len(kept)]
         results = [await check(container, description, encryption, canary) for canary in fresh]
         kept += [canary for canary in results if canary is not None]
     return kept

@@ -57,6 +57,21 @@ async def test_a_sweep_looks_at_every_row_that_is_neither_current_nor_foreign(wo
     assert (27, 4) == (sum(page.scanned for page in pages), sum(page.foreign for page in pages))
 
 
+async def test_a_sample_is_the_same_at_every_run(world: World) -> None:
+    """A share of the rewrapped rows is drawn by their ids: about as many as asked for, and again the same ones."""
+    rewrapped = await world.fill(200, mekVersion=TARGET, rotationId=ROTATION)
+    asked = [
+        request(feed_range, None, 250, "rewrapped").model_copy(update={"sample_share": 0.3})
+        for feed_range in await list_feed_ranges(world.container)
+    ]
+
+    first, again = [found([await scan(world.store, page) for page in asked]) for _ in range(2)]
+
+    assert first == again
+    assert set(first) < rewrapped
+    assert 28 <= len(first) <= 92  # five standard deviations about the mean
+
+
 async def test_a_proof_opens_what_this_rotation_rewrapped(world: World) -> None:
     """Rows on the target that another rotation wrote, or that were restored, are not selected."""
     wanted = await world.fill(5, mekVersion=TARGET, rotationId=ROTATION)

@@ -2,13 +2,14 @@
 
 import pytest
 
-from keyturn.contracts import CommandInput
-from keyturn.errors import FencedError, UnknownRotationError, WrongStateError
+from keyturn.contracts import CommandInput, StepInput
+from keyturn.errors import AbortRequestedError, FencedError, UnknownRotationError, WrongStateError
 from keyturn.rotation.commands import ABORTABLE, give_command, read_command
 from keyturn.rotation.record import RotationRecord, new_rotation_id
 from keyturn.rotation.record_parts import COMMANDS_MAX, Command
 from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.rotation.states import TERMINAL, TRANSITIONS, State
+from keyturn.rotation.transitions import advance
 from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, step_to
 
 
@@ -77,15 +78,29 @@ async def test_a_retry_is_void_after_its_wait(runs: RunStore) -> None:
 
 
 async def test_an_abort_is_never_void_and_ends_all_retries(runs: RunStore) -> None:
-    """An abort given while rows were swept is obeyed at the next wait; after it no retry is taken."""
-    record = await bring_to(runs, State.SWEEPING)
+    """An abort that the workflow has not obeyed yet still holds; after it no retry is taken."""
+    record = await bring_to(runs, State.NEEDS_ATTENTION)
     await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
-    record = await step_to(runs, record, State.NEEDS_ATTENTION)
 
     with pytest.raises(WrongStateError):
         await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
 
     assert ("abort", 1) == await read(runs, record)
+
+
+@pytest.mark.parametrize("state", sorted(ABORTABLE))
+async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RunStore, state: State) -> None:
+    """Whatever the workflow was about to do, it learns of the abort from the record, and may only end."""
+    record = await bring_to(runs, state)
+    onwards = sorted(TRANSITIONS[state] - TERMINAL)
+    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+
+    for target in onwards:
+        with pytest.raises(AbortRequestedError):
+            await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+    ended = await step_to(runs, record, State.ABORTED)
+
+    assert ("otto", State.ABORTED) == (ended.history[-1].actor, ended.state)
 
 
 async def test_there_is_always_room_for_an_abort(runs: RunStore) -> None:
