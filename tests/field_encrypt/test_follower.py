@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults
+from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults, follower
+from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.world import FIELDS, NOTE, World
@@ -92,6 +93,24 @@ async def test_first_poll_empties_the_cache(world: World, stored: list[dict[str,
     await reader.follower.poll()
 
     assert 0 == len(reader.cache)
+
+
+async def test_rows_that_exist_are_not_read(
+    world: World, stored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Following begins now: a reader that starts on a large store does not read the store."""
+    pages: list[FeedPage] = []
+
+    async def recording(*arguments: Any, **options: Any) -> FeedPage:
+        pages.append(await read_feed_page(*arguments, **options))
+        return pages[-1]
+
+    monkeypatch.setattr(follower, "read_feed_page", recording)
+
+    await Reader(world).follower.poll()
+
+    assert pages
+    assert [] == [item for page in pages for item in page.items]
 
 
 async def test_failed_polls_lose_nothing(
@@ -187,7 +206,7 @@ async def test_other_property_names_are_followed(world: World, stored: list[dict
 
 async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, world: World) -> None:
     """Following may begin before there is anything to follow."""
-    follower = DekFollower(DekStore(world.rows, RowDefaults(mek_name="none")), DekCache())
+    following = DekFollower(DekStore(world.rows, RowDefaults(mek_name="none")), DekCache())
 
-    await follower.poll()
-    await follower.poll()
+    await following.poll()
+    await following.poll()
