@@ -55,16 +55,17 @@ class Display:
             if self._task is not None:
                 self._progress.remove_task(self._task)
                 self._task = None
-        counts = status.get("counts", {}).get(PHASES.get(state, ""))
-        if counts is None:
+        if (phase := PHASES.get(state)) is None or status.get("census") is None:
             return
         if self._task is None:
-            self._task = self._progress.add_task(PHASES[state], rate="")
+            self._task = self._progress.add_task(phase, rate="")
+        # Before the first wave of pages has reported, the census alone tells how much there is to do.
+        counts = status["counts"].get(phase, {"changed": 0, "rowsTotal": None})
         rate = status.get("rowsPerSecond")
         self._progress.update(
             self._task,
             completed=counts["changed"],
-            total=counts["rowsTotal"] or counts["changed"],
+            total=counts["rowsTotal"] or status["census"]["total"],
             rate=f"{rate:.0f} rows/s" if rate else "",
         )
 

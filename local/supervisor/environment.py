@@ -30,6 +30,7 @@ _QUICK = {
     "KEYTURN_WATCH": "PT5S",
     "KEYTURN_WATCH_INTERVAL": "PT2S",
     "KEYTURN_CREATION_SETTLE": "PT5S",
+    "KEYTURN_PAGE_ROWS": "25",  # progress is reported a wave of pages at a time
 }
 
 
@@ -84,6 +85,7 @@ def app_environment(
         **_encryption(layout),
         **_QUICK,
         "TASKHUB_NAME": "keyturn",
+        "KEYTURN_ACCESS": "keys",
         "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,
         "KEYTURN_RESOURCE_MANAGER_URL": layout.url("resource_manager"),
         "KEYTURN_KEYRING": KEYRING,
