@@ -1,25 +1,28 @@
 """Is the app there? Anybody may ask, so the answer holds no internals."""
 
 import logging
+from datetime import UTC, datetime
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.errors import SettingsError
 from keyturn.resources import resources
+from keyturn.rotation.keyrings import OverdueMemory
 from triggers.http import json_response
 
 bp = df.Blueprint()
 
 _log = logging.getLogger(__name__)
+_overdue = OverdueMemory()
 
 
 @bp.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
-    """Tell whether the app runs on settings that it can work with."""
+    """Tell whether the app runs on settings that it can work with, and whether a rotation is overdue."""
     try:
-        await resources()
+        opened = await resources()
     except SettingsError as error:
         _log.error("the app cannot work: %s", error.message)
         return json_response({"status": "misconfigured"}, status=503)
-    return json_response({"status": "ok"})
+    return json_response({"status": "ok", "overdue": await _overdue.any_overdue(opened, datetime.now(UTC))})

@@ -32,6 +32,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
                 schedule=opened.settings.rotation_schedule,
                 policy=opened.settings.policy,
                 workflows=workflows_of(client, opened),
+                versions=opened.keyring(keyring.name).versions.states,
                 now=datetime.now(UTC),
             )
             if record is not None:

@@ -12,6 +12,9 @@ from keyturn.errors import SettingsError
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.states import State
 
+# From a tick until what it starts has begun: retries and a cold start included.
+TICK_TAKES = timedelta(minutes=10)
+
 _FIELDS = 6  # NCRONTAB: second minute hour day month day-of-week
 
 # These left the month's work undone by themselves; every other end is a person's decision, or the work done.
@@ -28,19 +31,37 @@ def due(schedule: str, last_began: datetime | None, now: datetime) -> datetime |
     return occurrence if last_began is None or last_began < occurrence else None
 
 
+def is_overdue(schedule: str, tick: str, last_began: datetime | None, now: datetime) -> bool:
+    """Tell whether a rotation is due that should have begun: the tick after the occurrence has had its time.
+
+    ``tick`` is the schedule of the timer that starts what is due, an NCRONTAB expression as well; raises SettingsError.
+    """
+    occurrence = due(schedule, last_began, now)
+    return occurrence is not None and occurrence <= latest_occurrence(tick, now - TICK_TAKES)
+
+
 def latest_occurrence(schedule: str, now: datetime) -> datetime:
     """Return the newest occurrence (UTC) that is not after ``now``; raises SettingsError."""
-    if len(schedule.split()) != _FIELDS:
-        raise _unreadable(schedule)
     # The search goes strictly backwards, and an occurrence at this very second counts.
     after = now.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return _occurrence(schedule, after, forwards=False)
+
+
+def next_occurrence(schedule: str, now: datetime) -> datetime:
+    """Return the first occurrence (UTC) after ``now``; raises SettingsError."""
+    return _occurrence(schedule, now.astimezone(UTC), forwards=True)
+
+
+def _occurrence(schedule: str, start: datetime, *, forwards: bool) -> datetime:
+    if len(schedule.split()) != _FIELDS:
+        raise _unreadable(schedule)
     try:
         # NCRONTAB fires where day of month and day of week both match; cron where either does.
-        times = croniter(schedule, after, second_at_beginning=True, day_or=False)
-        before = times.get_prev(float)  # type: ignore[no-untyped-call]  # croniter ships no types for it
-        return datetime.fromtimestamp(before, UTC)
+        times = croniter(schedule, start, second_at_beginning=True, day_or=False)
+        found = (times.get_next if forwards else times.get_prev)(float)  # type: ignore[no-untyped-call]  # croniter ships no types for it
     except CroniterError as error:
         raise _unreadable(schedule) from error
+    return datetime.fromtimestamp(found, UTC)
 
 
 def _unreadable(schedule: str) -> SettingsError:

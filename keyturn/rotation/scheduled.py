@@ -4,9 +4,10 @@ from datetime import datetime
 
 from keyturn.contracts import Policy
 from keyturn.errors import RotationRunningError
+from keyturn.rotation.keyrings import Versions, began
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import PAGE_MAX, RunStore
-from keyturn.rotation.schedule import due, last_began
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.schedule import due
 from keyturn.rotation.start import Workflows, clear_orphan, start
 from keyturn.rotation.start_request import StartRequest
 
@@ -14,16 +15,24 @@ REQUESTER = "keyturn-schedule"
 
 
 async def start_due(
-    runs: RunStore, *, keyring: str, schedule: str, policy: Policy, workflows: Workflows, now: datetime
+    runs: RunStore,
+    *,
+    keyring: str,
+    schedule: str,
+    policy: Policy,
+    workflows: Workflows,
+    versions: Versions,
+    now: datetime,
 ) -> RotationRecord | None:
     """Start the keyring's rotation if it is due and none is running, and return its record.
 
     Raises:
         SettingsError: the schedule is not an NCRONTAB expression.
+        KeyturnError: of the kind that the store's or the vault's answer means.
     """
     # First, because a run that lost its workflow counts as failed, and its month is still to be done.
     await clear_orphan(runs, keyring, workflows, now)
-    occurrence = due(schedule, last_began(await runs.newest(keyring, limit=PAGE_MAX)), now)
+    occurrence = due(schedule, await began(runs, keyring, versions), now)
     if occurrence is None:
         return None
     try:

@@ -80,7 +80,7 @@ async def seed_notes(
     ]
     plain = Notes(notes, current, store, cache)
     existing = {key.id async for key in plain.listed()}
-    missing = iter([number for number in range(count) if _note_id(number) not in existing])
+    missing = iter([number for number in range(count) if note_id(number) not in existing])
     made = 0
 
     async def work() -> None:
@@ -96,17 +96,21 @@ async def seed_notes(
 
 
 async def _make(writer: Notes, number: int) -> None:
-    note = NewNote(
-        workspaceId=f"workspace-{number % WORKSPACES}", title=f"Note {number}", body=f"The text of {number}."
-    )
+    note = NewNote(workspaceId=workspace_of(number), title=f"Note {number}", body=f"The text of {number}.")
     try:
-        await writer.create(note, _note_id(number))
+        await writer.create(note, note_id(number))
     except CosmosResourceExistsError:
         return  # the SDK repeats a create whose answer was lost: the note is there
 
 
-def _note_id(number: int) -> str:
+def note_id(number: int) -> str:
+    """Return the id of a seeded note."""
     return f"note-{number:06}"
+
+
+def workspace_of(number: int) -> str:
+    """Return the workspace of a seeded note."""
+    return f"workspace-{number % WORKSPACES}"
 
 
 def main() -> None:

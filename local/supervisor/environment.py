@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from local.backend.seed import note_id, workspace_of
 from local.supervisor.layout import REPOSITORY, Layout
 from local.supervisor.options import Options
 
@@ -77,7 +78,6 @@ def app_environment(
     layout: Layout, options: Options, header: str, ca_bundle: Path, approval_secret: str
 ) -> dict[str, str]:
     """Return the function app's environment: its application settings."""
-    backend = layout.url("backend")
     documents = [{"name": NOTES_CONTAINER, "fields": NOTE_FIELDS, "partitionKey": "workspaceId"}]
     return {
         **_process_environment(),
@@ -92,7 +92,7 @@ def app_environment(
         "KEYTURN_CONTAINER": RUN_CONTAINER,
         "KEYTURN_KEY_SIZE": str(options.bits),
         "KEYTURN_DOCUMENTS": json.dumps(documents),
-        "KEYTURN_HEALTH_URLS": json.dumps([f"{backend}/health", f"{backend}/api/diagnostics/readiness"]),
+        "KEYTURN_HEALTH_URLS": json.dumps(_probes(layout.url("backend"), notes=options.deks)),
         "APPROVAL_WEBHOOK_SECRETS": approval_secret,
         "ACTIONTRAIL_URL": f"{layout.url('actiontrail')}/events",
         "OUTBOX_TICK": "*/2 * * * * *",
@@ -100,3 +100,9 @@ def app_environment(
         "SCHEDULE_TICK": "0 0 5 * * *",
         **options.settings,
     }
+
+
+def _probes(backend: str, *, notes: int) -> list[str]:
+    """Return the runbook's three URLs: health, readiness, and a note where notes were seeded."""
+    seeded = [f"{backend}/api/notes/{note_id(0)}?workspaceId={workspace_of(0)}"] if notes else []
+    return [f"{backend}/health", f"{backend}/api/diagnostics/readiness", *seeded]

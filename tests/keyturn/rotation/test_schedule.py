@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import pytest
 
+from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import Policy
 from keyturn.errors import SettingsError
+from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.schedule import due, last_began, latest_occurrence
+from keyturn.rotation.schedule import due, is_overdue, last_began, latest_occurrence, next_occurrence
 from keyturn.rotation.scheduled import REQUESTER, start_due
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run, workflows
@@ -104,11 +106,79 @@ def test_the_newest_that_counts_is_the_last() -> None:
     assert last_began([]) is None
 
 
-async def tick(runs: RunStore, keyring: str, now: datetime, *, alive: bool = True) -> RotationRecord | None:
-    """Let the timer look at the keyring."""
-    return await start_due(
-        runs, keyring=keyring, schedule=MONTHLY, policy=Policy(), workflows=workflows(alive=alive), now=now
+OVERDUE: Mapping[str, tuple[datetime | None, datetime, bool]] = {
+    "nothing is due: not overdue": (at(3, 1, 5), at(3, 31), False),
+    "due, and the tick is still to come: not overdue": (at(2, 1, 5), at(3, 1, 4), False),
+    "due, and the tick is at work: not overdue": (at(2, 1, 5), at(3, 1, 5, 9), False),
+    "due, and the tick has had its time: overdue": (at(2, 1, 5), at(3, 1, 5, 10), True),
+    "never rotated, and the tick has had its time: overdue": (None, at(3, 1, 6), True),
+}
+
+
+@pytest.mark.parametrize("sentence", OVERDUE)
+def test_a_rotation_is_overdue_or_not(sentence: str) -> None:
+    """Each sentence of the table holds for the monthly schedule and a tick at five every day."""
+    began, now, overdue = OVERDUE[sentence]
+
+    assert overdue is is_overdue(MONTHLY, "0 0 5 * * *", began, now)
+
+
+def test_the_next_occurrence_is_after_now() -> None:
+    """An occurrence at this very second is not the next one."""
+    assert at(4, 1, 3) == next_occurrence(MONTHLY, at(3, 1, 3))
+    assert at(3, 1, 3) == next_occurrence(MONTHLY, at(3, 1, 2, 59, 59))
+
+
+def version(created_on: datetime, **tags: str) -> MekVersionProperties:
+    """Return a version of a MEK."""
+    return MekVersionProperties(
+        mek_name="mek",
+        version="v",
+        key_id="https://notes.vault.azure.net/keys/mek/v",
+        enabled=True,
+        created_on=created_on,
+        not_before=None,
+        expires_on=None,
+        tags=tags,
     )
+
+
+async def tick(
+    runs: RunStore,
+    keyring: str,
+    now: datetime,
+    *,
+    alive: bool = True,
+    versions: Mapping[str, MekVersionProperties] | None = None,
+) -> RotationRecord | None:
+    """Let the timer look at the keyring."""
+
+    async def states() -> Mapping[str, MekVersionProperties]:
+        return versions or {}
+
+    return await start_due(
+        runs,
+        keyring=keyring,
+        schedule=MONTHLY,
+        policy=Policy(),
+        workflows=workflows(alive=alive),
+        versions=states,
+        now=now,
+    )
+
+
+async def test_a_young_mek_is_not_due(runs: RunStore) -> None:
+    """A keyring that was never rotated counts from its newest version; what a failed rotation made does not count."""
+    old, young = version(at(2, 10)), version(at(3, 10))
+    left_behind = version(at(3, 10), **{ROTATION_TAG: "a rotation"})
+
+    due_for = {
+        "old": await tick(runs, new_keyring(), at(3, 15), versions={"1": old}),
+        "young": await tick(runs, new_keyring(), at(3, 15), versions={"1": old, "2": young}),
+        "left behind": await tick(runs, new_keyring(), at(3, 15), versions={"1": old, "2": left_behind}),
+    }
+
+    assert {"old", "left behind"} == {name for name, record in due_for.items() if record is not None}
 
 
 async def test_the_tick_starts_what_is_due_once(runs: RunStore) -> None:

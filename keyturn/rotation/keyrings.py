@@ -1,0 +1,83 @@
+"""How the keyrings stand: when each was rotated last, when it is due again, and whether it is overdue."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.contracts import Payload
+from keyturn.key_vault.versions import ROTATION_TAG
+from keyturn.resources import Resources
+from keyturn.rotation.run_store import PAGE_MAX, RunStore
+from keyturn.rotation.schedule import is_overdue, last_began, next_occurrence
+from keyturn.rotation.status import Summary, summary
+
+# Monitors ask often, and a day more or less is nothing to a schedule.
+REMEMBERED_SECONDS = 60.0
+ANSWER_SECONDS = 10.0  # a monitor does not wait for longer
+
+_log = logging.getLogger(__name__)
+
+Versions = Callable[[], Awaitable[Mapping[str, MekVersionProperties]]]
+
+
+class KeyringState(Payload):
+    """A keyring as the schedule sees it."""
+
+    keyring: str
+    last_rotation: Summary | None  # the newest, however it ended
+    last_began: datetime | None  # what the schedule counts from; null where nothing tells
+    next_occurrence: datetime
+    overdue: bool
+
+
+async def began(runs: RunStore, keyring: str, versions: Versions) -> datetime | None:
+    """Return when the keyring's newest rotation that counts began; without one, when its MEK was made.
+
+    A MEK that is younger than the newest occurrence of the schedule has nothing to be caught up. A version that a
+    failed rotation of ours left behind says nothing about that.
+    """
+    if (counted := last_began(await runs.newest(keyring, limit=PAGE_MAX))) is not None:
+        return counted
+    made = [found.created_on for found in (await versions()).values() if ROTATION_TAG not in found.tags]
+    return max((at for at in made if at is not None), default=None)
+
+
+async def look(opened: Resources, name: str, now: datetime) -> KeyringState:
+    """Return how the keyring stands; raises KeyturnError of the kind that the store's or the vault's answer means."""
+    keyring, settings = opened.keyring(name), opened.settings
+    newest = await opened.run_store.newest(name, limit=1)
+    counted = await began(opened.run_store, name, keyring.versions.states)
+    return KeyringState(
+        keyring=name,
+        last_rotation=summary(newest[0]) if newest else None,
+        last_began=counted,
+        next_occurrence=next_occurrence(settings.rotation_schedule, now),
+        overdue=is_overdue(settings.rotation_schedule, settings.schedule_tick, counted, now),
+    )
+
+
+class OverdueMemory:
+    """Whether any keyring is overdue, asked of the store and the vault once a minute at most."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._asked: float | None = None
+        self._overdue: bool | None = None
+
+    async def any_overdue(self, opened: Resources, now: datetime) -> bool | None:
+        """Tell whether any keyring is overdue; None where that cannot be told, which is no failure of the asker."""
+        if self._asked is None or self._monotonic() - self._asked >= REMEMBERED_SECONDS:
+            self._asked = self._monotonic()
+            self._overdue = await self._ask(opened, now)
+        return self._overdue
+
+    async def _ask(self, opened: Resources, now: datetime) -> bool | None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return any([(await look(opened, keyring.name, now)).overdue for keyring in opened.settings.keyrings])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the app's health is another question
+            _log.warning("whether a keyring is overdue cannot be told: %s", type(error).__name__)
+            return None
