@@ -1,83 +1,33 @@
-"""Reads the change feed of one feed range, page by page, from its beginning.
-
-What the SDK (azure-cosmos 4.17.1) does, and this module answers:
-
-* It starts at "now" unless told otherwise: here always at the beginning. A start time would make a token that cannot
-  be resumed.
-* It ends its iteration at an empty page, although only 304 means that the feed is drained. The hook's result is None
-  for a 304.
-* It does not give the continuation of an empty page; the headers that the hook was given are changed to hold it.
-* After a split it goes on with the child ranges one by one. A token in which one of them was not read yet cannot be
-  resumed, so such a page is read on until every child range has its own token.
-"""
-
-import base64
-import json
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+"""The change feed of the dek store, from its beginning, with Keyturn's errors; ``field_encrypt`` reads it."""
 
 from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt import change_feed
+from field_encrypt.change_feed import FeedPage
+from field_encrypt.errors import LostFeedPositionError
 from keyturn.cosmos_failures import cosmos_failures
-from keyturn.dek_store.session_tokens import feed_range_text
 from keyturn.errors import InvariantError
 
 RESOURCE = "the dek store"
 
 
-@dataclass(frozen=True, slots=True)
-class FeedPage:
-    """Items in the order of their last change, and where the feed goes on; drained if there was nothing more."""
-
-    items: list[dict[str, Any]]
-    cursor: str
-    drained: bool
-
-
 async def list_feed_ranges(container: ContainerProxy) -> list[str]:
     """Return the store's feed ranges, one per physical partition, as JSON texts in the order of their keys."""
     async with cosmos_failures(RESOURCE, "read its partitions"):
-        ranges = [feed_range async for feed_range in container.read_feed_ranges(force_refresh=True)]
-    return [feed_range_text(found) for found in sorted(ranges, key=lambda found: str(found["Range"]["min"]))]
+        return await change_feed.list_feed_ranges(container)
 
 
 async def read_feed_page(container: ContainerProxy, feed_range: str, cursor: str | None, max_items: int) -> FeedPage:
     """Read on from the cursor, or from the beginning; the service may return a few more items than asked for.
 
     Raises:
+        InvariantError: the cursor is not one of this container, which was made anew or is another one.
         KeyturnError: of the kind that the failure means.
     """
-    answers: list[tuple[Mapping[str, str], bool]] = []  # headers, and whether the answer was a 304
-    pages = container.query_items_change_feed(
-        feed_range=json.loads(feed_range),
-        start_time="Beginning",
-        max_item_count=max_items,
-        response_hook=lambda headers, result: answers.append((headers, result is None)),
-    ).by_page(cursor)
-    items: list[dict[str, Any]] = []
-    resumable = False
-    async with cosmos_failures(RESOURCE, "read its change feed"):
-        while not resumable:
-            answered = len(answers)
-            found = await _next_page(pages)
-            reached = answers[-1][0]["etag"]
-            resumable = _is_resumable(reached)
-            if not (found or resumable):
-                raise InvariantError("an empty page of the change feed gives no cursor to go on from")
-            items += found
-    drained = not items and all(not_modified for _, not_modified in answers[answered:])
-    return FeedPage(items, reached, drained)
-
-
-async def _next_page(pages: AsyncIterator[AsyncIterator[dict[str, Any]]]) -> list[dict[str, Any]]:
     try:
-        return [item async for item in await anext(pages)]
-    except StopAsyncIteration:
-        return []  # an empty page; whether the feed is drained, the answers tell
-
-
-def _is_resumable(cursor: str) -> bool:
-    """Tell whether every child range of the cursor has a token of its own."""
-    state = json.loads(base64.b64decode(cursor))
-    return all(part["token"] is not None for part in state["continuation"]["continuation"])
+        async with cosmos_failures(RESOURCE, "read its change feed"):
+            return await change_feed.read_feed_page(
+                container, feed_range, cursor, start="Beginning", max_items=max_items
+            )
+    except LostFeedPositionError as error:
+        raise InvariantError(str(error)) from error

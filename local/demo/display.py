@@ -65,7 +65,7 @@ class Display:
         self._progress.update(
             self._task,
             completed=counts["changed"],
-            total=counts["rowsTotal"] or status["census"]["total"],
+            total=max(counts["rowsTotal"] or status["census"]["total"], counts["changed"]),
             rate=f"{rate:.0f} rows/s" if rate else "",
         )
 
