@@ -83,6 +83,10 @@ class ApprovalExpiredError(CallerError):
     """The time to decide is over; facts: ``rotationId``."""
 
 
+class TooManyAttemptsError(CallerError):
+    """So many attempts were refused that no more are looked at for a while; facts: ``retryAfterSeconds``."""
+
+
 class OperatorError(KeyturnError):
     """A setting, a permission or a resource must change."""
 
@@ -158,6 +162,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     AbortRequestedError: Outcome(409, "abort-requested", 73),
     AlreadyDecidedError: Outcome(409, "already-decided", 73),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73),
+    TooManyAttemptsError: Outcome(429, "too-many-attempts", 75),
     OperatorError: Outcome(500, "misconfigured", 78),
     SettingsError: Outcome(500, "misconfigured", 78),
     PermissionMissingError: Outcome(500, "permission-missing", 78),

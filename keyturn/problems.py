@@ -9,7 +9,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from keyturn.errors import InvariantError, KeyturnError, Outcome, outcome_of
+from keyturn.errors import InvariantError, KeyturnError, Outcome, SettingsError, TooManyAttemptsError, outcome_of
 
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:keyturn:problem:"
@@ -29,7 +29,9 @@ class Problem(NamedTuple):
 
 def problem_of(error: Exception, *, instance: str) -> Problem:
     """Return the problem that the error becomes; ``instance`` is the path of the request."""
-    if not isinstance(error, KeyturnError) or isinstance(error, InvariantError) or outcome_of(error) == _INTERNAL:
+    # A setting's value, even its name, is for whoever reads the log.
+    hidden = isinstance(error, InvariantError | SettingsError)
+    if not isinstance(error, KeyturnError) or hidden or outcome_of(error) == _INTERNAL:
         return _internal(error, instance)
     outcome = outcome_of(error)
     body = {
@@ -43,8 +45,13 @@ def problem_of(error: Exception, *, instance: str) -> Problem:
     }
     if error.hint:
         body["hint"] = error.hint
-    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if outcome.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return Problem(outcome.status, body, retry)
+    return Problem(outcome.status, body, _retry_after(error, outcome))
+
+
+def _retry_after(error: KeyturnError, outcome: Outcome) -> dict[str, str]:
+    if isinstance(error, TooManyAttemptsError):
+        return {"Retry-After": str(error.facts.get("retryAfterSeconds", RETRY_AFTER_SECONDS))}
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if outcome.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
 def _internal(error: Exception, instance: str) -> Problem:

@@ -11,7 +11,7 @@ def parse_json(body: bytes) -> object:
     """Return the JSON value of the body; raises InvalidRequestError."""
     try:
         return json.loads(body)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
         raise InvalidRequestError("the body is not JSON", field="body", expected="a JSON object") from None
 
 

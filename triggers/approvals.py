@@ -9,7 +9,7 @@ from keyturn.resources import resources
 from keyturn.rotation.status import status
 from keyturn.rotation.webhook import submit_decision
 from orchestrators.waiting import DECISION_EVENT
-from triggers.http import handle, json_response, read_body
+from triggers.http import handle, json_response, read_body, sender_of
 from triggers.workflow import wake
 
 bp = df.Blueprint()
@@ -27,6 +27,7 @@ async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClie
             dict(req.headers),
             read_body(req),
             secrets=opened.settings.approval_secrets(),
+            sender=sender_of(req),
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),
         )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.access.caller import require_sign_in
 from keyturn.errors import SettingsError
 from keyturn.resources import resources
 from keyturn.rotation.keyrings import OverdueMemory
@@ -22,6 +23,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     """Tell whether the app runs on settings that it can work with, and whether a rotation is overdue."""
     try:
         opened = await resources()
+        require_sign_in(opened.settings)
     except SettingsError as error:
         _log.error("the app cannot work: %s", error.message)
         return json_response({"status": "misconfigured"}, status=503)

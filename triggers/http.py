@@ -13,8 +13,6 @@ from keyturn.problems import CONTENT_TYPE, problem_of
 from keyturn.requests import parse_json
 
 BODY_BYTES_MAX = 64 * 1024
-# Set by App Service Authentication, which removes it from what callers send.
-PRINCIPAL_HEADER = "x-ms-client-principal-name"
 
 
 async def handle(request: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]) -> func.HttpResponse:
@@ -57,7 +55,9 @@ def json_response(
     )
 
 
-def principal_of(request: func.HttpRequest) -> str | None:
-    """Return whom the platform vouches for, if anybody."""
-    name: str | None = request.headers.get(PRINCIPAL_HEADER)
-    return name
+def sender_of(request: func.HttpRequest) -> str:
+    """Return the address that the request came from, as the platform's front end has appended it to what was sent."""
+    forwarded: str = request.headers.get("x-forwarded-for") or ""
+    address = forwarded.rpartition(",")[2].strip()
+    host, colon, port = address.rpartition(":")
+    return host if colon and port.isdecimal() and (":" not in host or host.endswith("]")) else address

@@ -7,19 +7,21 @@ from urllib.parse import urlencode
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.access.caller import Caller
 from keyturn.errors import InvalidRequestError
 from keyturn.preflight.waivers import require_waivable
 from keyturn.requests import parse
-from keyturn.resources import resources
+from keyturn.resources import Resources
 from keyturn.rotation.commands import CommandRequest, give_command
 from keyturn.rotation.links import ROTATIONS, status_link
 from keyturn.rotation.report import report
 from keyturn.rotation.run_store import PAGE_MAX
 from keyturn.rotation.start import start
-from keyturn.rotation.start_request import StartRequest, requester_of
+from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.status import accepted, status, summary
 from orchestrators.waiting import COMMAND_EVENT
-from triggers.http import handle, json_response, principal_of, read_json
+from triggers.access import Work, admitted
+from triggers.http import handle, json_response, read_json
 from triggers.lost_runs import workflows_of
 from triggers.workflow import ensure_started, wake
 
@@ -34,15 +36,18 @@ _DEFAULT_LIMIT = 20
 async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Start a rotation."""
 
-    async def work() -> func.HttpResponse:
-        opened = await resources()
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(StartRequest, read_json(req))
         require_waivable(waiver.check for waiver in request.waivers)
+        requester = caller.identity(request.requested_by)
+        for number, waiver in enumerate(request.waivers):
+            caller.require_own(waiver.by, f"waivers.{number}.by")
         started = await start(
             opened.run_store,
             request,
             keyring=opened.settings.keyring(request.keyring).name,
-            requested_by=requester_of(principal_of(req), request.requested_by),
+            requested_by=requester.name,
+            requested_by_id=requester.object_id,
             trigger="http",
             policy=opened.settings.policy,
             workflows=workflows_of(client, opened),
@@ -53,15 +58,14 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
         headers = {"Location": status_link(started.record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(accepted(started.record), status=202, headers=headers)
 
-    return await handle(req, work)
+    return await handle(req, admitted(req, "start_rotation", work))
 
 
 @bp.route(route="rotations", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
     """List a keyring's rotations, newest first."""
 
-    async def work() -> func.HttpResponse:
-        opened = await resources()
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
         keyring = opened.settings.keyring(req.params.get("keyring")).name
         limit = _limit(req.params.get("limit"))
         records = await opened.run_store.newest(keyring, before=req.params.get("before"), limit=limit)
@@ -69,7 +73,7 @@ async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
         following = f"{ROTATIONS}?{urlencode(query)}" if query else None
         return json_response({"rotations": [summary(record).to_payload() for record in records], "next": following})
 
-    return await handle(req, work)
+    return await handle(req, admitted(req, "list_rotations", work))
 
 
 def _limit(text: str | None) -> int:
@@ -85,51 +89,51 @@ def _limit(text: str | None) -> int:
 async def get_rotation(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where a rotation stands."""
 
-    async def work() -> func.HttpResponse:
-        record = await (await resources()).run_store.read(req.route_params["rotation_id"])
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await opened.run_store.read(req.route_params["rotation_id"])
         headers = {} if record.ended else {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(status(record), headers=headers)
 
-    return await handle(req, work)
+    return await handle(req, admitted(req, "get_rotation", work))
 
 
 @bp.route(route="rotations/{rotation_id}/report", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def get_report(req: func.HttpRequest) -> func.HttpResponse:
     """Return everything that is known about a rotation."""
 
-    async def work() -> func.HttpResponse:
-        record = await (await resources()).run_store.read(req.route_params["rotation_id"])
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await opened.run_store.read(req.route_params["rotation_id"])
         return json_response(report(record))
 
-    return await handle(req, work)
+    return await handle(req, admitted(req, "get_report", work))
 
 
 @bp.route(route="rotations/{rotation_id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def retry_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Tell a rotation that needs attention to try again."""
-    return await handle(req, lambda: _command(req, client, "retry"))
+    return await handle(req, admitted(req, "retry_rotation", _command(req, client, "retry")))
 
 
 @bp.route(route="rotations/{rotation_id}/abort", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def abort_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Tell a rotation to end."""
-    return await handle(req, lambda: _command(req, client, "abort"))
+    return await handle(req, admitted(req, "abort_rotation", _command(req, client, "abort")))
 
 
-async def _command(
-    req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]
-) -> func.HttpResponse:
-    opened = await resources()
-    request = parse(CommandRequest, read_json(req, default={}))
-    record = await give_command(
-        opened.run_store,
-        req.route_params["rotation_id"],
-        command,
-        by=requester_of(principal_of(req), request.requested_by),
-        now=datetime.now(UTC),
-    )
-    await wake(client, record, COMMAND_EVENT)
-    headers = {"Location": status_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
-    return json_response(status(record), status=202, headers=headers)
+def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        request = parse(CommandRequest, read_json(req, default={}))
+        record = await give_command(
+            opened.run_store,
+            req.route_params["rotation_id"],
+            command,
+            by=caller.identity(request.requested_by).name,
+            now=datetime.now(UTC),
+        )
+        await wake(client, record, COMMAND_EVENT)
+        headers = {"Location": status_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        return json_response(status(record), status=202, headers=headers)
+
+    return work

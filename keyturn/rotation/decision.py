@@ -1,6 +1,5 @@
 """Decide on a rotation: once, on exactly the evidence in force, by somebody other than the requester."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,13 +14,14 @@ from keyturn.errors import (
     ForbiddenError,
     WrongStateError,
 )
+from keyturn.rotation.people import same_identity, same_person
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Decision, Name, Remark
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import check_token
 
-_OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
+OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
 
 
 class DecisionRequest(Payload):
@@ -34,7 +34,9 @@ class DecisionRequest(Payload):
     comment: Remark = ""
 
 
-async def decide(runs: RunStore, request: DecisionRequest, *, webhook_id: str, now: datetime) -> RotationRecord:
+async def decide(
+    runs: RunStore, request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+) -> RotationRecord:
     """Write the decision into the record; one that this very message wrote before is returned as it is.
 
     Raises:
@@ -49,10 +51,11 @@ async def decide(runs: RunStore, request: DecisionRequest, *, webhook_id: str, n
     def change(record: RotationRecord) -> RotationRecord:
         if _wrote(record, webhook_id):
             return record
-        _check(record, request, now)
+        _check(record, request, by_id, now)
         decision = Decision(
-            decision=_OUTCOMES[request.decision],
+            decision=OUTCOMES[request.decision],
             by=request.approver,
+            by_id=by_id,
             digest=request.evidence_digest,
             at=now,
             webhook_id=webhook_id,
@@ -71,9 +74,9 @@ def _wrote(record: RotationRecord, webhook_id: str) -> bool:
     return any(decision.webhook_id == webhook_id for decision in made)
 
 
-def _check(record: RotationRecord, request: DecisionRequest, now: datetime) -> None:
+def _check(record: RotationRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
     rotation_id = record.rotation_id
-    if same_person(request.approver, record.requested_by):
+    if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
         raise ForbiddenError(
             "a rotation is not decided on by its requester",
             rotationId=rotation_id,
@@ -96,12 +99,6 @@ def _check(record: RotationRecord, request: DecisionRequest, now: datetime) -> N
         raise DigestMismatchError(
             "other evidence is in force", rotationId=rotation_id, evidenceDigest=record.evidence_digest
         )
-
-
-def same_person(first: str, second: str) -> bool:
-    """Tell whether two names differ in no more than case, surrounding space or the way a character is encoded."""
-    one, other = (unicodedata.normalize("NFKC", name).strip().casefold() for name in (first, second))
-    return one == other
 
 
 def is_aborted(record: RotationRecord) -> bool:

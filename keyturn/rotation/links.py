@@ -9,6 +9,11 @@ def status_link(rotation_id: str) -> str:
     return f"{ROTATIONS}/{rotation_id}"
 
 
+def approval_link(rotation_id: str) -> str:
+    """Return the address of the page on which an approver decides; it opens with a token only."""
+    return f"{ROTATIONS}/{rotation_id}/approval"
+
+
 def report_link(rotation_id: str) -> str:
     """Return the address of the rotation's whole report."""
     return f"{ROTATIONS}/{rotation_id}/report"

@@ -54,6 +54,7 @@ class RotationRecord(Payload):
     requested_by: Name
     requested_at: datetime
     reason: Remark = ""
+    requested_by_id: str | None = None  # object id in Entra ID, where it vouches for the requester
     trigger: Literal["http", "schedule", "cli"]
     options: RequestOptions = RequestOptions()
     policy: Policy

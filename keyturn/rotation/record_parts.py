@@ -161,7 +161,8 @@ class Decision(Payload):
     by: Name
     digest: str
     at: datetime
-    webhook_id: str | None = None
+    by_id: str | None = None  # object id in Entra ID, where it vouches for the approver
+    webhook_id: str | None = None  # of the message, or of the link, that brought it
     comment: Remark = ""
 
 

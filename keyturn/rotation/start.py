@@ -17,7 +17,7 @@ from keyturn.rotation.record_parts import Failure, HistoryEntry
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.start_request import StartRequest, request_hash
 from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose
+from keyturn.rotation.transitions import WORKFLOW_LOST, lose
 
 # A record is written before its workflow is started. Within this time a missing workflow may still be on its way: an
 # HTTP request to the app lasts at most 230 seconds.
@@ -52,6 +52,7 @@ async def start(
     workflows: Workflows,
     now: datetime,
     idempotency_key: str | None = None,
+    requested_by_id: str | None = None,
 ) -> Started:
     """Create the rotation's record and take its keyring.
 
@@ -71,6 +72,7 @@ async def start(
         keyring=keyring,
         history=[HistoryEntry(at=now, source=None, target=State.REQUESTED, step=0, actor=requested_by)],
         requested_by=requested_by,
+        requested_by_id=requested_by_id,
         requested_at=now,
         reason=request.reason,
         trigger=trigger,
@@ -114,7 +116,7 @@ async def clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: 
     reason = "the workflow was lost"
     found = await runs.update(
         record.rotation_id,
-        lambda run: run if run.ended else run.changed(error=Failure(type="WorkflowLostError", message=reason)),
+        lambda run: run if run.ended else run.changed(error=Failure(type=WORKFLOW_LOST, message=reason)),
     )
     if not found.ended and found.state in _DISABLED:
         await workflows.reinstate(found)

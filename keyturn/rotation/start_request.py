@@ -7,7 +7,6 @@ import rfc8785
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts import Payload
-from keyturn.errors import InvalidRequestError
 from keyturn.rotation.record_parts import Force, Name, Remark, RequestOptions, Waiver
 
 _Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -42,19 +41,6 @@ class StartRequest(Payload):
             force=self.force,
             waivers=[Waiver(check=one.check, by=one.by or requested_by, why=one.why) for one in self.waivers],
         )
-
-
-def requester_of(principal: str | None, stated: str | None) -> str:
-    """Return who asks: the principal that the platform vouches for, else whom the body names.
-
-    Raises:
-        InvalidRequestError: neither is known; nobody could tell requester and approver apart.
-    """
-    if (name := (principal or "").strip() or stated) is None:
-        raise InvalidRequestError(
-            "requestedBy: the request must say who asks", field="requestedBy", expected="a name or an address"
-        )
-    return name[:200]
 
 
 def request_hash(request: StartRequest, *, keyring: str, requested_by: str) -> str:

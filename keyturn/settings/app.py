@@ -8,13 +8,15 @@ variable that is empty counts as not set.
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from keyturn.contracts import Policy
 from keyturn.errors import UnknownKeyringError
 from keyturn.key_vault.limits import operations_per_second
+from keyturn.rotation.record_parts import Name
 from keyturn.settings.failures import Place, first_failure, settings_error
 from keyturn.settings.keyring import Keyring
 from keyturn.settings.signing import signing_secrets
@@ -24,6 +26,7 @@ from keyturn.settings.texts import (
     CosmosName,
     CosmosResourceId,
     ManagementUrl,
+    PublicUrl,
     SixFieldCron,
 )
 from keyturn.settings.windows import MaintenanceWindow
@@ -53,7 +56,13 @@ NOT_SET = ""  # no form of a text allows it, so that its error says what is expe
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # Variables that hold JSON.
-_JSON = (KEYRINGS, "KEYTURN_DOCUMENTS", "KEYTURN_ROW_NAMES", "KEYTURN_HEALTH_URLS", "KEYTURN_WINDOWS")
+_JSON = (
+    *(KEYRINGS, "KEYTURN_DOCUMENTS", "KEYTURN_ROW_NAMES", "KEYTURN_HEALTH_URLS", "KEYTURN_WINDOWS"),
+    "KEYTURN_APPROVERS",
+)
+
+# What App Service leaves in a variable whose secret it could not fetch.
+_UNRESOLVED = "@Microsoft.KeyVault("
 
 
 class Settings(BaseModel):
@@ -68,8 +77,18 @@ class Settings(BaseModel):
     keyturn_database: CosmosName
     keyturn_container: CosmosName = "keyturn"
 
+    # Whom to believe: the principal of App Service Authentication, or whoever has a function key. The platform itself
+    # sets WEBSITE_AUTH_ENABLED; without it the former is refused, because then anybody could make a principal up.
+    keyturn_access: Literal["entra", "keys"] = "entra"
+    website_auth_enabled: bool = False
+
     # Secrets of the approval webhook, several separated by spaces while one replaces another; ``whsec_`` + base64.
     approval_webhook_secrets: SecretStr | None = None
+
+    # Who gets a link to the page on which evidence is shown and decided on, where that page is, and how long it opens.
+    keyturn_approvers: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    keyturn_public_url: PublicUrl | None = None
+    keyturn_approval_link_expiry: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=24)
 
     # Where every audit event is delivered, and the secrets that sign it, in the same form; without the URL, nowhere.
     actiontrail_url: ActiontrailUrl | None = None
@@ -109,6 +128,13 @@ class Settings(BaseModel):
             signing_secrets(secrets)
         return secrets
 
+    @field_validator("approval_webhook_secrets")
+    @classmethod
+    def _decisions_are_signed(cls, secrets: SecretStr | None) -> SecretStr | None:
+        if secrets is not None:
+            signing_secrets(secrets)
+        return secrets
+
     def keyring(self, name: str | None) -> Keyring:
         """Return the keyring of that name, or the only one; raises UnknownKeyringError."""
         known = {keyring.name: keyring for keyring in self.keyrings}
@@ -136,6 +162,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             expected.
     """
     values: dict[str, Any] = {name.upper(): value for name, value in environment.items() if value}
+    for name, value in values.items():
+        if value.startswith(_UNRESOLVED):
+            expected = "expected the secret itself: the platform could not resolve its Key Vault reference"
+            raise settings_error(Place(name), value, expected)
     for name in _JSON:
         if name in values:
             values[name] = _json(name, values[name])

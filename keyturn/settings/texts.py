@@ -58,6 +58,13 @@ ActiontrailUrl = Annotated[
         "the URL that takes the events, https:// (http:// only where the host is loopback)",
     ),
 ]
+PublicUrl = Annotated[
+    str,
+    _matching(
+        r"https://[^/?#@\s]+/?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?",
+        "the app's own URL as its approvers reach it, https://<host> (http:// only where the host is loopback)",
+    ),
+]
 ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, http:// or https://")]
 
 # NCRONTAB, as Azure Functions reads it.

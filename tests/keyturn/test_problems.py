@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from keyturn import errors
-from keyturn.errors import OUTCOMES, InvariantError, KeyturnError, RotationRunningError
+from keyturn.errors import (
+    OUTCOMES,
+    InvariantError,
+    KeyturnError,
+    RotationRunningError,
+    SettingsError,
+    TooManyAttemptsError,
+)
 from keyturn.problems import problem_of
 
 PATH = "/api/rotations"
@@ -34,10 +41,10 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
 
 @pytest.mark.parametrize("kind", sorted(OUTCOMES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
 def test_every_error_of_ours_is_a_problem(kind: type[KeyturnError], caplog: pytest.LogCaptureFixture) -> None:
-    """Each class becomes its outcome; those that the developers must look at tell the caller no detail."""
+    """Each class becomes its outcome; those that the log is for tell the caller no detail."""
     problem = problem_of(kind("the vault's inside", secretive="fact"), instance=PATH)
 
-    internal = kind is KeyturnError or issubclass(kind, InvariantError)
+    internal = kind is KeyturnError or issubclass(kind, InvariantError | SettingsError)
     assert (OUTCOMES[kind].status, f"urn:keyturn:problem:{OUTCOMES[kind].problem}") == (
         problem.status,
         problem.body["type"],
@@ -46,8 +53,15 @@ def test_every_error_of_ours_is_a_problem(kind: type[KeyturnError], caplog: pyte
     assert internal is ("correlationId" in problem.body)
     assert internal is ("the vault's inside" not in problem.body["detail"])
     assert internal is ("secretive" not in problem.body)
-    assert (problem.status == 503) is ("Retry-After" in problem.headers)
+    assert (problem.status in (429, 503)) is ("Retry-After" in problem.headers)
     assert int(internal) == len(caplog.records)
+
+
+def test_who_tried_too_often_is_told_how_long_to_wait() -> None:
+    """Retry-After is the time that is left, in seconds."""
+    problem = problem_of(TooManyAttemptsError("wait", retryAfterSeconds=123), instance=PATH)
+
+    assert (429, "123") == (problem.status, problem.headers["Retry-After"])
 
 
 def test_every_error_class_has_an_outcome_of_its_own() -> None:

@@ -8,8 +8,8 @@ import azure.functions as func
 import pytest
 
 from keyturn.errors import InvalidRequestError, UnknownRotationError
-from triggers import approvals, health, rotations, schedule
-from triggers.http import BODY_BYTES_MAX, handle, json_response, principal_of, read_body, read_json
+from triggers import api_description, approval_page, approvals, health, rotations, schedule
+from triggers.http import BODY_BYTES_MAX, handle, json_response, read_body, read_json, sender_of
 
 
 def request_of(body: bytes = b"", **headers: str) -> func.HttpRequest:
@@ -63,7 +63,11 @@ async def test_what_the_work_answers_is_answered() -> None:
     assert {"a": "ü"} == json.loads(answer.get_body())
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 60_000], ids=["empty", "cut", "no text", "too deep"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff", b"[" * 60_000, b"1" * 5_000],
+    ids=["empty", "cut", "no text", "too deep", "too long a number"],
+)
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     """The error names the body and what was expected."""
     with pytest.raises(InvalidRequestError) as raised:
@@ -85,16 +89,26 @@ def test_a_body_has_a_bound() -> None:
         read_body(request_of(b"x" * (BODY_BYTES_MAX + 1)))
 
 
-def test_the_principal_is_whom_the_platform_names() -> None:
-    """The header of App Service Authentication is read whatever its case, and may be absent."""
-    assert principal_of(request_of(X_MS_CLIENT_PRINCIPAL_NAME="ada")) == "ada"
-    assert principal_of(request_of()) is None
+@pytest.mark.parametrize(
+    ("forwarded", "sender"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("10.0.0.1, 203.0.113.7:51234", "203.0.113.7"),
+        ("[2001:db8::1]:443", "[2001:db8::1]"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("", ""),
+    ],
+)
+def test_the_sender_is_whom_the_front_end_has_seen(forwarded: str, sender: str) -> None:
+    """What callers send in X-Forwarded-For themselves stands before the address that the platform appends."""
+    assert sender == sender_of(request_of(X_Forwarded_For=forwarded))
 
 
 def test_triggers_answer_where_they_are_documented() -> None:
     """Names, routes, methods and auth levels are the API: none of them changes by accident."""
     app = df.DFApp()
-    for part in (rotations, approvals, schedule, health):
+    for part in (rotations, approvals, approval_page, api_description, schedule, health):
         app.register_functions(part.bp)
 
     found: dict[str, Any] = {}
@@ -114,6 +128,9 @@ def test_triggers_answer_where_they_are_documented() -> None:
         "retry_rotation": ("POST", "rotations/{rotation_id}/retry", "function"),
         "abort_rotation": ("POST", "rotations/{rotation_id}/abort", "function"),
         "decide_rotation": ("POST", "approvals", "function"),
+        "show_approval": ("GET", "rotations/{rotation_id}/approval", "anonymous"),
+        "decide_approval": ("POST", "rotations/{rotation_id}/approval", "anonymous"),
+        "describe_api": ("GET", "openapi.json", "function"),
         "health": ("GET", "health", "anonymous"),
         "start_due_rotations": "%SCHEDULE_TICK%",
     } == found

@@ -55,7 +55,7 @@ async def submit(runs: RunStore, record: RotationRecord, *, message: str = "m1",
     async def wake(_record: RotationRecord) -> None:
         return
 
-    return await submit_decision(runs, headers, body.encode(), secrets=[SECRET], wake=wake, now=NOW)
+    return await submit_decision(runs, headers, body.encode(), secrets=[SECRET], sender="tests", wake=wake, now=NOW)
 
 
 async def test_every_step_is_in_the_chain_when_it_is_done(runs: RunStore, audit: AuditLog) -> None:

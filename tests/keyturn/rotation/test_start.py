@@ -12,7 +12,7 @@ from keyturn.rotation import lease
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.start import START_GRACE, Started, Workflows, start, workflow_input
-from keyturn.rotation.start_request import StartRequest, requester_of
+from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import (
     NOW,
@@ -252,20 +252,3 @@ def test_a_body_that_is_off_is_refused_by_field(body: object, field: str) -> Non
 
     assert field == raised.value.facts["field"]
     assert raised.value.facts["expected"]
-
-
-@pytest.mark.parametrize(
-    ("principal", "stated", "requester"),
-    [("ada", None, "ada"), ("ada", "eve", "ada"), (None, "eve", "eve"), (" ", "eve", "eve")],
-)
-def test_the_platforms_principal_goes_before_the_body(
-    principal: str | None, stated: str | None, requester: str
-) -> None:
-    """Whom App Service vouches for is the requester; what the body says counts only without that."""
-    assert requester == requester_of(principal, stated)
-
-
-def test_a_request_by_nobody_is_refused() -> None:
-    """Without a requester nobody could tell whether the approver is somebody else."""
-    with pytest.raises(InvalidRequestError, match="requestedBy"):
-        requester_of(None, None)

@@ -1,0 +1,82 @@
+"""Who calls a route, and whether they may.
+
+``KEYTURN_ACCESS`` says what is believed. ``entra``: the platform's principal, for its roles and its name; a body that
+names somebody else is refused. ``keys``: whoever has a function key, and whom the body names; the principal's header
+is not looked at, because nothing in front of the app keeps callers from sending it.
+"""
+
+from typing import NamedTuple
+
+from keyturn.access.principal import Principal, read_principal
+from keyturn.access.roles import ROUTES
+from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError
+from keyturn.rotation.people import same_person
+from keyturn.settings import Settings
+
+
+class Identity(NamedTuple):
+    """A person or program as records and the audit name it; the object id where Entra ID vouches for it."""
+
+    name: str
+    object_id: str | None
+
+
+class Caller(NamedTuple):
+    """Who calls; None where nobody vouches for anybody."""
+
+    principal: Principal | None
+
+    def identity(self, stated: str | None, field: str = "requestedBy") -> Identity:
+        """Return who acts: the principal, else whom the body names in ``field``.
+
+        Raises:
+            ForbiddenError: the body names somebody else than the principal.
+            InvalidRequestError: neither is known; nobody could tell requester and approver apart.
+        """
+        self.require_own(stated, field)
+        if self.principal is not None:
+            return Identity(self.principal.name, self.principal.object_id)
+        if stated is None:
+            raise InvalidRequestError(
+                f"{field}: the request must say who asks", field=field, expected="a name or an address"
+            )
+        return Identity(stated, None)
+
+    def require_own(self, stated: str | None, field: str) -> None:
+        """Raise ForbiddenError where somebody vouches for the caller and the name stated is another's."""
+        if stated is not None and self.principal is not None and not same_person(stated, self.principal.name):
+            raise ForbiddenError(f"{field}: names somebody else than who is signed in", field=field)
+
+    def require_role(self, route: str) -> None:
+        """Raise ForbiddenError unless the caller may use the route; without a principal every known route is open."""
+        allowed = ROUTES.get(route, frozenset())
+        if not allowed:
+            raise ForbiddenError("nobody may do this")
+        if self.principal is not None and not allowed & self.principal.roles:
+            needed = sorted(allowed)
+            raise ForbiddenError(f"this needs the role {' or '.join(needed)}", roles=needed)
+
+
+def identify(settings: Settings, header: str | None) -> Caller:
+    """Return who calls; ``header`` is what came as ``X-MS-CLIENT-PRINCIPAL``.
+
+    Raises:
+        UnauthenticatedError: nobody is signed in.
+        SettingsError: the principal is to be believed, and nothing in front of the app makes it believable.
+    """
+    if settings.keyturn_access == "keys":
+        return Caller(None)
+    require_sign_in(settings)
+    return Caller(read_principal(header))
+
+
+def require_sign_in(settings: Settings) -> None:
+    """Raise SettingsError where principals are to be believed, but anybody could make one up."""
+    if settings.keyturn_access == "entra" and not settings.website_auth_enabled:
+        expected = "App Service Authentication in front of the app, or keys"
+        raise SettingsError(
+            f"KEYTURN_ACCESS is 'entra': expected {expected}",
+            variable="KEYTURN_ACCESS",
+            value="'entra'",
+            expected=expected,
+        )

@@ -1,0 +1,36 @@
+"""Which role may call which route, as data. What is not in the table may be called by nobody.
+
+The names of the roles are those of the app registration's app roles, which an administrator assigns in Entra ID.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person or a program may be to Keyturn."""
+
+    REQUESTER = "Keyturn.Requester"
+    APPROVER = "Keyturn.Approver"
+    OPERATOR = "Keyturn.Operator"
+    READER = "Keyturn.Reader"
+
+
+_EVERY_ROLE = frozenset(Role)
+
+# By the name of the function that answers; any one of the roles is enough.
+ROUTES: Mapping[str, frozenset[Role]] = {
+    "start_rotation": frozenset({Role.REQUESTER}),
+    "list_rotations": _EVERY_ROLE,
+    "list_keyrings": _EVERY_ROLE,
+    "get_rotation": _EVERY_ROLE,
+    "get_report": _EVERY_ROLE,
+    "retry_rotation": frozenset({Role.OPERATOR}),
+    "abort_rotation": frozenset({Role.OPERATOR}),
+    "show_approval": frozenset({Role.APPROVER}),
+    "decide_approval": frozenset({Role.APPROVER}),
+    "describe_api": _EVERY_ROLE,
+}
+
+# Routes that ask for no role: one tells nothing, the other takes what is signed with the webhook's secret.
+WITHOUT_ROLE = frozenset({"health", "decide_rotation"})

@@ -1,0 +1,1 @@
+"""The HTTP API as data: its OpenAPI description."""

@@ -1,0 +1,129 @@
+"""Every route as data: what it takes, what it answers, and what proves that the caller may."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from keyturn.contracts import Payload
+from keyturn.rotation.commands import CommandRequest
+from keyturn.rotation.decision import DecisionRequest
+from keyturn.rotation.keyrings import KeyringState
+from keyturn.rotation.links import APPROVALS, ROTATIONS
+from keyturn.rotation.report import Report
+from keyturn.rotation.start_request import StartRequest
+from keyturn.rotation.status import Accepted, Status, Summary
+
+type Method = Literal["get", "post"]
+
+
+class RotationList(Payload):
+    """A page of a keyring's rotations, newest first."""
+
+    rotations: list[Summary]
+    next: str | None
+
+
+class KeyringList(Payload):
+    """Every keyring."""
+
+    keyrings: list[KeyringState]
+
+
+class Health(Payload):
+    """Whether the app runs on settings that it can work with, and whether a rotation is overdue."""
+
+    status: Literal["ok", "misconfigured"]
+    overdue: bool | None = None
+
+
+class ApprovalForm(BaseModel):
+    """What the approver's page sends."""
+
+    token: str
+    decision: Literal["approve", "reject"]
+    comment: str = Field(default="", max_length=500)
+
+
+class Parameter(NamedTuple):
+    """A parameter in the query or a header."""
+
+    name: str
+    place: Literal["query", "header"]
+    description: str
+    required: bool = False
+
+
+class Operation(NamedTuple):
+    """One route; ``name`` is that of the function that answers."""
+
+    name: str
+    method: Method
+    path: str
+    summary: str
+    success: int
+    answer: type[BaseModel] | None  # None: a page, or JSON of no fixed form
+    refusals: Sequence[int]  # beside those that every route has
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    parameters: Sequence[Parameter] = ()
+    security: Literal["key", "signature", "link", "none"] = "key"
+
+
+_ROTATION = f"{ROTATIONS}/{{rotation_id}}"
+_WEBHOOK = tuple(
+    Parameter(f"webhook-{name}", "header", f"Standard Webhooks 1.0: {what}", required=True)
+    for name, what in (
+        ("id", "the message's id"),
+        ("timestamp", "when it was sent, in Unix seconds"),
+        ("signature", "v1 signatures"),
+    )
+)
+
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        *("start_rotation", "post", ROTATIONS, "Start a rotation", 202, Accepted, (404, 409, 422)),
+        body=StartRequest,
+        parameters=(Parameter("Idempotency-Key", "header", "the same request with the same key is one request"),),
+    ),
+    Operation(
+        *("list_rotations", "get", ROTATIONS, "List a keyring's rotations, newest first", 200, RotationList, (404,)),
+        parameters=(
+            Parameter("keyring", "query", "may be left out where there is only one"),
+            Parameter("limit", "query", "1 to 50"),
+            Parameter("before", "query", "a rotation's id: only older ones are listed"),
+        ),
+    ),
+    Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
+    Operation("get_rotation", "get", _ROTATION, "Where a rotation stands", 200, Status, (404,)),
+    Operation("get_report", "get", f"{_ROTATION}/report", "Everything known about a rotation", 200, Report, (404,)),
+    Operation(
+        *("retry_rotation", "post", f"{_ROTATION}/retry", "Try again what needs attention", 202, Status, (404, 409)),
+        body=CommandRequest,
+        body_required=False,
+    ),
+    Operation(
+        *("abort_rotation", "post", f"{_ROTATION}/abort", "End a rotation", 202, Status, (404, 409)),
+        body=CommandRequest,
+        body_required=False,
+    ),
+    Operation(
+        *("show_approval", "get", f"{_ROTATION}/approval", "The approver's page", 200, None, (404, 409, 410, 429)),
+        parameters=(Parameter("token", "query", "the link's token", required=True),),
+        security="link",
+    ),
+    Operation(
+        *("decide_approval", "post", f"{_ROTATION}/approval", "Decide on the approver's page", 200, None),
+        (404, 409, 410, 429),
+        body=ApprovalForm,
+        security="link",
+    ),
+    Operation(
+        *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),
+        body=DecisionRequest,
+        parameters=_WEBHOOK,
+        security="signature",
+    ),
+    Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),
+    Operation("health", "get", "/api/health", "Is the app there", 200, Health, (), security="none"),
+)

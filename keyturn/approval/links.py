@@ -1,0 +1,116 @@
+"""The approver's link: a short-lived token for one approver, one rotation and one evidence digest.
+
+The token is its content and an HMAC-SHA256 over it, by a key that is derived from a webhook secret for this use alone.
+Whoever holds that secret can decide anyway, so links need no secret of their own, and they are replaced together.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError
+
+from keyturn.contracts import Payload
+from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
+from keyturn.rotation.links import approval_link
+from keyturn.rotation.people import same_person
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Name
+from keyturn.rotation.states import State
+from keyturn.settings import Settings
+
+PURPOSE = b"keyturn/approval-link/v1"
+TOKEN_MAX = 2048  # characters
+
+
+class Link(Payload):
+    """What a token says."""
+
+    rotation_id: Annotated[str, Field(max_length=100)]
+    evidence_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    approver: Name
+    expires_at: datetime
+
+    @property
+    def message_id(self) -> str:
+        """What marks the link as used: the same for the same content, whichever secret has signed it."""
+        return f"link:{hashlib.sha256(_content(self).encode()).hexdigest()}"
+
+
+def approval_links(record: RotationRecord, settings: Settings, now: datetime) -> list[tuple[str, str]]:
+    """Return for each configured approver, but never the requester, the link to decide on the evidence in force.
+
+    Empty where no decision is waited for, or where ``KEYTURN_PUBLIC_URL``, ``KEYTURN_APPROVERS`` or
+    ``APPROVAL_WEBHOOK_SECRETS`` are not set. A link is a credential: it belongs to its approver alone.
+    """
+    secrets, base = settings.approval_secrets(), settings.keyturn_public_url
+    digest, expires = record.evidence_digest, record.approval_expires_at
+    waiting = record.state is State.AWAITING_APPROVAL
+    if not waiting or not secrets or base is None or digest is None or expires is None:
+        return []
+    until = min(expires, now + settings.keyturn_approval_link_expiry)
+    links: list[tuple[str, str]] = []
+    for approver in settings.keyturn_approvers:
+        if not same_person(approver, record.requested_by):
+            link = Link(rotation_id=record.rotation_id, evidence_digest=digest, approver=approver, expires_at=until)
+            address = f"{base.rstrip('/')}{approval_link(record.rotation_id)}"
+            links.append((approver, f"{address}?token={quote(make_token(link, secrets[0]))}"))
+    return links
+
+
+def make_token(link: Link, secret: str) -> str:
+    """Return the link as a token."""
+    content = _content(link)
+    return f"{content}.{_signature(content, secret)}"
+
+
+def read_token(token: str, secrets: Sequence[str], *, rotation_id: str, now: datetime) -> Link:
+    """Return what the token says, if one of the secrets signed it for this rotation and its time is not over.
+
+    Raises:
+        UnauthenticatedError: it is no token for this rotation; nothing says what is wrong.
+        ApprovalExpiredError: it was one.
+    """
+    content, _, signature = token.partition(".")
+    # Every secret is tried, so that the time that it takes does not tell which one fits.
+    fits = [hmac.compare_digest(_signature(content, secret).encode(), signature.encode()) for secret in secrets]
+    if len(token) > TOKEN_MAX or not any(fits):
+        raise _refused()
+    try:
+        link = Link.model_validate_json(_decoded(content))
+    except (binascii.Error, ValidationError):
+        raise _refused() from None
+    if link.rotation_id != rotation_id:
+        raise _refused()
+    if now >= link.expires_at:
+        raise ApprovalExpiredError(
+            "the link has expired", rotationId=rotation_id, hint="the next reminder brings a new one"
+        )
+    return link
+
+
+def _content(link: Link) -> str:
+    return _encoded(link.model_dump_json(by_alias=True).encode())
+
+
+def _signature(content: str, secret: str) -> str:
+    shared = base64.b64decode(secret.removeprefix("whsec_"))
+    key = hmac.digest(shared, PURPOSE, hashlib.sha256)
+    return _encoded(hmac.digest(key, content.encode(errors="replace"), hashlib.sha256))
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _refused() -> UnauthenticatedError:
+    return UnauthenticatedError("the link is not authentic")

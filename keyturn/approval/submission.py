@@ -1,0 +1,105 @@
+"""What a link opens: the evidence to look at, and one decision."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from keyturn.access.attempts import counted
+from keyturn.access.caller import Caller
+from keyturn.approval.links import Link, read_token
+from keyturn.audit.refusals import refusals_told
+from keyturn.errors import AlreadyDecidedError, DigestMismatchError, ForbiddenError, UnauthenticatedError
+from keyturn.requests import parse
+from keyturn.rotation.deciding import Wake, is_used, take_decision
+from keyturn.rotation.decision import OUTCOMES, DecisionRequest
+from keyturn.rotation.people import same_person
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+
+
+class Approach(NamedTuple):
+    """How somebody comes with a link: to which rotation, with which token, who they are, and from where."""
+
+    rotation_id: str
+    token: str
+    caller: Caller
+    sender: str
+
+
+async def open_link(
+    runs: RunStore, approach: Approach, *, secrets: Sequence[str], now: datetime
+) -> tuple[Link, RotationRecord]:
+    """Return what the link says and the rotation it is about; changes nothing.
+
+    Raises:
+        UnauthenticatedError, ApprovalExpiredError, ForbiddenError: the link is none, its time is over, or it is
+            another person's.
+        TooManyAttemptsError: links of this sender, or for this rotation, were refused too often.
+        DigestMismatchError: other evidence is in force than the link is for.
+        UnknownRotationError: there is no such rotation.
+    """
+    async with refusals_told(runs, approach.rotation_id, "decide", by=_by(approach), now=now):
+        link = await _authentic(runs, approach, secrets, now)
+    record = await runs.read(link.rotation_id)
+    if record.evidence_digest != link.evidence_digest:
+        raise DigestMismatchError(
+            "other evidence is in force than this link is for",
+            rotationId=record.rotation_id,
+            hint="wait for the next message: it has a link to the evidence in force",
+        )
+    return link, record
+
+
+async def decide_by_link(
+    runs: RunStore,
+    approach: Approach,
+    decision: str | None,
+    comment: str,
+    *,
+    secrets: Sequence[str],
+    wake: Wake,
+    now: datetime,
+) -> RotationRecord:
+    """Take the decision, ``approve`` or ``reject``, of whom the link was made for; a link decides once.
+
+    Raises:
+        AlreadyDecidedError: the link was used.
+        CallerError: what ``open_link`` raises for the link, and what ``decide`` raises.
+    """
+    async with refusals_told(runs, approach.rotation_id, "decide", by=_by(approach), now=now):
+        link = await _authentic(runs, approach, secrets, now)
+        if await is_used(runs, link.message_id):
+            raise AlreadyDecidedError("this link was used", rotationId=link.rotation_id)
+    stated = {"decision": decision, "comment": comment, "approver": link.approver}
+    bound = {"rotationId": link.rotation_id, "evidenceDigest": link.evidence_digest}
+    request = parse(DecisionRequest, {**stated, **bound})
+    principal = approach.caller.principal
+    record = await take_decision(
+        runs,
+        request,
+        message_id=link.message_id,
+        wake=wake,
+        now=now,
+        by_id=principal.object_id if principal is not None else None,
+        keep=link.expires_at - now,
+    )
+    taken = [one.decision for one in (record.decision, *record.decisions) if one and one.webhook_id == link.message_id]
+    if taken != [OUTCOMES[request.decision]]:
+        # An earlier attempt with this link was written before it broke, and said something else.
+        raise AlreadyDecidedError("this link was used", rotationId=link.rotation_id)
+    return record
+
+
+async def _authentic(runs: RunStore, approach: Approach, secrets: Sequence[str], now: datetime) -> Link:
+    forgers = [f"sender {approach.sender}", f"forged {approach.rotation_id}"]
+    async with counted(runs.documents, forgers, UnauthenticatedError, now):
+        link = read_token(approach.token, secrets, rotation_id=approach.rotation_id, now=now)
+    principal = approach.caller.principal
+    if principal is not None and not same_person(principal.name, link.approver):
+        raise ForbiddenError("the link was made for somebody else", rotationId=link.rotation_id)
+    return link
+
+
+def _by(approach: Approach) -> str | None:
+    principal = approach.caller.principal
+    return principal.name if principal is not None else None

@@ -1,0 +1,41 @@
+"""Who may use a route: the caller is identified and their role looked at before any work begins."""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+import azure.functions as func
+
+from keyturn.access.caller import Caller, identify
+from keyturn.access.principal import HEADER
+from keyturn.audit.events import Attempt
+from keyturn.audit.refusals import refusals_told
+from keyturn.resources import Resources, resources
+
+type Work = Callable[[Resources, Caller], Awaitable[func.HttpResponse]]
+
+# Routes whose refusal belongs into the audit of the rotation that they name.
+_ATTEMPTS: Mapping[str, Attempt] = {
+    "retry_rotation": "retry",
+    "abort_rotation": "abort",
+    "show_approval": "decide",
+    "decide_approval": "decide",
+}
+
+
+def admitted(request: func.HttpRequest, route: str, work: Work) -> Callable[[], Awaitable[func.HttpResponse]]:
+    """Return the work for whoever may use the route; for everybody else it raises what ``identify`` or a role does."""
+
+    async def enter() -> func.HttpResponse:
+        opened = await resources()
+        caller = identify(opened.settings, request.headers.get(HEADER))
+        by = caller.principal.name if caller.principal is not None else None
+        async with contextlib.AsyncExitStack() as told:
+            if (attempt := _ATTEMPTS.get(route)) is not None:
+                rotation_id = request.route_params["rotation_id"]
+                refusals = refusals_told(opened.run_store, rotation_id, attempt, by=by, now=datetime.now(UTC))
+                await told.enter_async_context(refusals)
+            caller.require_role(route)
+        return await work(opened, caller)
+
+    return enter

@@ -1,0 +1,94 @@
+"""The approver's page: a link with a token opens it, and its form sends one decision.
+
+Open to callers without a function key, because the link is for a person's browser: the token stands in for the key.
+Where Entra ID signs people in, the token's approver must be who is signed in.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn.access.caller import Caller
+from keyturn.approval.html import HEADERS
+from keyturn.approval.page import approval_page, decided_page, problem_page
+from keyturn.approval.submission import Approach, decide_by_link, open_link
+from keyturn.errors import InvalidRequestError
+from keyturn.problems import problem_of
+from keyturn.resources import Resources
+from orchestrators.waiting import DECISION_EVENT
+from triggers.access import Work, admitted
+from triggers.http import read_body, sender_of
+from triggers.workflow import wake
+
+bp = df.Blueprint()
+
+_FIELDS_MAX = 10
+
+
+@bp.route(route="rotations/{rotation_id}/approval", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def show_approval(req: func.HttpRequest) -> func.HttpResponse:
+    """Show the evidence to whom the link was made for."""
+
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        token = req.params.get("token", "")
+        secrets = opened.settings.approval_secrets()
+        link, record = await open_link(
+            opened.run_store, _approach(req, token, caller), secrets=secrets, now=datetime.now(UTC)
+        )
+        return _html(approval_page(record, link, token))
+
+    return await _handle(req, "show_approval", work)
+
+
+@bp.route(route="rotations/{rotation_id}/approval", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@bp.durable_client_input(client_name="client")
+async def decide_approval(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Take the decision that the form holds."""
+
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        form = _form(req)
+        record = await decide_by_link(
+            opened.run_store,
+            _approach(req, form.get("token", ""), caller),
+            form.get("decision"),
+            form.get("comment", ""),
+            secrets=opened.settings.approval_secrets(),
+            wake=lambda decided: wake(client, decided, DECISION_EVENT),
+            now=datetime.now(UTC),
+        )
+        return _html(decided_page(record, form["decision"]))
+
+    return await _handle(req, "decide_approval", work)
+
+
+def _approach(req: func.HttpRequest, token: str, caller: Caller) -> Approach:
+    return Approach(req.route_params["rotation_id"], token, caller, sender_of(req))
+
+
+def _form(req: func.HttpRequest) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            read_body(req).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
+        )
+    except ValueError:
+        expected = "a form, as a browser sends it"
+        raise InvalidRequestError(f"the body is not {expected}", field="body", expected=expected) from None
+    return dict(pairs)
+
+
+async def _handle(req: func.HttpRequest, route: str, work: Work) -> func.HttpResponse:
+    """Answer with a page, whatever comes of it."""
+    try:
+        return await admitted(req, route, work)()
+    except Exception as error:  # noqa: BLE001 - the edge of the app: every failure becomes an answer, and is logged there
+        problem = problem_of(error, instance=urlsplit(req.url).path)
+    return _html(problem_page(problem), status=problem.status, headers=problem.headers)
+
+
+def _html(text: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    return func.HttpResponse(
+        text, status_code=status, headers={**HEADERS, **(headers or {})}, mimetype="text/html", charset="utf-8"
+    )
