@@ -5,12 +5,23 @@ import azure.functions as func
 
 from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
 from orchestrators import rotation, row_pass, soak, sweep, watch
-from triggers import api_description, approval_page, approvals, health, keyrings, rotations, schedule
+from triggers import (
+    api_description,
+    approval_page,
+    approvals,
+    audit,
+    domain_events,
+    health,
+    keyrings,
+    rotations,
+    schedule,
+)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 for part in (
-    *(rotations, keyrings, approvals, approval_page, api_description, schedule, health),
+    *(rotations, keyrings, approvals, approval_page, audit, api_description, health),
+    *(schedule, domain_events),
     *(rotation, sweep, row_pass, soak, watch),
     *(preflight, versions, pages, counting, verifying, deciding, retiring, recording),
 ):
