@@ -19,7 +19,7 @@ bp = df.Blueprint()
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
     """Count every row by version, never older than the session tokens."""
     counted = await census.take_census(
-        resources.keyring(request.keyring).rows, request.target_version, request.session_tokens
+        resources.keyring(request.keyring).rows, request.target_version, request.session_tokens, request.rotation_id
     )
     await record_census(resources.run_store, request, counted)
     return counted

@@ -100,8 +100,8 @@ def _round(
         return (yield from _attend(ctx, journal, _why(swept)))
     yield from journal.advance(State.SOAKING)
     soaked = yield from _soak(ctx, run, journal, target, swept)
-    if soaked.quarantined:
-        return (yield from _attend(ctx, journal, f"{soaked.quarantined} rows were quarantined while soaking"))
+    if soaked.quarantined or soaked.unproven:
+        return (yield from _attend(ctx, journal, _why_soaked(soaked)))
     counted = yield from _sweep(ctx, run, journal, target, name="settle", tokens=soaked.session_tokens)
     if counted.rewrapped or counted.quarantined or not counted.settled:
         return AGAIN
@@ -193,6 +193,12 @@ def _soak(
 
 def _child(run: RotationInput, name: str) -> str:
     return f"{run.rotation_id}:r{run.round}:{name}"
+
+
+def _why_soaked(soaked: SoakResult) -> str:
+    if soaked.quarantined:
+        return f"{soaked.quarantined} rows were quarantined while soaking"
+    return f"{soaked.unproven} rewrapped rows were not met by the proof"
 
 
 def _why(swept: SweepResult) -> str:

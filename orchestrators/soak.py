@@ -5,6 +5,8 @@
 2. At every tail interval: sweep the tail of the change feed, and prove what that rewrapped.
 3. End when the soak time is over and no stale row was met for the quiet interval; at once when a row was quarantined
    or an operator asked to end the rotation.
+4. Before that end, count: where every row is to be proven, and more rows were rewrapped than proven, go on for some
+   intervals (a lagging replica shows them late), and then say how many are missing.
 """
 
 import math
@@ -15,13 +17,16 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, Task
 
-from keyturn.contracts import PassInput, PassResult, SoakInput, SoakResult
-from orchestrators.calls import call_workflow, now
+from keyturn.contracts import CensusInput, CensusResult, PassInput, PassResult, SoakInput, SoakResult
+from orchestrators.calls import call, call_workflow, now
 
 bp = df.Blueprint()
 
 # A tick leaves about a dozen events; a generation ends well before 1,000.
 TICKS_PER_GENERATION = 40
+
+# Tail intervals for which rows that were rewrapped and not proven are waited for.
+RECOUNTS_MAX = 4
 
 
 @bp.orchestration_trigger(context_name="context")
@@ -30,7 +35,7 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
     state = SoakInput.from_payload(payload)
     if state.started_at is None:
         state = state.model_copy(update={"started_at": now(ctx)})
-    quarantined, aborted = 0, False
+    quarantined, unproven, aborted = 0, 0, False
     while True:
         if state.policy.proof != "unsafe_off":
             proof = yield from _pass(ctx, state, "prove", cursors=state.proof_cursors)
@@ -40,8 +45,14 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
                 update={"proof_cursors": proof.cursors, "proven": proven, "ticks": state.ticks + 1}
             )
         remaining = _remaining(state, now(ctx))
-        if quarantined or aborted or remaining <= timedelta(0):
+        if quarantined or aborted:
             break
+        if remaining <= timedelta(0):
+            unproven = yield from _unproven(ctx, state)
+            if not unproven or state.recounts >= RECOUNTS_MAX:
+                break
+            state = state.model_copy(update={"recounts": state.recounts + 1})
+            remaining = state.policy.tail_interval
         if state.ticks >= TICKS_PER_GENERATION:
             ctx.continue_as_new(state.model_copy(update={"ticks": 0}).to_payload())
             return None
@@ -51,6 +62,7 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, A
         state = _after_tail(state, tail, now(ctx))
     return SoakResult(
         quarantined=quarantined,
+        unproven=unproven,
         proven=state.proven,
         rewrapped=state.rewrapped,
         stale_writers=state.stale_writers,
@@ -70,6 +82,22 @@ def sample_share(proof: str, rewrapped: int) -> float:
     if mode != "sample" or rewrapped == 0:
         return 1.0
     return min(1.0, (int(size) + 3 * math.sqrt(int(size))) / rewrapped)
+
+
+def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Generator[Task[Any], Any, int]:
+    """Count the rewrapped rows, and return how many more they are than the proven ones."""
+    if state.policy.proof != "all":
+        return 0
+    request = CensusInput(
+        rotation_id=state.rotation_id,
+        keyring=state.keyring,
+        fencing_token=state.fencing_token,
+        target_version=state.target_version,
+        session_tokens=state.session_tokens,
+    )
+    census = yield from call(ctx, "take_census", request, CensusResult)
+    # A row that changes after its proof is proven again, so there may be more proofs than rows, never fewer.
+    return max(0, census.rewrapped - state.proven)
 
 
 def _remaining(state: SoakInput, at: datetime) -> timedelta:

@@ -45,12 +45,14 @@ class SoakInput(RotationRef):
     sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
     started_at: datetime | None = None
     ticks: int = 0
+    recounts: int = 0  # how often the soak went on because rewrapped rows were not proven
 
 
 class SoakResult(Payload):
     """Answer of ``soak``: it was quiet for long enough, or rows were found that cannot be rewrapped or proven."""
 
     quarantined: int
+    unproven: int = 0  # rewrapped rows that the proof has not met, where the policy asks for all of them
     proven: int
     rewrapped: int
     stale_writers: int

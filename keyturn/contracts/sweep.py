@@ -74,6 +74,7 @@ class CensusResult(Payload):
     unlabelled: int
     foreign: int
     by_version: dict[str, int]
+    rewrapped: int = 0  # of those on the target, the ones that this rotation put there
 
 
 class SweepInput(RotationRef):

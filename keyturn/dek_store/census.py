@@ -50,8 +50,10 @@ class _Range:
         return sum(part for part in await self.values(condition, "VALUE COUNT(1)") if isinstance(part, int))
 
 
-async def take_census(store: DekStore, target_version: str, session_tokens: Mapping[str, str]) -> CensusResult:
-    """Count every row of the store.
+async def take_census(
+    store: DekStore, target_version: str, session_tokens: Mapping[str, str], rotation_id: str | None = None
+) -> CensusResult:
+    """Count every row of the store; ``rewrapped`` is counted where a rotation is named.
 
     Raises:
         NotSettledError: writers kept changing the store while it was counted.
@@ -63,7 +65,11 @@ async def take_census(store: DekStore, target_version: str, session_tokens: Mapp
     async def count(feed_range: str) -> CensusResult:
         async with at_once:
             token = await token_for(store.container, feed_range, session_tokens)
-            return await _count_settled(_Range(store.container, feed_range, token), conditions, store.keyring)
+            where = _Range(store.container, feed_range, token)
+            counted = await _count_settled(where, conditions, store.keyring)
+            if rotation_id is None:
+                return counted
+            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(rotation_id))})
 
     parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
     by_version = sum((Counter(part.by_version) for part in parts), Counter[str]())
@@ -73,6 +79,7 @@ async def take_census(store: DekStore, target_version: str, session_tokens: Mapp
         stale=sum(part.stale for part in parts),
         unlabelled=sum(part.unlabelled for part in parts),
         foreign=sum(part.foreign for part in parts),
+        rewrapped=sum(part.rewrapped for part in parts),
         by_version=dict(sorted(by_version.items())),
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyturn.dek_store.labels import KEY_ID_SCHEME
+from keyturn.dek_store.rows import ROTATION_ID
 from keyturn.settings import Keyring
 
 
@@ -90,6 +91,12 @@ class Conditions:
         """Rows of ours with exactly this label."""
         text = f"NOT {self._foreign} AND IS_STRING({self.label}) AND {self.label} = @label"
         return Condition(text, {**self._parameters, "@label": label})
+
+    def rewrapped_by(self, rotation_id: str) -> Condition:
+        """Rows on the target that this rotation has put there."""
+        stamp = _property(ROTATION_ID)
+        text = f"{self.on_target.text} AND IS_STRING({stamp}) AND {stamp} = @rotationId"
+        return Condition(text, {**self._parameters, "@rotationId": rotation_id})
 
     def _condition(self, text: str) -> Condition:
         return Condition(text, self._parameters)

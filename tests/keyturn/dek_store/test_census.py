@@ -141,3 +141,16 @@ async def test_a_store_that_never_settles_is_not_counted(world: World, monkeypat
 
     with pytest.raises(NotSettledError):
         await take_census(world.store, TARGET, {})
+
+
+async def test_the_rows_that_a_rotation_rewrapped_are_counted(world: World) -> None:
+    """Of the rows on the target, those that carry the rotation's id are counted apart, where a rotation is named."""
+    await world.fill(3, mekVersion=TARGET, rotationId=ROTATION)
+    await world.fill(2, mekVersion=TARGET, rotationId="another")
+    await world.fill(2, mekVersion=TARGET, rotationId=7)
+    await world.fill(4, mekVersion=OLD, rotationId=ROTATION)
+    await world.fill(1, mekVersion=TARGET, rotationId=ROTATION, mekName="other-mek")
+
+    counted = [(await take_census(world.store, TARGET, {}, rotation)).rewrapped for rotation in (ROTATION, None)]
+
+    assert [3, 0] == counted

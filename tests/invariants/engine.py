@@ -1,0 +1,59 @@
+"""The app's own workflows and activities on a real task hub, without the Functions host between them.
+
+Orchestrators and activities are taken as they are registered in the app's blueprints. Activities run on the tests'
+event loop, so that a test may replace exactly one guard of the core and let everything else be real.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from durabletask.client import TaskHubGrpcClient
+from durabletask.worker import TaskHubGrpcWorker
+
+from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
+from orchestrators import rotation, row_pass, soak, sweep, watch
+
+ACTIVITY_MODULES = (counting, deciding, pages, preflight, recording, retiring, verifying, versions)
+WORKFLOW_MODULES = (rotation, row_pass, soak, sweep, watch)
+
+
+def registered(modules: tuple[Any, ...]) -> dict[str, Callable[..., Any]]:
+    """Return the functions that the modules' blueprints register, by name; what the SDK adds itself is left out."""
+    functions = [builder._function for module in modules for builder in module.bp._function_builders]
+    return {
+        found.get_function_name(): found.get_user_function()
+        for found in functions
+        if not found.get_function_name().startswith("BuiltIn__")
+    }
+
+
+class Engine:
+    """A worker of the hub in this process, and a client that starts workflows."""
+
+    def __init__(self, address: str, loop: asyncio.AbstractEventLoop) -> None:
+        quiet = logging.getLogger("tests.invariants.engine")  # the SDK's own writes every turn to stderr
+        quiet.setLevel(logging.ERROR)
+        self._worker = TaskHubGrpcWorker(host_address=address, logger=quiet)
+        self._loop = loop
+        self.client = TaskHubGrpcClient(host_address=address, logger=quiet)
+        for name, function in registered(WORKFLOW_MODULES).items():
+            self._worker._registry.add_named_orchestrator(name, function.orchestrator_function)
+        for name, function in registered(ACTIVITY_MODULES).items():
+            self._worker._registry.add_named_activity(name, self._bridged(function))
+
+    def _bridged(self, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+        def run(_context: Any, payload: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(function(payload), self._loop).result()
+
+        return run
+
+    def start(self) -> None:
+        """Take work from the hub."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Take no more work."""
+        self._worker.stop()
+        self.client.close()

@@ -1,0 +1,42 @@
+"""I9: everything that a run of an activity leaves behind, so that two outcomes can be compared."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keyturn.rotation.lease import read_lease
+from tests.invariants.scene import Scene
+
+# Times at which something was looked at, which say nothing about what became of it.
+TIMES = (("preflight", "at"),)
+
+
+async def outcome(scene: Scene, rotation_id: str) -> dict[str, Any]:
+    """Return the record, the lease, the rows and the versions as they are."""
+    record = (await scene.runs.read(rotation_id)).to_document()
+    for part, name in TIMES:
+        if record[part] is not None:
+            del record[part][name]
+    lease = await read_lease(scene.runs, scene.keyring)
+    return {
+        "record": record,
+        "lease": None if lease is None else lease.to_payload(),
+        "rows": {item["id"]: _own(item) for item in await scene.rows()},
+        "versions": await scene.vault_versions(),
+    }
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """I9: name what a second run has changed."""
+    wrong = []
+    for part, before in first.items():
+        after = second[part]
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            names = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+            wrong += [f"{part}: {name} is not what the first run left" for name in sorted(names)]
+        elif before != after:
+            wrong.append(f"{part} is not what the first run left")
+    return wrong
+
+
+def _own(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if not name.startswith("_")}

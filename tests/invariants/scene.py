@@ -1,0 +1,258 @@
+"""One keyring with everything that a rotation of it needs: rows, versions, the run's record, and the app's clients."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.keyvault.keys.aio import KeyClient
+from durabletask.client import OrchestrationStatus
+
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import MekClient, RowDefaults
+from keyturn.contracts import Payload, Policy, RotationRef
+from keyturn.dek_store.store import DekStore
+from keyturn.key_vault.versions import MekVersions
+from keyturn.resources import KeyringResources, Resources
+from keyturn.rotation.decision import DecisionRequest, decide
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start import Started, start, workflow_input
+from keyturn.rotation.start_request import StartRequest
+from keyturn.rotation.states import TERMINAL, State
+from keyturn.settings import load_settings
+from tests.field_encrypt.local_cosmos import DATABASE
+from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
+from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
+from tests.invariants.engine import ACTIVITY_MODULES, Engine, registered
+from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.world import World
+
+REQUESTER, APPROVER = "dana@example.com", "sam@example.com"
+SECONDS = 60
+QUICK: dict[str, Any] = {
+    "key_size": 2048,
+    "vault_operations_per_second": 2000,
+    "page_rows": 10,
+    "soak": "PT0S",
+    "quiet_interval": "PT0S",
+    "tail_interval": "PT0.1S",
+    "watch": "PT0S",
+    "watch_interval": "PT0.1S",
+    "creation_settle": "PT1S",
+}
+
+
+class Scene:
+    """What the tests of invariants act in, and what the checks look at."""
+
+    def __init__(self, world: World, resources: Resources, old: str) -> None:
+        self.world = world
+        self.resources = resources
+        self.runs = resources.run_store
+        self.old = old
+        self.engine: Engine | None = None
+        self.keyring = world.keyring.name
+        self.app = world.mek.who
+        self.outside = self._outsider()  # who looks at the world; the vault's log has its calls apart
+
+    @classmethod
+    async def create(cls, world: World, cosmos: CosmosClient, run_container: ContainerProxy) -> "Scene":
+        """Create the MEK's first version and the app's clients."""
+        name = f"k{uuid.uuid4().hex[:12]}"
+        world.keyring = world.keyring.model_copy(update={"name": name, "dek_container": world.container.id})
+        world.store = DekStore(world.container, world.keyring)
+        settings = load_settings(
+            {
+                "KEYTURN_KEYRING": name,
+                "AZURE_KEYVAULT_URL": world.mek.vault.url,
+                "FIELD_ENCRYPT_MEK_NAME": world.mek.name,
+                "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
+                "COSMOS_ENDPOINT": world.cosmos.url,
+                "COSMOS_DATABASE": DATABASE,
+                "DEK_CONTAINER": world.container.id,
+                "KEYTURN_KEY_SIZE": "2048",
+            }
+        )
+        resources = Resources(settings, world.mek.credential, cosmos)
+        resources.run_store = RunStore(run_container)
+        keys = KeyClient(
+            world.mek.vault.url,
+            world.mek.credential,
+            verify_challenge_resource=False,
+            transport=world.mek.vault.transport(),
+        )
+        resources._keyrings[name] = KeyringResources(
+            keyring=world.keyring,
+            mek=world.mek.client,
+            keys=keys,
+            versions=MekVersions(keys, world.mek.client),
+            dek_container=world.container,
+            rows=world.store,
+            reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
+            documents={},
+        )
+        return cls(world, resources, await world.mek.create())
+
+    def _outsider(self) -> MekClient:
+        mek = self.world.mek
+        return MekClient(
+            mek.vault.url,
+            mek.name,
+            mek.admin_credential,
+            verify_challenge_resource=False,
+            transport=mek.vault.transport(),
+        )
+
+    async def close(self) -> None:
+        """Close what the scene opened; the rest belongs to its fixtures."""
+        await self.outside.close()
+        await self.resources.keyring(self.keyring).keys.close()
+
+    async def rows(self) -> list[Item]:
+        """Return every row as it is stored."""
+        return await stored(self.world.container)
+
+    async def vault_versions(self) -> dict[str, Version]:
+        """Return every version of the MEK as the vault lists it."""
+        return await versions_of(self.world.mek.admin, self.world.mek.name)
+
+    async def inventory(self) -> Inventory:
+        """Write down which versions and rows there are."""
+        return await Inventory.take(self.world.mek.admin, self.world.mek.name, self.world.container)
+
+    async def needed_but_disabled(self) -> list[str]:
+        """I1, here and now."""
+        return await needed_but_disabled(self.world.container, self.outside, self.world.mek.name)
+
+    async def changed_deks(self) -> list[str]:
+        """I3, here and now."""
+        return await changed_deks(self.world.container, self.outside, self.world.deks)
+
+    async def unapproved(self, record: RotationRecord) -> list[str]:
+        """I5, here and now."""
+        return unapproved(await self.vault_versions(), {record.rotation_id: await self.runs.read(record.rotation_id)})
+
+    def deletes_seen(self) -> int:
+        """Return how many deletes the database has received since :meth:`count_deletes`."""
+        url = f"{self.world.cosmos.url}/_control/faults"
+        rules = requests.get(url, verify=str(self.world.mek.vault.authority), timeout=SECONDS).json()
+        return sum(int(rule["fired"]) for rule in rules if rule["operation"] == "delete")
+
+    def count_deletes(self) -> None:
+        """Have the database count deletes from now on: a rule that does nothing, and counts how often it does."""
+        self.world.cosmos.fault(operation="delete", kind="delay", delayMs=0, count=None)
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Return what the app has asked of the vault, from the vault's own log."""
+        found: list[dict[str, Any]] = self.world.mek.vault.control("GET", "operations", params={"who": self.app})
+        return found
+
+    @property
+    def versions(self) -> MekVersions:
+        """The MEK's versions as the app's identity sees them."""
+        return self.resources.keyring(self.keyring).versions
+
+    async def start(self, requested_by: str = REQUESTER, **policy: Any) -> RotationRecord:
+        """Request a rotation."""
+        return (await self.request(requested_by, **policy)).record
+
+    async def request(self, requested_by: str = REQUESTER, **policy: Any) -> Started:
+        """Request a rotation as the HTTP trigger does, with no workflow behind any other."""
+        return await start(
+            self.runs,
+            StartRequest.model_validate({"snapshotReference": "snapshots/1"}),
+            keyring=self.keyring,
+            requested_by=requested_by,
+            trigger="http",
+            policy=Policy.model_validate({**QUICK, **policy}),
+            workflows=workflows(),
+            now=datetime.now(UTC),
+        )
+
+    async def act(self, name: str, request: Payload) -> dict[str, Any]:
+        """Run a registered activity once and return its envelope."""
+        answer: dict[str, Any] = await registered(ACTIVITY_MODULES)[name](request.to_payload())
+        return answer
+
+    def ref(self, record: RotationRecord) -> dict[str, Any]:
+        """Return what every activity's input begins with."""
+        return dict(
+            RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
+        )
+
+    async def begin(self, record: RotationRecord) -> str:
+        """Start the record's workflow and return its instance id."""
+        assert self.engine is not None, "ask for the fixture playing"
+        return await asyncio.to_thread(
+            self.engine.client.schedule_new_orchestration,
+            "rotation",
+            input=workflow_input(record).to_payload(),
+            instance_id=record.instance_id,
+        )
+
+    async def run_workflow(self, name: str, request: Payload) -> dict[str, Any]:
+        """Run a workflow on its own to its end and return its result."""
+        assert self.engine is not None, "ask for the fixture playing"
+        client = self.engine.client
+        instance = await asyncio.to_thread(client.schedule_new_orchestration, name, input=request.to_payload())
+        ended = await asyncio.to_thread(client.wait_for_orchestration_completion, instance, timeout=SECONDS)
+        assert ended is not None
+        assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended.failure_details
+        result: dict[str, Any] = ended.get_output(dict)
+        return result
+
+    async def reaches(self, record: RotationRecord, *states: State) -> RotationRecord:
+        """Wait until the rotation is in one of the states, and return its record."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                found = await self.runs.read(record.rotation_id)
+                if found.state in states:
+                    return found
+                assert found.state not in TERMINAL, f"{found.state}: {found.error} {found.preflight}"
+                await asyncio.sleep(0.05)
+
+    async def decide(self, record: RotationRecord, approver: str = APPROVER, digest: str | None = None) -> None:
+        """Approve the evidence in force, or another digest."""
+        request = DecisionRequest(
+            rotation_id=record.rotation_id,
+            decision="approve",
+            evidence_digest=digest or record.evidence_digest or "",
+            approver=approver,
+        )
+        await decide(self.runs, request, webhook_id=f"msg_{uuid.uuid4().hex}", now=datetime.now(UTC))
+
+    async def rotate(self, **policy: Any) -> RotationRecord:
+        """Run a whole rotation to its end, with an approval in between."""
+        record = await self.start(**policy)
+        await self.begin(record)
+        waiting = await self.reaches(record, State.AWAITING_APPROVAL)
+        await self.decide(waiting)
+        await self.wake(waiting)
+        return await self.reaches(record, *TERMINAL)
+
+    async def wake(self, record: RotationRecord, event: str = "decision") -> None:
+        """Tell the workflow to look at its record."""
+        assert self.engine is not None, "ask for the fixture playing"
+        await asyncio.to_thread(
+            self.engine.client.raise_orchestration_event,
+            record.instance_id,
+            event,
+            data={"rotationId": record.rotation_id},
+        )
+
+    @asynccontextmanager
+    async def ended_afterwards(self, record: RotationRecord) -> AsyncIterator[None]:
+        """End the rotation's workflow when the test has seen enough of it."""
+        assert self.engine is not None, "ask for the fixture playing"
+        client = self.engine.client
+        try:
+            yield
+        finally:
+            state = await asyncio.to_thread(client.get_orchestration_state, record.instance_id)
+            if state is not None and state.runtime_status is OrchestrationStatus.RUNNING:
+                await asyncio.to_thread(client.terminate_orchestration, record.instance_id)

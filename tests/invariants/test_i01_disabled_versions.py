@@ -1,0 +1,130 @@
+"""I1: no version is disabled while any row names it."""
+
+from typing import Any
+
+import pytest
+
+from keyturn.dek_store.predicates import Condition, Conditions
+from keyturn.errors import NotSettledError
+from keyturn.rotation import retirement
+from tests.invariants.scene import Scene
+from tests.invariants.script import Script, ready_to_retire
+
+
+async def blind_census(*arguments: Any) -> Any:
+    """Count, and say that nothing is stale."""
+    return (await unbroken_census(*arguments)).model_copy(update={"stale": 0})
+
+
+unbroken_census = retirement.take_census
+
+
+@pytest.fixture
+async def script(scene: Scene) -> Script:
+    """A rotation at the moment before its old version is disabled."""
+    return await ready_to_retire(scene)
+
+
+def with_late_writer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a writer with a cached old version create a row right after the old version was disabled."""
+    retire = scene.versions.retire
+
+    async def retire_and_write(*arguments: Any, **options: Any) -> None:
+        await retire(*arguments, **options)
+        await scene.world.add(scene.old)
+
+    monkeypatch.setattr(scene.versions, "retire", retire_and_write)
+
+
+async def test_a_version_that_no_row_names_is_disabled(scene: Scene, script: Script) -> None:
+    """With every row on the target, the old version is disabled and the check holds."""
+    result = await script.act("retire_versions", script.retirement())
+
+    assert [scene.old] == result["retired"]
+    assert [] == await scene.needed_but_disabled()
+
+
+@pytest.mark.parametrize("label", ["old", "none"])
+async def test_a_row_that_comes_before_the_disable_keeps_the_version(scene: Scene, script: Script, label: str) -> None:
+    """A stale row, labelled or not, that was written after the sweep keeps the old version enabled."""
+    await scene.world.add(scene.old, **({"mekVersion": ...} if label == "none" else {}))
+
+    result = await script.act("retire_versions", script.retirement())
+
+    assert ([], 1) == (result["retired"], result["stale"])
+    assert [] == await scene.needed_but_disabled()
+
+
+async def test_a_row_that_comes_with_the_disable_takes_it_back(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale row that was written between disable and second count enables the version again."""
+    with_late_writer(scene, monkeypatch)
+
+    result = await script.act("retire_versions", script.retirement())
+
+    assert ([], 1) == (result["retired"], result["stale"])
+    assert [] == await scene.needed_but_disabled()
+
+
+async def test_broken_a_census_that_always_says_zero(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a true count the version of a stale row is disabled, and the check says which."""
+    row = await scene.world.add(scene.old)
+    monkeypatch.setattr(retirement, "take_census", blind_census)
+
+    await script.act("retire_versions", script.retirement())
+
+    assert [f"version {scene.old} is disabled, and row {row.id} names it"] == await scene.needed_but_disabled()
+
+
+async def test_broken_no_second_count(scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the count after the disable a late writer's row is left under a disabled version."""
+    with_late_writer(scene, monkeypatch)
+    counts = iter([unbroken_census, blind_census])
+
+    async def count(*arguments: Any) -> Any:
+        return await next(counts)(*arguments)
+
+    monkeypatch.setattr(retirement, "take_census", count)
+
+    await script.act("retire_versions", script.retirement())
+
+    assert 1 == len(await scene.needed_but_disabled())
+
+
+def count_by_inequality(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Break conditions of the census: ``!=`` is undefined where there is no label, and such a row is not counted."""
+
+    def unequal(self: Conditions) -> Condition:
+        return self._condition(f"{self.label} != @targetVersion")
+
+    for name in names:
+        monkeypatch.setattr(Conditions, name, property(unequal))
+
+
+async def test_counts_that_do_not_add_up_retire_nothing(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count that loses rows without a label does not agree with the others, and is not believed."""
+    await scene.world.add(scene.old, mekVersion=...)
+    count_by_inequality(monkeypatch, "stale")
+
+    with pytest.raises(NotSettledError):
+        await script.act("retire_versions", script.retirement())
+
+    assert [] == await scene.needed_but_disabled()
+
+
+async def test_broken_counts_that_lose_unlabelled_rows(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every count loses the row without a label, what opens it is disabled, and the check says so."""
+    row = await scene.world.add(scene.old, mekVersion=...)
+    count_by_inequality(monkeypatch, "stale", "unlabelled")
+    monkeypatch.setattr(Conditions, "every", Conditions.labelled)
+
+    await script.act("retire_versions", script.retirement())
+
+    assert [f"no enabled version opens row {row.id}, which names none"] == await scene.needed_but_disabled()

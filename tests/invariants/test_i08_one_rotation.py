@@ -1,0 +1,118 @@
+"""I8: one rotation a keyring at a time; a second start is refused with a link to the first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import StepInput
+from keyturn.errors import RotationRunningError
+from keyturn.rotation import lease
+from keyturn.rotation.states import State
+from tests.invariants.checks.runs import running_at_once
+from tests.invariants.scene import Scene
+from tests.invariants.script import Script
+
+unbroken_read = lease.read_lease
+
+
+async def wrong(scene: Scene) -> list[str]:
+    """Ask the records of the keyring which rotations ran at once."""
+    return running_at_once(await scene.runs.newest(scene.keyring))
+
+
+async def both(scene: Scene) -> list[Any]:
+    """Request two rotations in the same moment."""
+    return await asyncio.gather(scene.start(), scene.start(), return_exceptions=True)
+
+
+@pytest.fixture
+def same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two starts both read the lease before either writes it."""
+    barrier, arrived = asyncio.Barrier(2), 0
+
+    async def read(*arguments: Any) -> Any:
+        nonlocal arrived
+        found = await unbroken_read(*arguments)
+        arrived += 1
+        if arrived <= 2:
+            await barrier.wait()
+        return found
+
+    monkeypatch.setattr(lease, "read_lease", read)
+
+
+async def test_of_two_starts_in_one_moment_one_wins(scene: Scene, same_moment: None) -> None:
+    """One start takes the keyring, the other is told who has it and where to look."""
+    answers = await both(scene)
+
+    assert [] == await wrong(scene)
+    (refused,) = [answer for answer in answers if isinstance(answer, RotationRunningError)]
+    (running,) = [answer for answer in answers if answer is not refused]
+    assert f"/api/rotations/{running.rotation_id}" == refused.facts["statusUrl"]
+
+
+async def test_the_next_rotation_comes_after_the_end_of_the_last(scene: Scene) -> None:
+    """A keyring is free once its rotation has ended, and the next one has a greater token."""
+    first = Script(scene, await scene.start())
+    await first.advance(State.PREFLIGHT)
+    with pytest.raises(RotationRunningError):
+        await scene.start()
+    await first.advance(State.BLOCKED)
+
+    await scene.start()
+
+    assert [] == await wrong(scene)
+    assert [1, 2] == sorted(record.fencing_token for record in await scene.runs.newest(scene.keyring))
+
+
+async def test_broken_the_lease_is_written_without_condition(
+    scene: Scene, same_moment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without If-Match both starts take the keyring, and the check names them."""
+    monkeypatch.setattr(lease, "_write", lambda _, new: ("upsert", (new.to_payload(),)))
+
+    await both(scene)
+
+    assert any(" began while " in reason for reason in await wrong(scene))
+
+
+async def test_broken_the_holder_is_not_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a held lease is taken for a free one, a second rotation begins while the first one runs."""
+    first = await scene.start()
+
+    async def as_if_free(*arguments: Any) -> Any:
+        found = await unbroken_read(*arguments)
+        return found and found.model_copy(update={"holder": None})
+
+    monkeypatch.setattr(lease, "read_lease", as_if_free)
+    second = await scene.start()
+
+    assert [f"{second.rotation_id} began while {first.rotation_id} ran"] == await wrong(scene)
+
+
+async def test_broken_the_token_does_not_grow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that stays the same would let an old run write into a new one's record; the check sees it."""
+    script = Script(scene, await scene.start())
+    await script.advance(State.PREFLIGHT)
+    await script.advance(State.BLOCKED)
+
+    async def from_the_start(*arguments: Any) -> Any:
+        found = await unbroken_read(*arguments)
+        return found and found.model_copy(update={"fencing_token": 0})
+
+    monkeypatch.setattr(lease, "read_lease", from_the_start)
+    second = await scene.start()
+
+    assert [f"{second.rotation_id} has token 1, not more than the one before"] == await wrong(scene)
+
+
+async def test_a_run_with_an_old_token_changes_nothing(scene: Scene) -> None:
+    """An activity that carries another run's token is refused, and the record stays as it is."""
+    record = await scene.start()
+    request = StepInput(**{**scene.ref(record), "fencing_token": 0}, step=1, target=State.PREFLIGHT)
+
+    refused = await scene.act("advance", request)
+
+    assert "FencedError" == refused["failure"]["errorType"]
+    assert record == await scene.runs.read(record.rotation_id)

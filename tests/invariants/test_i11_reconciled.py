@@ -1,0 +1,101 @@
+"""I11: success is never inferred from absence: what was processed is reconciled with what was counted."""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from activities import counting, pages
+from keyturn.contracts import ScanInput, ScanResult
+from keyturn.rotation.states import State
+from orchestrators import soak, sweep
+from tests.invariants.checks.runs import unreconciled
+from tests.invariants.scene import Scene
+
+ROWS = 12
+unbroken_scan = pages.scan
+unbroken_census = counting.census.take_census
+
+
+def skip_a_page(monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
+    """Break the scan: the first page that it finds is said to be empty, each time that the store is read anew."""
+
+    async def scan(store: Any, request: ScanInput) -> ScanResult:
+        found = await unbroken_scan(store, request)
+        skipped = request.cursor is None and request.selection == selection
+        return found.model_copy(update={"refs": []}) if skipped else found
+
+    monkeypatch.setattr(pages, "scan", scan)
+    monkeypatch.setattr(sweep, "PASSES_MAX", 3)
+
+
+def blind_census(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break the census of the sweep: nothing is ever stale."""
+
+    async def count(*arguments: Any) -> Any:
+        return (await unbroken_census(*arguments)).model_copy(update={"stale": 0})
+
+    monkeypatch.setattr(counting.census, "take_census", count)
+
+
+async def asked(scene: Scene, *states: State, **policy: Any) -> tuple[State, list[str]]:
+    """Rotate until people are asked, and return the state and what the check says."""
+    await scene.world.add_many(ROWS, scene.old)
+    record = await scene.start(**policy)
+    await scene.begin(record)
+    async with scene.ended_afterwards(record):
+        found = await scene.reaches(record, State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, *states)
+    return found.state, unreconciled(found, await scene.rows())
+
+
+async def test_what_people_are_asked_about_was_counted(playing: Scene) -> None:
+    """When people are asked, every row is on the target, and as many rows were proven as were rewrapped."""
+    assert (State.AWAITING_APPROVAL, []) == await asked(playing)
+
+
+async def test_a_scan_that_skips_a_page_does_not_pass_the_census(
+    playing: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the change feed hides rows, the census counts them, and nobody is asked to approve."""
+    skip_a_page(monkeypatch, "stale")
+
+    assert (State.NEEDS_ATTENTION, []) == await asked(playing)
+
+
+async def test_a_proof_that_skips_a_page_is_not_taken_for_whole(
+    playing: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the proof does not get to see rewrapped rows, the count of them says so, and nobody is asked."""
+    skip_a_page(monkeypatch, "rewrapped")
+
+    assert (State.NEEDS_ATTENTION, []) == await asked(playing)
+
+
+async def test_broken_nobody_counts_after_a_sweep(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the census is blind too, people are asked with rows left behind, and the check names them."""
+    skip_a_page(monkeypatch, "stale")
+    blind_census(monkeypatch)
+
+    state, wrong = await asked(playing)
+
+    assert State.AWAITING_APPROVAL is state
+    assert 0 < sum("is not on the target" in reason for reason in wrong) <= ROWS
+
+
+async def test_broken_nobody_counts_after_a_proof(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proven rows are not counted against the rewrapped ones, people are asked, and the check says so."""
+    skip_a_page(monkeypatch, "rewrapped")
+    monkeypatch.setattr(soak, "RECOUNTS_MAX", 0)
+    monkeypatch.setattr(soak, "_unproven", count_nothing)
+
+    state, wrong = await asked(playing)
+
+    assert State.AWAITING_APPROVAL is state
+    assert 1 == len(wrong)
+    assert wrong[0].startswith(f"{ROWS} rows were rewrapped, and ")
+
+
+def count_nothing(*_: Any) -> Generator[None, None, int]:
+    """Stand where the count stood, and find that nothing is missing."""
+    yield from ()
+    return 0

@@ -1,0 +1,73 @@
+"""I12: the vault's budget holds across all workers: live traffic keeps its share."""
+
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import PageInput, PassInput, Policy
+from keyturn.key_vault.pacing import Pacer
+from orchestrators import row_pass
+from tests.invariants.checks.budget import over_budget
+from tests.invariants.scene import QUICK, Scene
+
+BUDGET = 20.0  # operations a second
+ROWS = 70
+
+
+async def wrong(scene: Scene, operation: str = "rewrap") -> list[str]:
+    """Make one pass over the store, four pages at a time, and ask the vault's log for the rate."""
+    record = await scene.start()
+    target = await scene.world.mek.create()
+    already = len(scene.operations())
+    await scene.run_workflow(
+        "row_pass",
+        PassInput(
+            **scene.ref(record),
+            target_version=target,
+            operation=operation,
+            policy=Policy.model_validate({**QUICK, "window_pages": 4}),
+            operations_per_second=BUDGET,
+        ),
+    )
+    assert {target} == {row["mekVersion"] for row in await scene.rows()}
+    return over_budget(scene.operations()[already:], BUDGET)
+
+
+@pytest.fixture(autouse=True)
+async def filled(playing: Scene) -> None:
+    """A store with rows for several pages."""
+    await playing.world.add_many(ROWS, playing.old)
+
+
+async def test_pages_in_flight_share_the_budget(playing: Scene) -> None:
+    """Four pages at a time take no more of the vault, together, than the budget."""
+    assert [] == await wrong(playing)
+
+
+async def test_a_throttled_call_is_repeated_within_the_budget(playing: Scene) -> None:
+    """Calls that are repeated because the vault throttles are paced like all others."""
+    playing.world.mek.fault(operation="unwrap", kind="throttle", count=3)
+
+    assert [] == await wrong(playing)
+
+
+async def test_broken_each_page_takes_the_whole_budget(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the budget is not divided, the vault's log shows it."""
+
+    def undivided(**fields: Any) -> PageInput:
+        return PageInput(**{**fields, "operations_per_second": BUDGET})
+
+    monkeypatch.setattr(row_pass, "PageInput", undivided)
+
+    assert 1 == len(await wrong(playing))
+
+
+async def test_broken_nobody_waits(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pages do not wait for their turn, the vault's log shows it."""
+
+    async def at_once(_: Pacer) -> None:
+        """Wait for nothing."""
+
+    monkeypatch.setattr(Pacer, "acquire", at_once)
+
+    assert 1 <= len(await wrong(playing))
