@@ -1,9 +1,12 @@
 """The function app: nothing but its parts."""
 
+import os
+
 import azure.durable_functions as df
 import azure.functions as func
 
 from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
+from keyturn import telemetry
 from orchestrators import rotation, row_pass, soak, sweep, watch
 from triggers import (
     api_description,
@@ -16,6 +19,8 @@ from triggers import (
     rotations,
     schedule,
 )
+
+telemetry.configure(os.environ)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 

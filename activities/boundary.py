@@ -17,14 +17,15 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from field_encrypt import FieldEncryptError, RetryError
-from keyturn.contracts import Payload
+from keyturn.contracts import Payload, RotationRef
 from keyturn.errors import KeyturnError, TransientError, UnavailableError
 from keyturn.resources import Resources, resources
+from keyturn.telemetry.spans import activity_span
 
 logger = logging.getLogger("keyturn.activities")
 
 
-def activity[I: Payload, O: Payload](
+def activity[I: RotationRef, O: Payload](
     blueprint: df.Blueprint, kind: type[I]
 ) -> Callable[[Callable[[I, Resources], Awaitable[O]]], Callable[[I, Resources], Awaitable[O]]]:
     """Register the decorated coroutine as an activity of its own name, and leave it callable as it is."""
@@ -42,13 +43,14 @@ def activity[I: Payload, O: Payload](
     return register
 
 
-async def _run[I: Payload, O: Payload](
+async def _run[I: RotationRef, O: Payload](
     name: str, kind: type[I], work: Callable[[I, Resources], Awaitable[O]], payload: dict[str, Any]
 ) -> dict[str, Any]:
     """Run an activity's work on its payload and return the envelope; raises what a retry may mend."""
     try:
         request = kind.from_payload(payload)
-        result = await work(request, await resources())
+        with activity_span(name, request):
+            result = await work(request, await resources())
     except TransientError as error:
         logger.warning("%s will be tried again: %s", name, error.message)
         raise

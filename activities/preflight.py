@@ -6,8 +6,10 @@ import azure.durable_functions as df
 
 from activities.boundary import activity
 from keyturn.contracts import PreflightResult, RotationRef
+from keyturn.notifications.events import ON_CALL
 from keyturn.preflight.run import record_preflight, run_preflight
 from keyturn.resources import Resources
+from keyturn.rotation.record import RotationRecord
 
 bp = df.Blueprint()
 
@@ -15,14 +17,18 @@ bp = df.Blueprint()
 @activity(bp, RotationRef)
 async def preflight(request: RotationRef, resources: Resources) -> PreflightResult:
     """Go through the whole checklist and write it, with the plan, into the record."""
-    runs = resources.run_store
+    runs, desk = resources.run_store, resources.desk
+
+    async def tell_on_call(record: RotationRecord) -> str:
+        return await desk.tell_on_call(record, datetime.now(UTC))
+
     checked = await run_preflight(
         await runs.read(request.rotation_id),
         resources.keyring(request.keyring),
         settings=resources.settings,
         documents=runs.documents,
         account=resources.account,
-        on_call=None,
+        on_call=tell_on_call if desk.channels.meant_for(ON_CALL) else None,
         now=datetime.now(UTC),
     )
     return await record_preflight(runs, request, checked)

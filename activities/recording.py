@@ -7,7 +7,6 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.audit.anchors import anchor
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
-from keyturn.notifications import announce
 from keyturn.resources import Resources
 from keyturn.rotation import transitions
 from keyturn.rotation.reinstatement import reinstate
@@ -34,9 +33,9 @@ async def record_failure(request: FailureInput, resources: Resources) -> Rotatio
 
 
 @activity(bp, NotifyInput)
-async def notify(request: NotifyInput, _resources: Resources) -> RotationRef:
-    """Tell people what happened; never fails a rotation."""
-    announce(request)
+async def notify(request: NotifyInput, resources: Resources) -> RotationRef:
+    """Tell people what happened, once; a channel that fails does not fail the rotation."""
+    await resources.desk.tell(request, datetime.now(UTC))
     return _ref(request)
 
 

@@ -15,12 +15,16 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
+from keyturn.approval.links import approval_links
 from keyturn.cosmos_account import CosmosAccount
 from keyturn.cosmos_failures import cosmos_failures
+from keyturn.cosmos_transport import MeteredTransport
 from keyturn.dek_store.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
 from keyturn.key_vault.versions import MekVersions
+from keyturn.notifications.channels import approvers_channels, channels_of
+from keyturn.notifications.desk import Channels, Desk
 from keyturn.rotation.run_store import RunStore
 from keyturn.settings import Keyring, Settings, load_settings
 from keyturn.settings.signing import signing_secrets
@@ -59,6 +63,16 @@ class Resources:
             else None
         )
         self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
+        self.desk = Desk(
+            self.run_store,
+            Channels(
+                everything=channels_of("NOTIFICATION_URLS", settings.notification_urls),
+                on_call=channels_of("ON_CALL_URLS", settings.on_call_urls),
+                approvers=approvers_channels(settings.approver_urls),
+            ),
+            public_url=settings.keyturn_public_url,
+            links=lambda record, now: dict(approval_links(record, settings, now)),
+        )
         self._actiontrail: Actiontrail | None = None
         self.outbox: Outbox | None = None  # where events go, if anywhere
         if settings.actiontrail_url is not None:
@@ -75,7 +89,7 @@ class Resources:
         """
         async with contextlib.AsyncExitStack() as opened:
             credential = await opened.enter_async_context(DefaultAzureCredential())
-            cosmos = CosmosClient(settings.cosmos_endpoint, credential)
+            cosmos = CosmosClient(settings.cosmos_endpoint, credential, transport=MeteredTransport())
             opened.push_async_callback(cosmos.close)
             async with cosmos_failures("the Cosmos DB account", "read the metadata"):
                 await cosmos.__aenter__()

@@ -33,6 +33,7 @@ class Journal:
         self.rewrapped = run.rewrapped
         self.retiring = False  # from here on, versions may be disabled
         self.state: State | None = None
+        self._told = 0  # notifications since the last state change
 
     def advance(self, target: State, detail: str = "") -> Generator[Task[Any], Any]:
         """Change the state in the record; raises AbortedError where an operator asked to end the rotation instead."""
@@ -40,10 +41,14 @@ class Journal:
         yield from call(self._ctx, "advance", request, RotationRef)
         self.step += 1  # only now: a change that was refused has no number
         self.state = target
+        self._told = 0
 
     def notify(self, event: str, detail: str = "") -> Generator[Task[Any], Any]:
-        """Tell people; the activity itself never fails a rotation."""
-        yield from call(self._ctx, "notify", NotifyInput(**dict(self.ref), event=event, detail=detail), RotationRef)
+        """Tell people, once each time that this is called: the key is the same on every replay and in every retry."""
+        self._told += 1
+        key = f"{self.step}.{self._told}:{event}"
+        request = NotifyInput(**dict(self.ref), key=key, event=event, detail=detail)
+        yield from call(self._ctx, "notify", request, RotationRef)
 
     def freeze(
         self, target: str, census: CensusResult, swept: SweepResult, soaked: SoakResult

@@ -132,6 +132,7 @@ def _retire(
     )
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
     if retired.stale:
+        yield from journal.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
         return AGAIN
     yield from journal.notify("retired", ", ".join(retired.retired))
     yield from journal.advance(State.WATCHING)

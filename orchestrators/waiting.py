@@ -29,6 +29,7 @@ def wait_for_decision(
     while True:
         found = yield from call(ctx, "read_decision", request, DecisionResult)
         if found.decision == "approved":
+            yield from journal.notify("approved", f"by {found.decided_by}")
             return None
         if found.decision == "rejected":
             return (yield from end(journal, State.REJECTED, found.decided_by))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.notifications.untold import tell_untold
 from keyturn.resources import resources
 from keyturn.rotation.scheduled import start_due
 from triggers.lost_runs import workflows_of
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 @bp.timer_trigger(arg_name="timer", schedule="%SCHEDULE_TICK%")
 @bp.durable_client_input(client_name="client")
 async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
-    """Start a rotation of every keyring that is due; one that fails does not keep the others from theirs."""
+    """Start every keyring's rotation that is due and tell what is overdue; no failure keeps the other keyrings back."""
     opened = await resources()
     failures: list[Exception] = []
     if timer.past_due:
@@ -38,7 +39,15 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
             if record is not None:
                 await ensure_started(client, opened.run_store, record)
                 _log.info("rotation %s was due and is started", record.rotation_id)
+            await tell_untold(
+                opened.desk,
+                opened.run_store,
+                keyring=keyring.name,
+                schedule=opened.settings.rotation_schedule,
+                overdue_after=opened.settings.keyturn_overdue_after,
+                now=datetime.now(UTC),
+            )
         except Exception as error:  # noqa: BLE001 - raised below, when every keyring has had its turn
             failures.append(error)
     if failures:
-        raise ExceptionGroup("rotations that are due were not started", failures)
+        raise ExceptionGroup("the schedule was not looked at for every keyring", failures)

@@ -143,7 +143,8 @@ class WatchResult(Payload):
 class NotifyInput(RotationRef):
     """Input of ``notify``."""
 
-    event: str
+    key: str  # the same whenever the same event is told again, and another for any other event of the rotation
+    event: str  # a name of keyturn.notifications.events
     detail: str = ""
 
 

@@ -1,5 +1,1 @@
-"""Tell people what happens to a rotation."""
-
-from keyturn.notifications.announce import announce
-
-__all__ = ["announce"]
+"""Tell people what happens to a rotation: once each, in plain words, on every channel that is set, and in the log."""

@@ -18,6 +18,7 @@ from keyturn.rotation.record_parts import (
     COMMANDS_MAX,
     DECISIONS_MAX,
     HISTORY_MAX,
+    NOTICES_MAX,
     PROBES_MAX,
     Canary,
     Command,
@@ -25,6 +26,7 @@ from keyturn.rotation.record_parts import (
     Failure,
     HistoryEntry,
     Name,
+    Notice,
     PhaseProgress,
     Preflight,
     Probe,
@@ -52,9 +54,9 @@ class RotationRecord(Payload):
     history_omitted: int = 0  # entries left out of the middle of a very long history
 
     requested_by: Name
+    requested_by_id: str | None = None  # object id in Entra ID, where it vouches for the requester
     requested_at: datetime
     reason: Remark = ""
-    requested_by_id: str | None = None  # object id in Entra ID, where it vouches for the requester
     trigger: Literal["http", "schedule", "cli"]
     options: RequestOptions = RequestOptions()
     policy: Policy
@@ -86,6 +88,7 @@ class RotationRecord(Payload):
     reinstated: list[str] = Field(default_factory=list)
     error: Failure | None = None
     ended_at: datetime | None = None
+    notifications: Annotated[list[Notice], Field(max_length=NOTICES_MAX)] = Field(default_factory=list)
 
     etag: Annotated[str | None, Field(exclude=True)] = None  # of the document that this was read from
 

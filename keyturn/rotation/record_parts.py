@@ -15,6 +15,8 @@ PROBES_MAX = 20
 NAMED_ROWS_MAX = 100
 COMMANDS_MAX = 100
 DECISIONS_MAX = 20
+NOTICES_MAX = 200
+CHANNELS_MAX = 30
 
 TEXT_BYTES_MAX = 500
 
@@ -159,9 +161,9 @@ class Decision(Payload):
 
     decision: Literal["approved", "rejected"]
     by: Name
+    by_id: str | None = None  # object id in Entra ID, where it vouches for the approver
     digest: str
     at: datetime
-    by_id: str | None = None  # object id in Entra ID, where it vouches for the approver
     webhook_id: str | None = None  # of the message, or of the link, that brought it
     comment: Remark = ""
 
@@ -180,3 +182,24 @@ class Failure(Payload):
 
     type: str
     message: Text
+
+
+class ChannelOutcome(Payload):
+    """What became of a message on one channel, which is named by its place in the setting, never by its URL."""
+
+    setting: Literal["NOTIFICATION_URLS", "ON_CALL_URLS", "APPROVER_URLS"]
+    number: int  # from 1 on
+    scheme: Annotated[str, Field(max_length=40)]
+    # interrupted: whoever was sending it died, so nobody knows; it is not sent again.
+    outcome: Literal["sending", "sent", "failed", "interrupted"]
+    error: Annotated[str, Field(max_length=80)] | None = None  # a type or an HTTP status
+
+
+class Notice(Payload):
+    """An event that people were told."""
+
+    key: Annotated[str, Field(max_length=100)]  # tells events apart: one that is known is not told again
+    event: Annotated[str, Field(max_length=40)]
+    at: datetime
+    claim: Annotated[str, Field(max_length=32)]  # whose work the sending is: of two that come at once, one sends
+    channels: Annotated[list[ChannelOutcome], Field(max_length=CHANNELS_MAX)]

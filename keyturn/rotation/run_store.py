@@ -11,6 +11,7 @@ from keyturn.audit.log import AuditLog
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
 from keyturn.rotation.documents import Documents
 from keyturn.rotation.record import RotationRecord, keyring_of
+from keyturn.telemetry.runs import tell_change
 
 # Cosmos DB takes 2 MB; the bounds of the record's parts keep it far below this.
 DOCUMENT_BYTES_MAX = 1_500_000
@@ -66,7 +67,9 @@ class RunStore:
             document = changed.to_document()
             check_size(document)
             if (stored := await self.documents.replace(document, record.etag)) is not None:
-                return RotationRecord.from_document(stored)
+                written = RotationRecord.from_document(stored)
+                tell_change(record, written)
+                return written
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
         raise LostRaceError("others kept changing the rotation's record", document=rotation_id, attempts=ATTEMPTS)

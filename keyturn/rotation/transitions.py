@@ -15,6 +15,7 @@ from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import TERMINAL, TRANSITIONS, State, check_transition
 
 ACTOR = "keyturn"
+WORKFLOW_LOST = "WorkflowLostError"  # why a rotation failed whose workflow is not there
 HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
 
 
@@ -60,7 +61,7 @@ async def record_failure(runs: RunStore, failure: FailureInput, now: datetime) -
 
 async def lose(runs: RunStore, rotation_id: str, reason: str, now: datetime) -> RotationRecord:
     """End a rotation whose workflow is not there (any more) in ``failed``."""
-    lost = await runs.update(rotation_id, lambda record: fail(record, "WorkflowLostError", reason, now))
+    lost = await runs.update(rotation_id, lambda record: fail(record, WORKFLOW_LOST, reason, now))
     return await _settle(runs, lost, now)
 
 

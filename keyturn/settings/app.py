@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from keyturn.contracts import Policy
 from keyturn.errors import UnknownKeyringError
 from keyturn.key_vault.limits import operations_per_second
+from keyturn.notifications.channels import approvers_channels, channels_of
 from keyturn.rotation.record_parts import Name
 from keyturn.settings.failures import Place, first_failure, settings_error
 from keyturn.settings.keyring import Keyring
@@ -58,7 +59,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 # Variables that hold JSON.
 _JSON = (
     *(KEYRINGS, "KEYTURN_DOCUMENTS", "KEYTURN_ROW_NAMES", "KEYTURN_HEALTH_URLS", "KEYTURN_WINDOWS"),
-    "KEYTURN_APPROVERS",
+    *("KEYTURN_APPROVERS", "APPROVER_URLS"),
 )
 
 # What App Service leaves in a variable whose secret it could not fetch.
@@ -95,9 +96,18 @@ class Settings(BaseModel):
     actiontrail_secrets: Annotated[SecretStr | None, Field(validate_default=True)] = None
     outbox_tick: SixFieldCron = "*/30 * * * * *"  # how often the timer looks for what is to be delivered
 
+    # Who is told: apprise URLs separated by spaces; people on call of what is urgent, the others of everything.
+    notification_urls: SecretStr | None = None
+    on_call_urls: SecretStr | None = None
+    approver_urls: dict[Name, SecretStr] = Field(default_factory=dict)  # for links to decide, by name in the approvers
+
+    keyturn_telemetry: Literal["console"] | None = None  # beside what the variables of the exporters ask for
+
     # When a rotation is due, and how often the timer looks. UTC.
     rotation_schedule: SixFieldCron = "0 0 3 1 * *"
     schedule_tick: SixFieldCron = "0 0 5 * * *"
+    # How late a rotation may be completed before people are told: a soak of a day, a week to decide, and some more.
+    keyturn_overdue_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=10)
 
     # Pre-flight. Without windows a rotation may start at any time.
     keyturn_windows: list[MaintenanceWindow] = Field(default_factory=list)
@@ -120,6 +130,18 @@ class Settings(BaseModel):
         if len({keyring.kid_prefix.lower() for keyring in keyrings}) < len(keyrings):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
+
+    @field_validator("notification_urls", "on_call_urls")
+    @classmethod
+    def _urls_are_channels(cls, urls: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        channels_of("ON_CALL_URLS" if info.field_name == "on_call_urls" else "NOTIFICATION_URLS", urls)
+        return urls
+
+    @field_validator("approver_urls")
+    @classmethod
+    def _approvers_are_reached(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        approvers_channels(urls)
+        return urls
 
     @field_validator("actiontrail_secrets")
     @classmethod

@@ -12,6 +12,7 @@ from keyturn.errors import SettingsError
 SHOWN_MAX = 120
 MASKED = "(masked)"
 # Any other variable may hold a credential by mistake: a connection string, a signed URL, a URL with a password.
+_SECRET_VARIABLE = re.compile(r"SECRET|NOTIFICATION_URLS|ON_CALL_URLS|APPROVER_URLS")
 _CREDENTIAL = re.compile(r"(key|secret|token|password|sig|signature)\s*=|whsec_|://[^/\s]*@", re.IGNORECASE)
 
 
@@ -62,7 +63,7 @@ def masked(variable: str, value: object) -> str:
     if isinstance(value, dict | list):
         return "a JSON object" if isinstance(value, dict) else "a JSON list"
     text = str(value)
-    if "SECRET" in variable or _CREDENTIAL.search(text):
+    if _SECRET_VARIABLE.search(variable) or _CREDENTIAL.search(text):
         return MASKED
     return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")
 

@@ -1,0 +1,37 @@
+"""The events that people are told, as data: how each sounds, and whether it is for the people on call."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+type Tone = Literal["info", "success", "warning", "failure"]
+
+
+class Event(NamedTuple):
+    """How an event is told."""
+
+    tone: Tone
+    urgent: bool  # a person must act, or harm was undone: told to the people on call as well
+
+
+ON_CALL = "on_call"  # pre-flight's question whether the people on call can be reached
+OVERDUE = "overdue"
+DECISIONS = frozenset({"approval_wanted", "approval_reminder"})  # approvers are asked, each on a channel of their own
+
+EVENTS: Mapping[str, Event] = {
+    ON_CALL: Event("info", urgent=True),
+    "started": Event("info", urgent=False),
+    "blocked": Event("warning", urgent=True),
+    "needs_attention": Event("warning", urgent=True),
+    "approval_wanted": Event("warning", urgent=True),
+    "approval_reminder": Event("warning", urgent=False),
+    "approval_void": Event("warning", urgent=True),
+    "approved": Event("success", urgent=False),
+    "rejected": Event("info", urgent=False),
+    "expired": Event("warning", urgent=True),
+    "aborted": Event("info", urgent=False),
+    "retired": Event("info", urgent=False),
+    "reinstated": Event("failure", urgent=True),
+    "completed": Event("success", urgent=False),
+    "failed": Event("failure", urgent=True),
+    OVERDUE: Event("failure", urgent=True),
+}

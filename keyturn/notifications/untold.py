@@ -1,0 +1,48 @@
+"""What no workflow tells: that a rotation is overdue, or that the workflow itself was lost."""
+
+from datetime import datetime, timedelta
+
+from keyturn.contracts import NotifyInput
+from keyturn.notifications.desk import Desk
+from keyturn.notifications.events import OVERDUE
+from keyturn.notifications.wording import moment
+from keyturn.rotation.overdue import last_completed, overdue_since
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import PAGE_MAX, RunStore
+from keyturn.rotation.transitions import WORKFLOW_LOST
+from keyturn.telemetry import names
+from keyturn.telemetry.instruments import record as measure
+
+REPEATED = timedelta(days=7)  # how often people are told that a rotation is still overdue
+
+
+async def tell_untold(
+    desk: Desk, runs: RunStore, *, keyring: str, schedule: str, overdue_after: timedelta, now: datetime
+) -> None:
+    """Look at the keyring's rotations and tell, each once, what people would otherwise not hear of.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+    """
+    records = await runs.newest(keyring, limit=PAGE_MAX)
+    for record in records:
+        if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
+            await desk.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
+    due = overdue_since(schedule, records, overdue_after, now)
+    measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: keyring})
+    if (completed := last_completed(records)) is not None:
+        measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: keyring})
+    if due is not None:
+        key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
+        await desk.tell(_told(records[0], key=key, event=OVERDUE, detail=moment(due)), now)
+
+
+def _told(record: RotationRecord, *, key: str, event: str, detail: str) -> NotifyInput:
+    return NotifyInput(
+        rotation_id=record.rotation_id,
+        keyring=record.keyring,
+        fencing_token=record.fencing_token,
+        key=key,
+        event=event,
+        detail=detail,
+    )

@@ -1,0 +1,226 @@
+"""The words of a message: what happened, what it means, what to do, and where to look.
+
+Only facts of the run's record are told, which holds no key and no secret; people's remarks are told as they wrote them.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from keyturn.audit.chain import Head
+from keyturn.contracts import NotifyInput
+from keyturn.notifications.events import EVENTS
+from keyturn.notifications.evidence_words import evidence_in_short
+from keyturn.notifications.send import Message
+from keyturn.rotation.links import report_link
+from keyturn.rotation.record import RotationRecord
+
+type Words = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
+
+
+def compose(record: RotationRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
+    """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
+    title, text = WORDS[told.event](record, told)
+    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.rotation_id)}"]
+    if head is not None:
+        lines.append(f"Audit chain: {head}")
+    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
+
+
+def with_link(message: Message, link: str) -> Message:
+    """Return the message as one approver alone may read it: with the link by which he or she decides."""
+    return message._replace(body=f"{message.body}\nDecide here, for yourself only: {link}")
+
+
+def moment(at: datetime | None) -> str:
+    """Return a time as people write it."""
+    return "an unknown time" if at is None else f"{at:%d %B %Y %H:%M} UTC".lstrip("0")
+
+
+def rows(count: int) -> str:
+    """Return a number of rows in words."""
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
+def _paragraph(*lines: str) -> str:
+    return "\n".join(lines)
+
+
+def _on_call(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"a rotation of {record.keyring} is about to begin",
+        f"{record.requested_by} asked for it. Nothing is expected of you; should it need help, you will be told here.",
+    )
+
+
+def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    plan = record.preflight.plan if record.preflight is not None else None
+    size = "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version."
+    reason = f" The reason: {record.reason}." if record.reason else ""
+    return (
+        f"rotation of {record.keyring} has begun",
+        _paragraph(
+            f"{record.requested_by} asked for it, and every check before it passed.{size}{reason}",
+            "Nothing is retired before somebody else approves it.",
+        ),
+    )
+
+
+def _blocked(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    checks = record.preflight.checks if record.preflight is not None else []
+    failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
+    return (
+        f"rotation of {record.keyring} did not begin",
+        "\n".join(["Nothing was changed. These checks failed:", *failed, "Mend them and start again."]),
+    )
+
+
+def _needs_attention(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    named = [f"- {row.id}: {row.reason}" for row in record.quarantined.named[:10]]
+    return (
+        f"rotation of {record.keyring} needs your attention",
+        "\n".join(
+            [
+                f"It has stopped: {told.detail}.",
+                *named,
+                "All versions stay enabled and everything stays readable.",
+                "When the cause is mended, tell it to retry; or abort it.",
+            ]
+        ),
+    )
+
+
+def _approval_wanted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"please decide on the rotation of {record.keyring}",
+        "\n".join(
+            [
+                "Everything has moved onto the new key version. May the old one be retired?",
+                f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the rotation.",
+                "",
+                *evidence_in_short(record),
+                f"Decide by: {moment(record.approval_expires_at)}",
+                f"Evidence digest: {record.evidence_digest}",
+            ]
+        ),
+    )
+
+
+def _approval_reminder(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    title, text = _approval_wanted(record, told)
+    return title.replace("please decide", "still waiting for a decision"), text
+
+
+def _approval_void(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"the approval for {record.keyring} no longer holds",
+        f"Nothing was retired: {told.detail}. They are moved now, and you will be asked again on new evidence.",
+    )
+
+
+def _approved(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} is approved",
+        _paragraph(
+            f"{_decided_by(record)} approved it.",
+            "Rows are counted once more; if none was left behind, the old versions are retired.",
+        ),
+    )
+
+
+def _rejected(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} was rejected",
+        f"{_decided_by(record)} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
+    )
+
+
+def _decided_by(record: RotationRecord) -> str:
+    if record.decision is None:
+        return "Somebody"
+    remark = f' with the words "{record.decision.comment}"' if record.decision.comment else ""
+    return f"{record.decision.by}{remark}"
+
+
+def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"nobody decided on the rotation of {record.keyring}",
+        "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
+    )
+
+
+def _aborted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    by = next((command.by for command in reversed(record.commands) if command.command == "abort"), "somebody")
+    return (
+        f"rotation of {record.keyring} was aborted",
+        f"{by} ended it. Every version stays enabled, and everything stays readable.",
+    )
+
+
+def _retired(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"old key versions of {record.keyring} are retired",
+        _paragraph(
+            f"Disabled, not deleted: {told.detail or 'none'}.",
+            "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
+        ),
+    )
+
+
+def _reinstated(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    versions = ", ".join(record.reinstated) or "none was disabled"
+    return (
+        f"retired versions of {record.keyring} are enabled again",
+        _paragraph(
+            f"The watch after the retirement met trouble: {told.detail}.",
+            f"Enabled again: {versions}. Find the cause before the next rotation.",
+        ),
+    )
+
+
+def _completed(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    moved = f"{rows(record.census.on_target)} now open" if record.census is not None else "Everything now opens"
+    return (
+        f"rotation of {record.keyring} is complete",
+        f"{moved} with the new key version. Retired: {', '.join(record.retired) or 'nothing'}. Well done, everybody.",
+    )
+
+
+def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
+    return (
+        f"rotation of {record.keyring} failed",
+        _paragraph(
+            f"{why}.",
+            "Every version that it had disabled is enabled again. Read the report, mend the cause, start again.",
+        ),
+    )
+
+
+def _overdue(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"a rotation of {record.keyring} is overdue",
+        _paragraph(
+            f"One was due on {told.detail}, and none has been completed since.",
+            f"The latest, requested on {moment(record.requested_at)}, is {record.state.value.replace('_', ' ')}.",
+        ),
+    )
+
+
+WORDS: Mapping[str, Words] = {
+    "on_call": _on_call,
+    "started": _started,
+    "blocked": _blocked,
+    "needs_attention": _needs_attention,
+    "approval_wanted": _approval_wanted,
+    "approval_reminder": _approval_reminder,
+    "approval_void": _approval_void,
+    "approved": _approved,
+    "rejected": _rejected,
+    "expired": _expired,
+    "aborted": _aborted,
+    "retired": _retired,
+    "reinstated": _reinstated,
+    "completed": _completed,
+    "failed": _failed,
+    "overdue": _overdue,
+}

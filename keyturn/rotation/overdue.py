@@ -1,0 +1,34 @@
+"""Is a rotation overdue? Whatever keeps it - nobody decides, it is blocked, it fails - somebody must hear of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.schedule import next_occurrence
+from keyturn.rotation.states import State
+
+
+def last_completed(records: Sequence[RotationRecord]) -> datetime | None:
+    """Return when the newest of the rotations that did their work was completed."""
+    return max((record.ended_at for record in records if _did_its_work(record) and record.ended_at), default=None)
+
+
+def overdue_since(schedule: str, records: Sequence[RotationRecord], after: timedelta, now: datetime) -> datetime | None:
+    """Return since when a rotation has been due, if that is longer ago than it may take, else None.
+
+    Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
+    attempt. Of a keyring that nobody ever tried to rotate, the schedule's next tick is the first attempt.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+    """
+    attempts = [record.requested_at for record in records if not record.options.dry_run]
+    if not attempts:
+        return None
+    completed = last_completed(records)
+    due = min(attempts) if completed is None else next_occurrence(schedule, completed)
+    return due if now - due > after else None
+
+
+def _did_its_work(record: RotationRecord) -> bool:
+    return record.state is State.COMPLETED and not record.options.dry_run

@@ -1,0 +1,104 @@
+"""Spans: one a run of an activity, one a state, one the whole rotation. They carry types of errors, never texts."""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from typing import NamedTuple
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from keyturn.contracts import RotationRef
+from keyturn.telemetry import instruments, names
+from keyturn.telemetry.trace_ids import below, root_of
+
+type Facts = Mapping[str, AttributeValue]
+
+_tracer = trace.get_tracer(names.SCOPE)
+
+# What the generator of ids gives to the next span, where that is not to be random.
+chosen_ids: ContextVar[SpanContext | None] = ContextVar("keyturn_chosen_ids", default=None)
+
+
+class Work(NamedTuple):
+    """Whose work goes on, for the log."""
+
+    rotation_id: str
+    keyring: str
+
+
+current_work: ContextVar[Work | None] = ContextVar("keyturn_current_work", default=None)
+
+
+@contextlib.contextmanager
+def activity_span(name: str, request: RotationRef) -> Iterator[None]:
+    """Measure one run of an activity, as a child of its rotation."""
+    attributes = {
+        names.ROTATION: request.rotation_id,
+        names.KEYRING: request.keyring,
+        names.ACTIVITY: name,
+        names.INPUT_DIGEST: _digest(request),
+    }
+    token = current_work.set(Work(request.rotation_id, request.keyring))
+    started, outcome = time.monotonic(), "ok"
+    try:
+        with _tracer.start_as_current_span(
+            f"activity {name}",
+            context=below(root_of(request.rotation_id)),
+            links=_platform(),
+            attributes=attributes,
+            record_exception=False,  # its text is not ours to tell
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield
+            except BaseException as error:
+                outcome = "error"
+                span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+                raise
+    finally:
+        current_work.reset(token)
+        measured = {names.KEYRING: request.keyring, names.ACTIVITY: name, names.OUTCOME: outcome}
+        instruments.record(names.ACTIVITY_SECONDS, time.monotonic() - started, measured)
+
+
+def tell_span(
+    name: str, ids: SpanContext, parent: Context, *, begun: datetime, ended: datetime, attributes: Facts
+) -> None:
+    """Tell a span that is over, with ids of its own choice."""
+    token = chosen_ids.set(ids)
+    try:
+        span = _tracer.start_span(name, context=parent, start_time=_nanoseconds(begun), attributes=attributes)
+    finally:
+        chosen_ids.reset(token)
+    span.end(_nanoseconds(ended))
+
+
+def _nanoseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000_000)
+
+
+def rotation_context(rotation_id: str) -> Context:
+    """Return the context of the rotation's trace: a workflow that is scheduled in it belongs to that trace."""
+    return below(root_of(rotation_id))
+
+
+def _platform() -> list[Link]:
+    """Return a link to the span that the platform has made for this invocation, if it has made one.
+
+    Every generation of a workflow and every sub-workflow is a span of the platform's own: the links tie them all to the
+    rotation's one trace.
+    """
+    invocation = trace.get_current_span().get_span_context()
+    return [Link(invocation)] if invocation.is_valid else []
+
+
+def _digest(request: RotationRef) -> str:
+    return hashlib.sha256(json.dumps(request.to_payload(), sort_keys=True).encode()).hexdigest()[:16]
