@@ -252,6 +252,7 @@ var settings = {
   KEYTURN_KEYRING: keyring
   KEYTURN_DOCUMENTS: string(documents)
   KEYTURN_HEALTH_URLS: string(healthUrls)
+  KEYTURN_ACCESS: empty(entraClientId) ? 'keys' : 'entra'
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick
   TASKHUB_NAME: scheduler.outputs.taskHubName

@@ -116,7 +116,7 @@ def authorize(principal: Principal | None, operation: Operation, resource: str) 
 
 def require(principal: Principal | None, action: str, resource: str) -> None:
     """Refuse with 403 and substatus 5301 unless the principal holds the data action."""
-    if principal is not None and not principal.may(action):
+    if principal is not None and not principal.may(action, resource):
         raise CosmosError(
             HTTPStatus.FORBIDDEN,
             "Forbidden",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from local.common.files import write_private
 
-DataAction = Annotated[str, StringConstraints(pattern=r"^Microsoft\.[A-Za-z]+/[A-Za-z/*]+$")]
+DataAction = Annotated[str, StringConstraints(pattern=r"^Microsoft\.[A-Za-z]+/[A-Za-z/*]+(@[^@]+)?$")]
 
 
 class PrincipalRecord(BaseModel):

@@ -24,17 +24,33 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{KEYS}/wrap/action",
         f"{KEYS}/unwrap/action",
     ),
-    # What a rotation needs and no more: a version can be made, used and disabled, never deleted.
+    # The roles that infra/ defines, by the same names and with the same actions: a test compares them.
     "Keyturn rotator": (
         f"{KEYS}/read",
         f"{KEYS}/create/action",
         f"{KEYS}/update/action",
-        f"{KEYS}/wrap/action",
         f"{KEYS}/unwrap/action",
-        f"{KEYS}/backup/action",
     ),
-    # What pre-flight needs of Azure Resource Manager, to see how the account is backed up.
-    "Keyturn backup reader": (f"{COSMOS}/read",),
+    "Keyturn backup check": (f"{COSMOS}/read",),
+    "Keyturn metadata": (f"{COSMOS}/readMetadata",),
+    "Keyturn dek store": (
+        f"{CONTAINERS}/items/read",
+        f"{CONTAINERS}/items/replace",
+        f"{CONTAINERS}/executeQuery",
+        f"{CONTAINERS}/readChangeFeed",
+    ),
+    "Keyturn records": (
+        f"{CONTAINERS}/items/create",
+        f"{CONTAINERS}/items/read",
+        f"{CONTAINERS}/items/replace",
+        f"{CONTAINERS}/executeQuery",
+        f"{CONTAINERS}/readChangeFeed",
+    ),
+    "Keyturn documents": (
+        f"{CONTAINERS}/items/read",
+        f"{CONTAINERS}/executeQuery",
+        f"{CONTAINERS}/readChangeFeed",
+    ),
     "Cosmos DB Built-in Data Reader": (
         f"{COSMOS}/readMetadata",
         f"{CONTAINERS}/items/read",
@@ -47,3 +63,13 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{CONTAINERS}/items/*",
     ),
 }
+
+
+def assigned(role: str, scope: str = "") -> list[str]:
+    """Return the role's data actions as a principal holds them, in one container if a scope is given."""
+    return [f"{action}@{scope}" if scope else action for action in ROLES[role]]
+
+
+def container(database: str, name: str) -> str:
+    """Return the scope of one container of the database account."""
+    return f"dbs/{database}/colls/{name}"

@@ -31,15 +31,23 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request, and the data actions they hold; an action may hold ``*`` as a wildcard."""
+    """Who makes a request, and the data actions they hold.
+
+    An action may hold ``*`` as a wildcard; behind an ``@`` stands the resource in which alone it is held.
+    """
 
     name: str
     object_id: str
     roles: tuple[str, ...]
 
-    def may(self, action: str) -> bool:
-        """Tell whether one of the roles grants the data action; case is ignored, as Azure does."""
-        return any(_pattern(role).fullmatch(action) is not None for role in self.roles)
+    def may(self, action: str, resource: str = "") -> bool:
+        """Tell whether one of the roles grants the data action on the resource; case is ignored, as Azure does."""
+        return any(_grants(role, action, resource) for role in self.roles)
+
+
+def _grants(role: str, action: str, resource: str) -> bool:
+    granted, _, scope = role.partition("@")
+    return _pattern(granted).fullmatch(action) is not None and f"{resource}/".startswith(f"{scope}/" if scope else "")
 
 
 @lru_cache(maxsize=1024)

@@ -7,13 +7,22 @@ import uuid
 from pathlib import Path
 
 from local.common.files import write_private
-from local.identity.roles import ROLES
+from local.identity.roles import assigned, container
+from local.supervisor.environment import COSMOS_DATABASE, DEK_CONTAINER, NOTES_CONTAINER, RUN_CONTAINER
 
 # Who there is, and which of Azure's roles each holds on the vault and the database account.
-PRINCIPALS: dict[str, tuple[str, ...]] = {
-    "keyturn": ("Keyturn rotator", "Keyturn backup reader", "Cosmos DB Built-in Data Contributor"),
-    "backend": ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor"),
-    "operator": ("Key Vault Crypto Officer", "Cosmos DB Built-in Data Contributor"),
+# The app has exactly what infra/ assigns, container by container.
+PRINCIPALS: dict[str, tuple[tuple[str, str], ...]] = {
+    "keyturn": (
+        ("Keyturn rotator", ""),
+        ("Keyturn backup check", ""),
+        ("Keyturn metadata", ""),
+        ("Keyturn dek store", container(COSMOS_DATABASE, DEK_CONTAINER)),
+        ("Keyturn records", container(COSMOS_DATABASE, RUN_CONTAINER)),
+        ("Keyturn documents", container(COSMOS_DATABASE, NOTES_CONTAINER)),
+    ),
+    "backend": (("Key Vault Crypto Service Encryption User", ""), ("Cosmos DB Built-in Data Contributor", "")),
+    "operator": (("Key Vault Crypto Officer", ""), ("Cosmos DB Built-in Data Contributor", "")),
 }
 
 WEBHOOK_SECRET_BYTES = 32
@@ -27,7 +36,7 @@ def ensure_principals(folder: Path) -> dict[str, str]:
             name: {
                 "header": secrets.token_urlsafe(24),
                 "objectId": str(uuid.uuid4()),
-                "roles": [action for role in roles for action in ROLES[role]],
+                "roles": [action for role, scope in roles for action in assigned(role, scope)],
             }
             for name, roles in PRINCIPALS.items()
         }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from local.cosmos.operations import ACTIONS
 from local.identity import roles as local_roles
+from local.supervisor.tenant import PRINCIPALS
 from tests.infra.bicep import ROLES, ROOT, Resource, Template, accessor, walk
 from tests.infra.readme import table
 
@@ -24,6 +25,13 @@ SCOPES = {
     "${database}/colls/${dekContainer}": "the dek store",
     "${database}/colls/${recordsContainer}": "the container `keyturn`",
     "${database}/colls/${container.name}": "the containers in `documents`",
+}
+
+# The same for the containers of the local account.
+LOCAL_SCOPES = {
+    "dbs/keyturn/colls/dek_store": "the dek store",
+    "dbs/keyturn/colls/keyturn": "the container `keyturn`",
+    "dbs/keyturn/colls/notes": "the containers in `documents`",
 }
 
 # Azure's own roles with a large name that the identity holds; infra/README.md says what for.
@@ -82,11 +90,17 @@ def test_every_assignment_is_to_the_identity(templates: dict[str, Template]) -> 
     assert all({"operator": {"type": "property_accessor", "operands": identity}} == value for value in from_main)
 
 
-def test_the_local_azure_gives_the_same_key_rights(templates: dict[str, Template]) -> None:
-    """What the tests run with is what is deployed: the role on the MEK is the local identity's."""
-    [rotator] = [role for role in _defined_roles(templates) if _role_name(role) == ROTATOR]
+def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -> None:
+    """What the tests run with is what is deployed: the app's local roles are those of the templates, scopes included."""
+    deployed = {_role_name(role): sorted(_actions(role)) for role in _defined_roles(templates)}
+    assigned = {(role, scope) for _, role, scope in _granted(templates) if role in deployed}
 
-    assert sorted(local_roles.ROLES[ROTATOR]) == sorted(_actions(rotator))
+    assert deployed == {name: sorted(local_roles.ROLES[name]) for name, _ in PRINCIPALS["keyturn"]}
+    assert assigned == {(name, LOCAL_SCOPES[scope]) for name, scope in PRINCIPALS["keyturn"] if scope} | {
+        (ROTATOR, "the MEK"),
+        ("Keyturn backup check", "the Cosmos DB account"),
+        ("Keyturn metadata", "the Cosmos DB account"),
+    }
 
 
 def test_cosmos_actions_exist(templates: dict[str, Template]) -> None:

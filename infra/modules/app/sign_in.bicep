@@ -19,7 +19,9 @@ resource signIn 'Microsoft.Web/sites/config@2023-12-01' = {
     }
     globalValidation: {
       requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+      // Approvers follow a link in their browser; what a program calls needs a token either way.
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
       excludedPaths: ['/api/health', '/api/approvals']
     }
     httpSettings: {

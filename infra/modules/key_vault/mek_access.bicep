@@ -30,9 +30,7 @@ resource rotator 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.KeyVault/vaults/keys/read'
           'Microsoft.KeyVault/vaults/keys/create/action'
           'Microsoft.KeyVault/vaults/keys/update/action'
-          'Microsoft.KeyVault/vaults/keys/wrap/action'
           'Microsoft.KeyVault/vaults/keys/unwrap/action'
-          'Microsoft.KeyVault/vaults/keys/backup/action'
         ]
         notDataActions: []
       }

@@ -35,7 +35,7 @@ STORE_RIGHTS = (
     f"{COSMOS}/sqlDatabases/containers/executeQuery",
     f"{COSMOS}/sqlDatabases/containers/readChangeFeed",
 )
-ACCOUNT_RIGHTS = ROLES["Keyturn backup reader"]
+ACCOUNT_RIGHTS = ROLES["Keyturn backup check"]
 
 
 class Scene:

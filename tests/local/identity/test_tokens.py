@@ -113,3 +113,20 @@ def test_a_wildcard_reaches_only_where_it_stands() -> None:
     assert principal.may(f"{KEYS}/wrap/action")
     assert not principal.may(f"{KEYS}/unwrap/action")
     assert not Principal("app", "11", (f"{KEYS}/read",)).may(f"{KEYS}/readmore")
+
+
+@pytest.mark.parametrize(
+    ("resource", "granted"),
+    [
+        ("dbs/app/colls/deks", True),
+        ("dbs/app/colls/deks/docs/1", True),
+        ("dbs/app/colls/deks2", False),
+        ("dbs/app", False),
+        ("", False),
+    ],
+)
+def test_a_right_may_hold_in_one_container_only(resource: str, *, granted: bool) -> None:
+    """An action with a scope is held on that resource and on what is in it, nowhere else."""
+    principal = Principal("app", "id", (f"{CONTAINERS}/items/read@dbs/app/colls/deks",))
+
+    assert granted == principal.may(f"{CONTAINERS}/items/read", resource)

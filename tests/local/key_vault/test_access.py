@@ -119,7 +119,7 @@ def test_a_data_action_is_enough_for_its_operation(vault: LocalVault, key: KeyVa
 
 def test_the_rotator_role_can_rotate(vault: LocalVault, key: KeyVaultKey) -> None:
     """The product's custom role holds what a rotation does."""
-    for operation in ("create", "get", "list", "update", "backup", "unwrap"):
+    for operation in ("create", "get", "list", "update", "unwrap"):
         attempt(vault, key, operation, *ROLES["Keyturn rotator"])
 
     assert vault.get("operations", version=key.properties.version, operation="unwrap")[-1]["result"] == 200
