@@ -13,6 +13,7 @@ from triggers import (
     approval_page,
     approvals,
     audit,
+    diagnosis,
     domain_events,
     health,
     keyrings,
@@ -25,7 +26,7 @@ telemetry.configure(os.environ)
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 for part in (
-    *(rotations, keyrings, approvals, approval_page, audit, api_description, health),
+    *(rotations, keyrings, approvals, approval_page, audit, diagnosis, api_description, health),
     *(schedule, domain_events),
     *(rotation, sweep, row_pass, soak, watch),
     *(preflight, versions, pages, counting, verifying, deciding, retiring, recording),

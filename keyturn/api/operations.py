@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from keyturn.contracts import Payload
+from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
+from keyturn.diagnosis.orphans import OrphanPage
 from keyturn.rotation.commands import CommandRequest
 from keyturn.rotation.decision import DecisionRequest
 from keyturn.rotation.keyrings import KeyringState
@@ -70,6 +72,7 @@ class Operation(NamedTuple):
     security: Literal["key", "signature", "link", "none"] = "key"
 
 
+_KEYRING = Parameter("keyring", "query", "may be left out where there is only one")
 _ROTATION = f"{ROTATIONS}/{{rotation_id}}"
 _WEBHOOK = tuple(
     Parameter(f"webhook-{name}", "header", f"Standard Webhooks 1.0: {what}", required=True)
@@ -89,7 +92,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         *("list_rotations", "get", ROTATIONS, "List a keyring's rotations, newest first", 200, RotationList, (404,)),
         parameters=(
-            Parameter("keyring", "query", "may be left out where there is only one"),
+            _KEYRING,
             Parameter("limit", "query", "1 to 50"),
             Parameter("before", "query", "a rotation's id: only older ones are listed"),
         ),
@@ -123,6 +126,30 @@ OPERATIONS: Sequence[Operation] = (
         body=DecisionRequest,
         parameters=_WEBHOOK,
         security="signature",
+    ),
+    Operation(
+        *("get_dek", "get", "/api/deks/{dek_id}", "Whether a DEK opens, and what to do", 200, DekDiagnosis, (404,)),
+        parameters=(_KEYRING,),
+    ),
+    Operation(
+        *("get_document_diagnosis", "get", "/api/documents/diagnosis", "Whether a document opens, and what to do"),
+        *(200, DocumentDiagnosis, (404,)),
+        parameters=(
+            _KEYRING,
+            Parameter("container", "query", "one of those in KEYTURN_DOCUMENTS", required=True),
+            Parameter("id", "query", "the document's id", required=True),
+            Parameter("partition", "query", "its partition key, a text; without it all partitions are searched"),
+        ),
+    ),
+    Operation(
+        *("get_orphans", "get", "/api/orphans", "Documents that name missing DEKs, or DEKs that nothing names"),
+        *(200, OrphanPage, (404,)),
+        parameters=(
+            _KEYRING,
+            Parameter("kind", "query", "missing_deks or unused_deks", required=True),
+            Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
+            Parameter("token", "query", "of an earlier answer: go on from there"),
+        ),
     ),
     Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),
     Operation("health", "get", "/api/health", "Is the app there", 200, Health, (), security="none"),

@@ -1,0 +1,187 @@
+"""Opens every encrypted field of a document, and tells of each why it opens or not.
+
+A field that does not authenticate although its DEK is sound is tried in other places: where it opens, it was moved from
+there. What decrypts is thrown away at once; only whether it did is told.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from field_encrypt import paths
+from field_encrypt.envelope import is_encrypted
+from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
+from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
+from keyturn.cosmos_failures import cosmos_failures, is_absent_item
+from keyturn.dek_store.labels import read_label
+from keyturn.diagnosis.dek import Examined, examine
+from keyturn.diagnosis.facts import require_id
+from keyturn.diagnosis.findings import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place
+from keyturn.diagnosis.naming import documents_naming, encrypted_paths
+from keyturn.diagnosis.verdicts import Verdict, worst
+from keyturn.errors import InvalidRequestError
+from keyturn.resources import KeyringResources
+
+# A DEK belongs to one document; where several name it, some were copied.
+DOCUMENTS_OF_A_DEK = 5
+
+
+async def diagnose_document(
+    keyring: KeyringResources, container: str | None, document_id: str | None, partition: str | None
+) -> DocumentDiagnosis:
+    """Tell of every encrypted field whether it opens, and what to do if it does not.
+
+    Without a partition key's value the document is looked for in all partitions.
+
+    Raises:
+        InvalidRequestError: no such container, no possible id, or several documents of this id.
+        PermissionMissingError: the app's identity may not look.
+        UnavailableError: a service did not answer, which says nothing about the document.
+    """
+    opened = keyring.documents.get(container or "")
+    if container is None or opened is None:
+        expected = f"one of {', '.join(sorted(keyring.documents)) or 'none: KEYTURN_DOCUMENTS names no container'}"
+        raise InvalidRequestError(f"container: expected {expected}", field="container", expected=expected)
+    wanted = require_id("id", document_id)
+    document = await _read(opened, container, wanted, partition)
+    if document is None:
+        return DocumentDiagnosis(
+            keyring=keyring.keyring.name,
+            container=container,
+            document_id=wanted,
+            verdict=Verdict.DOCUMENT_MISSING,
+            finding=f"container {container} has no such document"
+            + ("" if partition is None else " under this partition key"),
+        )
+    return await _Diagnosis(keyring, container, wanted, document).run()
+
+
+async def _read(container: ContainerProxy, name: str, document_id: str, partition: str | None) -> dict[str, Any] | None:
+    async with cosmos_failures(name, "read"):
+        if partition is None:
+            parameters: list[dict[str, Any]] = [{"name": "@id", "value": document_id}]
+            query = "SELECT TOP 2 * FROM c WHERE c.id = @id"
+            found = [item async for item in container.query_items(query, parameters=parameters)]
+            if len(found) > 1:
+                expected = "the value of the partition key: several documents have this id"
+                raise InvalidRequestError(f"partition: expected {expected}", field="partition", expected=expected)
+            return dict(found[0]) if found else None
+        try:
+            return dict(await container.read_item(document_id, partition_key=partition))
+        except CosmosHttpResponseError as error:
+            if is_absent_item(error):
+                return None
+            raise
+
+
+class _Diagnosis:
+    """One look at one document."""
+
+    def __init__(
+        self, keyring: KeyringResources, container: str, document_id: str, document: Mapping[str, Any]
+    ) -> None:
+        self._keyring = keyring
+        self._container = container
+        self._id = document_id
+        self._document = document
+        self._descriptions = {found.name: found for found in keyring.keyring.documents}
+        self._paths = encrypted_paths(document, self._descriptions[container].fields)
+        self._deks: dict[str, Examined] = {}
+        self._naming: dict[str, set[tuple[str, str]]] = {}  # dekId -> (container, id) of documents that name it
+
+    async def run(self) -> DocumentDiagnosis:
+        """Look at every field."""
+        self._versions = await self._keyring.versions.states()
+        fields = [await self._field(path) for path in self._paths[:FIELDS_MAX]]
+        verdict, finding = Verdict.NOTHING_ENCRYPTED, "the document holds nothing that is, or should be, encrypted"
+        if fields:
+            verdict = worst(field.verdict for field in fields)
+            first = next(field for field in fields if field.verdict is verdict)
+            finding = f"field {first.field_path}: {first.finding}"
+        return DocumentDiagnosis(
+            keyring=self._keyring.keyring.name,
+            container=self._container,
+            document_id=self._id,
+            verdict=verdict,
+            finding=finding,
+            fields=fields,
+            fields_omitted=len(self._paths) - len(fields),
+            deks=[examined.diagnosis for examined in self._deks.values()],
+        )
+
+    async def _field(self, path: str) -> FieldDiagnosis:
+        stored = paths.get(self._document, path)
+        # A stored form that lost the properties by which it is known is not mistaken for plain text.
+        if not is_encrypted(stored) and not (isinstance(stored, dict) and len(stored.keys() & set(PROPERTIES)) > 1):
+            finding = "the field is among those to encrypt, and holds a plain value"
+            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_PLAIN, finding=finding)
+        try:
+            field = EncryptedField.parse(stored, path)
+        except InvalidFieldError as error:
+            finding = f"property {error.property_name!r}: expected {error.expected}"
+            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_MALFORMED, finding=finding)
+        if field.dek_id not in self._deks:
+            self._deks[field.dek_id] = await examine(
+                self._keyring,
+                field.dek_id,
+                self._versions,
+                read_label(field.mek_version, self._keyring.keyring).version,
+            )
+        return await self._opened(path, field, self._deks[field.dek_id])
+
+    async def _opened(self, path: str, field: EncryptedField, examined: Examined) -> FieldDiagnosis:
+        diagnosis, dek = examined.diagnosis, examined.dek
+        known = {"field_path": path, "dek_id": field.dek_id, "mek_version": field.mek_version}
+        if dek is None:
+            return FieldDiagnosis(**known, verdict=diagnosis.verdict, finding=diagnosis.finding)
+        own = Place(container=self._container, document_id=self._id, field_path=path)
+        if _authenticates(field, examined, own):
+            verdict, finding = worst([diagnosis.verdict, self._label_verdict(field)]), diagnosis.finding
+            if verdict is Verdict.FIELD_VERSION_UNKNOWN:
+                finding = "the field opens; its mekVersion names no version of the MEK"
+            return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=True)
+        if (place := await self._moved_from(field, examined, own)) is not None:
+            verdict = worst([diagnosis.verdict, Verdict.FIELD_MOVED])
+            finding = f"it opens as {place.container}/{place.document_id}/{place.field_path} only"
+            return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False, belongs_to=place)
+        verdict = worst([diagnosis.verdict, Verdict.FIELD_TAMPERED])
+        finding = f"it does not authenticate here; {diagnosis.finding}"
+        return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False)
+
+    def _label_verdict(self, field: EncryptedField) -> Verdict:
+        version = read_label(field.mek_version, self._keyring.keyring).version
+        return Verdict.SOUND if version in self._versions else Verdict.FIELD_VERSION_UNKNOWN
+
+    async def _moved_from(self, field: EncryptedField, examined: Examined, own: Place) -> Place | None:
+        """Return the place where the field opens: another field, another document of its DEK, another container."""
+        places = [(name, self._id) for name in self._descriptions] + sorted(await self._documents_of(field.dek_id))
+        for container, document_id in dict.fromkeys(places):
+            patterns = [pattern for pattern in self._descriptions[container].fields if "*" not in pattern]
+            for path in dict.fromkeys([own.field_path, *self._paths, *patterns]):
+                place = Place(container=container, document_id=document_id, field_path=path)
+                if place != own and _authenticates(field, examined, place):
+                    return place
+        return None
+
+    async def _documents_of(self, dek_id: str) -> set[tuple[str, str]]:
+        if dek_id not in self._naming:
+            self._naming[dek_id] = {
+                (name, document_id)
+                for name, description in self._descriptions.items()
+                for _, document_id in await documents_naming(
+                    self._keyring.documents[name], description, [dek_id], limit=DOCUMENTS_OF_A_DEK
+                )
+            }
+        return self._naming[dek_id]
+
+
+def _authenticates(field: EncryptedField, examined: Examined, place: Place) -> bool:
+    if examined.dek is None:
+        return False
+    try:
+        decrypt_value(field, dek=examined.dek, place=FieldPlace(**dict(place)))
+    except (TamperedFieldError, InvalidFieldPathError):
+        return False
+    return True

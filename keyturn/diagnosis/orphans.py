@@ -1,0 +1,205 @@
+"""Orphans: documents that name DEKs which the store lacks, and rows that no document names.
+
+A scan goes through a container's change feed, a bounded number of items at a time, and hands out a token with which it
+goes on: memory does not grow with the store, and a scan that was interrupted is taken up where it was. An item younger
+than ``min_age`` is left out: a document is stored after its row, and a replica may lag behind.
+
+An unused row does no harm, and nothing here deletes it: a snapshot that is restored may need it.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from azure.cosmos.aio import ContainerProxy
+from pydantic import Field, ValidationError
+
+from keyturn.contracts import Payload
+from keyturn.cosmos_failures import cosmos_failures
+from keyturn.dek_store.feed import list_feed_ranges, read_feed_page
+from keyturn.dek_store.rows import classify
+from keyturn.dek_store.store import RESOURCE
+from keyturn.diagnosis.facts import is_possible_id
+from keyturn.diagnosis.naming import documents_naming, named_deks, queryable
+from keyturn.errors import InvalidRequestError
+from keyturn.resources import KeyringResources
+
+ITEMS_MAX = 500  # items a call looks at before it hands out its token: some seconds of work
+ITEMS_PAGE = 100
+IDS_PER_QUERY = 100
+ORPHANS_MAX = 200  # a call ends early where it found so many, so that its answer stays small
+
+Kind = Literal["missing_deks", "unused_deks"]
+
+
+class OrphanRequest(Payload):
+    """What to look for, and where an earlier call left off."""
+
+    kind: Kind
+    min_age: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=365))] = timedelta(hours=1)
+    token: str | None = None
+
+
+class Orphan(Payload):
+    """A document that names a missing DEK, or a row that nothing names: then container and document are null."""
+
+    dek_id: str
+    container: str | None = None
+    document_id: str | None = None
+
+
+class OrphanPage(Payload):
+    """What one call has found; without a token the scan has come to its end."""
+
+    kind: Kind
+    scanned: int
+    too_young: int
+    orphans: list[Orphan]
+    token: str | None
+
+
+class _Position(Payload):
+    """Where a scan stands; a range is the JSON text of a feed range."""
+
+    kind: Kind
+    container: str
+    range: str
+    cursor: str | None = None
+
+    def token(self) -> str:
+        return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode()
+
+    @classmethod
+    def parse(cls, token: str, kind: Kind) -> "_Position":
+        try:
+            position = cls.model_validate_json(base64.urlsafe_b64decode(token))
+        except (ValueError, ValidationError):
+            position = None
+        if position is None or position.kind != kind:
+            expected = "the token of an earlier answer of the same kind"
+            raise InvalidRequestError(f"token: expected {expected}", field="token", expected=expected)
+        return position
+
+
+async def scan_orphans(keyring: KeyringResources, request: OrphanRequest, *, now: datetime) -> OrphanPage:
+    """Look at some more items, from the beginning or from where the token says.
+
+    Raises:
+        InvalidRequestError: the token is none of this scan's, or no query can tell what documents name.
+        KeyturnError: of the kind that a failure means.
+    """
+    return await _Scan(keyring, request, now).run()
+
+
+class _Scan:
+    """One call."""
+
+    def __init__(self, keyring: KeyringResources, request: OrphanRequest, now: datetime) -> None:
+        self._keyring = keyring
+        self._request = request
+        self._settled = now - request.min_age
+        if request.kind == "missing_deks":
+            self._containers = dict(keyring.documents)
+        else:
+            self._containers = {keyring.keyring.dek_container: keyring.dek_container}
+            _require_queryable(keyring)
+
+    async def run(self) -> OrphanPage:
+        position = await self._start()
+        scanned, too_young = 0, 0
+        orphans: list[Orphan] = []
+        while position is not None and scanned < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
+            container = self._containers[position.container]
+            page = await read_feed_page(container, position.range, position.cursor, ITEMS_PAGE)
+            settled = [item for item in page.items if self._is_settled(item)]
+            orphans += await self._orphans(position.container, settled)
+            scanned += len(page.items)
+            too_young += len(page.items) - len(settled)
+            position = position.model_copy(update={"cursor": page.cursor})
+            if page.drained:
+                position = await self._following(position)
+        token = None if position is None else position.token()
+        return OrphanPage(kind=self._request.kind, scanned=scanned, too_young=too_young, orphans=orphans, token=token)
+
+    async def _start(self) -> _Position | None:
+        if self._request.token is None:
+            return await self._first_of(list(self._containers))
+        position = _Position.parse(self._request.token, self._request.kind)
+        if position.container not in self._containers:
+            expected = f"one whose container is among {', '.join(self._containers)}"
+            raise InvalidRequestError(f"token: expected {expected}", field="token", expected=expected)
+        return position
+
+    async def _first_of(self, containers: list[str]) -> _Position | None:
+        if not containers:
+            return None
+        ranges = await list_feed_ranges(self._containers[containers[0]])
+        return _Position(kind=self._request.kind, container=containers[0], range=ranges[0])
+
+    async def _following(self, position: _Position) -> _Position | None:
+        """Return the next range, the next container's first, or None; ranges may have been split meanwhile."""
+        reached = json.loads(position.range)["Range"]["max"]
+        for feed_range in await list_feed_ranges(self._containers[position.container]):
+            if json.loads(feed_range)["Range"]["min"] >= reached:
+                return position.model_copy(update={"range": feed_range, "cursor": None})
+        names = list(self._containers)
+        return await self._first_of(names[names.index(position.container) + 1 :])
+
+    def _is_settled(self, item: Mapping[str, Any]) -> bool:
+        changed = datetime.fromtimestamp(item["_ts"], UTC)
+        if self._request.kind == "unused_deks":
+            # A rewrap makes a row newer, and its document does not become newer with it.
+            changed = classify(item, self._keyring.keyring, "").created_at or changed
+        return changed <= self._settled
+
+    async def _orphans(self, container: str, items: list[dict[str, Any]]) -> list[Orphan]:
+        if self._request.kind == "unused_deks":
+            rows = [str(item["id"]) for item in items]
+            used = await self._used(rows)
+            return [Orphan(dek_id=dek_id) for dek_id in rows if dek_id not in used]
+        named = [(str(item["id"]), dek_id) for item in items for dek_id in sorted(named_deks(item))]
+        there = await self._existing(sorted({dek_id for _, dek_id in named}))
+        return [
+            Orphan(dek_id=dek_id, container=container, document_id=document_id)
+            for document_id, dek_id in named
+            if dek_id not in there
+        ]
+
+    async def _used(self, dek_ids: list[str]) -> set[str]:
+        used: set[str] = set()
+        for description in self._keyring.keyring.documents:
+            for chunk in _chunks([dek_id for dek_id in dek_ids if dek_id not in used]):
+                container = self._keyring.documents[description.name]
+                used |= {dek_id for dek_id, _ in await documents_naming(container, description, chunk, limit=None)}
+        return used
+
+    async def _existing(self, dek_ids: list[str]) -> set[str]:
+        there: set[str] = set()
+        for chunk in _chunks([dek_id for dek_id in dek_ids if is_possible_id(dek_id)]):
+            there |= await _ids_in(self._keyring.dek_container, chunk)
+        return there
+
+
+def _require_queryable(keyring: KeyringResources) -> None:
+    """Raise InvalidRequestError where a row could look unused only because a document cannot be looked up."""
+    documents = keyring.keyring.documents
+    expected = "" if documents else "a container at least: without one, every row would look unused"
+    for description in documents:
+        if len(queryable(description)) < len(description.fields):
+            expected = f"fields of {description.name} without * or an index: no query can look up the others"
+    if expected:
+        raise InvalidRequestError(f"KEYTURN_DOCUMENTS: expected {expected}", field="kind", expected=expected)
+
+
+async def _ids_in(container: ContainerProxy, ids: list[str]) -> set[str]:
+    names = [f"@id{place}" for place in range(len(ids))]
+    query = f"SELECT VALUE c.id FROM c WHERE c.id IN ({', '.join(names)})"  # noqa: S608 - the names are our own
+    parameters: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in zip(names, ids, strict=True)]
+    async with cosmos_failures(RESOURCE, "query"):
+        return {str(found) async for found in container.query_items(query, parameters=parameters)}
+
+
+def _chunks(values: list[str]) -> list[list[str]]:
+    return [values[start : start + IDS_PER_QUERY] for start in range(0, len(values), IDS_PER_QUERY)]

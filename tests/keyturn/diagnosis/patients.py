@@ -1,0 +1,95 @@
+"""Documents with encrypted fields, their DEKs, and every way in which tests harm them."""
+
+import copy
+import uuid
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
+from keyturn.diagnosis import diagnose_dek, diagnose_document
+from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
+from keyturn.key_vault.versions import MekVersions
+from keyturn.resources import KeyringResources
+from keyturn.settings import DocumentContainer, Keyring
+from tests.field_encrypt.local_cosmos import new_container
+from tests.keyturn.world import World
+
+FIELDS = ["title", "author/name"]
+WORKSPACE = "workspace-1"
+SECRET_TEXTS = ("The plain title", "The plain name")
+
+
+def flipped(text: str, position: int) -> str:
+    """Return the base64 text with another character at this place, in the same alphabet."""
+    return text[:position] + ("A" if text[position] != "A" else "B") + text[position + 1 :]
+
+
+class Patients:
+    """A keyring with two containers of documents."""
+
+    def __init__(self, world: World, notes: ContainerProxy, archive: ContainerProxy) -> None:
+        self.world = world
+        self.notes = notes
+        self.archive = archive
+        described = [DocumentContainer(name=found.id, fields=FIELDS) for found in (notes, archive)]
+        self.keyring = self.resources(documents=[one.model_dump() for one in described])
+        self.encryption = FieldEncryption(KeyVaultProvider(world.mek.client), self.keyring.reader_store, None)
+
+    @classmethod
+    async def create(cls, world: World, client: CosmosClient) -> "Patients":
+        """Make the containers and the first version of the MEK."""
+        await world.mek.create()
+        notes = await new_container(client, "notes", "/workspaceId")
+        return cls(world, notes, await new_container(client, "archive", "/workspaceId"))
+
+    def resources(self, **changes: Any) -> KeyringResources:
+        """Return the keyring's clients, with these of its settings changed."""
+        world = self.world
+        return KeyringResources(
+            keyring=Keyring.model_validate({**world.keyring.model_dump(), **changes}),
+            mek=world.mek.client,
+            keys=world.mek.admin,
+            versions=MekVersions(world.mek.admin, world.mek.client),
+            dek_container=world.container,
+            rows=world.store,
+            reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
+            documents={found.id: found for found in (self.notes, self.archive)},
+        )
+
+    async def add(self, container: ContainerProxy | None = None, **properties: Any) -> dict[str, Any]:
+        """Store a document with two encrypted fields and return it as it is stored."""
+        plain = {"id": str(uuid.uuid4()), "workspaceId": WORKSPACE, "title": SECRET_TEXTS[0]}
+        document = {**plain, "author": {"name": SECRET_TEXTS[1]}, **properties}
+        place = container or self.notes
+        stored = await self.encryption.encrypt_fields(place.id, document["id"], document, FIELDS)
+        await place.create_item(stored)
+        return stored
+
+    async def change(self, document: dict[str, Any], **title: Any) -> dict[str, Any]:
+        """Change properties of the document's encrypted title; ``...`` removes one."""
+        changed = copy.deepcopy(document)
+        changed["title"] = {name: value for name, value in {**document["title"], **title}.items() if value is not ...}
+        await self.notes.replace_item(document["id"], changed)
+        return changed
+
+    async def change_row(self, document: dict[str, Any], **properties: Any) -> None:
+        """Change properties of the row of the document's DEK; ``...`` removes one."""
+        changed = {**await self.row(document), **properties}
+        stored = {name: value for name, value in changed.items() if value is not ...}
+        await self.world.container.replace_item(document["title"]["dekId"], stored)
+
+    async def row(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the row of the document's DEK."""
+        dek_id = document["title"]["dekId"]
+        return dict(await self.world.container.read_item(dek_id, partition_key=dek_id))
+
+    async def diagnose(self, document: dict[str, Any], container: ContainerProxy | None = None) -> DocumentDiagnosis:
+        """Diagnose the document."""
+        place = (container or self.notes).id
+        return await diagnose_document(self.keyring, place, document["id"], WORKSPACE)
+
+    async def diagnose_dek(self, document: dict[str, Any]) -> DekDiagnosis:
+        """Diagnose the document's DEK."""
+        return await diagnose_dek(self.keyring, document["title"]["dekId"])

@@ -1,0 +1,236 @@
+"""One DEK: what is told of row, version, unwrap and key check, and every way in which a row is harmed."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from field_encrypt.encoding import to_base64
+from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_dek
+from keyturn.errors import PermissionMissingError, UnavailableError
+from local.identity.roles import ROLES
+from tests.field_encrypt.local_vault import Mek
+from tests.keyturn.diagnosis.patients import Patients, flipped
+from tests.keyturn.world import ROTATION, encoded
+
+
+async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
+    """Move the document's row to a new version as a rotation does; returns the old version."""
+    world = patients.world
+    row = await patients.row(document)
+    target = await world.mek.client.fetch_version(await world.mek.create())
+    dek = await world.mek.client.unwrap(base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"])
+    previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
+    wrapped = encoded(world.mek.client.wrap(dek, target))
+    await patients.change_row(
+        document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
+    )
+    return str(row["mekVersion"])
+
+
+async def test_a_sound_dek_is_told_whole(patients: Patients) -> None:
+    """The row, the version and its state, the unwrap and the key check are told; nothing is to be done."""
+    document = await patients.add()
+    row = await patients.row(document)
+
+    found = await patients.diagnose_dek(document)
+
+    assert (Verdict.SOUND, "nothing is to be done") == (found.verdict, found.next_step)
+    assert (True, "holds", None) == (found.unwraps, found.key_check, found.previous_wrap)
+    assert found.row is not None
+    assert found.version is not None
+    assert (row["mekVersion"], "RSA-OAEP-256") == (found.row.version_label, found.row.algorithm)
+    assert (row["mekVersion"], "enabled") == (found.version.version, found.version.state)
+
+
+async def test_nothing_that_is_told_opens_anything(patients: Patients) -> None:
+    """Neither the wraps nor the key check nor the DEK is in the answer."""
+    document = await patients.add()
+    await rewrapped(patients, document)
+    row = await patients.row(document)
+    dek = await patients.world.mek.client.unwrap(
+        base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
+    )
+
+    answer = (await patients.diagnose_dek(document)).model_dump_json(by_alias=True)
+
+    for secret in (row["wrappedDek"], row["previousWrap"]["wrappedDek"], row["keyCheck"], to_base64(dek), dek.hex()):
+        assert secret not in answer
+
+
+HARMS: Mapping[str, tuple[dict[str, Any], Verdict]] = {
+    "no key check": ({"keyCheck": ...}, Verdict.NO_KEY_CHECK),
+    "no label": ({"mekVersion": ...}, Verdict.NO_VERSION_LABEL),
+    "another key check": ({"keyCheck": encoded(bytes(16))}, Verdict.KEY_CHECK_DIFFERS),
+    "a wrap that is no base64": ({"wrappedDek": "?"}, Verdict.ROW_MALFORMED),
+    "no wrap": ({"wrappedDek": ...}, Verdict.ROW_MALFORMED),
+    "a key check that is too short": ({"keyCheck": "AAAA"}, Verdict.ROW_MALFORMED),
+    "an algorithm that wraps no DEKs": ({"algorithm": "RSA1_5"}, Verdict.ROW_MALFORMED),
+    "another algorithm": ({"algorithm": "RSA-OAEP"}, Verdict.WRAP_REFUSED),
+    "a label that is no version": ({"mekVersion": "not a version!"}, Verdict.ROW_MALFORMED),
+    "a version that does not exist": ({"mekVersion": "0" * 32}, Verdict.VERSION_MISSING),
+    "another key": ({"mekName": "another-mek"}, Verdict.ROW_FOREIGN),
+    "another vault": ({"mekVersion": f"https://other.vault.azure.net/keys/k/{'0' * 32}"}, Verdict.ROW_FOREIGN),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_changed_property_of_a_row_is_named(patients: Patients, harm: str) -> None:
+    """Each property that was changed or lost has its verdict, with one sentence on what to do."""
+    change, verdict = HARMS[harm]
+    document = await patients.add()
+    await patients.change_row(document, **change)
+
+    found = await patients.diagnose_dek(document)
+
+    assert verdict == found.verdict
+    assert NEXT_STEPS[verdict] == found.next_step
+    assert found.finding
+
+
+@pytest.mark.parametrize("position", [0, 1, 170, 341])
+async def test_a_changed_byte_of_a_wrap_is_named(patients: Patients, position: int) -> None:
+    """A wrap of 256 bytes (RSA-2048) with another byte does not open."""
+    document = await patients.add()
+    row = await patients.row(document)
+    await patients.change_row(document, wrappedDek=flipped(row["wrappedDek"], position))
+
+    found = await patients.diagnose_dek(document)
+
+    assert found.verdict in (Verdict.WRAP_REFUSED, Verdict.ROW_MALFORMED)
+    assert not found.unwraps
+
+
+@pytest.mark.parametrize("position", range(0, 22, 3))
+async def test_a_changed_byte_of_a_key_check_is_named(patients: Patients, position: int) -> None:
+    """The key check of another DEK is not taken for the row's."""
+    document = await patients.add()
+    row = await patients.row(document)
+    await patients.change_row(document, keyCheck=flipped(row["keyCheck"], position))
+
+    found = await patients.diagnose_dek(document)
+
+    assert found.verdict in (Verdict.KEY_CHECK_DIFFERS, Verdict.ROW_MALFORMED)
+
+
+async def test_a_row_that_is_gone_is_named(patients: Patients) -> None:
+    """So is an id that nothing can have."""
+    document = await patients.add()
+    dek_id = document["title"]["dekId"]
+    await patients.world.container.delete_item(dek_id, partition_key=dek_id)
+
+    assert Verdict.ROW_MISSING == (await patients.diagnose_dek(document)).verdict
+    assert Verdict.ROW_MISSING == (await diagnose_dek(patients.keyring, "no/such?row")).verdict
+
+
+async def test_a_disabled_version_is_named_with_who_retired_it(patients: Patients) -> None:
+    """The tags of the rotation that disabled it are told."""
+    document = await patients.add()
+    version = (await patients.row(document))["mekVersion"]
+    tags = {"keyturn-retired-by": ROTATION, "keyturn-retain-until": "2027-01-01"}
+    await patients.world.mek.change(version, enabled=False, tags=tags)
+
+    found = await patients.diagnose_dek(document)
+
+    assert Verdict.VERSION_DISABLED == found.verdict
+    assert found.version is not None
+    assert ("disabled", ROTATION, "2027-01-01") == (
+        found.version.state,
+        found.version.retired_by,
+        found.version.retain_until,
+    )
+
+
+async def test_what_a_row_without_a_label_opens_under_is_found(patients: Patients) -> None:
+    """Every enabled version is tried, the newest first."""
+    document = await patients.add()
+    version = (await patients.row(document))["mekVersion"]
+    await patients.world.mek.create()
+    await patients.change_row(document, mekVersion=...)
+
+    found = await patients.diagnose_dek(document)
+
+    assert (Verdict.NO_VERSION_LABEL, version) == (found.verdict, found.opened_under)
+
+
+async def test_a_wrap_of_something_else_than_a_dek_is_named(patients: Patients) -> None:
+    """It unwraps, but not to 256 bits."""
+    document = await patients.add()
+    version = await patients.world.mek.client.newest_enabled()
+    await patients.change_row(document, wrappedDek=encoded(patients.world.mek.client.wrap(b"short", version)))
+
+    assert Verdict.NOT_A_DEK == (await patients.diagnose_dek(document)).verdict
+
+
+async def test_a_wrap_that_was_changed_is_told_to_be_rolled_back_where_that_helps(patients: Patients) -> None:
+    """The previous wrap still unwraps to the DEK of the key check."""
+    document = await patients.add()
+    await rewrapped(patients, document)
+    await patients.change_row(document, wrappedDek=flipped((await patients.row(document))["wrappedDek"], 7))
+
+    found = await patients.diagnose_dek(document)
+
+    assert (Verdict.PREVIOUS_WRAP_OPENS, "holds") == (found.verdict, found.previous_wrap)
+
+
+async def test_a_wrap_that_was_changed_cannot_be_rolled_back_to_a_retired_version(patients: Patients) -> None:
+    """Nobody can tell what a wrap under a disabled version holds."""
+    document = await patients.add()
+    old = await rewrapped(patients, document)
+    await patients.world.mek.change(old, enabled=False)
+    await patients.change_row(document, wrappedDek=flipped((await patients.row(document))["wrappedDek"], 7))
+
+    found = await patients.diagnose_dek(document)
+
+    assert (Verdict.WRAP_REFUSED, "not_readable") == (found.verdict, found.previous_wrap)
+
+
+@pytest.mark.parametrize("harmed", ["wrappedDek", "mekVersion", "algorithm", "itself"])
+async def test_a_previous_wrap_that_was_changed_is_named(patients: Patients, harmed: str) -> None:
+    """A rollback would lose the DEK."""
+    document = await patients.add()
+    await rewrapped(patients, document)
+    row = await patients.row(document)
+    changes = {
+        "wrappedDek": flipped(row["previousWrap"]["wrappedDek"], 9),
+        "mekVersion": row["mekVersion"],
+        "algorithm": "RSA-OAEP",
+    }
+    harm = "gone" if harmed == "itself" else {**row["previousWrap"], harmed: changes[harmed]}
+    await patients.change_row(document, previousWrap=harm)
+
+    found = await patients.diagnose_dek(document)
+
+    assert (Verdict.PREVIOUS_WRAP_DAMAGED, True) == (found.verdict, found.unwraps)
+
+
+async def test_a_vault_that_does_not_answer_is_no_verdict(patients: Patients) -> None:
+    """Throttling says nothing about a row."""
+    document = await patients.add()
+    patients.world.mek.fault(operation="unwrap", kind="throttle", count=None)
+
+    with pytest.raises(UnavailableError):
+        await patients.diagnose_dek(document)
+
+
+async def test_a_missing_right_is_no_verdict(patients: Patients) -> None:
+    """Whoever may not unwrap is told so, and not that the row is bad."""
+    document = await patients.add()
+    rights = [right for right in ROLES["Keyturn rotator"] if "unwrap" not in right]
+    weak = Mek(patients.world.mek.vault, *rights)
+    weak.client.mek_name = patients.world.mek.name
+    keyring = patients.resources()
+    object.__setattr__(keyring, "mek", weak.client)
+
+    with pytest.raises(PermissionMissingError):
+        await diagnose_dek(keyring, document["title"]["dekId"])
+    await weak.close()
+
+
+def test_every_verdict_has_one_sentence() -> None:
+    """No capital at its start, no full stop at its end."""
+    assert set(NEXT_STEPS) == set(Verdict)
+    for sentence in NEXT_STEPS.values():
+        assert not sentence.endswith(".")
+        assert sentence[0].islower()

@@ -1,0 +1,212 @@
+"""A document's fields: every byte of a field and every part of its place counts, and what was changed is named."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_document
+from keyturn.diagnosis.findings import FIELDS_MAX
+from keyturn.errors import InvalidRequestError, UnavailableError
+from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped
+from tests.keyturn.world import encoded
+
+# What each property of a stored field becomes in the tests, and the verdict that it must have.
+HARMS = {
+    "another format": ({"enc": 2}, Verdict.FIELD_MALFORMED),
+    "no format": ({"enc": ...}, Verdict.FIELD_MALFORMED),
+    "another algorithm": ({"alg": "A128GCM"}, Verdict.FIELD_MALFORMED),
+    "no tag": ({"tag": ...}, Verdict.FIELD_MALFORMED),
+    "a nonce that is too short": ({"iv": "AAAA"}, Verdict.FIELD_MALFORMED),
+    "something more": ({"note": "?"}, Verdict.FIELD_MALFORMED),
+    "another dekId": ({"dekId": "another"}, Verdict.ROW_MISSING),
+    "a dekId that nothing can have": ({"dekId": "a/b#c?"}, Verdict.ROW_MISSING),
+    "no dekId": ({"dekId": ...}, Verdict.FIELD_MALFORMED),
+    "another version": ({"mekVersion": "0" * 32}, Verdict.FIELD_VERSION_UNKNOWN),
+}
+
+
+def title_of(found: Any) -> Any:
+    """Return what was found of the title."""
+    return next(field for field in found.fields if field.field_path == "title")
+
+
+async def test_a_sound_document_is_told_field_by_field(patients: Patients) -> None:
+    """Both fields authenticate under one DEK, and no text of them is told."""
+    document = await patients.add()
+
+    found = await patients.diagnose(document)
+
+    assert Verdict.SOUND == found.verdict
+    assert {"title": True, "author/name": True} == {field.field_path: field.authenticates for field in found.fields}
+    assert [document["title"]["dekId"]] == [dek.dek_id for dek in found.deks]
+    assert not [text for text in SECRET_TEXTS if text in found.model_dump_json()]
+
+
+@pytest.mark.parametrize("harm", HARMS)
+async def test_a_changed_property_of_a_field_is_named(patients: Patients, harm: str) -> None:
+    """The worst field gives the document its verdict; the other field still opens."""
+    change, verdict = HARMS[harm]
+    document = await patients.add()
+    await patients.change(document, **change)
+
+    found = await patients.diagnose(document)
+
+    assert (verdict, verdict) == (found.verdict, title_of(found).verdict)
+    assert NEXT_STEPS[verdict] == found.next_step
+    assert "title" in found.finding
+    assert next(field for field in found.fields if field.field_path == "author/name").authenticates
+
+
+@pytest.mark.parametrize("name", ["iv", "ct", "tag"])
+async def test_every_character_of_a_ciphertext_counts(patients: Patients, name: str) -> None:
+    """Nonce, ciphertext and tag authenticate as a whole."""
+    document = await patients.add()
+    for position in range(len(document["title"][name].rstrip("="))):
+        await patients.change(document, **{name: flipped(document["title"][name], position)})
+
+        found = title_of(await patients.diagnose(document))
+
+        assert found.verdict in (Verdict.FIELD_TAMPERED, Verdict.FIELD_MALFORMED), position
+        assert not found.authenticates
+
+
+async def test_two_fields_that_changed_places_are_named(patients: Patients) -> None:
+    """Each is told where it belongs."""
+    document = await patients.add()
+    swapped = {**document, "title": document["author"]["name"], "author": {"name": document["title"]}}
+    await patients.notes.replace_item(document["id"], swapped)
+
+    found = await patients.diagnose(document)
+
+    assert Verdict.FIELD_MOVED == found.verdict
+    belongs = title_of(found).belongs_to
+    assert (patients.notes.id, document["id"], "author/name") == tuple(dict(belongs).values())
+
+
+async def test_a_field_of_another_document_is_named(patients: Patients) -> None:
+    """The document that the ciphertext was copied from is found by its DEK."""
+    source, document = await patients.add(), await patients.add()
+    await patients.notes.replace_item(document["id"], {**document, "title": source["title"]})
+
+    found = title_of(await patients.diagnose(document))
+
+    assert (Verdict.FIELD_MOVED, source["id"]) == (found.verdict, found.belongs_to.document_id)
+
+
+async def test_a_document_of_another_container_is_named(patients: Patients) -> None:
+    """A copy of a document under its own id does not open in another container."""
+    document = await patients.add()
+    await patients.archive.create_item(document)
+
+    found = await patients.diagnose(document, patients.archive)
+
+    assert (Verdict.FIELD_MOVED, patients.notes.id) == (found.verdict, found.fields[0].belongs_to.container)
+
+
+async def test_a_copy_under_another_id_whose_source_is_gone_is_tampered(patients: Patients) -> None:
+    """Nothing tells where the ciphertext belongs; that it does not belong here is certain."""
+    document = await patients.add()
+    copied = {**copy.deepcopy(document), "id": "copy"}
+    await patients.notes.create_item(copied)
+    await patients.notes.delete_item(document["id"], partition_key=WORKSPACE)
+
+    assert Verdict.FIELD_TAMPERED == (await patients.diagnose(copied)).verdict
+
+
+async def test_another_dek_in_the_row_is_named(patients: Patients) -> None:
+    """A row that was given a DEK of its own opens, with its own key check, and the field does not."""
+    document = await patients.add()
+    other = await patients.world.row(await patients.world.add((await patients.row(document))["mekVersion"]), "")
+    await patients.change_row(document, wrappedDek=other.raw["wrappedDek"], keyCheck=other.raw["keyCheck"])
+
+    found = title_of(await patients.diagnose(document))
+
+    assert (Verdict.FIELD_TAMPERED, False) == (found.verdict, found.authenticates)
+
+
+async def test_a_key_check_that_was_changed_alone_is_told_apart(patients: Patients) -> None:
+    """The field authenticates: the DEK is the right one."""
+    document = await patients.add()
+    await patients.change_row(document, keyCheck=encoded(bytes(16)))
+
+    found = title_of(await patients.diagnose(document))
+
+    assert (Verdict.KEY_CHECK_DIFFERS, True) == (found.verdict, found.authenticates)
+
+
+async def test_a_field_that_was_never_encrypted_is_named(patients: Patients) -> None:
+    """Plain text in a field that the settings name is told, without the text."""
+    document = await patients.add()
+    await patients.notes.replace_item(document["id"], {**document, "title": SECRET_TEXTS[0]})
+
+    found = await patients.diagnose(document)
+
+    assert (Verdict.FIELD_PLAIN, None) == (found.verdict, title_of(found).dek_id)
+    assert SECRET_TEXTS[0] not in found.model_dump_json()
+
+
+async def test_a_document_without_encrypted_fields_is_named(patients: Patients) -> None:
+    """It may be the wrong one."""
+    await patients.notes.create_item({"id": "plain", "workspaceId": WORKSPACE})
+
+    assert Verdict.NOTHING_ENCRYPTED == (await patients.diagnose({"id": "plain"})).verdict
+
+
+async def test_a_document_that_is_gone_is_named(patients: Patients) -> None:
+    """Under this partition key, or under any."""
+    document = await patients.add()
+
+    other = await diagnose_document(patients.keyring, patients.notes.id, document["id"], "another")
+    anywhere = await diagnose_document(patients.keyring, patients.notes.id, document["id"], None)
+
+    assert (Verdict.DOCUMENT_MISSING, Verdict.SOUND) == (other.verdict, anywhere.verdict)
+    assert Verdict.DOCUMENT_MISSING == (await patients.diagnose({"id": "absent"})).verdict
+
+
+async def test_an_id_that_several_documents_have_needs_a_partition(patients: Patients) -> None:
+    """The error names the parameter."""
+    document = await patients.add()
+    await patients.notes.create_item({**document, "workspaceId": "another"})
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await diagnose_document(patients.keyring, patients.notes.id, document["id"], None)
+
+    assert "partition" == refused.value.facts["field"]
+
+
+@pytest.mark.parametrize(
+    ("container", "document_id", "field"),
+    [("absent", "a", "container"), (None, "a", "container"), ("notes", "a/b", "id"), ("notes", None, "id")],
+)
+async def test_a_request_that_cannot_be_is_refused(
+    patients: Patients, container: str | None, document_id: str | None, field: str
+) -> None:
+    """The error names the parameter, and the containers that there are."""
+    name = patients.notes.id if container == "notes" else container
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await diagnose_document(patients.keyring, name, document_id, None)
+
+    assert field == refused.value.facts["field"]
+    assert field != "container" or patients.notes.id in refused.value.facts["expected"]
+
+
+async def test_many_fields_are_told_up_to_a_bound(patients: Patients) -> None:
+    """How many were left out is told."""
+    document = await patients.add()
+    many = {f"field{number}": document["title"] for number in range(FIELDS_MAX)}
+    await patients.notes.replace_item(document["id"], {**document, **many})
+
+    found = await patients.diagnose(document)
+
+    assert (FIELDS_MAX, 2) == (len(found.fields), found.fields_omitted)
+
+
+async def test_a_container_that_does_not_answer_is_no_verdict(patients: Patients) -> None:
+    """A failing service says nothing about a document."""
+    document = await patients.add()
+    patients.world.cosmos.fault(operation="read", kind="status", status=503, count=None)
+
+    with pytest.raises(UnavailableError):
+        await patients.diagnose(document)

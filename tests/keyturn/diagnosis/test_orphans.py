@@ -1,0 +1,155 @@
+"""Orphans: found on both sides, in bounded steps, and never where an item is only young."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.diagnosis import OrphanRequest, orphans, scan_orphans
+from keyturn.errors import InvalidRequestError
+from keyturn.resources import KeyringResources
+from tests.keyturn.diagnosis.patients import Patients
+
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+async def scanned(keyring: KeyringResources, kind: Any, now: datetime = LATER) -> list[orphans.OrphanPage]:
+    """Return the answers of a whole scan."""
+    pages = [await scan_orphans(keyring, OrphanRequest(kind=kind), now=now)]
+    while (token := pages[-1].token) is not None:
+        pages.append(await scan_orphans(keyring, OrphanRequest(kind=kind, token=token), now=now))
+    return pages
+
+
+def found_in(pages: list[orphans.OrphanPage]) -> set[tuple[str, str | None, str | None]]:
+    """Return what the answers name."""
+    return {(found.dek_id, found.container, found.document_id) for page in pages for found in page.orphans}
+
+
+async def lose_row(patients: Patients, document: dict[str, Any]) -> str:
+    """Delete the row of a document's DEK and return the dekId."""
+    dek_id = str(document["title"]["dekId"])
+    await patients.world.container.delete_item(dek_id, partition_key=dek_id)
+    return dek_id
+
+
+async def test_documents_that_name_missing_deks_are_found(patients: Patients) -> None:
+    """In every container, with the place and the dekId; documents whose rows are there are not."""
+    for _ in range(3):
+        await patients.add()
+    first, second = await patients.add(), await patients.add(patients.archive)
+    lost = [await lose_row(patients, document) for document in (first, second)]
+
+    pages = await scanned(patients.keyring, "missing_deks")
+
+    expected = {(lost[0], patients.notes.id, first["id"]), (lost[1], patients.archive.id, second["id"])}
+    assert expected == found_in(pages)
+    assert 5 == sum(page.scanned for page in pages)
+
+
+async def test_a_dek_id_that_nothing_can_have_is_missing(patients: Patients) -> None:
+    """It is not asked for, and is named."""
+    document = await patients.add()
+    await patients.change(document, dekId="a/b?#")
+
+    assert ("a/b?#", patients.notes.id, document["id"]) in found_in(await scanned(patients.keyring, "missing_deks"))
+
+
+async def test_rows_that_nothing_names_are_found(patients: Patients) -> None:
+    """A DEK that any field of any container names is in use."""
+    first = await patients.add()
+    await patients.add(patients.archive)
+    await patients.notes.replace_item(first["id"], {**first, "title": "plain again"})
+    unused = (
+        await patients.world.add((await patients.row(first | {"title": first["author"]["name"]}))["mekVersion"])
+    ).id
+
+    pages = await scanned(patients.keyring, "unused_deks")
+
+    assert {(unused, None, None)} == found_in(pages)
+    assert 3 == sum(page.scanned for page in pages)
+
+
+async def test_what_is_young_is_left_out(patients: Patients) -> None:
+    """A row is younger than its document; both are left to the next scan."""
+    await lose_row(patients, await patients.add())
+    version = (await patients.world.mek.client.newest_enabled()).version
+    now = datetime.now(UTC)
+    await patients.world.add(version, createdAt=now.isoformat())
+
+    for kind in ("missing_deks", "unused_deks"):
+        pages = await scanned(patients.keyring, kind, now)
+
+        assert set() == found_in(pages)
+        assert 1 == sum(page.too_young for page in pages)
+
+
+async def test_a_rewrap_does_not_make_a_row_young(patients: Patients) -> None:
+    """Its age is that of its creation, where it tells it."""
+    ref = await patients.world.add((await patients.world.mek.client.newest_enabled()).version)
+
+    pages = await scanned(patients.keyring, "unused_deks", datetime.now(UTC))
+
+    assert {(ref.id, None, None)} == found_in(pages)
+
+
+async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little a call looks at, every item is looked at once, over all partitions and containers."""
+    monkeypatch.setattr(orphans, "ITEMS_MAX", 2)
+    monkeypatch.setattr(orphans, "ITEMS_PAGE", 2)
+    documents = [await patients.add(place) for place in (patients.notes, patients.archive) for _ in range(5)]
+    lost = {await lose_row(patients, document) for document in documents}
+
+    pages = await scanned(patients.keyring, "missing_deks")
+
+    assert lost == {dek_id for dek_id, _, _ in found_in(pages)}
+    assert 10 == sum(page.scanned for page in pages)
+    assert len(pages) >= 5
+
+
+async def test_a_split_loses_nothing(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition that is split between two calls is read to its end, once."""
+    monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
+    monkeypatch.setattr(orphans, "ITEMS_PAGE", 1)
+    version = (await patients.world.mek.client.newest_enabled()).version
+    unused = {ref.id for ref in await patients.world.add_many(12, version)}
+
+    first = await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
+    patients.world.split("0")
+    pages = [first]
+    while (token := pages[-1].token) is not None:
+        pages.append(await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER))
+
+    assert unused == {dek_id for dek_id, _, _ in found_in(pages)}
+
+
+@pytest.mark.parametrize("token", ["", "?", "e30=", "é"])
+async def test_a_token_that_is_none_is_refused(patients: Patients, token: str) -> None:
+    """The error names the parameter."""
+    with pytest.raises(InvalidRequestError) as refused:
+        await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER)
+
+    assert "token" == refused.value.facts["field"]
+
+
+async def test_a_token_of_another_scan_is_refused(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token goes on with what it was given for."""
+    monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
+    await patients.add()
+    page = await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
+    assert page.token is not None
+
+    with pytest.raises(InvalidRequestError):
+        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=page.token), now=LATER)
+
+
+@pytest.mark.parametrize("fields", [["title", "parts/*/text"], None])
+async def test_what_cannot_be_looked_up_is_no_orphan(patients: Patients, fields: list[str] | None) -> None:
+    """Where a query cannot tell what is named, or no container is known, no row is called unused."""
+    documents = [{"name": patients.notes.id, "fields": fields}] if fields else []
+    keyring = patients.resources(documents=documents)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await scan_orphans(keyring, OrphanRequest(kind="unused_deks"), now=LATER)
+
+    assert "KEYTURN_DOCUMENTS" in str(refused.value)

@@ -1,0 +1,25 @@
+"""Where diagnosis answers: routes, methods and levels are the API."""
+
+import azure.durable_functions as df
+
+from triggers import diagnosis
+
+
+def test_diagnosis_answers_where_it_is_documented() -> None:
+    """All of it reads, so all of it is GET, and needs a key."""
+    app = df.DFApp()
+    app.register_functions(diagnosis.bp)
+
+    triggers = {
+        function.get_function_name(): function.get_trigger().get_dict_repr() for function in app.get_functions()
+    }
+    found = {name: trigger for name, trigger in triggers.items() if trigger["type"] == "httpTrigger"}
+
+    assert {
+        "get_dek": (["GET"], "deks/{dek_id}", "function"),
+        "get_document_diagnosis": (["GET"], "documents/diagnosis", "function"),
+        "get_orphans": (["GET"], "orphans", "function"),
+    } == {
+        name: ([method.value for method in trigger["methods"]], trigger["route"], trigger["authLevel"].value)
+        for name, trigger in found.items()
+    }

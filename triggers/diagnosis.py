@@ -1,0 +1,57 @@
+"""Diagnosis over HTTP: a DEK, a document, and what names nothing or nothing names. All of it reads only."""
+
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn.access.caller import Caller
+from keyturn.diagnosis import OrphanRequest, diagnose_dek, diagnose_document, scan_orphans
+from keyturn.diagnosis.facts import require_id
+from keyturn.requests import parse
+from keyturn.resources import KeyringResources, Resources
+from triggers.access import admitted
+from triggers.http import handle, json_response
+
+bp = df.Blueprint()
+
+
+@bp.route(route="deks/{dek_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_dek(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell whether a DEK opens, and what to do if it does not."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        dek_id = require_id("dekId", req.route_params["dek_id"])
+        return json_response(await diagnose_dek(_keyring(opened, req), dek_id))
+
+    return await handle(req, admitted(req, "get_dek", work))
+
+
+@bp.route(route="documents/diagnosis", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_document_diagnosis(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell of every encrypted field of a document whether it opens, and what to do if it does not."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        asked = req.params
+        found = await diagnose_document(
+            _keyring(opened, req), asked.get("container"), asked.get("id"), asked.get("partition")
+        )
+        return json_response(found)
+
+    return await handle(req, admitted(req, "get_document_diagnosis", work))
+
+
+@bp.route(route="orphans", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_orphans(req: func.HttpRequest) -> func.HttpResponse:
+    """Look at some more documents or rows, from where the token says."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        asked = {name: req.params[name] for name in ("kind", "minAge", "token") if name in req.params}
+        request = parse(OrphanRequest, asked)
+        return json_response(await scan_orphans(_keyring(opened, req), request, now=datetime.now(UTC)))
+
+    return await handle(req, admitted(req, "get_orphans", work))
+
+
+def _keyring(opened: Resources, req: func.HttpRequest) -> KeyringResources:
+    return opened.keyring(req.params.get("keyring"))
