@@ -41,7 +41,7 @@ class LocalAzure:
     def running(self) -> Iterator["LocalAzure"]:
         """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started."""
         try:
-            for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "task_hub"):
+            for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "inbox", "task_hub"):
                 self.start(service)
             self.seed()
             for service in ("functions_host", "backend"):
@@ -115,6 +115,7 @@ class LocalAzure:
             "functionKey": keys["function"],
             "systemKey": keys["system"],
             "actiontrailUrl": self.layout.url("actiontrail"),
+            "inboxUrl": self.layout.url("inbox"),
             "resourceManagerUrl": self.layout.url("resource_manager"),
             "backendUrl": self.layout.url("backend"),
             "identityEndpoint": f"{self.layout.url('identity')}/msi/token",
@@ -143,6 +144,7 @@ class LocalAzure:
             "cosmos": self._cosmos,
             "resource_manager": self._resource_manager,
             "actiontrail": self._actiontrail,
+            "inbox": self._inbox,
             "task_hub": self._task_hub,
             "functions_host": self._functions_host,
             "backend": self._backend,
@@ -179,6 +181,9 @@ class LocalAzure:
     def _actiontrail(self) -> tuple[list[str], dict[str, str]]:
         argv = ["--tls", str(self.server_pem), "--secrets", str(self.actiontrail_secrets)]
         return [*self._state("actiontrail"), *argv], environment.plain_environment()
+
+    def _inbox(self) -> tuple[list[str], dict[str, str]]:
+        return self._state("inbox"), environment.plain_environment()
 
     def _task_hub(self) -> tuple[list[str], dict[str, str]]:
         return ["--control-port", str(self.layout.ports["task_hub_control"])], environment.plain_environment()

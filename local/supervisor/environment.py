@@ -95,6 +95,8 @@ def app_environment(
         "KEYTURN_HEALTH_URLS": json.dumps(_probes(layout.url("backend"), notes=options.deks)),
         "APPROVAL_WEBHOOK_SECRETS": approval_secret,
         "ACTIONTRAIL_URL": f"{layout.url('actiontrail')}/events",
+        "NOTIFICATION_URLS": f"json://localhost:{layout.ports['inbox']}/channels/everything",
+        "ON_CALL_URLS": f"json://localhost:{layout.ports['inbox']}/channels/on-call",
         "OUTBOX_TICK": "*/2 * * * * *",
         "ROTATION_SCHEDULE": "0 0 3 1 * *",
         "SCHEDULE_TICK": "0 0 5 * * *",

@@ -16,6 +16,7 @@ SERVICES = (
     "cosmos",
     "resource_manager",
     "actiontrail",
+    "inbox",
     "task_hub",
     "functions_host",
     "backend",

@@ -1,0 +1,92 @@
+"""What people are told of a rotation: in order, once, whatever dies and whichever channel fails."""
+
+from typing import Any
+
+import pytest
+
+from local.supervisor import LocalAzure
+from tests.end_to_end.stage import Stage
+
+pytestmark = pytest.mark.end_to_end
+
+TOLD = ["started", "approval_wanted", "approved", "retired", "completed"]
+
+
+def titles(stage: Stage, rotation_id: str, channel: str) -> list[str]:
+    """Return the titles of the messages about the rotation that arrived on a channel of the inbox."""
+    messages = stage.control("inbox", "GET", "messages")["messages"]
+    return [item["title"] for item in messages if item["channel"] == channel and rotation_id in item["message"]]
+
+
+async def notices(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
+    """Return what the rotation's record says of the messages."""
+    told: list[dict[str, Any]] = (await stage.people.report(rotation_id))["record"]["notifications"]
+    return told
+
+
+async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, stage: Stage) -> None:
+    """A host that dies after every other message leads to no message twice, and to none that is missing."""
+    stage.arm("functions_host", operation="notify", kind="kill_after", skip=1, count=2)
+    rotation_id = await stage.start()
+
+    async with stage.keep_alive(azure, "functions_host") as restarts:
+        await stage.approve(rotation_id)
+        told = await settled(stage, rotation_id)
+
+    assert restarts.count >= 1
+    assert [notice["event"] for notice in told] == ["on_call", *TOLD]
+    assert {channel["outcome"] for notice in told for channel in notice["channels"]} == {"sent"}
+    assert titles(stage, rotation_id, "everything") == [
+        "Keyturn: rotation of notelett has begun",
+        "Keyturn: please decide on the rotation of notelett",
+        "Keyturn: rotation of notelett is approved",
+        "Keyturn: old key versions of notelett are retired",
+        "Keyturn: rotation of notelett is complete",
+    ]
+    assert titles(stage, rotation_id, "on-call") == [
+        "Keyturn: a rotation of notelett is about to begin",
+        "Keyturn: please decide on the rotation of notelett",
+    ]
+
+
+async def test_a_failing_channel_is_visible_and_harmless(stage: Stage) -> None:
+    """A channel that answers nothing but errors keeps nothing from completing, and the record names it."""
+    stage.arm("inbox", operation="everything", kind="status", status=503, count=None)
+    try:
+        rotation_id = (await stage.rotate())["rotationId"]
+        told = {notice["event"]: notice["channels"] for notice in await settled(stage, rotation_id)}
+    finally:
+        stage.control("inbox", "DELETE", "faults")
+
+    failed = {"setting": "NOTIFICATION_URLS", "number": 1, "scheme": "json", "outcome": "failed", "error": "HTTP 503"}
+    sent = {"setting": "ON_CALL_URLS", "number": 1, "scheme": "json", "outcome": "sent", "error": None}
+    assert told["completed"] == [failed]
+    assert told["approval_wanted"] == [failed, sent]
+    assert titles(stage, rotation_id, "everything") == []
+
+
+async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAzure, stage: Stage) -> None:
+    """A message that was on its way when the host died is marked as interrupted; the rotation goes on."""
+    stage.arm("inbox", operation="everything", kind="delay", delayMs=2000)
+    rotation_id = await stage.start()
+    for _ in range(300):
+        told = await notices(stage, rotation_id)
+        if told and told[-1]["event"] == "started":
+            break
+
+    azure.processes["functions_host"].kill()
+    azure.start("functions_host")
+    await stage.approve(rotation_id)
+    started = next(notice for notice in await settled(stage, rotation_id) if notice["event"] == "started")
+
+    assert [channel["outcome"] for channel in started["channels"]] == ["interrupted"]
+    assert titles(stage, rotation_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
+
+
+async def settled(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
+    """Return the notices when the last message, which follows the end, was sent."""
+    for _ in range(300):
+        told = await notices(stage, rotation_id)
+        if told[-1]["event"] == "completed" and all(item["outcome"] != "sending" for item in told[-1]["channels"]):
+            return told
+    raise AssertionError("nobody was told of the end")
