@@ -9,18 +9,20 @@ from keyturn.dek_store.census import take_census
 from keyturn.key_vault import creation
 from keyturn.resources import Resources
 from keyturn.rotation.new_version import RecordedIntent, record_new_version
+from keyturn.rotation.provenance import look_back
 
 bp = df.Blueprint()
 
 
 @activity(bp, CreateVersionInput)
 async def create_version(request: CreateVersionInput, resources: Resources) -> VersionResult:
-    """Create the version, or find the one that an earlier run of this activity created, and count what it replaces."""
+    """Create the version, or find the one that an earlier run of this activity created; look at the rows it is for."""
     keyring = resources.keyring(request.keyring)
     intent = RecordedIntent(resources.run_store, request)
     version = await creation.create_version(keyring.versions, request, intent, SystemClock())
     states = await keyring.versions.states()
     old = [name for name, state in states.items() if state.enabled and name != version]
     census = await take_census(keyring.rows, version, {})
-    await record_new_version(resources.run_store, request, version, old, census)
+    provenance = await look_back(resources.run_store, keyring.rows, request.rotation_id)
+    await record_new_version(resources.run_store, request, version, old, census, provenance)
     return VersionResult(version=version)

@@ -21,7 +21,7 @@ class Condition:
     """A WHERE clause, empty for every row, and the parameters that it uses."""
 
     text: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str | int]
 
     def query(self, selected: str) -> tuple[str, list[dict[str, Any]]]:
         """Return the query that selects this of the rows that the condition holds for, and its parameters."""
@@ -35,8 +35,8 @@ class Conditions:
 
     def __init__(self, keyring: Keyring, target_version: str) -> None:
         names = keyring.row_names
-        self.label = _property(names.mek_version)
-        name = _property(names.mek_name)
+        self.label = property_path(names.mek_version)
+        name = property_path(names.mek_name)
         self._parameters = {
             "@mekName": keyring.mek_name,
             "@scheme": KEY_ID_SCHEME,
@@ -60,6 +60,11 @@ class Conditions:
     def every(self) -> Condition:
         """Every row."""
         return self._condition("")
+
+    @property
+    def ours(self) -> Condition:
+        """Rows that name no other key or vault."""
+        return self._condition(f"NOT {self._foreign}")
 
     @property
     def foreign(self) -> Condition:
@@ -94,7 +99,7 @@ class Conditions:
 
     def rewrapped_by(self, rotation_id: str) -> Condition:
         """Rows on the target that this rotation has put there."""
-        stamp = _property(ROTATION_ID)
+        stamp = property_path(ROTATION_ID)
         text = f"{self.on_target.text} AND IS_STRING({stamp}) AND {stamp} = @rotationId"
         return Condition(text, {**self._parameters, "@rotationId": rotation_id})
 
@@ -102,5 +107,6 @@ class Conditions:
         return Condition(text, self._parameters)
 
 
-def _property(name: str) -> str:
+def property_path(name: str) -> str:
+    """Return how a query names a top-level property."""
     return f"c[{json.dumps(name)}]"

@@ -84,6 +84,7 @@ def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, Jso
         "waivedChecks": waived,
         "quarantined": record.quarantined.count,
         "foreign": freeze.census.foreign,
+        "provenance": record.provenance.to_payload() if record.provenance is not None else None,
         "staleWriters": _stale_writers(freeze).to_payload(),
         "policy": record.policy.to_payload(),
     }

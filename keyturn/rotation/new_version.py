@@ -5,7 +5,7 @@ from datetime import datetime
 
 from keyturn.contracts import CensusResult, RotationRef
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import VersionIntent
+from keyturn.rotation.record_parts import Provenance, VersionIntent
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.transitions import check_token
 
@@ -36,7 +36,12 @@ class RecordedIntent:
 
 
 async def record_new_version(
-    runs: RunStore, ref: RotationRef, version: str, old_versions: Sequence[str], census: CensusResult
+    runs: RunStore,
+    ref: RotationRef,
+    version: str,
+    old_versions: Sequence[str],
+    census: CensusResult,
+    provenance: Provenance,
 ) -> None:
     """Write down the new version, the enabled versions that it replaces, and the rows that are to be moved onto it."""
 
@@ -44,7 +49,9 @@ async def record_new_version(
         check_token(record, ref)
         if record.target_version is not None:
             return record
-        return record.changed(target_version=version, old_versions=list(old_versions), census=census)
+        return record.changed(
+            target_version=version, old_versions=list(old_versions), census=census, provenance=provenance
+        )
 
     await runs.update(ref.rotation_id, change)
 

@@ -31,6 +31,7 @@ from keyturn.rotation.record_parts import (
     Preflight,
     Probe,
     Proof,
+    Provenance,
     Quarantined,
     Remark,
     RequestOptions,
@@ -68,6 +69,7 @@ class RotationRecord(Payload):
     target_version: str | None = None
     version_intent: VersionIntent | None = None
 
+    provenance: Provenance | None = None
     progress: dict[Literal["sweep", "proof"], PhaseProgress] = Field(default_factory=dict)
     census: CensusResult | None = None
     quarantined: Quarantined = Quarantined()

@@ -120,6 +120,22 @@ class Quarantined(Payload):
     named: Annotated[list[QuarantinedRow], Field(max_length=NAMED_ROWS_MAX)] = Field(default_factory=list)
 
 
+class UnexplainedRow(Payload):
+    """A row that is not as the last rotation left it, and that no rotation has changed."""
+
+    id: Annotated[str, Field(max_length=1023)]
+    reason: Literal["changed", "key_check_missing"]
+
+
+class Provenance(Payload):
+    """How the rows differed from what the last completed rotation left, before the first of them was rewrapped."""
+
+    since: str | None  # that rotation; null where there is none to compare with
+    created: int | None  # rows that say they were created since; nobody can tell by whom
+    count: int  # rows that were changed since, or lack what a rotation writes
+    named: Annotated[list[UnexplainedRow], Field(max_length=NAMED_ROWS_MAX)]
+
+
 class StaleWriters(Payload):
     """Rows created under an old version after the new one existed."""
 

@@ -91,7 +91,7 @@ def test_every_assignment_is_to_the_identity(templates: dict[str, Template]) -> 
 
 
 def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -> None:
-    """What the tests run with is what is deployed: the app's local roles are those of the templates, scopes included."""
+    """What the tests run with is what is deployed: the app's local roles are the templates', scopes and all."""
     deployed = {_role_name(role): sorted(_actions(role)) for role in _defined_roles(templates)}
     assigned = {(role, scope) for _, role, scope in _granted(templates) if role in deployed}
 

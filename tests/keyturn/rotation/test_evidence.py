@@ -12,7 +12,7 @@ from keyturn.errors import FencedError, InvariantError
 from keyturn.rotation.evidence import UNPROVEN, digest_of, freeze_evidence
 from keyturn.rotation.progress import record_progress
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Canary, Check, Preflight, Probe
+from keyturn.rotation.record_parts import Canary, Check, Preflight, Probe, Provenance, UnexplainedRow
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, ref_of, step_to
@@ -29,6 +29,7 @@ async def full_run(runs: RunStore) -> RotationRecord:
         lambda run: run.changed(
             preflight=Preflight(at=NOW, checks=checks),
             old_versions=["old"],
+            provenance=Provenance(since=None, created=None, count=1, named=[UnexplainedRow(id="r", reason="changed")]),
             canaries=[Canary(container="notes", document_id="1", partition="1", outcome="pass")],
             probes=[Probe(url="https://app/health", outcome="pass", status=200)],
         ),
@@ -47,7 +48,7 @@ async def full_run(runs: RunStore) -> RotationRecord:
 
 
 async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) -> None:
-    """Versions, census, proof, canaries, probes, waived checks, stale writers and the policy in force are in it."""
+    """Versions, census, proof, canaries, waived checks, provenance, stale writers, policy: all that is known is in it."""
     record = await full_run(runs)
 
     frozen = await freeze(runs, record, stale_writers=2, last_stale_write=NOW)
@@ -69,6 +70,7 @@ async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) 
         "waivedChecks": [{"check": "backup", "detail": "none found", "by": "otto", "why": "copied"}],
         "quarantined": 0,
         "foreign": 0,
+        "provenance": {"since": None, "created": None, "count": 1, "named": [{"id": "r", "reason": "changed"}]},
         "staleWriters": {"count": 2, "lastSeen": "2026-03-01T03:00:00Z"},
         "policy": record.policy.to_payload(),
     } == evidence

@@ -1,0 +1,142 @@
+"""Provenance: rows that are not as the last completed rotation left them are named before they are rewrapped."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from keyturn.contracts import Policy
+from keyturn.dek_store.store import DekStore
+from keyturn.rotation.provenance import look_back
+from keyturn.rotation.record import RotationRecord, new_rotation_id
+from keyturn.rotation.record_parts import Provenance
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.rotation.runs import make_record, new_keyring
+from tests.keyturn.world import World
+
+HOUR = timedelta(hours=1)
+
+
+class Past:
+    """A store whose rotations have ended: as many as a test adds, the first of them first."""
+
+    def __init__(self, runs: RunStore, world: World) -> None:
+        self.runs = runs
+        self.world = world
+        self.now = datetime.now(UTC)
+        self.keyring = world.keyring.model_copy(update={"name": new_keyring()})
+
+    async def ended(self, ago: timedelta, state: State = State.COMPLETED, **fields: Any) -> RotationRecord:
+        """Add a rotation that ended so long ago."""
+        at = self.now - ago
+        record = make_record(self.keyring.name, rotation_id=new_rotation_id(self.keyring.name, at), **fields)
+        record = record.changed(state=state, ended_at=at, policy=Policy())
+        await self.runs.documents.create(record.to_document())
+        return record
+
+    async def row(self, **properties: Any) -> str:
+        """Add a row, which the service dates by its own clock: now."""
+        [row_id] = await self.world.fill(1, **properties)
+        return row_id
+
+    async def seen(self) -> Provenance:
+        """Look back from a rotation that begins now."""
+        store = DekStore(self.world.container, self.keyring)
+        begins = new_rotation_id(self.keyring.name, self.now + 2 * HOUR)
+        return await look_back(self.runs, store, begins)
+
+
+def names(found: Provenance) -> dict[str, str]:
+    """Return what is named, by reason."""
+    return {row.id: row.reason for row in found.named}
+
+
+async def test_without_a_completed_rotation_there_is_nothing_to_compare_with(runs: RunStore, world: World) -> None:
+    """A dry run, and a rotation that was given up, left no state that rows could differ from."""
+    past = Past(runs, world)
+    await past.ended(2 * HOUR, state=State.ABORTED)
+    await past.ended(HOUR, options={"dryRun": True})
+    await past.row()
+
+    assert Provenance(since=None, created=None, count=0, named=[]) == await past.seen()
+
+
+async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RunStore, world: World) -> None:
+    """What was last changed before the rotation ended was counted and proven by it, whatever it says."""
+    past = Past(runs, world)
+    last = await past.ended(-HOUR)
+    await past.row(rotationId=last.rotation_id)
+    await past.row()
+
+    assert Provenance(since=last.rotation_id, created=0, count=0, named=[]) == await past.seen()
+
+
+async def test_a_row_that_was_changed_since_is_named(runs: RunStore, world: World) -> None:
+    """A row of that rotation, an old row and one that does not say how old it is: nobody should have written them."""
+    past = Past(runs, world)
+    last = await past.ended(HOUR)
+    moved = await past.row(rotationId=last.rotation_id)
+    old = await past.row(createdAt=(past.now - timedelta(days=400)).isoformat())
+    silent = await past.row(createdAt=...)
+
+    found = await past.seen()
+
+    assert dict.fromkeys((moved, old, silent), "changed") == names(found)
+    assert (last.rotation_id, 0, 3) == (found.since, found.created, found.count)
+
+
+async def test_a_new_row_is_counted_and_not_named(runs: RunStore, world: World) -> None:
+    """The backend writes new rows all the time; who wrote one that says it is new, nobody can tell."""
+    past = Past(runs, world)
+    await past.ended(HOUR)
+    for age in (timedelta(0), HOUR - timedelta(minutes=1), HOUR + timedelta(minutes=5)):
+        await past.row(createdAt=(past.now - age).isoformat(timespec="milliseconds"))
+
+    found = await past.seen()
+
+    assert (3, 0, []) == (found.created, found.count, found.named)
+
+
+async def test_what_a_later_rotation_has_changed_is_explained(runs: RunStore, world: World) -> None:
+    """A rotation that was given up has moved rows too; but not after its own end, and not under a made up id."""
+    past = Past(runs, world)
+    await past.ended(3 * HOUR)
+    gave_up = await past.ended(HOUR, state=State.ABORTED)
+    expired = await past.ended(-HOUR, state=State.EXPIRED)
+    late = await past.row(rotationId=gave_up.rotation_id)
+    await past.row(rotationId=expired.rotation_id)
+    made_up = await past.row(rotationId=new_rotation_id(past.keyring.name, past.now))
+
+    found = await past.seen()
+
+    assert {late: "changed", made_up: "changed"} == names(found)
+
+
+async def test_a_moved_row_without_a_key_check_is_named(runs: RunStore, world: World) -> None:
+    """Every rewrap writes the key check, so somebody has taken it away; a row that was never moved may lack it."""
+    past = Past(runs, world)
+    bare = await past.row(rotationId="notes.20251124T120000Z.abcdef", keyCheck=...)
+    await past.row(keyCheck=...)
+
+    found = await past.seen()
+
+    assert ({bare: "key_check_missing"}, 1) == (names(found), found.count)
+
+
+async def test_foreign_rows_are_nobodys_business(runs: RunStore, world: World) -> None:
+    """Rows of another key are never touched, and never named."""
+    past = Past(runs, world)
+    await past.ended(HOUR)
+    await past.row(mekName="another-mek", createdAt=...)
+
+    assert (0, 0) == ((found := await past.seen()).created, found.count)
+
+
+async def test_many_are_counted_and_the_first_are_named(runs: RunStore, world: World) -> None:
+    """The record stays small however many rows somebody has touched."""
+    past = Past(runs, world)
+    await past.ended(HOUR)
+    await world.fill(120, createdAt=...)
+
+    found = await past.seen()
+
+    assert (120, 100) == (found.count, len(found.named))
