@@ -22,13 +22,16 @@ def expand(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: a pattern names something that is not there (a list may be empty), or one path lies
             inside another.
     """
-    found = dict.fromkeys(path for pattern in patterns for path in _expand(document, pattern))
-    for path in found:
-        parents = path.split("/")[:-1]
-        outers = ("/".join(parents[:length]) for length in range(1, len(parents) + 1))
-        if outer := next((outer for outer in outers if outer in found), None):
-            raise InvalidFieldPathError(path, f"a path that does not lie inside another, {outer}")
-    return list(found)
+    return _apart(path for pattern in patterns for path in _expand(document, pattern, required=True))
+
+
+def present(document: Any, patterns: Iterable[str]) -> list[str]:
+    """Return the concrete paths that patterns name in the document, without those of what is not there.
+
+    Raises:
+        InvalidFieldPathError: one path lies inside another.
+    """
+    return _apart(path for pattern in patterns for path in _expand(document, pattern, required=False))
 
 
 def get(document: Any, path: str) -> Any:
@@ -53,25 +56,37 @@ def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
     return [_join(segments) for segments in _find(document, wanted, ())]
 
 
-def _expand(document: Any, pattern: str) -> list[str]:
+def _apart(paths: Iterable[str]) -> list[str]:
+    """Return each path once, if none lies inside another."""
+    found = dict.fromkeys(paths)
+    for path in found:
+        parents = path.split("/")[:-1]
+        outers = ("/".join(parents[:length]) for length in range(1, len(parents) + 1))
+        if outer := next((outer for outer in outers if outer in found), None):
+            raise InvalidFieldPathError(path, f"a path that does not lie inside another, {outer}")
+    return list(found)
+
+
+def _expand(document: Any, pattern: str, *, required: bool) -> list[str]:
     found: list[tuple[Segments, Any]] = [((), document)]
     for segment in _split(pattern):
-        found = [
-            ((*segments, name), child)
-            for segments, value in found
-            for name, child in _children(value, segment, pattern)
-        ]
+        children = [(segments, _children(value, segment)) for segments, value in found]
+        if required and any(named is None for _segments, named in children):
+            expected = "a path that is in the document, names joined by slashes with none in front"
+            raise InvalidFieldPathError(pattern, expected)
+        found = [((*segments, name), child) for segments, named in children for name, child in named or ()]
     return [_join(segments) for segments, _value in found]
 
 
-def _children(value: Any, segment: str, pattern: str) -> list[tuple[str, Any]]:
+def _children(value: Any, segment: str) -> list[tuple[str, Any]] | None:
+    """Return what the segment names in the value, or None if that is not there; an empty list has no elements."""
     if isinstance(value, list) and segment == EVERY_ELEMENT:
         return [(str(index), element) for index, element in enumerate(value)]
     if isinstance(value, list) and segment in (str(index) for index in range(len(value))):
         return [(segment, value[int(segment)])]
     if isinstance(value, dict) and segment in value:
         return [(segment, value[segment])]
-    raise InvalidFieldPathError(pattern, "a path that is in the document, names joined by slashes with none in front")
+    return None
 
 
 def _find(value: Any, wanted: Callable[[Any], bool], segments: Segments) -> Iterator[Segments]:

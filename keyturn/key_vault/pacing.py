@@ -7,7 +7,7 @@ Microsoft's throttling guidance says, each drawn at random below that (full jitt
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from field_encrypt.key_vault import MekClient
@@ -70,6 +70,9 @@ class Pacer:
 class PacedVault:
     """What a page needs of the vault, at the pace of one caller."""
 
+    mek: MekClient
+    pacer: Pacer
+
     async def fetch_version(self, version: str) -> MekVersion:
         """Fetch a version as it is now; raises KeyturnError of the kind that the failure means."""
         await self.pacer.acquire()
@@ -88,9 +91,6 @@ class PacedVault:
         newest_first = sorted(listed, key=MekVersionProperties.age_order, reverse=True)
         return [found.version for found in newest_first if found.enabled]
 
-    mek: MekClient
-    pacer: Pacer
-
     async def unwrap(self, wrapped: bytes, version: str, algorithm: str) -> bytes:
         """Have the vault unwrap, again where it is throttled or does not answer.
 
@@ -98,11 +98,15 @@ class PacedVault:
             MekError: the vault's refusal of this row, which another attempt does not change.
             UnavailableError: it was throttled or away in every attempt.
         """
+        return await self.patiently(lambda: self.mek.unwrap(wrapped, version, algorithm))
+
+    async def patiently[T](self, unwrap: Callable[[], Awaitable[T]]) -> T:
+        """Make one unwrap at the caller's pace; raises as :meth:`unwrap` does."""
         attempt = 0
         while True:
             await self.pacer.acquire()
             try:
-                unwrapped = await self.mek.unwrap(wrapped, version, algorithm)
+                unwrapped = await unwrap()
             except (MekThrottledError, MekUnavailableError) as error:
                 await self._after(error, attempt)
                 attempt += 1

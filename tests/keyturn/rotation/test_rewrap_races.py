@@ -3,7 +3,7 @@
 import pytest
 
 from keyturn.dek_store.rows import Row
-from keyturn.rotation.page_work import RACES_MAX
+from keyturn.rotation.page_loop import RACES_MAX
 from keyturn.rotation.rewrap import rewrap_page
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
