@@ -53,7 +53,8 @@ async def _run[I: RotationRef, O: Payload](
             result = await work(request, await resources())
     except TransientError as error:
         logger.warning("%s will be tried again: %s", name, error.message)
-        raise
+        # The worker writes the whole chain of causes into history and log, and a cause's text is not ours.
+        raise error from None
     except (KeyturnError, FieldEncryptError) as error:
         if isinstance(error, RetryError):
             raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None

@@ -1,0 +1,117 @@
+"""I6: no key material, token or secret in logs, durable history, custom status, audit, errors or notifications."""
+
+import secrets
+import shutil
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from activities import boundary
+from keyturn.contracts import PageInput
+from keyturn.errors import UnavailableError
+from local.supervisor import LocalAzure, Options
+from local.supervisor.layout import REPOSITORY
+from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.stage import Stage
+from tests.invariants.scene import Scene
+from tests.invariants.script import Script
+from tests.invariants.traces import secrets_of, traces_of
+from tests.scanner import Finding, Scanner, Secret
+
+CANARY = secrets.token_hex(16)
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    """A local Azure with a few notes and a vault without limits."""
+    options = Options(
+        state=tmp_path_factory.mktemp("azure"), deks=12, bits=2048, vault_limits="off", partitions=1, settings=QUICK
+    )
+    with LocalAzure(options).running() as running:
+        yield running
+
+
+@pytest.fixture
+def leaking(azure: LocalAzure, tmp_path: Path) -> Iterator[None]:
+    """Have the app replaced by one that leaks, and put back afterwards."""
+    unbroken = azure.options
+    app = shutil.copytree(Path(__file__).parent / "leaking_app", tmp_path / "app")
+    shutil.copy(REPOSITORY / "host.json", app)
+    for options in (replace(unbroken, app=app), unbroken):
+        azure.processes["functions_host"].terminate()
+        azure.options = options
+        azure.start("functions_host")
+        if options is not unbroken:
+            yield
+
+
+async def findings(azure: LocalAzure) -> list[Finding]:
+    """Rotate, and scan what the rotation leaves behind for every secret that there is, before it and after."""
+    async with Stage(azure) as stage:
+        known = await secrets_of(stage)
+        status = await stage.rotate()
+        known += await secrets_of(stage)
+        return Scanner(known).scan_all(await traces_of(stage, status["rotationId"]))
+
+
+@pytest.mark.end_to_end
+async def test_a_rotation_leaves_no_secret_behind(azure: LocalAzure) -> None:
+    """Log, durable history, records and HTTP answers of a whole rotation hold no DEK, wrapped or not, and no secret."""
+    assert [] == [str(finding) for finding in await findings(azure)]
+
+
+@pytest.mark.end_to_end
+async def test_broken_an_app_that_leaks_is_caught_everywhere(azure: LocalAzure, leaking: None) -> None:
+    """A DEK in a log line, in an envelope and in a state's detail is found in log, history, documents and answers."""
+    found = await findings(azure)
+
+    assert {"log", "history", "documents", "answers"} == {finding.where for finding in found}
+    assert {"a DEK"} == {finding.secret for finding in found}
+
+
+@pytest.fixture
+async def refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> PageInput:
+    """A page whose write the database refuses with an error that quotes a secret."""
+    await scene.world.add(scene.old)
+    script = Script(scene, await scene.start())
+    script.target = await scene.world.mek.create()
+    (page,) = await script.pages("stale")
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise CosmosHttpResponseError(status_code=503, message=f"the request was {CANARY}")
+
+    monkeypatch.setattr(scene.world.container, "patch_item", refuse)
+    return page
+
+
+async def raised(scene: Scene, page: PageInput, caplog: pytest.LogCaptureFixture) -> list[Finding]:
+    """Run the page, and scan what the worker writes of what it raises, with its causes, and the log."""
+    with pytest.raises(UnavailableError) as caught:
+        await scene.act("rewrap_page", page)
+    traces = {"history": "".join(traceback.format_exception(caught.value)), "log": caplog.text}
+    return Scanner([Secret("the canary", CANARY.encode())]).scan_all(traces)
+
+
+async def test_what_is_raised_quotes_nobody(scene: Scene, refused: PageInput, caplog: pytest.LogCaptureFixture) -> None:
+    """The text of a service's error is neither in what an activity raises, its causes included, nor in the log."""
+    assert [] == await raised(scene, refused, caplog)
+
+
+async def test_broken_what_is_raised_keeps_its_causes(
+    scene: Scene, refused: PageInput, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an activity lets an error out with its cause, the canary is in what the worker writes into history."""
+
+    async def let_out(_name: str, kind: Any, work: Any, payload: Any) -> Any:
+        return await work(kind.from_payload(payload), await boundary.resources())
+
+    monkeypatch.setattr(boundary, "_run", let_out)
+
+    assert {("the canary", "history")} == {
+        (found.secret, found.where) for found in await raised(scene, refused, caplog)
+    }
