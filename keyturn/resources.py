@@ -22,9 +22,11 @@ from keyturn.cosmos_transport import MeteredTransport
 from keyturn.dek_store.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
+from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import MekVersions
 from keyturn.notifications.channels import approvers_channels, channels_of
 from keyturn.notifications.desk import Channels, Desk
+from keyturn.rotation.documents import Documents
 from keyturn.rotation.run_store import RunStore
 from keyturn.settings import Keyring, Settings, load_settings
 from keyturn.settings.signing import signing_secrets
@@ -42,6 +44,7 @@ class KeyringResources:
     rows: DekStore
     reader_store: ReaderStore
     documents: dict[str, ContainerProxy]
+    key_backups: KeyBackups
 
     def encryption(self) -> FieldEncryption:
         """Return a reader without a cache: every decryption reads the row and unwraps, as a new process would."""
@@ -125,6 +128,19 @@ class Resources:
             rows=DekStore(container, keyring),
             reader_store=ReaderStore(container, defaults, keyring.row_names),
             documents={item.name: database.get_container_client(item.name) for item in keyring.documents},
+            key_backups=self._key_backups(keyring, keys),
+        )
+
+    def _key_backups(self, keyring: Keyring, keys: KeyClient) -> KeyBackups:
+        name = self.settings.keyturn_key_backup_container
+        database = self._cosmos.get_database_client(self.settings.keyturn_database)
+        return KeyBackups(
+            Documents(database.get_container_client(name)),
+            keys,
+            keyring=keyring.name,
+            mek_name=keyring.mek_name,
+            container=name,
+            retention=self.settings.keyturn_key_backup_retention,
         )
 
     async def close(self) -> None:

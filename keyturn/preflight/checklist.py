@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from keyturn.preflight import circumstances, configuration, identity, mek, store
 from keyturn.preflight.backup import backup
 from keyturn.preflight.inquiry import Finding, Inquiry
+from keyturn.preflight.key_backup import key_backup
 from keyturn.preflight.row_versions import row_versions
 
 MAINTENANCE_WINDOW = "maintenance_window"
@@ -54,6 +55,12 @@ CHECKLIST: dict[str, Item] = {
     "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),
     "row_versions": Item(row_versions, needs=("census", "mek_exists")),
     "backup": Item(backup, waivable=True, right=f"{store.RIGHTS}read"),
+    "key_backup": Item(
+        key_backup,
+        needs=("mek_exists",),
+        waivable=True,
+        right=f"{identity.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
+    ),
     "no_migration": Item(circumstances.no_migration, waivable=True),
     MAINTENANCE_WINDOW: Item(circumstances.maintenance_window, waivable=True),
     "on_call_notified": Item(circumstances.on_call_notified, waivable=True),

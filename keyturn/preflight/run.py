@@ -1,6 +1,7 @@
 """Goes through the checklist, one check after the other, and writes down what came of it.
 
-Pre-flight changes nothing: a check asks, or asks for something that must be refused. What does not answer is asked
+Pre-flight changes nothing, and stores nothing but the key's backup: a check asks, or asks for something that must be
+refused. What does not answer is asked
 again a few times; then the check fails and says what did not answer.
 """
 

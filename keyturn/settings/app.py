@@ -78,6 +78,13 @@ class Settings(BaseModel):
     keyturn_database: CosmosName
     keyturn_container: CosmosName = "keyturn"
 
+    # Where a backup of the MEK is kept before every rotation, and for how long: a container of KEYTURN_DATABASE that is
+    # partitioned by /keyring and in which documents may expire; KEYTURN_CONTAINER where nothing else is said.
+    keyturn_key_backup_container: CosmosName
+    keyturn_key_backup_retention: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=10_000))] = (
+        timedelta(days=365)
+    )
+
     # Whom to believe: the principal of App Service Authentication, or whoever has a function key. The platform itself
     # sets WEBSITE_AUTH_ENABLED; without it the former is refused, because then anybody could make a principal up.
     keyturn_access: Literal["entra", "keys"] = "entra"
@@ -195,6 +202,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     described = {
         "cosmos_endpoint": NOT_SET,
         "keyturn_database": values.get("COSMOS_DATABASE", NOT_SET),
+        "keyturn_key_backup_container": values.get("KEYTURN_CONTAINER", "keyturn"),
         **named,
         "keyrings": values[KEYRINGS] if KEYRINGS in values else [_one_keyring(values)],
         "policy": _prefixed(values),

@@ -30,6 +30,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{KEYS}/create/action",
         f"{KEYS}/update/action",
         f"{KEYS}/unwrap/action",
+        f"{KEYS}/backup/action",
     ),
     "Keyturn backup check": (f"{COSMOS}/read",),
     "Keyturn metadata": (f"{COSMOS}/readMetadata",),

@@ -33,6 +33,7 @@ ONLY_ON_A_DESK = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
 SAID_IN_WORDS = {
     KEYRINGS: "the one keyring of the other variables",
     "KEYTURN_DATABASE": "`COSMOS_DATABASE`",
+    "KEYTURN_KEY_BACKUP_CONTAINER": "`KEYTURN_CONTAINER`",
 }
 
 

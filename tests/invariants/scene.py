@@ -29,6 +29,7 @@ from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
 from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
 from tests.invariants.engine import ACTIVITY_MODULES, Engine, registered
+from tests.keyturn.backups import backups_in
 from tests.keyturn.rotation.runs import workflows
 from tests.keyturn.world import World
 
@@ -95,6 +96,7 @@ class Scene:
             rows=world.store,
             reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
             documents={},
+            key_backups=backups_in(resources.run_store.documents, keys, keyring=name, mek_name=world.mek.name),
         )
         return cls(world, resources, await world.mek.create())
 

@@ -31,6 +31,7 @@ resource rotator 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.KeyVault/vaults/keys/create/action'
           'Microsoft.KeyVault/vaults/keys/update/action'
           'Microsoft.KeyVault/vaults/keys/unwrap/action'
+          'Microsoft.KeyVault/vaults/keys/backup/action'
         ]
         notDataActions: []
       }

@@ -12,8 +12,10 @@ from keyturn.diagnosis import diagnose_dek, diagnose_document
 from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
 from keyturn.key_vault.versions import MekVersions
 from keyturn.resources import KeyringResources
+from keyturn.rotation.documents import Documents
 from keyturn.settings import DocumentContainer, Keyring
 from tests.field_encrypt.local_cosmos import new_container
+from tests.keyturn.backups import backups_in
 from tests.keyturn.world import World
 
 FIELDS = ["title", "author/name"]
@@ -56,6 +58,9 @@ class Patients:
             rows=world.store,
             reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
             documents={found.id: found for found in (self.notes, self.archive)},
+            key_backups=backups_in(
+                Documents(self.archive), world.mek.admin, keyring=world.keyring.name, mek_name=world.mek.name
+            ),
         )
 
     async def add(self, container: ContainerProxy | None = None, **properties: Any) -> dict[str, Any]:

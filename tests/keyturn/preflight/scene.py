@@ -20,6 +20,7 @@ from keyturn.rotation.record_parts import Check, Preflight, RequestOptions
 from keyturn.settings import Keyring, Settings, load_settings
 from local.identity.roles import COSMOS, ROLES
 from tests.field_encrypt.local_cosmos import DATABASE
+from tests.keyturn.backups import backups_in
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.runs import make_record
 from tests.keyturn.world import World
@@ -105,6 +106,7 @@ class Scene:
                 rows=DekStore(container, keyring),
                 reader_store=ReaderStore(container, RowDefaults(mek_name=keyring.mek_name)),
                 documents={},
+                key_backups=backups_in(self.documents, keys, keyring=self.record().keyring, mek_name=keyring.mek_name),
             )
             try:
                 return await run_preflight(

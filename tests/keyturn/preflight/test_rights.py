@@ -18,6 +18,7 @@ from tests.keyturn.preflight.scene import Scene, check_of, failed
         (f"{CONTAINERS}/executeQuery", "can_query"),
         (f"{CONTAINERS}/readChangeFeed", "can_read_change_feed"),
         (f"{COSMOS}/read", "backup"),
+        (f"{KEYS}/backup/action", "key_backup"),
     ],
 )
 async def test_a_missing_right_is_named(scene: Scene, right: str, check: str) -> None:
@@ -45,8 +46,8 @@ async def test_other_checks_do_not_fail_with_a_right(scene: Scene) -> None:
 
 
 async def test_no_right_beyond_those_is_needed(scene: Scene) -> None:
-    """Neither the right to wrap remotely nor to back a key up, to create rows or to delete anything is used."""
-    used = ("read", "create/action", "update/action", "unwrap/action")
+    """Neither the right to wrap remotely nor to restore a key, to create rows or to delete anything is used."""
+    used = ("read", "create/action", "update/action", "unwrap/action", "backup/action")
     scene.vault_rights = [f"{KEYS}/{right}" for right in used]
 
     assert [] == failed(await scene.run())

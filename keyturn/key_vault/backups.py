@@ -1,0 +1,162 @@
+"""Backups of a MEK: Key Vault's own encrypted blob with every version, kept in a Cosmos DB container for a while.
+
+Only Key Vault opens the blob, in a vault of the same subscription and geography, for an identity that may restore keys.
+It is kept in parts, because a document holds 2 MB. The document that lists the parts is written last: a backup is whole
+or not there, and what an attempt that died left behind expires by itself.
+"""
+
+import base64
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from azure.core.exceptions import AzureError
+from azure.keyvault.keys.aio import KeyClient
+from pydantic import Field, ValidationError
+
+from field_encrypt.vault_failures import interpret
+from keyturn.contracts import Payload
+from keyturn.errors import InvariantError, OperatorError, ResourceMissingError
+from keyturn.key_vault.failures import keyturn_error
+from keyturn.rotation.documents import Documents
+
+VERSIONS_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up
+PART_BYTES = 256 * 1024
+KIND = "key-backup"
+WHERE_IT_OPENS = "a vault of the same subscription and geography"
+
+
+class KeyBackup(Payload):
+    """One backup; the blob itself is in the documents that ``parts`` names."""
+
+    id: str
+    kind: Literal["key-backup"] = "key-backup"
+    keyring: str
+    rotation_id: str
+    vault_url: str
+    mek_name: str
+    versions: int
+    size: int  # bytes of the blob
+    sha256: str  # of the blob, lower-case hex
+    parts: list[str]
+    taken_at: datetime
+    expires_at: datetime
+    ttl: int  # seconds, for Cosmos DB
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document; raises InvariantError for one that is no backup."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        try:
+            return cls.model_validate(own)
+        except ValidationError as error:
+            raise InvariantError("a key backup is unreadable", document=document.get("id")) from error
+
+
+class _Part(Payload):
+    id: str
+    kind: Literal["key-backup-part"] = "key-backup-part"
+    keyring: str
+    blob: Annotated[str, Field(repr=False)]  # base64
+    ttl: int
+
+
+class KeyBackups:
+    """The backups of one keyring's MEK."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        keys: KeyClient,
+        *,
+        keyring: str,
+        mek_name: str,
+        container: str,
+        retention: timedelta,
+    ) -> None:
+        self._documents = documents
+        self._keys = keys
+        self._keyring = keyring
+        self._mek_name = mek_name
+        self._retention = retention
+        self.container = container  # its name, for people
+
+    async def take(self, rotation_id: str, *, versions: int, now: datetime) -> KeyBackup:
+        """Back the MEK up before this rotation, once however often it is asked for; ``versions`` are for the record.
+
+        Raises:
+            PermissionMissingError: the identity may not back the key up, or not write into the container.
+            KeyturnError: of the kind that any other failure means.
+        """
+        if (taken := await self.find(rotation_id)) is not None:
+            return taken
+        blob = await self._blob()
+        seconds = int(self._retention.total_seconds())
+        attempt = secrets.token_hex(4)  # parts of two attempts never mix: each blob is encrypted anew
+        parts: list[str] = []
+        for start in range(0, len(blob), PART_BYTES):
+            part = _Part(
+                id=f"{KIND}.{rotation_id}.{attempt}.{len(parts)}",
+                keyring=self._keyring,
+                blob=base64.b64encode(blob[start : start + PART_BYTES]).decode(),
+                ttl=seconds,
+            )
+            await self._documents.create(part.to_payload())
+            parts.append(part.id)
+        backup = KeyBackup(
+            id=f"{KIND}.{rotation_id}",
+            keyring=self._keyring,
+            rotation_id=rotation_id,
+            vault_url=self._keys.vault_url,
+            mek_name=self._mek_name,
+            versions=versions,
+            size=len(blob),
+            sha256=hashlib.sha256(blob).hexdigest(),
+            parts=parts,
+            taken_at=now,
+            expires_at=now + self._retention,
+            ttl=seconds,
+        )
+        await self._documents.create(backup.to_payload())
+        return await self.find(rotation_id) or backup
+
+    async def find(self, rotation_id: str) -> KeyBackup | None:
+        """Return the backup that was taken before this rotation, or None."""
+        document = await self._documents.read(self._keyring, f"{KIND}.{rotation_id}")
+        return None if document is None else KeyBackup.from_document(document)
+
+    async def listed(self) -> list[KeyBackup]:
+        """Return every backup that has not expired, newest first."""
+        found = await self._documents.query(
+            self._keyring, "SELECT * FROM c WHERE c.kind = @kind ORDER BY c.id DESC", {"@kind": KIND}
+        )
+        return [KeyBackup.from_document(document) for document in found]
+
+    async def restore(self, backup: KeyBackup, vault: KeyClient) -> str:
+        """Restore the key into a vault that has no key of its name; return the id of its newest version.
+
+        Raises:
+            ResourceMissingError: a part of the backup is gone.
+            OperatorError: the parts are not what was stored.
+            KeyturnError: of the kind that the vault's refusal means.
+        """
+        blob = b""
+        for part_id in backup.parts:
+            document = await self._documents.read(self._keyring, part_id)
+            if document is None:
+                raise ResourceMissingError(f"part {part_id} of the key backup is gone", resource=self.container)
+            blob += base64.b64decode(document["blob"])
+        if hashlib.sha256(blob).hexdigest() != backup.sha256:
+            raise OperatorError("the key backup was changed", hint="take another one", document=backup.id)
+        try:
+            restored = await vault.restore_key_backup(blob)
+        except AzureError as error:
+            raise keyturn_error(interpret(error, backup.mek_name, None, "restore"), "restore") from error
+        return str(restored.id)
+
+    async def _blob(self) -> bytes:
+        try:
+            return await self._keys.backup_key(self._mek_name)
+        except AzureError as error:
+            raise keyturn_error(interpret(error, self._mek_name, None, "back up"), "back up") from error

@@ -1,0 +1,196 @@
+"""Backups of a MEK: whole or not there, once a rotation, and good for bringing the key back in another vault."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+from azure.keyvault.keys.aio import KeyClient
+
+from keyturn.errors import OperatorError, PermissionMissingError, ResourceMissingError, UnavailableError
+from keyturn.key_vault import backups as backups_module
+from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups
+from keyturn.rotation.documents import Documents
+from local.identity.roles import KEYS
+from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault
+from tests.keyturn.backups import backups_in
+from tests.keyturn.world import World
+from tests.local.services import ServiceProcess, start_service
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+KEYRING = "notes"
+
+
+@pytest.fixture
+async def documents(cosmos_client: CosmosClient) -> Documents:
+    """A container of its own for each test."""
+    database = await cosmos_client.create_database_if_not_exists("keyturn")
+    return Documents(await database.create_container(f"backups-{uuid.uuid4().hex[:8]}", PartitionKey("/keyring")))
+
+
+@pytest.fixture
+async def backups(world: World, documents: Documents) -> KeyBackups:
+    """The backups of a MEK with two versions."""
+    await world.mek.create()
+    await world.mek.create()
+    return backups_in(documents, world.mek.admin, keyring=KEYRING, mek_name=world.mek.name)
+
+
+@pytest.fixture
+def other_vault(tmp_path: Path, vault: LocalVault) -> Iterator[ServiceProcess]:
+    """Another vault of the same subscription and geography, which has no keys."""
+    state = tmp_path / "other"
+    state.mkdir()
+    shutil.copy(vault.identity_key.parents[1] / "vault" / "backup_key", state / "backup_key")
+    arguments = ("--state", state, "--tls", vault.server, "--identity-key", vault.identity_key, "--limits", "off")
+    running = start_service("local.key_vault", *arguments)
+    yield running
+    running.stop()
+
+
+def asked(world: World, operation: str) -> int:
+    """Return how often the vault was asked to do this with the MEK."""
+    entries = world.mek.vault.control("GET", "operations", params={"operation": operation})
+    return sum(entry["keyName"] == world.mek.name for entry in entries)
+
+
+async def stored(documents: Documents, kind: str) -> list[dict[str, Any]]:
+    """Return the documents of a kind."""
+    return await documents.query(KEYRING, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": kind})
+
+
+async def test_a_backup_tells_what_it_is_and_expires(backups: KeyBackups, documents: Documents, world: World) -> None:
+    """Versions, size, place and end are told; every document of it has the same time to live."""
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+
+    assert (2, world.mek.name, world.mek.vault.url) == (taken.versions, taken.mek_name, taken.vault_url.rstrip("/"))
+    assert NOW + timedelta(days=1) == taken.expires_at
+    assert taken.size > 1000
+    found = [*await stored(documents, KIND), *await stored(documents, "key-backup-part")]
+    assert [86_400] * len(found) == [document["ttl"] for document in found]
+    assert len(found) == len(taken.parts) + 1
+
+
+async def test_one_rotation_has_one_backup(backups: KeyBackups, world: World) -> None:
+    """A second attempt takes the first one's."""
+    first = await backups.take("notes.1", versions=2, now=NOW)
+    second = await backups.take("notes.1", versions=9, now=NOW + timedelta(hours=1))
+
+    assert first == second
+    assert 1 == asked(world, "backup")
+    assert [first] == await backups.listed()
+
+
+async def test_backups_are_listed_newest_first(backups: KeyBackups) -> None:
+    """Each belongs to its rotation."""
+    taken = [await backups.take(f"notes.{number}", versions=2, now=NOW) for number in (1, 2)]
+
+    assert list(reversed(taken)) == await backups.listed()
+    assert await backups.find("notes.3") is None
+
+
+async def test_an_attempt_that_died_leaves_no_backup(
+    backups: KeyBackups, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts without the document that lists them are none; the next attempt's are whole."""
+    monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
+    create = documents.create
+
+    async def dies(document: dict[str, Any]) -> bool:
+        if document["kind"] == KIND:
+            raise UnavailableError("the keyturn container did not answer")
+        return await create(document)
+
+    monkeypatch.setattr(documents, "create", dies)
+    with pytest.raises(UnavailableError):
+        await backups.take("notes.1", versions=2, now=NOW)
+    monkeypatch.setattr(documents, "create", create)
+
+    assert [] == await backups.listed()
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+    assert len(await stored(documents, "key-backup-part")) > len(taken.parts) > 1
+
+
+async def test_a_key_is_brought_back_in_another_vault(
+    backups: KeyBackups, world: World, other_vault: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every version is there, and unwraps what the first vault's key had wrapped, however many parts there are."""
+    monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
+    ref = await world.add((await world.mek.client.newest_enabled()).version)
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+    credential = world.mek.vault.credential("admin", *ALL_OF_KEYS)
+    transport = world.mek.vault.transport()
+    async with (
+        credential,
+        KeyClient(other_vault.url, credential, verify_challenge_resource=False, transport=transport) as vault,
+    ):
+        restored = await backups.restore(taken, vault)
+
+        listed = [found.version async for found in vault.list_properties_of_key_versions(world.mek.name)]
+        again = await vault.get_key(world.mek.name)
+
+    assert restored == again.id
+    assert 2 == len(listed)
+    assert (await world.row(ref, "")).version == again.properties.version
+
+
+async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, world: World) -> None:
+    """The vault refuses, and the refusal is told."""
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+
+    with pytest.raises(Exception, match="restore: 409"):
+        await backups.restore(taken, world.mek.admin)
+
+
+@pytest.mark.parametrize(("harm", "expected"), [("gone", ResourceMissingError), ("changed", OperatorError)])
+async def test_a_backup_that_was_harmed_is_not_used(
+    backups: KeyBackups, documents: Documents, world: World, harm: str, expected: type[Exception]
+) -> None:
+    """A part that is gone or was changed is found before the vault is asked."""
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+    if harm == "gone":
+        taken = KeyBackup.model_validate({**taken.model_dump(), "parts": [*taken.parts, "absent"]})
+    else:
+        part = await documents.read(KEYRING, taken.parts[0])
+        assert part is not None
+        await documents.replace({**part, "blob": "AAAA"}, part["_etag"])
+
+    before = world.mek.vault.operations("admin").count("restore")
+    with pytest.raises(expected):
+        await backups.restore(taken, world.mek.admin)
+
+    assert before == world.mek.vault.operations("admin").count("restore")
+
+
+async def test_a_missing_right_is_told(world: World, documents: Documents) -> None:
+    """Whoever may not back the key up is told so, and nothing is stored."""
+    await world.mek.create()
+    vault = world.mek.vault
+    async with (
+        vault.credential(f"weak-{world.mek.name}", f"{KEYS}/read") as credential,
+        KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
+    ):
+        backups = backups_in(documents, keys, keyring=KEYRING, mek_name=world.mek.name)
+        with pytest.raises(PermissionMissingError) as refused:
+            await backups.take("notes.1", versions=1, now=NOW)
+
+    assert "back up" == refused.value.facts["operation"]
+    assert [] == await stored(documents, "key-backup-part")
+
+
+async def test_a_blob_is_in_no_text(backups: KeyBackups, documents: Documents) -> None:
+    """Neither what is returned nor its representation holds any of it."""
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+    part = await documents.read(KEYRING, taken.parts[0])
+    assert part is not None
+
+    assert part["blob"][:40] not in repr(taken)
+    assert part["blob"][:40] not in taken.model_dump_json()
+    assert part["blob"][:40] not in repr(
+        backups_module._Part.model_validate({name: value for name, value in part.items() if name[0] != "_"})
+    )
