@@ -3,7 +3,9 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from keyturn.resources import resources
+from keyturn.access.caller import Caller
+from keyturn.resources import Resources
+from triggers.access import admitted
 from triggers.http import handle
 
 bp = df.Blueprint()
@@ -15,9 +17,9 @@ CONTENT_TYPE = "application/jsonl"
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     """Export a rotation's audit chain."""
 
-    async def work() -> func.HttpResponse:
-        runs = (await resources()).run_store
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        runs = opened.run_store
         record = await runs.read(req.route_params["rotation_id"])
         return func.HttpResponse(await runs.audit.export(record.rotation_id), mimetype=CONTENT_TYPE)
 
-    return await handle(req, work)
+    return await handle(req, admitted(req, "get_audit", work))

@@ -25,6 +25,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "list_keyrings": _EVERY_ROLE,
     "get_rotation": _EVERY_ROLE,
     "get_report": _EVERY_ROLE,
+    "get_audit": _EVERY_ROLE,
     "retry_rotation": frozenset({Role.OPERATOR}),
     "abort_rotation": frozenset({Role.OPERATOR}),
     "show_approval": frozenset({Role.APPROVER}),

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 description of the HTTP API, made from the operations and from the models that validate bodies."""
 
+import re
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -64,10 +65,11 @@ def _schemas() -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
 
 def _described(operation: Operation, references: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
     guarded = _GUARDED if operation.security != "none" else ()
-    page = operation.security == "link"
-    answer = references[operation.answer] if operation.answer is not None else {"type": "string" if page else "object"}
+    page = operation.media == PAGE
+    unmodelled = {"type": "object" if operation.media == JSON else "string"}
+    answer = references[operation.answer] if operation.answer is not None else unmodelled
     responses: dict[str, Any] = {
-        str(operation.success): {"description": "done", "content": {PAGE if page else JSON: {"schema": answer}}}
+        str(operation.success): {"description": "done", "content": {operation.media: {"schema": answer}}}
     }
     for status in sorted({*_EVERYWHERE, *guarded, *operation.refusals}):
         content = {PAGE: {"schema": {"type": "string"}}} if page else {PROBLEM: {"schema": _PROBLEM_REFERENCE}}
@@ -88,9 +90,10 @@ def _described(operation: Operation, references: dict[type[BaseModel], dict[str,
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    named: list[dict[str, Any]] = []
-    if "{rotation_id}" in operation.path:
-        named.append({"name": "rotation_id", "in": "path", "required": True, "schema": {"type": "string"}})
+    named: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
     for one in operation.parameters:
         texts = {"name": one.name, "in": one.place, "description": one.description}
         named.append({**texts, "required": one.required, "schema": {"type": "string"}})

@@ -70,6 +70,7 @@ class Operation(NamedTuple):
     body_required: bool = True
     parameters: Sequence[Parameter] = ()
     security: Literal["key", "signature", "link", "none"] = "key"
+    media: str = "application/json"  # of a good answer
 
 
 _KEYRING = Parameter("keyring", "query", "may be left out where there is only one")
@@ -101,6 +102,9 @@ OPERATIONS: Sequence[Operation] = (
     Operation("get_rotation", "get", _ROTATION, "Where a rotation stands", 200, Status, (404,)),
     Operation("get_report", "get", f"{_ROTATION}/report", "Everything known about a rotation", 200, Report, (404,)),
     Operation(
+        "get_audit", "get", f"{_ROTATION}/audit", "The audit chain", 200, None, (404,), media="application/jsonl"
+    ),
+    Operation(
         *("retry_rotation", "post", f"{_ROTATION}/retry", "Try again what needs attention", 202, Status, (404, 409)),
         body=CommandRequest,
         body_required=False,
@@ -114,12 +118,14 @@ OPERATIONS: Sequence[Operation] = (
         *("show_approval", "get", f"{_ROTATION}/approval", "The approver's page", 200, None, (404, 409, 410, 429)),
         parameters=(Parameter("token", "query", "the link's token", required=True),),
         security="link",
+        media="text/html",
     ),
     Operation(
         *("decide_approval", "post", f"{_ROTATION}/approval", "Decide on the approver's page", 200, None),
         (404, 409, 410, 429),
         body=ApprovalForm,
         security="link",
+        media="text/html",
     ),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),

@@ -26,9 +26,11 @@ from keyturn.settings.texts import (
     CosmosEndpoint,
     CosmosName,
     CosmosResourceId,
+    Duration,
     ManagementUrl,
     PublicUrl,
     SixFieldCron,
+    number,
 )
 from keyturn.settings.windows import MaintenanceWindow
 
@@ -53,8 +55,6 @@ KEYRINGS = "KEYTURN_KEYRINGS"
 BUDGET = "KEYTURN_VAULT_OPERATIONS_PER_SECOND"  # where it is not given, it follows from the share
 
 NOT_SET = ""  # no form of a text allows it, so that its error says what is expected
-
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # Variables that hold JSON.
 _JSON = (
@@ -96,7 +96,7 @@ class Settings(BaseModel):
     # Who gets a link to the page on which evidence is shown and decided on, where that page is, and how long it opens.
     keyturn_approvers: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
     keyturn_public_url: PublicUrl | None = None
-    keyturn_approval_link_expiry: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=24)
+    keyturn_approval_link_expiry: Duration = timedelta(hours=24)
 
     # Where every audit event is delivered, and the secrets that sign it, in the same form; without the URL, nowhere.
     actiontrail_url: ActiontrailUrl | None = None
@@ -114,7 +114,7 @@ class Settings(BaseModel):
     rotation_schedule: SixFieldCron = "0 0 3 1 * *"
     schedule_tick: SixFieldCron = "0 0 5 * * *"
     # How late a rotation may be completed before people are told: a soak of a day, a week to decide, and some more.
-    keyturn_overdue_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=10)
+    keyturn_overdue_after: Duration = timedelta(days=10)
 
     # Pre-flight. Without windows a rotation may start at any time.
     keyturn_windows: list[MaintenanceWindow] = Field(default_factory=list)
@@ -230,14 +230,7 @@ def _one_keyring(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prefixed(values: Mapping[str, Any]) -> dict[str, Any]:
     variables = {field: f"{POLICY_PREFIX}{field}".upper() for field in Policy.model_fields}
-    return {field: _number(values[variable]) for field, variable in variables.items() if variable in values}
-
-
-def _number(text: str) -> int | float | str:
-    """Return the number that the text is, or the text: a duration may be either, a choice of numbers must be one."""
-    if not _NUMBER.fullmatch(text):
-        return text
-    return float(text) if "." in text else int(text)
+    return {field: number(values[variable]) for field, variable in variables.items() if variable in values}
 
 
 def _json(variable: str, text: str) -> Any:

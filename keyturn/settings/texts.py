@@ -1,10 +1,21 @@
 """Texts of settings that have a form: each is checked by a pattern and says in words what was expected."""
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from croniter import croniter
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def number(text: object) -> object:
+    """Return the number that a text is, or what was given: a duration may be either, a choice of numbers must be one."""
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text else int(text)
 
 
 def _matching(pattern: str, expected: str) -> AfterValidator:
@@ -66,6 +77,8 @@ PublicUrl = Annotated[
     ),
 ]
 ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, http:// or https://")]
+
+Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds
 
 # NCRONTAB, as Azure Functions reads it.
 SixFieldCron = Annotated[str, _cron(fields=(6,), expected="six fields: second minute hour day month day-of-week")]

@@ -19,6 +19,7 @@ from local.functions_host.hub_client import connect
 from local.functions_host.keys import Keys
 from local.functions_host.routing import Router
 from local.functions_host.settings import load_settings
+from local.functions_host.sign_in import SignIn
 from local.functions_host.timer_triggers import TimerTriggers
 from local.functions_host.worker import Worker
 
@@ -32,6 +33,7 @@ class Options:
     port: int
     task_hub: str
     keys: dict[str, str | None]
+    sign_in: Path | None = None  # public key of the identity whose tokens sign callers in; None: nobody needs to
 
 
 async def run_host(options: Options) -> None:
@@ -41,6 +43,9 @@ async def run_host(options: Options) -> None:
         SettingsError, IndexingError, UnservedBindingError, RouteError, ScheduleError: the app cannot be hosted.
     """
     os.environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{options.port}")  # set for every app in Azure
+    sign_in = SignIn(options.sign_in.read_bytes()) if options.sign_in is not None else None
+    if sign_in is not None:
+        os.environ["WEBSITE_AUTH_ENABLED"] = "True"
     settings = load_settings(options.app)
     keys = Keys.load(options.state / "keys.json", options.keys)
     faults = Faults()
@@ -59,7 +64,7 @@ async def run_host(options: Options) -> None:
     faults.add_routes(app)
     Admin(worker, keys, timers).add_routes(app)
     DurableWebhooks(stub, keys).add_routes(app)
-    app.router.add_route("*", "/{path:.*}", HttpTriggers(worker, router, keys, client).handle)
+    app.router.add_route("*", "/{path:.*}", HttpTriggers(worker, router, keys, client, sign_in).handle)
     async with channel:
         running = [asyncio.create_task(part.run()) for part in (durable, timers)]
         try:

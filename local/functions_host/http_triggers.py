@@ -13,6 +13,7 @@ from local.functions_host.functions import Function
 from local.functions_host.keys import Keys
 from local.functions_host.messages import RpcHttp, RpcHttpCookie, SameSite, TypedData
 from local.functions_host.routing import Router
+from local.functions_host.sign_in import SignIn
 from local.functions_host.worker import InvocationError, Worker
 
 BODY_LIMIT = 100 * 1024 * 1024  # bytes of a request, as on the real host
@@ -23,14 +24,18 @@ SAME_SITE = {SameSite.Lax: "Lax", SameSite.Strict: "Strict", SameSite.ExplicitNo
 class HttpTriggers:
     """Answers every request that is not for the host itself."""
 
-    def __init__(self, worker: Worker, router: Router, keys: Keys, client: ClientBinding) -> None:
+    def __init__(
+        self, worker: Worker, router: Router, keys: Keys, client: ClientBinding, sign_in: SignIn | None
+    ) -> None:
+        self._sign_in = sign_in
         self._worker = worker
         self._router = router
         self._keys = keys
         self._client = client
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Run the function whose route matches: 404 without one, 401 without its key, 500 when it raises."""
+        """Run the function whose route matches: 404 without one, 401 without sign-in or key, 500 when it raises."""
+        headers = self._sign_in.headers(request) if self._sign_in is not None else _lowered(request)
         found = self._router.match(request.method, request.rel_url.raw_path)
         if found is None:
             return web.Response(status=404)
@@ -40,7 +45,7 @@ class HttpTriggers:
         if (request.content_length or 0) > BODY_LIMIT:
             return web.Response(status=413)
         body = await request.read()  # 413 as well if a body without a length turns out too large
-        inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, parameters, body))}
+        inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, headers, parameters, body))}
         try:
             result = await self._worker.invoke(
                 function, inputs | self._client.inputs(function), _trigger_metadata(request, function, parameters)
@@ -50,11 +55,17 @@ class HttpTriggers:
         return _response(result)
 
 
-def _rpc_request(request: web.Request, parameters: dict[str, str], body: bytes) -> RpcHttp:
+def _lowered(request: web.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _rpc_request(request: web.Request, headers: dict[str, str], parameters: dict[str, str], body: bytes) -> RpcHttp:
+    # As the platform's front end does: the address it has seen, behind whatever the caller has sent.
+    forwarded = [headers["x-forwarded-for"]] if "x-forwarded-for" in headers else []
     return RpcHttp(
         method=request.method,
         url=str(request.url),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers={**headers, "x-forwarded-for": ", ".join([*forwarded, request.remote or ""])},
         params=parameters,
         query=dict(request.query),
         body=TypedData(bytes=body),

@@ -195,6 +195,7 @@ class LocalAzure:
             self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
         )
         return argv, {"ACTIONTRAIL_SECRETS": self.actiontrail_secrets.read_text(), **env}
+        argv += ["--sign-in", str(self.identity_key)] if self.options.sign_in else []
 
     def _backend(self) -> tuple[list[str], dict[str, str]]:
         traffic = [

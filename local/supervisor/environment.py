@@ -85,7 +85,7 @@ def app_environment(
         **_encryption(layout),
         **_QUICK,
         "TASKHUB_NAME": "keyturn",
-        "KEYTURN_ACCESS": "keys",
+        "KEYTURN_ACCESS": "entra" if options.sign_in else "keys",
         "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,
         "KEYTURN_RESOURCE_MANAGER_URL": layout.url("resource_manager"),
         "KEYTURN_KEYRING": KEYRING,

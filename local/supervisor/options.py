@@ -1,5 +1,6 @@
 """What a local Azure is asked to be."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,8 +22,10 @@ class Options:
     throughput: int = 0  # RU/s a container; 0: not limited
     replica_lag_ms: int = 0
     token_seconds: int = 3600
+    sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
     reads_per_second: float = 0  # of the demo backend's live traffic
     writes_per_second: float = 0
     version_max_age: float = 5  # seconds for which the backend believes in the current MEK version
     app: Path = REPOSITORY  # folder of function_app.py
+    app_python: Path = Path(sys.executable)  # whose packages the app runs on
     settings: dict[str, str] = field(default_factory=dict)  # app settings on top of the defaults

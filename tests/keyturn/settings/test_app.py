@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.errors import UnknownKeyringError
+from keyturn.errors import SettingsError, UnknownKeyringError
 from keyturn.settings import Settings, load_settings
 
 RUNBOOK = {
@@ -114,3 +114,49 @@ def test_secrets_of_the_webhook_are_several_and_hidden() -> None:
 
     assert [one, other] == loaded.approval_secrets()
     assert "whsec" not in repr(loaded)
+
+
+@pytest.mark.parametrize("variable", ["APPROVAL_WEBHOOK_SECRETS", "ACTIONTRAIL_SECRETS", "COSMOS_DATABASE"])
+def test_a_reference_that_the_platform_could_not_resolve_is_refused(variable: str) -> None:
+    """What stands there is not the secret: whoever knows the reference would know the secret."""
+    reference = "@Microsoft.KeyVault(VaultName=kv;SecretName=approvals)"
+
+    with pytest.raises(SettingsError, match="could not resolve its Key Vault reference") as raised:
+        settings_of(**{variable: reference})
+
+    assert variable == raised.value.facts["variable"]
+
+
+@pytest.mark.parametrize("secrets", ["whsec_", "whsec_b25l", "b" * 40, f"whsec_{'QUJD' * 8} other", "whsec_ä"])
+def test_a_webhook_secret_has_its_form(secrets: str) -> None:
+    """Too short, without its prefix, no base64: refused when the settings are read, and never shown."""
+    with pytest.raises(SettingsError) as raised:
+        settings_of(APPROVAL_WEBHOOK_SECRETS=secrets)
+
+    assert ("APPROVAL_WEBHOOK_SECRETS", "(masked)") == (raised.value.facts["variable"], raised.value.facts["value"])
+
+
+@pytest.mark.parametrize(("text", "expected"), [("PT2H", timedelta(hours=2)), ("90", timedelta(seconds=90))])
+def test_how_long_links_open_is_a_duration(text: str, expected: timedelta) -> None:
+    """ISO 8601 or seconds, like every duration."""
+    assert expected == settings_of(KEYTURN_APPROVAL_LINK_EXPIRY=text).keyturn_approval_link_expiry
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("KEYTURN_APPROVAL_LINK_EXPIRY", "PT0S"),
+        ("KEYTURN_APPROVERS", '[""]'),
+        ("KEYTURN_APPROVERS", "sam@example.com"),
+        ("KEYTURN_PUBLIC_URL", "http://keyturn.example"),
+        ("KEYTURN_PUBLIC_URL", "https://user@keyturn.example"),
+        ("KEYTURN_PUBLIC_URL", "https://keyturn.example/app"),
+        ("KEYTURN_ACCESS", "none"),
+    ],
+)
+def test_access_settings_are_checked(variable: str, text: str) -> None:
+    """Each names its variable."""
+    with pytest.raises(SettingsError) as raised:
+        settings_of(**{variable: text})
+
+    assert variable == raised.value.facts["variable"]

@@ -1,0 +1,125 @@
+"""Who may do what: every route has its roles, and identity is the principal's wherever one is believed."""
+
+import importlib
+import pkgutil
+
+import azure.durable_functions as df
+import pytest
+
+import triggers
+from keyturn.access.caller import Caller, identify, require_sign_in
+from keyturn.access.principal import read_principal
+from keyturn.access.roles import ROUTES, WITHOUT_ROLE, Role
+from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError, UnauthenticatedError
+from keyturn.settings import Settings
+from tests.keyturn.access.principals import SOMEBODY, header_of
+from tests.keyturn.settings.test_app import settings_of
+
+NOBODY = Caller(None)
+
+
+def entra(**more: str) -> Settings:
+    """Return settings under which the platform's principal is believed."""
+    return settings_of(KEYTURN_ACCESS="entra", WEBSITE_AUTH_ENABLED="True", **more)
+
+
+def signed_in(*roles: str, name: str = "ada@example.com") -> Caller:
+    """Return a caller whom the platform vouches for."""
+    return Caller(read_principal(header_of(*roles, name=name)))
+
+
+def test_every_route_of_the_app_has_its_roles() -> None:
+    """What answers over HTTP is in the table or needs no role, and nothing is in both."""
+    app = df.DFApp()
+    for found in pkgutil.iter_modules(triggers.__path__):
+        if (bp := getattr(importlib.import_module(f"triggers.{found.name}"), "bp", None)) is not None:
+            app.register_functions(bp)
+    answering = {
+        function.get_function_name()
+        for function in app.get_functions()
+        if function.get_trigger().get_dict_repr()["type"] == "httpTrigger"
+    }
+
+    assert answering == {*ROUTES, *WITHOUT_ROLE}
+    assert set() == WITHOUT_ROLE & set(ROUTES)
+
+
+def opens(caller: Caller, route: str) -> bool:
+    """Tell whether the caller may use the route."""
+    try:
+        caller.require_role(route)
+    except ForbiddenError:
+        return False
+    return True
+
+
+ALLOWED = {
+    Role.REQUESTER: {"start_rotation"},
+    Role.APPROVER: {"show_approval", "decide_approval"},
+    Role.OPERATOR: {"retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"},
+    Role.READER: set(),
+}
+READING = {"list_rotations", "list_keyrings", "get_rotation", "get_report", "get_audit", "describe_api"}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_opens_its_routes_and_no_other(role: Role) -> None:
+    """Each role reads; beyond that each does what it is for."""
+    assert READING | ALLOWED[role] == {route for route in ROUTES if opens(signed_in(role), route)}
+
+
+@pytest.mark.parametrize("caller", [NOBODY, signed_in(*Role)], ids=["keys", "every role"])
+def test_a_route_that_is_not_in_the_table_is_closed(caller: Caller) -> None:
+    """Deny by default, also for whoever has a function key and for whoever has every role."""
+    with pytest.raises(ForbiddenError):
+        caller.require_role("new_route")
+
+
+def test_without_a_role_nothing_is_opened() -> None:
+    """Being signed in is not enough."""
+    for route in ROUTES:
+        with pytest.raises(ForbiddenError):
+            signed_in("Other.Role").require_role(route)
+
+
+def test_identity_is_the_principals() -> None:
+    """Name and object id come from the token; a body may repeat the name and no more."""
+    caller = signed_in(Role.REQUESTER)
+
+    assert ("ada@example.com", SOMEBODY) == caller.identity(None) == caller.identity("Ada@Example.com")
+    with pytest.raises(ForbiddenError) as refused:
+        caller.identity("eve@example.com")
+    assert "requestedBy" == refused.value.facts["field"]
+
+
+def test_with_keys_identity_is_what_the_body_says() -> None:
+    """Nobody vouches for anybody: without a name nobody could tell requester and approver apart."""
+    assert ("eve", None) == NOBODY.identity("eve")
+    with pytest.raises(InvalidRequestError, match="requestedBy"):
+        NOBODY.identity(None)
+
+
+def test_with_keys_the_header_is_not_looked_at() -> None:
+    """Anybody could send it."""
+    assert NOBODY == identify(settings_of(KEYTURN_ACCESS="keys"), header_of(*Role))
+
+
+def test_with_entra_a_principal_is_needed() -> None:
+    """No header, no caller; with one it is who the header says."""
+    assert "ada@example.com" == getattr(identify(entra(), header_of()).principal, "name", None)
+    with pytest.raises(UnauthenticatedError):
+        identify(entra(), None)
+
+
+@pytest.mark.parametrize("variables", [{}, {"KEYTURN_ACCESS": "entra"}, {"WEBSITE_AUTH_ENABLED": "false"}])
+def test_entra_is_the_default_and_refuses_to_work_without_sign_in(variables: dict[str, str]) -> None:
+    """Where the platform does not sign anybody in, a principal is anybody's claim: nothing is answered."""
+    with pytest.raises(SettingsError) as refused:
+        identify(settings_of(**variables), header_of(*Role))
+
+    assert "KEYTURN_ACCESS" == refused.value.facts["variable"]
+
+
+def test_keys_need_no_sign_in() -> None:
+    """A single host has nothing in front."""
+    require_sign_in(settings_of(KEYTURN_ACCESS="keys"))

@@ -1,0 +1,93 @@
+"""The platform's header: read strictly, and refused whatever is off with it."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from keyturn.access.principal import HEADER_MAX, read_principal
+from keyturn.access.roles import Role
+from keyturn.errors import UnauthenticatedError
+from tests.keyturn.access.principals import MAPPED_ROLE, OBJECT_ID, SOMEBODY, claims, encoded, header_of
+
+WHO = ((OBJECT_ID, SOMEBODY), ("preferred_username", "ada@example.com"))
+
+
+def test_a_person_has_a_name_an_object_id_and_roles() -> None:
+    """All three come from the claims of the token."""
+    principal = read_principal(header_of("Keyturn.Requester", "Keyturn.Reader"))
+
+    assert ("ada@example.com", SOMEBODY) == (principal.name, principal.object_id)
+    assert {Role.REQUESTER, Role.READER} == principal.roles
+
+
+@pytest.mark.parametrize("kind", ["roles", MAPPED_ROLE])
+def test_roles_are_read_whether_their_claim_is_mapped_or_not(kind: str) -> None:
+    """The platform's mapping of claims gives some of them long names."""
+    principal = read_principal(header_of(claims=claims(*WHO, (kind, "Keyturn.Approver"))))
+
+    assert {Role.APPROVER} == principal.roles
+
+
+@pytest.mark.parametrize("role", ["keyturn.approver", "Keyturn.Admin", "Keyturn.Approver ", "*", ""])
+def test_what_is_no_role_of_ours_gives_nothing(role: str) -> None:
+    """Roles are compared letter by letter."""
+    assert frozenset() == read_principal(header_of(role)).roles
+
+
+def test_groups_and_scopes_are_no_roles() -> None:
+    """Only the roles claim counts, whatever else is called like a role."""
+    named = claims(*WHO, ("groups", "Keyturn.Approver"), ("scp", "Keyturn.Approver"), ("wids", "Keyturn.Approver"))
+
+    assert frozenset() == read_principal(header_of(claims=named)).roles
+
+
+def test_a_program_is_named_by_its_client_id() -> None:
+    """A token without a person has no better name."""
+    principal = read_principal(header_of(claims=claims((OBJECT_ID, SOMEBODY), ("azp", "client-1"))))
+
+    assert "app client-1" == principal.name
+
+
+HEADERS: dict[str, str | None] = {
+    "no header": None,
+    "empty": "",
+    "no base64": "{}",
+    "base64 of the other alphabet": "_" * 8,
+    "no JSON": base64.b64encode(b"{").decode(),
+    "no text": base64.b64encode(b"\xff\xfe").decode(),
+    "no object": encoded([]),
+    "null": encoded(None),
+    "deep": base64.b64encode(b"[" * 20_000).decode(),
+    "too long": header_of(name="a" * HEADER_MAX),
+    "another provider": header_of(auth_typ="google"),
+    "no provider": header_of(auth_typ=None),
+    "claims that are no list": header_of(claims={"roles": "Keyturn.Approver"}),
+    "a claim that is no text": header_of(claims=claims(*WHO, ("roles", ["Keyturn.Approver"]))),
+    "a claim without a value": header_of(claims=[{"typ": "roles"}]),
+    "no object id": header_of(claims=claims(("preferred_username", "ada"))),
+    "an object id that is none": header_of(object_id="ada"),
+    "two object ids": header_of(claims=claims(*WHO, (OBJECT_ID, SOMEBODY.replace("5", "6")))),
+    "nobody": header_of(claims=claims((OBJECT_ID, SOMEBODY))),
+    "an empty name": header_of(name=" "),
+    "a name that is too long": header_of(name="a" * 201),
+    "two names": header_of(claims=claims(*WHO, ("preferred_username", "eve@example.com"))),
+    "two headers in one": f"{header_of()}, {header_of()}",
+    "a member twice": base64.b64encode(
+        base64.b64decode(header_of()).replace(b'{"auth_typ"', b'{"auth_typ": "google", "auth_typ"', 1)
+    ).decode(),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_header_that_the_platform_would_not_set_is_refused(case: str) -> None:
+    """Nobody is signed in, and nothing says what was wrong."""
+    with pytest.raises(UnauthenticatedError, match=r"^nobody is signed in$"):
+        read_principal(HEADERS[case])
+
+
+def test_nothing_of_the_token_shows() -> None:
+    """A representation has who and which roles, not the claims."""
+    shown: Any = repr(read_principal(header_of("Keyturn.Reader")))
+
+    assert "claims" not in shown

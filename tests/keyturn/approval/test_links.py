@@ -1,0 +1,121 @@
+"""Approvers' links: for one person, one rotation and one digest, for a short time, and not to be forged."""
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from standardwebhooks import Webhook
+
+from keyturn.approval.links import Link, approval_links, make_token, read_token
+from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token, settings, token_of
+from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record
+
+ROTATION = "notes.20261124T120000Z.abcdef"
+LINK = Link(rotation_id=ROTATION, evidence_digest="a" * 64, approver=APPROVER, expires_at=NOW + timedelta(hours=1))
+
+
+async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: RunStore) -> None:
+    """A link says whom it is for, what it is about, and which evidence."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    links = approval_links(record, settings(APPROVER, REQUESTER.upper(), "otto@example.com"), NOW)
+
+    assert [APPROVER, "otto@example.com"] == [approver for approver, _ in links]
+    for approver, url in links:
+        assert ("keyturn.example", f"/api/rotations/{record.rotation_id}/approval") == urlsplit(url)[1:3]
+        link = read_token(token_of(url), [SECRET], rotation_id=record.rotation_id, now=SOON)
+        assert (approver, record.evidence_digest) == (link.approver, link.evidence_digest)
+        assert NOW + timedelta(hours=24) == link.expires_at
+
+
+async def test_a_link_never_outlives_the_time_to_decide(runs: RunStore) -> None:
+    """However long links may open, the approval's expiry is the end."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    token = link_token(record, KEYTURN_APPROVAL_LINK_EXPIRY="P30D")
+
+    link = read_token(token, [SECRET], rotation_id=record.rotation_id, now=SOON)
+
+    assert record.approval_expires_at == link.expires_at
+
+
+@pytest.mark.parametrize("missing", ["KEYTURN_APPROVERS", "KEYTURN_PUBLIC_URL", "APPROVAL_WEBHOOK_SECRETS"])
+async def test_without_its_settings_there_are_no_links(runs: RunStore, missing: str) -> None:
+    """Whoever wants none leaves one of them out."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    assert [] == approval_links(record, settings(**{missing: ""}), NOW)
+
+
+def test_without_a_wait_there_are_no_links() -> None:
+    """Only evidence in force can be decided on."""
+    assert [] == approval_links(make_record(), settings(), NOW)
+
+
+def test_a_token_is_read_while_one_secret_replaces_another() -> None:
+    """Links that were sent before the new secret open as long as the old one is active."""
+    token = make_token(LINK, SECRET)
+
+    assert LINK == read_token(token, [NEXT_SECRET, SECRET], rotation_id=ROTATION, now=NOW)
+
+
+def test_a_token_ends() -> None:
+    """At its time it is over, and who comes late is told so."""
+    with pytest.raises(ApprovalExpiredError):
+        read_token(make_token(LINK, SECRET), [SECRET], rotation_id=ROTATION, now=LINK.expires_at)
+
+
+def _with(**changed: str) -> str:
+    """Return the content of another link."""
+    return make_token(LINK.model_copy(update=changed), SECRET).partition(".")[0]
+
+
+FORGERIES: dict[str, Callable[[str, str], str]] = {
+    "nothing": lambda _content, _signature: "",
+    "no signature": lambda content, _signature: content,
+    "an empty signature": lambda content, _signature: f"{content}.",
+    "another approver": lambda _content, signature: f"{_with(approver='eve')}.{signature}",
+    "another digest": lambda _content, signature: f"{_with(evidence_digest='b' * 64)}.{signature}",
+    "a stranger's secret": lambda _content, _signature: make_token(LINK, NEXT_SECRET),
+    "the signature in other letters": lambda content, signature: f"{content}.{signature.swapcase()}",
+    "the signature and more": lambda content, signature: f"{content}.{signature}=",
+    "the content and more": lambda content, signature: f"{content}=.{signature}",
+    "no ASCII": lambda content, signature: f"{content}ä.{signature}ä",
+    "a lone surrogate": lambda content, signature: f"{content}\ud800.{signature}",
+    "too long": lambda content, signature: f"{content * 10}.{signature}",
+    "a webhook's signature": lambda content, _signature: (
+        f"{content}.{Webhook(SECRET).sign('m', NOW, content).partition(',')[2]}"
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_token_is_refused(forgery: str) -> None:
+    """Whatever differs from what was signed for this use is none, and nothing says why."""
+    content, _, signature = make_token(LINK, SECRET).partition(".")
+
+    with pytest.raises(UnauthenticatedError, match=r"^the link is not authentic$"):
+        read_token(FORGERIES[forgery](content, signature), [SECRET], rotation_id=ROTATION, now=NOW)
+
+
+def test_a_token_of_another_rotation_is_refused() -> None:
+    """The address names the rotation too, and must name the same."""
+    with pytest.raises(UnauthenticatedError):
+        read_token(make_token(LINK, SECRET), [SECRET], rotation_id=ROTATION.replace("notes", "files"), now=NOW)
+
+
+def test_without_secrets_every_token_is_refused() -> None:
+    """Nobody can have signed it."""
+    with pytest.raises(UnauthenticatedError):
+        read_token(make_token(LINK, SECRET), [], rotation_id=ROTATION, now=NOW)
+
+
+def test_a_token_shows_no_secret() -> None:
+    """What is in a link is names and times."""
+    content = make_token(LINK, SECRET).partition(".")[0]
+
+    assert b"first secret" not in base64.urlsafe_b64decode(content + "==")

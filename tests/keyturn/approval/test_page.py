@@ -1,0 +1,160 @@
+"""The approver's page: everything in it is escaped, and nothing on it is loaded or run."""
+
+import base64
+import hashlib
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any, override
+
+import pytest
+
+from keyturn.approval.html import HEADERS, STYLE
+from keyturn.approval.links import Link
+from keyturn.approval.page import approval_page, decided_page, problem_page
+from keyturn.contracts import FreezeInput
+from keyturn.errors import WrongStateError
+from keyturn.problems import problem_of
+from keyturn.rotation.evidence import build_evidence, digest_of
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Check, Decision, Preflight, Provenance, RequestOptions, UnexplainedRow, Waiver
+from keyturn.rotation.states import State
+from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record, ref_of
+
+EVIL = "<script>alert('x')</script>\" onload=\"x"
+
+
+class Page(HTMLParser):
+    """A page as a browser takes it apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    @override
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        """Return the attributes of all tags of this name."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def waiting(**fields: Any) -> RotationRecord:
+    """Return a record that waits for a decision, with everything in its evidence that a person could have written."""
+    waiver = Waiver(check="backup", by=EVIL, why=EVIL)
+    record = make_record(
+        requested_by=EVIL,
+        reason=EVIL,
+        options=RequestOptions(waivers=[waiver]),
+        preflight=Preflight(at=NOW, checks=[Check(name="backup", outcome="waived", detail=EVIL)]),
+        old_versions=[EVIL],
+        provenance=Provenance(since=None, created=None, count=1, named=[UnexplainedRow(id=EVIL, reason="changed")]),
+        state=State.AWAITING_APPROVAL,
+    )
+    freeze = FreezeInput(
+        **ref_of(record), target_version=EVIL, census=CENSUS, stale_writers=0, last_stale_write=None, expires_at=NOW
+    )
+    evidence = build_evidence(record, freeze)
+    return record.changed(evidence=evidence, evidence_digest=digest_of(evidence), **fields)
+
+
+def shown(record: RotationRecord, token: str = "") -> Page:
+    """Return the page for an approver."""
+    link = Link(
+        rotation_id=record.rotation_id,
+        evidence_digest=record.evidence_digest or "",
+        approver=APPROVER,
+        expires_at=NOW + timedelta(hours=1),
+    )
+    return Page(approval_page(record, link, token))
+
+
+def test_the_page_says_what_is_decided_on() -> None:
+    """Rotation, digest, approver, versions, counts and warnings stand in it, in words."""
+    record = waiting()
+
+    page = shown(record)
+
+    for said in (record.rotation_id, record.evidence_digest, APPROVER, "10 of 10 rows", "waived by", "last rotation"):
+        assert str(said) in page.text
+
+
+def test_the_form_carries_the_token_and_two_decisions() -> None:
+    """It goes to the rotation's own address; the token is in it and nowhere else that a browser sends by itself."""
+    record = waiting()
+
+    page = shown(record, token='to"ken')
+
+    [form] = page.named("form")
+    assert ("post", f"/api/rotations/{record.rotation_id}/approval") == (form["method"], form["action"])
+    assert [("token", 'to"ken')] == [(field["name"], field["value"]) for field in page.named("input")]
+    assert ["approve", "reject"] == [button["value"] for button in page.named("button")]
+
+
+def test_nothing_that_people_wrote_becomes_markup() -> None:
+    """Requester, reason, waivers, versions and row ids are text, wherever they stand."""
+    page = shown(waiting())
+
+    assert {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "section", "ul", "li"} | {
+        *("dl", "dt", "dd", "code", "form", "input", "label", "textarea", "button")
+    } == {tag for tag, _ in page.tags}
+    assert [] == [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert EVIL in page.text
+
+
+def test_nothing_is_loaded_from_anywhere() -> None:
+    """No source, no reference, and a policy that would refuse both."""
+    page = shown(waiting())
+
+    loading = [attributes for _, attributes in page.tags if {"src", "href", "srcset"} & set(attributes)]
+    assert [] == loading
+    assert not re.search(r"url\(|@import", STYLE)
+
+
+def test_the_policy_allows_one_style_and_one_target() -> None:
+    """Scripts, frames and foreign forms are refused by the browser; the address with its token goes nowhere."""
+    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = dict(part.strip().split(" ", 1) for part in HEADERS["Content-Security-Policy"].split(";"))
+
+    assert {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{style}'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    } == policy
+    assert ("no-store", "no-referrer") == (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": State.RETIRING},
+        {"decision": Decision(decision="rejected", by=EVIL, digest="d", at=NOW)},
+    ],
+    ids=["gone on", "decided"],
+)
+def test_what_cannot_be_decided_has_no_form(fields: dict[str, Any]) -> None:
+    """The page says so instead."""
+    page = shown(waiting(**fields))
+
+    assert [] == page.named("form")
+    assert "nothing" in page.text
+
+
+def test_answers_are_pages_too() -> None:
+    """What was decided, and why something was refused, is said in text."""
+    record = waiting()
+    refused = problem_of(WrongStateError(EVIL, hint=EVIL), instance="/api/x")
+
+    assert f"You have approved {record.rotation_id}" in Page(decided_page(record, "approve")).text
+    assert "Nothing is disabled" in Page(decided_page(record, "reject")).text
+    assert [] == Page(problem_page(refused)).named("script")
+    assert EVIL in Page(problem_page(refused)).text

@@ -1,0 +1,196 @@
+"""Deciding by a link: once, by whom it was made for, on the evidence that it was made for."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from keyturn.access.caller import Caller
+from keyturn.access.principal import read_principal
+from keyturn.approval.submission import Approach, decide_by_link, open_link
+from keyturn.errors import (
+    AlreadyDecidedError,
+    CallerError,
+    DigestMismatchError,
+    ForbiddenError,
+    InvalidRequestError,
+    TooManyAttemptsError,
+    UnauthenticatedError,
+    WrongStateError,
+)
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.access.principals import SOMEBODY, header_of
+from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token
+from tests.keyturn.rotation.runs import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
+from tests.keyturn.rotation.test_webhook import Workflow
+
+KEYS = Caller(None)
+
+
+def signed_in(name: str, object_id: str = SOMEBODY) -> Caller:
+    """Return an approver whom the platform vouches for."""
+    return Caller(read_principal(header_of("Keyturn.Approver", name=name, object_id=object_id)))
+
+
+def approach(record: RotationRecord, token: str, caller: Caller = KEYS, sender: str | None = None) -> Approach:
+    """Come with a token."""
+    return Approach(record.rotation_id, token, caller, sender or new_keyring())
+
+
+async def decide(
+    runs: RunStore, coming: Approach, decision: str | None = "approve", workflow: Workflow | None = None, **more: Any
+) -> RotationRecord:
+    """Decide by a link."""
+    wake = (workflow or Workflow()).wake
+    comment = more.get("comment", "")
+    return await decide_by_link(runs, coming, decision, comment, secrets=[SECRET], wake=wake, now=SOON)
+
+
+@pytest.mark.parametrize(("decision", "outcome"), [("approve", "approved"), ("reject", "rejected")])
+async def test_a_link_decides(runs: RunStore, decision: str, outcome: str) -> None:
+    """The record says whom the link was made for, and the workflow is woken."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    workflow = Workflow()
+
+    decided = await decide(runs, approach(record, link_token(record)), decision, workflow, comment="seen")
+
+    assert decided.decision is not None
+    assert (outcome, APPROVER, "seen", None) == (
+        decided.decision.decision,
+        decided.decision.by,
+        decided.decision.comment,
+        decided.decision.by_id,
+    )
+    assert [record.rotation_id] == workflow.woken
+
+
+async def test_a_link_decides_once(runs: RunStore) -> None:
+    """Used is used, for the same decision and for another, also when the rotation has gone on."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming, workflow = approach(record, link_token(record)), Workflow()
+    decided = await decide(runs, coming, workflow=workflow)
+
+    for _ in range(2):
+        for decision in ("approve", "reject"):
+            with pytest.raises(AlreadyDecidedError):
+                await decide(runs, coming, decision, workflow)
+        decided = await step_to(runs, decided, State.SWEEPING) if decided.decision else decided
+
+    assert [record.rotation_id] == workflow.woken
+    assert 1 == len((await runs.read(record.rotation_id)).decisions)
+
+
+async def test_another_approvers_link_comes_too_late(runs: RunStore) -> None:
+    """Evidence is decided on once, whoever has links."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    await decide(runs, approach(record, link_token(record)))
+
+    with pytest.raises(AlreadyDecidedError):
+        await decide(runs, approach(record, link_token(record, "otto@example.com")), "reject")
+
+
+async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: RunStore) -> None:
+    """The decision was written and the workflow not woken: pressing the button again wakes it; the other is refused."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming, workflow = approach(record, link_token(record)), Workflow(failures=1)
+    with pytest.raises(ConnectionResetError):
+        await decide(runs, coming, workflow=workflow)
+
+    again = await decide(runs, coming, workflow=workflow)
+
+    assert again.decision is not None
+    assert ("approved", [record.rotation_id]) == (again.decision.decision, workflow.woken)
+
+
+async def test_looking_changes_nothing_and_may_be_repeated(runs: RunStore) -> None:
+    """Mail scanners open links: that decides nothing and uses nothing up."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming = approach(record, link_token(record))
+
+    for _ in range(3):
+        link, found = await open_link(runs, coming, secrets=[SECRET], now=SOON)
+        assert (APPROVER, record) == (link.approver, found)
+
+    assert (await decide(runs, coming)).decision is not None
+
+
+async def test_a_link_to_older_evidence_opens_nothing(runs: RunStore) -> None:
+    """A new soak is new evidence, with links of its own."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming = approach(record, link_token(record))
+    soaking = await step_to(runs, await step_to(runs, record, State.SWEEPING), State.SOAKING)
+
+    with pytest.raises(DigestMismatchError):
+        await open_link(runs, coming, secrets=[SECRET], now=SOON)
+    with pytest.raises(WrongStateError):
+        await decide(runs, coming)
+    frozen = await freeze(runs, soaking, stale_writers=1)
+    await step_to(runs, frozen, State.AWAITING_APPROVAL)
+    with pytest.raises(DigestMismatchError):
+        await decide(runs, coming)
+
+
+async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RunStore) -> None:
+    """Whoever finds the link must also be the person it was made for; then the object id is written down."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    token = link_token(record)
+
+    with pytest.raises(ForbiddenError):
+        await open_link(runs, approach(record, token, signed_in("eve@example.com")), secrets=[SECRET], now=SOON)
+    with pytest.raises(ForbiddenError):
+        await decide(runs, approach(record, token, signed_in("eve@example.com")))
+    decided = await decide(runs, approach(record, token, signed_in(APPROVER.upper())))
+
+    assert decided.decision is not None
+    assert (APPROVER, SOMEBODY) == (decided.decision.by, decided.decision.by_id)
+
+
+async def test_a_requester_under_another_name_is_still_the_requester(runs: RunStore) -> None:
+    """Names change; the object id does not."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    await runs.update(record.rotation_id, lambda run: run.changed(requested_by_id=SOMEBODY))
+
+    with pytest.raises(ForbiddenError):
+        await decide(runs, approach(record, link_token(record), signed_in(APPROVER)))
+
+
+@pytest.mark.parametrize("decision", [None, "", "approved", "APPROVE"])
+async def test_what_is_no_decision_is_refused(runs: RunStore, decision: str | None) -> None:
+    """The link stays good for a decision."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming = approach(record, link_token(record))
+
+    with pytest.raises(InvalidRequestError) as raised:
+        await decide(runs, coming, decision)
+
+    assert "decision" == raised.value.facts["field"]
+    assert (await decide(runs, coming)).decision is not None
+
+
+async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RunStore) -> None:
+    """After twenty forged links the forger waits, and the approver's own link still decides."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    forged, refusals = link_token(record, secrets=NEXT_SECRET), []
+    for _ in range(22):
+        with pytest.raises(CallerError) as raised:
+            await decide(runs, approach(record, forged, sender="forger"))
+        refusals.append(type(raised.value))
+
+    assert [UnauthenticatedError] * 20 + [TooManyAttemptsError] * 2 == refusals
+    assert (await decide(runs, approach(record, link_token(record)))).decision is not None
+
+
+async def test_refused_attempts_are_in_the_audit(runs: RunStore) -> None:
+    """Who tried to open somebody else's link is written down."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming = approach(record, link_token(record), signed_in("eve@example.com"))
+
+    with pytest.raises(ForbiddenError):
+        await open_link(runs, coming, secrets=[SECRET], now=NOW + timedelta(minutes=2))
+
+    told = [event["data"] for event in await runs.audit.read_chain(record.rotation_id)]
+    assert ("decide", "eve@example.com", "ForbiddenError") in [
+        (data["attempt"], data["by"], data["error"]) for data in told if "attempt" in data
+    ]
