@@ -10,7 +10,7 @@ logger = logging.getLogger("keyturn.events")
 
 
 def announce(event: NotifyInput) -> None:
-    """Write the event to the log, urgent ones as warnings."""
-    level = logging.WARNING if EVENTS[event.event].urgent else logging.INFO
+    """Write the event to the log, as a warning where it sounds like one."""
+    level = logging.WARNING if EVENTS[event.event].tone in ("warning", "failure") else logging.INFO
     facts = {ROTATION: event.rotation_id, KEYRING: event.keyring, EVENT: event.event}
     logger.log(level, "rotation %s: %s %s", event.rotation_id, event.event, event.detail, extra=facts)

@@ -3,13 +3,13 @@
 apprise is loaded when the first channel is, because that takes half a second which an app without channels keeps.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import SecretStr
 
+from keyturn.notifications.apprise_log import silence
 from keyturn.rotation.record_parts import CHANNELS_MAX
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ CHANNELS_PER_SETTING = CHANNELS_MAX // 3
 EXPECTED = f"expected up to {CHANNELS_PER_SETTING}"
 
 _SCHEME = re.compile(r"[a-zA-Z0-9+.-]{1,40}(?=://)")
-
-# apprise writes requests and answers into its log. What became of a message is told by its outcome alone.
-_apprise_log = logging.getLogger("apprise")
-_apprise_log.propagate = False
-_apprise_log.addHandler(logging.NullHandler())
 
 
 class Channel(NamedTuple):
@@ -69,13 +64,17 @@ def _checked(channels: list[Channel], expected: str) -> list[Channel]:
 
 def apart(channels: Iterable[Channel]) -> list[Channel]:
     """Return the channels without those that lead to where an earlier one leads."""
-    return list({channel.url.get_secret_value(): channel for channel in reversed(list(channels))}.values())[::-1]
+    kept: dict[str, Channel] = {}
+    for channel in channels:
+        kept.setdefault(channel.url.get_secret_value(), channel)
+    return list(kept.values())
 
 
 def open_channel(channel: Channel) -> "NotifyBase | None":
     """Return the channel ready to send, or None where its URL is none that apprise knows."""
     import apprise  # noqa: PLC0415 - see the module's text
 
+    silence()
     asset = apprise.AppriseAsset(app_id="Keyturn", app_desc="Keyturn", app_url="", image_url_mask="")
     opened: NotifyBase | None = apprise.Apprise.instantiate(
         channel.url.get_secret_value(), asset=asset, suppress_exceptions=True

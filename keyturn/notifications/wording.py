@@ -56,10 +56,13 @@ def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     plan = record.preflight.plan if record.preflight is not None else None
     size = "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version."
     reason = f" The reason: {record.reason}." if record.reason else ""
+    checks = record.preflight.checks if record.preflight is not None else []
+    waived = [check.name for check in checks if check.outcome == "waived"]
+    passed = "passed" if not waived else f"passed, or was waived ({', '.join(waived)})"
     return (
         f"rotation of {record.keyring} has begun",
         _paragraph(
-            f"{record.requested_by} asked for it, and every check before it passed.{size}{reason}",
+            f"{record.requested_by} asked for it, and every check before it {passed}.{size}{reason}",
             "Nothing is retired before somebody else approves it.",
         ),
     )

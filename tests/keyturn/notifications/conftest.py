@@ -1,0 +1,79 @@
+"""A desk on the local Cosmos DB, and the local inbox as the place where people read."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from keyturn.notifications.channels import approvers_channels, channels_of
+from keyturn.notifications.desk import Channels, Desk
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_store import RunStore
+from tests.keyturn.rotation.conftest import container, runs
+from tests.local.services import ServiceProcess, start_service
+
+__all__ = ["container", "runs"]
+
+TIMEOUT = 10
+
+
+class Inbox:
+    """The running inbox."""
+
+    def __init__(self, service: ServiceProcess) -> None:
+        self.service = service
+
+    def channel(self, name: str) -> str:
+        """Return the apprise URL of a channel."""
+        return f"json://someone:secret-of-{name}@localhost:{self.service.port}/channels/{name}"
+
+    def read(self, channel: str, rotation_id: str) -> list[dict[str, str]]:
+        """Return the messages about a rotation on a channel."""
+        messages = requests.get(f"{self.service.url}/_control/messages", timeout=TIMEOUT).json()["messages"]
+        return [item for item in messages if item["channel"] == channel and rotation_id in item["message"]]
+
+    def fail(self, channel: str, **rule: object) -> None:
+        """Arm a fault of a channel."""
+        armed = {"operation": channel, "kind": "status", "count": None, **rule}
+        requests.post(f"{self.service.url}/_control/faults", json=armed, timeout=TIMEOUT).raise_for_status()
+
+    def heal(self) -> None:
+        """Disarm every fault."""
+        requests.delete(f"{self.service.url}/_control/faults", timeout=TIMEOUT).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def running_inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
+    """An inbox for all tests."""
+    service = start_service("local.inbox", "--state", tmp_path_factory.mktemp("inbox") / "inbox")
+    yield Inbox(service)
+    service.stop()
+
+
+@pytest.fixture
+def inbox(running_inbox: Inbox) -> Iterator[Inbox]:
+    """The inbox, without faults afterwards."""
+    yield running_inbox
+    running_inbox.heal()
+
+
+def links(record: RotationRecord, _now: datetime) -> dict[str, str]:
+    """Return the approvers' links."""
+    return {"grace@example.com": f"https://keyturn.example/{record.rotation_id}?token=of-grace"}
+
+
+def desk_of(runs: RunStore, inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Desk:
+    """Return a desk that tells the inbox; a channel is a name, several are separated by spaces."""
+
+    def urls(names: str) -> SecretStr | None:
+        return SecretStr(" ".join(inbox.channel(name) for name in names.split())) if names else None
+
+    approvers = {f"{name}@example.com": SecretStr(inbox.channel(name)) for name in ("ada", "grace")}
+    channels = Channels(
+        everything=channels_of("NOTIFICATION_URLS", urls(everything)),
+        on_call=channels_of("ON_CALL_URLS", urls(on_call)),
+        approvers=approvers_channels(approvers),
+    )
+    return Desk(runs, channels, public_url="https://keyturn.example", links=links)

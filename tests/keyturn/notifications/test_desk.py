@@ -1,0 +1,165 @@
+"""People are told every event once, on the channels it is meant for, and what became of it is written down."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from keyturn.contracts import NotifyInput
+from keyturn.errors import UnavailableError
+from keyturn.notifications.desk import Channels, Desk
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import ChannelOutcome, Notice
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from tests.keyturn.notifications.conftest import Inbox, desk_of, links
+from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, start_run
+
+
+def told(record: RotationRecord, event: str, **fields: Any) -> NotifyInput:
+    """Return an event of the rotation."""
+    return NotifyInput(**{**ref_of(record), "key": f"1.1:{event}", "event": event, **fields})
+
+
+def outcomes(notice: Notice) -> list[tuple[str, str, str | None]]:
+    """Return what became of the message, channel by channel."""
+    return [(item.setting, item.outcome, item.error) for item in notice.channels]
+
+
+async def test_an_event_is_told_and_written_down(runs: RunStore, inbox: Inbox) -> None:
+    """The message arrives with a link to the report and the head of the audit chain; the record says so."""
+    record = await start_run(runs)
+
+    notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+
+    [message] = inbox.read("all", record.rotation_id)
+    head = await runs.audit.head(record.rotation_id)
+    assert (await runs.read(record.rotation_id)).notifications == [notice]
+    assert outcomes(notice) == [("NOTIFICATION_URLS", "sent", None)]
+    assert f"Report: https://keyturn.example/api/rotations/{record.rotation_id}/report" in message["message"]
+    assert head is None or f"Audit chain: {head}" in message["message"]
+
+
+async def test_the_same_event_is_told_once(runs: RunStore, inbox: Inbox) -> None:
+    """A second run of the same event, by another process too, sends nothing."""
+    record = await start_run(runs)
+
+    for _ in range(2):
+        await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+
+    assert len(inbox.read("all", record.rotation_id)) == 1
+
+
+async def test_of_two_at_once_one_sends(runs: RunStore, inbox: Inbox) -> None:
+    """Two runs of the same event at the same time send one message."""
+    record = await start_run(runs)
+
+    await asyncio.gather(*(desk_of(runs, inbox).tell(told(record, "started"), NOW) for _ in range(2)))
+
+    assert len(inbox.read("all", record.rotation_id)) == 1
+
+
+async def test_events_of_other_keys_are_told_each(runs: RunStore, inbox: Inbox) -> None:
+    """The second reminder is another event than the first."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    for number in (1, 2):
+        await desk_of(runs, inbox).tell(told(record, "approval_reminder", key=f"5.{number}:approval_reminder"), NOW)
+
+    assert len(inbox.read("all", record.rotation_id)) == 2
+
+
+async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: RunStore, inbox: Inbox) -> None:
+    """A message that another process left open is marked, logged and not sent again."""
+    record = await start_run(runs)
+    open_channel = ChannelOutcome(setting="NOTIFICATION_URLS", number=1, scheme="json", outcome="sending")
+    left = Notice(key="1.1:started", event="started", at=NOW, claim="another", channels=[open_channel])
+    await runs.update(record.rotation_id, lambda run: run.changed(notifications=[left]))
+
+    notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+
+    assert outcomes(notice) == [("NOTIFICATION_URLS", "interrupted", None)]
+    assert inbox.read("all", record.rotation_id) == []
+
+
+async def test_people_on_call_are_told_of_what_is_urgent(runs: RunStore, inbox: Inbox) -> None:
+    """A channel of the people on call gets urgent events only, and one that is in both settings gets each once."""
+    record = await bring_to(runs, State.BLOCKED)
+    desk = desk_of(runs, inbox, everything="all pager", on_call="pager night")
+
+    for event in ("started", "blocked"):
+        await desk.tell(told(record, event), NOW)
+
+    assert [len(inbox.read(channel, record.rotation_id)) for channel in ("all", "pager", "night")] == [2, 2, 1]
+
+
+async def test_each_approver_gets_a_link_alone(runs: RunStore, inbox: Inbox) -> None:
+    """An approver's link is on that approver's channel and nowhere else; the requester is not asked."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+
+    await desk_of(runs, inbox, on_call="pager").tell(told(record, "approval_wanted"), NOW)
+
+    messages = {name: inbox.read(name, record.rotation_id) for name in ("all", "pager", "grace", "ada")}
+    assert {name: len(found) for name, found in messages.items()} == {"all": 1, "pager": 1, "grace": 1, "ada": 0}
+    assert "token=of-grace" in messages["grace"][0]["message"]
+    assert "token" not in str(messages["all"]) + str(messages["pager"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [({"status": 503}, "HTTP 503"), ({"status": 403}, "HTTP 403"), ({"kind": "reset_before"}, "ConnectionError")],
+)
+async def test_a_failing_channel_is_named_and_the_others_are_told(
+    runs: RunStore, inbox: Inbox, fault: dict[str, Any], error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record and the log name the channel by its place and why it failed; nothing is raised, nothing is leaked."""
+    record = await start_run(runs)
+    inbox.fail("broken", body={"echo": "an answer with a secret"}, **fault)
+
+    with caplog.at_level(logging.DEBUG):
+        notice = await desk_of(runs, inbox, everything="broken all").tell(told(record, "started"), NOW)
+
+    ours = [line for line in caplog.records if line.name.startswith(("keyturn", "apprise"))]
+    said = " ".join(line.getMessage() for line in ours) + (await runs.read(record.rotation_id)).model_dump_json()
+    assert outcomes(notice) == [("NOTIFICATION_URLS", "failed", error), ("NOTIFICATION_URLS", "sent", None)]
+    assert f"failed on json (number 1 of NOTIFICATION_URLS): {error}" in said
+    assert "secret" not in said
+
+
+async def test_on_call_is_told_before_a_rotation_begins(runs: RunStore, inbox: Inbox) -> None:
+    """Pre-flight learns where the message went, and a second run of it does not send another."""
+    record = await start_run(runs)
+    desk = desk_of(runs, inbox, on_call="pager")
+
+    went = {await desk.tell_on_call(record, NOW) for _ in range(2)}
+
+    assert went == {"json (number 1 of ON_CALL_URLS)"}
+    assert [len(inbox.read(channel, record.rotation_id)) for channel in ("pager", "all")] == [1, 0]
+
+
+async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: RunStore, inbox: Inbox) -> None:
+    """Nobody reached is an error that says why; another try sends again."""
+    record = await start_run(runs)
+    desk = desk_of(runs, inbox, on_call="pager")
+    inbox.fail("pager", status=500, count=1)
+
+    with pytest.raises(UnavailableError, match=r"json \(number 1 of ON_CALL_URLS\): HTTP 500"):
+        await desk.tell_on_call(record, NOW)
+    went = await desk.tell_on_call(record, NOW)
+
+    assert went == "json (number 1 of ON_CALL_URLS)"
+    assert len(inbox.read("pager", record.rotation_id)) == 1
+
+
+async def test_without_channels_the_log_is_told_once(runs: RunStore, caplog: pytest.LogCaptureFixture) -> None:
+    """An app without channels has its events in the log and in the record, once."""
+    record = await start_run(runs)
+    desk = Desk(runs, Channels(), public_url=None, links=links)
+
+    with caplog.at_level(logging.INFO, logger="keyturn.events"):
+        for _ in range(2):
+            await desk.tell(told(record, "started"), NOW)
+
+    assert caplog.messages == [f"rotation {record.rotation_id}: started "]
+    assert [notice.event for notice in (await runs.read(record.rotation_id)).notifications] == ["started"]

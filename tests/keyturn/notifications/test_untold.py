@@ -1,0 +1,58 @@
+"""What no workflow tells: the schedule's tick does, once each."""
+
+from datetime import timedelta
+
+from keyturn.notifications.untold import tell_untold
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose
+from tests.keyturn.notifications.conftest import Inbox, desk_of
+from tests.keyturn.rotation.runs import NOW, bring_to, start_run
+
+
+async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
+    """Look as the tick does, so many days after the rotation was requested."""
+    await tell_untold(
+        desk_of(runs, inbox),
+        runs,
+        keyring=keyring,
+        schedule="0 0 3 1 * *",
+        overdue_after=timedelta(days=10),
+        now=NOW + timedelta(days=days),
+    )
+
+
+async def test_an_overdue_rotation_is_told_once_a_week(runs: RunStore, inbox: Inbox) -> None:
+    """Nothing is told in time; then once, however often the tick looks, and again a week later."""
+    record = await bring_to(runs, State.BLOCKED)
+    counts = []
+
+    for days in (9, 11, 12, 19):
+        await look(runs, inbox, record.keyring, days)
+        counts.append(len(inbox.read("all", record.rotation_id)))
+
+    [first, *_] = inbox.read("all", record.rotation_id)
+    assert counts == [0, 1, 1, 2]
+    assert first["title"] == f"Keyturn: a rotation of {record.keyring} is overdue"
+    assert "One was due on 1 March 2026 03:00 UTC" in first["message"]
+    assert "is blocked" in first["message"]
+
+
+async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RunStore, inbox: Inbox) -> None:
+    """Nobody runs it, so nobody but the tick can tell that it has failed."""
+    record = await start_run(runs)
+    await lose(runs, record.rotation_id, "the workflow was lost", NOW)
+
+    for _ in range(2):
+        await look(runs, inbox, record.keyring, 0)
+
+    [message] = inbox.read("all", record.rotation_id)
+    assert message["title"] == f"Keyturn: rotation of {record.keyring} failed"
+    assert "WorkflowLostError: the workflow was lost" in message["message"]
+
+
+async def test_a_keyring_that_nobody_rotated_is_silent(runs: RunStore, inbox: Inbox) -> None:
+    """The first tick starts a rotation; before that there is nothing to tell."""
+    await look(runs, inbox, "never", 100)
+
+    assert await runs.newest("never") == []

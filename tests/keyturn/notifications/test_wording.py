@@ -1,0 +1,98 @@
+"""Messages say what happened in words, with everything that an approver needs, and nothing that is secret."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from keyturn.audit.chain import Head
+from keyturn.contracts import CensusResult, NotifyInput
+from keyturn.notifications.events import EVENTS
+from keyturn.notifications.wording import WORDS, compose
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.record_parts import Check, Decision, Preflight, Proof, StaleWriters
+from tests.keyturn.rotation.runs import NOW, make_record, ref_of
+
+CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})
+EVIDENCE = {
+    "census": CENSUS,
+    "proof": Proof(mode="all", proven=1240, quarantined=0, gone=2),
+    "stale_writers": StaleWriters(count=3, last_seen=NOW),
+    "old_versions": ["old1", "old2"],
+    "target_version": "new",
+    "evidence_digest": "d" * 64,
+    "approval_expires_at": datetime(2026, 3, 8, 3, 0, tzinfo=UTC),
+    "preflight": Preflight(
+        at=NOW,
+        checks=[
+            Check(name="backup", outcome="waived", detail="no policy; waived by ada@example.com: it is a copy"),
+            Check(name="mek_usable", outcome="fail", detail="it has expired", hint="make a new version"),
+        ],
+    ),
+}
+
+
+def message(event: str, detail: str = "", **fields: Any) -> str:
+    """Return title and body of the event's message."""
+    return text(make_record(**fields), event, detail)
+
+
+def text(record: RotationRecord, event: str, detail: str = "") -> str:
+    """Return title and body of the event's message about this record."""
+    told = NotifyInput(**ref_of(record), key="1.1", event=event, detail=detail)
+    composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
+    return f"{composed.title}\n{composed.body}"
+
+
+def test_every_event_has_words() -> None:
+    """The table of words has exactly the events that there are."""
+    assert set(EVENTS) == set(WORDS)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_message_says_where_to_look(event: str) -> None:
+    """Whatever is known about a rotation, its message has a title, a link to the report and the audit chain's head."""
+    record = make_record()
+
+    said = text(record, event)
+
+    assert said.startswith("Keyturn: ")
+    assert f"Report: https://keyturn.example/api/rotations/{record.rotation_id}/report" in said
+    assert f"Audit chain: 7:{'a' * 64}" in said
+
+
+@pytest.mark.parametrize("event", ["approval_wanted", "approval_reminder"])
+def test_the_question_holds_the_evidence_in_short(event: str) -> None:
+    """Rows, proof, stale writers, waived checks, versions, digest and expiry are in the question for approval."""
+    said = message(event, **EVIDENCE)
+
+    for line in (
+        "Rows: 1,240 of 1,250 on the new version, 0 on an old one; 10 of other keys, which are left alone",
+        "Proof: 1,240 rows open with the new version to the same key (every rewrapped row)",
+        "Stale writers: 3 rows were still written under an old version, the last on 01 March 2026 03:00 UTC",
+        "Waived checks: backup (no policy; waived by ada@example.com: it is a copy)",
+        "To be retired: old1, old2",
+        "Decide by: 8 March 2026 03:00 UTC",
+        f"Evidence digest: {'d' * 64}",
+        "only ada@example.com cannot",
+    ):
+        assert line in said
+
+
+def test_rows_that_were_not_proven_are_said_loudly() -> None:
+    """Evidence without a proof does not look like one."""
+    proof = Proof(mode="unsafe_off", proven=0, quarantined=0, gone=0, warning="rewrapped rows were not proven")
+
+    assert "Proof: NONE - rewrapped rows were not proven" in message("approval_wanted", **{**EVIDENCE, "proof": proof})
+
+
+def test_a_blocked_rotation_says_what_to_do() -> None:
+    """Each failed check is named with what was found and what mends it."""
+    assert "- mek_usable: it has expired. make a new version" in message("blocked", **EVIDENCE)
+
+
+def test_a_decision_names_who_decided() -> None:
+    """The decision's message has the name and the words of whoever decided."""
+    decision = Decision(decision="rejected", by="grace@example.com", digest="d" * 64, at=NOW, comment="not today")
+
+    assert 'grace@example.com with the words "not today" rejected it' in message("rejected", decision=decision)
