@@ -6,7 +6,6 @@ variable that is empty counts as not set.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal

@@ -7,12 +7,11 @@ from typing import Annotated
 from croniter import croniter
 from pydantic import AfterValidator, BeforeValidator, Field
 
-
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def number(text: object) -> object:
-    """Return the number that a text is, or what was given: a duration may be either, a choice of numbers must be one."""
+    """Return the number that a text is, or what was given: a duration may be either, a choice must be a number."""
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         return text
     return float(text) if "." in text else int(text)
