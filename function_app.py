@@ -7,7 +7,7 @@ import azure.functions as func
 
 from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
 from keyturn import telemetry
-from orchestrators import rotation, row_pass, soak, sweep, watch
+from orchestrators import migration, rotation, row_pass, soak, sweep, watch
 from triggers import (
     api_description,
     approval_page,
@@ -17,6 +17,7 @@ from triggers import (
     domain_events,
     health,
     keyrings,
+    migrations,
     rotations,
     schedule,
 )
@@ -26,9 +27,9 @@ telemetry.configure(os.environ)
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 for part in (
-    *(rotations, keyrings, approvals, approval_page, audit, diagnosis, api_description, health),
+    *(rotations, keyrings, migrations, approvals, approval_page, audit, diagnosis, api_description, health),
     *(schedule, domain_events),
-    *(rotation, sweep, row_pass, soak, watch),
+    *(rotation, sweep, row_pass, soak, watch, migration),
     *(preflight, versions, pages, counting, verifying, deciding, retiring, recording),
 ):
     app.register_functions(part.bp)

@@ -21,14 +21,14 @@ async def take_census(request: CensusInput, resources: Resources) -> CensusResul
     counted = await census.take_census(
         resources.keyring(request.keyring).rows, request.target_version, request.session_tokens, request.rotation_id
     )
-    await record_census(resources.run_store, request, counted)
+    await record_census(resources.every_run, request, counted)
     return counted
 
 
 @activity(bp, ProgressInput)
 async def record_progress(request: ProgressInput, resources: Resources) -> ProgressResult:
     """Write the progress into the record, merge the wave's session tokens, and look for an abort."""
-    record = await progress.record_progress(resources.run_store, request, datetime.now(UTC))
+    record = await progress.record_progress(resources.every_run, request, datetime.now(UTC))
     return ProgressResult(
         session_tokens=merge_session_tokens(*request.session_tokens), aborted=record.abort is not None
     )

@@ -21,10 +21,10 @@ async def freeze_evidence(request: FreezeInput, resources: Resources) -> FreezeR
 @activity(bp, DecisionInput)
 async def read_decision(request: DecisionInput, resources: Resources) -> DecisionResult:
     """Read what was decided on exactly this evidence."""
-    return await decision.read_decision(resources.run_store, request)
+    return await decision.read_decision(resources.every_run, request)
 
 
 @activity(bp, CommandInput)
 async def read_command(request: CommandInput, resources: Resources) -> CommandResult:
     """Read what an operator asked for since the last look."""
-    return await commands.read_command(resources.run_store, request)
+    return await commands.read_command(resources.every_run, request)

@@ -1,31 +1,44 @@
 """Activities on pages of rows: list the ranges, scan, rewrap, prove."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import PageInput, PageResult, QuarantinedRow, RangesResult, RotationRef, ScanInput, ScanResult
+from keyturn.contracts import (
+    PageInput,
+    PageResult,
+    QuarantinedRow,
+    RangesInput,
+    RangesResult,
+    RotationRef,
+    ScanInput,
+    ScanResult,
+)
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.dek_store.scan import scan
+from keyturn.migrations.choice import Choice, choice_of
 from keyturn.resources import Resources
 from keyturn.rotation import proof, rewrap
 from keyturn.rotation.page_work import PageDependencies
 from keyturn.rotation.quarantine import record_quarantined
+from keyturn.rotation.transitions import check_token
 
 bp = df.Blueprint()
 
 
-@activity(bp, RotationRef)
-async def list_ranges(request: RotationRef, resources: Resources) -> RangesResult:
-    """List the dek store's feed ranges."""
-    return RangesResult(ranges=await list_feed_ranges(resources.keyring(request.keyring).dek_container))
+@activity(bp, RangesInput)
+async def list_ranges(request: RangesInput, resources: Resources) -> RangesResult:
+    """List the feed ranges of what the pass goes over."""
+    return RangesResult(ranges=await list_feed_ranges(resources.keyring(request.keyring).source(request.source)))
 
 
 @activity(bp, ScanInput)
 async def scan_page(request: ScanInput, resources: Resources) -> ScanResult:
     """Find the next page of selected rows in one feed range."""
-    return await scan(resources.keyring(request.keyring).rows, request)
+    chosen = await _chosen(request, resources) if request.selection == "chosen" else None
+    return await scan(resources.keyring(request.keyring).rows, request, chosen)
 
 
 @activity(bp, PageInput)
@@ -40,10 +53,23 @@ async def prove_page(request: PageInput, resources: Resources) -> PageResult:
     return await proof.prove_page(request, _dependencies(request, resources))
 
 
+@activity(bp, PageInput)
+async def rewrap_chosen_page(request: PageInput, resources: Resources) -> PageResult:
+    """Rewrap those rows of a page that the migration is about."""
+    chosen = await _chosen(request, resources)
+    return await rewrap.rewrap_page(request, replace(_dependencies(request, resources), chosen=chosen))
+
+
+async def _chosen(request: RotationRef, resources: Resources) -> Choice:
+    record = await resources.migrations.read(request.rotation_id)
+    check_token(record, request)
+    return choice_of(record.work)
+
+
 def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:
     keyring = resources.keyring(request.keyring)
 
     async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
-        await record_quarantined(resources.run_store, request, rows)
+        await record_quarantined(resources.every_run, request, rows)
 
     return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine)

@@ -7,36 +7,52 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.audit.anchors import anchor
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
+from keyturn.migrations.ids import is_migration_id
+from keyturn.migrations.upkeep import keep_lease
+from keyturn.notifications.announce import announce
 from keyturn.resources import Resources
 from keyturn.rotation import transitions
+from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.reinstatement import reinstate
+from keyturn.rotation.run_record import RunRecord
 
 bp = df.Blueprint()
 
 
 @activity(bp, StepInput)
 async def advance(request: StepInput, resources: Resources) -> RotationRef:
-    """Change the rotation's state, once."""
-    record = await transitions.advance(resources.run_store, request, datetime.now(UTC))
-    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
+    """Change the run's state, once."""
+    now = datetime.now(UTC)
+    await _follow(await transitions.advance(resources.every_run, request, now), request, resources, now)
     return _ref(request)
 
 
 @activity(bp, FailureInput)
 async def record_failure(request: FailureInput, resources: Resources) -> RotationRef:
-    """End the rotation in ``failed``, with every version enabled again that it disabled."""
+    """End the run in ``failed``, with every version enabled again that it disabled."""
     if request.retire_attempted:
         await reinstate(resources.run_store, resources.keyring(request.keyring).versions, request)
-    record = await transitions.record_failure(resources.run_store, request, datetime.now(UTC))
-    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
+    now = datetime.now(UTC)
+    await _follow(await transitions.record_failure(resources.every_run, request, now), request, resources, now)
     return _ref(request)
 
 
 @activity(bp, NotifyInput)
 async def notify(request: NotifyInput, resources: Resources) -> RotationRef:
     """Tell people what happened, once; a channel that fails does not fail the rotation."""
-    await resources.desk.tell(request, datetime.now(UTC))
+    if is_migration_id(request.rotation_id):
+        announce(request)
+    else:
+        await resources.desk.tell(request, datetime.now(UTC))
     return _ref(request)
+
+
+async def _follow(record: RunRecord, request: RotationRef, resources: Resources, now: datetime) -> None:
+    """Do what follows from a state change, whatever kind of run it is."""
+    if isinstance(record, RotationRecord):
+        await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
+    else:
+        await keep_lease(resources.every_run.documents, record, now)
 
 
 def _ref(request: RotationRef) -> RotationRef:

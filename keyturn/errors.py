@@ -47,6 +47,10 @@ class UnknownRotationError(CallerError):
     """No such rotation; facts: ``rotationId``."""
 
 
+class UnknownMigrationError(CallerError):
+    """No such migration; facts: ``migrationId``."""
+
+
 class RotationRunningError(CallerError):
     """Another rotation holds the keyring; facts: ``keyring``, ``rotationId`` of the one that runs, ``statusUrl``."""
 
@@ -54,7 +58,11 @@ class RotationRunningError(CallerError):
 
 
 class MigrationRunningError(CallerError):
-    """Another holder runs the migration; facts: ``keyring``, ``migration``, ``holder``, ``expiresAt``."""
+    """A migration holds the keyring.
+
+    Facts: ``keyring``, and either ``migrationId`` and ``statusUrl`` of one of ours, or ``migration``, ``holder`` and
+    ``expiresAt`` of a lease.
+    """
 
 
 class IdempotencyConflictError(CallerError):
@@ -154,6 +162,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     ForbiddenError: Outcome(403, "forbidden", 77),
     UnknownKeyringError: Outcome(404, "unknown-keyring", 66),
     UnknownRotationError: Outcome(404, "unknown-rotation", 66),
+    UnknownMigrationError: Outcome(404, "unknown-migration", 66),
     RotationRunningError: Outcome(409, "rotation-running", 73),
     MigrationRunningError: Outcome(409, "migration-running", 73),
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),

@@ -16,14 +16,17 @@ from azure.keyvault.keys.aio import KeyClient
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
 from keyturn.approval.links import approval_links
+from keyturn.contracts import DEKS
 from keyturn.cosmos_account import CosmosAccount
 from keyturn.cosmos_failures import cosmos_failures
 from keyturn.cosmos_transport import MeteredTransport
 from keyturn.dek_store.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
+from keyturn.errors import InvariantError
 from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import MekVersions
+from keyturn.migrations.store import EveryRun, MigrationStore
 from keyturn.notifications.channels import approvers_channels, channels_of
 from keyturn.notifications.desk import Channels, Desk
 from keyturn.rotation.documents import Documents
@@ -46,6 +49,14 @@ class KeyringResources:
     documents: dict[str, ContainerProxy]
     key_backups: KeyBackups
 
+    def source(self, name: str) -> ContainerProxy:
+        """Return the container that a pass goes over; raises InvariantError for one that is not of this keyring."""
+        if name == DEKS:
+            return self.dek_container
+        if name not in self.documents:
+            raise InvariantError("a pass goes over a container that is not of its keyring", source=name)
+        return self.documents[name]
+
     def encryption(self) -> FieldEncryption:
         """Return a reader without a cache: every decryption reads the row and unwraps, as a new process would."""
         return FieldEncryption(PatientProvider(KeyVaultProvider(self.mek)), self.reader_store, None)
@@ -66,6 +77,8 @@ class Resources:
             else None
         )
         self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
+        self.migrations = MigrationStore(self.run_store.documents)
+        self.every_run = EveryRun(self.run_store.documents)
         self.desk = Desk(
             self.run_store,
             Channels(

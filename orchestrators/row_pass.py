@@ -1,6 +1,6 @@
-"""``row_pass``: one pass over the dek store with one row operation.
+"""``row_pass``: one pass over the dek store, or over a container of documents, with one operation of the table.
 
-1. List the store's feed ranges, unless the pass follows the tail from cursors that it was given.
+1. List the source's feed ranges, unless the pass follows the tail from cursors that it was given.
 2. Scan the open ranges side by side until a window of pages is found or every range is read to its end.
 3. Fan out one page activity a page; the vault budget is divided by the rows in each, so that all end together and the
    sum over all workers never exceeds the budget.
@@ -23,6 +23,7 @@ from keyturn.contracts import (
     PassResult,
     ProgressInput,
     ProgressResult,
+    RangesInput,
     RangesResult,
     RotationRef,
     RowRef,
@@ -30,15 +31,13 @@ from keyturn.contracts import (
     ScanResult,
 )
 from orchestrators.calls import answer, call, now, schedule
+from orchestrators.operations import OPERATIONS
 
 bp = df.Blueprint()
 
 # An activity leaves up to four events in history (scheduled, completed, and the two that bookend a replay). At most
 # 1,000 events a generation keep replays short, so it ends at this many activities.
 ACTIVITIES_PER_GENERATION = 160
-
-_SELECTION = {"rewrap": "stale", "prove": "rewrapped"}
-_ACTIVITY = {"rewrap": "rewrap_page", "prove": "prove_page"}
 
 
 @bp.orchestration_trigger(context_name="context")
@@ -48,7 +47,8 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
     if state.started_at is None:
         state = state.model_copy(update={"started_at": now(ctx)})
     if not state.cursors and not state.drained:
-        listed = yield from call(ctx, "list_ranges", _ref(state), RangesResult)
+        request = RangesInput(**dict(_ref(state)), source=state.source)
+        listed = yield from call(ctx, "list_ranges", request, RangesResult)
         state = state.model_copy(update={"cursors": dict.fromkeys(listed.ranges)})
     activities, aborted = 1, False
     while state.cursors:
@@ -78,13 +78,13 @@ def _collect(
     ctx: OrchestrationContext, state: PassInput
 ) -> Generator[Task[Any], Any, tuple[PassInput, list[list[RowRef]], int]]:
     """Scan open ranges until a window of pages is found, every range is drained, or the generation's share is used."""
-    window = state.policy.window_pages
+    window, scan = state.policy.window_pages, OPERATIONS[state.operation].scan
     cursors, drained = dict(state.cursors), dict(state.drained)
     pages: list[list[RowRef]] = []
     scanned, foreign, scans = state.scanned, state.foreign, 0
     while cursors and len(pages) < window and scans < ACTIVITIES_PER_GENERATION // 4:
         ranges = list(cursors)[:window]
-        found = yield when_all([schedule(ctx, "scan_page", _scan_of(state, item, cursors[item])) for item in ranges])
+        found = yield when_all([schedule(ctx, scan, _scan_of(state, item, cursors[item])) for item in ranges])
         for item, envelope in zip(ranges, found, strict=True):
             result = answer(envelope, ScanResult)
             del cursors[item]
@@ -101,7 +101,8 @@ def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput
     return ScanInput(
         **dict(_ref(state)),
         target_version=state.target_version,
-        selection=_SELECTION[state.operation],
+        selection=OPERATIONS[state.operation].selection,
+        source=state.source,
         range=feed_range,
         cursor=cursor,
         page_rows=state.policy.page_rows,
@@ -113,14 +114,17 @@ def _work(
     ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
 ) -> Generator[Task[Any], Any, tuple[PassInput, bool]]:
     """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
+    operation = OPERATIONS[state.operation]
     rows = sum(len(refs) for refs in pages)
     tasks = [
         schedule(
             ctx,
-            _ACTIVITY[state.operation],
+            operation.activity,
             PageInput(
                 **dict(_ref(state)),
                 target_version=state.target_version,
+                source=state.source,
+                dry_run=state.dry_run,
                 refs=refs,
                 operations_per_second=state.operations_per_second * len(refs) / rows,
             ),
@@ -135,7 +139,7 @@ def _work(
         "record_progress",
         ProgressInput(
             **dict(_ref(state)),
-            phase="sweep" if state.operation == "rewrap" else "proof",
+            phase="check" if state.dry_run else operation.phase,
             pass_number=state.pass_number,
             pass_started_at=state.started_at or now(ctx),  # set in the first generation
             wave=state.waves + 1,

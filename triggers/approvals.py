@@ -5,8 +5,13 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.errors import InvariantError
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.status import MigrationStatus, migration_status
 from keyturn.resources import resources
-from keyturn.rotation.status import status
+from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.status import Status, status
 from keyturn.rotation.webhook import submit_decision
 from orchestrators.waiting import DECISION_EVENT
 from triggers.http import handle, json_response, read_body, sender_of
@@ -23,7 +28,7 @@ async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClie
     async def work() -> func.HttpResponse:
         opened = await resources()
         record = await submit_decision(
-            opened.run_store,
+            opened.every_run,
             dict(req.headers),
             read_body(req),
             secrets=opened.settings.approval_secrets(),
@@ -31,6 +36,14 @@ async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClie
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),
         )
-        return json_response(status(record))
+        return json_response(_status(record))
 
     return await handle(req, work)
+
+
+def _status(record: RunRecord) -> Status | MigrationStatus:
+    if isinstance(record, MigrationRecord):
+        return migration_status(record)
+    if isinstance(record, RotationRecord):
+        return status(record)
+    raise InvariantError("a run of an unknown kind was decided on", kind=record.kind)

@@ -11,8 +11,13 @@ from keyturn.contracts import Payload
 from keyturn.errors import InvalidRequestError
 from keyturn.problems import CONTENT_TYPE, problem_of
 from keyturn.requests import parse_json
+from keyturn.rotation.run_store import PAGE_MAX
 
 BODY_BYTES_MAX = 64 * 1024
+
+
+RETRY_AFTER_SECONDS = 10
+_DEFAULT_LIMIT = 20
 
 
 async def handle(request: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]) -> func.HttpResponse:
@@ -43,6 +48,17 @@ def read_json(request: func.HttpRequest, *, default: object = None) -> object:
     if not body and default is not None:
         return default
     return parse_json(body)
+
+
+def limit_of(request: func.HttpRequest) -> int:
+    """Return how many lines of a list are asked for; raises InvalidRequestError."""
+    text: str | None = request.params.get("limit")
+    if text is None:
+        return _DEFAULT_LIMIT
+    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
+        expected = f"a number from 1 to {PAGE_MAX}"
+        raise InvalidRequestError(f"limit: expected {expected}", field="limit", expected=expected)
+    return int(text)
 
 
 def json_response(

@@ -8,27 +8,22 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.errors import InvalidRequestError
 from keyturn.preflight.waivers import require_waivable
 from keyturn.requests import parse
 from keyturn.resources import Resources
 from keyturn.rotation.commands import CommandRequest, give_command
 from keyturn.rotation.links import ROTATIONS, status_link
 from keyturn.rotation.report import report
-from keyturn.rotation.run_store import PAGE_MAX
 from keyturn.rotation.start import start
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.status import accepted, status, summary
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work, admitted
-from triggers.http import handle, json_response, read_json
+from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
 from triggers.lost_runs import workflows_of
 from triggers.workflow import ensure_started, wake
 
 bp = df.Blueprint()
-
-RETRY_AFTER_SECONDS = 10
-_DEFAULT_LIMIT = 20
 
 
 @bp.route(route="rotations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
@@ -54,7 +49,7 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
             now=datetime.now(UTC),
             idempotency_key=req.headers.get("idempotency-key"),
         )
-        await ensure_started(client, opened.run_store, started.record)
+        await ensure_started(client, opened.every_run, started.record)
         headers = {"Location": status_link(started.record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(accepted(started.record), status=202, headers=headers)
 
@@ -67,22 +62,13 @@ async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
         keyring = opened.settings.keyring(req.params.get("keyring")).name
-        limit = _limit(req.params.get("limit"))
+        limit = limit_of(req)
         records = await opened.run_store.newest(keyring, before=req.params.get("before"), limit=limit)
         query = {"keyring": keyring, "before": records[-1].rotation_id, "limit": limit} if len(records) == limit else {}
         following = f"{ROTATIONS}?{urlencode(query)}" if query else None
         return json_response({"rotations": [summary(record).to_payload() for record in records], "next": following})
 
     return await handle(req, admitted(req, "list_rotations", work))
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _DEFAULT_LIMIT
-    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
-        expected = f"a number from 1 to {PAGE_MAX}"
-        raise InvalidRequestError(f"limit: expected {expected}", field="limit", expected=expected)
-    return int(text)
 
 
 @bp.route(route="rotations/{rotation_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)

@@ -37,7 +37,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
                 now=datetime.now(UTC),
             )
             if record is not None:
-                await ensure_started(client, opened.run_store, record)
+                await ensure_started(client, opened.every_run, record)
                 _log.info("rotation %s was due and is started", record.rotation_id)
             await tell_untold(
                 opened.desk,

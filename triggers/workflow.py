@@ -1,4 +1,4 @@
-"""How triggers reach the ``rotation`` workflow: start it for a record, ask whether it lives, wake it up."""
+"""How triggers reach a run's workflow: start it for a record, ask whether it lives, wake it up."""
 
 import asyncio
 import logging
@@ -10,14 +10,12 @@ import grpc
 from durabletask.client import OrchestrationStatus
 
 from keyturn.errors import UnavailableError
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import workflow_input
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import lose
 
-WORKFLOW = "rotation"
-# The previous rotation's instance may still be ending when its record has ended: ten seconds are plenty for that.
+# The previous run's instance may still be ending when its record has ended: ten seconds are plenty for that.
 ATTEMPTS = 20
 WAIT_SECONDS = 0.5
 
@@ -27,11 +25,11 @@ _NOBODY = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDIT
 _log = logging.getLogger(__name__)
 
 
-async def ensure_started(client: df.DurableFunctionsClient, runs: RunStore, record: RotationRecord) -> None:
+async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: Runs[R], record: RunRecord) -> None:
     """Start the record's workflow unless it was started, also when the same request comes twice.
 
     Raises:
-        UnavailableError: it could not be started; the rotation has failed and its keyring is free again.
+        UnavailableError: it could not be started; the run has failed and its keyring is free again.
     """
     if record.state is not State.REQUESTED:
         return
@@ -42,8 +40,8 @@ async def ensure_started(client: df.DurableFunctionsClient, runs: RunStore, reco
             if await _was_started(client, record):
                 return
             await client.schedule_new_orchestration(
-                WORKFLOW,
-                input=workflow_input(record).to_payload(),
+                record.kind,  # a workflow is named after the kind of run
+                input=record.to_input().to_payload(),
                 instance_id=record.instance_id,
                 reuse_id_policy=policy,
             )
@@ -56,7 +54,7 @@ async def ensure_started(client: df.DurableFunctionsClient, runs: RunStore, reco
     raise UnavailableError("the workflow could not be started", resource="the task hub")
 
 
-async def _was_started(client: df.DurableFunctionsClient, record: RotationRecord) -> bool:
+async def _was_started(client: df.DurableFunctionsClient, record: RunRecord) -> bool:
     state = await client.get_orchestration_state(record.instance_id)
     given = state.get_input(dict) if state is not None else None
     return isinstance(given, dict) and given.get("rotationId") == record.rotation_id
@@ -71,7 +69,7 @@ async def is_alive(client: df.DurableFunctionsClient, instance_id: str) -> bool:
     return state is not None and state.runtime_status not in _ENDED
 
 
-async def wake(client: df.DurableFunctionsClient, record: RotationRecord, event: str) -> None:
+async def wake(client: df.DurableFunctionsClient, record: RunRecord, event: str) -> None:
     """Tell the workflow to read the record; raises UnavailableError."""
     try:
         await client.raise_orchestration_event(record.instance_id, event, data={"rotationId": record.rotation_id})

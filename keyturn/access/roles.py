@@ -34,6 +34,12 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_dek": frozenset({Role.OPERATOR}),
     "get_document_diagnosis": frozenset({Role.OPERATOR}),
     "get_orphans": frozenset({Role.OPERATOR}),
+    "start_any_migration": frozenset({Role.OPERATOR}),
+    "list_migrations": _EVERY_ROLE,
+    "get_migration": _EVERY_ROLE,
+    "get_migration_report": _EVERY_ROLE,
+    "retry_migration": frozenset({Role.OPERATOR}),
+    "abort_migration": frozenset({Role.OPERATOR}),
     "describe_api": _EVERY_ROLE,
 }
 

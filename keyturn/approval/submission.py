@@ -57,7 +57,7 @@ async def decide_by_link(
     comment: str,
     *,
     secrets: Sequence[str],
-    wake: Wake,
+    wake: Wake[RotationRecord],
     now: datetime,
 ) -> RotationRecord:
     """Take the decision, ``approve`` or ``reject``, of whom the link was made for; a link decides once.

@@ -17,16 +17,19 @@ from keyturn.audit.events import (
     VersionsRetired,
 )
 from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
 
 
-def events_of(record: RotationRecord, now: datetime) -> list[AuditEvent]:
+def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
     """Return everything that the record says has happened, in the order of time; ``now`` is for what it does not date.
 
     What the record forgets (evidence that is void, rows that a new sweep is to meet again) was still in it when the
     audit followed the change before.
     """
-    events = [*_undated(record, now), *_states(record), *_waived(record), *_people(record)]
+    events = [*_quarantined(record, now), *_states(record), *_people(record)]
+    if isinstance(record, RotationRecord):
+        events = [*_versions(record, now), *events, *_waived(record)]
     return sorted(events, key=lambda event: event.at)
 
 
@@ -34,7 +37,7 @@ def _event(key: Iterable[object], at: datetime, data: EventData) -> AuditEvent:
     return AuditEvent(key=":".join(str(part) for part in key), at=at, data=data)
 
 
-def _states(record: RotationRecord) -> Iterator[AuditEvent]:
+def _states(record: RunRecord) -> Iterator[AuditEvent]:
     for entry in record.history:
         data = StateChanged(
             source=entry.source, target=entry.target, step=entry.step, by=entry.actor, detail=entry.detail
@@ -54,7 +57,7 @@ def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
             yield _event(("waived", check.name), record.preflight.at, data)
 
 
-def _people(record: RotationRecord) -> Iterator[AuditEvent]:
+def _people(record: RunRecord) -> Iterator[AuditEvent]:
     if record.evidence_digest is not None and record.evidence_frozen_at is not None:
         frozen = EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
         yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
@@ -68,14 +71,18 @@ def _people(record: RotationRecord) -> Iterator[AuditEvent]:
         yield _event(("command", number), command.at, given)
 
 
-def _undated(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
+def _quarantined(record: RunRecord, now: datetime) -> Iterator[AuditEvent]:
+    # The same row in another sweep, or the same version in another attempt to retire it, is another event.
+    sweep = max(_last(record, State.SWEEPING), _last(record, State.RUNNING))
+    for row in record.quarantined.named:
+        yield _event(("quarantined", sweep, row.reason, row.id), now, RowQuarantined(row=row))
+
+
+def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
     if record.target_version is not None:
         created = VersionCreated(version=record.target_version, replaces=record.old_versions)
         yield _event(("version", record.target_version), now, created)
-    # The same row in another sweep, or the same version in another attempt to retire it, is another event.
-    sweep, attempt = _last(record, State.SWEEPING), _last(record, State.RETIRING)
-    for row in record.quarantined.named:
-        yield _event(("quarantined", sweep, row.reason, row.id), now, RowQuarantined(row=row))
+    attempt = _last(record, State.RETIRING)
     if record.retired:
         approved_by = record.decision.by if record.decision is not None else None
         retired = VersionsRetired(versions=record.retired, digest=record.evidence_digest, approved_by=approved_by)
@@ -97,6 +104,6 @@ def undone_retirement(record: RotationRecord, versions: list[str], now: datetime
     ]
 
 
-def _last(record: RotationRecord, state: State) -> int:
+def _last(record: RunRecord, state: State) -> int:
     """Return the step at which the state was entered last, or 0."""
     return max((entry.step for entry in record.history if entry.target is state), default=0)

@@ -19,7 +19,7 @@ from keyturn.audit.history import events_of
 from keyturn.audit.stored import EVENT_KIND, HEAD_KIND, ChainEnd, append_batch, end_id
 from keyturn.errors import LostRaceError
 from keyturn.rotation.documents import Documents
-from keyturn.rotation.record import RotationRecord, keyring_of
+from keyturn.rotation.run_record import RunRecord, keyring_of_run
 
 ATTEMPTS = 20
 BATCH_MAX = 50  # events; Cosmos DB takes 100 operations and 2 MB, and an event is at most about 20 KB
@@ -32,7 +32,7 @@ class AuditLog:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def follow(self, record: RotationRecord, now: datetime) -> Head | None:
+    async def follow(self, record: RunRecord, now: datetime) -> Head | None:
         """Append whatever the record says has happened and the chain does not have yet.
 
         Called after every change of the record. What one caller died before appending, the next one appends.
@@ -60,7 +60,7 @@ class AuditLog:
             if not missing:
                 return end.head if end is not None else None
             head, operations = append_batch(rotation_id, missing, end)
-            if await self._documents.batch(keyring_of(rotation_id), operations):
+            if await self._documents.batch(keyring_of_run(rotation_id), operations):
                 return head
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
@@ -68,7 +68,7 @@ class AuditLog:
 
     async def end(self, rotation_id: str) -> ChainEnd | None:
         """Return the chain's end with the ids of its events, or None where it has not begun."""
-        document = await self._documents.read(keyring_of(rotation_id), end_id(rotation_id))
+        document = await self._documents.read(keyring_of_run(rotation_id), end_id(rotation_id))
         return None if document is None else ChainEnd.from_document(document)
 
     async def head(self, rotation_id: str) -> Head | None:
@@ -88,7 +88,7 @@ class AuditLog:
         while limit is None or len(events) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(events))
             page = await self._documents.query(
-                keyring_of(rotation_id),
+                keyring_of_run(rotation_id),
                 "SELECT TOP @size c.event, c.sequence FROM c WHERE c.kind = @kind AND c.rotationId = @rotation"
                 " AND c.sequence > @after ORDER BY c.sequence",
                 {"@size": size, "@kind": EVENT_KIND, "@rotation": rotation_id, "@after": after},

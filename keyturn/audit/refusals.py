@@ -7,8 +7,8 @@ from datetime import datetime
 
 from keyturn.audit.events import Attempt, AttemptRefused, AuditEvent
 from keyturn.errors import CallerError, KeyturnError, UnknownRotationError
-from keyturn.rotation.record import keyring_of
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord, keyring_of_run
+from keyturn.rotation.run_store import Runs
 
 # Whoever may call the API must not be able to make a chain grow without end; what comes after is only logged.
 EVENTS_MAX = 1000
@@ -16,8 +16,8 @@ EVENTS_MAX = 1000
 _log = logging.getLogger(__name__)
 
 
-async def record_refusal(
-    runs: RunStore, rotation_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
+async def record_refusal[R: RunRecord](
+    runs: Runs[R], rotation_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
 ) -> None:
     """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
 
@@ -26,7 +26,7 @@ async def record_refusal(
     """
     refused = type(error).__name__
     try:
-        keyring_of(rotation_id)
+        keyring_of_run(rotation_id)
     except UnknownRotationError:
         _log.warning("refused to %s what is no rotation: %s", attempt, refused)
         return
@@ -41,8 +41,8 @@ async def record_refusal(
 
 
 @asynccontextmanager
-async def refusals_told(
-    runs: RunStore, rotation_id: str, attempt: Attempt, *, by: str | None, now: datetime
+async def refusals_told[R: RunRecord](
+    runs: Runs[R], rotation_id: str, attempt: Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
     """Record what is refused within, and raise it on."""
     try:

@@ -8,7 +8,7 @@ from pydantic import Field
 from keyturn.audit.chain import Head, head_of, link
 from keyturn.audit.events import AuditEvent
 from keyturn.contracts import Payload
-from keyturn.rotation.record import keyring_of
+from keyturn.rotation.run_record import keyring_of_run
 
 EVENT_KIND = "audit"
 HEAD_KIND: Literal["audit-head"] = "audit-head"
@@ -57,7 +57,7 @@ def append_batch(
     head = head_of(linked[-1])
     moved = ChainEnd(
         id=end_id(rotation_id),
-        keyring=keyring_of(rotation_id),
+        keyring=keyring_of_run(rotation_id),
         rotation_id=rotation_id,
         sequence=head.sequence,
         hash=head.hash,
@@ -73,7 +73,7 @@ def _document(rotation_id: str, event: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": f"{end_id(rotation_id)}:{event['sequence']}",
         "kind": EVENT_KIND,
-        "keyring": keyring_of(rotation_id),
+        "keyring": keyring_of_run(rotation_id),
         "rotationId": rotation_id,
         "sequence": int(event["sequence"]),
         "event": event,

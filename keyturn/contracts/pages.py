@@ -7,6 +7,9 @@ from pydantic import Field
 
 from keyturn.contracts.base import Payload, RotationRef
 
+# The source of a pass that goes over the keyring's dek store; any other is the name of one of its document containers.
+DEKS = "~deks"
+
 # A page's references must fit an event of 64 KiB. Ids are at most 1,023 bytes (Cosmos DB), usually 36.
 PAGE_BYTES_MAX = 48 * 1024
 
@@ -22,6 +25,10 @@ type Scalar = str | int | float | bool | None
 # The part of the rewrapped rows that a proof takes: above 0, and 1 for all of them.
 SampleShare = Annotated[float, Field(gt=0, le=1)]
 
+# Which rows a pass works on: those that are not on the target, those that this run has rewrapped, or those that the
+# migration's work names.
+type Selection = Literal["stale", "rewrapped", "chosen"]
+
 
 class RowRef(Payload):
     """A row by id and partition key value: enough to read it again, and nothing about its key."""
@@ -30,11 +37,18 @@ class RowRef(Payload):
     partition: Scalar
 
 
+class RangesInput(RotationRef):
+    """Input of ``list_ranges``."""
+
+    source: str = DEKS
+
+
 class ScanInput(RotationRef):
     """Input of ``scan_page``: read on from a cursor until a page of selected rows is found or the range is drained."""
 
     target_version: str
-    selection: Literal["stale", "rewrapped"]  # rows to rewrap, or rows that this rotation has rewrapped
+    selection: Selection
+    source: str = DEKS
     range: str
     cursor: str | None = None  # None: from the beginning
     page_rows: int
@@ -52,9 +66,11 @@ class ScanResult(Payload):
 
 
 class PageInput(RotationRef):
-    """Input of ``rewrap_page`` and ``prove_page``."""
+    """Input of an activity that works on a page."""
 
     target_version: str
+    source: str = DEKS
+    dry_run: bool = False  # find out what would become of the rows, and write none
     refs: list[RowRef]
     operations_per_second: float
 
@@ -68,10 +84,10 @@ class QuarantinedRow(Payload):
 
 
 class PageResult(Payload):
-    """Answer of ``rewrap_page`` and ``prove_page``; quarantined rows are written to the record, here only counted."""
+    """Answer of an activity that works on a page; quarantined rows are written to the record, here only counted."""
 
-    changed: int = 0  # rewrapped, or proven
-    unchanged: int = 0  # already on the target, or foreign
+    changed: int = 0  # rewrapped, proven, or what else the operation does
+    unchanged: int = 0  # needed nothing: already on the target, or foreign
     gone: int = 0  # deleted since the scan: done
     quarantined: int = 0
     conflicts: int = 0  # lost ETag races, each read again

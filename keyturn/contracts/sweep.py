@@ -6,14 +6,19 @@ from typing import Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy, RotationRef
-from keyturn.contracts.pages import PageResult, SampleShare
+from keyturn.contracts.pages import DEKS, PageResult, SampleShare
+
+# What a pass is counted as: work on rows, the proof of that work, or a look that changes nothing.
+type Phase = Literal["sweep", "proof", "check"]
 
 
 class PassInput(RotationRef):
-    """Input of the ``row_pass`` workflow: one pass over the store with one operation, and its state when continued."""
+    """Input of the ``row_pass`` workflow: one pass over a source with one operation, and its state when continued."""
 
     target_version: str
-    operation: Literal["rewrap", "prove"]
+    operation: str  # a name of orchestrators.operations
+    source: str = DEKS
+    dry_run: bool = False
     policy: Policy
     operations_per_second: float
     sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
@@ -42,7 +47,7 @@ class PassResult(Payload):
 class ProgressInput(RotationRef):
     """Input of ``record_progress``: absolute numbers, so that writing them twice is the same as once."""
 
-    phase: Literal["sweep", "proof"]
+    phase: Phase
     pass_number: int
     pass_started_at: datetime  # in the workflow's time: passes follow each other, so it orders them
     wave: int

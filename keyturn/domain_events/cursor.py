@@ -7,7 +7,7 @@ from pydantic import Field
 
 from keyturn.contracts import Payload
 from keyturn.rotation.documents import Documents
-from keyturn.rotation.record import keyring_of
+from keyturn.rotation.run_record import keyring_of_run
 
 CURSOR_KIND: Literal["outbox"] = "outbox"
 
@@ -32,7 +32,7 @@ class Cursor(Payload):
     @classmethod
     def of(cls, rotation_id: str) -> Self:
         """Return the cursor of a rotation of which nothing was delivered."""
-        return cls(id=f"{rotation_id}:outbox", keyring=keyring_of(rotation_id), rotation_id=rotation_id)
+        return cls(id=f"{rotation_id}:outbox", keyring=keyring_of_run(rotation_id), rotation_id=rotation_id)
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:

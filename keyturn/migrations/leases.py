@@ -17,6 +17,7 @@ from keyturn.rotation.documents import Documents
 
 KIND = "migration-lease"
 ATTEMPTS = 5
+NOBODY = "(nobody)"  # the holder of a lease that was given back
 
 _MIGRATION = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -97,13 +98,21 @@ async def renew(documents: Documents, lease: MigrationLease, *, lasts: timedelta
     raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
 
 
+async def find(documents: Documents, keyring: str, migration: str) -> MigrationLease | None:
+    """Return the migration's lease, also an expired one, or None."""
+    document = await documents.read(keyring, f"{KIND}.{migration}")
+    return None if document is None else MigrationLease.from_document(document)
+
+
 async def release(documents: Documents, lease: MigrationLease) -> None:
     """Give the lease back; nothing happens where the holder does not have it (any more)."""
     for _ in range(ATTEMPTS):
         found = await _read(documents, lease)
         if found is None or not _same(found, lease):
             return
-        if await documents.batch(lease.keyring, [("delete", (lease.id,), {"if_match_etag": found.etag})]):
+        # The app has no right to delete: the document stays, held by nobody.
+        free = found.model_copy(update={"holder": NOBODY, "expires_at": found.taken_at})
+        if await documents.replace(free.to_payload(), found.etag or "") is not None:
             return
     raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
 
@@ -135,5 +144,4 @@ def _same(found: MigrationLease, lease: MigrationLease) -> bool:
 
 
 async def _read(documents: Documents, lease: MigrationLease) -> MigrationLease | None:
-    document = await documents.read(lease.keyring, lease.id)
-    return None if document is None else MigrationLease.from_document(document)
+    return await find(documents, lease.keyring, lease.migration)

@@ -4,6 +4,7 @@ A retry is meant for the wait in which it was given and is void afterwards. An a
 looks for it after every wave of pages, and no state but an end can be entered once it was given.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -12,15 +13,20 @@ from pydantic import Field
 from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import CommandInput, CommandResult, Payload
 from keyturn.errors import WrongStateError
-from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import COMMANDS_MAX, Command, Name
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from keyturn.rotation.states import TRANSITIONS, State
 from keyturn.rotation.transitions import check_token
 
-# From retiring on, undoing is reinstating: the table knows no way to aborted.
-ABORTABLE = frozenset(state for state, targets in TRANSITIONS.items() if State.ABORTED in targets)
-_ALLOWED = {"retry": frozenset({State.NEEDS_ATTENTION}), "abort": ABORTABLE}
+
+def abortable(transitions: Mapping[State, frozenset[State]]) -> frozenset[State]:
+    """Return the states in which a run can be told to end."""
+    return frozenset(state for state, targets in transitions.items() if State.ABORTED in targets)
+
+
+# From retiring on, undoing a rotation is reinstating: its table knows no way to aborted.
+ABORTABLE = abortable(TRANSITIONS)
 
 
 class CommandRequest(Payload):
@@ -29,23 +35,23 @@ class CommandRequest(Payload):
     requested_by: Name | None = Field(default=None)
 
 
-async def give_command(
-    runs: RunStore, rotation_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
-) -> RotationRecord:
+async def give_command[R: RunRecord](
+    runs: Runs[R], rotation_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
+) -> R:
     """Append the command to the record; the same command in the same wait is one.
 
     Raises:
-        UnknownRotationError: there is no such rotation.
+        CallerError: there is no such run.
         WrongStateError: it is not in a state in which this can be asked.
     """
 
-    def change(record: RotationRecord) -> RotationRecord:
-        allowed = _ALLOWED[command]
-        # One place is kept free, so that a rotation can always be ended.
+    def change(record: R) -> R:
+        allowed = frozenset({State.NEEDS_ATTENTION}) if command == "retry" else abortable(record.transitions)
+        # One place is kept free, so that a run can always be ended.
         refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
         if record.state not in allowed or refused:
             raise WrongStateError(
-                f"the rotation takes no {command} while it is {record.state}",
+                f"the run takes no {command} while it is {record.state}",
                 rotationId=rotation_id,
                 state=record.state.value,
                 allowed=sorted(allowed),
@@ -65,7 +71,7 @@ def _same(given: Command, earlier: Command) -> bool:
     return given.command == earlier.command and (given.command == "abort" or given.step == earlier.step)
 
 
-async def read_command(runs: RunStore, request: CommandInput) -> CommandResult:
+async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> CommandResult:
     """Return the first command that was not acted upon and still holds.
 
     Raises:

@@ -10,15 +10,15 @@ from keyturn.audit.refusals import refusals_told
 from keyturn.contracts import Payload
 from keyturn.errors import CallerError
 from keyturn.rotation.decision import DecisionRequest, decide
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 
 # No keyring can have this name: an id is used once, whatever rotation its message names.
 PARTITION = "~webhooks"
 # A signature is refused after 5 minutes, so remembering ids for longer than that is enough; a link says itself when.
 KEEP = timedelta(days=1)
 
-type Wake = Callable[[RotationRecord], Awaitable[object]]
+type Wake[R: RunRecord] = Callable[[R], Awaitable[object]]
 
 
 class UsedMessage(Payload):
@@ -32,21 +32,21 @@ class UsedMessage(Payload):
     ttl: int  # Cosmos DB removes the document by itself
 
 
-async def is_used(runs: RunStore, message_id: str) -> bool:
+async def is_used[R: RunRecord](runs: Runs[R], message_id: str) -> bool:
     """Tell whether the message was handled to its end."""
     return await runs.documents.read(PARTITION, _document_id(message_id)) is not None
 
 
-async def take_decision(
-    runs: RunStore,
+async def take_decision[R: RunRecord](
+    runs: Runs[R],
     request: DecisionRequest,
     *,
     message_id: str,
-    wake: Wake,
+    wake: Wake[R],
     now: datetime,
     by_id: str | None = None,
     keep: timedelta = KEEP,
-) -> RotationRecord:
+) -> R:
     """Take an authentic decision; the same message again finishes what broke half-way.
 
     Raises:

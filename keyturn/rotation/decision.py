@@ -15,9 +15,9 @@ from keyturn.errors import (
     WrongStateError,
 )
 from keyturn.rotation.people import same_identity, same_person
-from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Decision, Name, Remark
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import check_token
 
@@ -34,21 +34,21 @@ class DecisionRequest(Payload):
     comment: Remark = ""
 
 
-async def decide(
-    runs: RunStore, request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
-) -> RotationRecord:
+async def decide[R: RunRecord](
+    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+) -> R:
     """Write the decision into the record; one that this very message wrote before is returned as it is.
 
     Raises:
-        UnknownRotationError: there is no such rotation.
+        CallerError: there is no such run.
         ForbiddenError: the approver is the requester.
         AlreadyDecidedError: the evidence was decided on.
         ApprovalExpiredError: the time to decide is over.
-        WrongStateError: the rotation does not wait for a decision.
+        WrongStateError: the run does not wait for a decision.
         DigestMismatchError: other evidence is in force; the error names its digest.
     """
 
-    def change(record: RotationRecord) -> RotationRecord:
+    def change(record: R) -> R:
         if _wrote(record, webhook_id):
             return record
         _check(record, request, by_id, now)
@@ -69,16 +69,16 @@ async def decide(
     return record
 
 
-def _wrote(record: RotationRecord, webhook_id: str) -> bool:
+def _wrote(record: RunRecord, webhook_id: str) -> bool:
     made = [*record.decisions, *([record.decision] if record.decision is not None else [])]
     return any(decision.webhook_id == webhook_id for decision in made)
 
 
-def _check(record: RotationRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
+def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
     rotation_id = record.rotation_id
     if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
         raise ForbiddenError(
-            "a rotation is not decided on by its requester",
+            "a run is not decided on by its requester",
             rotationId=rotation_id,
             hint="somebody else must look at the evidence",
         )
@@ -93,7 +93,7 @@ def _check(record: RotationRecord, request: DecisionRequest, by_id: str | None, 
     if not waiting or is_aborted(record):
         state = "being aborted" if waiting else record.state.value
         raise WrongStateError(
-            f"the rotation is {state}", rotationId=rotation_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
+            f"the run is {state}", rotationId=rotation_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
         )
     if request.evidence_digest != record.evidence_digest:
         raise DigestMismatchError(
@@ -101,12 +101,12 @@ def _check(record: RotationRecord, request: DecisionRequest, by_id: str | None, 
         )
 
 
-def is_aborted(record: RotationRecord) -> bool:
+def is_aborted(record: RunRecord) -> bool:
     """Tell whether an operator asked to end the rotation."""
     return any(command.command == "abort" for command in record.commands)
 
 
-async def read_decision(runs: RunStore, request: DecisionInput) -> DecisionResult:
+async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:
     """Return what was decided on exactly this evidence; an operator's abort goes before any decision.
 
     Raises:

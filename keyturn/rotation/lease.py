@@ -1,4 +1,4 @@
-"""One rotation a keyring at a time: a lease document whose fencing token grows with every rotation.
+"""One run a keyring at a time, rotation or migration: a lease document whose fencing token grows with every run.
 
 The lease and the run's record are written in one transactional batch, so that neither exists without the other. A run
 whose token is no longer the lease's has lost it, whatever it still believes.
@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from keyturn.contracts import Payload, RotationRef
-from keyturn.errors import FencedError, LostRaceError, RotationRunningError
-from keyturn.rotation.links import status_link
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import ATTEMPTS, RunStore, check_size
+from keyturn.errors import CallerError, FencedError, LostRaceError, MigrationRunningError, RotationRunningError
+from keyturn.migrations.ids import is_migration_id
+from keyturn.rotation.links import migration_link, status_link
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import ATTEMPTS, Runs, check_size
 
 LEASE_ID = "lease"
 
@@ -26,7 +27,7 @@ class Lease(Payload):
     id: Literal["lease"] = "lease"
     kind: Literal["lease"] = "lease"
     keyring: str
-    holder: str | None  # rotation id
+    holder: str | None  # id of a rotation or of a migration
     fencing_token: int
     taken_at: datetime
     etag: Annotated[str | None, Field(exclude=True)] = None
@@ -38,17 +39,18 @@ class Lease(Payload):
         return cls.model_validate({**own, "etag": document.get("_etag")})
 
 
-async def read_lease(runs: RunStore, keyring: str) -> Lease | None:
+async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
     """Return the keyring's lease, or None where it was never rotated."""
     document = await runs.documents.read(keyring, LEASE_ID)
     return None if document is None else Lease.from_document(document)
 
 
-async def take(runs: RunStore, record: RotationRecord) -> RotationRecord:
+async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
     """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
 
     Raises:
-        RotationRunningError: another rotation holds the keyring.
+        RotationRunningError: a rotation holds the keyring.
+        MigrationRunningError: a migration holds the keyring.
         LostRaceError: others kept changing the lease.
     """
     for attempt in range(ATTEMPTS):
@@ -76,17 +78,25 @@ def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
     return ("replace", (LEASE_ID, new.to_payload()), {"if_match_etag": old.etag})
 
 
-def running(keyring: str, rotation_id: str) -> RotationRunningError:
-    """Return the error that names the rotation that holds the keyring."""
+def running(keyring: str, holder: str) -> CallerError:
+    """Return the error that names the run that holds the keyring."""
+    if is_migration_id(holder):
+        return MigrationRunningError(
+            f"migration {holder} of keyring {keyring} is running",
+            hint="wait for the running migration, or look at it through statusUrl",
+            keyring=keyring,
+            migrationId=holder,
+            statusUrl=migration_link(holder),
+        )
     return RotationRunningError(
-        f"rotation {rotation_id} of keyring {keyring} is running",
+        f"rotation {holder} of keyring {keyring} is running",
         keyring=keyring,
-        rotationId=rotation_id,
-        statusUrl=status_link(rotation_id),
+        rotationId=holder,
+        statusUrl=status_link(holder),
     )
 
 
-async def release(runs: RunStore, record: RotationRecord) -> None:
+async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
     """Give the keyring back; nothing happens where this run does not hold it (any more)."""
     for _ in range(ATTEMPTS):
         lease = await read_lease(runs, record.keyring)
@@ -98,12 +108,12 @@ async def release(runs: RunStore, record: RotationRecord) -> None:
     raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
 
 
-async def check(runs: RunStore, ref: RotationRef) -> None:
+async def check[R: RunRecord](runs: Runs[R], ref: RotationRef) -> None:
     """Raise FencedError unless this run still holds its keyring."""
     lease = await read_lease(runs, ref.keyring)
     if lease is None or not _holds(lease, ref.rotation_id, ref.fencing_token):
         holder = None if lease is None else lease.holder
-        raise FencedError("the rotation does not hold its keyring", rotationId=ref.rotation_id, holder=holder)
+        raise FencedError("the run does not hold its keyring", rotationId=ref.rotation_id, holder=holder)
 
 
 def _holds(lease: Lease, rotation_id: str, fencing_token: int) -> bool:

@@ -1,6 +1,7 @@
-"""Where a rotation is found over HTTP. Relative, so that they hold behind any proxy."""
+"""Where a run is found over HTTP. Relative, so that they hold behind any proxy."""
 
 ROTATIONS = "/api/rotations"
+MIGRATIONS = "/api/migrations"
 APPROVALS = "/api/approvals"
 
 
@@ -17,3 +18,8 @@ def approval_link(rotation_id: str) -> str:
 def report_link(rotation_id: str) -> str:
     """Return the address of the rotation's whole report."""
     return f"{ROTATIONS}/{rotation_id}/report"
+
+
+def migration_link(migration_id: str) -> str:
+    """Return the address of the migration's status."""
+    return f"{MIGRATIONS}/{migration_id}"

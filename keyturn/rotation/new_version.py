@@ -6,7 +6,8 @@ from datetime import datetime
 from keyturn.contracts import CensusResult, RotationRef
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Provenance, VersionIntent
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs, RunStore
 from keyturn.rotation.transitions import check_token
 
 
@@ -56,10 +57,10 @@ async def record_new_version(
     await runs.update(ref.rotation_id, change)
 
 
-async def record_census(runs: RunStore, ref: RotationRef, census: CensusResult) -> None:
-    """Write down the latest census, unless the rotation has ended."""
+async def record_census[R: RunRecord](runs: Runs[R], ref: RotationRef, census: CensusResult) -> None:
+    """Write down the latest census, unless the run has ended."""
 
-    def change(record: RotationRecord) -> RotationRecord:
+    def change(record: R) -> R:
         check_token(record, ref)
         return record if record.ended or record.census == census else record.changed(census=census)
 

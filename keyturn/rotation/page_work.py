@@ -1,6 +1,7 @@
 """A page of rows of the dek store: what rewrapping and proving them need beside the loop that all pages share."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from field_encrypt.key_vault import MekClient
@@ -20,6 +21,7 @@ class PageDependencies:
     mek: MekClient
     quarantine: Quarantine
     clock: Clock = field(default_factory=SystemClock)
+    chosen: Callable[[Row], bool] = lambda row: row.needs_work  # whether a row, as it is now, is to be worked on
 
 
 class PageWork(PageLoop):
@@ -31,6 +33,7 @@ class PageWork(PageLoop):
         self.request = request
         self.store = dependencies.store
         self.mek = dependencies.mek
+        self.chosen = dependencies.chosen
         self.vault = PacedVault(self.mek, pacer)
         self._enabled: asyncio.Task[list[str]] | None = None
 

@@ -2,25 +2,25 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
 
-from keyturn.contracts import PageResult, ProgressInput, QuarantinedRow
+from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined, StaleWriters
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from keyturn.rotation.transitions import check_token
 
 _COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
 
 
-async def record_progress(runs: RunStore, progress: ProgressInput, now: datetime) -> RotationRecord:
+async def record_progress[R: RunRecord](runs: Runs[R], progress: ProgressInput, now: datetime) -> R:
     """Write how far the pass is; a late repetition of an earlier wave or pass is left out.
 
     Raises:
         FencedError: the run is not the one that this input belongs to.
     """
 
-    def change(record: RotationRecord) -> RotationRecord:
+    def change(record: R) -> R:
         check_token(record, progress)
         known = record.progress.get(progress.phase)
         if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
@@ -35,12 +35,10 @@ def _order(progress: ProgressInput) -> tuple[datetime, int]:
     return progress.pass_started_at, progress.wave
 
 
-def _with_progress(
-    record: RotationRecord, known: PhaseProgress | None, progress: ProgressInput, now: datetime
-) -> RotationRecord:
+def _with_progress[R: RunRecord](record: R, known: PhaseProgress | None, progress: ProgressInput, now: datetime) -> R:
     current = progress.totals.model_copy(update={"session_tokens": {}})
     if known is None:
-        earlier, total = PageResult(), _rows_total(record, progress.phase)
+        earlier, total = PageResult(), record.rows_to_begin_with(progress.phase)
     elif known.started_at == progress.pass_started_at:
         earlier, total = known.earlier, known.rows_total
     else:
@@ -60,7 +58,9 @@ def _with_progress(
         progress={**record.progress, progress.phase: phase},
         quarantined=record.quarantined.model_copy(update={"count": count}),
     )
-    return changed if progress.phase == "proof" else changed.changed(stale_writers=_stale_writers(phase))
+    if progress.phase == "sweep" and isinstance(changed, RotationRecord):
+        return changed.changed(stale_writers=_stale_writers(phase))
+    return changed
 
 
 def _stale_writers(sweep: PhaseProgress) -> StaleWriters:
@@ -68,16 +68,6 @@ def _stale_writers(sweep: PhaseProgress) -> StaleWriters:
     return StaleWriters(
         count=sweep.earlier.stale_writers + sweep.current.stale_writers, last_seen=max(seen, default=None)
     )
-
-
-def _rows_total(record: RotationRecord, phase: Literal["sweep", "proof"]) -> int | None:
-    """Return how many rows the phase begins with, as far as the last census and the policy tell."""
-    if record.census is None:
-        return None
-    if phase == "sweep":
-        return record.census.stale
-    mode, _, size = record.policy.proof.partition(":")
-    return min(int(size), record.census.on_target) if mode == "sample" else record.census.on_target
 
 
 def add(first: PageResult, second: PageResult) -> PageResult:
@@ -89,13 +79,13 @@ def add(first: PageResult, second: PageResult) -> PageResult:
     )
 
 
-def phase_totals(record: RotationRecord, phase: Literal["sweep", "proof"]) -> PageResult:
+def phase_totals(record: RunRecord, phase: Phase) -> PageResult:
     """Return the sum over all passes of the phase; the proof's starts anew with each soak."""
     progress = record.progress.get(phase)
     return PageResult() if progress is None else add(progress.earlier, progress.current)
 
 
-def with_quarantined(record: RotationRecord, rows: Iterable[QuarantinedRow]) -> RotationRecord:
+def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow]) -> R:
     """Return the record naming these rows too, the same row once; those beyond the first hundred are only counted.
 
     The count of a pass with more than a hundred comes with its progress.

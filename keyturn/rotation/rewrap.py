@@ -66,14 +66,14 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
         if prepared is not None and prepared.is_in(row):
             _count_rewrapped(prepared.made_from, target, work)
             return
-        if not row.needs_work:
+        if not work.chosen(row):
             _count_unchanged(row, target, work)
             return
         if prepared is None or not prepared.fits(row):
             prepared = await _prepare(row, target, work)
         if prepared is None:
             return
-        outcome = await work.written(work.store.rewrap(row, prepared.new))
+        outcome = await _write(row, prepared.new, work)
         if outcome is WriteOutcome.WRITTEN:
             _count_rewrapped(row, target, work)
             return
@@ -81,6 +81,12 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
             work.counts.gone += 1
             return
     work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+
+
+async def _write(row: Row, new: NewWrap, work: PageWork) -> WriteOutcome:
+    if work.request.dry_run:
+        return WriteOutcome.WRITTEN  # as far as anybody can tell without writing
+    return await work.written(work.store.rewrap(row, new))
 
 
 async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | None:

@@ -3,14 +3,17 @@
 import asyncio
 import json
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, override
 
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.audit.log import AuditLog
-from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
+from keyturn.errors import InvariantError, KeyturnError, LostRaceError, UnknownRotationError
 from keyturn.rotation.documents import Documents
 from keyturn.rotation.record import RotationRecord, keyring_of
+from keyturn.rotation.run_record import RunRecord
 from keyturn.telemetry.runs import tell_change
 
 # Cosmos DB takes 2 MB; the bounds of the record's parts keep it far below this.
@@ -18,65 +21,91 @@ DOCUMENT_BYTES_MAX = 1_500_000
 ATTEMPTS = 12
 PAGE_MAX = 50
 
-Change = Callable[[RotationRecord], RotationRecord]
 
+class Runs[R: RunRecord](ABC):
+    """The records of one kind of run, and what stands beside them: lease, idempotency keys, audit chains."""
 
-class RunStore:
-    """The records of all rotations, and what stands beside them: lease, idempotency keys, webhook ids, audit chains."""
+    def __init__(self, documents: Documents, record_of: Callable[[dict[str, Any]], R]) -> None:
+        self.documents = documents
+        self.audit = AuditLog(documents)
+        self._record_of = record_of
 
-    def __init__(self, container: ContainerProxy) -> None:
-        self.documents = Documents(container)
-        self.audit = AuditLog(self.documents)
+    @abstractmethod
+    def keyring_of(self, run_id: str) -> str:
+        """Return the keyring, which is the partition, that an id belongs to; raises the error of an unknown id."""
 
-    async def read(self, rotation_id: str) -> RotationRecord:
-        """Return the record with its ETag; raises UnknownRotationError."""
-        if (record := await self.find(rotation_id)) is None:
-            raise UnknownRotationError("there is no such rotation", rotationId=rotation_id)
+    @abstractmethod
+    def unknown(self, run_id: str) -> KeyturnError:
+        """Return the error for an id that no record has."""
+
+    async def read(self, run_id: str) -> R:
+        """Return the record with its ETag; raises the error of an unknown id."""
+        if (record := await self.find(run_id)) is None:
+            raise self.unknown(run_id)
         return record
 
-    async def find(self, rotation_id: str) -> RotationRecord | None:
-        """Return the record, or None; raises UnknownRotationError for what cannot be a rotation's id."""
-        document = await self.documents.read(keyring_of(rotation_id), rotation_id)
-        return None if document is None else RotationRecord.from_document(document)
+    async def find(self, run_id: str) -> R | None:
+        """Return the record, or None; raises the error of an unknown id for what cannot be one."""
+        document = await self.documents.read(self.keyring_of(run_id), run_id)
+        return None if document is None else self._record_of(document)
 
-    async def newest(self, keyring: str, *, before: str | None = None, limit: int = 20) -> list[RotationRecord]:
-        """Return the keyring's rotations, newest first, from the one before the id ``before`` on."""
-        condition, parameters = "", {"@limit": min(limit, PAGE_MAX), "@kind": "rotation"}
+    async def newest_of(self, kind: str, keyring: str, *, before: str | None, limit: int) -> list[R]:
+        """Return the keyring's runs of this kind, newest first, from the one before the id ``before`` on."""
+        condition, parameters = "", {"@limit": min(limit, PAGE_MAX), "@kind": kind}
         if before is not None:
             condition, parameters = " AND c.id < @before", {**parameters, "@before": before}
         query = f"SELECT TOP @limit * FROM c WHERE c.kind = @kind{condition} ORDER BY c.id DESC"  # noqa: S608 - constant
-        return [RotationRecord.from_document(found) for found in await self.documents.query(keyring, query, parameters)]
+        return [self._record_of(found) for found in await self.documents.query(keyring, query, parameters)]
 
-    async def update(self, rotation_id: str, change: Change) -> RotationRecord:
+    async def update(self, run_id: str, change: Callable[[R], R]) -> R:
         """Read, change and replace the record if nobody else has; again, on what is there now, if somebody has.
 
         ``change`` may run several times, also on a record that already carries its own effect (an answer was lost).
         Returning the record it was given writes nothing. What it raises ends the update.
 
         Raises:
-            UnknownRotationError: there is no such record.
+            CallerError: there is no such record.
             LostRaceError: others kept changing it.
         """
         for attempt in range(ATTEMPTS):
-            record = await self.read(rotation_id)
+            record = await self.read(run_id)
             changed = change(record)
             if changed is record:
                 return record
             if record.etag is None:
-                raise InvariantError("a record was read without an ETag", rotationId=rotation_id)
+                raise InvariantError("a record was read without an ETag", rotationId=run_id)
             document = changed.to_document()
             check_size(document)
             if (stored := await self.documents.replace(document, record.etag)) is not None:
-                written = RotationRecord.from_document(stored)
+                written = self._record_of(stored)
                 tell_change(record, written)
                 return written
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-        raise LostRaceError("others kept changing the rotation's record", document=rotation_id, attempts=ATTEMPTS)
+        raise LostRaceError("others kept changing the run's record", document=run_id, attempts=ATTEMPTS)
+
+
+class RunStore(Runs[RotationRecord]):
+    """The records of all rotations."""
+
+    def __init__(self, container: ContainerProxy) -> None:
+        super().__init__(Documents(container), RotationRecord.from_document)
+
+    @override
+    def keyring_of(self, run_id: str) -> str:
+        return keyring_of(run_id)
+
+    @override
+    def unknown(self, run_id: str) -> UnknownRotationError:
+        return UnknownRotationError("there is no such rotation", rotationId=run_id)
+
+    async def newest(self, keyring: str, *, before: str | None = None, limit: int = 20) -> list[RotationRecord]:
+        """Return the keyring's rotations, newest first, from the one before the id ``before`` on."""
+        return await self.newest_of("rotation", keyring, before=before, limit=limit)
 
 
 def check_size(document: dict[str, object]) -> None:
     """Raise InvariantError for a document that is larger than the bounds of its parts allow."""
     size = len(json.dumps(document, ensure_ascii=False).encode())
     if size > DOCUMENT_BYTES_MAX:
-        raise InvariantError("a rotation's record is too large", document=document["id"], bytes=size)
+        raise InvariantError("a run's record is too large", document=document["id"], bytes=size)

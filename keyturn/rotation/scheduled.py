@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from keyturn.contracts import Policy
-from keyturn.errors import RotationRunningError
+from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.rotation.keyrings import Versions, began
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import RunStore
@@ -31,7 +31,7 @@ async def start_due(
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
     # First, because a run that lost its workflow counts as failed, and its month is still to be done.
-    await clear_orphan(runs, keyring, workflows, now)
+    await clear_orphan(runs.documents, keyring, workflows, now)
     occurrence = due(schedule, await began(runs, keyring, versions), now)
     if occurrence is None:
         return None
@@ -46,6 +46,6 @@ async def start_due(
             workflows=workflows,
             now=now,
         )
-    except RotationRunningError:
+    except (RotationRunningError, MigrationRunningError):
         return None
     return started.record

@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from keyturn.audit.refusals import record_refusal
-from keyturn.contracts import Policy, RotationInput
+from keyturn.contracts import Policy
 from keyturn.errors import InvariantError, RotationRunningError
+from keyturn.migrations.store import EveryRun
+from keyturn.migrations.upkeep import keep_lease
+from keyturn.rotation.documents import Documents
 from keyturn.rotation.idempotency import claim
 from keyturn.rotation.lease import read_lease, release, take
 from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
@@ -58,6 +61,7 @@ async def start(
 
     Raises:
         RotationRunningError: another rotation holds the keyring.
+        MigrationRunningError: a migration holds the keyring.
         IdempotencyConflictError: the key was used for another request.
     """
     rotation_id = new_rotation_id(keyring, now)
@@ -66,7 +70,7 @@ async def start(
         rotation_id = await claim(runs, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now)
         if (earlier := await runs.find(rotation_id)) is not None:
             return Started(earlier, replayed=True)
-    await clear_orphan(runs, keyring, workflows, now)
+    await clear_orphan(runs.documents, keyring, workflows, now)
     record = RotationRecord(
         rotation_id=rotation_id,
         keyring=keyring,
@@ -88,24 +92,14 @@ async def start(
         raise
 
 
-def workflow_input(record: RotationRecord) -> RotationInput:
-    """Return what the rotation's workflow is started with."""
-    return RotationInput(
-        rotation_id=record.rotation_id,
-        keyring=record.keyring,
-        fencing_token=record.fencing_token,
-        dry_run=record.options.dry_run,
-        policy=record.policy,
-    )
-
-
-async def clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: datetime) -> None:
+async def clear_orphan(documents: Documents, keyring: str, workflows: Workflows, now: datetime) -> None:
     """Free the keyring of a run that ended without giving it back, or whose workflow is gone."""
+    runs = EveryRun(documents)
     lease = await read_lease(runs, keyring)
     if lease is None or lease.holder is None:
         return
     if (record := await runs.find(lease.holder)) is None:
-        raise InvariantError("the lease names a rotation without a record", rotationId=lease.holder)
+        raise InvariantError("the lease names a run without a record", rotationId=lease.holder)
     if record.ended:
         await release(runs, record)
         return
@@ -118,6 +112,6 @@ async def clear_orphan(runs: RunStore, keyring: str, workflows: Workflows, now: 
         record.rotation_id,
         lambda run: run if run.ended else run.changed(error=Failure(type=WORKFLOW_LOST, message=reason)),
     )
-    if not found.ended and found.state in _DISABLED:
+    if isinstance(found, RotationRecord) and not found.ended and found.state in _DISABLED:
         await workflows.reinstate(found)
-    await lose(runs, record.rotation_id, reason, now)
+    await keep_lease(documents, await lose(runs, record.rotation_id, reason, now), now)

@@ -1,4 +1,4 @@
-"""The states of a rotation and the only ways between them, as data.
+"""The states of a run and the only ways of a rotation between them, as data.
 
 Every end other than ``completed`` leaves every version enabled that was enabled at the start.
 """
@@ -10,7 +10,7 @@ from keyturn.errors import InvalidTransitionError
 
 
 class State(StrEnum):
-    """Where a rotation stands."""
+    """Where a run stands."""
 
     REQUESTED = "requested"
     PREFLIGHT = "preflight"
@@ -28,6 +28,7 @@ class State(StrEnum):
     ABORTED = "aborted"
     REINSTATED = "reinstated"
     FAILED = "failed"
+    RUNNING = "running"  # of migrations only: their ways are in keyturn.migrations.states
 
 
 TERMINAL: frozenset[State] = frozenset(
@@ -64,10 +65,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 }
 
 
-def check_transition(source: State, target: State) -> None:
-    """Raise :class:`InvalidTransitionError` unless the table allows the step."""
-    if target not in TRANSITIONS[source]:
-        allowed = sorted(TRANSITIONS[source])
+def check_transition(source: State, target: State, transitions: Mapping[State, frozenset[State]] = TRANSITIONS) -> None:
+    """Raise :class:`InvalidTransitionError` unless the table, by default a rotation's, allows the step."""
+    ways = transitions.get(source, frozenset())
+    if target not in ways:
         raise InvalidTransitionError(
-            f"a rotation cannot go from {source} to {target}", source=source, target=target, allowed=allowed
+            f"a run cannot go from {source} to {target}", source=source, target=target, allowed=sorted(ways)
         )

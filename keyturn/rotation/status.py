@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Literal
 
-from keyturn.contracts import CensusResult, Payload
+from keyturn.contracts import CensusResult, Payload, Phase
 from keyturn.rotation.links import APPROVALS, report_link, status_link
 from keyturn.rotation.progress import phase_totals
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
-
-type Phase = Literal["sweep", "proof"]
 
 _PHASES: dict[State, Phase] = {State.SWEEPING: "sweep", State.SOAKING: "proof"}
 
@@ -122,7 +121,7 @@ def status(record: RotationRecord) -> Status:
     """Return where the rotation stands."""
     phase = _PHASES.get(record.state)
     progress = record.progress.get(phase) if phase is not None else None
-    counts = {name: _counts(record, name, known) for name, known in record.progress.items()}
+    counts = counts_of(record)
     rate = None if progress is None else _rate(progress)
     checks = record.preflight.checks if record.preflight is not None else []
     return Status(
@@ -160,7 +159,12 @@ def links(record: RotationRecord) -> Links:
     )
 
 
-def _counts(record: RotationRecord, phase: Phase, progress: PhaseProgress) -> Counts:
+def counts_of(record: RunRecord) -> dict[Phase, Counts]:
+    """Return what was counted in each phase."""
+    return {phase: _counts(record, phase, known) for phase, known in record.progress.items()}
+
+
+def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
     totals = phase_totals(record, phase)
     return Counts(
         pass_number=progress.pass_number,

@@ -18,24 +18,24 @@ from keyturn.errors import UnauthenticatedError
 from keyturn.requests import parse, parse_json
 from keyturn.rotation.deciding import Wake, is_used, take_decision
 from keyturn.rotation.decision import DecisionRequest
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 
 _ID_MAX = 256
 
 _log = logging.getLogger(__name__)
 
 
-async def submit_decision(
-    runs: RunStore,
+async def submit_decision[R: RunRecord](
+    runs: Runs[R],
     headers: Mapping[str, str],
     body: bytes,
     *,
     secrets: Sequence[str],
     sender: str,
-    wake: Wake,
+    wake: Wake[R],
     now: datetime,
-) -> RotationRecord:
+) -> R:
     """Take a signed decision; ``sender`` is the address that it came from, ``wake`` tells the workflow of it.
 
     Raises:

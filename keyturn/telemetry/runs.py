@@ -1,4 +1,4 @@
-"""What a change of a rotation's record tells: absolute numbers, and the spans of states that it has left.
+"""What a change of a run's record tells: absolute numbers, and the spans of states that it has left.
 
 Called after a conditional write that succeeded, so a state change is told by the one process that made it.
 """
@@ -7,14 +7,14 @@ from collections import defaultdict
 
 from opentelemetry.context import Context
 
-from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
 from keyturn.telemetry import names
 from keyturn.telemetry.instruments import record as measure
 from keyturn.telemetry.spans import rotation_context, tell_span
 from keyturn.telemetry.trace_ids import root_of, state_of
 
 
-def tell_change(before: RotationRecord, after: RotationRecord) -> None:
+def tell_change(before: RunRecord, after: RunRecord) -> None:
     """Tell what this change of the record made known."""
     if after.census != before.census or after.quarantined.count != before.quarantined.count:
         _tell_rows(after)
@@ -24,7 +24,7 @@ def tell_change(before: RotationRecord, after: RotationRecord) -> None:
         _tell_states(after)
 
 
-def _tell_rows(record: RotationRecord) -> None:
+def _tell_rows(record: RunRecord) -> None:
     counted = record.census
     rows = {"quarantined": record.quarantined.count}
     if counted is not None:
@@ -33,7 +33,7 @@ def _tell_rows(record: RotationRecord) -> None:
         measure(names.ROWS, count, {names.KEYRING: record.keyring, names.ROW_STATE: state})
 
 
-def _tell_progress(record: RotationRecord) -> None:
+def _tell_progress(record: RunRecord) -> None:
     for phase, progress in record.progress.items():
         attributes = {names.KEYRING: record.keyring, names.PHASE: phase}
         for metric, counter in (
@@ -45,8 +45,8 @@ def _tell_progress(record: RotationRecord) -> None:
             measure(metric, total, attributes)
 
 
-def _tell_states(record: RotationRecord) -> None:
-    """Tell the state that was left, all the time spent in states, and at the end the whole rotation."""
+def _tell_states(record: RunRecord) -> None:
+    """Tell the state that was left, all the time spent in states, and at the end the whole run."""
     seconds: dict[str, float] = defaultdict(float)
     for entry, following in zip(record.history, record.history[1:], strict=False):
         seconds[entry.target] += (following.at - entry.at).total_seconds()
@@ -64,7 +64,7 @@ def _tell_states(record: RotationRecord) -> None:
     )
     if record.ended_at is not None:
         tell_span(
-            "rotation",
+            record.kind,
             root_of(record.rotation_id),
             Context(),
             begun=record.requested_at,

@@ -72,7 +72,7 @@ async def test_a_holder_that_was_replaced_is_stopped(documents: Documents, keyri
     assert ["worker-2"] == [lease.holder for lease in await active(documents, keyring, NOW + LASTS)]
 
 
-async def test_a_released_lease_is_gone(documents: Documents, keyring: str) -> None:
+async def test_a_released_lease_is_free(documents: Documents, keyring: str) -> None:
     """After the release anybody may take it; releasing twice is releasing once."""
     lease = await taken(documents, keyring)
 

@@ -19,7 +19,7 @@ async def read(runs: RunStore, record: RotationRecord, seen: int = 0) -> tuple[s
     return result.command, result.seen
 
 
-@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("state", list(TRANSITIONS))
 @pytest.mark.parametrize("command", ["retry", "abort"])
 async def test_a_command_is_taken_only_where_the_rotation_can_obey_it(
     runs: RunStore, state: State, command: str

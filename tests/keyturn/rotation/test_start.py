@@ -11,7 +11,7 @@ from keyturn.requests import parse
 from keyturn.rotation import lease
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import START_GRACE, Started, Workflows, start, workflow_input
+from keyturn.rotation.start import START_GRACE, Started, Workflows, start
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import (
@@ -62,7 +62,7 @@ async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: RunSt
     """The record says who asked for what and when, and what the workflow is started with follows from it."""
     record = await start_run(runs, dryRun=True, reason="yearly", force={"reason": "night shift agreed"})
 
-    given = workflow_input(record)
+    given = record.to_input()
 
     assert (State.REQUESTED, 0, REQUESTER, NOW) == (record.state, record.step, record.requested_by, record.requested_at)
     assert f"rotation-{record.keyring}" == record.instance_id

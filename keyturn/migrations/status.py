@@ -1,0 +1,87 @@
+"""What a caller sees of a migration. Unknown is null, never a guess."""
+
+from datetime import datetime
+
+from keyturn.contracts import CensusResult, Payload, Phase, Work
+from keyturn.migrations.record import MigrationRecord
+from keyturn.rotation.links import APPROVALS, migration_link
+from keyturn.rotation.record_parts import Decision, Failure, Quarantined
+from keyturn.rotation.states import State
+from keyturn.rotation.status import Counts, Links, counts_of
+
+
+class MigrationSummary(Payload):
+    """A line of a list, and the answer to a start."""
+
+    migration_id: str
+    keyring: str
+    kind: str
+    state: State
+    dry_run: bool
+    requested_by: str
+    requested_at: datetime
+    ended_at: datetime | None
+    links: Links
+
+
+class MigrationStatus(MigrationSummary):
+    """Where a migration stands."""
+
+    step: int
+    reason: str
+    detail: str  # what the last state change said
+    work: Work
+    counts: dict[Phase, Counts]
+    census: CensusResult | None
+    quarantined: Quarantined
+    evidence_digest: str | None
+    approval_expires_at: datetime | None
+    decision: Decision | None
+    error: Failure | None
+
+
+class MigrationReport(Payload):
+    """Everything that is known about one migration."""
+
+    status: MigrationStatus
+    record: MigrationRecord
+
+
+def migration_summary(record: MigrationRecord) -> MigrationSummary:
+    """Return the migration as a line of a list."""
+    link = migration_link(record.rotation_id)
+    waiting = record.state is State.AWAITING_APPROVAL
+    return MigrationSummary(
+        migration_id=record.rotation_id,
+        keyring=record.keyring,
+        kind=record.work.kind,
+        state=record.state,
+        dry_run=record.dry_run,
+        requested_by=record.requested_by,
+        requested_at=record.requested_at,
+        ended_at=record.ended_at,
+        links=Links(status=link, report=f"{link}/report", approvals=APPROVALS if waiting else None),
+    )
+
+
+def migration_status(record: MigrationRecord) -> MigrationStatus:
+    """Return where the migration stands."""
+    return MigrationStatus(
+        **dict(migration_summary(record)),
+        step=record.step,
+        reason=record.reason,
+        detail=record.history[-1].detail,
+        work=record.work,
+        counts=counts_of(record),
+        census=record.census,
+        quarantined=record.quarantined,
+        evidence_digest=record.evidence_digest,
+        approval_expires_at=record.approval_expires_at,
+        decision=record.decision,
+        error=record.error,
+    )
+
+
+def migration_report(record: MigrationRecord) -> MigrationReport:
+    """Return the migration's report."""
+    return MigrationReport(status=migration_status(record), record=record)

@@ -1,0 +1,1 @@
+"""What the ``migration`` workflow does for each kind of migration, one a file, and what they share."""

@@ -1,0 +1,26 @@
+"""``rewrap-deks``: move rows of the dek store from one version, or from whatever they are on, onto a version.
+
+The row operation is the rotation's own: it skips what is done, so the migration may die anywhere and run again.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from durabletask.task import Task
+
+from keyturn.contracts import RewrapDeks
+from keyturn.rotation.states import State
+from orchestrators.migrations.run import MigrationRun
+
+
+def rewrap_deks(run: MigrationRun, work: RewrapDeks) -> Generator[Task[Any], Any, State | None]:
+    """Move the rows; returns the end, or None to go round again."""
+    target = work.new_version
+    yield from run.census(target)  # says how many rows there are to move
+    if run.given.dry_run:
+        found = (yield from run.row_pass("rewrap_chosen", target, dry_run=True)).totals
+        return (yield from run.complete(f"dry run: {found.changed} rows would be moved, {found.quarantined} cannot"))
+    moved = yield from run.move("rewrap_chosen", target, work.left)
+    if moved.unsettled:
+        return (yield from run.attend(moved.unsettled))
+    return (yield from run.complete(f"{moved.changed} rows were moved"))

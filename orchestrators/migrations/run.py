@@ -1,0 +1,113 @@
+"""One run of the ``migration`` workflow: its journal, and the steps that all kinds of migration are made of."""
+
+from collections.abc import Callable, Generator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from durabletask.task import OrchestrationContext, Task
+
+from keyturn.contracts import (
+    DEKS,
+    CensusInput,
+    CensusResult,
+    MigrationInput,
+    PassInput,
+    PassResult,
+)
+from keyturn.rotation.states import State
+from orchestrators.calls import AbortedError, call, call_workflow
+from orchestrators.journal import Journal
+from orchestrators.waiting import wait_for_command
+
+# Passes before a migration gives up on writers that keep bringing rows which it is to move.
+PASSES_MAX = 10
+
+
+class Moved(NamedTuple):
+    """What passes over the dek store came to."""
+
+    changed: int
+    quarantined: int
+    left: int  # rows that were to be moved and are not, the quarantined ones included
+    session_tokens: dict[str, str]
+
+    @property
+    def unsettled(self) -> str:
+        """Why somebody has to look, or nothing."""
+        if self.quarantined:
+            return f"{self.quarantined} rows cannot be moved"
+        return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
+
+
+class MigrationRun(Journal):
+    """The journal of a migration, and its steps."""
+
+    def __init__(self, ctx: OrchestrationContext, given: MigrationInput) -> None:
+        super().__init__(ctx, given)
+        self.ctx = ctx
+        self.given = given
+        self._passes = 0
+
+    def row_pass(
+        self,
+        operation: str,
+        target: str = "",
+        *,
+        source: str = DEKS,
+        dry_run: bool = False,
+        tokens: dict[str, str] | None = None,
+    ) -> Generator[Task[Any], Any, PassResult]:
+        """Make one pass over the source with an operation of the table; raises AbortedError where asked to end."""
+        self._passes += 1
+        request = PassInput(
+            **dict(self.ref),
+            target_version=target,
+            operation=operation,
+            source=source,
+            dry_run=dry_run,
+            policy=self.given.policy,
+            operations_per_second=self.given.policy.vault_operations_per_second,
+            session_tokens=tokens or {},
+            pass_number=self._passes,
+        )
+        instance_id = f"{self.ref.rotation_id}:r{self.given.round}:p{self._passes}"
+        done = yield from call_workflow(self.ctx, "row_pass", request, PassResult, instance_id=instance_id)
+        if done.aborted:
+            raise AbortedError
+        return done
+
+    def census(self, target: str, tokens: dict[str, str] | None = None) -> Generator[Task[Any], Any, CensusResult]:
+        """Count every row of the dek store, never older than the session tokens."""
+        request = CensusInput(**dict(self.ref), target_version=target, session_tokens=tokens or {})
+        return (yield from call(self.ctx, "take_census", request, CensusResult))
+
+    def move(
+        self, operation: str, target: str, left: Callable[[CensusResult], int]
+    ) -> Generator[Task[Any], Any, Moved]:
+        """Make passes until one changed nothing and what the census says is left is what was quarantined."""
+        changed, tokens = 0, dict[str, str]()
+        for number in range(1, PASSES_MAX + 1):
+            done = yield from self.row_pass(operation, target, tokens=tokens)
+            changed, tokens = changed + done.totals.changed, done.session_tokens
+            remaining = left((yield from self.census(target, tokens)))
+            if done.totals.changed == 0 and remaining <= done.totals.quarantined:
+                break
+            if number > 1:  # the second pass follows at once; from then on somebody keeps writing
+                yield self.ctx.create_timer(min(timedelta(seconds=2**number), self.given.policy.tail_interval))
+        return Moved(changed, done.totals.quarantined, remaining, tokens)
+
+    def complete(self, detail: str = "") -> Generator[Task[Any], Any, State]:
+        """End well."""
+        return (yield from self.end(State.COMPLETED, detail))
+
+    def end(self, state: State, detail: str = "") -> Generator[Task[Any], Any, State]:
+        """Enter an end and tell people."""
+        yield from self.advance(state, detail)
+        yield from self.notify(state.value, detail)
+        return state
+
+    def attend(self, reason: str) -> Generator[Task[Any], Any, State | None]:
+        """Wait in needs_attention until somebody asks for another try (None) or for the end."""
+        yield from self.advance(State.NEEDS_ATTENTION, reason)
+        yield from self.notify("needs_attention", reason)
+        return (yield from wait_for_command(self.ctx, self))

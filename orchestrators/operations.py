@@ -1,0 +1,22 @@
+"""What a pass can do with the rows or documents of its source, as data: how they are found, and who works on a page."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from keyturn.contracts import Phase, Selection
+
+
+class Operation(NamedTuple):
+    """One operation of ``row_pass``; activities are named as they are registered."""
+
+    selection: Selection
+    activity: str  # takes PageInput, gives PageResult
+    phase: Phase = "sweep"
+    scan: str = "scan_page"  # takes ScanInput, gives ScanResult
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "rewrap": Operation("stale", "rewrap_page"),
+    "prove": Operation("rewrapped", "prove_page", phase="proof"),
+    "rewrap_chosen": Operation("chosen", "rewrap_chosen_page"),
+}

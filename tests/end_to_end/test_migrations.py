@@ -1,0 +1,140 @@
+"""Rewrapping from any version to any version, as one command over HTTP."""
+
+import json
+
+import pytest
+
+from local.supervisor import LocalAzure
+from tests.end_to_end.migrating import all_rows, begin, command, reach, status_of
+from tests.end_to_end.stage import Stage
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("one_version")]
+
+
+async def two_versions(stage: Stage) -> tuple[str, str]:
+    """Return the version that most rows are on, and a newer one."""
+    ((old, _),) = (await stage.census()).most_common(1)
+    await stage.keys.create_rsa_key(stage.mek_name, size=2048)
+    return old, await stage.newest_version()
+
+
+async def test_moves_every_row_and_back_again(stage: Stage) -> None:
+    """Rows go from one version to another and back; each says where it is, and every note stays readable."""
+    old, new = await two_versions(stage)
+    rows = (await stage.census()).total()
+
+    there = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
+    status = await reach(stage, there, "completed")
+
+    assert await stage.census() == {new: rows}
+    assert status["detail"] == f"{rows} rows were moved"
+    assert status["counts"]["sweep"]["percent"] == 100.0
+    assert await stage.unreadable_notes() == []
+
+    back = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=old, oldVersion=new)
+    await reach(stage, back, "completed")
+
+    assert await stage.census() == {old: rows}
+    assert await stage.unreadable_notes() == []
+
+
+async def test_moves_only_the_rows_of_the_version_that_is_named(stage: Stage) -> None:
+    """With oldVersion, rows on other versions are not touched."""
+    old, new = await two_versions(stage)
+    await stage.keys.create_rsa_key(stage.mek_name, size=2048)
+    third = await stage.newest_version()
+    other = await stage.add_row(third)
+    before = await stage.row(other)
+
+    await reach(
+        stage, await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new, oldVersion=old), "completed"
+    )
+
+    assert set(await stage.census()) == {new, third}
+    assert await stage.row(other) == before
+
+
+async def test_a_dry_run_changes_no_row(stage: Stage) -> None:
+    """A dry run says how many rows would be moved, and writes nothing but its own record."""
+    _, new = await two_versions(stage)
+    before = await all_rows(stage)
+
+    dry = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new, dryRun=True)
+    status = await reach(stage, dry, "completed")
+
+    assert await all_rows(stage) == before
+    assert status["detail"] == f"dry run: {len(before)} rows would be moved, 0 cannot"
+    assert status["counts"]["check"]["changed"] == len(before)
+
+
+async def test_the_host_dies_after_a_page_was_rewrapped(azure: LocalAzure, stage: Stage) -> None:
+    """A page whose report was lost is run again, to the same outcome."""
+    _, new = await two_versions(stage)
+    rows = (await stage.census()).total()
+    stage.arm("functions_host", operation="rewrap_chosen_page", kind="kill_after")
+
+    migration_id = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
+    async with stage.keep_alive(azure, "functions_host") as restarts:
+        await reach(stage, migration_id, "completed")
+
+    assert restarts.count == 1
+    assert await stage.census() == {new: rows}
+    assert await stage.unreadable_notes() == []
+
+
+async def test_a_row_that_cannot_be_moved_is_named(stage: Stage) -> None:
+    """A malformed row is quarantined and asks for attention; after it is gone, a retry completes."""
+    old, new = await two_versions(stage)
+    malformed = await stage.add_row(old, wrappedDek="this is not base64!")
+
+    migration_id = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
+    status = await reach(stage, migration_id, "needs_attention")
+    await stage.rows.delete_item(malformed, partition_key=malformed)
+
+    assert [row["id"] for row in status["quarantined"]["named"]] == [malformed]
+    await command(stage, migration_id, "retry")
+    assert (await reach(stage, migration_id, "completed"))["quarantined"]["count"] == 0
+    assert set(await stage.census()) == {new}
+
+
+async def test_one_run_at_a_time(stage: Stage) -> None:
+    """While a migration runs, neither a rotation nor another migration starts; when it is aborted, both may."""
+    _, new = await two_versions(stage)
+    stage.arm("key_vault", operation="unwrap", kind="delay", delayMs=300, count=None)
+    migration_id = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
+
+    rotation = await stage.people.request_rotation()
+    body = {"kind": "rewrap-deks", "newVersion": new, "requestedBy": "lee@example.com"}
+    other = await stage.people.call("POST", "/api/migrations", data=json.dumps(body).encode())
+
+    assert [rotation.status, other.status] == [409, 409]
+    assert rotation.body["statusUrl"] == other.body["statusUrl"] == f"/api/migrations/{migration_id}"
+    await command(stage, migration_id, "abort")
+    stage.control("key_vault", "DELETE", "faults")
+    await reach(stage, migration_id, "aborted")
+    assert await stage.unreadable_notes() == []
+    await stage.rotate()
+
+
+async def test_a_version_that_is_not_there_is_refused(stage: Stage) -> None:
+    """A start that names a version which the key does not have starts nothing."""
+    body = {"kind": "rewrap-deks", "newVersion": "0" * 32, "requestedBy": "lee@example.com"}
+
+    answer = await stage.people.call("POST", "/api/migrations", data=json.dumps(body).encode())
+
+    assert (answer.status, answer.body["field"]) == (400, "newVersion")
+
+
+async def test_migrations_are_listed_newest_first_and_reported(stage: Stage) -> None:
+    """The list names the last migration first; its report holds the record."""
+    _, new = await two_versions(stage)
+    migration_id = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
+    await reach(stage, migration_id, "completed")
+
+    listed = (await stage.people.call("GET", f"/api/migrations?keyring={stage.keyring}&limit=1")).body
+    reported = (await stage.people.call("GET", f"/api/migrations/{migration_id}/report")).body
+
+    assert [line["migrationId"] for line in listed["migrations"]] == [migration_id]
+    assert reported["record"]["id"] == migration_id
+    assert reported["status"] == await status_of(stage, migration_id)
+    assert (await stage.people.call("GET", f"/api/rotations/{migration_id}")).status == 404

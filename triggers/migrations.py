@@ -1,0 +1,134 @@
+"""The HTTP API of migrations: start, list, look, retry, abort."""
+
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import urlencode
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from keyturn import contracts
+from keyturn.access.caller import Caller
+from keyturn.migrations.requests import MigrationRequest, RewrapDeksRequest
+from keyturn.migrations.start import start_migration
+from keyturn.migrations.status import migration_report, migration_status, migration_summary
+from keyturn.requests import parse
+from keyturn.resources import Resources
+from keyturn.rotation.commands import CommandRequest, give_command
+from keyturn.rotation.links import MIGRATIONS, migration_link
+from orchestrators.waiting import COMMAND_EVENT
+from triggers.access import Work, admitted
+from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
+from triggers.lost_runs import workflows_of
+from triggers.workflow import ensure_started, wake
+
+bp = df.Blueprint()
+
+
+@bp.route(route="migrations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.durable_client_input(client_name="client")
+async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Start a migration."""
+
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        request = parse(RewrapDeksRequest, read_json(req))
+        wanted = await request.work(opened.keyring(request.keyring).versions)
+        return await begin(client, opened, caller, request, wanted)
+
+    return await handle(req, admitted(req, "start_any_migration", work))
+
+
+async def begin(
+    client: df.DurableFunctionsClient,
+    opened: Resources,
+    caller: Caller,
+    request: MigrationRequest,
+    wanted: contracts.Work,
+) -> func.HttpResponse:
+    """Start this migration, and answer the request that asked for it."""
+    requester = caller.identity(request.requested_by)
+    record = await start_migration(
+        opened.migrations,
+        wanted,
+        keyring=opened.settings.keyring(request.keyring).name,
+        requested_by=requester.name,
+        requested_by_id=requester.object_id,
+        reason=request.reason,
+        dry_run=request.dry_run,
+        policy=opened.settings.policy,
+        workflows=workflows_of(client, opened),
+        now=datetime.now(UTC),
+    )
+    await ensure_started(client, opened.every_run, record)
+    headers = {"Location": migration_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+    return json_response(migration_summary(record), status=202, headers=headers)
+
+
+@bp.route(route="migrations", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def list_migrations(req: func.HttpRequest) -> func.HttpResponse:
+    """List a keyring's migrations, newest first."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        keyring = opened.settings.keyring(req.params.get("keyring")).name
+        limit = limit_of(req)
+        records = await opened.migrations.newest(keyring, before=req.params.get("before"), limit=limit)
+        query = {"keyring": keyring, "before": records[-1].rotation_id, "limit": limit} if len(records) == limit else {}
+        following = f"{MIGRATIONS}?{urlencode(query)}" if query else None
+        lines = [migration_summary(record).to_payload() for record in records]
+        return json_response({"migrations": lines, "next": following})
+
+    return await handle(req, admitted(req, "list_migrations", work))
+
+
+@bp.route(route="migrations/{migration_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_migration(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell where a migration stands."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await opened.migrations.read(req.route_params["migration_id"])
+        headers = {} if record.ended else {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return json_response(migration_status(record), headers=headers)
+
+    return await handle(req, admitted(req, "get_migration", work))
+
+
+@bp.route(route="migrations/{migration_id}/report", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_migration_report(req: func.HttpRequest) -> func.HttpResponse:
+    """Return everything that is known about a migration."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await opened.migrations.read(req.route_params["migration_id"])
+        return json_response(migration_report(record))
+
+    return await handle(req, admitted(req, "get_migration_report", work))
+
+
+@bp.route(route="migrations/{migration_id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.durable_client_input(client_name="client")
+async def retry_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Tell a migration that needs attention to try again."""
+    return await handle(req, admitted(req, "retry_migration", _command(req, client, "retry")))
+
+
+@bp.route(route="migrations/{migration_id}/abort", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.durable_client_input(client_name="client")
+async def abort_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Tell a migration to end."""
+    return await handle(req, admitted(req, "abort_migration", _command(req, client, "abort")))
+
+
+def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        request = parse(CommandRequest, read_json(req, default={}))
+        record = await give_command(
+            opened.migrations,
+            req.route_params["migration_id"],
+            command,
+            by=caller.identity(request.requested_by).name,
+            now=datetime.now(UTC),
+        )
+        await wake(client, record, COMMAND_EVENT)
+        headers = {"Location": migration_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        return json_response(migration_status(record), status=202, headers=headers)
+
+    return work
