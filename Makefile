@@ -1,4 +1,5 @@
-# Every target makes what it needs first: .venv with the pinned requirements, and .venv-checkov for the templates' checks.
+# Every target makes what it needs first: .venv with the pinned requirements, .venv-checkov for the templates' checks, and
+# .venv-sbom for what looks at the deployed packages; environments of the bundle are under dist/.
 # Nothing is installed anywhere else.
 
 BIN := .venv/bin
@@ -7,12 +8,15 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 
-.PHONY: help demo test lint format local
+.PHONY: help demo test lint format local package sbom audit
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
 	@echo "make test   every test"
 	@echo "make lint   rules, format and types"
+	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
+	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
+	@echo "make audit  known vulnerabilities of what is deployed (asks pypi.org)"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
 .venv/.installed: requirements.txt requirements-dev.txt tools/bootstrap
@@ -20,6 +24,9 @@ help:
 
 .venv-checkov/.installed: requirements-infra.txt tools/bootstrap
 	@tools/bootstrap .venv-checkov requirements-infra.txt
+
+.venv-sbom/.installed: requirements-sbom.txt tools/bootstrap
+	@tools/bootstrap .venv-sbom requirements-sbom.txt
 
 demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
@@ -38,3 +45,14 @@ format: .venv/.installed
 
 local: .venv/.installed
 	@$(BIN)/python -m local up --state $(STATE) --deks $(DEKS) --bits $(BITS)
+
+package: .venv/.installed
+	@$(BIN)/python -m local.package
+
+# Both look at the clean environment that the bundle was tried in.
+sbom: .venv/.installed .venv-sbom/.installed
+	.venv-sbom/bin/cyclonedx-py environment $$($(BIN)/python -m local.package.environment)/bin/python \
+	  --output-reproducible --of JSON -o dist/sbom.json
+
+audit: .venv/.installed .venv-sbom/.installed
+	.venv-sbom/bin/pip-audit --strict --progress-spinner off --path $$($(BIN)/python -m local.package.environment)/lib/python3.13/site-packages

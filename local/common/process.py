@@ -44,6 +44,8 @@ class ServiceProcess:
         self._log_path = log_path
         self._health_url = health_url
         self._health_ssl = health_ssl
+        self._started = time.monotonic()
+        self.seconds_to_healthy = 0.0  # from its start to its first answer, once it has answered
 
     @classmethod
     def start(
@@ -96,6 +98,7 @@ class ServiceProcess:
             if time.monotonic() > deadline:
                 raise ServiceFailedError(self.name, f"was not healthy within {timeout} s", self._log_path)
             time.sleep(POLL_SECONDS)
+        self.seconds_to_healthy = time.monotonic() - self._started
 
     def _healthy(self) -> bool:
         try:

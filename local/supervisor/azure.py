@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from local.common.certificates import make_certificate
@@ -60,7 +61,7 @@ class LocalAzure:
         url = self.layout.url(control)
         process = ServiceProcess.start(
             service,
-            [sys.executable, "-m", f"local.{service}", *argv],
+            [str(self._python(service)), "-m", f"local.{service}", *argv],
             env=env,
             log_path=self.layout.log(service),
             health_url=f"{url}/_control/health",
@@ -69,6 +70,9 @@ class LocalAzure:
         self.processes[service] = process
         process.wait_healthy(STARTUP_SECONDS)
         return process
+
+    def _python(self, service: str) -> Path:
+        return self.options.app_python if service == "functions_host" else Path(sys.executable)
 
     def seed(self) -> None:
         """Create what is missing: containers, the MEK, and as many notes as the options ask for.
@@ -191,11 +195,11 @@ class LocalAzure:
     def _functions_host(self) -> tuple[list[str], dict[str, str]]:
         hub = f"127.0.0.1:{self.layout.ports['task_hub']}"
         argv = [*self._state("functions_host"), "--app", str(self.options.app), "--task-hub", hub]
+        argv += ["--sign-in", str(self.identity_key)] if self.options.sign_in else []
         env = environment.app_environment(
             self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
         )
         return argv, {"ACTIONTRAIL_SECRETS": self.actiontrail_secrets.read_text(), **env}
-        argv += ["--sign-in", str(self.identity_key)] if self.options.sign_in else []
 
     def _backend(self) -> tuple[list[str], dict[str, str]]:
         traffic = [

@@ -1,0 +1,53 @@
+"""What ships is what was tested: the bundle runs on the deployed requirements alone."""
+
+from pathlib import Path
+
+import pytest
+
+from local.package.bundle import Bundle
+from local.package.environment import Environment, ImportFailedError
+from local.package.trial import DEKS, try_bundle
+from local.supervisor.layout import REPOSITORY
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("package")]
+
+
+def test_the_environment_has_what_is_deployed(environment: Environment) -> None:
+    """Pinned versions are installed, and nothing that only tests need."""
+    installed = {name.lower(): version for name, version in environment.installed().items()}
+    pins = dict(
+        line.split("#")[0].strip().split("==") for line in _requirements().splitlines() if line and line[0] != "#"
+    )
+
+    assert pins == {name: installed[name.lower()] for name in pins}
+    assert set() == {"pytest", "mypy", "ruff", "hypothesis", "trustme"} & installed.keys()
+
+
+def test_every_module_can_be_imported(bundle: Bundle, environment: Environment) -> None:
+    """No module of the bundle needs a package that only tests have, nor a module that is not shipped."""
+    imported = set(environment.import_all(bundle.folder))
+
+    assert {"function_app", "keyturn.rotation.rewrap", "field_encrypt.key_vault", "triggers.rotations"} <= imported
+
+
+@pytest.mark.parametrize("missing", ["pytest", "local.people"])
+def test_a_module_that_needs_more_is_found_out(environment: Environment, tmp_path: Path, missing: str) -> None:
+    """A module that imports what is not deployed fails, and the failure names it."""
+    (tmp_path / "late.py").write_text(f"import {missing}\n")
+
+    with pytest.raises(ImportFailedError) as caught:
+        environment.import_all(tmp_path)
+
+    assert f"No module named '{missing.partition('.')[0]}'" in str(caught.value)
+
+
+async def test_a_rotation_on_the_bundle_completes(bundle: Bundle, environment: Environment) -> None:
+    """The worker indexes the bundle, and a rotation moves every row."""
+    trial = await try_bundle(bundle, environment)
+
+    assert ("completed", DEKS) == (trial.state, trial.rows)
+    assert 0 < trial.cold_start < 60
+
+
+def _requirements() -> str:
+    return (REPOSITORY / "requirements.txt").read_text()
