@@ -1,0 +1,89 @@
+"""The ids of the DEKs that a migration makes: the same for a document at every attempt, and foreseen by nobody.
+
+A row must be created before the document that names it is stored. If a page dies in between, its next run has to find
+that row, or the row would be left over with nothing that names it. Were the id foreseeable, somebody could put a row
+there beforehand with a DEK that they know. So an id is a MAC of the document's place under a secret of the migration.
+The secret lies in Keyturn's own container, wrapped by the target MEK as a DEK is, and is opened in memory only.
+"""
+
+import hashlib
+import hmac
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from field_encrypt.dek import Dek, key_check, matches_key_check
+from field_encrypt.encoding import from_base64, to_base64, to_canonical_json
+from field_encrypt.provider import MekProvider
+from field_encrypt.rows import WrappedDek
+from keyturn.errors import InvariantError, NotSettledError
+from keyturn.rotation.documents import Documents
+
+KIND = "migration-secret"
+_LABEL = b"keyturn/migration-dek-id/v1"
+
+
+class DekIds:
+    """The ids of one migration."""
+
+    def __init__(self, secret: Dek) -> None:
+        self._secret = secret
+
+    def of(self, container: str, partition: object, document_id: str) -> str:
+        """Return the id for a document; ``partition`` is any JSON value that tells documents of one id apart."""
+        place = to_canonical_json({"container": container, "partition": partition, "documentId": document_id})
+        digest = hmac.digest(self._secret.reveal(), _LABEL + place, hashlib.sha256)
+        return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+async def open_dek_ids(documents: Documents, keyring: str, migration_id: str, provider: MekProvider) -> DekIds:
+    """Open the migration's secret, which is made at the first call.
+
+    Raises:
+        MekError: it could not be wrapped or unwrapped.
+        NotSettledError: another process has made it just now.
+        InvariantError: what is stored is no such secret.
+    """
+    document_id = f"{KIND}.{migration_id}"
+    stored = await documents.read(keyring, document_id)
+    if stored is None:
+        secret = Dek.generate()
+        wrapped = await provider.wrap(secret)
+        made = _document(document_id, keyring, wrapped, key_check(secret))
+        if await documents.create(made):
+            return DekIds(secret)
+        stored = await documents.read(keyring, document_id)
+    if stored is None:
+        raise NotSettledError("a migration's secret exists and is not visible yet", document=document_id)
+    wrapped, check = _parse(stored)
+    secret = await provider.unwrap(wrapped)
+    if not matches_key_check(secret, check):
+        raise InvariantError("a migration's secret was changed", document=document_id)
+    return DekIds(secret)
+
+
+def _document(document_id: str, keyring: str, wrapped: WrappedDek, check: bytes) -> dict[str, Any]:
+    return {
+        "id": document_id,
+        "kind": KIND,
+        "keyring": keyring,
+        "mekName": wrapped.mek_name,
+        "mekVersion": wrapped.mek_version,
+        "algorithm": wrapped.algorithm,
+        "wrapped": to_base64(wrapped.wrapped),
+        "keyCheck": to_base64(check),
+    }
+
+
+def _parse(stored: Mapping[str, Any]) -> tuple[WrappedDek, bytes]:
+    raw, check = from_base64(stored.get("wrapped")), from_base64(stored.get("keyCheck"))
+    names = ("mekName", "mekVersion", "algorithm")
+    if raw is None or check is None or not all(isinstance(stored.get(name), str) for name in names):
+        raise InvariantError("a migration's secret is unreadable", document=stored.get("id"))
+    try:
+        name, version, algorithm = (stored[item] for item in names)
+        return WrappedDek(mek_name=name, mek_version=version, algorithm=algorithm, wrapped=raw), check
+    except ValidationError as error:
+        raise InvariantError("a migration's secret is unreadable", document=stored.get("id")) from error

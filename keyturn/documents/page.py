@@ -1,0 +1,126 @@
+"""A page of documents: what its operations need beside the loop that all pages share."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from field_encrypt import DekStore as DekRows
+from field_encrypt import FieldEncryptError, FieldEncryption, MekClient
+from keyturn.clock import Clock, SystemClock
+from keyturn.contracts.pages import PageInput, RowRef
+from keyturn.dek_store.store import WriteOutcome
+from keyturn.documents.paced_provider import PacedProvider
+from keyturn.documents.reasons import DocumentReason, RefusedDocumentError, reason_of
+from keyturn.documents.store import DocumentStore
+from keyturn.documents.unwritten_rows import UnwrittenRows
+from keyturn.key_vault.pacing import Pacer
+from keyturn.rotation.page_loop import PageLoop, Quarantine
+
+# A row that was created a moment ago may not have reached the replica that is asked: so often is looked for it.
+LOOKS_MAX = 3
+
+
+class Outcome(StrEnum):
+    """What became of one attempt at a document."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    GONE = "gone"
+    AGAIN = "again"
+
+
+_OUTCOMES: Mapping[WriteOutcome, Outcome] = {
+    WriteOutcome.WRITTEN: Outcome.CHANGED,
+    WriteOutcome.GONE: Outcome.GONE,
+    WriteOutcome.LOST_RACE: Outcome.AGAIN,
+}
+
+# Returns the document as it is to be, or None if there is nothing to do.
+Change = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAndRows:
+    """A MEK, and the dek store whose rows it wraps."""
+
+    mek: MekClient
+    rows: DekRows
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDependencies:
+    """What a page works with; ``source`` opens the documents as they are, new DEKs belong to ``target``."""
+
+    documents: DocumentStore
+    source: KeyAndRows
+    target: KeyAndRows
+    quarantine: Quarantine
+    clock: Clock = field(default_factory=SystemClock)
+
+
+class DocumentPage(PageLoop):
+    """One run of one page of documents."""
+
+    def __init__(self, request: PageInput, dependencies: DocumentDependencies) -> None:
+        pacer = Pacer(request.operations_per_second, dependencies.clock)
+        super().__init__(
+            request.refs, dependencies.documents.container, pacer, dependencies.quarantine, dependencies.clock
+        )
+        self.documents = dependencies.documents
+        self.description = dependencies.documents.description
+        # Nothing is cached: what is read here is read once.
+        source, target = dependencies.source, dependencies.target
+        rows = UnwrittenRows(target.rows) if request.dry_run else target.rows
+        self.source = FieldEncryption(PacedProvider(source.mek, pacer), source.rows, None)
+        self.target = FieldEncryption(PacedProvider(target.mek, pacer), rows, None)
+        self.one_key = source == target
+        self._dry_run = request.dry_run
+
+    async def change(self, ref: RowRef, change: Change) -> None:
+        """Have a document changed and replace it, if nobody else changed it meanwhile; else once more as it is now.
+
+        Raises:
+            KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
+        """
+        tried = False
+
+        async def work(document: dict[str, Any]) -> Outcome:
+            nonlocal tried
+            changed = await change(document)
+            if changed is None:
+                # After a try of ours the write has arrived, only its answer has not.
+                return Outcome.CHANGED if tried else Outcome.UNCHANGED
+            if self._dry_run:
+                return Outcome.CHANGED  # as far as anybody can tell without writing
+            tried = True
+            return _OUTCOMES[await self.written(self.documents.replace(changed))]
+
+        await self.handle(ref, work)
+
+    async def handle(self, ref: RowRef, work: Callable[[dict[str, Any]], Awaitable[Outcome]]) -> None:
+        """Work on a document as it is now, again while it asks for it; name it where it cannot be worked on.
+
+        Raises:
+            KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
+        """
+        looks = 0
+        async for _ in self.attempts():
+            document = await self.documents.read(ref)
+            try:
+                outcome = Outcome.GONE if document is None else await work(document)
+            except (FieldEncryptError, RefusedDocumentError) as error:
+                reason, looks = reason_of(error), looks + 1
+                if reason is DocumentReason.MISSING_DEK and looks < LOOKS_MAX:
+                    continue
+                self.quarantine(self._name(ref), reason)
+                return
+            if outcome is not Outcome.AGAIN:
+                self.counts.changed += outcome is Outcome.CHANGED
+                self.counts.unchanged += outcome is Outcome.UNCHANGED
+                self.counts.gone += outcome is Outcome.GONE
+                return
+        self.quarantine(self._name(ref), DocumentReason.TOO_MANY_RACES)
+
+    def _name(self, ref: RowRef) -> str:
+        return f"{self.description.name}/{ref.id}"

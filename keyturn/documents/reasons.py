@@ -1,0 +1,76 @@
+"""Why a document cannot be worked on: short codes for the record and the API, and which error means which."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from field_encrypt.errors import (
+    DekNotFoundError,
+    FieldEncryptError,
+    InvalidDekError,
+    InvalidFieldError,
+    InvalidFieldPathError,
+    InvalidRowError,
+    InvalidValueError,
+    KeyCheckMismatchError,
+    TamperedFieldError,
+)
+from field_encrypt.mek_errors import (
+    ForeignMekError,
+    MekVersionDisabledError,
+    MekVersionNotFoundError,
+    UnwrapRefusedError,
+)
+
+
+class DocumentReason(StrEnum):
+    """What is wrong with a document, one of its fields, or a row that it names."""
+
+    MALFORMED_FIELD = "malformed_field"  # it claims to be an encrypted field and is none
+    TAMPERED_FIELD = "tampered_field"  # it does not authenticate in its place
+    NOT_ENCRYPTED = "not_encrypted"  # plaintext where the keyring's settings name an encrypted field
+    INVALID_VALUE = "invalid_value"  # no value that can be encrypted, or something encrypted inside it
+    OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and something inside it
+    TOO_LARGE = "too_large"  # encrypted, it would exceed what Cosmos DB takes
+    MISSING_DEK = "missing_dek"  # the dek store has no row of the dekId
+    MALFORMED_ROW = "malformed_row"
+    KEY_CHECK_MISMATCH = "key_check_mismatch"  # the row unwraps to another DEK than its key check was made with
+    INVALID_DEK = "invalid_dek"  # the row unwraps, but not to a 256-bit key
+    UNWRAP_REFUSED = "unwrap_refused"
+    UNKNOWN_VERSION = "unknown_version"  # the MEK has no version that the row names
+    VERSION_DISABLED = "version_disabled"
+    FOREIGN_MEK = "foreign_mek"  # the row is wrapped by another MEK than the one that reads
+    TOO_MANY_RACES = "too_many_races"  # other writers changed the document faster than it could be replaced
+
+
+# Every other error is about a service or a right, and not about one document.
+_REASONS: Mapping[type[FieldEncryptError], DocumentReason] = {
+    InvalidFieldError: DocumentReason.MALFORMED_FIELD,
+    TamperedFieldError: DocumentReason.TAMPERED_FIELD,
+    InvalidValueError: DocumentReason.INVALID_VALUE,
+    InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,
+    DekNotFoundError: DocumentReason.MISSING_DEK,
+    InvalidRowError: DocumentReason.MALFORMED_ROW,
+    KeyCheckMismatchError: DocumentReason.KEY_CHECK_MISMATCH,
+    InvalidDekError: DocumentReason.INVALID_DEK,
+    UnwrapRefusedError: DocumentReason.UNWRAP_REFUSED,
+    MekVersionNotFoundError: DocumentReason.UNKNOWN_VERSION,
+    MekVersionDisabledError: DocumentReason.VERSION_DISABLED,
+    ForeignMekError: DocumentReason.FOREIGN_MEK,
+}
+
+
+class RefusedDocumentError(Exception):
+    """A document cannot be worked on as it is."""
+
+    def __init__(self, reason: DocumentReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def reason_of(error: FieldEncryptError | RefusedDocumentError) -> DocumentReason:
+    """Return what the error says about the document; raises the error itself where it is not about a document."""
+    if isinstance(error, RefusedDocumentError):
+        return error.reason
+    if (reason := _REASONS.get(type(error))) is None:
+        raise error
+    return reason

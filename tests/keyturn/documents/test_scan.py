@@ -1,0 +1,42 @@
+"""Documents are found through the container's change feed: exactly those that an operation has to do with."""
+
+from keyturn.contracts.pages import ScanInput
+from keyturn.dek_store.feed import list_feed_ranges
+from keyturn.documents import scan
+from keyturn.documents.reencrypt import reencrypt_page
+from tests.keyturn.documents.scene import MIGRATION, NAME, Scene, page_of
+
+
+async def found(scene: Scene, chosen: scan.Choice) -> set[str]:
+    """Return the ids that a scan of the whole container finds."""
+    ids: set[str] = set()
+    for feed_range in await list_feed_ranges(scene.container):
+        cursor, drained = None, False
+        while not drained:
+            request = ScanInput(
+                rotation_id=MIGRATION,
+                keyring="notes",
+                fencing_token=1,
+                target_version="",
+                selection="chosen",
+                source=NAME,
+                range=feed_range,
+                cursor=cursor,
+                page_rows=2,
+            )
+            result = await scan.scan_documents(scene.documents, request, chosen)
+            ids |= {ref.id for ref in result.refs}
+            cursor, drained = result.cursor, result.drained
+    return ids
+
+
+async def test_each_operation_finds_its_documents(scene: Scene) -> None:
+    """The backfill finds plaintext, the check all with fields, and re-encryption what is not under its own DEKs."""
+    encrypted = await scene.add("e1", "e2", "e3", side=scene.source)
+    await scene.add("p1", "p2")
+    await scene.container.create_item({"id": "nothing", "likes": 1})
+    await reencrypt_page(page_of(encrypted[:1]), scene.ids, scene.dependencies())
+
+    assert {"p1", "p2"} == await found(scene, scan.with_plaintext(scene.documents))
+    assert {"e1", "e2", "e3", "p1", "p2"} == await found(scene, scan.with_fields(scene.documents))
+    assert {"e2", "e3", "p1", "p2"} == await found(scene, scan.under_other_deks(scene.documents, scene.ids))
