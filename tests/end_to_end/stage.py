@@ -177,8 +177,16 @@ class Stage:
         return await self.mek.unwrap(base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"])
 
     async def start(self, **body: Any) -> str:
-        """Start a rotation and return its id."""
-        answer = await self.people.request_rotation(**body)
+        """Start a rotation and return its id; the very same request is sent again while the host is away."""
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        async with asyncio.timeout(SECONDS * 3):
+            while True:
+                try:
+                    answer = await self.people.request_rotation(headers, **body)
+                except aiohttp.ClientError:
+                    await asyncio.sleep(POLL_SECONDS)
+                else:
+                    break
         assert answer.status == 202, answer.body
         return str(answer.body["rotationId"])
 

@@ -54,9 +54,9 @@ async def test_the_host_dies_in_the_middle_of_a_sweep(azure: LocalAzure, stage: 
 async def test_the_host_dies_between_an_effect_and_its_report(azure: LocalAzure, stage: Stage, activity: str) -> None:
     """An activity that had its effect, and died before anybody heard of it, is run again to the same outcome."""
     stage.arm("functions_host", operation=activity, kind="kill_after")
-    rotation_id = await stage.start()
 
     async with stage.keep_alive(azure, "functions_host") as restarts:
+        rotation_id = await stage.start()
         status = await stage.approve(rotation_id)
 
     assert restarts.count == 1
