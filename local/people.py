@@ -75,6 +75,11 @@ class People:
         body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}/report")).body
         return body
 
+    async def command(self, rotation_id: str, command: str, by: str = "ops@example.com") -> Answer:
+        """Tell a rotation to ``retry`` or to ``abort``."""
+        body = json.dumps({"requestedBy": by}).encode()
+        return await self.call("POST", f"/api/rotations/{rotation_id}/{command}", data=body)
+
     async def decide(
         self,
         rotation_id: str,

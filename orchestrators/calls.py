@@ -1,14 +1,16 @@
 """How a workflow calls: activities with retries, sub-workflows with readable ids, both with typed models.
 
 An activity answers with an envelope: its result, or a permanent failure as a value. Only transient failures are raised,
-because the retry policy repeats whatever is raised.
+because the retry policy repeats whatever is raised. A sub-workflow answers likewise, because what it raises loses its
+type on the way up.
 """
 
-from collections.abc import Generator
+import functools
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from durabletask.task import OrchestrationContext, RetryPolicy, Task
+from durabletask.task import OrchestrationContext, RetryPolicy, Task, TaskFailedError
 
 from keyturn.contracts import Payload
 from keyturn.errors import AbortRequestedError
@@ -49,7 +51,7 @@ def schedule(ctx: OrchestrationContext, activity: str, request: Payload) -> Task
 
 
 def answer[T: Payload](envelope: Any, kind: type[T]) -> T:
-    """Open an activity's envelope; raises AbortedError, or StepFailedError where the failure is permanent."""
+    """Open an envelope; raises AbortedError, or StepFailedError where the failure is permanent."""
     if (failure := envelope.get("failure")) is not None:
         if failure["errorType"] == AbortRequestedError.__name__:
             raise AbortedError
@@ -65,9 +67,25 @@ def call[T: Payload](
     return answer(envelope, kind)
 
 
+def sub_workflow(body: Callable[[OrchestrationContext, Any], Steps]) -> Callable[[OrchestrationContext, Any], Steps]:
+    """Return the workflow with its result, or its failure as a value, in an envelope."""
+
+    @functools.wraps(body)
+    def run(ctx: OrchestrationContext, payload: Any) -> Steps:
+        try:
+            result = yield from body(ctx, payload)
+        except StepFailedError as error:
+            return {"failure": {"errorType": error.error_type, "message": error.message}}
+        except TaskFailedError as error:
+            return {"failure": {"errorType": error.details.error_type, "message": error.details.message}}
+        return None if result is None else {"result": result}  # None: it has continued as new
+
+    return run
+
+
 def call_workflow[T: Payload](
     ctx: OrchestrationContext, name: str, request: Payload, kind: type[T], *, instance_id: str
 ) -> Generator[Task[Any], Any, T]:
-    """Run a sub-workflow under a readable id, unique to this call, and return its typed result."""
-    result = yield ctx.call_sub_orchestrator(name, input=request.to_payload(), instance_id=instance_id)
-    return kind.from_payload(result)
+    """Run a sub-workflow under a readable id, unique to this call; returns its typed result, raises as ``answer``."""
+    envelope = yield ctx.call_sub_orchestrator(name, input=request.to_payload(), instance_id=instance_id)
+    return answer(envelope, kind)

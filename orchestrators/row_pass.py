@@ -30,7 +30,7 @@ from keyturn.contracts import (
     ScanInput,
     ScanResult,
 )
-from orchestrators.calls import answer, call, now, schedule
+from orchestrators.calls import answer, call, now, schedule, sub_workflow
 from orchestrators.operations import OPERATIONS
 
 bp = df.Blueprint()
@@ -41,6 +41,7 @@ ACTIVITIES_PER_GENERATION = 160
 
 
 @bp.orchestration_trigger(context_name="context")
+@sub_workflow
 def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Make one pass; see the module's text."""
     state = PassInput.from_payload(payload)

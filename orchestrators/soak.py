@@ -18,7 +18,7 @@ import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, Task
 
 from keyturn.contracts import CensusInput, CensusResult, PassInput, PassResult, SoakInput, SoakResult
-from orchestrators.calls import call, call_workflow, now
+from orchestrators.calls import call, call_workflow, now, sub_workflow
 
 bp = df.Blueprint()
 
@@ -30,6 +30,7 @@ RECOUNTS_MAX = 4
 
 
 @bp.orchestration_trigger(context_name="context")
+@sub_workflow
 def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Soak; see the module's text."""
     state = SoakInput.from_payload(payload)
@@ -76,12 +77,13 @@ def sample_share(proof: str, rewrapped: int) -> float:
     """Return the share of the rewrapped rows that the policy wants proven, never less than it wants but by chance.
 
     Which rows are taken is left to their ids, so how many come together varies around the mean by about its square
-    root: three times that much is added.
+    root: the mean is chosen so that three times that much less is still enough.
     """
     mode, _, size = proof.partition(":")
     if mode != "sample" or rewrapped == 0:
         return 1.0
-    return min(1.0, (int(size) + 3 * math.sqrt(int(size))) / rewrapped)
+    mean = ((3 + math.sqrt(9 + 4 * int(size))) / 2) ** 2
+    return min(1.0, mean / rewrapped)
 
 
 def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Generator[Task[Any], Any, int]:

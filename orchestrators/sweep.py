@@ -22,7 +22,7 @@ from keyturn.contracts import (
     SweepInput,
     SweepResult,
 )
-from orchestrators.calls import call, call_workflow
+from orchestrators.calls import call, call_workflow, sub_workflow
 from orchestrators.row_pass import add_results
 
 bp = df.Blueprint()
@@ -32,6 +32,7 @@ PASSES_MAX = 40
 
 
 @bp.orchestration_trigger(context_name="context")
+@sub_workflow
 def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Sweep to a fixpoint; see the module's text."""
     given = SweepInput.from_payload(payload)

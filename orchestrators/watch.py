@@ -20,7 +20,7 @@ from keyturn.contracts import (
     WatchInput,
     WatchResult,
 )
-from orchestrators.calls import call, now
+from orchestrators.calls import call, now, sub_workflow
 
 bp = df.Blueprint()
 
@@ -29,6 +29,7 @@ TICKS_PER_GENERATION = 50
 
 
 @bp.orchestration_trigger(context_name="context")
+@sub_workflow
 def watch(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Watch; see the module's text."""
     state = WatchInput.from_payload(payload)

@@ -36,7 +36,9 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
                 versions=opened.keyring(keyring.name).versions.states,
                 now=datetime.now(UTC),
             )
-            if record is not None:
+            if record is None:
+                _log.info("no rotation of keyring %s is to be started", keyring.name)
+            else:
                 await ensure_started(client, opened.every_run, record)
                 _log.info("rotation %s was due and is started", record.rotation_id)
             await tell_untold(

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from keyturn.contracts import FreezeInput, FreezeResult
 from keyturn.errors import InvariantError
+from keyturn.preflight.waivers import waiver_of
 from keyturn.rotation.progress import phase_totals
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Proof, StaleWriters
@@ -56,16 +57,10 @@ async def freeze_evidence(runs: RunStore, freeze: FreezeInput, now: datetime) ->
 def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, JsonValue]:
     """Return the evidence: only what was found, nothing that another run of the same step would give another value."""
     preflight = record.preflight.checks if record.preflight is not None else []
-    waivers = {waiver.check: waiver for waiver in record.options.waivers}
     waived: list[JsonValue] = [
-        {
-            "check": check.name,
-            "detail": check.detail,
-            "by": waivers[check.name].by if check.name in waivers else None,
-            "why": waivers[check.name].why if check.name in waivers else None,
-        }
+        {"check": check.name, "detail": check.detail, "by": waiver.by, "why": waiver.why}
         for check in preflight
-        if check.outcome == "waived"
+        if check.outcome == "waived" and (waiver := waiver_of(record, check.name)) is not None
     ]
     return {
         "schema": SCHEMA,

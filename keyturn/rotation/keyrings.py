@@ -10,8 +10,9 @@ from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import Payload
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.resources import Resources
+from keyturn.rotation.overdue import overdue_since
 from keyturn.rotation.run_store import PAGE_MAX, RunStore
-from keyturn.rotation.schedule import is_overdue, last_began, next_occurrence
+from keyturn.rotation.schedule import last_began, next_occurrence
 from keyturn.rotation.status import Summary, summary
 
 # Monitors ask often, and a day more or less is nothing to a schedule.
@@ -48,14 +49,15 @@ async def began(runs: RunStore, keyring: str, versions: Versions) -> datetime | 
 async def look(opened: Resources, name: str, now: datetime) -> KeyringState:
     """Return how the keyring stands; raises KeyturnError of the kind that the store's or the vault's answer means."""
     keyring, settings = opened.keyring(name), opened.settings
-    newest = await opened.run_store.newest(name, limit=1)
+    records = await opened.run_store.newest(name, limit=PAGE_MAX)
     counted = await began(opened.run_store, name, keyring.versions.states)
+    due = overdue_since(settings.rotation_schedule, records, settings.keyturn_overdue_after, now, made=counted)
     return KeyringState(
         keyring=name,
-        last_rotation=summary(newest[0]) if newest else None,
+        last_rotation=summary(records[0]) if records else None,
         last_began=counted,
         next_occurrence=next_occurrence(settings.rotation_schedule, now),
-        overdue=is_overdue(settings.rotation_schedule, settings.schedule_tick, counted, now),
+        overdue=due is not None,
     )
 
 

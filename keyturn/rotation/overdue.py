@@ -13,20 +13,28 @@ def last_completed(records: Sequence[RotationRecord]) -> datetime | None:
     return max((record.ended_at for record in records if _did_its_work(record) and record.ended_at), default=None)
 
 
-def overdue_since(schedule: str, records: Sequence[RotationRecord], after: timedelta, now: datetime) -> datetime | None:
+def overdue_since(
+    schedule: str,
+    records: Sequence[RotationRecord],
+    after: timedelta,
+    now: datetime,
+    *,
+    made: datetime | None = None,
+) -> datetime | None:
     """Return since when a rotation has been due, if that is longer ago than it may take, else None.
 
     Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
-    attempt. Of a keyring that nobody ever tried to rotate, the schedule's next tick is the first attempt.
+    attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``, where
+    that is given.
 
     Raises:
         SettingsError: the schedule is not an NCRONTAB expression of six fields.
     """
     attempts = [record.requested_at for record in records if not record.options.dry_run]
-    if not attempts:
+    since = last_completed(records) or (None if attempts else made)
+    if since is None and not attempts:
         return None
-    completed = last_completed(records)
-    due = min(attempts) if completed is None else next_occurrence(schedule, completed)
+    due = min(attempts) if since is None else next_occurrence(schedule, since)
     return due if now - due > after else None
 
 

@@ -12,9 +12,6 @@ from keyturn.errors import SettingsError
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.states import State
 
-# From a tick until what it starts has begun: retries and a cold start included.
-TICK_TAKES = timedelta(minutes=10)
-
 _FIELDS = 6  # NCRONTAB: second minute hour day month day-of-week
 
 # These left the month's work undone by themselves; every other end is a person's decision, or the work done.
@@ -29,15 +26,6 @@ def due(schedule: str, last_began: datetime | None, now: datetime) -> datetime |
     """
     occurrence = latest_occurrence(schedule, now)
     return occurrence if last_began is None or last_began < occurrence else None
-
-
-def is_overdue(schedule: str, tick: str, last_began: datetime | None, now: datetime) -> bool:
-    """Tell whether a rotation is due that should have begun: the tick after the occurrence has had its time.
-
-    ``tick`` is the schedule of the timer that starts what is due, an NCRONTAB expression as well; raises SettingsError.
-    """
-    occurrence = due(schedule, last_began, now)
-    return occurrence is not None and occurrence <= latest_occurrence(tick, now - TICK_TAKES)
 
 
 def latest_occurrence(schedule: str, now: datetime) -> datetime:

@@ -5,7 +5,8 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ class LocalAzure:
 
     def _python(self, service: str) -> Path:
         return self.options.app_python if service == "functions_host" else Path(sys.executable)
+
+    def reconfigure(self, settings: Mapping[str, str]) -> None:
+        """Run the app on these settings on top of the defaults, as a platform does: by starting it again."""
+        if settings != self.options.settings:
+            self.options = replace(self.options, settings=dict(settings))
+            self.processes["functions_host"].terminate()
+            self.start("functions_host")
 
     def seed(self) -> None:
         """Create what is missing: containers, the MEK, and as many notes as the options ask for.

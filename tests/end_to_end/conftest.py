@@ -5,18 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_settings import QUICK
 from tests.end_to_end.stage import Stage
 
-# Durations of a rotation, as short as the conditions that tests wait for allow.
-QUICK = {
-    "KEYTURN_SOAK": "PT1S",
-    "KEYTURN_QUIET_INTERVAL": "PT0.5S",
-    "KEYTURN_TAIL_INTERVAL": "PT0.5S",
-    "KEYTURN_WATCH": "PT1S",
-    "KEYTURN_WATCH_INTERVAL": "PT0.5S",
-    "KEYTURN_CREATION_SETTLE": "PT2S",
-    "KEYTURN_PAGE_ROWS": "25",
-}
+# What scenarios assert is told as in a test's own file.
+pytest.register_assert_rewrite("tests.end_to_end.scenarios", "tests.end_to_end.facts", "tests.end_to_end.play")
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +29,12 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 
 @pytest.fixture
 async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
-    """The stage, without faults from earlier tests."""
+    """The stage on quick settings, with nothing armed and nothing running from earlier tests."""
+    azure.reconfigure(QUICK)
     async with Stage(azure) as opened:
+        await opened.end_what_runs()
         yield opened
-        for service in ("key_vault", "cosmos", "functions_host", "backend"):
-            opened.control(service, "DELETE", "faults")
+        opened.clear_faults()
 
 
 @pytest.fixture(scope="module")

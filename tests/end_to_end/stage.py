@@ -3,18 +3,21 @@
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import ssl
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Self
 from unittest.mock import patch
 
 import aiohttp
 import requests
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
@@ -29,7 +32,7 @@ from field_encrypt import (
     RowDefaults,
 )
 from field_encrypt.dek import Dek, key_check
-from local.people import POLL_SECONDS, People
+from local.people import ENDS, POLL_SECONDS, People
 from local.supervisor import LocalAzure
 from local.supervisor.environment import (
     COSMOS_DATABASE,
@@ -41,6 +44,8 @@ from local.supervisor.environment import (
 )
 
 SECONDS = 10
+RANGES_TRIED = 50
+FAULTY = ("key_vault", "cosmos", "functions_host", "backend", "resource_manager")
 
 
 class Restarts:
@@ -66,20 +71,16 @@ class Stage:
             verify_challenge_resource=False,
             transport=self._transport(),
         )
-        self.mek = MekClient(
-            azure.layout.url("key_vault"),
-            MEK_NAME,
-            self._credential,
-            verify_challenge_resource=False,
-            transport=self._transport(),
-        )
+        self._note_mek = self._mek_client(MEK_NAME)
+        self.mek = self._note_mek
         master_key = (azure.layout.folder("cosmos") / "master_key").read_text().strip()
         self._cosmos = CosmosClient(azure.layout.url("cosmos"), master_key)
 
     async def __aenter__(self) -> Self:
         await self._cosmos.__aenter__()
         database = self._cosmos.get_database_client(COSMOS_DATABASE)
-        self.rows = database.get_container_client(DEK_CONTAINER)
+        self._note_rows = database.get_container_client(DEK_CONTAINER)
+        self.rows = self._note_rows
         self.notes = database.get_container_client(NOTES_CONTAINER)
         self.runs = database.get_container_client(RUN_CONTAINER)
         return self
@@ -87,24 +88,89 @@ class Stage:
     async def __aexit__(self, *_: object) -> None:
         await self.people.__aexit__(None, None, None)
         await self.keys.close()
-        await self.mek.close()
+        for mek in {self.mek, self._note_mek}:
+            await mek.close()
         await self._credential.close()
         await self._cosmos.close()
+
+    def _mek_client(self, mek_name: str) -> MekClient:
+        return MekClient(
+            self.azure.layout.url("key_vault"),
+            mek_name,
+            self._credential,
+            verify_challenge_resource=False,
+            transport=self._transport(),
+        )
+
+    async def use(self, mek_name: str, dek_container: str) -> None:
+        """Look at another MEK and dek store from now on; the container is created where it is missing."""
+        database = self._cosmos.get_database_client(COSMOS_DATABASE)
+        await database.create_container_if_not_exists(dek_container, PartitionKey("/id"))
+        self.rows = database.get_container_client(dek_container)
+        self.mek_name, self.mek = mek_name, self._mek_client(mek_name)
+
+    @property
+    def master_key(self) -> str:
+        """The functions host's master key."""
+        keys = json.loads((self.azure.layout.folder("functions_host") / "keys.json").read_bytes())
+        return str(keys["master"])
 
     def _transport(self) -> Any:
         context = ssl.create_default_context(cafile=str(self.azure.ca_bundle))
         return AioHttpTransport(session=aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
 
+    def request(self, service: str, method: str, path: str, **options: Any) -> requests.Response:
+        """Call a service's control endpoint and return its answer."""
+        url = f"{self.azure.layout.url(service)}/_control/{path}"
+        return requests.request(method, url, verify=str(self.azure.ca_bundle), timeout=SECONDS, **options)
+
     def control(self, service: str, method: str, path: str, **options: Any) -> Any:
         """Call a service's control endpoint and return what it says."""
-        url = f"{self.azure.layout.url(service)}/_control/{path}"
-        answer = requests.request(method, url, verify=str(self.azure.ca_bundle), timeout=SECONDS, **options)
+        answer = self.request(service, method, path, **options)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def arm(self, service: str, **rule: Any) -> None:
         """Arm a fault in a service."""
         self.control(service, "POST", "faults", json=rule)
+
+    def split_partition(self) -> None:
+        """Split a physical partition of the dek store."""
+        body = {"database": COSMOS_DATABASE, "container": DEK_CONTAINER}
+        for number in range(RANGES_TRIED):
+            answer = self.request("cosmos", "POST", "split", json={**body, "partitionKeyRangeId": str(number)})
+            if answer.status_code != HTTPStatus.GONE:  # this one was split before
+                answer.raise_for_status()
+                return
+
+    def clear_faults(self) -> None:
+        """Disarm every fault of every service."""
+        for service in FAULTY:
+            self.control(service, "DELETE", "faults")
+
+    def said(self, rotation_id: str, event: str) -> bool:
+        """Tell whether the app has logged the event of this rotation, on which an alert is set."""
+        return self.log_lines(f"rotation {rotation_id}: {event}") > 0
+
+    def log_lines(self, text: str) -> int:
+        """Count the lines of the app's log that hold the text."""
+        return self.azure.layout.log("functions_host").read_text().count(text)
+
+    async def made_by(self, rotation_id: str) -> list[str]:
+        """Return the versions that carry the rotation's tag."""
+        listed = self.keys.list_properties_of_key_versions(self.mek_name)
+        return [
+            str(version.version)
+            async for version in listed
+            if (version.tags or {}).get("keyturn-rotation") == rotation_id
+        ]
+
+    async def end_what_runs(self) -> None:
+        """End every rotation that an earlier test left running."""
+        query = "SELECT VALUE c.holder FROM c WHERE c.kind = 'lease' AND IS_STRING(c.holder)"
+        for rotation_id in [str(holder) async for holder in self.runs.query_items(query)]:
+            await self.people.command(rotation_id, "abort")
+            await self.people.wait_for(rotation_id, *ENDS)
 
     @contextlib.asynccontextmanager
     async def keep_alive(self, azure: LocalAzure, service: str) -> AsyncIterator["Restarts"]:
@@ -127,7 +193,7 @@ class Stage:
 
     async def versions(self) -> dict[str, bool]:
         """Return every version of the MEK and whether it is enabled."""
-        listed = self.keys.list_properties_of_key_versions(MEK_NAME)
+        listed = self.keys.list_properties_of_key_versions(self.mek_name)
         return {str(version.version): bool(version.enabled) async for version in listed}
 
     async def newest_version(self) -> str:
@@ -140,8 +206,8 @@ class Stage:
 
     async def unreadable_notes(self) -> list[str]:
         """Return the ids of notes that do not decrypt, with nothing cached."""
-        provider = PatientProvider(KeyVaultProvider(self.mek))
-        encryption = FieldEncryption(provider, DekStore(self.rows, RowDefaults(mek_name=MEK_NAME)), None)
+        provider = PatientProvider(KeyVaultProvider(self._note_mek))
+        encryption = FieldEncryption(provider, DekStore(self._note_rows, RowDefaults(mek_name=MEK_NAME)), None)
         unreadable = []
         async for note in self.notes.read_all_items():
             try:
@@ -150,22 +216,31 @@ class Stage:
                 unreadable.append(note["id"])
         return unreadable
 
-    async def add_row(self, version: str, algorithm: str = "RSA-OAEP-256", **properties: Any) -> str:
-        """Store a row of a new DEK under the version; a property of ``...`` is left out. Returns its id."""
+    async def make_row(self, version: str, algorithm: str = "RSA-OAEP-256", **properties: Any) -> dict[str, Any]:
+        """Return a row of a new DEK under the version, not stored yet; a property of ``...`` is left out."""
         dek = Dek.generate()
         wrapped = self.mek.wrap(dek.reveal(), await self.mek.get_version(version), algorithm)
         row = {
             "id": str(uuid.uuid4()),
             "wrappedDek": base64.b64encode(wrapped).decode(),
-            "mekName": MEK_NAME,
+            "mekName": self.mek_name,
             "mekVersion": version,
             "algorithm": algorithm,
             "createdAt": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
             "keyCheck": base64.b64encode(key_check(dek)).decode(),
             **properties,
         }
-        await self.rows.create_item({name: value for name, value in row.items() if value is not ...})
+        return {name: value for name, value in row.items() if value is not ...}
+
+    async def add_row(self, version: str, algorithm: str = "RSA-OAEP-256", **properties: Any) -> str:
+        """Store such a row and return its id."""
+        row = await self.make_row(version, algorithm, **properties)
+        await self.rows.create_item(row)
         return str(row["id"])
+
+    async def delete_row(self, row_id: str) -> None:
+        """Delete a row."""
+        await self.rows.delete_item(row_id, partition_key=row_id)
 
     async def row(self, row_id: str) -> dict[str, Any]:
         """Return a row as it is stored."""

@@ -1,7 +1,6 @@
 """Processes that die in the middle: nothing is lost, nothing is done twice."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,17 +8,6 @@ from local.supervisor import LocalAzure, Options
 from tests.end_to_end.stage import Stage
 
 pytestmark = pytest.mark.end_to_end
-
-
-def made_by(versions: dict[str, Any], rotation_id: str) -> list[str]:
-    """Return the versions that carry the rotation's tag."""
-    return [name for name, tags in versions.items() if tags.get("keyturn-rotation") == rotation_id]
-
-
-async def tags_of(stage: Stage) -> dict[str, dict[str, str]]:
-    """Return every version's tags."""
-    listed = stage.keys.list_properties_of_key_versions(stage.mek_name)
-    return {str(version.version): dict(version.tags or {}) async for version in listed}
 
 
 async def until_rows_moved(stage: Stage, rotation_id: str) -> None:
@@ -43,7 +31,7 @@ async def test_the_host_dies_in_the_middle_of_a_sweep(azure: LocalAzure, stage: 
     azure.start("functions_host")
     status = await stage.approve(rotation_id)
 
-    assert made_by(await tags_of(stage), rotation_id) == [status["targetVersion"]]
+    assert await stage.made_by(rotation_id) == [status["targetVersion"]]
     assert set(await stage.census()) == {status["targetVersion"]}
     assert await stage.unreadable_notes() == []
 
@@ -60,7 +48,7 @@ async def test_the_host_dies_between_an_effect_and_its_report(azure: LocalAzure,
         status = await stage.approve(rotation_id)
 
     assert restarts.count == 1
-    assert made_by(await tags_of(stage), rotation_id) == [status["targetVersion"]]
+    assert await stage.made_by(rotation_id) == [status["targetVersion"]]
     assert set(await stage.census()) == {status["targetVersion"]}
     assert len([version for version, enabled in (await stage.versions()).items() if enabled]) == 1
 

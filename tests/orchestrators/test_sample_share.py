@@ -11,9 +11,9 @@ from orchestrators.soak import sample_share
         ("all", 1000, 1.0),
         ("unsafe_off", 1000, 1.0),
         ("sample:100", 0, 1.0),
-        ("sample:100", 120, 1.0),
-        ("sample:100", 1300, 0.1),
-        ("sample:400", 46_000, 0.01),
+        ("sample:10", 20, 1.0),
+        ("sample:10", 250, 0.1),
+        ("sample:108", 14_400, 0.01),
     ],
 )
 def test_share_is_what_the_policy_wants_and_three_deviations_more(proof: str, rewrapped: int, share: float) -> None:

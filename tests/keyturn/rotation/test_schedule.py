@@ -12,7 +12,7 @@ from keyturn.errors import SettingsError
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.schedule import due, is_overdue, last_began, latest_occurrence, next_occurrence
+from keyturn.rotation.schedule import due, last_began, latest_occurrence, next_occurrence
 from keyturn.rotation.scheduled import REQUESTER, start_due
 from keyturn.rotation.states import TRANSITIONS, State
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run, workflows
@@ -104,23 +104,6 @@ def test_the_newest_that_counts_is_the_last() -> None:
 
     assert NOW == last_began([older, make_record(), blocked])
     assert last_began([]) is None
-
-
-OVERDUE: Mapping[str, tuple[datetime | None, datetime, bool]] = {
-    "nothing is due: not overdue": (at(3, 1, 5), at(3, 31), False),
-    "due, and the tick is still to come: not overdue": (at(2, 1, 5), at(3, 1, 4), False),
-    "due, and the tick is at work: not overdue": (at(2, 1, 5), at(3, 1, 5, 9), False),
-    "due, and the tick has had its time: overdue": (at(2, 1, 5), at(3, 1, 5, 10), True),
-    "never rotated, and the tick has had its time: overdue": (None, at(3, 1, 6), True),
-}
-
-
-@pytest.mark.parametrize("sentence", OVERDUE)
-def test_a_rotation_is_overdue_or_not(sentence: str) -> None:
-    """Each sentence of the table holds for the monthly schedule and a tick at five every day."""
-    began, now, overdue = OVERDUE[sentence]
-
-    assert overdue is is_overdue(MONTHLY, "0 0 5 * * *", began, now)
 
 
 def test_the_next_occurrence_is_after_now() -> None:

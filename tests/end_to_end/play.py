@@ -1,0 +1,157 @@
+"""One rotation as a scenario plays it: what is prepared, what people do, how it must end, and what is true then."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.people import POLL_SECONDS, Answer
+from tests.end_to_end.stage import Stage
+
+SECONDS = 60.0
+
+# The states of a rotation in which nothing happens but what is planned.
+WHOLE = (
+    "requested preflight creating_version sweeping soaking awaiting_approval retiring watching completed"  # in order
+)
+
+
+class Play:
+    """A running scenario; ``kept`` is what one part of it leaves for a later one."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.people = stage.people
+        self.rotation_id = ""
+        self.kept: dict[str, Any] = {}
+        self.old_version = ""  # the newest one before the rotation
+        self.enabled_before: set[str] = set()
+
+    async def reaches(self, *states: str) -> dict[str, Any]:
+        """Wait until the rotation is in one of the states, and return its status."""
+        return await self.people.wait_for(self.rotation_id, *states, seconds=SECONDS)
+
+    async def status(self) -> dict[str, Any]:
+        """Return the rotation's status."""
+        return await self.people.status(self.rotation_id)
+
+    async def record(self) -> dict[str, Any]:
+        """Return the rotation's record, from its report."""
+        record: dict[str, Any] = (await self.people.report(self.rotation_id))["record"]
+        return record
+
+    async def evidence(self) -> dict[str, Any]:
+        """Return the evidence in force."""
+        evidence: dict[str, Any] = (await self.record())["evidence"]
+        return evidence
+
+    async def check(self, name: str) -> dict[str, Any]:
+        """Return one check of the pre-flight."""
+        checks = (await self.record())["preflight"]["checks"]
+        return next(check for check in checks if check["name"] == name)
+
+    async def decide(self, decision: str = "approve", **how: Any) -> Answer:
+        """Wait for evidence and decide on it."""
+        waiting = await self.reaches("awaiting_approval")
+        return await self.people.decide(self.rotation_id, waiting["evidenceDigest"], decision=decision, **how)
+
+    async def hears(self, event: str) -> None:
+        """Wait until people are told the event: it comes after the state, and an alert is set on it."""
+
+        async def told() -> bool:
+            return self.stage.said(self.rotation_id, event)
+
+        await self.until(told)
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the condition holds."""
+        deadline = time.monotonic() + SECONDS
+        while not await condition():
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            await asyncio.sleep(POLL_SECONDS)
+
+
+type Act = Callable[[Play], Awaitable[None]]
+
+
+async def nothing(_play: Play) -> None:
+    """Do nothing."""
+
+
+async def approve(play: Play) -> None:
+    """Approve the evidence."""
+    assert (await play.decide()).status == 200
+
+
+async def reject(play: Play) -> None:
+    """Reject the evidence."""
+    assert (await play.decide("reject")).status == 200
+
+
+async def abort(play: Play) -> None:
+    """Abort the rotation where it stands."""
+    assert (await play.people.command(play.rotation_id, "abort")).status == 202
+
+
+async def retry(play: Play) -> None:
+    """Tell the rotation that needs attention to try again."""
+    assert (await play.people.command(play.rotation_id, "retry")).status == 202
+
+
+def after(state: str, act: Act) -> Act:
+    """Return an act that waits for the state first."""
+
+    async def waited(play: Play) -> None:
+        await play.reaches(state)
+        await act(play)
+
+    return waited
+
+
+def then(*acts: Act) -> Act:
+    """Return the acts one after the other."""
+
+    async def all_of_them(play: Play) -> None:
+        for act in acts:
+            await act(play)
+
+    return all_of_them
+
+
+def armed(service: str, **rule: Any) -> Act:
+    """Return an act that arms a fault."""
+
+    async def arm(play: Play) -> None:
+        play.stage.arm(service, **rule)
+
+    return arm
+
+
+async def disarmed(play: Play) -> None:
+    """Disarm every fault."""
+    play.stage.clear_faults()
+
+
+async def started(play: Play, **body: Any) -> None:
+    """Request the rotation over HTTP."""
+    play.rotation_id = await play.stage.start(**body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What happens around one rotation, and what must come of it; ``path`` are the states that it goes through."""
+
+    settings: str = "quick"  # a name of app_settings.SETTINGS
+    prepared: Act = nothing
+    request: Mapping[str, Any] = field(default_factory=dict)
+    start: Act | None = None  # where a plain request is not what starts it
+    people: Act = approve
+    path: str = WHOLE
+    facts: tuple[Act, ...] = ()
+    tidied: Act = nothing  # also when something failed
+
+    @property
+    def end(self) -> str:
+        """The state that the rotation must end in."""
+        return self.path.split()[-1]
