@@ -1,0 +1,135 @@
+"""Re-encrypts a container in child processes that are killed at random moments; arguments are JSON in ``SCENE``.
+
+A child is a worker as the app has it: it scans the container's change feed and works on the pages that it finds, with
+the production clients, until a whole scan finds nothing. Its successor begins again, knowing nothing. After the kills a
+last child works to the end. Writes to its output how many children were killed while they were at work.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import ssl
+import sys
+import time
+from typing import Any
+
+import aiohttp
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos.aio import CosmosClient
+from azure.identity.aio import DefaultAzureCredential
+
+from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults
+from keyturn.contracts.pages import ScanInput
+from keyturn.dek_store.feed import list_feed_ranges
+from keyturn.documents.dek_ids import DekIds, open_dek_ids
+from keyturn.documents.page import DocumentDependencies, KeyAndRows
+from keyturn.documents.reencrypt import reencrypt_page
+from keyturn.documents.scan import scan_documents, under_other_deks
+from keyturn.documents.store import DocumentStore
+from keyturn.rotation.documents import Documents
+from keyturn.settings import DocumentContainer
+from tests.keyturn.documents.scene import FIELDS, MIGRATION, NAME, page_of
+
+SEED = 20261124
+PAGE = 8
+LONGEST_SECONDS = 0.25
+GIVEN: dict[str, Any] = json.loads(os.environ["SCENE"])
+
+
+def transport() -> Any:
+    """Return a transport that trusts the services' certificate."""
+    context = ssl.create_default_context(cafile=GIVEN["authority"])
+    return AioHttpTransport(session=aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
+
+
+async def work(started: int) -> None:
+    """Open the clients, as a worker does, and re-encrypt to the end; the first page that is begun is reported."""
+    async with (
+        DefaultAzureCredential() as credential,
+        CosmosClient(GIVEN["cosmos"], GIVEN["key"], transport=transport()) as client,
+        mek_of("source", credential) as source,
+        mek_of("target", credential) as target,
+    ):
+        database = client.get_database_client(GIVEN["database"])
+
+        def rows(side: str, mek: MekClient) -> DekStore:
+            return DekStore(database.get_container_client(GIVEN[side]["rows"]), RowDefaults(mek_name=mek.mek_name))
+
+        documents = DocumentStore(
+            database.get_container_client(GIVEN["documents"]), DocumentContainer(name=NAME, fields=FIELDS)
+        )
+        records = Documents(database.get_container_client(GIVEN["records"]))
+        ids = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(target))
+        sides = KeyAndRows(source, rows("source", source)), KeyAndRows(target, rows("target", target))
+        await migrate(DocumentDependencies(documents, *sides, refuse), ids, started)
+
+
+def mek_of(side: str, credential: DefaultAzureCredential) -> MekClient:
+    """Return a client of the side's key."""
+    return MekClient(
+        GIVEN["vault"], GIVEN[side]["mek"], credential, verify_challenge_resource=False, transport=transport()
+    )
+
+
+async def refuse(rows: object) -> None:
+    """Nothing is to be quarantined here."""
+    raise AssertionError(rows)
+
+
+async def migrate(dependencies: DocumentDependencies, ids: DekIds, started: int) -> None:
+    """Make passes until one finds nothing."""
+    chosen = under_other_deks(dependencies.documents, ids)
+    found = True
+    while found:
+        found = False
+        for feed_range in await list_feed_ranges(dependencies.documents.container):
+            cursor, drained = None, False
+            while not drained:
+                request = ScanInput(
+                    **dict.fromkeys(("rotation_id", "keyring", "target_version"), MIGRATION),
+                    fencing_token=1,
+                    selection="chosen",
+                    range=feed_range,
+                    cursor=cursor,
+                    page_rows=PAGE,
+                )
+                scanned = await scan_documents(dependencies.documents, request, chosen)
+                cursor, drained = scanned.cursor, scanned.drained
+                if scanned.refs:
+                    found = True
+                    os.write(started, b".")
+                    await reencrypt_page(page_of(scanned.refs), ids, dependencies)
+
+
+def main() -> None:
+    """Kill as many children as were asked for, each after a random time from its first page on; then let one finish."""
+    moments = random.Random(SEED)  # noqa: S311 - repeatable on purpose, no security rests on it
+    killed = 0
+    for _ in range(int(sys.argv[1])):
+        child, reading = fork()
+        if os.read(reading, 1):
+            time.sleep(moments.uniform(0, LONGEST_SECONDS))
+        os.kill(child, signal.SIGKILL)
+        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        os.close(reading)
+    child, _ = fork()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sys.stdout.write(str(killed))
+    sys.exit(code)
+
+
+def fork() -> tuple[int, int]:
+    """Start a child at work; returns its process id and where it reports its pages."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        asyncio.run(work(writing))
+        os._exit(0)
+    os.close(writing)
+    return child, reading
+
+
+if __name__ == "__main__":
+    main()
