@@ -37,7 +37,9 @@ class UnexpectedStateError(Exception):
 class People:
     """Callers of the app on one local Azure."""
 
-    def __init__(self, endpoints: Mapping[str, Any]) -> None:
+    def __init__(self, endpoints: Mapping[str, Any], token: str | None = None) -> None:
+        """Call with the function key, and with an access token where callers must sign in."""
+        self._signed_in = {"authorization": f"Bearer {token}"} if token is not None else {}
         self._url: str = endpoints["functionsUrl"]
         self._key: str = endpoints["functionKey"]
         self._secret: str = endpoints["approvalSecret"]
@@ -55,10 +57,12 @@ class People:
         self, method: str, path: str, *, data: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Call the app with its function key."""
-        sent = {"x-functions-key": self._key, "content-type": "application/json", **(headers or {})}
+        sent = {"x-functions-key": self._key, "content-type": "application/json"}
+        sent |= {**self._signed_in, **(headers or {})}
         async with self._session.request(method, f"{self._url}{path}", data=data, headers=sent) as response:
             text = await response.text()
-            return Answer(response.status, dict(response.headers), json.loads(text) if text else None)
+            known = "json" in response.content_type and "jsonl" not in response.content_type
+            return Answer(response.status, dict(response.headers), json.loads(text) if text and known else text or None)
 
     async def request_rotation(self, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         """Ask for a rotation."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from keyturn.preflight import circumstances, configuration, identity, mek, store
 from keyturn.preflight.backup import backup
+from keyturn.preflight.documents import can_read_documents
 from keyturn.preflight.inquiry import Finding, Inquiry
 from keyturn.preflight.key_backup import key_backup
 from keyturn.preflight.row_versions import row_versions
@@ -50,6 +51,9 @@ CHECKLIST: dict[str, Item] = {
         store.can_read_change_feed, needs=("store_reachable",), right=f"{store.CONTAINERS}readChangeFeed"
     ),
     "can_patch_rows": Item(store.can_patch_rows, needs=("store_reachable",), right=f"{store.ITEMS}replace"),
+    "can_read_documents": Item(
+        can_read_documents, right=f"{store.ITEMS}read, executeQuery and readChangeFeed on the containers of documents"
+    ),
     "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
     "census": Item(store.census, needs=("can_query",)),
     "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),

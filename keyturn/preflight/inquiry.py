@@ -42,6 +42,11 @@ def bad(detail: str, hint: str) -> Finding:
     return Finding(ok=False, detail=detail, hint=hint)
 
 
+def nobody() -> str:
+    """Return an id that no item has: asking for it shows what is allowed, and nothing else."""
+    return f"keyturn-preflight-{uuid4().hex}"
+
+
 class Facts:
     """What several checks look at, each read once; a reading that fails is tried again by whoever needs it next."""
 

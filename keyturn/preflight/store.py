@@ -1,7 +1,5 @@
 """The dek store: it answers, the identity may do what a sweep does, it is not too large, and its rows are counted."""
 
-from uuid import uuid4
-
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from keyturn.contracts import RANGES_MAX
@@ -10,7 +8,7 @@ from keyturn.cosmos_failures import cosmos_failures, is_absent_item
 from keyturn.dek_store.census import OTHER_LABELS
 from keyturn.dek_store.feed import read_feed_page
 from keyturn.dek_store.store import RESOURCE
-from keyturn.preflight.inquiry import Finding, Inquiry, bad, good
+from keyturn.preflight.inquiry import Finding, Inquiry, bad, good, nobody
 
 RIGHTS = "Microsoft.DocumentDB/databaseAccounts/"
 ITEMS = f"{RIGHTS}sqlDatabases/containers/items/"
@@ -33,7 +31,7 @@ async def store_reachable(inquiry: Inquiry) -> Finding:
 
 async def can_read_rows(inquiry: Inquiry) -> Finding:
     """The identity may read a row: asked for one that does not exist."""
-    name = _nobody()
+    name = nobody()
     await inquiry.keyring.rows.read(RowRef(id=name, partition=name), "")
     return good("a point read was answered")
 
@@ -54,7 +52,7 @@ async def can_read_change_feed(inquiry: Inquiry) -> Finding:
 
 async def can_patch_rows(inquiry: Inquiry) -> Finding:
     """The identity may change a row: asked for one that does not exist, which a patch never creates."""
-    name = _nobody()
+    name = nobody()
     async with cosmos_failures(RESOURCE, "change rows"):
         try:
             await inquiry.keyring.dek_container.patch_item(
@@ -97,8 +95,3 @@ async def store_has_rows(inquiry: Inquiry) -> Finding:
         f"no row of the dek store is wrapped by this MEK, {counted.foreign} are by others",
         "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's; waive for a new store",
     )
-
-
-def _nobody() -> str:
-    """Return an id that no row has."""
-    return f"keyturn-preflight-{uuid4().hex}"

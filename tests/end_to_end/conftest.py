@@ -6,6 +6,7 @@ import pytest
 
 from local.supervisor import LocalAzure, Options
 from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.guarded import GuardedStage
 from tests.end_to_end.stage import Stage
 
 # What scenarios assert is told as in a test's own file.
@@ -43,3 +44,23 @@ async def one_version(azure: LocalAzure) -> AsyncIterator[None]:
     yield
     async with Stage(azure) as opened:
         await opened.rotate()
+
+
+@pytest.fixture(scope="session")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedStage]:
+    """A second local Azure: Entra authentication in front of the app."""
+    options = Options(
+        state=tmp_path_factory.mktemp("guarded"),
+        deks=20,
+        bits=2048,
+        vault_limits="off",
+        sign_in=True,
+        settings={
+            **QUICK,
+            "KEYTURN_APPROVERS": '["sam@example.com", "olga@example.com", "dana@example.com"]',
+            "KEYTURN_PUBLIC_URL": "http://localhost:1",
+        },
+    )
+    with LocalAzure(options).running() as running:
+        async with GuardedStage(running) as opened:
+            yield opened

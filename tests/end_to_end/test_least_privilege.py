@@ -1,0 +1,81 @@
+"""Each right of the app's identity, taken away in turn: pre-flight names it, and nothing is half done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from local.identity.roles import CONTAINERS, COSMOS, KEYS, container
+from local.supervisor.environment import COSMOS_DATABASE, DEK_CONTAINER, NOTES_CONTAINER, RUN_CONTAINER
+from tests.end_to_end.guarded import GuardedStage
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded")]
+
+
+def on(name: str, action: str) -> str:
+    """Return the right to do something in one container."""
+    return f"{CONTAINERS}/{action}@{container(COSMOS_DATABASE, name)}"
+
+
+# The check of pre-flight that finds out that a right is missing.
+CHECKS = {
+    f"{KEYS}/read": "can_read_key",
+    f"{KEYS}/create/action": "can_create_version",
+    f"{KEYS}/update/action": "can_update_version",
+    f"{KEYS}/unwrap/action": "can_wrap_and_unwrap",
+    f"{KEYS}/backup/action": "key_backup",
+    f"{COSMOS}/read": "backup",
+    on(DEK_CONTAINER, "items/read"): "can_read_rows",
+    on(DEK_CONTAINER, "items/replace"): "can_patch_rows",
+    on(DEK_CONTAINER, "executeQuery"): "can_query",
+    on(DEK_CONTAINER, "readChangeFeed"): "can_read_change_feed",
+    on(NOTES_CONTAINER, "items/read"): "can_read_documents",
+    on(NOTES_CONTAINER, "executeQuery"): "can_read_documents",
+    on(NOTES_CONTAINER, "readChangeFeed"): "can_read_documents",
+    on(RUN_CONTAINER, "executeQuery"): "no_migration",
+    on(RUN_CONTAINER, "readChangeFeed"): "no_migration",
+}
+
+# Without these the account is not found or the run has no record: the start itself is refused.
+AT_THE_DOOR = {
+    f"{COSMOS}/readMetadata",
+    *(on(RUN_CONTAINER, f"items/{action}") for action in ("create", "read", "replace")),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def begun(guarded: GuardedStage) -> AsyncIterator[None]:
+    """A keyring that has had a rotation before, as every one but a new one has; in the end an app with all rights."""
+    await guarded.people.wait_for(await guarded.start(dryRun=True), "completed")
+    yield
+    await asyncio.to_thread(guarded.restart_app)
+
+
+def test_every_right_is_taken_away_once(guarded: GuardedStage) -> None:
+    """The tables below name all that the app's identity holds, and nothing else."""
+    assert sorted(guarded.app["roles"]) == sorted([*CHECKS, *AT_THE_DOOR])
+
+
+@pytest.mark.parametrize("right", CHECKS)
+async def test_a_missing_right_blocks_the_rotation(guarded: GuardedStage, right: str) -> None:
+    """The rotation is blocked by the check that is for this right; no version was made, no row was moved."""
+    before = (await guarded.versions(), await guarded.census())
+
+    async with guarded.without(right):
+        rotation_id = await guarded.start()
+        status = await guarded.people.wait_for(rotation_id, "blocked")
+
+    assert CHECKS[right] in status["failedChecks"]
+    assert before == (await guarded.versions(), await guarded.census())
+
+
+@pytest.mark.parametrize("right", sorted(AT_THE_DOOR))
+async def test_without_its_records_nothing_begins(guarded: GuardedStage, right: str) -> None:
+    """The start is refused and says that a right is missing; nothing was made, nothing was moved."""
+    before = (await guarded.versions(), await guarded.census())
+
+    async with guarded.without(right):
+        answer = await guarded.people.request_rotation()
+
+    assert (500, "urn:keyturn:problem:permission-missing") == (answer.status, answer.body["type"])
+    assert before == (await guarded.versions(), await guarded.census())
