@@ -5,7 +5,7 @@ import os
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
+from activities import counting, deciding, documents, pages, preflight, recording, retiring, verifying, versions
 from keyturn import telemetry
 from orchestrators import migration, rotation, row_pass, soak, sweep, watch
 from triggers import (
@@ -30,6 +30,6 @@ for part in (
     *(rotations, keyrings, migrations, approvals, approval_page, audit, diagnosis, api_description, health),
     *(schedule, domain_events),
     *(rotation, sweep, row_pass, soak, watch, migration),
-    *(preflight, versions, pages, counting, verifying, deciding, retiring, recording),
+    *(preflight, versions, pages, documents, counting, verifying, deciding, retiring, recording),
 ):
     app.register_functions(part.bp)

@@ -10,9 +10,10 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
 
-from keyturn.contracts import MigrationInput
+from keyturn.contracts import DecryptCheck, Encrypt, MigrationInput, Reencrypt, RewrapDeks
 from keyturn.rotation.states import State
 from orchestrators.calls import AbortedError, StepFailedError
+from orchestrators.migrations.documents import decrypt_check, encrypt, reencrypt
 from orchestrators.migrations.rewrap_deks import rewrap_deks
 from orchestrators.migrations.run import MigrationRun
 
@@ -41,4 +42,12 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], A
 
 def _work(run: MigrationRun, given: MigrationInput) -> Generator[Task[Any], Any, State | None]:
     """Do what the kind does; returns the end, or None to go round again."""
-    return (yield from rewrap_deks(run, given.work))
+    match given.work:
+        case RewrapDeks():
+            return (yield from rewrap_deks(run, given.work))
+        case Encrypt():
+            return (yield from encrypt(run, given.work))
+        case Reencrypt():
+            return (yield from reencrypt(run, given.work))
+        case DecryptCheck():
+            return (yield from decrypt_check(run, given.work))

@@ -19,4 +19,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "rewrap": Operation("stale", "rewrap_page"),
     "prove": Operation("rewrapped", "prove_page", phase="proof"),
     "rewrap_chosen": Operation("chosen", "rewrap_chosen_page"),
+    "encrypt_documents": Operation("chosen", "encrypt_documents", scan="scan_documents"),
+    "reencrypt_documents": Operation("chosen", "reencrypt_documents", scan="scan_documents"),
+    "check_documents": Operation("chosen", "check_documents", phase="check", scan="scan_documents"),
+    "prove_documents": Operation("rewrapped", "check_documents", phase="proof", scan="scan_documents"),
 }

@@ -6,6 +6,7 @@ JSON is camelCase, as in the HTTP API.
 """
 
 from keyturn.contracts.base import Payload, Policy, RotationInput, RotationRef, StepInput
+from keyturn.contracts.document_work import DecryptCheck, DocumentWork, Encrypt, Reencrypt
 from keyturn.contracts.lifecycle import (
     CommandInput,
     CommandResult,
@@ -66,6 +67,9 @@ __all__ = [
     "CreateVersionInput",
     "DecisionInput",
     "DecisionResult",
+    "DecryptCheck",
+    "DocumentWork",
+    "Encrypt",
     "FailureInput",
     "FreezeInput",
     "FreezeResult",
@@ -84,6 +88,7 @@ __all__ = [
     "QuarantinedRow",
     "RangesInput",
     "RangesResult",
+    "Reencrypt",
     "ReinstateInput",
     "ReinstateResult",
     "RetireInput",

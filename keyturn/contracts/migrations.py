@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Payload, RotationInput
+from keyturn.contracts.document_work import DecryptCheck, Encrypt, Reencrypt
 from keyturn.contracts.sweep import CensusResult
 
 type MekVersionId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
@@ -22,7 +23,7 @@ class RewrapDeks(Payload):
         return census.stale if self.old_version is None else census.by_version.get(self.old_version, 0)
 
 
-type Work = Annotated[RewrapDeks, Field(discriminator="kind")]
+type Work = Annotated[RewrapDeks | Encrypt | Reencrypt | DecryptCheck, Field(discriminator="kind")]
 
 
 class MigrationInput(RotationInput):

@@ -76,10 +76,12 @@ class PageInput(RotationRef):
 
 
 class QuarantinedRow(Payload):
-    """A row that cannot be rewrapped, named with its reason."""
+    """A row or document that cannot be worked on, named with its reason."""
 
-    id: Annotated[str, Field(max_length=1023)]
-    reason: Annotated[str, Field(max_length=64)]  # a code of keyturn.dek_store.rows.QuarantineReason
+    id: Annotated[str, Field(max_length=1279)]  # of a row, or <container>/<id of the document>
+    reason: Annotated[
+        str, Field(max_length=64)
+    ]  # a code of QuarantineReason (dek_store.rows) or DocumentReason (documents.reasons)
     mek_version: Annotated[str, Field(max_length=256)] | None = None
 
 

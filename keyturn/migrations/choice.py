@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 
-from keyturn.contracts import RewrapDeks, Work
+from keyturn.contracts import DocumentWork, RewrapDeks, Work
 from keyturn.dek_store.rows import Row
+from keyturn.errors import InvariantError
 
 Choice = Callable[[Row], bool]
 
 
 def choice_of(work: Work) -> Choice:
     """Return the condition that the work's rows fulfil."""
+    if isinstance(work, DocumentWork):
+        raise InvariantError("a migration of documents looks for rows", work=work.kind)
     return _rewrapped_from(work)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal, override
 
-from keyturn.contracts import MigrationInput, Phase, Work
+from keyturn.contracts import DocumentWork, MigrationInput, Phase, Work
 from keyturn.migrations.states import MIGRATION_TRANSITIONS
 from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
@@ -23,6 +23,8 @@ class MigrationRecord(RunRecord):
         """Return how many rows the phase begins with: what a check has found, or what the last census left."""
         if phase == "sweep" and (checked := self.progress.get("check")) is not None:
             return checked.current.changed
+        if isinstance(self.work, DocumentWork):
+            return None  # only a pass over all documents tells
         return self.work.left(self.census) if phase == "sweep" and self.census is not None else None
 
     @override
