@@ -20,7 +20,7 @@ from field_encrypt import FieldEncryptError, RetryError
 from keyturn.contracts import Payload, RotationRef
 from keyturn.errors import KeyturnError, TransientError, UnavailableError
 from keyturn.resources import Resources, resources
-from keyturn.telemetry.spans import activity_span
+from keyturn.telemetry.spans import activity_span, working_on
 
 logger = logging.getLogger("keyturn.activities")
 
@@ -33,7 +33,8 @@ def activity[I: RotationRef, O: Payload](
     def register(work: Callable[[I, Resources], Awaitable[O]]) -> Callable[[I, Resources], Awaitable[O]]:
         # A bare dict: the worker's indexer refuses parameterised annotations.
         async def invoke(payload: dict) -> dict:  # type: ignore[type-arg]
-            return await _run(work.__name__, kind, work, payload)
+            with working_on(str(payload.get("rotationId")), str(payload.get("keyring"))):
+                return await _run(work.__name__, kind, work, payload)
 
         invoke.__name__ = work.__name__
         invoke.__doc__ = work.__doc__

@@ -14,6 +14,7 @@ from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.run_store import Runs
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import lose
+from keyturn.telemetry.spans import in_trace_of
 
 # The previous run's instance may still be ending when its record has ended: ten seconds are plenty for that.
 ATTEMPTS = 20
@@ -39,12 +40,13 @@ async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: 
         try:
             if await _was_started(client, record):
                 return
-            await client.schedule_new_orchestration(
-                record.kind,  # a workflow is named after the kind of run
-                input=record.to_input().to_payload(),
-                instance_id=record.instance_id,
-                reuse_id_policy=policy,
-            )
+            with in_trace_of(record.rotation_id):
+                await client.schedule_new_orchestration(
+                    record.kind,  # a workflow is named after the kind of run
+                    input=record.to_input().to_payload(),
+                    instance_id=record.instance_id,
+                    reuse_id_policy=policy,
+                )
         except grpc.aio.AioRpcError as error:
             _log.warning("the workflow of %s was not started: %s", record.rotation_id, error.code())
         else:

@@ -35,6 +35,7 @@ ATTRIBUTES = {
 
 SPANS = {
     "rotation": "the whole rotation, from the request to its end; the root of its trace",
+    "migration": "the same of a migration",
     "state <state>": "the rotation was in this state; told when it leaves it",
     "activity <name>": "one run of an activity, with a link to the platform's own span of it",
 }

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import override
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.metrics import _Gauge  # the API's only name for a gauge that is set
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import MeterProvider, _Gauge  # the only name of a gauge that is set
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     MetricExporter,
@@ -51,7 +50,8 @@ class GaugeOnce(PeriodicExportingMetricReader):
     def __init__(self, exporter: MetricExporter) -> None:
         super().__init__(exporter)
         # The readers' own parameter is taken from the exporter, and that of Azure Monitor has no say in it.
-        self._instrument_class_temporality[_Gauge] = AggregationTemporality.DELTA
+        gauges = [kind for kind in self._instrument_class_temporality if issubclass(kind, _Gauge)]
+        self._instrument_class_temporality |= dict.fromkeys(gauges, AggregationTemporality.DELTA)
 
 
 def install(places: Iterable[Exporters]) -> None:

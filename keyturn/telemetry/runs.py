@@ -16,11 +16,13 @@ from keyturn.telemetry.trace_ids import root_of, state_of
 
 def tell_change(before: RunRecord, after: RunRecord) -> None:
     """Tell what this change of the record made known."""
-    if after.census != before.census or after.quarantined.count != before.quarantined.count:
+    # With every state all numbers are told again: what a process had not sent yet when it died is not lost for long.
+    moved = after.step != before.step
+    if moved or after.census != before.census or after.quarantined.count != before.quarantined.count:
         _tell_rows(after)
-    if after.progress != before.progress:
+    if moved or after.progress != before.progress:
         _tell_progress(after)
-    if after.step != before.step:
+    if moved:
         _tell_states(after)
 
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
@@ -37,6 +37,16 @@ current_work: ContextVar[Work | None] = ContextVar("keyturn_current_work", defau
 
 
 @contextlib.contextmanager
+def working_on(rotation_id: str, keyring: str) -> Iterator[None]:
+    """Say whose work goes on inside: log records and request units are told with it."""
+    token = current_work.set(Work(rotation_id, keyring))
+    try:
+        yield
+    finally:
+        current_work.reset(token)
+
+
+@contextlib.contextmanager
 def activity_span(name: str, request: RotationRef) -> Iterator[None]:
     """Measure one run of an activity, as a child of its rotation."""
     attributes = {
@@ -45,7 +55,6 @@ def activity_span(name: str, request: RotationRef) -> Iterator[None]:
         names.ACTIVITY: name,
         names.INPUT_DIGEST: _digest(request),
     }
-    token = current_work.set(Work(request.rotation_id, request.keyring))
     started, outcome = time.monotonic(), "ok"
     try:
         with _tracer.start_as_current_span(
@@ -64,7 +73,6 @@ def activity_span(name: str, request: RotationRef) -> Iterator[None]:
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 raise
     finally:
-        current_work.reset(token)
         measured = {names.KEYRING: request.keyring, names.ACTIVITY: name, names.OUTCOME: outcome}
         instruments.record(names.ACTIVITY_SECONDS, time.monotonic() - started, measured)
 
@@ -85,8 +93,18 @@ def _nanoseconds(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000_000)
 
 
+@contextlib.contextmanager
+def in_trace_of(rotation_id: str) -> Iterator[None]:
+    """Let whatever is scheduled inside belong to the rotation's trace."""
+    token = context.attach(rotation_context(rotation_id))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
 def rotation_context(rotation_id: str) -> Context:
-    """Return the context of the rotation's trace: a workflow that is scheduled in it belongs to that trace."""
+    """Return the context in which a new span is a child of the rotation's own."""
     return below(root_of(rotation_id))
 
 

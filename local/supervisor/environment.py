@@ -21,6 +21,7 @@ COSMOS_RESOURCE_ID = (
 )
 MEK_NAME = "notelett-mek"
 KEYRING = "notelett"
+APPROVER = "sam@example.com"
 NOTE_FIELDS = ["title", "body"]
 
 # What a person at a desk does not wait for; every one is an ordinary setting of the app.
@@ -78,6 +79,7 @@ def app_environment(
     layout: Layout, options: Options, header: str, ca_bundle: Path, approval_secret: str
 ) -> dict[str, str]:
     """Return the function app's environment: its application settings."""
+    inbox = f"json://localhost:{layout.ports['inbox']}/channels"
     documents = [{"name": NOTES_CONTAINER, "fields": NOTE_FIELDS, "partitionKey": "workspaceId"}]
     return {
         **_process_environment(),
@@ -95,8 +97,11 @@ def app_environment(
         "KEYTURN_HEALTH_URLS": json.dumps(_probes(layout.url("backend"), notes=options.deks)),
         "APPROVAL_WEBHOOK_SECRETS": approval_secret,
         "ACTIONTRAIL_URL": f"{layout.url('actiontrail')}/events",
-        "NOTIFICATION_URLS": f"json://localhost:{layout.ports['inbox']}/channels/everything",
-        "ON_CALL_URLS": f"json://localhost:{layout.ports['inbox']}/channels/on-call",
+        "NOTIFICATION_URLS": f"{inbox}/everything",
+        "ON_CALL_URLS": f"{inbox}/on-call",
+        "APPROVER_URLS": json.dumps({APPROVER: f"{inbox}/{APPROVER}"}),
+        "KEYTURN_APPROVERS": json.dumps([APPROVER]),
+        "KEYTURN_PUBLIC_URL": layout.url("functions_host"),
         "OUTBOX_TICK": "*/2 * * * * *",
         "ROTATION_SCHEDULE": "0 0 3 1 * *",
         "SCHEDULE_TICK": "0 0 5 * * *",

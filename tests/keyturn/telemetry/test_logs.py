@@ -1,0 +1,61 @@
+"""Log records are data, with the rotation and the keyring of the work in hand."""
+
+import logging
+
+from keyturn.contracts import NotifyInput, RotationRef
+from keyturn.notifications.announce import announce
+from keyturn.telemetry import names
+from keyturn.telemetry.spans import working_on
+from tests.keyturn.telemetry.conftest import Told
+
+REF = RotationRef(rotation_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
+logger = logging.getLogger("keyturn.some.module")
+
+
+def test_a_record_says_whose_work_it_belongs_to(told: Told) -> None:
+    """A record within an activity has rotation and keyring; outside it has neither."""
+    with working_on(REF.rotation_id, REF.keyring):
+        logger.warning("a probe answered %d", 503)
+    logger.warning("nobody's work")
+
+    assert told.logs() == [
+        (
+            "a probe answered 503",
+            {"logger": logger.name, names.ROTATION: REF.rotation_id, names.KEYRING: REF.keyring},
+        ),
+        ("nobody's work", {"logger": logger.name}),
+    ]
+
+
+def test_an_events_line_has_the_event(told: Told) -> None:
+    """What alerts look for is the text; the same facts are attributes."""
+    announce(NotifyInput(**dict(REF), key="1.1:failed", event="failed", detail="TimeoutError"))
+
+    assert told.logs() == [
+        (
+            f"rotation {REF.rotation_id}: failed TimeoutError",
+            {
+                "logger": "keyturn.events",
+                names.ROTATION: REF.rotation_id,
+                names.KEYRING: "notes",
+                names.EVENT: "failed",
+            },
+        )
+    ]
+
+
+def test_an_exceptions_text_stays_here(told: Told) -> None:
+    """Of an exception that is logged, only the type is told."""
+    try:
+        int("a quoted secret")
+    except ValueError:
+        logger.exception("it did not work")
+
+    assert told.logs() == [("it did not work", {"logger": logger.name, names.ERROR_TYPE: "ValueError"})]
+
+
+def test_what_libraries_log_is_not_told(told: Told) -> None:
+    """A library's record may quote a request."""
+    logging.getLogger("azure.core").warning("Request URL: https://...")
+
+    assert told.logs() == []

@@ -1,0 +1,86 @@
+"""What a change of the record tells: absolute numbers, and each state once."""
+
+from keyturn.contracts import CensusResult, PageResult, ProgressInput, RotationRef, StepInput
+from keyturn.rotation.new_version import record_census
+from keyturn.rotation.progress import record_progress
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import advance
+from keyturn.telemetry import names
+from keyturn.telemetry.trace_ids import root_of, state_of
+from tests.keyturn.rotation.runs import NOW, PATHS, bring_to, ref_of, start_run
+from tests.keyturn.telemetry.conftest import Told
+
+
+async def test_a_rotation_is_one_trace_of_all_its_states(runs: RunStore, told: Told) -> None:
+    """Every state but the last is a span below the rotation's, which is told at the end and has no parent."""
+    record = await bring_to(runs, State.COMPLETED)
+
+    root = root_of(record.rotation_id)
+    spans = told.spans(root.trace_id)
+    states = [State.REQUESTED, *PATHS[State.COMPLETED]][:-1]
+    assert [span.name for span in spans] == [*(f"state {state}" for state in states), "rotation"]
+    assert [span.context.span_id for span in spans[:-1]] == [
+        state_of(record.rotation_id, step).span_id for step in range(len(states))
+    ]
+    assert {span.parent.span_id for span in spans[:-1]} == {root.span_id}
+    assert (spans[-1].context.span_id, spans[-1].parent) == (root.span_id, None)
+    assert dict(spans[-1].attributes)[names.STATE] == "completed"
+
+
+async def test_a_repeated_state_change_tells_nothing(runs: RunStore, told: Told) -> None:
+    """A second run of the same step changes nothing, so it tells nothing."""
+    record = await bring_to(runs, State.SWEEPING)
+    told.forget()
+
+    await advance(runs, StepInput(**ref_of(record), step=record.step, target=State.SWEEPING), NOW)
+
+    assert told.spans() == []
+    assert told.metric(names.STATE_SECONDS) == {}
+
+
+async def test_rows_are_told_by_state(runs: RunStore, told: Told) -> None:
+    """A census that is new in the record sets the gauges to what was counted."""
+    record = await bring_to(runs, State.SWEEPING)
+    told.forget()
+    counted = CensusResult(total=10, on_target=6, stale=3, unlabelled=2, foreign=1, by_version={})
+
+    await record_census(runs, RotationRef(**ref_of(record)), counted)
+
+    expected = {"on_target": 6, "stale": 3, "unlabelled": 2, "foreign": 1, "quarantined": 0}
+    assert told.metric(names.ROWS) == {(record.keyring, state): count for state, count in expected.items()}
+
+
+async def test_progress_is_absolute(runs: RunStore, told: Told) -> None:
+    """Progress that is written twice is told as the same numbers, those of earlier passes included."""
+    record = await bring_to(runs, State.SWEEPING)
+    told.forget()
+    totals = PageResult(changed=5, vault_operations=6, throttled=2)
+    progress = ProgressInput(
+        **ref_of(record),
+        phase="sweep",
+        pass_number=1,
+        pass_started_at=NOW,
+        wave=1,
+        scanned=5,
+        totals=totals,
+        session_tokens=[],
+    )
+
+    for _ in range(2):
+        await record_progress(runs, progress, NOW)
+
+    key = (record.keyring, "sweep")
+    found = [told.metric(metric) for metric in (names.CHANGED,)]
+    assert found == [{key: 5}]
+
+
+async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RunStore, told: Told) -> None:
+    """The gauge has the state's whole time."""
+    record = await start_run(runs)
+    told.forget()
+    later = NOW.replace(minute=2)
+
+    await advance(runs, StepInput(**ref_of(record), step=1, target=State.PREFLIGHT), later)
+
+    assert told.metric(names.STATE_SECONDS) == {(record.keyring, "requested"): 120.0}
