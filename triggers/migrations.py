@@ -9,6 +9,8 @@ import azure.functions as func
 
 from keyturn import contracts
 from keyturn.access.caller import Caller
+from keyturn.migrations.bodies import StartMigration
+from keyturn.migrations.document_requests import ReencryptionRequest
 from keyturn.migrations.requests import MigrationRequest, RewrapDeksRequest
 from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary
@@ -31,11 +33,26 @@ async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctions
     """Start a migration."""
 
     async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
-        request = parse(RewrapDeksRequest, read_json(req))
-        wanted = await request.work(opened.keyring(request.keyring).versions)
+        request = parse(StartMigration, read_json(req)).root
+        if isinstance(request, RewrapDeksRequest):
+            wanted: contracts.Work = await request.work(opened.keyring(request.keyring).versions)
+        else:
+            wanted = await request.work(opened)
         return await begin(client, opened, caller, request, wanted)
 
     return await handle(req, admitted(req, "start_any_migration", work))
+
+
+@bp.route(route="reencryptions", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.durable_client_input(client_name="client")
+async def start_reencryption(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Start the recovery from a lost MEK: re-encrypt from a key that can still be read onto another."""
+
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        request = parse(ReencryptionRequest, read_json(req))
+        return await begin(client, opened, caller, request, await request.work(opened))
+
+    return await handle(req, admitted(req, "start_reencryption", work))
 
 
 async def begin(

@@ -35,6 +35,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_document_diagnosis": frozenset({Role.OPERATOR}),
     "get_orphans": frozenset({Role.OPERATOR}),
     "start_any_migration": frozenset({Role.OPERATOR}),
+    "start_reencryption": frozenset({Role.OPERATOR}),
     "list_migrations": _EVERY_ROLE,
     "get_migration": _EVERY_ROLE,
     "get_migration_report": _EVERY_ROLE,

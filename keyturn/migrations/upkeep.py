@@ -6,6 +6,7 @@ means, whose lease of the same name ends this migration.
 
 from datetime import datetime, timedelta
 
+from keyturn.contracts import Reencrypt
 from keyturn.migrations import leases
 from keyturn.migrations.ids import is_migration_id
 from keyturn.migrations.record import MigrationRecord
@@ -24,10 +25,19 @@ async def keep_lease(documents: Documents, record: RunRecord, now: datetime) -> 
     """
     if not isinstance(record, MigrationRecord):
         return
-    name, holder = record.work.kind, record.rotation_id
-    held = await leases.find(documents, record.keyring, name)
-    # One of ours that still has it has given the keyring back, and is about to give this back too.
-    if held is not None and is_migration_id(held.holder) and (record.ended == (held.holder == holder)):
-        await leases.release(documents, held)
-    if not record.ended:
-        await leases.take(documents, record.keyring, name, holder, lasts=LASTS, now=now)
+    for keyring, name in _leases_of(record):
+        holder = record.rotation_id
+        held = await leases.find(documents, keyring, name)
+        # One of ours that still has it has given the keyring back, and is about to give this back too.
+        if held is not None and is_migration_id(held.holder) and (record.ended == (held.holder == holder)):
+            await leases.release(documents, held)
+        if not record.ended:
+            await leases.take(documents, keyring, name, holder, lasts=LASTS, now=now)
+
+
+def _leases_of(record: MigrationRecord) -> list[tuple[str, str]]:
+    """Return the keyrings that must not rotate meanwhile, and the name of the lease in each."""
+    own = (record.keyring, record.work.kind)
+    if isinstance(record.work, Reencrypt) and record.work.target_keyring != record.keyring:
+        return [own, (record.work.target_keyring, f"{record.work.kind}-from-{record.keyring}")]
+    return [own]
