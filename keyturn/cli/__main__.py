@@ -1,12 +1,16 @@
-"""``python -m keyturn.cli audit verify FILE``."""
+"""``python -m keyturn.cli COMMAND``: rotations, diagnosis, key backups and the audit chain on the command line."""
 
 import sys
 
 import typer
 
-from keyturn.cli import audit
+from keyturn.cli import audit, diagnosis, key_backup, runs
 
 app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
+for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, diagnosis.orphans):
+    app.command()(command)
+app.add_typer(diagnosis.app, name="diagnose")
+app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")
 
 if __name__ == "__main__":

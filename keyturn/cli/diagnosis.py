@@ -1,0 +1,89 @@
+"""``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from keyturn.cli.api import Api
+from keyturn.cli.outcome import exit_codes
+from keyturn.cli.output import AsJson, Field, write
+from keyturn.cli.runs import Keyring
+
+app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
+
+
+class Orphans(StrEnum):
+    """What to look for."""
+
+    MISSING_DEKS = "missing-deks"
+    UNUSED_DEKS = "unused-deks"
+
+
+@app.command()
+def dek(
+    dek_id: Annotated[str, typer.Argument(help="as a field names it")],
+    keyring: Keyring = None,
+    field: Field = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Look at one DEK: its row, its version, its unwrap, its key check."""
+    with exit_codes():
+        found = asyncio.run(_get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
+        write(found, as_json=as_json, field=field)
+
+
+@app.command()
+def document(
+    document_id: Annotated[str, typer.Argument(help="the document's id")],
+    container: Annotated[str, typer.Option(help="where it is stored")],
+    partition: Annotated[str | None, typer.Option(help="value of its partition key")] = None,
+    keyring: Keyring = None,
+    field: Field = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Look at every encrypted field of one document."""
+    with exit_codes():
+        asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
+        write(asyncio.run(_get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
+
+
+def orphans(
+    what: Annotated[Orphans, typer.Argument(help="documents that name missing DEKs, or DEKs that nothing names")],
+    keyring: Keyring = None,
+    min_age: Annotated[str, typer.Option(help="ISO 8601: what is younger is left out")] = "PT1H",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Look through everything for orphans; nothing is changed."""
+    with exit_codes():
+        found = asyncio.run(_scan(what, keyring, min_age))
+        if as_json:
+            write(found, as_json=True)
+            return
+        for orphan in found["orphans"]:
+            typer.echo("  ".join(str(value) for value in orphan.values() if value is not None))
+        typer.echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
+
+
+async def _scan(what: Orphans, keyring: str | None, min_age: str) -> dict[str, Any]:
+    kind = what.value.replace("-", "_")
+    total: dict[str, Any] = {"kind": kind, "scanned": 0, "tooYoung": 0, "orphans": []}
+    token: str | None = None
+    async with Api() as api:
+        while True:
+            page = await api.get("/api/orphans", kind=kind, keyring=keyring, minAge=min_age, token=token)
+            for name in ("scanned", "tooYoung", "orphans"):
+                total[name] += page[name]
+            token = page["token"]
+            if token is None:
+                return total
+
+
+async def _get(path: str, **query: str | None) -> Any:
+    async with Api() as api:
+        return await api.get(path, **query)

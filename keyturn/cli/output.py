@@ -1,0 +1,62 @@
+"""How results are written: to standard output and plain, for people by default, as JSON where that is asked for."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from keyturn.errors import InvalidRequestError
+
+AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
+Field = Annotated[
+    str | None, typer.Option(metavar="NAME", help="write only this member of the answer; a.b is member b of a")
+]
+
+
+def write(answer: Any, *, as_json: bool, field: str | None = None) -> None:
+    """Write the answer, or one member of it."""
+    chosen = answer if field is None else _member(answer, field)
+    if as_json or isinstance(chosen, list):
+        typer.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+    elif isinstance(chosen, dict):
+        for line in _lines(chosen):
+            typer.echo(line)
+    else:
+        typer.echo("" if chosen is None else str(chosen).lower() if isinstance(chosen, bool) else str(chosen))
+
+
+def _member(answer: Any, field: str) -> Any:
+    found = answer
+    for name in field.split("."):
+        try:
+            found = found[int(name)] if isinstance(found, list) else found[name]
+        except (KeyError, IndexError, ValueError, TypeError):
+            expected = "a member of the answer"
+            raise InvalidRequestError(
+                f"--field {field}: expected {expected}", field="field", expected=expected
+            ) from None
+    return found
+
+
+def _lines(members: dict[str, Any], indent: str = "") -> list[str]:
+    """Return a line for each member that says something, nested ones below their name."""
+    lines: list[str] = []
+    width = max((len(name) for name in members), default=0)
+    for name, value in members.items():
+        if value is None or value in ({}, [], ""):
+            continue
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_lines(value, f"{indent}  ")]
+        elif isinstance(value, list) and any(isinstance(element, dict) for element in value):
+            lines.append(f"{indent}{name}")
+            for element in value:
+                lines += [f"{indent}  -", *_lines(element, f"{indent}    ")]
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else json_like(value)
+            lines.append(f"{indent}{name.ljust(width)}  {shown}")
+    return lines
+
+
+def json_like(value: object) -> str:
+    """Return a plain value as people write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

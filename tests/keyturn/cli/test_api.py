@@ -1,0 +1,109 @@
+"""What the app answers becomes the command's result or its error, with the exit code that belongs to it."""
+
+import json
+
+import pytest
+
+from keyturn.errors import OUTCOMES, KeyturnError
+from keyturn.problems import problem_of
+from tests.keyturn.cli.served import serving
+
+ROTATION = "notes.20261124T120000Z.abcdef"
+KINDS = sorted(OUTCOMES, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KINDS])
+def test_every_error_of_the_app_has_its_exit_code(kind: type[KeyturnError]) -> None:
+    """The error is told on standard error, and nothing is on standard output."""
+    problem = problem_of(kind("the detail", hint="the hint", keyring="notes"), instance="/api")
+    with serving(problem.body, status=problem.status, content_type="application/problem+json") as app:
+        result = app.run("status", ROTATION)
+
+    assert OUTCOMES[kind].exit_code == result.exit_code
+    assert "" == result.stdout
+    assert result.stderr.startswith("error: ")
+
+
+def test_a_hint_is_told() -> None:
+    """What to do comes after what is wrong."""
+    problem = problem_of(OUTCOMES.__iter__().__next__()("x"), instance="/api").body
+    told = {**problem, "type": "urn:keyturn:problem:wrong-state", "detail": "not now", "hint": "wait"}
+    with serving(told, status=409) as app:
+        result = app.run("retry", ROTATION)
+
+    assert "error: not now\nhint: wait\n" == result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "said"),
+    [
+        (401, b"", 77, "KEYTURN_FUNCTION_KEY"),
+        (302, b"", 77, "KEYTURN_TOKEN_SCOPE"),
+        (403, b"<html>", 78, "403"),
+        (502, b"<html>", 75, "502"),
+        (404, b"", 70, "KEYTURN_URL"),
+        (200, b"<html>", 70, "KEYTURN_URL"),
+    ],
+)
+def test_an_answer_that_is_not_the_apps_is_told(status: int, body: bytes, code: int, said: str) -> None:
+    """The platform in front of the app, or another server, is told apart from the app."""
+    with serving(body, status=status) as app:
+        result = app.run("status", ROTATION)
+
+    assert code == result.exit_code
+    assert said in result.stderr
+
+
+def test_an_app_that_is_not_there_is_told() -> None:
+    """Nobody listens at the address."""
+    with serving({}) as app:
+        url = app.url
+    result = app.run("status", ROTATION, KEYTURN_URL=url)
+
+    assert 75 == result.exit_code
+    assert "did not answer" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["", "notes.example", "http://notes.example", "ftp://x"])
+def test_an_address_that_is_none_is_told(url: str) -> None:
+    """A key is never sent in the clear."""
+    with serving({}) as app:
+        result = app.run("status", ROTATION, KEYTURN_URL=url)
+
+    assert 78 == result.exit_code
+    assert "KEYTURN_URL" in result.stderr
+    assert [] == app.asked
+
+
+def test_the_key_is_sent_and_never_told() -> None:
+    """It comes from the environment, not from the command line."""
+    with serving(b"", status=401) as app:
+        result = app.run("status", ROTATION, KEYTURN_FUNCTION_KEY="very-secret")
+
+    _, path, headers, _ = app.asked[0]
+    assert f"/api/rotations/{ROTATION}" == path
+    assert "very-secret" == {name.lower(): value for name, value in headers.items()}["x-functions-key"]
+    assert "very-secret" not in result.output
+
+
+def test_results_are_plain_text_unless_json_is_asked_for() -> None:
+    """One line a member, nothing for null; JSON is the app's own answer; no colours."""
+    answer = {"state": "sweeping", "percent": 12.5, "error": None, "counts": {"sweep": {"changed": 3}}, "retired": []}
+    with serving(answer) as app:
+        plain = app.run("status", ROTATION, FORCE_COLOR="1", NO_COLOR="1")
+        as_json = app.run("status", ROTATION, "--json")
+        one = app.run("status", ROTATION, "--field", "counts.sweep.changed")
+
+    assert "state    sweeping\npercent  12.5\ncounts\n  sweep\n    changed  3\n" == plain.stdout
+    assert answer == json.loads(as_json.stdout)
+    assert "3\n" == one.stdout
+    assert "\x1b" not in plain.output
+
+
+def test_a_member_that_is_not_there_is_told() -> None:
+    """The error names the option."""
+    with serving({"state": "sweeping"}) as app:
+        result = app.run("status", ROTATION, "--field", "nothing.here")
+
+    assert 64 == result.exit_code
+    assert "--field nothing.here" in result.stderr

@@ -1,0 +1,122 @@
+"""Commands for rotations: what they send, what they wait for, and how they end."""
+
+import json
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.keyturn.cli.served import serving
+
+ROTATION = "notes.20261124T120000Z.abcdef"
+MIGRATION = "notes.m.20261124T120000Z.abcdef"
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+DIGEST = "a" * 64
+
+
+def test_a_rotation_is_asked_for_with_everything_that_was_said() -> None:
+    """The id alone is the result; the same request is not made twice by a repeated call."""
+    with serving({"rotationId": ROTATION}, status=202) as app:
+        result = app.run(
+            *("rotate", "--keyring", "notes", "--reason", "monthly", "--dry-run", "--force", "incident"),
+            *("--waive", "backup=restored yesterday", "--snapshot-reference", "s/1"),
+        )
+
+    method, path, headers, body = app.asked[0]
+    assert (0, f"{ROTATION}\n") == (result.exit_code, result.stdout)
+    assert ("POST", "/api/rotations") == (method, path)
+    assert {name.lower() for name in headers} >= {"idempotency-key"}
+    assert {
+        "keyring": "notes",
+        "requestedBy": "dana@example.com",
+        "reason": "monthly",
+        "dryRun": True,
+        "snapshotReference": "s/1",
+        "force": {"reason": "incident"},
+        "waivers": [{"check": "backup", "why": "restored yesterday"}],
+    } == json.loads(body)
+
+
+def test_a_waiver_without_a_reason_is_refused() -> None:
+    """The app is not asked."""
+    with serving({}) as app:
+        result = app.run("rotate", "--waive", "backup")
+
+    assert (64, []) == (result.exit_code, app.asked)
+    assert "CHECK=WHY" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        ({"state": "completed"}, 0),
+        ({"state": "awaiting_approval", "decision": None}, 0),
+        ({"state": "failed"}, 73),
+        ({"state": "blocked", "failedChecks": ["backup"]}, 73),
+        ({"state": "needs_attention"}, 73),
+    ],
+)
+def test_waiting_ends_where_a_person_is_needed(last: dict[str, object], code: int) -> None:
+    """States on the way go to standard error; a decision that was taken is waited for."""
+    way = ({"state": "sweeping"}, {"state": "awaiting_approval", "decision": {"by": "sam"}}, last)
+    with serving(way) as app:
+        result = app.run("status", ROTATION, "--wait", "--field", "state")
+
+    assert (code, f"{last['state']}\n") == (result.exit_code, result.stdout)
+    assert f"{ROTATION}: sweeping" in result.stderr
+    assert len(app.asked) == 3
+
+
+def test_a_migration_is_found_by_its_id() -> None:
+    """One command for both kinds of runs."""
+    with serving({"state": "running"}) as app:
+        app.run("status", MIGRATION)
+        app.run("abort", MIGRATION)
+        app.run("report", MIGRATION)
+
+    found = [(method, path) for method, path, _, _ in app.asked]
+    assert [
+        ("GET", f"/api/migrations/{MIGRATION}"),
+        ("POST", f"/api/migrations/{MIGRATION}/abort"),
+        ("GET", f"/api/migrations/{MIGRATION}/report"),
+    ] == found
+
+
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_a_decision_is_signed(tmp_path: Path, place: str) -> None:
+    """With the first secret of a file or of the variable, over exactly the bytes that are sent."""
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET} whsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk\n")
+    arguments = ["approve", ROTATION, "--digest", DIGEST, "--comment", "fine", "--reject"]
+    with serving({"decision": {"decision": "rejected", "by": "sam"}}) as app:
+        if place == "file":
+            result = app.run(*arguments, "--by", "sam", "--secret-file", str(file))
+        else:
+            result = app.run(*arguments, "--by", "sam", APPROVAL_WEBHOOK_SECRETS=file.read_text())
+
+    method, path, headers, body = app.asked[0]
+    assert ("POST", "/api/approvals") == (method, path)
+    sent = Webhook(SECRET).verify(body, {name.lower(): value for name, value in headers.items()})
+    assert {"rotationId": ROTATION, "decision": "reject", "approver": "sam"}.items() <= sent.items()
+    assert {"evidenceDigest": DIGEST, "comment": "fine"}.items() <= sent.items()
+    assert (0, "decision  rejected\nby        sam\n") == (result.exit_code, result.stdout)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "not a secret!", "whsec_???"])
+def test_a_secret_that_is_none_is_told_without_telling_it(secret: str) -> None:
+    """Nothing is sent."""
+    with serving({}) as app:
+        result = app.run("approve", ROTATION, "--digest", DIGEST, APPROVAL_WEBHOOK_SECRETS=secret)
+
+    assert (78, []) == (result.exit_code, app.asked)
+    assert "APPROVAL_WEBHOOK_SECRETS: expected whsec_ and the base64 of 24 to 64 random bytes" in result.stderr
+    assert "not a secret!" not in result.stderr
+
+
+def test_who_decides_must_be_said() -> None:
+    """The error names the option."""
+    with serving({}) as app:
+        result = app.run("approve", ROTATION, "--digest", DIGEST, KEYTURN_BY="", APPROVAL_WEBHOOK_SECRETS=SECRET)
+
+    assert 64 == result.exit_code
+    assert "--by" in result.stderr
