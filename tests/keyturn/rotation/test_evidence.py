@@ -48,7 +48,7 @@ async def full_run(runs: RunStore) -> RotationRecord:
 
 
 async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) -> None:
-    """Versions, census, proof, canaries, waived checks, provenance, stale writers, policy: all that is known is in it."""
+    """Versions, census, proof, canaries, waivers, provenance, stale writers, policy: all that is known is in it."""
     record = await full_run(runs)
 
     frozen = await freeze(runs, record, stale_writers=2, last_stale_write=NOW)
