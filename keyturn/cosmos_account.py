@@ -1,4 +1,4 @@
-"""The Cosmos DB account as Azure Resource Manager describes it: how it is backed up."""
+"""The Cosmos DB account in Azure Resource Manager: how it is backed up, and throw-away containers of the doctor."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +7,14 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.mgmt.cosmosdb.aio import CosmosDBManagementClient
-from azure.mgmt.cosmosdb.models import BackupPolicy, ContinuousModeBackupPolicy
+from azure.mgmt.cosmosdb.models import (
+    BackupPolicy,
+    ContainerPartitionKey,
+    ContinuousModeBackupPolicy,
+    SqlContainerCreateUpdateParameters,
+    SqlContainerCreateUpdateProperties,
+    SqlContainerResource,
+)
 
 from keyturn.errors import KeyturnError, PermissionMissingError, ResourceMissingError, UnavailableError
 
@@ -50,7 +57,7 @@ class CosmosAccount:
         try:
             account = await self._client.database_accounts.get(self._group, self._name)
         except AzureError as error:
-            raise _failure(error) from error
+            raise _failure(error, "read") from error
         policy: BackupPolicy | None = account.properties.backup_policy if account.properties else None
         if not isinstance(policy, ContinuousModeBackupPolicy):
             return None
@@ -59,16 +66,44 @@ class CosmosAccount:
         # know stays a text.
         return str(getattr(tier, "value", tier) or "Continuous30Days")
 
+    async def create_container(self, database: str, name: str, partition_key: str) -> None:
+        """Create a container with the least throughput that the account gives by itself.
+
+        Raises:
+            PermissionMissingError: the identity may not create containers.
+            KeyturnError: of the kind that the failure means.
+        """
+        key = ContainerPartitionKey(paths=[partition_key], kind="Hash", version=2)
+        properties = SqlContainerCreateUpdateProperties(resource=SqlContainerResource(id=name, partition_key=key))
+        parameters = SqlContainerCreateUpdateParameters(properties=properties)
+        try:
+            creation = await self._client.sql_resources.begin_create_update_sql_container(
+                self._group, self._name, database, name, parameters
+            )
+            await creation.result()
+        except AzureError as error:
+            raise _failure(error, "create containers in") from error
+
+    async def delete_container(self, database: str, name: str) -> None:
+        """Delete a container with everything in it; raises KeyturnError of the kind that the failure means."""
+        try:
+            deletion = await self._client.sql_resources.begin_delete_sql_container(
+                self._group, self._name, database, name
+            )
+            await deletion.result()
+        except AzureError as error:
+            raise _failure(error, "delete containers of") from error
+
     async def close(self) -> None:
         """Close the connections; the credential stays open, it is the caller's."""
         await self._client.close()
 
 
-def _failure(error: AzureError) -> KeyturnError:
+def _failure(error: AzureError, operation: str) -> KeyturnError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or isinstance(error, ClientAuthenticationError):
         return PermissionMissingError(
-            "the app's identity may not read the Cosmos DB account", resource=RESOURCE, operation="read"
+            f"the app's identity may not {operation} the Cosmos DB account", resource=RESOURCE, operation=operation
         )
     if status == HTTPStatus.NOT_FOUND:
         return ResourceMissingError(f"{RESOURCE} does not exist", resource=RESOURCE)

@@ -9,7 +9,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
@@ -67,7 +67,7 @@ class Resources:
 
     def __init__(self, settings: Settings, credential: DefaultAzureCredential, cosmos: CosmosClient) -> None:
         self.settings = settings
-        self._credential = credential
+        self.credential = credential
         self._cosmos = cosmos
         self._keyrings: dict[str, KeyringResources] = {}
         database = cosmos.get_database_client(settings.keyturn_database)
@@ -76,7 +76,8 @@ class Resources:
             if settings.keyturn_cosmos_resource_id
             else None
         )
-        self.run_store = RunStore(database.get_container_client(settings.keyturn_container))
+        self.records = database.get_container_client(settings.keyturn_container)
+        self.run_store = RunStore(self.records)
         self.migrations = MigrationStore(self.run_store.documents)
         self.every_run = EveryRun(self.run_store.documents)
         self.desk = Desk(
@@ -112,6 +113,10 @@ class Resources:
             opened.pop_all()  # from here on, close() is responsible
             return cls(settings, credential, cosmos)
 
+    def database(self, name: str) -> DatabaseProxy:
+        """Return the client of a database of the account; nothing is asked yet."""
+        return self._cosmos.get_database_client(name)
+
     def keyring(self, name: str | None) -> KeyringResources:
         """Return a keyring's clients; raises UnknownKeyringError."""
         keyring = self.settings.keyring(name)
@@ -125,11 +130,11 @@ class Resources:
         mek = MekClient(
             keyring.vault_url,
             keyring.mek_name,
-            self._credential,
+            self.credential,
             verify_challenge_resource=keyring.verify_challenge_resource,
         )
         keys = KeyClient(
-            keyring.vault_url, self._credential, verify_challenge_resource=keyring.verify_challenge_resource
+            keyring.vault_url, self.credential, verify_challenge_resource=keyring.verify_challenge_resource
         )
         defaults = RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm)
         return KeyringResources(
@@ -166,7 +171,7 @@ class Resources:
         if self._actiontrail is not None:
             await self._actiontrail.close()
         await self._cosmos.close()
-        await self._credential.close()
+        await self.credential.close()
 
 
 _opening = asyncio.Lock()

@@ -1,6 +1,8 @@
-"""``python -m local up --state DIR``: the local Azure, until Ctrl-C."""
+"""``python -m local up --state DIR``: the local Azure, until Ctrl-C; ``run`` runs a command as the app does."""
 
+import json
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,11 +13,6 @@ import typer
 from local.supervisor import LocalAzure, Options
 
 app = typer.Typer(help="A local Azure for Keyturn.", no_args_is_help=True, add_completion=False)
-
-
-@app.callback()
-def _several_commands() -> None:
-    """Keep ``up`` a command of its own, although it is the only one."""
 
 
 @app.command()
@@ -54,6 +51,22 @@ def up(
     with azure.running():
         typer.echo(f"the local Azure is up: {azure.layout.state / 'endpoints.json'}; Ctrl-C stops it")
         stopped.wait()
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def run(
+    command: Annotated[list[str], typer.Argument(help="as: python -m keyturn.cli doctor")],
+    *,
+    state: Annotated[Path, typer.Option(help="folder of a local Azure that is up")],
+    operator: Annotated[bool, typer.Option("--operator", help="as the operator, who may do more than the app")] = False,
+) -> None:
+    """Run a command in the app's environment: its settings, and its identity."""
+    try:
+        endpoints = json.loads((state / "endpoints.json").read_bytes())
+    except FileNotFoundError:
+        raise typer.BadParameter(f"no local Azure is up in {state}", param_hint="--state") from None
+    env = {**endpoints["appEnvironment"], **(endpoints["environment"] if operator else {})}
+    raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - whoever calls chose it
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""``python -m keyturn.cli COMMAND``: rotations, diagnosis, key backups and the audit chain on the command line."""
+"""``python -m keyturn.cli COMMAND``; without one, it lists them."""
 
 import sys
 
 import typer
 
-from keyturn.cli import audit, diagnosis, key_backup, runs
+from keyturn.cli import audit, diagnosis, doctor, key_backup, runs
 
 app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
+app.command()(doctor.doctor)
 for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, diagnosis.orphans):
     app.command()(command)
 app.add_typer(diagnosis.app, name="diagnose")

@@ -139,6 +139,18 @@ class Catalog:
         self.containers[database, name] = container
         return container
 
+    def delete_container(self, database: str, name: str) -> None:
+        """Delete a container with everything in it."""
+        container = self.container(database, name)
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for one in container.partitions:
+                self._connection.execute("DELETE FROM commits WHERE partition = ?", (one.number,))
+            for table in ("items", "history", "partitions"):
+                self._connection.execute(f"DELETE FROM {table} WHERE container = ?", (container.number,))  # noqa: S608 - constants
+            self._connection.execute("DELETE FROM containers WHERE number = ?", (container.number,))
+        del self.containers[database, name]
+
     def split(self, container: Container, range_id: str) -> tuple[Partition, Partition]:
         """Split a partition in two, which take over its items, its history and its place in the change feed."""
         parent = container.partition(range_id)

@@ -1,6 +1,10 @@
-"""What a test may do to the service besides faults: split a partition, change the lag and the throughput."""
+"""What may be done to the service besides faults and data: split a partition, change the lag and the throughput.
+
+Containers are made and deleted here for the local resource manager, which decides on rights.
+"""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,6 +13,7 @@ from local.common.faults import CONTROL_PREFIX
 from local.cosmos.account import Account
 from local.cosmos.errors import CosmosError
 from local.cosmos.reply import error_reply
+from local.cosmos.validation import check_id
 
 Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -21,6 +26,15 @@ class SplitRequest(BaseModel):
     database: str
     container: str
     partitionKeyRangeId: str  # noqa: N815 - JSON property of the control endpoint
+
+
+class ContainerRequest(BaseModel):
+    """Body of ``PUT`` and ``DELETE /_control/containers``; ``resource`` is what the data plane takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    database: str
+    resource: dict[str, Any]
 
 
 class SettingsRequest(BaseModel):
@@ -49,7 +63,18 @@ def add_routes(app: web.Application, account: Account) -> None:
             account.throughput.limit = asked.throughput
         return web.json_response({"replicaLagMs": account.replica_lag_ms, "throughput": account.throughput.limit})
 
+    async def create_container(request: web.Request) -> web.Response:
+        asked = ContainerRequest.model_validate_json(await request.read())
+        return web.json_response(account.catalog.create_container(asked.database, asked.resource).properties)
+
+    async def delete_container(request: web.Request) -> web.Response:
+        asked = ContainerRequest.model_validate_json(await request.read())
+        account.catalog.delete_container(asked.database, check_id(asked.resource))
+        return web.json_response({})
+
     app.router.add_post(f"{CONTROL_PREFIX}split", _checked(split))
+    app.router.add_put(f"{CONTROL_PREFIX}containers", _checked(create_container))
+    app.router.add_delete(f"{CONTROL_PREFIX}containers", _checked(delete_container))
     app.router.add_post(f"{CONTROL_PREFIX}settings", _checked(settings))
 
 

@@ -33,6 +33,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{KEYS}/backup/action",
     ),
     "Keyturn backup check": (f"{COSMOS}/read",),
+    # What `keyturn doctor --probe` needs of Azure Resource Manager: not the app's, an operator's.
+    "DocumentDB containers": (f"{CONTAINERS}/write", f"{CONTAINERS}/delete"),
     "Keyturn metadata": (f"{COSMOS}/readMetadata",),
     "Keyturn dek store": (
         f"{CONTAINERS}/items/read",

@@ -73,20 +73,20 @@ class KeyStore:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute(SCHEMA)
-        self._keys: dict[str, dict[str, KeyVersion]] = {}
+        self._keys: dict[str, dict[str, KeyVersion]] = {}  # by the name in lower case
         query = "SELECT name, version, private_key, properties FROM key_version ORDER BY sequence"
         with closing(self._database.execute(query)) as rows:
             for name, version, pem, properties in rows:
                 record = {"name": name, "version": version, "private_key": pem, **json.loads(properties)}
-                self._keys.setdefault(name, {})[version] = version_of(record)
+                self._named(name)[version] = version_of(record)
 
     def names(self) -> list[str]:
         """Return the names of all keys, in order."""
-        return sorted(self._keys)
+        return sorted(next(iter(versions.values())).name for versions in self._keys.values())
 
     def versions(self, name: str) -> list[KeyVersion]:
         """Return all versions of a key, oldest first; none for an unknown key."""
-        return list(self._keys.get(name, {}).values())
+        return list(self._keys.get(name.lower(), {}).values())
 
     def get(self, name: str, version: str = "") -> KeyVersion:
         """Return one version, the newest for an empty version id, whether it is enabled or not.
@@ -94,7 +94,7 @@ class KeyStore:
         Raises:
             VaultError: 404 KeyNotFound.
         """
-        versions = self._keys.get(name, {})
+        versions = self._keys.get(name.lower(), {})
         found = versions.get(version) if version else next(reversed(versions.values()), None)
         if found is None:
             raise key_not_found(name, version)
@@ -110,7 +110,7 @@ class KeyStore:
                     (key.name, key.version, record_of(key)["private_key"], json.dumps(properties_of(key))),
                 )
         for key in keys:
-            self._keys.setdefault(key.name, {})[key.version] = key
+            self._named(key.name)[key.version] = key
 
     def change(self, key: KeyVersion) -> None:
         """Replace a version's attributes, tags and permitted operations."""
@@ -118,7 +118,11 @@ class KeyStore:
             "UPDATE key_version SET properties = ? WHERE name = ? AND version = ?",
             (json.dumps(properties_of(key)), key.name, key.version),
         )
-        self._keys[key.name][key.version] = key
+        self._named(key.name)[key.version] = key
+
+    def _named(self, name: str) -> dict[str, KeyVersion]:
+        """Return the versions of a key, whose name ignores case, to read and to add to."""
+        return self._keys.setdefault(name.lower(), {})
 
     def close(self) -> None:
         """Close the database."""

@@ -1,4 +1,4 @@
-"""The HTTP side: one database account to read, and a control endpoint for its backup policy."""
+"""The HTTP side: one database account and its containers, and a control endpoint for the account's backup policy."""
 
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,26 @@ from local.common.serve import add_health
 from local.identity.roles import COSMOS
 from local.identity.tokens import TokenError, verify
 from local.resource_manager.backup_policy import BackupPolicy, BackupPolicyFile
+from local.resource_manager.containers import Containers
+from local.resource_manager.refusals import RefusedError
 
 API_VERSION = "2026-03-15"  # what azure-mgmt-cosmosdb 10.0.0 asks for
 READ_ACCOUNT = f"{COSMOS}/read"
-
-
-class RefusedError(Exception):
-    """An answer other than success, in the form that all resource providers use."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{status} {code}: {message}")
-        self.status = status
-        self.body = {"error": {"code": code, "message": message}}
+WRITE_CONTAINER = f"{COSMOS}/sqlDatabases/containers/write"
+DELETE_CONTAINER = f"{COSMOS}/sqlDatabases/containers/delete"
 
 
 class ResourceManager:
-    """A subscription that holds one database account."""
+    """A subscription that holds one database account; ``containers`` is None where nothing serves its data."""
 
-    def __init__(self, state: Path, *, port: int, identity_key: bytes, account: str) -> None:
+    def __init__(
+        self, state: Path, *, port: int, identity_key: bytes, account: str, containers: Containers | None
+    ) -> None:
         self._backup = BackupPolicyFile(state / "backup_policy.json")
         self._audience = f"https://localhost:{port}"
         self._identity_key = identity_key
         self._account = account
+        self._containers = containers
 
     def application(self) -> web.Application:
         """Return the service's aiohttp application."""
@@ -42,16 +40,36 @@ class ResourceManager:
         add_health(app, "resource_manager")
         faults.add_routes(app)
         app.router.add_post(f"{CONTROL_PREFIX}backup", self._change_backup)
-        app.router.add_get("/{id:.*}", self._read_account)
+        container = "/{account:.*}/sqlDatabases/{database}/containers/{container}"
+        app.router.add_put(container, self._create_container)
+        app.router.add_delete(container, self._delete_container)
+        app.router.add_get("/{account:.*}", self._read_account)
         return app
 
     async def _read_account(self, request: web.Request) -> web.Response:
-        self._authorize(request)
+        self._check(request, READ_ACCOUNT)
+        return web.json_response(self._described())
+
+    async def _create_container(self, request: web.Request) -> web.Response:
+        self._check(request, WRITE_CONTAINER)
+        return web.json_response(await self._data_plane().create(request.match_info["database"], await request.read()))
+
+    async def _delete_container(self, request: web.Request) -> web.Response:
+        self._check(request, DELETE_CONTAINER)
+        await self._data_plane().delete(request.match_info["database"], request.match_info["container"])
+        return web.Response(status=204)
+
+    def _data_plane(self) -> Containers:
+        if self._containers is None:
+            raise RefusedError(404, "ResourceNotFound", "this account has no data plane")
+        return self._containers
+
+    def _check(self, request: web.Request, action: str) -> None:
+        self._authorize(request, action)
         if request.query.get("api-version") != API_VERSION:
             raise RefusedError(400, "InvalidApiVersionParameter", f"api-version: must be {API_VERSION}")
-        if request.path.lower() != self._account.lower():
+        if f"/{request.match_info['account']}".lower() != self._account.lower():
             raise RefusedError(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
-        return web.json_response(self._described())
 
     def _described(self) -> dict[str, Any]:
         return {
@@ -68,7 +86,7 @@ class ResourceManager:
             },
         }
 
-    def _authorize(self, request: web.Request) -> None:
+    def _authorize(self, request: web.Request, action: str) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise RefusedError(
@@ -78,12 +96,12 @@ class ResourceManager:
             principal = verify(token, self._identity_key, lambda audience: audience.rstrip("/") == self._audience)
         except TokenError as error:
             raise RefusedError(401, "InvalidAuthenticationToken", str(error)) from error
-        if not principal.may(READ_ACCOUNT):
+        if not principal.may(action):
             raise RefusedError(
                 403,
                 "AuthorizationFailed",
                 f"The client '{principal.name}' with object id '{principal.object_id}' does not have authorization to"
-                f" perform action '{READ_ACCOUNT}' over scope '{request.path}' or the scope is invalid.",
+                f" perform action '{action}' over scope '{request.path}' or the scope is invalid.",
             )
 
     async def _change_backup(self, request: web.Request) -> web.Response:

@@ -14,16 +14,20 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
-# Setting that names a container -> the path it is partitioned by.
-CONTAINERS = {"DEK_CONTAINER": "/id", "NOTES_CONTAINER": "/workspaceId", "KEYTURN_CONTAINER": "/keyring"}
+# Setting that names a container -> the path it is partitioned by, and its default time to live as infra/ sets it.
+CONTAINERS = {
+    "DEK_CONTAINER": ("/id", None),
+    "NOTES_CONTAINER": ("/workspaceId", None),
+    "KEYTURN_CONTAINER": ("/keyring", -1),
+}
 
 
 async def create_containers() -> None:
     """Create the database and its containers where they are missing."""
     async with CosmosClient(os.environ["COSMOS_ENDPOINT"], os.environ["COSMOS_MASTER_KEY"]) as client:
         database = await client.create_database_if_not_exists(os.environ["COSMOS_DATABASE"])
-        for variable, path in CONTAINERS.items():
-            await database.create_container_if_not_exists(os.environ[variable], PartitionKey(path))
+        for variable, (path, ttl) in CONTAINERS.items():
+            await database.create_container_if_not_exists(os.environ[variable], PartitionKey(path), default_ttl=ttl)
 
 
 async def create_mek(bits: int) -> None:

@@ -135,6 +135,7 @@ class LocalAzure:
             "approvalSecret": self.approval_secret,
             "pids": {name: process.pid for name, process in self.processes.items()},
             "environment": self.client_environment("operator"),
+            "appEnvironment": self.app_environment(),
         }
 
     def write_endpoints(self) -> None:
@@ -144,6 +145,13 @@ class LocalAzure:
     def client_environment(self, principal: str) -> dict[str, str]:
         """Return what a client process must export to act as this principal."""
         return environment.client_environment(self.layout, self.headers[principal], self.ca_bundle)
+
+    def app_environment(self) -> dict[str, str]:
+        """Return the function app's whole environment: its settings, and its identity."""
+        env = environment.app_environment(
+            self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
+        )
+        return {"ACTIONTRAIL_SECRETS": self.actiontrail_secrets.read_text(), **env}
 
     def operator_environment(self) -> dict[str, str]:
         """Return the whole environment of a client process that acts as the operator."""
@@ -188,6 +196,7 @@ class LocalAzure:
 
     def _resource_manager(self) -> tuple[list[str], dict[str, str]]:
         argv = [*self._state("resource_manager"), *self._guarded(), "--account", environment.COSMOS_RESOURCE_ID]
+        argv += ["--cosmos", self.layout.url("cosmos"), "--ca", str(self.ca_bundle)]
         return argv, environment.plain_environment()
 
     def _actiontrail(self) -> tuple[list[str], dict[str, str]]:
@@ -204,10 +213,7 @@ class LocalAzure:
         hub = f"127.0.0.1:{self.layout.ports['task_hub']}"
         argv = [*self._state("functions_host"), "--app", str(self.options.app), "--task-hub", hub]
         argv += ["--sign-in", str(self.identity_key)] if self.options.sign_in else []
-        env = environment.app_environment(
-            self.layout, self.options, self.headers["keyturn"], self.ca_bundle, self.approval_secret
-        )
-        return argv, {"ACTIONTRAIL_SECRETS": self.actiontrail_secrets.read_text(), **env}
+        return argv, self.app_environment()
 
     def _backend(self) -> tuple[list[str], dict[str, str]]:
         traffic = [

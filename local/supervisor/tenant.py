@@ -22,7 +22,12 @@ PRINCIPALS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Keyturn documents", container(COSMOS_DATABASE, NOTES_CONTAINER)),
     ),
     "backend": (("Key Vault Crypto Service Encryption User", ""), ("Cosmos DB Built-in Data Contributor", "")),
-    "operator": (("Key Vault Crypto Officer", ""), ("Cosmos DB Built-in Data Contributor", "")),
+    "operator": (
+        ("Key Vault Crypto Officer", ""),
+        ("Cosmos DB Built-in Data Contributor", ""),
+        ("DocumentDB containers", ""),
+        ("Keyturn backup check", ""),
+    ),
 }
 
 WEBHOOK_SECRET_BYTES = 32

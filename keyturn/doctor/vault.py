@@ -1,0 +1,107 @@
+"""What Keyturn assumes of Key Vault, as far as looking shows it; the ids are those of docs/assumptions.md."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, override
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.keyvault.keys.crypto import KeyWrapAlgorithm
+from azure.keyvault.keys.crypto.aio import CryptographyClient
+
+from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import UnwrapRefusedError
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from keyturn.doctor.asking import BROKEN
+from keyturn.doctor.lines import Answer, expect, ok, problem, unchecked
+from keyturn.doctor.patient import Patient, made_up
+
+_NOT_ALLOWED = "this identity may only look at the MEK itself: ask as somebody who may read other keys"
+
+
+async def algorithms_apart(patient: Patient) -> Answer:
+    """What was wrapped with one algorithm is not opened with the other."""
+    version = await _usable(patient)
+    wrapped = patient.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
+    try:
+        await patient.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
+    except UnwrapRefusedError:
+        return ok("a wrap with RSA-OAEP was refused as RSA-OAEP-256")
+    return problem("a wrap with RSA-OAEP was opened as RSA-OAEP-256", BROKEN)
+
+
+class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-checking time only
+    def __init__(self) -> None:
+        self.requests = 0
+
+    @override
+    def on_request(self, request: Any) -> None:
+        """Count the request."""
+        self.requests += 1
+
+
+async def local_wrap_free(patient: Patient) -> Answer:
+    """A wrap with the public key makes no request."""
+    keyring = patient.keyring
+    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(patient)).version)
+    counter = _Counter()
+    async with CryptographyClient(key, patient.resources.credential, per_call_policies=[counter]) as client:
+        await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, Dek.generate().reveal())
+    return expect(counter.requests, 0, "a wrap by the SDK made no request", BROKEN)
+
+
+async def unknown_key_lists_empty(patient: Patient) -> Answer:
+    """The versions of a key that does not exist are an empty list."""
+    try:
+        listed = [found async for found in patient.keyring.keys.list_properties_of_key_versions(made_up())]
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return unchecked(_NOT_ALLOWED)
+        raise
+    return expect(listed, [], "an unknown key has an empty list of versions", BROKEN)
+
+
+async def list_pages(patient: Patient) -> Answer:
+    """A list in pages of one holds what a list in large pages holds."""
+    keyring = patient.keyring
+    listed = keyring.keys.list_properties_of_key_versions(keyring.keyring.mek_name, max_page_size=1)
+    found = {MekVersionProperties.of(properties).version async for properties in listed}
+    known = set(await patient.inquiry.facts.versions())
+    return expect(found, known, f"{len(known)} versions in pages of one are all versions", BROKEN)
+
+
+async def newest_without_version(patient: Patient) -> Answer:
+    """Without a version, the vault answers none that is older than another."""
+    newest = await patient.inquiry.facts.newest()
+    created = [found.created_on for found in (await patient.inquiry.facts.versions()).values() if found.created_on]
+    youngest = max(created, default=newest.created_on)
+    return expect(newest.created_on, youngest, "without a version the vault answers the newest", BROKEN)
+
+
+async def names_ignore_case(patient: Patient) -> Answer:
+    """The MEK is found by its name in other letters."""
+    name = patient.keyring.keyring.mek_name
+    if (other := name.swapcase()) == name:
+        return unchecked(f"{name} has no letters")
+    try:
+        found = await patient.keyring.keys.get_key(other)
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return unchecked(f"{other} may not be read; a role's scope may be spelt exactly")
+        raise
+    newest = await patient.inquiry.facts.newest()
+    return expect(found.properties.version, newest.version, f"{other} is {name}", BROKEN)
+
+
+async def _usable(patient: Patient) -> MekVersion:
+    return await patient.keyring.mek.newest_enabled()
+
+
+VAULT: dict[str, Callable[[Patient], Awaitable[Answer]]] = {
+    "kv_algorithms_apart": algorithms_apart,
+    "kv_local_wrap_free": local_wrap_free,
+    "kv_unknown_key_lists_empty": unknown_key_lists_empty,
+    "kv_list_pages": list_pages,
+    "kv_newest_without_version": newest_without_version,
+    "kv_names_ignore_case": names_ignore_case,
+}
