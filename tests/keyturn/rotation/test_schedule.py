@@ -86,7 +86,7 @@ def test_a_schedule_that_is_none_is_the_operators_to_mend(schedule: str) -> None
     assert ("ROTATION_SCHEDULE", schedule) == (raised.value.facts["variable"], raised.value.facts["value"])
 
 
-@pytest.mark.parametrize("state", list(TRANSITIONS))
+@pytest.mark.parametrize("state", sorted(TRANSITIONS))
 def test_what_left_the_month_undone_by_itself_does_not_count(state: State) -> None:
     """Blocked and failed rotations are caught up; what a person ended, or what was done, is not doubled."""
     record = make_record(state=state)
