@@ -1,0 +1,77 @@
+"""What migrations of documents need beside the stage: rights to change documents, and a second keyring for them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, PatientProvider, RowDefaults
+from local.identity.roles import CONTAINERS, container
+from local.supervisor import LocalAzure
+from local.supervisor.environment import (
+    COSMOS_DATABASE,
+    DEK_CONTAINER,
+    KEYRING,
+    MEK_NAME,
+    NOTE_FIELDS,
+    NOTES_CONTAINER,
+)
+from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.stage import Stage
+
+RECOVERED, RECOVERED_MEK, RECOVERED_DEKS = "recovered", "recovered-mek", "recovered_deks"
+APP = "principals/keyturn"
+
+# What the app may do only while documents are migrated.
+RIGHTS = {
+    DEK_CONTAINER: ("items/create",),
+    NOTES_CONTAINER: ("items/replace",),
+    RECOVERED_DEKS: ("items/create", "items/read", "items/replace", "executeQuery", "readChangeFeed"),
+}
+
+
+def rights() -> list[str]:
+    """Return the rights, each in its container."""
+    return [
+        f"{CONTAINERS}/{action}@{container(COSMOS_DATABASE, name)}"
+        for name, actions in RIGHTS.items()
+        for action in actions
+    ]
+
+
+def two_keyrings(azure: LocalAzure) -> dict[str, str]:
+    """Return settings by which the same notes may be under either of two keys, with a dek store each."""
+    where = {
+        "vaultUrl": azure.layout.url("key_vault"),
+        "cosmosDatabase": COSMOS_DATABASE,
+        "verifyChallengeResource": False,
+        "documents": [{"name": NOTES_CONTAINER, "fields": NOTE_FIELDS, "partitionKey": "workspaceId"}],
+    }
+    own = {"name": KEYRING, "mekName": MEK_NAME, "dekContainer": DEK_CONTAINER}
+    recovered = {"name": RECOVERED, "mekName": RECOVERED_MEK, "dekContainer": RECOVERED_DEKS}
+    return {**QUICK, "KEYTURN_KEYRINGS": json.dumps([{**own, **where}, {**recovered, **where}])}
+
+
+async def allow(stage: Stage, held: list[str]) -> None:
+    """Let the app hold these rights; it is started again, because its tokens say what it was allowed before."""
+    stage.control("identity", "PUT", APP, json={"roles": held})
+    stage.azure.processes["functions_host"].kill()
+    await asyncio.to_thread(stage.azure.start, "functions_host")
+
+
+async def all_notes(stage: Stage) -> dict[str, dict[str, Any]]:
+    """Return every note as it is stored, by its id."""
+    return {note["id"]: note async for note in stage.notes.read_all_items()}
+
+
+def deks_of(notes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the dekId of each note, whose fields must agree."""
+    named = [{note[field]["dekId"] for field in NOTE_FIELDS} for note in notes.values()]
+    assert {1} == {len(deks) for deks in named}
+    return [deks.pop() for deks in named]
+
+
+def reader(stage: Stage) -> FieldEncryption:
+    """Return a reader of the key and dek store that the stage looks at."""
+    store = DekStore(stage.rows, RowDefaults(mek_name=stage.mek_name))
+    return FieldEncryption(PatientProvider(KeyVaultProvider(stage.mek)), store, None)
