@@ -1,0 +1,56 @@
+"""``migrate`` and ``reencrypt``: what they send, where to, and what they write."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.keyturn.cli.served import serving
+
+MIGRATION = "notes.m.20261124T120000Z.abcdef"
+ASKED = {"requestedBy": "dana@example.com", "reason": "", "dryRun": False}
+COMMANDS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
+    "rewrap": (
+        ["migrate", "rewrap-deks", "--new-version", "n", "--old-version", "o"],
+        "/api/migrations",
+        {"kind": "rewrap-deks", "newVersion": "n", "oldVersion": "o"},
+    ),
+    "encrypt": (
+        ["migrate", "encrypt", "--container", "notes", "--container", "archive", "--dry-run"],
+        "/api/migrations",
+        {"kind": "encrypt", "containers": ["notes", "archive"], "dryRun": True},
+    ),
+    "re-encrypt": (
+        ["migrate", "re-encrypt", "--target-keyring", "new", "--keyring", "old", "--reason", "leak"],
+        "/api/migrations",
+        {"kind": "re-encrypt", "targetKeyring": "new", "keyring": "old", "reason": "leak"},
+    ),
+    "check": (["migrate", "decrypt-check"], "/api/migrations", {"kind": "decrypt-check"}),
+    "lost MEK": (
+        ["reencrypt", "--keyring", "old", "--target-keyring", "new", "--snapshot-reference", "s/1"],
+        "/api/reencryptions",
+        {"keyring": "old", "targetKeyring": "new", "snapshotReference": "s/1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_migration_is_asked_for(name: str) -> None:
+    """The id alone is the result; what was not said is not sent."""
+    command, path, body = COMMANDS[name]
+    with serving({"migrationId": MIGRATION}, status=202) as app:
+        result = app.run(*command)
+
+    assert (0, f"{MIGRATION}\n") == (result.exit_code, result.stdout)
+    method, asked, _, sent = app.asked[0]
+    assert ("POST", path, {**ASKED, **body}) == (method, asked, json.loads(sent))
+
+
+def test_a_migration_is_waited_for() -> None:
+    """Its end is the command's: one that needs attention is no success."""
+    with serving(({"migrationId": MIGRATION}, {"state": "running"}, {"state": "needs_attention"})) as app:
+        result = app.run("migrate", "decrypt-check", "--wait")
+
+    assert 73 == result.exit_code
+    assert f"{MIGRATION} is needs_attention" in result.stderr
+    assert f"/api/migrations/{MIGRATION}" == app.asked[-1][1]
