@@ -1,0 +1,97 @@
+"""Diagnosis through HTTP and the worker, as a person at a desk asks for it: what was harmed is named."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from local.supervisor import LocalAzure
+from tests.end_to_end.command_line import keyturn
+from tests.end_to_end.stage import Stage
+
+pytestmark = pytest.mark.end_to_end
+
+
+async def a_note(stage: Stage) -> dict[str, Any]:
+    """Return a note that no other test harms."""
+    found = [note async for note in stage.notes.query_items("SELECT TOP 1 * FROM c WHERE c.id = 'note-000007'")]
+    return dict(found[0])
+
+
+def flipped(encoded: str) -> str:
+    """Return base64 with one bit of its first byte changed."""
+    raw = bytearray(base64.b64decode(encoded))
+    raw[0] ^= 1
+    return base64.b64encode(raw).decode()
+
+
+async def test_a_sound_note_is_told_with_its_dek(stage: Stage) -> None:
+    """Every field authenticates, under a row whose version is enabled."""
+    note = await a_note(stage)
+
+    answer = await stage.people.call(
+        "GET", f"/api/documents/diagnosis?container=notes&id={note['id']}&partition={note['workspaceId']}"
+    )
+    dek = await stage.people.call("GET", f"/api/deks/{note['title']['dekId']}")
+
+    assert (200, "sound") == (answer.status, answer.body["verdict"])
+    assert [True, True] == [field["authenticates"] for field in answer.body["fields"]]
+    assert (200, "sound", "enabled") == (dek.status, dek.body["verdict"], dek.body["version"]["state"])
+
+
+async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalAzure, stage: Stage) -> None:
+    """One after the other on one note: the command says what is wrong and what to do next."""
+    note = await a_note(stage)
+    dek_id = note["title"]["dekId"]
+    row = await stage.row(dek_id)
+    asked = ("diagnose", "document", note["id"], "--container", "notes", "--partition", note["workspaceId"])
+
+    try:
+        harmed = {**note, "title": {**note["title"], "ct": flipped(note["title"]["ct"])}}
+        await stage.notes.replace_item(note["id"], harmed)
+        tampered = await keyturn(azure, *asked, "--json")
+        await stage.notes.replace_item(note["id"], note)
+        await stage.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
+        refused = await keyturn(azure, "diagnose", "dek", dek_id)
+        await stage.rows.delete_item(dek_id, partition_key=dek_id)
+        missing = await keyturn(azure, *asked, "--field", "nextStep")
+        orphans = await keyturn(azure, "orphans", "missing-deks", "--min-age", "PT0S")
+    finally:
+        await stage.notes.upsert_item(note)
+        await stage.rows.upsert_item(row)
+
+    assert (0, "field_tampered") == (tampered.code, tampered.json["verdict"])
+    assert "field title" in tampered.json["finding"]
+    assert "wrap_refused" in refused.out
+    assert "restore the row from a snapshot of the dek store, and never point the document" in missing.out
+    assert f"{dek_id}  notes  {note['id']}\n" == orphans.out
+    assert "sound\n" == (await keyturn(azure, *asked, "--field", "verdict")).out
+
+
+async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, stage: Stage) -> None:
+    """A row without a document is found, and left alone."""
+    row_id = await stage.add_row(await stage.newest_version())
+
+    found = await keyturn(azure, "orphans", "unused-deks")
+
+    await stage.rows.delete_item(row_id, partition_key=row_id)
+    assert row_id in found.out.split()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("documents/diagnosis?container=absent&id=a", 400, "container"),
+        ("documents/diagnosis?container=notes", 400, "id"),
+        ("orphans", 400, "kind"),
+        ("orphans?kind=unused_deks&token=x", 400, "token"),
+        ("orphans?kind=unused_deks&minAge=soon", 400, "minAge"),
+        ("deks/a?keyring=absent", 404, None),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused(stage: Stage, path: str, status: int, field: str | None) -> None:
+    """The problem names the parameter."""
+    answer = await stage.people.call("GET", f"/api/{path}")
+
+    assert status == answer.status
+    assert field == answer.body.get("field")
