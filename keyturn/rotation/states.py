@@ -61,7 +61,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.RETIRING: frozenset({State.WATCHING, State.SWEEPING, State.REINSTATED, State.FAILED}),
     State.WATCHING: frozenset({State.COMPLETED, State.REINSTATED, State.FAILED}),
     State.NEEDS_ATTENTION: frozenset({State.SWEEPING}) | _STOPS,
-    **{state: frozenset() for state in TERMINAL},
+    **{state: frozenset() for state in State if state in TERMINAL},
 }
 
 
