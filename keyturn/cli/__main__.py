@@ -8,8 +8,9 @@ from keyturn.cli import audit, diagnosis, doctor, key_backup, migrations, runs
 
 app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
 app.command()(doctor.doctor)
-for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, diagnosis.orphans):
+for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, runs.keyrings):
     app.command()(command)
+app.command()(diagnosis.orphans)
 app.command()(migrations.reencrypt)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")

@@ -71,16 +71,21 @@ class Api:
 
     async def get(self, path: str, **query: str | None) -> Any:
         """Return what a GET answers, as JSON."""
-        return await self._call("GET", path, query=query)
+        return _answer(*await self._call("GET", path, query=query))
+
+    async def get_bytes(self, path: str) -> bytes:
+        """Return what a GET answers, whatever it is."""
+        status, body = await self._call("GET", path)
+        return body if status == HTTPStatus.OK else bytes(_answer(status, body))
 
     async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
         """Return what a POST of this body answers, as JSON; null members are left out."""
         present = {name: value for name, value in body.items() if value is not None}
-        return await self._call("POST", path, data=json.dumps(present).encode(), headers=headers)
+        return await self.post_signed(path, json.dumps(present).encode(), headers or {})
 
     async def post_signed(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
         """Return what a POST of exactly these bytes answers, as JSON."""
-        return await self._call("POST", path, data=body, headers=headers)
+        return _answer(*await self._call("POST", path, data=body, headers=headers))
 
     async def _call(
         self,
@@ -90,12 +95,8 @@ class Api:
         query: Mapping[str, str | None] | None = None,
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """Call the app.
-
-        Raises:
-            KeyturnError: what the app refused with, or that it did not answer.
-        """
+    ) -> tuple[int, bytes]:
+        """Call the app; raises UnavailableError where nobody answers."""
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             async with self._session.request(
@@ -106,7 +107,7 @@ class Api:
                 headers={**self._headers, **(headers or {})},
                 allow_redirects=False,
             ) as response:
-                return _answer(response.status, await response.read())
+                return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
                 f"{self._url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"

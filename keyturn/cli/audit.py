@@ -1,21 +1,27 @@
 """``audit``: work with the audit chain of a rotation."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from keyturn.audit.chain import Head
 from keyturn.audit.verify import verify_chain
+from keyturn.cli.api import Api
 from keyturn.cli.outcome import exit_codes
 from keyturn.errors import BrokenChainError, InvalidRequestError
+from keyturn.rotation.links import ROTATIONS
 
 app = typer.Typer(help="The audit chain of a rotation.", no_args_is_help=True)
 
 
-@app.callback()
-def _several_commands() -> None:
-    """Keep ``verify`` a command of its own, although it is the only one."""
+@app.command()
+def export(rotation_id: Annotated[str, typer.Argument(help="whose chain")]) -> None:
+    """Write a rotation's chain as JSON Lines."""
+    with exit_codes():
+        typer.echo(asyncio.run(_export(rotation_id)), nl=False)
 
 
 @app.command()
@@ -45,3 +51,8 @@ def _lines(file: Path) -> list[bytes]:
     except OSError as error:
         expected = "a file that can be read"
         raise InvalidRequestError(f"{file}: {error.strerror}", field="FILE", expected=expected) from error
+
+
+async def _export(rotation_id: str) -> bytes:
+    async with Api() as api:
+        return await api.get_bytes(f"{ROTATIONS}/{quote(rotation_id, safe='')}/audit")

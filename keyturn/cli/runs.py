@@ -121,6 +121,12 @@ def abort(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
         write(asyncio.run(_post(f"{path_of(run)}/abort", {"requestedBy": by})), as_json=as_json, field=_state(as_json))
 
 
+def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
+    """Tell of every keyring when it was rotated, when it is due, and whether it is overdue."""
+    with exit_codes():
+        write(asyncio.run(_get("/api/keyrings")), as_json=as_json, field=field)
+
+
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
     return f"{MIGRATIONS if is_migration_id(run) else ROTATIONS}/{quote(run, safe='')}"

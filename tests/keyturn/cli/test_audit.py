@@ -8,6 +8,7 @@ import pytest
 
 from keyturn.audit.chain import head_of
 from tests.keyturn.audit.chains import chain, fresh_rotation, lines
+from tests.keyturn.cli.served import serving
 from tests.local.services import REPOSITORY
 
 ROTATION = fresh_rotation()
@@ -68,3 +69,16 @@ def test_what_cannot_be_read_is_the_callers_error(export: Path, file: str, argum
 
     assert 64 == verified.returncode
     assert said in verified.stderr
+
+
+def test_a_chain_is_exported_as_it_is() -> None:
+    """Byte for byte, because its hashes are over bytes; a refusal is an error."""
+    exported = b"\n".join(lines(CHAIN)) + b"\n"
+    with serving(exported, content_type="application/jsonl") as app:
+        result = app.run("audit", "export", ROTATION)
+    with serving({"type": "urn:keyturn:problem:unknown-rotation", "detail": "none"}, status=404) as app:
+        refused = app.run("audit", "export", ROTATION)
+
+    assert exported == result.stdout_bytes
+    assert f"/api/rotations/{ROTATION}/audit" == app.asked[0][1]
+    assert (66, "") == (refused.exit_code, refused.stdout)
