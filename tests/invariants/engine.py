@@ -5,23 +5,25 @@ event loop, so that a test may replace exactly one guard of the core and let eve
 """
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Callable
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 from durabletask.client import TaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 
-from activities import counting, deciding, pages, preflight, recording, retiring, verifying, versions
-from orchestrators import rotation, row_pass, soak, sweep, watch
-
-ACTIVITY_MODULES = (counting, deciding, pages, preflight, recording, retiring, verifying, versions)
-WORKFLOW_MODULES = (rotation, row_pass, soak, sweep, watch)
+import activities
+import orchestrators
 
 
-def registered(modules: tuple[Any, ...]) -> dict[str, Callable[..., Any]]:
-    """Return the functions that the modules' blueprints register, by name; what the SDK adds itself is left out."""
-    functions = [builder._function for module in modules for builder in module.bp._function_builders]
+def registered(package: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Return what the blueprints of a package's modules register, by name; what the SDK adds itself is left out."""
+    modules = [importlib.import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]
+    blueprints = [module.bp for module in modules if hasattr(module, "bp")]
+    functions = [builder._function for blueprint in blueprints for builder in blueprint._function_builders]
     return {
         found.get_function_name(): found.get_user_function()
         for found in functions
@@ -38,9 +40,9 @@ class Engine:
         self._worker = TaskHubGrpcWorker(host_address=address, logger=quiet)
         self._loop = loop
         self.client = TaskHubGrpcClient(host_address=address, logger=quiet)
-        for name, function in registered(WORKFLOW_MODULES).items():
+        for name, function in registered(orchestrators).items():
             self._worker._registry.add_named_orchestrator(name, function.orchestrator_function)
-        for name, function in registered(ACTIVITY_MODULES).items():
+        for name, function in registered(activities).items():
             self._worker._registry.add_named_activity(name, self._bridged(function))
 
     def _bridged(self, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:

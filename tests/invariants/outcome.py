@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keyturn.rotation.lease import read_lease
 from tests.invariants.scene import Scene
 
 # Times at which something was looked at, which say nothing about what became of it.
@@ -11,15 +10,15 @@ TIMES = (("preflight", "at"),)
 
 
 async def outcome(scene: Scene, rotation_id: str) -> dict[str, Any]:
-    """Return the record, the lease, the rows and the versions as they are."""
-    record = (await scene.runs.read(rotation_id)).to_document()
+    """Return the record, every other document of the keyring, the rows and the versions as they are."""
+    documents = {document["id"]: _own(document) for document in await scene.documents()}
+    record = documents.pop(rotation_id)
     for part, name in TIMES:
-        if record[part] is not None:
+        if record.get(part) is not None:
             del record[part][name]
-    lease = await read_lease(scene.runs, scene.keyring)
     return {
         "record": record,
-        "lease": None if lease is None else lease.to_payload(),
+        "documents": documents,
         "rows": {item["id"]: _own(item) for item in await scene.rows()},
         "versions": await scene.vault_versions(),
     }

@@ -12,6 +12,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.keyvault.keys.aio import KeyClient
 from durabletask.client import OrchestrationStatus
 
+import activities
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.contracts import Payload, Policy, RotationRef
@@ -20,15 +21,14 @@ from keyturn.key_vault.versions import MekVersions
 from keyturn.resources import KeyringResources, Resources
 from keyturn.rotation.decision import DecisionRequest, decide
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import Started, start, workflow_input
+from keyturn.rotation.start import Started, start
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.states import TERMINAL, State
 from keyturn.settings import load_settings
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
 from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
-from tests.invariants.engine import ACTIVITY_MODULES, Engine, registered
+from tests.invariants.engine import Engine, registered
 from tests.keyturn.backups import backups_in
 from tests.keyturn.rotation.runs import workflows
 from tests.keyturn.world import World
@@ -51,8 +51,9 @@ QUICK: dict[str, Any] = {
 class Scene:
     """What the tests of invariants act in, and what the checks look at."""
 
-    def __init__(self, world: World, resources: Resources, old: str) -> None:
+    def __init__(self, world: World, resources: Resources, run_container: ContainerProxy, old: str) -> None:
         self.world = world
+        self._run_container = run_container
         self.resources = resources
         self.runs = resources.run_store
         self.old = old
@@ -76,11 +77,11 @@ class Scene:
                 "COSMOS_ENDPOINT": world.cosmos.url,
                 "COSMOS_DATABASE": DATABASE,
                 "DEK_CONTAINER": world.container.id,
+                "KEYTURN_CONTAINER": run_container.id,
                 "KEYTURN_KEY_SIZE": "2048",
             }
         )
         resources = Resources(settings, world.mek.credential, cosmos)
-        resources.run_store = RunStore(run_container)
         keys = KeyClient(
             world.mek.vault.url,
             world.mek.credential,
@@ -98,7 +99,7 @@ class Scene:
             documents={},
             key_backups=backups_in(resources.run_store.documents, keys, keyring=name, mek_name=world.mek.name),
         )
-        return cls(world, resources, await world.mek.create())
+        return cls(world, resources, run_container, await world.mek.create())
 
     def _outsider(self) -> MekClient:
         mek = self.world.mek
@@ -118,6 +119,11 @@ class Scene:
     async def rows(self) -> list[Item]:
         """Return every row as it is stored."""
         return await stored(self.world.container)
+
+    async def documents(self) -> list[Item]:
+        """Return every document of the app about this keyring: records, lease, audit events, notifications."""
+        query = self._run_container.query_items("SELECT * FROM c", partition_key=self.keyring)
+        return [document async for document in query]
 
     async def vault_versions(self) -> dict[str, Version]:
         """Return every version of the MEK as the vault lists it."""
@@ -178,7 +184,7 @@ class Scene:
 
     async def act(self, name: str, request: Payload) -> dict[str, Any]:
         """Run a registered activity once and return its envelope."""
-        answer: dict[str, Any] = await registered(ACTIVITY_MODULES)[name](request.to_payload())
+        answer: dict[str, Any] = await registered(activities)[name](request.to_payload())
         return answer
 
     def ref(self, record: RotationRecord) -> dict[str, Any]:
@@ -193,7 +199,7 @@ class Scene:
         return await asyncio.to_thread(
             self.engine.client.schedule_new_orchestration,
             "rotation",
-            input=workflow_input(record).to_payload(),
+            input=record.to_input().to_payload(),
             instance_id=record.instance_id,
         )
 

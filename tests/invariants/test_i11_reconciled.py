@@ -20,8 +20,8 @@ unbroken_census = counting.census.take_census
 def skip_a_page(monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
     """Break the scan: the first page that it finds is said to be empty, each time that the store is read anew."""
 
-    async def scan(store: Any, request: ScanInput) -> ScanResult:
-        found = await unbroken_scan(store, request)
+    async def scan(store: Any, request: ScanInput, *chosen: Any) -> ScanResult:
+        found = await unbroken_scan(store, request, *chosen)
         skipped = request.cursor is None and request.selection == selection
         return found.model_copy(update={"refs": []}) if skipped else found
 

@@ -54,6 +54,8 @@ class Reader:
     def __init__(self, rows: ContainerProxy, mek: MekClient, ids: Iterable[str]) -> None:
         self._rows, self._mek, self._ids = rows, mek, list(ids)
         self.samples = 0
+        self._rounds = 0
+        self._turn = asyncio.Condition()
         self.unreadable: list[str] = []
 
     async def sample(self, row_id: str) -> None:
@@ -76,6 +78,15 @@ class Reader:
     async def round(self) -> None:
         """Open every row once."""
         await asyncio.gather(*(self.sample(row_id) for row_id in self._ids))
+        async with self._turn:
+            self._rounds += 1
+            self._turn.notify_all()
+
+    async def whole_round(self) -> None:
+        """Wait until every row was opened once from now on."""
+        last = self._rounds + 2  # the round under way may have passed a row already
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._rounds >= last)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["Reader"]:
