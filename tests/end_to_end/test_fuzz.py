@@ -1,0 +1,67 @@
+"""Every route under requests at random, by nobody and with each role: nothing breaks, and nothing changes."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from local.people import People
+from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
+from tests.end_to_end.requests_at_random import Request, requests_at_random
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded")]
+
+REQUESTS = 15  # for each operation and caller
+INSIDES = ("Traceback", "site-packages", ".py", "azure.", "127.0.0.1", "localhost", "vault.azure", "whsec_")
+CALLERS: dict[str, tuple[str, ...] | None] = {
+    "nobody": None,
+    "without a role": (),
+    **{role: (role,) for role in (REQUESTER, APPROVER, OPERATOR, READER)},
+}
+
+
+@pytest.fixture(scope="module")
+async def held(guarded: GuardedStage) -> AsyncIterator[str]:
+    """A rotation that waits for a decision: it holds the keyring, so that no start succeeds meanwhile."""
+    rotation_id = await guarded.start()
+    await guarded.people.wait_for(rotation_id, "awaiting_approval")
+    yield rotation_id
+    await guarded.people.call("POST", f"/api/rotations/{rotation_id}/abort")
+    await guarded.people.wait_for(rotation_id, "aborted")
+
+
+async def state_of(stage: GuardedStage) -> dict[str, Any]:
+    """Return what a caller could have changed: rotations, what was decided and commanded, versions."""
+    query = "SELECT c.id, c.state, c.decision, c.decisions, c.commands, c.requestedBy FROM c WHERE c.kind = 'rotation'"
+    found = [item async for item in stage.runs.query_items(query)]
+    return {"versions": await stage.versions(), **{item["id"]: item for item in found}}
+
+
+async def send(person: People, request: Request) -> str | None:
+    """Send a request and return what is wrong with its answer, if anything."""
+    answer = await person.call(request.method, request.path, data=request.body, headers=request.headers)
+    said = json.dumps(answer.body)
+    if answer.status >= 500:
+        return f"{answer.status} {said}: {request}"
+    if answer.status >= 400 and (told := [inside for inside in INSIDES if inside in said]):
+        return f"{told} in {said}: {request}"
+    return None
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_nothing_breaks_and_nothing_changes(guarded: GuardedStage, held: str, caller: str) -> None:
+    """No answer is a 5xx or shows an inside, and no rotation, decision, command or version is another than before."""
+    roles = CALLERS[caller]
+    person = People(guarded.azure.endpoints()) if roles is None else guarded.person("eve@example.com", *roles)
+    before = await state_of(guarded)
+
+    # An operator may abort: that is tried on what does not exist.
+    leave_alone = {"abort_rotation": held} if roles == (OPERATOR,) else {}
+    requests = requests_at_random(REQUESTS, len(caller), [held], leave_alone)
+    wrong = [said for request in requests if (said := await send(person, request)) is not None]
+    if roles is None:
+        await person.__aexit__(None, None, None)
+
+    assert [] == wrong
+    assert before == await state_of(guarded)
