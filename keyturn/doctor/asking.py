@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from http import HTTPStatus
 
 from azure.core.exceptions import AzureError
 
@@ -23,14 +24,19 @@ async def ask(check: Awaitable[Answer | Finding], right: str = "") -> Answer:
     except TimeoutError:
         return problem(f"no answer within {ANSWER_SECONDS:.0f} s", "try again; then look at the service's health")
     except PermissionMissingError as error:
-        granted = f"grant {right} to the identity" if right else "grant the right that is missing"
-        return problem(error.message, f"{granted}; a new assignment takes minutes to arrive")
+        return problem(error.message, _grant(right))
     except (KeyturnError, MekError) as error:
         known = keyturn_error(error, "use the MEK") if isinstance(error, MekError) else error
         return problem(known.message, known.hint or "see the detail")
     except (AzureError, OSError) as error:
         status = getattr(error, "status_code", None)
-        return problem(f"a service refused or did not answer ({status or type(error).__name__})", "see the detail")
+        advice = _grant(right) if status == HTTPStatus.FORBIDDEN else "look at the service's health, and try again"
+        return problem(f"a service refused or did not answer ({status or type(error).__name__})", advice)
     if isinstance(answer, Finding):
         return Answer(Outcome.OK if answer.ok else Outcome.PROBLEM, answer.detail, answer.hint)
     return answer
+
+
+def _grant(right: str) -> str:
+    granted = f"grant {right} to the identity" if right else "grant the right that is missing"
+    return f"{granted}; a new assignment takes minutes to arrive"

@@ -1,6 +1,6 @@
 """What Keyturn assumes of Cosmos DB, as far as looking shows it; the ids are those of docs/assumptions.md."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,7 @@ from keyturn.dek_store.session_tokens import merge_session_tokens
 from keyturn.dek_store.store import RESOURCE, SESSION_TOKEN
 from keyturn.doctor.asking import BROKEN
 from keyturn.doctor.lines import Answer, expect, ok, problem, unchecked, warning
-from keyturn.doctor.patient import Patient, made_up
+from keyturn.doctor.patient import Look, Patient, made_up
 
 CONTAINER_MISSING = 1003  # substatus of a 404
 NO_ROWS = "the dek store is empty, and a query of constants needs a row"
@@ -144,13 +144,15 @@ async def _status_of(request: Awaitable[object]) -> tuple[int, int]:
     return int(HTTPStatus.OK), 0
 
 
-DATABASE: dict[str, Callable[[Patient], Awaitable[Answer]]] = {
-    "cosmos_undefined_comparisons": undefined_comparisons,
-    "cosmos_three_valued_logic": three_valued_logic,
-    "cosmos_ignore_case": ignore_case,
-    "cosmos_not_found": not_found,
-    "cosmos_session_tokens": session_tokens,
-    "cosmos_ttl_default": ttl_default,
-    "cosmos_backup_policy": backup_policy,
-    "cosmos_patch_right": patch_right,
+_QUERY = ("store_reachable", "can_query")
+
+DATABASE: dict[str, Look] = {
+    "cosmos_undefined_comparisons": Look(undefined_comparisons, _QUERY),
+    "cosmos_three_valued_logic": Look(three_valued_logic, _QUERY),
+    "cosmos_ignore_case": Look(ignore_case, _QUERY),
+    "cosmos_not_found": Look(not_found, ("store_reachable", "can_read_rows")),
+    "cosmos_session_tokens": Look(session_tokens, _QUERY),
+    "cosmos_ttl_default": Look(ttl_default, ("can_read_records",)),
+    "cosmos_backup_policy": Look(backup_policy, ("backup",)),
+    "cosmos_patch_right": Look(patch_right, ("store_reachable", "can_patch_rows")),
 }

@@ -1,15 +1,17 @@
 """Goes through everything, in an order in which what a line needs comes before it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+
+from azure.core.exceptions import ClientAuthenticationError
 
 from keyturn.doctor.app_routes import check_keys
 from keyturn.doctor.asking import ask
 from keyturn.doctor.assumptions import BY_HAND, LOOKED_AT, PROBED
 from keyturn.doctor.database import DATABASE
 from keyturn.doctor.endpoints import check_endpoints, endpoints_of
-from keyturn.doctor.lines import Answer, Line, Outcome, ok, problem, unchecked, warning
+from keyturn.doctor.lines import Line, Outcome, ok, problem, unchecked, warning
 from keyturn.doctor.patient import Patient
 from keyturn.doctor.probing import probe
 from keyturn.doctor.rights import EXAMINED, check_records, check_rights
@@ -20,8 +22,6 @@ from keyturn.resources import Resources
 from keyturn.settings import Settings, load_settings
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"  # deployed beside the packages
-_VAULT_NEEDS = "can_read_key"
-_STORE_NEEDS = "store_reachable"
 
 
 def _now() -> datetime:
@@ -70,11 +70,15 @@ def _settings_lines(settings: Settings) -> list[Line]:
 
 
 async def _with_services(settings: Settings, now: Callable[[], datetime], *, probing: bool) -> list[Line]:
+    advice = "sign in (az login), or give the identity its roles (infra/)"
     try:
         resources = await Resources.open(settings)
-    except KeyturnError as error:
-        needed = problem(error.message, error.hint or "sign in (az login), or give the identity its roles (infra/)")
-        return [Line.of("identity", needed), *_left("identity", [*EXAMINED, *VAULT, *DATABASE, *PROBED])]
+    except (KeyturnError, ClientAuthenticationError) as error:
+        detail = error.message if isinstance(error, KeyturnError) else "no credential gave a token"
+        return [
+            Line.of("identity", problem(detail, advice)),
+            *_left("identity", [*EXAMINED, *VAULT, *DATABASE, *PROBED]),
+        ]
     try:
         lines = [Line.of("identity", ok("a token was issued, and the account's metadata was read"))]
         patients = [Patient.of(resources, keyring.name, now) for keyring in settings.keyrings]
@@ -91,20 +95,14 @@ async def _with_services(settings: Settings, now: Callable[[], datetime], *, pro
 async def _looked_at(patient: Patient, before: list[Line]) -> list[Line]:
     """Look at the assumptions, each where what it needs was found to be there."""
     name = patient.keyring.keyring.name
-    bad = {line.id for line in before if line.subject == name and line.outcome is not Outcome.OK}
-    return [
-        *await _each(patient, VAULT, next((need for need in (_VAULT_NEEDS, "mek_exists") if need in bad), None)),
-        *await _each(patient, DATABASE, _STORE_NEEDS if _STORE_NEEDS in bad else None),
-    ]
-
-
-async def _each(
-    patient: Patient, checks: Mapping[str, Callable[[Patient], Awaitable[Answer]]], missing: str | None
-) -> list[Line]:
-    name = patient.keyring.keyring.name
-    if missing is not None:
-        return _left(missing, checks, name)
-    return [Line.of(line, await ask(check(patient)), name) for line, check in checks.items()]
+    bad = {line.id for line in before if line.subject in ("", name) and line.outcome is not Outcome.OK}
+    lines: list[Line] = []
+    for line, look in {**VAULT, **DATABASE}.items():
+        if (missing := next((need for need in look.needs if need in bad), None)) is not None:
+            lines += _left(missing, [line], name)
+        else:
+            lines.append(Line.of(line, await ask(look.run(patient)), name))
+    return lines
 
 
 def _left(missing: str, ids: Iterable[str], subject: str = "") -> list[Line]:

@@ -1,10 +1,11 @@
 """What the checks of one keyring work with."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from keyturn.doctor.lines import Answer
 from keyturn.preflight.inquiry import Facts, Inquiry
 from keyturn.resources import KeyringResources, Resources
 from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
@@ -46,6 +47,14 @@ class Patient:
             facts=Facts(keyring),
         )
         return cls(resources, keyring, inquiry)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A check that changes nothing, and the lines without which it would only fail for the same reason."""
+
+    run: Callable[[Patient], Awaitable[Answer]]
+    needs: tuple[str, ...]
 
 
 def made_up() -> str:

@@ -1,6 +1,5 @@
 """What Keyturn assumes of Key Vault, as far as looking shows it; the ids are those of docs/assumptions.md."""
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, override
 
@@ -14,7 +13,7 @@ from field_encrypt.mek_errors import UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.doctor.asking import BROKEN
 from keyturn.doctor.lines import Answer, expect, ok, problem, unchecked
-from keyturn.doctor.patient import Patient, made_up
+from keyturn.doctor.patient import Look, Patient, made_up
 
 _NOT_ALLOWED = "this identity may only look at the MEK itself: ask as somebody who may read other keys"
 
@@ -97,11 +96,14 @@ async def _usable(patient: Patient) -> MekVersion:
     return await patient.keyring.mek.newest_enabled()
 
 
-VAULT: dict[str, Callable[[Patient], Awaitable[Answer]]] = {
-    "kv_algorithms_apart": algorithms_apart,
-    "kv_local_wrap_free": local_wrap_free,
-    "kv_unknown_key_lists_empty": unknown_key_lists_empty,
-    "kv_list_pages": list_pages,
-    "kv_newest_without_version": newest_without_version,
-    "kv_names_ignore_case": names_ignore_case,
+_MEK = ("can_read_key", "mek_exists")
+_OPENS = (*_MEK, "can_wrap_and_unwrap")
+
+VAULT: dict[str, Look] = {
+    "kv_algorithms_apart": Look(algorithms_apart, _OPENS),
+    "kv_local_wrap_free": Look(local_wrap_free, _MEK),
+    "kv_unknown_key_lists_empty": Look(unknown_key_lists_empty, _MEK),
+    "kv_list_pages": Look(list_pages, _MEK),
+    "kv_newest_without_version": Look(newest_without_version, _MEK),
+    "kv_names_ignore_case": Look(names_ignore_case, _MEK),
 }

@@ -175,3 +175,15 @@ def test_a_bad_page_size_is_refused(keys: KeyClient) -> None:
     """The service's maximum of 25 holds."""
     with pytest.raises(HttpResponseError, match="maxresults"):
         list(keys.list_properties_of_keys(max_page_size=26))
+
+
+def test_names_ignore_case(keys: KeyClient, name: str) -> None:
+    """A key is found by its name in other letters, and a creation under such a name is a new version of it."""
+    first = keys.create_rsa_key(name, size=2048)
+    found = keys.get_key(name.upper())
+    second = keys.create_rsa_key(name.upper(), size=2048)
+
+    assert found.properties.version == first.properties.version
+    assert {first.properties.version, second.properties.version} == {
+        listed.version for listed in keys.list_properties_of_key_versions(name)
+    }

@@ -17,10 +17,10 @@ ACCOUNT = (
 class LocalManager:
     """A running resource manager beside a vault, whose identity service and certificate it shares."""
 
-    def __init__(self, folder: Path, vault: LocalVault) -> None:
+    def __init__(self, folder: Path, vault: LocalVault, *more: object) -> None:
         self._vault = vault
         arguments = ("--state", folder / "manager", "--tls", vault.server, "--identity-key", vault.identity_key)
-        self.service: ServiceProcess = start_service("local.resource_manager", *arguments, "--account", ACCOUNT)
+        self.service: ServiceProcess = start_service("local.resource_manager", *arguments, "--account", ACCOUNT, *more)
         self.url = self.service.url
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:

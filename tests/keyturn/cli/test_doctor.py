@@ -1,0 +1,59 @@
+"""``doctor`` on the command line: what it prints, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.local.services import REPOSITORY
+
+NOTHING = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+
+
+def doctor(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, in an environment without any setting."""
+    return subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-m", "keyturn.cli", "doctor", *arguments],
+        cwd=REPOSITORY,
+        env={**NOTHING, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_is_the_first_command() -> None:
+    """The help lists it before all others."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "keyturn.cli", "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    commands = listed.partition("Commands")[2].splitlines()[1:]
+
+    assert "doctor" == commands[0].strip("│ ").split()[0]
+
+
+def test_a_problem_is_in_the_table_and_in_the_exit_code() -> None:
+    """Without settings, it says which variable is missing, what is left to people, and ends with 2."""
+    ended = doctor()
+
+    assert 2 == ended.returncode
+    assert "AZURE_KEYVAULT_URL is not set" in ended.stdout
+    assert "more are for people" in ended.stdout
+
+
+def test_json_holds_every_line() -> None:
+    """Each line has an id, an outcome, what was found, and what to do."""
+    ended = doctor("--json")
+    [settings] = [line for line in json.loads(ended.stdout) if line["id"] == "settings"]
+
+    assert 2 == ended.returncode
+    assert {"id", "outcome", "detail", "advice", "subject"} == settings.keys()
+    assert "problem" == settings["outcome"]
+
+
+def test_the_help_says_what_a_probe_needs_and_leaves() -> None:
+    """Whoever asks for help reads that --probe takes more rights and what it makes."""
+    said = " ".join(doctor("--help", COLUMNS="200", TERM="dumb").stdout.split())
+
+    assert "needs more rights" in said
+    assert "keyturn-doctor-" in said

@@ -1,0 +1,74 @@
+"""One local Azure whose settings, rights and services the tests break, and mend again."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.supervisor import LocalAzure, Options
+from local.supervisor.layout import REPOSITORY
+
+RUNNER = Path(__file__).with_name("runner.py")
+SECONDS = 10
+
+
+class Clinic:
+    """A local Azure, and a doctor beside it."""
+
+    def __init__(self, azure: LocalAzure) -> None:
+        self.azure = azure
+        self.environment = azure.app_environment()
+        self._runner = subprocess.Popen(  # noqa: S603 - our own
+            [sys.executable, str(RUNNER)],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def examine(
+        self, *, probing: bool = False, requirements: Path | None = None, ahead: float = 0, **variables: str
+    ) -> list[dict[str, str]]:
+        """Return the lines for the app's environment with these variables changed."""
+        assert self._runner.stdin is not None
+        assert self._runner.stdout is not None
+        asked = {
+            "environment": {**self.environment, **variables},
+            "probing": probing,
+            "requirements": str(requirements or REPOSITORY / "requirements.txt"),
+            "ahead": ahead,
+        }
+        self._runner.stdin.write(json.dumps(asked) + "\n")
+        self._runner.stdin.flush()
+        lines: list[dict[str, str]] = json.loads(self._runner.stdout.readline())
+        return lines
+
+    def control(self, service: str, method: str, path: str, body: Any = None) -> Any:
+        """Call a service's control endpoint."""
+        url = f"{self.azure.layout.url(service)}/_control/{path}"
+        answer = requests.request(method, url, json=body, verify=str(self.azure.ca_bundle), timeout=SECONDS)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def close(self) -> None:
+        """End the doctor."""
+        assert self._runner.stdin is not None
+        assert self._runner.stdout is not None
+        self._runner.stdin.close()
+        self._runner.wait(SECONDS)
+        self._runner.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """The clinic of these tests."""
+    options = Options(state=tmp_path_factory.mktemp("azure"), deks=3, bits=2048)
+    with LocalAzure(options).running() as azure:
+        opened = Clinic(azure)
+        yield opened
+        opened.close()
