@@ -1,8 +1,9 @@
 """Re-encrypts a container in child processes that are killed at random moments; arguments are JSON in ``SCENE``.
 
 A child is a worker as the app has it: it scans the container's change feed and works on the pages that it finds, with
-the production clients, until a whole scan finds nothing. Its successor begins again, knowing nothing. After the kills a
-last child works to the end. Writes to its output how many children were killed while they were at work.
+the production clients, until a whole pass changes nothing. It is killed a random time after a random one of its
+rows was created, which is before that row's document is replaced, while it is, or after. Its successor begins again,
+knowing nothing. After the kills a last child works to the end. Writes to its output how many were killed at work.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ import signal
 import ssl
 import sys
 import time
-from typing import Any
+from typing import Any, override
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
-from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults
+from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
 from keyturn.contracts.pages import ScanInput
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
@@ -34,7 +35,8 @@ from tests.keyturn.documents.scene import FIELDS, MIGRATION, NAME, page_of
 
 SEED = 20261124
 PAGE = 8
-LONGEST_SECONDS = 0.25
+ROWS_MAX = 3  # created before a kill: few, so that the documents last for all kills
+LONGEST_SECONDS = 0.02
 GIVEN: dict[str, Any] = json.loads(os.environ["SCENE"])
 
 
@@ -44,8 +46,20 @@ def transport() -> Any:
     return AioHttpTransport(session=aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)))
 
 
-async def work(started: int) -> None:
-    """Open the clients, as a worker does, and re-encrypt to the end; the first page that is begun is reported."""
+class ToldRows(DekStore):
+    """Tells the parent of every row that is created."""
+
+    told: int
+
+    @override
+    async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
+        """Create the row, and say so."""
+        await super().create(dek_id, wrapped, key_check)
+        os.write(self.told, b".")
+
+
+async def work() -> None:
+    """Open the clients, as a worker does, and re-encrypt to the end; every row that is created is reported."""
     async with (
         DefaultAzureCredential() as credential,
         CosmosClient(GIVEN["cosmos"], GIVEN["key"], transport=transport()) as client,
@@ -54,8 +68,8 @@ async def work(started: int) -> None:
     ):
         database = client.get_database_client(GIVEN["database"])
 
-        def rows(side: str, mek: MekClient) -> DekStore:
-            return DekStore(database.get_container_client(GIVEN[side]["rows"]), RowDefaults(mek_name=mek.mek_name))
+        def rows(side: str, mek: MekClient) -> ToldRows:
+            return ToldRows(database.get_container_client(GIVEN[side]["rows"]), RowDefaults(mek_name=mek.mek_name))
 
         documents = DocumentStore(
             database.get_container_client(GIVEN["documents"]), DocumentContainer(name=NAME, fields=FIELDS)
@@ -63,7 +77,7 @@ async def work(started: int) -> None:
         records = Documents(database.get_container_client(GIVEN["records"]))
         ids = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(target))
         sides = KeyAndRows(source, rows("source", source)), KeyAndRows(target, rows("target", target))
-        await migrate(DocumentDependencies(documents, *sides, refuse), ids, started)
+        await migrate(DocumentDependencies(documents, *sides, refuse), ids)
 
 
 def mek_of(side: str, credential: DefaultAzureCredential) -> MekClient:
@@ -78,12 +92,12 @@ async def refuse(rows: object) -> None:
     raise AssertionError(rows)
 
 
-async def migrate(dependencies: DocumentDependencies, ids: DekIds, started: int) -> None:
-    """Make passes until one finds nothing."""
+async def migrate(dependencies: DocumentDependencies, ids: DekIds) -> None:
+    """Make passes until one changes nothing."""
     chosen = under_other_deks(dependencies.documents, ids)
-    found = True
-    while found:
-        found = False
+    moved = True
+    while moved:
+        moved = False
         for feed_range in await list_feed_ranges(dependencies.documents.container):
             cursor, drained = None, False
             while not drained:
@@ -98,19 +112,19 @@ async def migrate(dependencies: DocumentDependencies, ids: DekIds, started: int)
                 scanned = await scan_documents(dependencies.documents, request, chosen)
                 cursor, drained = scanned.cursor, scanned.drained
                 if scanned.refs:
-                    found = True
-                    os.write(started, b".")
-                    await reencrypt_page(page_of(scanned.refs), ids, dependencies)
+                    done = await reencrypt_page(page_of(scanned.refs), ids, dependencies)
+                    moved = moved or done.changed > 0
 
 
 def main() -> None:
-    """Kill as many children as were asked for, each after a random time from its first page on; then let one finish."""
+    """Kill as many children as were asked for, then let one finish."""
     moments = random.Random(SEED)  # noqa: S311 - repeatable on purpose, no security rests on it
     killed = 0
     for _ in range(int(sys.argv[1])):
         child, reading = fork()
-        if os.read(reading, 1):
-            time.sleep(moments.uniform(0, LONGEST_SECONDS))
+        for _ in range(moments.randint(1, ROWS_MAX)):
+            os.read(reading, 1)
+        time.sleep(moments.uniform(0, LONGEST_SECONDS))
         os.kill(child, signal.SIGKILL)
         killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         os.close(reading)
@@ -121,11 +135,12 @@ def main() -> None:
 
 
 def fork() -> tuple[int, int]:
-    """Start a child at work; returns its process id and where it reports its pages."""
+    """Start a child at work; returns its process id and where it reports its rows."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        asyncio.run(work(writing))
+        ToldRows.told = writing
+        asyncio.run(work())
         os._exit(0)
     os.close(writing)
     return child, reading

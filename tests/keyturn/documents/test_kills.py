@@ -17,6 +17,7 @@ from tests.local.services import REPOSITORY
 
 KILLS = 50
 DOCUMENTS = 300
+BETWEEN_SAMPLES_SECONDS = 0.05  # the machine is for the migration
 
 
 def scene_of(scene: Scene, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
@@ -85,11 +86,12 @@ async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
         sampled += 1
         if not await readable(scene, name):
             failed.append(name)
+        await asyncio.wait([ended], timeout=BETWEEN_SAMPLES_SECONDS)
     output, _ = await ended
     named = [dek_ids_of(await scene.stored(name)) for name in names]
 
     assert (0, str(KILLS)) == (process.returncode, output.decode())
-    assert ([], True) == (failed, sampled > DOCUMENTS)
+    assert ([], True) == (failed, sampled > 2 * KILLS)
     assert all([await readable(scene, name) for name in names])
     assert set().union(*named) == await scene.target.row_ids()
     assert DOCUMENTS == len(await scene.target.row_ids())
