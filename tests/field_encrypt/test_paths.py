@@ -48,6 +48,15 @@ def test_path_that_names_nothing_is_refused(pattern: str) -> None:
     assert pattern == refusal.value.field_path
 
 
+def test_what_is_not_there_may_be_left_out() -> None:
+    """Of a document that lacks some of the fields, those that it has are found."""
+    document = {"title": 1, "parts": [{"text": 1}, {"other": 1}, 2], "author": "nobody"}
+
+    found = paths.present(document, ["title", "missing", "parts/*/text", "author/name"])
+
+    assert ["title", "parts/0/text"] == found
+
+
 def test_path_inside_another_is_refused() -> None:
     """Two paths never overlap: what is encrypted has no inside."""
     with pytest.raises(InvalidFieldPathError) as refusal:
