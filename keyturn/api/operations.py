@@ -8,10 +8,13 @@ from pydantic import BaseModel, Field
 from keyturn.contracts import Payload
 from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
+from keyturn.migrations.bodies import StartMigration
+from keyturn.migrations.document_requests import ReencryptionRequest
+from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
 from keyturn.rotation.commands import CommandRequest
 from keyturn.rotation.decision import DecisionRequest
 from keyturn.rotation.keyrings import KeyringState
-from keyturn.rotation.links import APPROVALS, ROTATIONS
+from keyturn.rotation.links import APPROVALS, MIGRATIONS, ROTATIONS
 from keyturn.rotation.report import Report
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.status import Accepted, Status, Summary
@@ -23,6 +26,13 @@ class RotationList(Payload):
     """A page of a keyring's rotations, newest first."""
 
     rotations: list[Summary]
+    next: str | None
+
+
+class MigrationList(Payload):
+    """A page of a keyring's migrations, newest first."""
+
+    migrations: list[MigrationSummary]
     next: str | None
 
 
@@ -74,6 +84,12 @@ class Operation(NamedTuple):
 
 
 _KEYRING = Parameter("keyring", "query", "may be left out where there is only one")
+_PAGING = (
+    _KEYRING,
+    Parameter("limit", "query", "1 to 50"),
+    Parameter("before", "query", "an id from the list: only older ones are listed"),
+)
+_MIGRATION = f"{MIGRATIONS}/{{migration_id}}"
 _ROTATION = f"{ROTATIONS}/{{rotation_id}}"
 _WEBHOOK = tuple(
     Parameter(f"webhook-{name}", "header", f"Standard Webhooks 1.0: {what}", required=True)
@@ -92,11 +108,7 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         *("list_rotations", "get", ROTATIONS, "List a keyring's rotations, newest first", 200, RotationList, (404,)),
-        parameters=(
-            _KEYRING,
-            Parameter("limit", "query", "1 to 50"),
-            Parameter("before", "query", "a rotation's id: only older ones are listed"),
-        ),
+        parameters=_PAGING,
     ),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
     Operation("get_rotation", "get", _ROTATION, "Where a rotation stands", 200, Status, (404,)),
@@ -156,6 +168,36 @@ OPERATIONS: Sequence[Operation] = (
             Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
             Parameter("token", "query", "of an earlier answer: go on from there"),
         ),
+    ),
+    Operation(
+        *("start_any_migration", "post", MIGRATIONS, "Start a migration", 202, MigrationSummary, (404, 409)),
+        body=StartMigration,
+    ),
+    Operation(
+        *("start_reencryption", "post", "/api/reencryptions", "Re-encrypt from a lost MEK onto another", 202),
+        *(MigrationSummary, (404, 409)),
+        body=ReencryptionRequest,
+    ),
+    Operation(
+        *("list_migrations", "get", MIGRATIONS, "List a keyring's migrations, newest first", 200, MigrationList),
+        (404,),
+        parameters=_PAGING,
+    ),
+    Operation("get_migration", "get", _MIGRATION, "Where a migration stands", 200, MigrationStatus, (404,)),
+    Operation(
+        *("get_migration_report", "get", f"{_MIGRATION}/report", "Everything known about a migration", 200),
+        *(MigrationReport, (404,)),
+    ),
+    Operation(
+        *("retry_migration", "post", f"{_MIGRATION}/retry", "Try again what needs attention", 202),
+        *(MigrationStatus, (404, 409)),
+        body=CommandRequest,
+        body_required=False,
+    ),
+    Operation(
+        *("abort_migration", "post", f"{_MIGRATION}/abort", "End a migration", 202, MigrationStatus, (404, 409)),
+        body=CommandRequest,
+        body_required=False,
     ),
     Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),
     Operation("health", "get", "/api/health", "Is the app there", 200, Health, (), security="none"),

@@ -10,6 +10,7 @@ from keyturn.api.openapi import description
 
 ODD_TEXTS = (
     *("", " ", "0", "-1", "1e9", "true", "null", "ä", "\u202e", "x" * 300, "a\x00b", "../..", "%2e%2e", "'; --", "{}"),
+    *("rewrap_deks", "encrypt", "reencrypt", "decrypt_check", "all"),
     *("missing_deks", "unused_deks", "notes", "backup", "approve", "reject", "monthly"),
     *("notelett", "dana@example.com", "notelett.20260101T000000Z.000000", "~webhooks", "a" * 64, "PT1H", "P9999999D"),
 )
@@ -75,7 +76,7 @@ def _request(
 def _body(chance: random.Random, schema: str, kind: str, texts: list[str]) -> bytes:
     if chance.random() < 0.3:
         return chance.choice(ODD_BODIES)
-    properties = description()["components"]["schemas"][schema]["properties"]
+    properties = _properties(schema)
     density = chance.choice((0.1, 0.6))  # few properties are almost right, where most may be left out
     values = {name: _value(chance, texts) for name in properties if chance.random() < density}
     if chance.random() < 0.1:
@@ -83,6 +84,13 @@ def _body(chance: random.Random, schema: str, kind: str, texts: list[str]) -> by
     if kind != "application/json":
         return urlencode({name: str(value).encode(errors="replace") for name, value in values.items()}).encode()
     return json.dumps(values).encode()
+
+
+def _properties(schema: str) -> list[str]:
+    """Return the properties of a body, or of all the bodies that it may be."""
+    described = description()["components"]["schemas"][schema]
+    parts = [_properties(part["$ref"].rpartition("/")[2]) for part in described.get("oneOf", [])]
+    return [*described.get("properties", {}), *sorted({name for part in parts for name in part})]
 
 
 def _value(chance: random.Random, texts: list[str]) -> Any:

@@ -56,10 +56,16 @@ def opens(caller: Caller, route: str) -> bool:
 ALLOWED = {
     Role.REQUESTER: {"start_rotation"},
     Role.APPROVER: {"show_approval", "decide_approval"},
-    Role.OPERATOR: {"retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"},
+    Role.OPERATOR: {
+        *("retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
+        *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
+    },
     Role.READER: set(),
 }
-READING = {"list_rotations", "list_keyrings", "get_rotation", "get_report", "get_audit", "describe_api"}
+READING = {
+    *("list_rotations", "list_keyrings", "get_rotation", "get_report", "get_audit", "describe_api"),
+    *("list_migrations", "get_migration", "get_migration_report"),
+}
 
 
 @pytest.mark.parametrize("role", Role)
