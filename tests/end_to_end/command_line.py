@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,14 +46,10 @@ def desk(azure: LocalAzure) -> dict[str, str]:
     }
 
 
-async def run(azure: LocalAzure, *command: str, **environment: str) -> Ended:
-    """Run a command line at the desk, with these variables on top."""
+async def execute(*command: str, cwd: Path, env: Mapping[str, str]) -> Ended:
+    """Run a command to its end; one that takes too long is killed and is a TimeoutError."""
     process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=REPOSITORY,
-        env={**desk(azure), **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        *command, cwd=cwd, env=dict(env), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(), SECONDS)
@@ -64,5 +61,6 @@ async def run(azure: LocalAzure, *command: str, **environment: str) -> Ended:
 
 
 async def keyturn(azure: LocalAzure, *arguments: str, **environment: str) -> Ended:
-    """Run ``python -m keyturn.cli`` at the desk."""
-    return await run(azure, sys.executable, "-m", "keyturn.cli", *arguments, **environment)
+    """Run ``python -m keyturn.cli`` at the desk, with these variables on top."""
+    command = (sys.executable, "-m", "keyturn.cli", *arguments)
+    return await execute(*command, cwd=REPOSITORY, env={**desk(azure), **environment})

@@ -1,0 +1,172 @@
+"""The runbooks are followed: every block of theirs runs against the local Azure, and does what its section says."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from field_encrypt.encoding import to_base64
+from local.supervisor import LocalAzure
+from tests.docs.desk import Desk
+from tests.end_to_end.migrating import begin, reach
+from tests.end_to_end.moving_documents import (
+    APP,
+    RECOVERED,
+    RECOVERED_DEKS,
+    RECOVERED_MEK,
+    all_notes,
+    allow,
+    deks_of,
+    rights,
+    two_keyrings,
+)
+from tests.end_to_end.stage import Stage
+from tests.local.services import ServiceProcess, start_service
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks")]
+
+ROTATION = "MEK_ROTATION.md"
+
+
+@pytest.fixture
+def desk(azure: LocalAzure, tmp_path: Path, stage: Stage) -> Desk:
+    """A desk at which the runbook of rotations is followed."""
+    return Desk(azure, tmp_path, ROTATION)
+
+
+@pytest.fixture
+async def documents_may_change(stage: Stage) -> AsyncIterator[None]:
+    """The app may change documents and create rows, for this test."""
+    held = stage.control("identity", "GET", APP)["roles"]
+    await allow(stage, [*held, *rights()])
+    yield
+    await allow(stage, held)
+
+
+@pytest.fixture
+def other_vault(azure: LocalAzure, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """Another vault of the same subscription and geography, which has no keys."""
+    state = tmp_path / "vault"
+    state.mkdir()
+    shutil.copy(azure.layout.folder("key_vault") / "backup_key", state / "backup_key")
+    arguments = ("--state", state, "--tls", azure.server_pem, "--identity-key", azure.identity_key, "--limits", "off")
+    running = start_service("local.key_vault", *arguments)
+    yield running
+    running.stop()
+
+
+async def a_note(stage: Stage) -> dict[str, Any]:
+    """Return a note."""
+    return next(iter((await all_notes(stage)).values()))
+
+
+async def test_a_rotation_is_run(stage: Stage, desk: Desk) -> None:
+    """From the desk to the audit: the old version is disabled, and everything that is looked at afterwards is sound."""
+    old = await stage.newest_version()
+
+    decided = await desk.follow("At the desk", "Pre-flight", "Rotate", "Decide", give="ID")
+    rotation_id = decided.out.splitlines()[-1]
+    status = await stage.people.status(rotation_id)
+    target = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
+    head = (target.properties.tags or {})["keyturn-audit-head"]
+    verified = await desk.follow("Verify", ID=rotation_id, HEAD=head, NOTE=(await a_note(stage))["id"])
+
+    assert ("completed", [old]) == (status["state"], status["retired"])
+    assert {"keyring", "overdue"} <= set(decided.out.replace('"', " ").replace(":", " ").split())
+    assert "verdict" in verified.out
+    assert f"{rotation_id}: " in verified.out
+    assert "unbroken" in verified.out
+
+
+async def test_a_rotation_that_needs_attention(stage: Stage, desk: Desk) -> None:
+    """The row is named and diagnosed, mended and tried again; and a rotation that is given up retires nothing."""
+    old = await stage.newest_version()
+    row_id = await stage.add_row(old)
+    row = await stage.row(row_id)
+    await stage.rows.replace_item(row_id, {**row, "wrappedDek": to_base64(bytes(256))})
+    rotation_id = await stage.start()
+    await stage.people.wait_for(rotation_id, "needs_attention")
+
+    looked = await desk.follow("Look", ID=rotation_id, DEK=row_id)
+    await stage.rows.replace_item(row_id, row)
+    await desk.follow("Try again", ID=rotation_id)
+    waiting = await stage.people.status(rotation_id)
+    await desk.follow("Give up", ID=rotation_id)
+    await stage.people.wait_for(rotation_id, "aborted")
+
+    assert row_id in looked.out
+    assert "restore the row from a snapshot of the dek store" in looked.out
+    assert "awaiting_approval" == waiting["state"]
+    assert (await stage.versions())[old]
+    await stage.rotate()
+
+
+async def test_rows_are_moved_by_hand(stage: Stage, desk: Desk) -> None:
+    """Every row of one version is on another afterwards, and both stay enabled."""
+    old = await stage.newest_version()
+    await stage.keys.create_rsa_key(stage.mek_name, size=2048)
+    new = await stage.newest_version()
+
+    await desk.follow("Move rows by hand", OLD_VERSION=old, NEW_VERSION=new)
+
+    assert {new} == set(await stage.census())
+    assert (await stage.versions())[old]
+    assert [] == await stage.unreadable_notes()
+    await stage.rotate()
+
+
+async def test_a_document_that_fails(stage: Stage, desk: Desk) -> None:
+    """The section says what is wrong with it and what to do, and finds it among all others."""
+    note = await a_note(stage)
+    row = await stage.row(note["title"]["dekId"])
+    await stage.rows.delete_item(row["id"], partition_key=row["id"])
+
+    followed = await desk.follow("A document fails to decrypt", NOTE=note["id"], DEK=row["id"])
+    await stage.rows.create_item(row)
+
+    assert "restore the row from a snapshot of the dek store, and never point the document at another" in followed.out
+    assert f"{row['id']}  notes  {note['id']}\n" in followed.out
+    assert f"notes/{note['id']}" in followed.out
+
+
+async def test_a_key_is_brought_back(stage: Stage, desk: Desk, other_vault: ServiceProcess) -> None:
+    """The backup of a rotation is listed, and opens in another vault with every version that there was."""
+    rotation_id = (await stage.rotate())["rotationId"]
+
+    followed = await desk.follow("Bring the key back", ID=rotation_id, OTHER_VAULT=other_vault.url)
+
+    listed, restored = followed.out.splitlines()[0], followed.out.splitlines()[-1]
+    assert rotation_id in listed
+    assert restored.startswith(f"{other_vault.url}/keys/{stage.mek_name}/")
+
+
+async def test_documents_move_to_a_new_key(
+    azure: LocalAzure, stage: Stage, desk: Desk, documents_may_change: None
+) -> None:
+    """Every document has a new DEK under the new key and decrypts."""
+    before = await all_notes(stage)
+    await stage.use(RECOVERED_MEK, RECOVERED_DEKS)
+    await stage.keys.create_rsa_key(RECOVERED_MEK, size=2048)
+    azure.reconfigure(two_keyrings(azure))
+
+    await desk.follow("Re-encrypt", OLD=stage.keyring, NEW=RECOVERED, SNAPSHOT="restored 2026-11-24T12:00Z")
+    moved = await all_notes(stage)
+    body = {"snapshotReference": "back again", "reason": "the next test"}
+    back = await begin(stage, "/api/reencryptions", keyring=RECOVERED, targetKeyring=stage.keyring, **body)
+    await reach(stage, back, "completed")
+
+    assert set(before) == set(moved)
+    assert set(deks_of(moved)).isdisjoint(deks_of(before))
+    assert [] == await stage.unreadable_notes()
+
+
+async def test_a_leak_is_contained(stage: Stage, desk: Desk, documents_may_change: None) -> None:
+    """Every document has a DEK that it had never before."""
+    before = await all_notes(stage)
+
+    await desk.follow("A leak")
+
+    assert set(deks_of(await all_notes(stage))).isdisjoint(deks_of(before))
+    assert [] == await stage.unreadable_notes()
