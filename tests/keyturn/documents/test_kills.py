@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
@@ -57,7 +58,7 @@ async def readable(scene: Scene, name: str) -> bool:
 async def has(rows: ContainerProxy, dek_id: str) -> bool:
     """Tell whether there is such a row."""
     query = "SELECT VALUE COUNT(1) FROM c WHERE c.id = @id"
-    parameters = [{"name": "@id", "value": dek_id}]
+    parameters: list[dict[str, Any]] = [{"name": "@id", "value": dek_id}]
     return [1] == [count async for count in rows.query_items(query, parameters=parameters, partition_key=dek_id)]
 
 
