@@ -5,7 +5,18 @@ import os
 import azure.durable_functions as df
 import azure.functions as func
 
-from activities import counting, deciding, documents, pages, preflight, recording, retiring, verifying, versions
+from activities import (
+    counting,
+    deciding,
+    documents,
+    pages,
+    preflight,
+    recording,
+    restoring,
+    retiring,
+    verifying,
+    versions,
+)
 from keyturn import telemetry
 from orchestrators import migration, rotation, row_pass, soak, sweep, watch
 from triggers import (
@@ -20,6 +31,7 @@ from triggers import (
     migrations,
     rotations,
     schedule,
+    ways_back,
 )
 
 telemetry.configure(os.environ)
@@ -27,9 +39,9 @@ telemetry.configure(os.environ)
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 for part in (
-    *(rotations, keyrings, migrations, approvals, approval_page, audit, diagnosis, api_description, health),
+    *(rotations, keyrings, migrations, ways_back, approvals, approval_page, audit, diagnosis, api_description, health),
     *(schedule, domain_events),
     *(rotation, sweep, row_pass, soak, watch, migration),
-    *(preflight, versions, pages, documents, counting, verifying, deciding, retiring, recording),
+    *(preflight, versions, pages, documents, counting, verifying, deciding, retiring, restoring, recording),
 ):
     app.register_functions(part.bp)

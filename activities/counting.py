@@ -19,7 +19,10 @@ bp = df.Blueprint()
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
     """Count every row by version, never older than the session tokens."""
     counted = await census.take_census(
-        resources.keyring(request.keyring).rows, request.target_version, request.session_tokens, request.rotation_id
+        resources.keyring(request.keyring).rows,
+        request.target_version,
+        request.session_tokens,
+        request.rewrapped_by or request.rotation_id,
     )
     await record_census(resources.every_run, request, counted)
     return counted

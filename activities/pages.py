@@ -18,7 +18,9 @@ from keyturn.contracts import (
 )
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.dek_store.scan import scan
+from keyturn.migrations import rollback
 from keyturn.migrations.choice import Choice, choice_of
+from keyturn.migrations.rollback import Origins, rollback_of
 from keyturn.resources import Resources
 from keyturn.rotation import proof, rewrap
 from keyturn.rotation.page_work import PageDependencies
@@ -60,10 +62,21 @@ async def rewrap_chosen_page(request: PageInput, resources: Resources) -> PageRe
     return await rewrap.rewrap_page(request, replace(_dependencies(request, resources), chosen=chosen))
 
 
+@activity(bp, PageInput)
+async def roll_back_page(request: PageInput, resources: Resources) -> PageResult:
+    """Roll back those rows of a page that are as the migration's rotation left them."""
+    record = await resources.migrations.read(request.rotation_id)
+    rotation = await resources.run_store.read(rollback_of(record).rotation.rotation_id)
+    states = await resources.keyring(request.keyring).versions.states()
+    origins = Origins(rotation.rotation_id, rotation.old_versions, states)
+    dependencies = replace(_dependencies(request, resources), chosen=await _chosen(request, resources))
+    return await rollback.roll_back_page(request, dependencies, origins)
+
+
 async def _chosen(request: RotationRef, resources: Resources) -> Choice:
     record = await resources.migrations.read(request.rotation_id)
     check_token(record, request)
-    return choice_of(record.work)
+    return choice_of(record)
 
 
 def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:

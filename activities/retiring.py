@@ -23,5 +23,8 @@ async def retire_versions(request: RetireInput, resources: Resources) -> RetireR
 @activity(bp, ReinstateInput)
 async def reinstate_versions(request: ReinstateInput, resources: Resources) -> ReinstateResult:
     """Enable again what this rotation disabled."""
-    versions = resources.keyring(request.keyring).versions
-    return ReinstateResult(reinstated=await reinstate(resources.run_store, versions, request))
+    runs = resources.run_store
+    reinstated = await reinstate(runs, resources.keyring(request.keyring).versions, request)
+    # A rollback comes after the rotation's end: no state change of its own will follow.
+    await runs.audit.follow(await runs.read(request.rotation_id), datetime.now(UTC))
+    return ReinstateResult(reinstated=reinstated)

@@ -18,6 +18,7 @@ class Operation(NamedTuple):
 OPERATIONS: Mapping[str, Operation] = {
     "rewrap": Operation("stale", "rewrap_page"),
     "prove": Operation("rewrapped", "prove_page", phase="proof"),
+    "roll_back": Operation("chosen", "roll_back_page"),
     "rewrap_chosen": Operation("chosen", "rewrap_chosen_page"),
     "encrypt_documents": Operation("chosen", "encrypt_documents", scan="scan_documents"),
     "reencrypt_documents": Operation("chosen", "reencrypt_documents", scan="scan_documents"),

@@ -34,6 +34,8 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_dek": frozenset({Role.OPERATOR}),
     "get_document_diagnosis": frozenset({Role.OPERATOR}),
     "get_orphans": frozenset({Role.OPERATOR}),
+    "roll_back_rotation": frozenset({Role.OPERATOR}),
+    "start_restore": frozenset({Role.OPERATOR}),
     "start_any_migration": frozenset({Role.OPERATOR}),
     "start_reencryption": frozenset({Role.OPERATOR}),
     "list_migrations": _EVERY_ROLE,

@@ -10,11 +10,12 @@ from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
 from keyturn.migrations.bodies import StartMigration
 from keyturn.migrations.document_requests import ReencryptionRequest
+from keyturn.migrations.requests import MigrationRequest, RollbackRequest
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
 from keyturn.rotation.commands import CommandRequest
 from keyturn.rotation.decision import DecisionRequest
 from keyturn.rotation.keyrings import KeyringState
-from keyturn.rotation.links import APPROVALS, MIGRATIONS, ROTATIONS
+from keyturn.rotation.links import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.rotation.report import Report
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.status import Accepted, Status, Summary
@@ -168,6 +169,16 @@ OPERATIONS: Sequence[Operation] = (
             Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
             Parameter("token", "query", "of an earlier answer: go on from there"),
         ),
+    ),
+    Operation(
+        *("roll_back_rotation", "post", f"{_ROTATION}/rollback", "Move a rotation's rows back", 202, MigrationSummary),
+        (404, 409),
+        body=RollbackRequest,
+    ),
+    Operation(
+        *("start_restore", "post", RESTORES, "Make rows readable that came back from a backup", 202, MigrationSummary),
+        (404, 409),
+        body=MigrationRequest,
     ),
     Operation(
         *("start_any_migration", "post", MIGRATIONS, "Start a migration", 202, MigrationSummary, (404, 409)),

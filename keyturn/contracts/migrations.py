@@ -1,10 +1,11 @@
 """What crosses the orchestrator boundary for migrations: the work of each kind, and the inputs of their activities."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from keyturn.contracts.base import Payload, RotationInput
+from keyturn.contracts.base import Payload, RotationInput, RotationRef
 from keyturn.contracts.document_work import DecryptCheck, Encrypt, Reencrypt
 from keyturn.contracts.sweep import CensusResult
 
@@ -23,10 +24,69 @@ class RewrapDeks(Payload):
         return census.stale if self.old_version is None else census.by_version.get(self.old_version, 0)
 
 
-type Work = Annotated[RewrapDeks | Encrypt | Reencrypt | DecryptCheck, Field(discriminator="kind")]
+class Rollback(Payload):
+    """Move the rows that a rotation rewrapped back to the version that they came from."""
+
+    kind: Literal["rollback"] = "rollback"
+    rotation: RotationRef
+    new_version: MekVersionId  # that the rotation made
+
+
+class Restore(Payload):
+    """Move rows that name disabled versions, because they came back from a backup, onto the current version."""
+
+    kind: Literal["restore"] = "restore"
+
+
+type Work = Annotated[RewrapDeks | Rollback | Restore | Encrypt | Reencrypt | DecryptCheck, Field(discriminator="kind")]
 
 
 class MigrationInput(RotationInput):
     """Input of the ``migration`` workflow, and its state when it is continued as new."""
 
     work: Work
+    approved_digest: str | None = None  # set when the workflow continues as new with an approval of this evidence
+
+
+class RestoreInput(RotationRef):
+    """Input of ``freeze_restore``: look for rows that name disabled versions, and freeze what an approver needs."""
+
+    step: int  # the state change that this look follows: a late repetition of an earlier look changes nothing
+    expires_at: datetime
+
+
+class RestoreFound(Payload):
+    """Answer of ``freeze_restore``."""
+
+    target_version: str  # the current version
+    versions: list[str]  # that are disabled and that rows name
+    rows: int
+    evidence_digest: str | None  # None where there is nothing to decide
+
+
+class LendInput(RotationRef):
+    """Input of ``lend_versions``: enable what the approved evidence names."""
+
+    evidence_digest: str
+
+
+class LendResult(Payload):
+    """Answer of ``lend_versions``; the first two are as they were approved."""
+
+    target_version: str
+    versions: list[str]
+    lent: list[str]
+    missing: list[str]  # versions that rows name by now and that nobody approved: nothing was enabled
+
+
+class ReturnInput(RotationRef):
+    """Input of ``return_versions``: disable again what no row names."""
+
+    session_tokens: dict[str, str] = Field(default_factory=dict)
+
+
+class ReturnResult(Payload):
+    """Answer of ``return_versions``."""
+
+    returned: list[str]
+    kept: dict[str, int]  # versions that stay enabled, because so many rows still name them

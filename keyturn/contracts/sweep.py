@@ -68,6 +68,7 @@ class CensusInput(RotationRef):
 
     target_version: str
     session_tokens: dict[str, str] = Field(default_factory=dict)
+    rewrapped_by: str | None = None  # None: this run
 
 
 class CensusResult(Payload):
@@ -79,7 +80,7 @@ class CensusResult(Payload):
     unlabelled: int
     foreign: int
     by_version: dict[str, int]
-    rewrapped: int = 0  # of those on the target, the ones that this rotation put there
+    rewrapped: int = 0  # of those on the target, the ones that the run named put there
 
 
 class SweepInput(RotationRef):

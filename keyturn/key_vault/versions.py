@@ -81,7 +81,7 @@ class MekVersions:
             KeyturnError: of the kind that the failure means.
         """
         states = await self.states()
-        if protected := sorted(set(versions) & {target_version, await self._current()}):
+        if protected := sorted(set(versions) & {target_version, await self.current()}):
             raise InvariantError("the version in use must not be disabled", versions=protected)
         if missing := sorted(set(versions) - states.keys()):
             raise ResourceMissingError("the MEK has no such version", resource="MEK", versions=missing)
@@ -90,7 +90,7 @@ class MekVersions:
             if version in versions and found.enabled:
                 await self._change(found, enabled=False, tags=tags)
 
-    async def _current(self) -> str:
+    async def current(self) -> str:
         """Return the version that the vault gives to whoever names none: creation times only tell seconds apart."""
         async with self._failures(None, "get"):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
@@ -119,13 +119,19 @@ class MekVersions:
         async with self._failures(found.version, "update"):
             await self._keys.update_key_properties(found.mek_name, found.version, tags={**found.tags, **tags})
 
+    async def change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
+        """Enable or disable a version, and replace all its tags.
+
+        Raises:
+            KeyturnError: of the kind that the failure means.
+        """
+        async with self._failures(found.version, "update"):
+            await self._keys.update_key_properties(found.mek_name, found.version, enabled=enabled, tags=tags)
+
     async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         # The vault replaces all tags: those of others are written back.
         kept = {name: value for name, value in found.tags.items() if name not in _STATE_TAGS}
-        async with self._failures(found.version, "update"):
-            await self._keys.update_key_properties(
-                found.mek_name, found.version, enabled=enabled, tags={**kept, **tags}
-            )
+        await self.change(found, enabled=enabled, tags={**kept, **tags})
 
     @asynccontextmanager
     async def _failures(self, version: str | None, operation: str) -> AsyncIterator[None]:

@@ -2,18 +2,27 @@
 
 from collections.abc import Callable
 
-from keyturn.contracts import DocumentWork, RewrapDeks, Work
-from keyturn.dek_store.rows import Row
+from keyturn.contracts import Restore, RewrapDeks, Rollback
+from keyturn.dek_store.rows import Row, RowKind
 from keyturn.errors import InvariantError
+from keyturn.migrations.record import MigrationRecord
 
 Choice = Callable[[Row], bool]
 
 
-def choice_of(work: Work) -> Choice:
-    """Return the condition that the work's rows fulfil."""
-    if isinstance(work, DocumentWork):
+def choice_of(record: MigrationRecord) -> Choice:
+    """Return the condition that the migration's rows fulfil, each read for the migration's target version."""
+    work = record.work
+    if isinstance(work, RewrapDeks):
+        return _rewrapped_from(work)
+    if isinstance(work, Rollback):
+        rotation_id = work.rotation.rotation_id
+        return lambda row: row.on_target and row.rotation_id == rotation_id
+    if not isinstance(work, Restore):
         raise InvariantError("a migration of documents looks for rows", work=work.kind)
-    return _rewrapped_from(work)
+    versions = frozenset(record.versions)
+    # A row without a label may be under any version: whether under one of these, only opening it tells.
+    return lambda row: row.needs_work and (row.version in versions or row.kind is RowKind.UNLABELLED)
 
 
 def _rewrapped_from(work: RewrapDeks) -> Choice:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal, override
 
-from keyturn.contracts import DocumentWork, MigrationInput, Phase, Work
+from pydantic import Field
+
+from keyturn.contracts import MigrationInput, Phase, RewrapDeks, Work
 from keyturn.migrations.states import MIGRATION_TRANSITIONS
 from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
@@ -18,14 +20,25 @@ class MigrationRecord(RunRecord):
     work: Work
     dry_run: bool = False
 
+    # Of a restore: where rows go, which disabled versions they name, which of them were enabled, and disabled again.
+    target_version: str | None = None
+    versions: list[str] = Field(default_factory=list)
+    frozen_at_step: int | None = None
+    lent: list[str] = Field(default_factory=list)
+    returned: list[str] = Field(default_factory=list)
+
     @override
     def rows_to_begin_with(self, phase: Phase) -> int | None:
         """Return how many rows the phase begins with: what a check has found, or what the last census left."""
-        if phase == "sweep" and (checked := self.progress.get("check")) is not None:
+        if phase != "sweep":
+            return None
+        if (checked := self.progress.get("check")) is not None:
             return checked.current.changed
-        if isinstance(self.work, DocumentWork):
-            return None  # only a pass over all documents tells
-        return self.work.left(self.census) if phase == "sweep" and self.census is not None else None
+        if self.census is None:
+            return None  # of documents, only a pass over all of them tells
+        if isinstance(self.work, RewrapDeks):
+            return self.work.left(self.census)
+        return sum(self.census.by_version.get(version, 0) for version in self.versions) if self.versions else None
 
     @override
     def to_input(self) -> MigrationInput:

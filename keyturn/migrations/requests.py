@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from keyturn.contracts import Payload, RewrapDeks
-from keyturn.errors import InvalidRequestError
+from keyturn.contracts import Payload, RewrapDeks, Rollback, RotationRef
+from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
+from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Name, Remark
 
 
@@ -15,6 +16,31 @@ class MigrationRequest(Payload):
     requested_by: Name | None = None
     reason: Remark = ""
     dry_run: bool = False
+
+
+class RollbackRequest(Payload):
+    """Roll a rotation back; its id, in the address, names the keyring."""
+
+    requested_by: Name | None = None
+    reason: Remark = ""
+    dry_run: bool = False
+
+    def of(self, keyring: str) -> MigrationRequest:
+        """Return the request as one for a migration of this keyring."""
+        return MigrationRequest(keyring=keyring, **dict(self))
+
+
+def rollback_work(record: RotationRecord) -> Rollback:
+    """Return the work of rolling this rotation back; raises WrongStateError where it made no version."""
+    if record.target_version is None:
+        raise WrongStateError(
+            "the rotation made no version: there is nothing to roll back",
+            rotationId=record.rotation_id,
+            state=record.state.value,
+            allowed=[],
+        )
+    rotation = RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
+    return Rollback(rotation=rotation, new_version=record.target_version)
 
 
 class RewrapDeksRequest(MigrationRequest):

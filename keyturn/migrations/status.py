@@ -33,6 +33,10 @@ class MigrationStatus(MigrationSummary):
     work: Work
     counts: dict[Phase, Counts]
     census: CensusResult | None
+    target_version: str | None  # of a restore, as are the next three: where its rows go
+    versions: list[str]  # disabled versions that rows were found to name
+    lent: list[str]  # those that were enabled for it
+    returned: list[str]  # those that were disabled again
     quarantined: Quarantined
     evidence_digest: str | None
     approval_expires_at: datetime | None
@@ -74,6 +78,10 @@ def migration_status(record: MigrationRecord) -> MigrationStatus:
         work=record.work,
         counts=counts_of(record),
         census=record.census,
+        target_version=record.target_version,
+        versions=record.versions,
+        lent=record.lent,
+        returned=record.returned,
         quarantined=record.quarantined,
         evidence_digest=record.evidence_digest,
         approval_expires_at=record.approval_expires_at,

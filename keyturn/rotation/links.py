@@ -2,6 +2,7 @@
 
 ROTATIONS = "/api/rotations"
 MIGRATIONS = "/api/migrations"
+RESTORES = "/api/restores"
 APPROVALS = "/api/approvals"
 
 

@@ -93,13 +93,14 @@ async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | 
     """Wrap the row's DEK anew, or quarantine the row and return None."""
     opened = await open_row(row, work)
     if isinstance(opened, Opened):
-        return _Prepared(row, _wrap(opened, target, work))
+        return _Prepared(row, new_wrap(opened, target, work))
     _count_stale_writer(row, target, work)
     work.quarantine(row.id, opened, row.version)
     return None
 
 
-def _wrap(opened: Opened, target: MekVersion, work: PageWork) -> NewWrap:
+def new_wrap(opened: Opened, target: MekVersion, work: PageWork) -> NewWrap:
+    """Wrap an opened DEK with the version's public key, here; raises KeyturnError of the kind that a failure means."""
     try:
         wrapped = work.mek.wrap(opened.dek.reveal(), target, NEW_ALGORITHM)
     except MekError as error:

@@ -29,6 +29,7 @@ class Moved(NamedTuple):
     changed: int
     quarantined: int
     left: int  # rows that were to be moved and are not, the quarantined ones included
+    on_target: int
     session_tokens: dict[str, str]
 
     @property
@@ -46,6 +47,7 @@ class MigrationRun(Journal):
         super().__init__(ctx, given)
         self.ctx = ctx
         self.given = given
+        self.approved: str | None = None  # the evidence with whose approval the next generation goes on
         self._passes = 0
 
     def row_pass(
@@ -76,25 +78,30 @@ class MigrationRun(Journal):
             raise AbortedError
         return done
 
-    def census(self, target: str, tokens: dict[str, str] | None = None) -> Generator[Task[Any], Any, CensusResult]:
+    def census(
+        self, target: str, tokens: dict[str, str] | None = None, *, rewrapped_by: str | None = None
+    ) -> Generator[Task[Any], Any, CensusResult]:
         """Count every row of the dek store, never older than the session tokens."""
-        request = CensusInput(**dict(self.ref), target_version=target, session_tokens=tokens or {})
+        request = CensusInput(
+            **dict(self.ref), target_version=target, session_tokens=tokens or {}, rewrapped_by=rewrapped_by
+        )
         return (yield from call(self.ctx, "take_census", request, CensusResult))
 
     def move(
-        self, operation: str, target: str, left: Callable[[CensusResult], int]
+        self, operation: str, target: str, left: Callable[[CensusResult], int], *, rewrapped_by: str | None = None
     ) -> Generator[Task[Any], Any, Moved]:
         """Make passes until one changed nothing and what the census says is left is what was quarantined."""
         changed, tokens = 0, dict[str, str]()
         for number in range(1, PASSES_MAX + 1):
             done = yield from self.row_pass(operation, target, tokens=tokens)
             changed, tokens = changed + done.totals.changed, done.session_tokens
-            remaining = left((yield from self.census(target, tokens)))
+            census = yield from self.census(target, tokens, rewrapped_by=rewrapped_by)
+            remaining = left(census)
             if done.totals.changed == 0 and remaining <= done.totals.quarantined:
                 break
             if number > 1:  # the second pass follows at once; from then on somebody keeps writing
                 yield self.ctx.create_timer(min(timedelta(seconds=2**number), self.given.policy.tail_interval))
-        return Moved(changed, done.totals.quarantined, remaining, tokens)
+        return Moved(changed, done.totals.quarantined, remaining, census.on_target, tokens)
 
     def complete(self, detail: str = "") -> Generator[Task[Any], Any, State]:
         """End well."""

@@ -55,3 +55,9 @@ async def command(stage: Stage, migration_id: str, what: str) -> None:
 async def all_rows(stage: Stage) -> dict[str, dict[str, Any]]:
     """Return every row as it is stored, by its id."""
     return {row["id"]: row async for row in stage.rows.read_all_items()}
+
+
+async def version_of_rows(stage: Stage) -> str:
+    """Return the version that all rows are on."""
+    ((version, _),) = (await stage.census()).items()
+    return version

@@ -59,6 +59,7 @@ ALLOWED = {
     Role.OPERATOR: {
         *("retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
+        *("roll_back_rotation", "start_restore"),
     },
     Role.READER: set(),
 }

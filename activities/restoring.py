@@ -1,0 +1,34 @@
+"""Activities of a restore: what is to be enabled, enabling it once it is approved, and disabling it again."""
+
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+
+from activities.boundary import activity
+from keyturn.contracts import LendInput, LendResult, RestoreFound, RestoreInput, ReturnInput, ReturnResult
+from keyturn.migrations import restore
+from keyturn.resources import Resources
+
+bp = df.Blueprint()
+
+
+@activity(bp, RestoreInput)
+async def freeze_restore(request: RestoreInput, resources: Resources) -> RestoreFound:
+    """Look for rows that name disabled versions, and freeze the evidence."""
+    keyring = resources.keyring(request.keyring)
+    found = await restore.survey(request.rotation_id, keyring.rows, keyring.versions)
+    return await restore.freeze_restore(resources.migrations, request, found, datetime.now(UTC))
+
+
+@activity(bp, LendInput)
+async def lend_versions(request: LendInput, resources: Resources) -> LendResult:
+    """Enable the approved versions for the time of the restore."""
+    keyring = resources.keyring(request.keyring)
+    return await restore.lend_approved(resources.migrations, request, keyring.rows, keyring.versions)
+
+
+@activity(bp, ReturnInput)
+async def return_versions(request: ReturnInput, resources: Resources) -> ReturnResult:
+    """Disable again what was enabled and what no row names."""
+    keyring = resources.keyring(request.keyring)
+    return await restore.return_versions(resources.migrations, request, keyring.rows, keyring.versions)

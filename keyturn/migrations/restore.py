@@ -1,0 +1,188 @@
+"""Restore: rows that came back from a backup name versions that are disabled since, so nobody can read them.
+
+What is to be enabled is counted and frozen as evidence, and somebody else than the requester decides on it. What was
+enabled for the restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from keyturn.contracts import (
+    CensusResult,
+    LendInput,
+    LendResult,
+    RestoreFound,
+    RestoreInput,
+    ReturnInput,
+    ReturnResult,
+)
+from keyturn.dek_store.census import take_census
+from keyturn.dek_store.store import DekStore
+from keyturn.errors import InvariantError, ResourceMissingError
+from keyturn.key_vault.loans import Loans
+from keyturn.key_vault.versions import MekVersions
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.store import MigrationStore
+from keyturn.rotation.evidence import digest_of
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import check_token, void_evidence
+
+SCHEMA = "keyturn/restore-evidence/v1"
+
+
+class Survey(NamedTuple):
+    """What was found: the version that rows are to go to, and the disabled versions that rows name."""
+
+    target_version: str
+    census: CensusResult
+    named: dict[str, int]
+
+
+async def survey(run_id: str, store: DekStore, versions: MekVersions) -> Survey:
+    """Count the rows by version; a version that is lent to this run is one that was disabled.
+
+    Raises:
+        ResourceMissingError: no version of the MEK is enabled.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    states, current = await versions.states(), await versions.current()
+    lent = await Loans(versions, run_id).lent()
+    enabled = [name for name, found in states.items() if found.enabled and name not in lent]
+    if not enabled:
+        raise ResourceMissingError("no version of the MEK is enabled", resource="MEK")
+    target = current if current in enabled else enabled[-1]
+    census = await take_census(store, target, {})
+    named = {name: rows for name, rows in census.by_version.items() if name in states and name not in enabled}
+    return Survey(target, census, named)
+
+
+async def freeze_restore(
+    migrations: MigrationStore, request: RestoreInput, found: Survey, now: datetime
+) -> RestoreFound:
+    """Freeze what was found as evidence and return it; what was frozen before for the same step stays.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+
+    def change(record: MigrationRecord) -> MigrationRecord:
+        check_token(record, request)
+        if record.step != request.step or record.frozen_at_step == request.step:
+            return record  # a late repetition: what came after must not change what was decided on
+        looked = void_evidence(record).changed(
+            census=found.census,
+            target_version=found.target_version,
+            versions=sorted(found.named),
+            frozen_at_step=request.step,
+        )
+        if not found.named:
+            return looked  # there is nothing to decide on
+        evidence = _evidence(record, found)
+        return looked.changed(
+            evidence=evidence,
+            evidence_digest=digest_of(evidence),
+            evidence_frozen_at=now,
+            approval_expires_at=request.expires_at,
+        )
+
+    record = await migrations.update(request.rotation_id, change)
+    if record.target_version is None or record.census is None:
+        raise InvariantError("nothing was frozen", migrationId=record.rotation_id)
+    return RestoreFound(
+        target_version=record.target_version,
+        versions=record.versions,
+        rows=sum(record.census.by_version.get(version, 0) for version in record.versions),
+        evidence_digest=record.evidence_digest,
+    )
+
+
+def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
+    return {
+        "schema": SCHEMA,
+        "migrationId": record.rotation_id,
+        "keyring": record.keyring,
+        "step": record.step,
+        "requestedBy": record.requested_by,
+        "reason": record.reason,
+        "targetVersion": found.target_version,
+        "versions": {**found.named},  # rows by the disabled version that they name
+        "census": found.census.to_payload(),
+    }
+
+
+async def lend_approved(
+    migrations: MigrationStore, request: LendInput, store: DekStore, versions: MekVersions
+) -> LendResult:
+    """Enable the versions that the approved evidence names, and write down which were; twice is the same as once.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+        InvariantError: the evidence in force is not the one that was approved.
+    """
+    record = await migrations.read(request.rotation_id)
+    check_token(record, request)
+    decision = record.decision
+    approved = decision is not None and decision.decision == "approved" and decision.digest == record.evidence_digest
+    target = record.target_version
+    if (
+        record.state is not State.RUNNING
+        or not approved
+        or record.evidence_digest != request.evidence_digest
+        or not target
+    ):
+        raise InvariantError(
+            "nothing is enabled without an approval of the evidence in force", migrationId=record.rotation_id
+        )
+    if missing := sorted((await survey(record.rotation_id, store, versions)).named.keys() - set(record.versions)):
+        return LendResult(target_version=target, versions=record.versions, lent=[], missing=missing)
+    lent = await Loans(versions, record.rotation_id).lend(record.versions)
+
+    def change(record: MigrationRecord) -> MigrationRecord:
+        check_token(record, request)
+        return record if record.lent == lent else record.changed(lent=lent)
+
+    await migrations.update(request.rotation_id, change)
+    return LendResult(target_version=target, versions=record.versions, lent=lent, missing=[])
+
+
+async def return_versions(
+    migrations: MigrationStore, request: ReturnInput, store: DekStore, versions: MekVersions
+) -> ReturnResult:
+    """Disable again, of the versions that were enabled for this run, those that no row names.
+
+    Counted, disabled, and counted again; a row that appears in between has its version enabled again at once.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+        KeyturnError: of the kind that the store's or the vault's answer means; a version may have stayed enabled.
+    """
+    check_token(await migrations.read(request.rotation_id), request)
+    loans = Loans(versions, request.rotation_id)
+
+    async def naming(version: str) -> int:
+        return (await take_census(store, version, request.session_tokens)).on_target
+
+    kept: dict[str, int] = {}
+    for version in await loans.lent():
+        rows = await naming(version)
+        if not rows:
+            await loans.take_back(version)
+            try:
+                rows = await naming(version)
+            except Exception:
+                await loans.lend([version])
+                raise
+            if rows:
+                await loans.lend([version])
+        if rows:
+            kept[version] = rows
+
+    def change(record: MigrationRecord) -> MigrationRecord:
+        check_token(record, request)
+        returned = sorted(set(record.lent) - kept.keys())
+        return record if record.returned == returned else record.changed(returned=returned)
+
+    record = await migrations.update(request.rotation_id, change)
+    return ReturnResult(returned=record.returned, kept=kept)

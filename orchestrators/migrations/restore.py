@@ -1,0 +1,82 @@
+"""``restore``: make rows readable again that came back from a backup and name versions that are disabled since.
+
+1. Count such rows, freeze the evidence, and wait for somebody else's approval.
+2. Enable the versions for the time of the restore, and move the rows onto the current version.
+3. Prove every row that was moved.
+4. Disable again what was enabled, each version only if no row names it.
+
+However it ends, 4 comes before the end: a version that a row names stays enabled, every other is as it was.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from durabletask.task import Task, TaskFailedError
+
+from keyturn.contracts import (
+    CensusResult,
+    LendInput,
+    LendResult,
+    RestoreFound,
+    RestoreInput,
+    ReturnInput,
+    ReturnResult,
+)
+from keyturn.rotation.states import State
+from orchestrators.calls import AbortedError, StepFailedError, call, now
+from orchestrators.migrations.run import MigrationRun, Moved
+from orchestrators.waiting import wait_for_decision
+
+
+def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
+    """Restore; returns the end, or None to go on in another generation."""
+    if run.given.approved_digest is not None:
+        return (yield from _restore(run, run.given.approved_digest))
+    expires = now(run.ctx) + run.given.policy.approval_expiry
+    look = RestoreInput(**dict(run.ref), step=run.step, expires_at=expires)
+    found = yield from call(run.ctx, "freeze_restore", look, RestoreFound)
+    if found.evidence_digest is None:
+        return (yield from run.complete("no row names a disabled version"))
+    described = f"{found.rows} rows name disabled versions: {', '.join(found.versions)}"
+    if run.given.dry_run:
+        return (yield from run.complete(f"dry run: {described}"))
+    yield from run.advance(State.AWAITING_APPROVAL, described)
+    yield from run.notify("approval_wanted", found.evidence_digest)
+    ended = yield from wait_for_decision(run.ctx, run.given, run, found.evidence_digest)
+    if ended is None:
+        run.approved = found.evidence_digest
+    return ended
+
+
+def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State | None]:
+    lent = yield from call(run.ctx, "lend_versions", LendInput(**dict(run.ref), evidence_digest=digest), LendResult)
+    if lent.missing:
+        return (yield from run.attend(f"not approved, and named by rows by now: {', '.join(lent.missing)}"))
+    try:
+        why, moved = yield from _move_and_prove(run, lent)
+    except (AbortedError, StepFailedError, TaskFailedError):
+        yield from _give_back(run, {})
+        raise
+    given = yield from _give_back(run, moved.session_tokens)
+    if given.kept:
+        why = why or f"rows still name {', '.join(given.kept)}: they stay enabled"
+    if why:
+        return (yield from run.attend(why))
+    return (yield from run.complete(f"{moved.changed} rows were moved; disabled again: {', '.join(given.returned)}"))
+
+
+def _move_and_prove(run: MigrationRun, lent: LendResult) -> Generator[Task[Any], Any, tuple[str, Moved]]:
+    """Move the rows and prove them; returns why somebody has to look, if so, and what was moved."""
+
+    def left(census: CensusResult) -> int:
+        return sum(census.by_version.get(version, 0) for version in lent.versions)
+
+    moved = yield from run.move("rewrap_chosen", lent.target_version, left)
+    proof = yield from run.row_pass("prove", lent.target_version, tokens=moved.session_tokens)
+    unproven = f"{proof.totals.quarantined} rows were not proven" if proof.totals.quarantined else ""
+    return moved.unsettled or unproven, moved
+
+
+def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Generator[Task[Any], Any, ReturnResult]:
+    request = ReturnInput(**dict(run.ref), session_tokens=tokens)
+    return (yield from call(run.ctx, "return_versions", request, ReturnResult))

@@ -1,0 +1,37 @@
+"""``rollback``: move the rows that a rotation rewrapped back to the version that they came from.
+
+1. Classify, changing nothing: rows that are as the rotation left them, rows that are somebody else's by now, and rows
+   that cannot go back.
+2. Enable what the rotation had retired, if there is a row to move.
+3. Move, until a pass moved nothing and the count says that none is left.
+
+The rotation's new version stays enabled: it is the newest, so writers go on creating rows under it.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from durabletask.task import Task
+
+from keyturn.contracts import ReinstateInput, ReinstateResult, Rollback
+from keyturn.rotation.states import State
+from orchestrators.calls import call
+from orchestrators.migrations.run import MigrationRun
+
+
+def rollback(run: MigrationRun, work: Rollback) -> Generator[Task[Any], Any, State | None]:
+    """Roll the rotation back; returns the end, or None to go round again."""
+    target, rotation_id = work.new_version, work.rotation.rotation_id
+    checked = (yield from run.row_pass("roll_back", target, dry_run=True)).totals
+    census = yield from run.census(target, rewrapped_by=rotation_id)
+    others = census.total - census.foreign - checked.changed - checked.quarantined
+    found = f"{checked.changed} rows are the rotation's, {others} are not, {checked.quarantined} cannot go back"
+    if run.given.dry_run:
+        return (yield from run.complete(f"dry run: {found}"))
+    if checked.changed:
+        undo = ReinstateInput(**dict(work.rotation), reason=f"rolled back by {run.ref.rotation_id}")
+        yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
+    moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=rotation_id)
+    if moved.unsettled:
+        return (yield from run.attend(moved.unsettled))
+    return (yield from run.complete(f"{found}; {moved.changed} were moved back, {moved.on_target} stay on {target}"))
