@@ -57,9 +57,11 @@ async def readable(scene: Scene, name: str) -> bool:
 
 async def has(rows: ContainerProxy, dek_id: str) -> bool:
     """Tell whether there is such a row."""
-    query = "SELECT VALUE COUNT(1) FROM c WHERE c.id = @id"
+    query = "SELECT c.id FROM c WHERE c.id = @id"
     parameters: list[dict[str, Any]] = [{"name": "@id", "value": dek_id}]
-    return [1] == [count async for count in rows.query_items(query, parameters=parameters, partition_key=dek_id)]
+    return [{"id": dek_id}] == [
+        row async for row in rows.query_items(query, parameters=parameters, partition_key=dek_id)
+    ]
 
 
 async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
