@@ -9,7 +9,9 @@ exception may quote a request.
 """
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import azure.durable_functions as df
@@ -68,4 +70,9 @@ async def _run[I: RotationRef, O: Payload](
     except (AzureError, OSError, TimeoutError) as error:
         logger.warning("%s will be tried again: it met %s", name, type(error).__name__)
         raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None
+    except Exception as error:  # noqa: BLE001 - a defect: repeating it would not help, and its text is not ours
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        logger.error("%s failed unexpectedly: %s at %s", name, type(error).__name__, place)  # noqa: TRY400 - the same
+        return {"failure": {"errorType": type(error).__name__, "message": f"{name}: unexpected failure at {place}"}}
     return {"result": result.to_payload()}

@@ -58,7 +58,6 @@ param healthUrls array = []
 
 @description('When a rotation is due: NCRONTAB, UTC.')
 param rotationSchedule string = '0 0 3 1 * *'
-
 @description('How often the schedule is looked at: NCRONTAB, UTC.')
 param scheduleTick string = '0 0 5 * * *'
 
@@ -255,6 +254,7 @@ var settings = {
   KEYTURN_ACCESS: empty(entraClientId) ? 'keys' : 'entra'
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick
+  OUTBOX_TICK: '*/30 * * * * *'
   TASKHUB_NAME: scheduler.outputs.taskHubName
   DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${scheduler.outputs.endpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
 }

@@ -1,0 +1,59 @@
+"""What becomes of an activity's failures at its edge, where durable history begins."""
+
+from typing import Any
+
+import pytest
+
+from activities import boundary
+from keyturn.contracts import RotationRef
+from keyturn.errors import SettingsError, UnavailableError
+
+PAYLOAD = {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}
+SECRET = "what a foreign text may quote"
+
+
+async def outcome(monkeypatch: pytest.MonkeyPatch, error: Exception, payload: dict[str, Any] | None = None) -> Any:
+    """Run work that fails with the error and return the envelope."""
+
+    async def nothing() -> None:
+        return None
+
+    async def work(_request: RotationRef, _resources: object) -> RotationRef:
+        raise error
+
+    monkeypatch.setattr(boundary, "resources", nothing)
+    return await boundary._run("work", RotationRef, work, PAYLOAD if payload is None else payload)
+
+
+async def test_a_permanent_failure_is_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What repeating does not mend goes back in the envelope, in our own words."""
+    envelope = await outcome(monkeypatch, SettingsError("COSMOS_ENDPOINT is missing"))
+
+    assert envelope == {"failure": {"errorType": "SettingsError", "message": "COSMOS_ENDPOINT is missing"}}
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), OSError(SECRET), TimeoutError(SECRET)])
+async def test_a_transient_failure_is_raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """What repeating may mend is raised as ours, without the foreign text."""
+    with pytest.raises(UnavailableError) as raised:
+        await outcome(monkeypatch, error)
+
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+async def test_a_defect_is_a_value_without_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw names its type and place, and nothing of what it says."""
+    envelope = await outcome(monkeypatch, KeyError(SECRET))
+
+    assert envelope["failure"]["errorType"] == "KeyError"
+    assert "test_boundary.py" in envelope["failure"]["message"]
+    assert SECRET not in str(envelope)
+
+
+async def test_a_payload_of_another_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload that the activity does not know fails for good and names the property."""
+    envelope = await outcome(monkeypatch, AssertionError(), {"rotationId": "x", "surplus": 1})
+
+    assert envelope["failure"]["errorType"] == "InvariantError"
+    assert "surplus" in envelope["failure"]["message"]
