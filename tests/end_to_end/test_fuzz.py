@@ -32,8 +32,9 @@ async def held(guarded: GuardedStage) -> AsyncIterator[str]:
 
 
 async def state_of(stage: GuardedStage) -> dict[str, Any]:
-    """Return what a caller could have changed: rotations, what was decided and commanded, versions."""
-    query = "SELECT c.id, c.state, c.decision, c.decisions, c.commands, c.requestedBy FROM c WHERE c.kind IN ('rotation', 'migration')"
+    """Return what a caller could have changed: runs, what was decided and commanded, versions."""
+    selected = "c.id, c.state, c.decision, c.decisions, c.commands, c.requestedBy"
+    query = f"SELECT {selected} FROM c WHERE c.kind IN ('rotation', 'migration')"  # noqa: S608 - constant
     found = [item async for item in stage.runs.query_items(query)]
     return {"versions": await stage.versions(), **{item["id"]: item for item in found}}
 
