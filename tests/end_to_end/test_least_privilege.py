@@ -56,7 +56,7 @@ def test_every_right_is_taken_away_once(guarded: GuardedStage) -> None:
     assert sorted(guarded.app["roles"]) == sorted([*CHECKS, *AT_THE_DOOR])
 
 
-@pytest.mark.parametrize("right", CHECKS)
+@pytest.mark.parametrize("right", CHECKS, ids=lambda right: right.removeprefix("Microsoft."))
 async def test_a_missing_right_blocks_the_rotation(guarded: GuardedStage, right: str) -> None:
     """The rotation is blocked by the check that is for this right; no version was made, no row was moved."""
     before = (await guarded.versions(), await guarded.census())
@@ -69,7 +69,7 @@ async def test_a_missing_right_blocks_the_rotation(guarded: GuardedStage, right:
     assert before == (await guarded.versions(), await guarded.census())
 
 
-@pytest.mark.parametrize("right", sorted(AT_THE_DOOR))
+@pytest.mark.parametrize("right", sorted(AT_THE_DOOR), ids=lambda right: right.removeprefix("Microsoft."))
 async def test_without_its_records_nothing_begins(guarded: GuardedStage, right: str) -> None:
     """The start is refused and says that a right is missing; nothing was made, nothing was moved."""
     before = (await guarded.versions(), await guarded.census())
