@@ -11,8 +11,10 @@ from standardwebhooks import Webhook
 
 from keyturn.errors import (
     AlreadyDecidedError,
+    CallerError,
     DigestMismatchError,
     InvalidRequestError,
+    TooManyAttemptsError,
     UnauthenticatedError,
 )
 from keyturn.rotation.record import RotationRecord
@@ -218,3 +220,34 @@ async def test_an_authentic_message_that_is_no_decision_is_refused_by_field(runs
         await submit(runs, signed(body, SECRET), body, Workflow())
 
     assert raised.value.facts["field"]
+
+
+async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RunStore) -> None:
+    """After twenty refusals of one sender, 429; what is authentic still decides, from that very address."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    workflow, body, refusals = Workflow(), body_of(record), []
+    for _ in range(22):
+        with pytest.raises(CallerError) as raised:
+            await submit(runs, signed(body, STRANGER), body, workflow, sender="forger")
+        refusals.append(type(raised.value))
+
+    decided = await submit(runs, signed(body, SECRET), body, workflow, sender="forger")
+
+    assert [UnauthenticatedError] * 20 + [TooManyAttemptsError] * 2 == refusals
+    assert decided.decision is not None
+
+
+async def test_authentic_decisions_that_are_refused_are_bounded_too(runs: RunStore) -> None:
+    """Whoever holds the secret cannot try digests without end: the rotation takes no more for a while."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)
+    for _ in range(20):
+        with pytest.raises(DigestMismatchError):
+            await submit(runs, signed(wrong, SECRET), wrong, Workflow())
+
+    with pytest.raises(TooManyAttemptsError) as raised:
+        await submit(runs, signed(right, SECRET), right, Workflow())
+
+    assert 0 < raised.value.facts["retryAfterSeconds"] <= 600
+    told = [event["data"].get("error") for event in await runs.audit.read_chain(record.rotation_id)]
+    assert {"DigestMismatchError", "TooManyAttemptsError"} <= set(told)
