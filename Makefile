@@ -8,11 +8,12 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 
-.PHONY: help demo test lint format local package sbom audit
+.PHONY: help demo test test-long lint format local package sbom audit
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
-	@echo "make test   every test"
+	@echo "make test   every test but the long ones"
+	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
 	@echo "make lint   rules, format and types"
 	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
@@ -32,7 +33,10 @@ demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
 
 test: .venv/.installed .venv-checkov/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not long"
+
+test-long: .venv/.installed .venv-checkov/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m long
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ from tests.end_to_end.moving_documents import (
 from tests.end_to_end.stage import Stage
 from tests.local.services import ServiceProcess, start_service
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks"), pytest.mark.long]
 
 ROTATION = "MEK_ROTATION.md"
 

@@ -16,7 +16,7 @@ from local.people import Answer, People
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
 from tests.keyturn.access.principals import header_of
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
 
 FORGED = {"x-ms-client-principal": header_of(REQUESTER, APPROVER, OPERATOR, READER)}
 REFUSED = (401, 429)  # 429 where other tests have come from this address with forgeries before

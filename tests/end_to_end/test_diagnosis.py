@@ -9,7 +9,7 @@ from local.supervisor import LocalAzure
 from tests.end_to_end.command_line import keyturn
 from tests.end_to_end.stage import Stage
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
 async def a_note(stage: Stage) -> dict[str, Any]:

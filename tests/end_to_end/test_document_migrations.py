@@ -23,7 +23,7 @@ from tests.end_to_end.moving_documents import (
 )
 from tests.end_to_end.stage import Stage
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
 @pytest.fixture(scope="module", autouse=True)

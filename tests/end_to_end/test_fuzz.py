@@ -10,7 +10,7 @@ from local.people import People
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
 from tests.end_to_end.requests_at_random import Request, requests_at_random
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
 
 REQUESTS = 15  # for each operation and caller
 INSIDES = ("Traceback", "site-packages", ".py", "azure.", "127.0.0.1", "localhost", "vault.azure", "whsec_")

@@ -9,7 +9,7 @@ from local.identity.roles import CONTAINERS, COSMOS, KEYS, container
 from local.supervisor.environment import COSMOS_DATABASE, DEK_CONTAINER, NOTES_CONTAINER, RUN_CONTAINER
 from tests.end_to_end.guarded import GuardedStage
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
 
 
 def on(name: str, action: str) -> str:

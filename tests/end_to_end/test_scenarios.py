@@ -10,7 +10,7 @@ from tests.end_to_end.play import Play, started
 from tests.end_to_end.scenarios import SCENARIOS
 from tests.end_to_end.stage import Stage
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
 def by_settings() -> list[object]:

@@ -9,7 +9,7 @@ from local.package.environment import Environment, ImportFailedError
 from local.package.trial import DEKS, try_bundle
 from local.supervisor.layout import REPOSITORY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("package")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("package"), pytest.mark.long]
 
 
 def test_the_environment_has_what_is_deployed(environment: Environment) -> None:

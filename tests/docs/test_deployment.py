@@ -1,0 +1,109 @@
+"""The workflow, the roles and the links of the pages about deployment."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from keyturn.access.roles import Role
+from local.supervisor.layout import REPOSITORY
+
+WORKFLOW = REPOSITORY / ".github" / "workflows" / "deploy.yml"
+PAGES = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "infra" / "README.md"]
+PINNED = re.compile(r"[\w.-]+/[\w.-]+@v\d+\.\d+\.\d+")
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML in which a key may stand once only, and ``on`` is a word."""
+
+
+def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[str, Any]:
+    pairs = [(str(key.value), loader.construct_object(value, deep=True)) for key, value in node.value]
+    if len(pairs) != len(dict(pairs)):
+        raise yaml.constructor.ConstructorError(None, None, f"a key stands twice: {pairs}", node.start_mark)
+    return dict(pairs)
+
+
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict[str, Any]:
+    """The workflow as data."""
+    loaded: dict[str, Any] = yaml.load(WORKFLOW.read_text(), _Strict)  # noqa: S506 - derived from the safe loader
+    return loaded
+
+
+def _steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def test_the_workflow_is_plain_yaml() -> None:
+    """No tabs, no blanks at the ends, no line beyond 140 characters, one newline at the end."""
+    text = WORKFLOW.read_text()
+
+    assert "\t" not in text
+    assert [] == [line for line in text.splitlines() if line != line.rstrip() or len(line) > 140]
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+def test_actions_are_pinned(workflow: dict[str, Any]) -> None:
+    """Every action is named with an exact version, in the workflow and in the examples of the page."""
+    used = [step["uses"] for step in _steps(workflow) if "uses" in step]
+    shown = re.findall(r"uses: (\S+)", (REPOSITORY / "docs" / "deploy.md").read_text())
+
+    assert [] == [action for action in (*used, *shown) if not PINNED.fullmatch(action)]
+    assert len(used) > 3
+
+
+def test_only_the_deployment_may_ask_for_a_token(workflow: dict[str, Any]) -> None:
+    """Rights are read-only but for the job that deploys, which runs in an environment, after the checks."""
+    jobs = workflow["jobs"]
+
+    assert {"contents": "read"} == workflow["permissions"]
+    assert {"deploy": {"contents": "read", "id-token": "write"}} == {
+        name: job["permissions"] for name, job in jobs.items() if "permissions" in job
+    }
+    assert ("check", "production") == (jobs["deploy"]["needs"], jobs["deploy"]["environment"])
+    assert "secrets." not in WORKFLOW.read_text()
+
+
+def test_the_checks_are_those_of_every_change(workflow: dict[str, Any]) -> None:
+    """What runs everywhere runs here, and the audit of packages as well."""
+    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    targets = re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+
+    assert [".ci/run", "make audit", "make package"] == commands
+    assert {"audit", "package", "sbom"} <= set(targets)
+    assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_app_roles_are_those_of_the_app() -> None:
+    """The file for the app registration has every role that a route asks for, each with an id of its own."""
+    roles = json.loads((REPOSITORY / "docs" / "app-roles.json").read_text())
+
+    assert set(Role) == {role["value"] for role in roles}
+    assert len(roles) == len({role["id"] for role in roles})
+    assert all(role["isEnabled"] for role in roles)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that is there, and a heading that it has."""
+    broken = []
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        name, _, heading = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (heading and heading not in _headings(file)):
+            broken.append(target)
+
+    assert [] == broken
+
+
+def _headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -1,0 +1,80 @@
+"""docs/operations.md says what the model and the templates say."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from keyturn.capacity import TABLES
+from keyturn.capacity.tables import KEYS, SIZES, duration
+from keyturn.cli.__main__ import app
+from keyturn.contracts import Policy
+from keyturn.key_vault.limits import operations_per_second
+from keyturn.preflight.plan import estimate
+from local.supervisor.layout import REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
+ALERTS = (REPOSITORY / "infra" / "modules" / "monitoring" / "alerts.bicep").read_text()
+BLOCK = re.compile(r"<!-- capacity (\w+) -->\n(.*?)\n<!-- end -->", re.DOTALL)
+
+
+def test_every_table_is_the_models() -> None:
+    """The page holds each table of the model once, with the figures of today's model."""
+    assert {name: table() for name, table in TABLES.items()} == dict(BLOCK.findall(PAGE))
+    assert len(TABLES) == len(BLOCK.findall(PAGE))
+
+
+def test_the_command_prints_what_the_page_holds() -> None:
+    """What ``capacity`` prints can be put into the page as it is."""
+    printed = CliRunner().invoke(app, ["capacity"])
+
+    assert 0 == printed.exit_code
+    assert BLOCK.findall(PAGE) == BLOCK.findall(printed.stdout)
+
+
+def test_an_unknown_table_is_the_callers_error() -> None:
+    """The names of the tables are told."""
+    answered = CliRunner().invoke(app, ["capacity", "speed"])
+
+    assert 64 == answered.exit_code
+    assert "sweep" in answered.stderr
+
+
+@pytest.mark.parametrize("rows", SIZES)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_cell_is_what_preflight_would_plan(rows: int, key: str) -> None:
+    """The time of a whole rotation and its cost are those of the plan in the report of such a store."""
+    kind, size = KEYS[key]
+    policy = Policy(
+        key_size=size,  # type: ignore[arg-type]  # validated by the model
+        vault_operations_per_second=operations_per_second(kind, size, 0.7),
+    )
+    plan = estimate(rows_by_version={"v": rows}, policy=policy, key_type=kind, old_key_size=size)
+    assert plan.seconds is not None
+
+    assert duration(plan.seconds) == _cell(TABLES["rotation"](), rows, key)
+    assert f"${plan.cost_usd:,.2f}" == _cell(TABLES["cost"](), rows, key)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(4.4, "4 s"), (59, "59 s"), (60, "1.0 min"), (5399, "90.0 min"), (5400, "1.5 h"), (129_600, "1.5 d")],
+)
+def test_a_duration_is_said_in_one_unit(seconds: float, said: str) -> None:
+    """Seconds, minutes, hours, days: the largest of which there is one and a half."""
+    assert said == duration(seconds)
+
+
+def test_every_alert_has_its_answer() -> None:
+    """The page says what to do about each alert of the templates, in their order."""
+    table = PAGE.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^    name: '([a-z-]+)'$", ALERTS, re.MULTILINE) == re.findall(
+        r"^\| `([a-z-]+)` \|", table, re.MULTILINE
+    )
+
+
+def _cell(table: str, rows: int, key: str) -> str:
+    head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    [line] = [line for line in lines if line[0] == f"{rows:,}"]
+    return line[head.index(key)]
