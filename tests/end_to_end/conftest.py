@@ -35,6 +35,7 @@ async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
     async with Stage(azure) as opened:
         await opened.end_what_runs()
         yield opened
+        azure.start("functions_host")  # a test that failed may have left it dead
         opened.clear_faults()
 
 
