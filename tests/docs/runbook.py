@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.end_to_end.command_line import REPOSITORY
 
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
-COMMAND = "python -m keyturn.cli"
 
 _HEADING = re.compile(r"^#{2,3} (.+)$")
 _ASSIGNED = re.compile(r"^\w+=\$\((.+)\)$")
@@ -35,18 +34,20 @@ class Runbook:
                 section = heading[1]
         return scripts
 
-    def commands(self) -> set[str]:
-        """Return every command of the command line that a block runs, without what its result is assigned to."""
-        lines = "".join(self.blocks().values()).splitlines()
-        stripped = [found[1] if (found := _ASSIGNED.match(line)) else line for line in lines]
-        return {line for line in stripped if line.startswith(COMMAND)}
+    def commands(self) -> set[tuple[str, str]]:
+        """Return (command, section) of every line of the blocks, without what its result is assigned to."""
+        return {
+            (found[1] if (found := _ASSIGNED.match(line)) else line, section)
+            for section, block in self.blocks().items()
+            for line in block.splitlines()
+        }
 
     def table(self, first_column: str) -> list[list[str]]:
         """Return the cells of the table whose first column has this name."""
         rows: list[list[str]] = []
         inside = False
         for line in self.text.splitlines():
-            cells = [cell.strip() for cell in _CELL.split(line.strip().strip("|"))]
+            cells = [cell.strip().replace("\\|", "|") for cell in _CELL.split(line.strip().strip("|"))]
             if line.startswith("|") and cells[0] == first_column:
                 inside = True
             elif inside and line.startswith("|"):
