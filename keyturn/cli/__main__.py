@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from keyturn.cli import audit, capacity, diagnosis, doctor, key_backup, migrations, runs
+from keyturn.cli import audit, capacity, diagnosis, doctor, key_backup, migrations, runs, ways_back
 
 app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
 app.command()(doctor.doctor)
@@ -12,7 +12,8 @@ for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry,
     app.command()(command)
 app.command()(capacity.capacity)
 app.command()(diagnosis.orphans)
-app.command()(migrations.reencrypt)
+for way in (ways_back.rollback, ways_back.restore, migrations.reencrypt):
+    app.command()(way)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
 app.add_typer(key_backup.app, name="key-backup")

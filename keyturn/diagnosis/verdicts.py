@@ -54,7 +54,7 @@ NEXT_STEPS: dict[Verdict, str] = {
         "restore the document from a snapshot: the ciphertext, its dekId or its place was changed, the DEK is sound"
     ),
     Verdict.VERSION_DISABLED: (
-        "ask for a restore of the keyring: it enables the version for as long as moving its rows takes"
+        "start a restore: it enables the version for as long as moving its rows onto the current one takes"
     ),
     Verdict.PREVIOUS_WRAP_OPENS: "roll back the rotation that wrote the row: its previous wrap still opens",
     Verdict.KEY_CHECK_DIFFERS: (

@@ -10,7 +10,7 @@ import pytest
 from field_encrypt.encoding import to_base64
 from local.supervisor import LocalAzure
 from tests.docs.desk import Desk
-from tests.end_to_end.migrating import begin, reach
+from tests.end_to_end.migrating import begin, reach, version_of_rows
 from tests.end_to_end.moving_documents import (
     APP,
     RECOVERED,
@@ -23,6 +23,7 @@ from tests.end_to_end.moving_documents import (
     two_keyrings,
 )
 from tests.end_to_end.stage import Stage
+from tests.end_to_end.test_restore import bring_back
 from tests.local.services import ServiceProcess, start_service
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks"), pytest.mark.long]
@@ -101,6 +102,32 @@ async def test_a_rotation_that_needs_attention(stage: Stage, desk: Desk) -> None
     assert "awaiting_approval" == waiting["state"]
     assert (await stage.versions())[old]
     await stage.rotate()
+
+
+async def test_a_rotation_is_taken_back(stage: Stage, desk: Desk) -> None:
+    """Every row is on the version that it came from, which is enabled again; looking changed nothing."""
+    old = await version_of_rows(stage)
+    rotation = await stage.rotate()
+
+    followed = await desk.follow("Rollback", ID=rotation["rotationId"])
+
+    assert {old} == set(await stage.census())
+    assert (await stage.versions())[old]
+    assert "dry run: " in followed.out
+    assert [] == await stage.unreadable_notes()
+    await stage.rotate()
+
+
+async def test_rows_from_a_backup_are_restored(stage: Stage, desk: Desk) -> None:
+    """They are on the current version, and the one that they named is disabled as before."""
+    old, new, backup = await bring_back(stage, 5)
+    assert 5 == len(backup) == len(await stage.unreadable_notes())
+
+    await desk.follow("Restore")
+
+    assert {new} == set(await stage.census())
+    assert not (await stage.versions())[old]
+    assert [] == await stage.unreadable_notes()
 
 
 async def test_rows_are_moved_by_hand(stage: Stage, desk: Desk) -> None:

@@ -1,11 +1,13 @@
 """The runbook of secrets is followed: what is replaced is accepted, what was replaced is refused."""
 
+import asyncio
 import base64
 import secrets
 from pathlib import Path
 
 import pytest
 
+from local.people import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.docs.desk import Desk
 from tests.end_to_end.app_settings import QUICK
@@ -47,7 +49,7 @@ async def test_events_are_accepted(stage: Stage, desk: Desk) -> None:
         found = stage.control("actiontrail", "GET", "events", params={"subject": rotation_id})["events"]
         if found and found[-1]["type"].endswith("state_changed") and found[-1]["data"].get("to") == "completed":
             return
-        await stage.pause()
+        await asyncio.sleep(POLL_SECONDS)
     raise AssertionError(f"the last event did not arrive, but {found}")
 
 

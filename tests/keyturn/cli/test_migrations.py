@@ -1,4 +1,4 @@
-"""``migrate`` and ``reencrypt``: what they send, where to, and what they write."""
+"""``migrate``, ``reencrypt``, ``rollback`` and ``restore``: what they send, where to, and what they write."""
 
 import json
 from typing import Any
@@ -26,6 +26,12 @@ COMMANDS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
         {"kind": "re-encrypt", "targetKeyring": "new", "keyring": "old", "reason": "leak"},
     ),
     "check": (["migrate", "decrypt-check"], "/api/migrations", {"kind": "decrypt-check"}),
+    "rollback": (
+        ["rollback", "notes.20261124T120000Z.abcdef", "--reason", "readers fail"],
+        "/api/rotations/notes.20261124T120000Z.abcdef/rollback",
+        {"reason": "readers fail"},
+    ),
+    "restore": (["restore", "--keyring", "notes", "--dry-run"], "/api/restores", {"keyring": "notes", "dryRun": True}),
     "lost MEK": (
         ["reencrypt", "--keyring", "old", "--target-keyring", "new", "--snapshot-reference", "s/1"],
         "/api/reencryptions",
