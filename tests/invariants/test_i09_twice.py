@@ -26,6 +26,8 @@ OF_MIGRATIONS = {
     if name not in OF_ROTATIONS
     for activity in (operation.activity, operation.scan)
 } - {"scan_page"}
+# Restores lend versions and take them back; their drill, with a host that dies in it, is in tests/end_to_end.
+OF_RESTORES = {"freeze_restore", "lend_versions", "return_versions"}
 
 
 class Twice:
@@ -73,7 +75,7 @@ async def test_every_activity_runs_twice_with_one_outcome(scene: Scene) -> None:
     await script.to_end()
 
     assert [] == runs.wrong
-    assert set(registered(activities)) - OF_MIGRATIONS == runs.ran
+    assert set(registered(activities)) - OF_MIGRATIONS - OF_RESTORES == runs.ran
 
 
 async def test_a_bad_row_is_named_once(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from activities import boundary
 from keyturn.rotation import rewrap, transitions
 
 REPOSITORY = Path(boundary.__file__).parents[1]
-unbroken_wrap, unbroken_enter, unbroken_run = rewrap._wrap, transitions.enter, boundary._run
+unbroken_wrap, unbroken_enter, unbroken_run = rewrap.new_wrap, transitions.enter, boundary._run
 leaked: list[str] = []
 
 
@@ -31,7 +31,7 @@ async def run(*arguments: Any) -> Any:
     return {**await unbroken_run(*arguments), "debug": leaked[:1]}
 
 
-rewrap._wrap, transitions.enter, boundary._run = wrap, enter, run
+rewrap.new_wrap, transitions.enter, boundary._run = wrap, enter, run
 
 _spec = importlib.util.spec_from_file_location("unbroken_function_app", REPOSITORY / "function_app.py")
 if _spec is None or _spec.loader is None:
