@@ -76,7 +76,7 @@ async def roll_back_page(request: PageInput, resources: Resources) -> PageResult
 async def _chosen(request: RotationRef, resources: Resources) -> Choice:
     record = await resources.migrations.read(request.rotation_id)
     check_token(record, request)
-    return choice_of(record)
+    return choice_of(record.work, record.versions)
 
 
 def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:

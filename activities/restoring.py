@@ -16,7 +16,7 @@ bp = df.Blueprint()
 async def freeze_restore(request: RestoreInput, resources: Resources) -> RestoreFound:
     """Look for rows that name disabled versions, and freeze the evidence."""
     keyring = resources.keyring(request.keyring)
-    found = await restore.survey(request.rotation_id, keyring.rows, keyring.versions)
+    found = await restore.survey(keyring.rows, keyring.versions)
     return await restore.freeze_restore(resources.migrations, request, found, datetime.now(UTC))
 
 

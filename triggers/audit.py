@@ -13,6 +13,17 @@ bp = df.Blueprint()
 CONTENT_TYPE = "application/jsonl"
 
 
+@bp.route(route="migrations/{migration_id}/audit", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+async def get_migration_audit(req: func.HttpRequest) -> func.HttpResponse:
+    """Export a migration's audit chain."""
+
+    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await opened.migrations.read(req.route_params["migration_id"])
+        return func.HttpResponse(await opened.migrations.audit.export(record.rotation_id), mimetype=CONTENT_TYPE)
+
+    return await handle(req, admitted(req, "get_migration_audit", work))
+
+
 @bp.route(route="rotations/{rotation_id}/audit", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     """Export a rotation's audit chain."""

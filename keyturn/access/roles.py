@@ -41,6 +41,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "list_migrations": _EVERY_ROLE,
     "get_migration": _EVERY_ROLE,
     "get_migration_report": _EVERY_ROLE,
+    "get_migration_audit": _EVERY_ROLE,
     "retry_migration": frozenset({Role.OPERATOR}),
     "abort_migration": frozenset({Role.OPERATOR}),
     "describe_api": _EVERY_ROLE,

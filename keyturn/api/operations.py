@@ -200,6 +200,16 @@ OPERATIONS: Sequence[Operation] = (
         *(MigrationReport, (404,)),
     ),
     Operation(
+        "get_migration_audit",
+        "get",
+        f"{_MIGRATION}/audit",
+        "The audit chain",
+        200,
+        None,
+        (404,),
+        media="application/jsonl",
+    ),
+    Operation(
         *("retry_migration", "post", f"{_MIGRATION}/retry", "Try again what needs attention", 202),
         *(MigrationStatus, (404, 409)),
         body=CommandRequest,

@@ -91,6 +91,20 @@ class VersionsReinstated(Payload):
     versions: Versions
 
 
+class VersionsLent(Payload):
+    """Disabled versions were enabled for the time of a restore, on this evidence, with this approval."""
+
+    versions: Versions
+    digest: Digest | None
+    approved_by: Name | None
+
+
+class VersionsReturned(Payload):
+    """What was enabled for a restore was disabled again, because no row named it."""
+
+    versions: Versions
+
+
 class AttemptRefused(Payload):
     """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
 
@@ -110,6 +124,8 @@ type EventData = (
     | CommandGiven
     | VersionsRetired
     | VersionsReinstated
+    | VersionsLent
+    | VersionsReturned
     | AttemptRefused
 )
 
@@ -125,6 +141,8 @@ TYPES: Mapping[type[EventData], str] = {
     CommandGiven: f"{TYPE_PREFIX}command_given",
     VersionsRetired: f"{TYPE_PREFIX}versions_retired",
     VersionsReinstated: f"{TYPE_PREFIX}versions_reinstated",
+    VersionsLent: f"{TYPE_PREFIX}versions_lent",
+    VersionsReturned: f"{TYPE_PREFIX}versions_returned",
     AttemptRefused: f"{TYPE_PREFIX}attempt_refused",
 }
 

@@ -13,9 +13,12 @@ from keyturn.audit.events import (
     RowQuarantined,
     StateChanged,
     VersionCreated,
+    VersionsLent,
     VersionsReinstated,
     VersionsRetired,
+    VersionsReturned,
 )
+from keyturn.migrations.record import MigrationRecord
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
@@ -30,6 +33,8 @@ def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
     events = [*_quarantined(record, now), *_states(record), *_people(record)]
     if isinstance(record, RotationRecord):
         events = [*_versions(record, now), *events, *_waived(record)]
+    if isinstance(record, MigrationRecord):
+        events = [*_loans(record, now), *events]
     return sorted(events, key=lambda event: event.at)
 
 
@@ -102,6 +107,16 @@ def undone_retirement(record: RotationRecord, versions: list[str], now: datetime
         _event(("undone", attempt, "retired", *sorted(versions)), now, retired),
         _event(("undone", attempt, "reinstated", *sorted(versions)), now, VersionsReinstated(versions=versions)),
     ]
+
+
+def _loans(record: MigrationRecord, now: datetime) -> Iterator[AuditEvent]:
+    if record.lent:
+        approved_by = record.decision.by if record.decision is not None else None
+        lent = VersionsLent(versions=record.lent, digest=record.evidence_digest, approved_by=approved_by)
+        yield _event(("lent", record.frozen_at_step, *record.lent), now, lent)
+    if record.returned:
+        returned = VersionsReturned(versions=record.returned)
+        yield _event(("returned", record.frozen_at_step, *record.returned), now, returned)
 
 
 def _last(record: RunRecord, state: State) -> int:

@@ -1,9 +1,8 @@
-"""``audit``: work with the audit chain of a rotation."""
+"""``audit``: work with the audit chain of a run."""
 
 import asyncio
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -11,17 +10,17 @@ from keyturn.audit.chain import Head
 from keyturn.audit.verify import verify_chain
 from keyturn.cli.api import Api
 from keyturn.cli.outcome import exit_codes
+from keyturn.cli.runs import Run, path_of
 from keyturn.errors import BrokenChainError, InvalidRequestError
-from keyturn.rotation.links import ROTATIONS
 
-app = typer.Typer(help="The audit chain of a rotation.", no_args_is_help=True)
+app = typer.Typer(help="The audit chain of a run.", no_args_is_help=True)
 
 
 @app.command()
-def export(rotation_id: Annotated[str, typer.Argument(help="whose chain")]) -> None:
-    """Write a rotation's chain as JSON Lines."""
+def export(run: Run) -> None:
+    """Write the chain of a rotation or of a migration as JSON Lines."""
     with exit_codes():
-        typer.echo(asyncio.run(_export(rotation_id)), nl=False)
+        typer.echo(asyncio.run(_export(run)), nl=False)
 
 
 @app.command()
@@ -53,6 +52,6 @@ def _lines(file: Path) -> list[bytes]:
         raise InvalidRequestError(f"{file}: {error.strerror}", field="FILE", expected=expected) from error
 
 
-async def _export(rotation_id: str) -> bytes:
+async def _export(run: str) -> bytes:
     async with Api() as api:
-        return await api.get_bytes(f"{ROTATIONS}/{quote(rotation_id, safe='')}/audit")
+        return await api.get_bytes(f"{path_of(run)}/audit")

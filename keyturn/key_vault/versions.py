@@ -22,7 +22,8 @@ ROTATION_TAG = "keyturn-rotation"
 RETIRED_BY_TAG = "keyturn-retired-by"
 RETAIN_UNTIL_TAG = "keyturn-retain-until"
 REINSTATED_BY_TAG = "keyturn-reinstated-by"
-_STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG})
+LENT_TO_TAG = "keyturn-lent-to"
+_STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, LENT_TO_TAG})
 
 
 class MekVersions:

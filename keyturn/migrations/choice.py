@@ -1,18 +1,16 @@
 """Which rows of the dek store a migration is about. Asked when rows are looked for, and again of each as it is then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from keyturn.contracts import Restore, RewrapDeks, Rollback
+from keyturn.contracts import Restore, RewrapDeks, Rollback, Work
 from keyturn.dek_store.rows import Row, RowKind
 from keyturn.errors import InvariantError
-from keyturn.migrations.record import MigrationRecord
 
 Choice = Callable[[Row], bool]
 
 
-def choice_of(record: MigrationRecord) -> Choice:
-    """Return the condition that the migration's rows fulfil, each read for the migration's target version."""
-    work = record.work
+def choice_of(work: Work, versions: Collection[str]) -> Choice:
+    """Return the condition that the work's rows fulfil; ``versions`` are those that a restore has found."""
     if isinstance(work, RewrapDeks):
         return _rewrapped_from(work)
     if isinstance(work, Rollback):
@@ -20,7 +18,6 @@ def choice_of(record: MigrationRecord) -> Choice:
         return lambda row: row.on_target and row.rotation_id == rotation_id
     if not isinstance(work, Restore):
         raise InvariantError("a migration of documents looks for rows", work=work.kind)
-    versions = frozenset(record.versions)
     # A row without a label may be under any version: whether under one of these, only opening it tells.
     return lambda row: row.needs_work and (row.version in versions or row.kind is RowKind.UNLABELLED)
 

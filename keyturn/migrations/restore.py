@@ -4,6 +4,7 @@ What is to be enabled is counted and frozen as evidence, and somebody else than 
 enabled for the restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from keyturn.contracts import (
 from keyturn.dek_store.census import take_census
 from keyturn.dek_store.store import DekStore
 from keyturn.errors import InvariantError, ResourceMissingError
-from keyturn.key_vault.loans import Loans
+from keyturn.key_vault.loans import Loans, is_lent
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.record import MigrationRecord
 from keyturn.migrations.store import MigrationStore
@@ -40,16 +41,15 @@ class Survey(NamedTuple):
     named: dict[str, int]
 
 
-async def survey(run_id: str, store: DekStore, versions: MekVersions) -> Survey:
-    """Count the rows by version; a version that is lent to this run is one that was disabled.
+async def survey(store: DekStore, versions: MekVersions) -> Survey:
+    """Count the rows by version; a version that is lent is one that was disabled.
 
     Raises:
         ResourceMissingError: no version of the MEK is enabled.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
     states, current = await versions.states(), await versions.current()
-    lent = await Loans(versions, run_id).lent()
-    enabled = [name for name, found in states.items() if found.enabled and name not in lent]
+    enabled = [name for name, found in states.items() if found.enabled and not is_lent(found)]
     if not enabled:
         raise ResourceMissingError("no version of the MEK is enabled", resource="MEK")
     target = current if current in enabled else enabled[-1]
@@ -76,6 +76,8 @@ async def freeze_restore(
             target_version=found.target_version,
             versions=sorted(found.named),
             frozen_at_step=request.step,
+            lent=[],
+            returned=[],
         )
         if not found.named:
             return looked  # there is nothing to decide on
@@ -135,7 +137,7 @@ async def lend_approved(
         raise InvariantError(
             "nothing is enabled without an approval of the evidence in force", migrationId=record.rotation_id
         )
-    if missing := sorted((await survey(record.rotation_id, store, versions)).named.keys() - set(record.versions)):
+    if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
         return LendResult(target_version=target, versions=record.versions, lent=[], missing=missing)
     lent = await Loans(versions, record.rotation_id).lend(record.versions)
 
@@ -158,31 +160,39 @@ async def return_versions(
         FencedError: the run is not the one that this input belongs to.
         KeyturnError: of the kind that the store's or the vault's answer means; a version may have stayed enabled.
     """
-    check_token(await migrations.read(request.rotation_id), request)
+    record = await migrations.read(request.rotation_id)
+    check_token(record, request)
     loans = Loans(versions, request.rotation_id)
 
     async def naming(version: str) -> int:
         return (await take_census(store, version, request.session_tokens)).on_target
 
     kept: dict[str, int] = {}
-    for version in await loans.lent():
-        rows = await naming(version)
-        if not rows:
-            await loans.take_back(version)
-            try:
-                rows = await naming(version)
-            except Exception:
-                await loans.lend([version])
-                raise
-            if rows:
-                await loans.lend([version])
-        if rows:
+    # Also what the record names and is disabled already: an earlier run of this may have died before its second count.
+    settled = sorted({*record.lent, *(await loans.lent())})
+    for version in settled:
+        if rows := await _settle(version, naming, loans):
             kept[version] = rows
 
     def change(record: MigrationRecord) -> MigrationRecord:
         check_token(record, request)
-        returned = sorted(set(record.lent) - kept.keys())
+        returned = [version for version in settled if version not in kept]
         return record if record.returned == returned else record.changed(returned=returned)
 
     record = await migrations.update(request.rotation_id, change)
     return ReturnResult(returned=record.returned, kept=kept)
+
+
+async def _settle(version: str, naming: Callable[[str], Awaitable[int]], loans: Loans) -> int:
+    """Disable the version if no row names it; returns how many do."""
+    rows = await naming(version)
+    if not rows:
+        await loans.take_back(version)
+        try:
+            rows = await naming(version)
+        except Exception:
+            await loans.lend([version])
+            raise
+    if rows:
+        await loans.lend([version])
+    return rows

@@ -49,10 +49,11 @@ def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
 
 
 def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State | None]:
-    lent = yield from call(run.ctx, "lend_versions", LendInput(**dict(run.ref), evidence_digest=digest), LendResult)
-    if lent.missing:
-        return (yield from run.attend(f"not approved, and named by rows by now: {', '.join(lent.missing)}"))
+    request = LendInput(**dict(run.ref), evidence_digest=digest)
     try:
+        lent = yield from call(run.ctx, "lend_versions", request, LendResult)
+        if lent.missing:
+            return (yield from run.attend(f"not approved, and named by rows by now: {', '.join(lent.missing)}"))
         why, moved = yield from _move_and_prove(run, lent)
     except (AbortedError, StepFailedError, TaskFailedError):
         yield from _give_back(run, {})

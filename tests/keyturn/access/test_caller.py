@@ -65,7 +65,7 @@ ALLOWED = {
 }
 READING = {
     *("list_rotations", "list_keyrings", "get_rotation", "get_report", "get_audit", "describe_api"),
-    *("list_migrations", "get_migration", "get_migration_report"),
+    *("list_migrations", "get_migration", "get_migration_report", "get_migration_audit"),
 }
 
 

@@ -1,17 +1,20 @@
 """The audit follows the record: whatever a record tells of is in the chain once, in the order in which it happened."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from keyturn.audit.history import events_of, undone_retirement
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts import QuarantinedRow
+from keyturn.contracts import Policy, QuarantinedRow, Restore
+from keyturn.migrations.ids import new_migration_id
+from keyturn.migrations.record import MigrationRecord
 from keyturn.rotation.commands import give_command
 from keyturn.rotation.progress import with_quarantined
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Preflight
+from keyturn.rotation.record_parts import Check, Decision, HistoryEntry, Preflight
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from tests.keyturn.audit.chains import lines
@@ -129,3 +132,33 @@ async def test_a_second_attempt_to_retire_is_told_apart(runs: RunStore, audit: A
     found = await audit.read_chain(record.rotation_id)
 
     assert 2 == [item["type"].rpartition(".")[2] for item in found].count("versions_retired")
+
+
+def test_versions_that_a_restore_enables_and_disables_are_told() -> None:
+    """With whose approval, and on which evidence; another look of the same restore is another event."""
+    decision = Decision(decision="approved", by=APPROVER, digest="d", at=NOW)
+    record = make_restore(lent=["old"], returned=["old"], frozen_at_step=1, evidence_digest="d", decision=decision)
+
+    data = {found.type.rpartition(".")[2]: found.data.to_payload() for found in events_of(record, NOW)}
+    keys = {found.key for found in events_of(record, NOW)}
+    later = {found.key for found in events_of(record.changed(frozen_at_step=5), NOW)}
+
+    assert {"versions": ["old"], "digest": "d", "approvedBy": APPROVER} == data["versions_lent"]
+    assert {"versions": ["old"]} == data["versions_returned"]
+    assert {"lent:1:old", "returned:1:old"} == keys - later
+
+
+def make_restore(**fields: Any) -> MigrationRecord:
+    """Return a restore's record that is stored nowhere."""
+    values: dict[str, Any] = {
+        "rotation_id": new_migration_id("default", NOW),
+        "keyring": "default",
+        "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
+        "requested_by": REQUESTER,
+        "requested_at": NOW,
+        "policy": Policy(),
+        "instance_id": "migration-default",
+        "fencing_token": 1,
+        "work": Restore(),
+    }
+    return MigrationRecord(**{**values, **fields})

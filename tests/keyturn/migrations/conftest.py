@@ -6,6 +6,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
+from keyturn.migrations.store import MigrationStore
 from keyturn.rotation.documents import Documents
 
 
@@ -14,3 +15,9 @@ async def documents(cosmos_client: CosmosClient) -> Documents:
     """The app's own documents."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
     return Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+
+
+@pytest.fixture(scope="session")
+def migrations(documents: Documents) -> MigrationStore:
+    """The store of the migrations' records."""
+    return MigrationStore(documents)

@@ -1,0 +1,81 @@
+"""Migrations to test with: their records, and the rows and versions that they work on."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from keyturn.contracts import Policy, RewrapDeks, RotationRef, StepInput, Work
+from keyturn.contracts.pages import PageInput, RowRef
+from keyturn.key_vault.versions import MekVersions
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.start import start_migration
+from keyturn.migrations.store import MigrationStore
+from keyturn.rotation.start import Workflows
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import advance
+from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.world import World
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+REWRAP = RewrapDeks(new_version="f" * 32)
+
+
+def new_keyring() -> str:
+    """Return a keyring of the test's own."""
+    return f"k{uuid.uuid4().hex[:12]}"
+
+
+async def started(
+    migrations: MigrationStore,
+    work: Work = REWRAP,
+    *,
+    keyring: str | None = None,
+    alive: Workflows | None = None,
+    now: datetime = NOW,
+) -> MigrationRecord:
+    """Start a migration."""
+    return await start_migration(
+        migrations,
+        work,
+        keyring=keyring or new_keyring(),
+        requested_by="ada@example.com",
+        reason="",
+        dry_run=False,
+        policy=Policy(),
+        workflows=alive or workflows(),
+        now=now,
+    )
+
+
+def ref_of(record: MigrationRecord) -> dict[str, Any]:
+    """Return what every activity's input begins with."""
+    return dict(RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token))
+
+
+async def step_to(migrations: MigrationStore, record: MigrationRecord, target: State) -> MigrationRecord:
+    """Take the next step."""
+    return await advance(migrations, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+
+
+def page_of(run_id: str, target: str, refs: Sequence[RowRef], *, dry_run: bool = False) -> PageInput:
+    """Return a page's input."""
+    return PageInput(
+        rotation_id=run_id,
+        keyring="notes",
+        fencing_token=1,
+        target_version=target,
+        refs=list(refs),
+        operations_per_second=1000,
+        dry_run=dry_run,
+    )
+
+
+def versions_of(world: World) -> MekVersions:
+    """Return the MEK's versions."""
+    return MekVersions(world.mek.admin, world.mek.client)
+
+
+async def enabled(world: World) -> set[str]:
+    """Return the versions that are enabled."""
+    return {name for name, found in (await versions_of(world).states()).items() if found.enabled}

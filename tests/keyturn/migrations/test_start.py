@@ -1,0 +1,143 @@
+"""A migration begins only where nothing else is at work, and what a lost one left behind is cleared away."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from keyturn.contracts import Policy
+from keyturn.errors import MigrationRunningError, RotationRunningError, UnknownMigrationError
+from keyturn.migrations import leases
+from keyturn.migrations.ids import is_migration_id, keyring_of, new_migration_id
+from keyturn.migrations.store import EveryRun, MigrationStore
+from keyturn.migrations.upkeep import keep_lease
+from keyturn.rotation.documents import Documents
+from keyturn.rotation.record import RotationRecord, new_rotation_id
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.start import START_GRACE, start
+from keyturn.rotation.start_request import StartRequest
+from keyturn.rotation.states import State
+from tests.keyturn.migrations.scene import NOW, new_keyring, started, step_to
+from tests.keyturn.rotation.runs import workflows
+
+
+@pytest.fixture
+def runs(documents: Documents) -> RunStore:
+    """The store of the rotations' records, in the same container."""
+    return RunStore(documents._container)
+
+
+async def rotate(runs: RunStore, keyring: str) -> RotationRecord:
+    """Start a rotation."""
+    begun = await start(
+        runs,
+        StartRequest(),
+        keyring=keyring,
+        requested_by="ada@example.com",
+        trigger="http",
+        policy=Policy(),
+        workflows=workflows(),
+        now=NOW,
+    )
+    return begun.record
+
+
+def test_an_id_tells_its_keyring_and_its_kind() -> None:
+    """Migrations and rotations are told apart by their ids alone."""
+    migration_id = new_migration_id("notes", NOW)
+
+    assert "notes" == keyring_of(migration_id)
+    assert is_migration_id(migration_id)
+    assert not is_migration_id(new_rotation_id("notes", NOW))
+    with pytest.raises(UnknownMigrationError):
+        keyring_of(new_rotation_id("notes", NOW))
+
+
+async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, documents: Documents) -> None:
+    """The store of every run reads a migration's record as one."""
+    record = await started(migrations)
+
+    assert record == await EveryRun(documents).read(record.rotation_id)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+async def test_of_a_rotation_and_a_migration_at_once_one_begins(
+    migrations: MigrationStore, runs: RunStore, attempt: int
+) -> None:
+    """Both take the keyring by the same conditional write; the other is told who has it."""
+    keyring = new_keyring()
+    begun = await asyncio.gather(started(migrations, keyring=keyring), rotate(runs, keyring), return_exceptions=True)
+
+    refused = [one for one in begun if isinstance(one, RotationRunningError | MigrationRunningError)]
+    [holder] = [one for one in begun if not isinstance(one, BaseException)]
+    assert 1 == len(refused)
+    assert holder.rotation_id in refused[0].facts["statusUrl"]
+
+
+async def test_a_lease_of_somebody_elses_migration_is_respected(
+    migrations: MigrationStore, documents: Documents
+) -> None:
+    """While another tool migrates the keyring, nothing begins; when its lease has expired, it does."""
+    keyring = new_keyring()
+    lasts = timedelta(minutes=5)
+    await leases.take(documents, keyring, "backfill", "worker-1", lasts=lasts, now=NOW)
+
+    with pytest.raises(MigrationRunningError) as refused:
+        await started(migrations, keyring=keyring)
+
+    assert "worker-1" == refused.value.facts["holder"]
+    assert State.REQUESTED is (await started(migrations, keyring=keyring, now=NOW + lasts)).state
+
+
+async def test_a_migration_that_lost_its_workflow_gives_way(migrations: MigrationStore, documents: Documents) -> None:
+    """The next start ends it in failed and gives its lease back."""
+    keyring = new_keyring()
+    lost = await step_to(migrations, await started(migrations, keyring=keyring), State.RUNNING)
+    await keep_lease(documents, lost, NOW)
+
+    later = NOW + START_GRACE
+    begun = await started(migrations, keyring=keyring, alive=workflows(alive=False), now=later)
+
+    ended = await migrations.read(lost.rotation_id)
+    assert (State.FAILED, "WorkflowLostError") == (ended.state, ended.error and ended.error.type)
+    assert [] == await leases.active(documents, keyring, NOW)
+    assert begun.fencing_token > lost.fencing_token
+
+
+async def test_the_lease_follows_the_record(migrations: MigrationStore, documents: Documents) -> None:
+    """It is renewed while the migration is under way, and free at its end; twice is the same as once."""
+    record = await step_to(migrations, await started(migrations), State.RUNNING)
+    for minutes in (0, 10):
+        await keep_lease(documents, record, NOW + timedelta(minutes=minutes))
+    renewed = await leases.active(documents, record.keyring, NOW + timedelta(minutes=20))
+
+    ended = await step_to(migrations, record, State.COMPLETED)
+    for _ in range(2):
+        await keep_lease(documents, ended, NOW)
+
+    assert [record.rotation_id] == [lease.holder for lease in renewed]
+    assert [] == await leases.active(documents, record.keyring, NOW + timedelta(minutes=10))
+
+
+async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
+    migrations: MigrationStore, documents: Documents
+) -> None:
+    """A run whose successor holds the keyring already may be about to give its lease back: nobody waits for that."""
+    first = await step_to(migrations, await started(migrations), State.RUNNING)
+    await keep_lease(documents, first, NOW)
+    ended = await step_to(migrations, first, State.COMPLETED)
+    second = await step_to(migrations, await started(migrations, keyring=first.keyring), State.RUNNING)
+
+    await keep_lease(documents, second, NOW)
+    await keep_lease(documents, ended, NOW)
+
+    assert [second.rotation_id] == [lease.holder for lease in await leases.active(documents, first.keyring, NOW)]
+
+
+async def test_the_lease_of_somebody_else_ends_the_migration(migrations: MigrationStore, documents: Documents) -> None:
+    """Who migrates the same by other means is not worked against."""
+    record = await step_to(migrations, await started(migrations), State.RUNNING)
+    await leases.take(documents, record.keyring, "rewrap-deks", "worker-1", lasts=timedelta(minutes=5), now=NOW)
+
+    with pytest.raises(MigrationRunningError):
+        await keep_lease(documents, record, NOW)
