@@ -20,7 +20,14 @@ from pydantic import ValidationError
 
 from field_encrypt import FieldEncryptError, RetryError
 from keyturn.contracts import Payload, RotationRef
-from keyturn.errors import KeyturnError, TransientError, UnavailableError
+from keyturn.errors import (
+    KeyturnError,
+    NotSettledError,
+    TransientError,
+    UnavailableError,
+    UnknownMigrationError,
+    UnknownRotationError,
+)
 from keyturn.resources import Resources, resources
 from keyturn.telemetry.spans import activity_span, working_on
 
@@ -58,6 +65,10 @@ async def _run[I: RotationRef, O: Payload](
         logger.warning("%s will be tried again: %s", name, error.message)
         # The worker writes the whole chain of causes into history and log, and a cause's text is not ours.
         raise error from None
+    except (UnknownRotationError, UnknownMigrationError) as error:
+        # A workflow is started for a record that was written: this one was read from a replica that lags behind.
+        logger.warning("%s will be tried again: %s", name, error.message)
+        raise NotSettledError("the run's record is not visible yet", rotationId=request.rotation_id) from None
     except (KeyturnError, FieldEncryptError) as error:
         if isinstance(error, RetryError):
             raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None

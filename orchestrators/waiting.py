@@ -5,6 +5,7 @@ many timers, because a wait that nobody looks at any more would swallow the even
 """
 
 from collections.abc import Generator
+from datetime import timedelta
 from typing import Any
 
 from durabletask.task import OrchestrationContext, Task, when_any
@@ -13,6 +14,10 @@ from keyturn.contracts import CommandInput, CommandResult, DecisionInput, Decisi
 from keyturn.rotation.states import State
 from orchestrators.calls import call, now
 from orchestrators.journal import Journal
+
+# After an event the record is looked at again, so long after the last look: it may have been read from a replica that
+# had not received yet what the event is about.
+LOOKS = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))
 
 DECISION_EVENT = "decision"
 COMMAND_EVENT = "command"
@@ -26,6 +31,7 @@ def wait_for_decision(
     remind = now(ctx) + run.policy.approval_reminder
     request = DecisionInput(**dict(journal.ref), evidence_digest=digest)
     events = {name: ctx.wait_for_external_event(name) for name in (DECISION_EVENT, COMMAND_EVENT)}
+    looks: list[timedelta] = []
     while True:
         found = yield from call(ctx, "read_decision", request, DecisionResult)
         if found.decision == "approved":
@@ -40,18 +46,21 @@ def wait_for_decision(
         if now(ctx) >= remind:
             remind = now(ctx) + run.policy.approval_reminder
             yield from journal.notify("approval_reminder", digest)
-        timer = ctx.create_timer(min(remind, expires))
+        soon = [now(ctx) + looks.pop(0)] if looks else []
+        timer = ctx.create_timer(min(remind, expires, *soon))
         woken = yield when_any([*events.values(), timer])
         for name, event in events.items():
             if woken is event:
                 events[name] = ctx.wait_for_external_event(name)
                 timer.cancel()
+                looks = list(LOOKS)
 
 
 def wait_for_command(ctx: OrchestrationContext, journal: Journal) -> Generator[Task[Any], Any, State | None]:
     """Wait until an operator asks for another try (returns None) or for the end."""
+    event = ctx.wait_for_external_event(COMMAND_EVENT)
+    looks: list[timedelta] = []
     while True:
-        event = ctx.wait_for_external_event(COMMAND_EVENT)
         request = CommandInput(**dict(journal.ref), seen=journal.commands_seen)
         found = yield from call(ctx, "read_command", request, CommandResult)
         journal.commands_seen = found.seen
@@ -59,7 +68,13 @@ def wait_for_command(ctx: OrchestrationContext, journal: Journal) -> Generator[T
             return None
         if found.command == "abort":
             return (yield from end(journal, State.ABORTED, None))
-        yield event
+        timer = ctx.create_timer(now(ctx) + looks.pop(0)) if looks else None
+        woken = yield event if timer is None else when_any([event, timer])
+        if timer is None or woken is event:
+            event = ctx.wait_for_external_event(COMMAND_EVENT)
+            looks = list(LOOKS)
+        if timer is not None and woken is not timer:
+            timer.cancel()
 
 
 def end(journal: Journal, state: State, by: str | None) -> Generator[Task[Any], Any, State]:

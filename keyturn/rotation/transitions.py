@@ -7,7 +7,7 @@ decided, because the evidence it was decided on no longer holds. Whatever was ch
 from datetime import datetime
 
 from keyturn.contracts import FailureInput, RotationRef, StepInput
-from keyturn.errors import AbortRequestedError, FencedError, InvariantError
+from keyturn.errors import AbortRequestedError, FencedError, InvariantError, NotSettledError
 from keyturn.rotation.lease import release
 from keyturn.rotation.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
 from keyturn.rotation.run_record import RunRecord
@@ -24,7 +24,8 @@ async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -
 
     Raises:
         FencedError: the run is not the one that this step belongs to, or somebody else has ended it.
-        InvariantError: a step is missing before this one, or the target may not be entered yet.
+        NotSettledError: the step before this one is not visible yet.
+        InvariantError: the target may not be entered yet.
         InvalidTransitionError: the table does not know the change.
         AbortRequestedError: an operator asked to end the rotation, and the target is not an end.
     """
@@ -35,7 +36,8 @@ async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -
             _check_same(record, step)
             return record
         if step.step > record.step + 1:
-            raise InvariantError(
+            # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
+            raise NotSettledError(
                 "a state change came before its predecessor",
                 rotationId=record.rotation_id,
                 step=step.step,

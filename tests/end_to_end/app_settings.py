@@ -53,6 +53,7 @@ SETTINGS: Mapping[str, Callable[[LocalAzure], dict[str, str]]] = {
     "long soak": _fixed(KEYTURN_SOAK="PT4S", KEYTURN_QUIET_INTERVAL="PT3S"),
     "sample of ten": _fixed(KEYTURN_PROOF="sample:10"),
     "no proof": _fixed(KEYTURN_PROOF="unsafe_off"),
+    "tiny pages": _fixed(KEYTURN_PAGE_ROWS="1", KEYTURN_PROOF="sample:1"),
     "little patience": _fixed(KEYTURN_APPROVAL_REMINDER="PT1S", KEYTURN_APPROVAL_EXPIRY="PT4S"),
     "due while down": _due_while_down,
     "two keyrings": _keyrings,

@@ -8,7 +8,7 @@ import os
 import ssl
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Self
@@ -130,9 +130,26 @@ class Stage:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def instances(self, prefix: str) -> list[str]:
+        """Return the workflow instances whose ids begin so."""
+        known = self.control("task_hub_control", "GET", "instances")["instanceIds"]
+        return [name for name in known if name.startswith(prefix)]
+
+    def history(self, instance_id: str) -> dict[str, Any]:
+        """Return the durable history of a workflow instance."""
+        found: dict[str, Any] = self.control("task_hub_control", "GET", f"instances/{instance_id}/history")
+        return found
+
     def arm(self, service: str, **rule: Any) -> None:
         """Arm a fault in a service."""
         self.control(service, "POST", "faults", json=rule)
+
+    def grant(self, principal: str, actions: Iterable[str]) -> None:
+        """Grant data actions to a principal, and start the app again: rights travel in tokens, which it keeps."""
+        held = self.control("identity", "GET", f"principals/{principal}")["roles"]
+        self.control("identity", "PUT", f"principals/{principal}", json={"roles": [*held, *actions]})
+        self.azure.processes["functions_host"].terminate()
+        self.azure.start("functions_host")
 
     def split_partition(self) -> None:
         """Split a physical partition of the dek store."""
@@ -265,9 +282,9 @@ class Stage:
         assert answer.status == 202, answer.body
         return str(answer.body["rotationId"])
 
-    async def approve(self, rotation_id: str) -> dict[str, Any]:
-        """Wait for the evidence, approve it as somebody else, and wait for the end."""
-        waiting = await self.people.wait_for(rotation_id, "awaiting_approval")
+    async def approve(self, rotation_id: str, seconds: float = 120) -> dict[str, Any]:
+        """Wait so long for the evidence, approve it as somebody else, and wait for the end."""
+        waiting = await self.people.wait_for(rotation_id, "awaiting_approval", seconds=seconds)
         answer = await self.people.decide(rotation_id, waiting["evidenceDigest"])
         assert answer.status == 200, answer.body
         return await self.people.wait_for(rotation_id, "completed")

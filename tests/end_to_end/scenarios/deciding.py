@@ -81,7 +81,7 @@ async def _a_message_that_comes_again(play: Play) -> None:
 
 def _events_raised(play: Play) -> int:
     """Count the events that the workflow was sent over all its generations."""
-    history = play.stage.control("task_hub_control", "GET", f"instances/rotation-{play.stage.keyring}/history")
+    history = play.stage.history(f"rotation-{play.stage.keyring}")
     return sum(event["kind"] == "eventRaised" for run in history["generations"] for event in run["events"])
 
 

@@ -26,6 +26,21 @@ async def _stale_writer_is_reported(play: Play) -> None:
     assert (await play.stage.row(play.kept["row"]))["mekVersion"] == evidence["targetVersion"]
 
 
+def _replica_lag(milliseconds: int) -> Act:
+    async def lag(play: Play) -> None:
+        play.stage.control("cosmos", "POST", "settings", json={"replicaLagMs": milliseconds})
+
+    return lag
+
+
+async def _nothing_is_stale_when_asked(play: Play) -> None:
+    """At the moment at which people are asked, no row is stale, whatever replicas show."""
+    status = await play.reaches("awaiting_approval")
+    await _replica_lag(0)(play)
+
+    assert set(await play.stage.census()) == {status["targetVersion"]}
+
+
 async def _remove_row(play: Play) -> None:
     await play.stage.delete_row(play.kept["row"])
 
@@ -118,6 +133,20 @@ SCENARIOS = {
         path=f"{ASKED} rejected",
         facts=(_stale_writer_is_reported,),
         tidied=_remove_row,
+    ),
+    "replicas lag two seconds behind: nobody is asked while a row of the sweep is stale": Scenario(
+        prepared=_replica_lag(2000),
+        people=then(_nothing_is_stale_when_asked, reject),
+        path=f"{ASKED} rejected",
+        tidied=_replica_lag(0),
+    ),
+    "replicas lag, and a stale writer creates a row while soaking: nobody is asked while it is stale": Scenario(
+        settings="long soak",
+        prepared=_replica_lag(2000),
+        people=then(after("soaking", _stale_write), _nothing_is_stale_when_asked, reject),
+        path=f"{ASKED} rejected",
+        facts=(_stale_writer_is_reported,),
+        tidied=then(_replica_lag(0), _remove_row),
     ),
     "an abort while soaking: ended without anybody being asked": Scenario(
         settings="long soak",

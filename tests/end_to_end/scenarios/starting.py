@@ -4,6 +4,8 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+from local.identity.roles import assigned, container
+from local.supervisor.environment import COSMOS_DATABASE as DATABASE
 from tests.end_to_end.app_settings import ARCHIVE, ARCHIVE_DEKS, ARCHIVE_MEK
 from tests.end_to_end.facts import everything_moved
 from tests.end_to_end.play import Play, Scenario, abort, after, approve, started, then
@@ -116,6 +118,7 @@ async def _by_the_schedule(play: Play) -> None:
 async def _second_keyring(play: Play) -> None:
     """There is another MEK with rows of its own, and a rotation of the first keyring is under way."""
     stage = play.stage
+    await asyncio.to_thread(stage.grant, "keyturn", assigned("Keyturn dek store", container(DATABASE, ARCHIVE_DEKS)))
     await stage.keys.create_rsa_key(ARCHIVE_MEK, size=2048)
     await stage.use(ARCHIVE_MEK, ARCHIVE_DEKS)
     version = await stage.newest_version()

@@ -5,6 +5,9 @@ from tests.end_to_end.play import Act, Play, Scenario, abort, after, approve, ar
 
 SLOW = armed("key_vault", operation="unwrap", kind="delay", delayMs=300, count=None)
 
+EVENT_BYTES_MAX = 64 * 1024
+EVENTS_MAX = 1_000
+
 NEEDS = "requested preflight creating_version sweeping needs_attention"
 ONWARDS = "sweeping soaking awaiting_approval retiring watching completed"
 
@@ -31,10 +34,13 @@ async def _delete_an_unmoved_row(play: Play) -> None:
         await play.stage.delete_row(row)
 
 
-async def _rows_without_notes(play: Play) -> None:
-    version = await play.stage.newest_version()
-    rows = [await play.stage.add_row(version) for _ in range(40)]
-    play.kept["rows"], play.kept["made"] = rows, (await play.stage.row(rows[0]))["createdAt"]
+def _more_rows(count: int) -> Act:
+    async def more(play: Play) -> None:
+        version = await play.stage.newest_version()
+        rows = [await play.stage.add_row(version) for _ in range(count)]
+        play.kept["rows"], play.kept["made"] = rows, (await play.stage.row(rows[0]))["createdAt"]
+
+    return more
 
 
 async def _deleted_stay_deleted(play: Play) -> None:
@@ -98,6 +104,16 @@ async def _came_back(play: Play) -> None:
     await play.until(twice)
 
 
+async def _history_is_small(play: Play) -> None:
+    """No event is larger than 64 KiB, no generation has more than 1,000 events, and a pass did continue as new."""
+    histories = [play.stage.history(name) for name in play.stage.instances(play.rotation_id)]
+    runs = [run for history in histories for run in history["generations"]]
+
+    assert max(event["bytes"] for run in runs for event in run["events"]) <= EVENT_BYTES_MAX
+    assert max(len(run["events"]) for run in runs) <= EVENTS_MAX
+    assert max(run["generation"] for run in runs) > 0
+
+
 def _failed_with(error_type: str) -> Act:
     async def failed(play: Play) -> None:
         status = await play.status()
@@ -114,7 +130,7 @@ SCENARIOS = {
         facts=(_races_were_lost, everything_moved),
     ),
     "a row is deleted while rows are swept: it stays deleted": Scenario(
-        prepared=then(_rows_without_notes, SLOW),
+        prepared=then(_more_rows(40), SLOW),
         people=then(_some_rows_moved, _delete_an_unmoved_row, disarmed, approve),
         facts=(_deleted_stay_deleted, everything_moved),
         tidied=_remove_rows,
@@ -126,6 +142,12 @@ SCENARIOS = {
     ),
     "the change feed answers with empty pages: they are not its end": Scenario(
         prepared=armed("cosmos", operation="change_feed", kind="empty_page", count=12), facts=(everything_moved,)
+    ),
+    "pages are so small that there are many: a pass continues as new, and durable history stays small": Scenario(
+        settings="tiny pages",
+        prepared=_more_rows(20),
+        facts=(_history_is_small, everything_moved),
+        tidied=_remove_rows,
     ),
     "a row is malformed: quarantined by name while the rest moves; mended and retried, all completes": Scenario(
         prepared=_malformed_row,

@@ -1,0 +1,88 @@
+"""A writer that never notices the rotation: for a minute it goes on creating rows under the old version."""
+
+import asyncio
+import base64
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from field_encrypt.dek import Dek, matches_key_check
+from field_encrypt.errors import FieldEncryptError
+from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.stage import Stage
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
+
+WRITING_SECONDS = 60
+ROWS_PER_SECOND = 20
+SETTINGS = {**QUICK, "KEYTURN_SOAK": "PT2S", "KEYTURN_QUIET_INTERVAL": "PT2S", "KEYTURN_TAIL_INTERVAL": "PT3S"}
+SAMPLE = 5
+
+
+class Reader:
+    """Reads rows at random all along, each under the label that it has at that instant."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.opened = 0
+        self.failures: list[str] = []
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            known = [str(row) async for row in self._stage.rows.query_items("SELECT VALUE c.id FROM c")]
+            for row_id in random.sample(known, SAMPLE):
+                await self._open(row_id)
+
+    async def _open(self, row_id: str) -> None:
+        row = await self._stage.row(row_id)
+        wrapped, check = (base64.b64decode(row[name]) for name in ("wrappedDek", "keyCheck"))
+        try:
+            dek = Dek(await self._stage.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"]))
+        except FieldEncryptError as error:
+            self.failures.append(f"{row_id} under {row['mekVersion']}: {type(error).__name__}")
+        else:
+            self.failures += [] if matches_key_check(dek, check) else [f"{row_id}: another DEK"]
+        self.opened += 1
+
+
+async def write_for_a_minute(stage: Stage) -> int:
+    """Let the pinned writer work for a minute, and return how many rows it created."""
+    load = await asyncio.to_thread(stage.control, "backend", "PUT", "load", json={"writesPerSecond": ROWS_PER_SECOND})
+    ends = time.monotonic() + WRITING_SECONDS
+    while time.monotonic() < ends:  # noqa: ASYNC110 - the test is about this time
+        await asyncio.sleep(1)
+    load = await asyncio.to_thread(stage.control, "backend", "PUT", "load", json={"writesPerSecond": 0})
+    assert load["writes"]["failed"] == 0
+    return int(load["writes"]["ok"])
+
+
+@pytest.mark.timeout(300)
+async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_completing(tmp_path: Path) -> None:
+    """The rotation completes, no row is left, the writer is reported, and every row opened whenever it was read."""
+    options = Options(state=tmp_path, deks=40, bits=2048, vault_limits="off", partitions=2, settings=SETTINGS)
+    with LocalAzure(options).running() as azure:
+        async with Stage(azure) as stage:
+            old = await stage.newest_version()
+            stage.control("backend", "PUT", "load", json={"pinnedVersion": old})
+            reader = Reader(stage)
+            reading = asyncio.create_task(reader.run())
+            rotation_id = await stage.start()
+            await stage.people.wait_for(rotation_id, "sweeping")
+
+            written = await write_for_a_minute(stage)
+            status = await stage.approve(rotation_id)
+
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+            assert reader.failures == []
+            assert reader.opened > 100
+            assert written > WRITING_SECONDS * ROWS_PER_SECOND / 2  # a busy machine is slower than what was asked for
+            assert status["staleWriters"]["count"] == written
+            assert await stage.census() == {status["targetVersion"]: 40 + written}
+            assert status["retired"] == [old]
+            assert await stage.unreadable_notes() == []

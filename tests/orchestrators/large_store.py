@@ -1,0 +1,147 @@
+"""A dek store of very many rows as the app's workflows meet it: activities that answer for it, and work nothing.
+
+What workflows leave in durable history follows from what activities answer: as many rows, ids, cursors and session
+tokens as a real store of that size has, as large as the real ones are.
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from keyturn.contracts import (
+    CensusInput,
+    CensusResult,
+    DecisionResult,
+    FreezeResult,
+    PageInput,
+    PageResult,
+    Payload,
+    PreflightResult,
+    ProgressInput,
+    ProgressResult,
+    RangesResult,
+    RetireResult,
+    RotationRef,
+    RowRef,
+    ScanInput,
+    ScanResult,
+    VerifyResult,
+    VersionResult,
+)
+
+TARGET, OLD = "f" * 32, "0" * 32
+CURSOR_BYTES = 800  # of a change feed's continuation, as azure-cosmos encodes it
+SCANNED_MAX = 5_000  # rows that a scan reads before it reports back
+
+
+class Range:
+    """One physical partition: its change feed, in which a row that was rewrapped stands again at the end."""
+
+    def __init__(self, number: int, rows: int) -> None:
+        self.text = json.dumps(
+            {"Range": {"min": f"{number:032X}", "max": f"{number + 1:032X}", "isMinInclusive": True}}
+        )
+        self.feed = [str(uuid.uuid4()) for _ in range(rows)]
+        self.newest = {row: position for position, row in enumerate(self.feed)}
+        self.moved: set[str] = set()
+
+    def scan(self, request: ScanInput) -> ScanResult:
+        """Read on from the cursor until a page is full."""
+        position = start = int(request.cursor or "0")
+        refs: list[RowRef] = []
+        wanted = request.selection == "rewrapped"
+        while position < len(self.feed) and len(refs) < request.page_rows and position - start < SCANNED_MAX:
+            row = self.feed[position]
+            if self.newest[row] == position and (row in self.moved) is wanted:
+                refs.append(RowRef(id=row, partition=row))
+            position += 1
+        cursor = str(position).rjust(CURSOR_BYTES, "0")
+        return ScanResult(refs=refs, cursor=cursor, drained=position == start, scanned=position - start)
+
+    def move(self, row: str) -> None:
+        """Rewrap a row."""
+        self.moved.add(row)
+        self.newest[row] = len(self.feed)
+        self.feed.append(row)
+
+
+class LargeStore:
+    """The store, and an approver who approves at once."""
+
+    def __init__(self, rows: int, ranges: int) -> None:
+        self.rows = rows
+        self.ranges = {found.text: found for found in (Range(number, rows // ranges) for number in range(ranges))}
+        self.homes = {row: found for found in self.ranges.values() for row in found.feed}
+        self.proven = 0
+        self.states: list[str] = []
+
+    def activities(self) -> dict[str, Callable[[Any, Any], Any]]:
+        """Return every activity that a rotation calls, by name."""
+        answers: dict[str, Payload] = {
+            "preflight": PreflightResult(passed=True),
+            "create_version": VersionResult(version=TARGET),
+            "verify": VerifyResult(passed=True),
+            "freeze_evidence": FreezeResult(evidence_digest="a" * 64),
+            "read_decision": DecisionResult(decision="approved", decided_by="sam@example.com"),
+            "retire_versions": RetireResult(retired=[OLD], stale=0),
+            "notify": RotationRef(rotation_id="", keyring="", fencing_token=0),
+        }
+        work = {
+            "advance": self._advance,
+            "list_ranges": lambda _: RangesResult(ranges=list(self.ranges)),
+            "scan_page": lambda payload: self._scan(ScanInput.from_payload(payload)),
+            "rewrap_page": lambda payload: self._rewrap(PageInput.from_payload(payload)),
+            "prove_page": lambda payload: self._prove(PageInput.from_payload(payload)),
+            "record_progress": lambda payload: self._progress(ProgressInput.from_payload(payload)),
+            "take_census": lambda payload: self._census(CensusInput.from_payload(payload)),
+        }
+        fixed = {name: _always(answer) for name, answer in answers.items()}
+        return {name: _enveloped(answer) for name, answer in {**fixed, **work}.items()}
+
+    def _advance(self, payload: Any) -> Payload:
+        self.states.append(payload["target"])
+        return RotationRef(rotation_id="", keyring="", fencing_token=0)
+
+    def _scan(self, request: ScanInput) -> Payload:
+        return self.ranges[request.range].scan(request)
+
+    def _rewrap(self, request: PageInput) -> Payload:
+        for ref in request.refs:
+            self.homes[ref.id].move(ref.id)
+        tokens = {self.homes[ref.id].text: f"0:1#{len(self.homes[ref.id].feed)}#1=-1" for ref in request.refs}
+        return PageResult(
+            changed=len(request.refs),
+            vault_operations=len(request.refs),
+            last_stale_write=datetime.now(UTC),
+            session_tokens=tokens,
+        )
+
+    def _prove(self, request: PageInput) -> Payload:
+        self.proven += len(request.refs)
+        return PageResult(changed=len(request.refs), vault_operations=len(request.refs))
+
+    def _progress(self, request: ProgressInput) -> Payload:
+        merged = {text: token for tokens in request.session_tokens for text, token in tokens.items()}
+        return ProgressResult(session_tokens=merged)
+
+    def _census(self, _request: CensusInput) -> Payload:
+        moved = sum(len(found.moved) for found in self.ranges.values())
+        return CensusResult(
+            total=self.rows,
+            on_target=moved,
+            stale=self.rows - moved,
+            unlabelled=0,
+            foreign=0,
+            by_version={OLD: self.rows - moved, TARGET: moved},
+            rewrapped=moved,
+        )
+
+
+def _always(answer: Payload) -> Callable[[Any], Payload]:
+    return lambda _payload: answer
+
+
+def _enveloped(work: Callable[[Any], Payload]) -> Callable[[Any, Any], Any]:
+    return lambda _context, payload: {"result": work(payload).to_payload()}

@@ -1,0 +1,79 @@
+"""What a rotation leaves in durable history: small events and short generations, however large the store is."""
+
+import asyncio
+import json
+import logging
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
+from durabletask.worker import TaskHubGrpcWorker
+
+import orchestrators
+from keyturn.contracts import RANGES_MAX, Policy, RotationInput
+from tests.invariants.engine import registered
+from tests.local.task_hub.hub_process import HubProcess
+from tests.orchestrators.large_store import LargeStore
+
+SECOND = timedelta(seconds=1)
+EVENT_BYTES_MAX = 64 * 1024
+EVENTS_MAX = 1_000
+SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A task hub in a process of its own."""
+    process = HubProcess(tmp_path_factory.mktemp("task_hub"))
+    yield process
+    process.stop()
+
+
+def run(hub: HubProcess, store: LargeStore, instance_id: str) -> OrchestrationStatus:
+    """Run one rotation with the app's own workflows, on a policy that waits little, and return how it ended."""
+    given = RotationInput(
+        rotation_id=f"{instance_id}.20261124T030000Z.abcdef",
+        keyring=instance_id,
+        fencing_token=1,
+        policy=Policy(soak=SECOND, quiet_interval=SECOND, tail_interval=SECOND, watch=SECOND),
+    )
+    quiet = logging.getLogger("tests.orchestrators")
+    quiet.setLevel(logging.ERROR)
+    with TaskHubGrpcWorker(host_address=hub.address, logger=quiet) as worker:
+        for name, function in registered(orchestrators).items():
+            worker._registry.add_named_orchestrator(name, function.orchestrator_function)
+        for name, activity in store.activities().items():
+            worker._registry.add_named_activity(name, activity)
+        worker.start()
+        client = TaskHubGrpcClient(host_address=hub.address, logger=quiet)
+        client.schedule_new_orchestration("rotation", input=given.to_payload(), instance_id=instance_id)
+        state = client.wait_for_orchestration_completion(instance_id, timeout=SECONDS)
+        client.close()
+    assert state is not None
+    return state.runtime_status
+
+
+def generations(hub: HubProcess, instance_id: str) -> list[dict[str, Any]]:
+    """Return every run of the instance and of all its sub-workflows."""
+    with urllib.request.urlopen(f"{hub.control_url}/_control/instances") as answer:  # noqa: S310 - loopback
+        known = json.load(answer)["instanceIds"]
+    mine = [name for name in known if name.startswith(instance_id)]
+    return [run for name in mine for run in hub.history(name)["generations"]]
+
+
+@pytest.mark.parametrize(("rows", "ranges"), [(20_000, 4), (3_000, RANGES_MAX)])
+async def test_a_large_store_leaves_small_events_and_short_generations(hub: HubProcess, rows: int, ranges: int) -> None:
+    """No event is larger than 64 KiB and no generation has more than 1,000 events, however many partitions."""
+    store, instance_id = LargeStore(rows, ranges), f"rows-in-{ranges}"
+
+    status = await asyncio.to_thread(run, hub, store, instance_id)
+
+    runs = generations(hub, instance_id)
+    assert status is OrchestrationStatus.COMPLETED
+    assert (store.proven, store.states[-1]) == (rows, "completed")
+    assert max(event["bytes"] for found in runs for event in found["events"]) <= EVENT_BYTES_MAX
+    assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
+    assert any(found["generation"] > 0 for found in runs)
