@@ -70,6 +70,7 @@ class Status(Summary):
 
     step: int
     reason: str
+    detail: str  # what the last state change said: why a run was blocked, needs attention or was reinstated
     phase: str  # sweep or proof while rows are worked on, else the state
     percent: float | None
     rows_per_second: float | None
@@ -128,6 +129,7 @@ def status(record: RotationRecord) -> Status:
         **dict(summary(record)),
         step=record.step,
         reason=record.reason,
+        detail=record.history[-1].detail,
         phase=phase or record.state.value,
         percent=counts[phase].percent if phase in counts else None,
         rows_per_second=rate,

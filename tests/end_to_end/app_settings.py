@@ -21,6 +21,10 @@ QUICK = {
     "KEYTURN_PAGE_ROWS": "25",
 }
 
+# Seconds for which the backend believes in the current version: less than QUICK's soak, as any writer's must be, or it
+# still wraps under a version that is retired, and its readiness fails under the watch.
+VERSION_MAX_AGE = 0.5
+
 
 def _keyrings(azure: LocalAzure) -> dict[str, str]:
     where = {

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.supervisor import LocalAzure, Options
-from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.guarded import GuardedStage
 from tests.end_to_end.stage import Stage
 
@@ -23,6 +23,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
         vault_limits="off",
         partitions=3,
         settings=QUICK,
+        version_max_age=VERSION_MAX_AGE,
     )
     with LocalAzure(options).running() as running:
         yield running
@@ -56,6 +57,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         bits=2048,
         vault_limits="off",
         sign_in=True,
+        version_max_age=VERSION_MAX_AGE,
         settings={
             **QUICK,
             "KEYTURN_APPROVERS": '["sam@example.com", "olga@example.com", "dana@example.com"]',

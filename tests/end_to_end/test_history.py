@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.supervisor import LocalAzure, Options
-from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.bulk import fill
 from tests.end_to_end.stage import Stage
 
@@ -26,7 +26,13 @@ SECONDS = 800
 async def test_a_rotation_over_twenty_thousand_rows_leaves_small_events_and_short_generations(tmp_path: Path) -> None:
     """Every row is moved; no event is larger than 64 KiB, and no generation has more than 1,000 events."""
     options = Options(
-        state=tmp_path, deks=NOTES, bits=2048, vault_limits="off", partitions=4, settings={**QUICK, **LARGE}
+        state=tmp_path,
+        deks=NOTES,
+        bits=2048,
+        vault_limits="off",
+        partitions=4,
+        settings={**QUICK, **LARGE},
+        version_max_age=VERSION_MAX_AGE,
     )
     with LocalAzure(options).running() as azure:
         async with Stage(azure) as stage:

@@ -9,7 +9,7 @@ import pytest
 
 from keyturn.telemetry.trace_ids import root_of
 from local.supervisor import LocalAzure, Options
-from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.stage import Stage
 
 pytestmark = pytest.mark.end_to_end
@@ -31,7 +31,15 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     """An activity whose host dies is run, and told, again; its state is not, and workflows tell nothing."""
     # What waits to be sent dies with its host: sent at once, only the last moment before the fault can be lost.
     settings = {**QUICK, "KEYTURN_TELEMETRY": "console", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    options = Options(state=tmp_path, deks=20, bits=2048, vault_limits="off", partitions=2, settings=settings)
+    options = Options(
+        state=tmp_path,
+        deks=20,
+        bits=2048,
+        vault_limits="off",
+        partitions=2,
+        settings=settings,
+        version_max_age=VERSION_MAX_AGE,
+    )
     with LocalAzure(options).running() as azure:
         async with Stage(azure) as stage:
             stage.arm("functions_host", operation="freeze_evidence", kind="kill_after")

@@ -16,7 +16,7 @@ from keyturn.contracts import PageInput
 from keyturn.errors import UnavailableError
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
-from tests.end_to_end.conftest import QUICK
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.stage import Stage
 from tests.invariants.scene import Scene
 from tests.invariants.script import Script
@@ -30,7 +30,13 @@ CANARY = secrets.token_hex(16)
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure with a few notes and a vault without limits."""
     options = Options(
-        state=tmp_path_factory.mktemp("azure"), deks=12, bits=2048, vault_limits="off", partitions=1, settings=QUICK
+        state=tmp_path_factory.mktemp("azure"),
+        deks=12,
+        bits=2048,
+        vault_limits="off",
+        partitions=1,
+        settings=QUICK,
+        version_max_age=VERSION_MAX_AGE,
     )
     with LocalAzure(options).running() as running:
         yield running

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow
+from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow, StepInput
 from keyturn.errors import FencedError
 from keyturn.rotation.progress import record_progress, with_quarantined
 from keyturn.rotation.record import RotationRecord
@@ -30,7 +30,7 @@ from keyturn.rotation.report import report
 from keyturn.rotation.run_store import DOCUMENT_BYTES_MAX, RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.status import accepted, status
-from keyturn.rotation.transitions import lose
+from keyturn.rotation.transitions import advance, lose
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, ref_of, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
@@ -187,6 +187,17 @@ async def test_status_names_failed_checks_and_where_to_go(runs: RunStore) -> Non
     assert ["backup"] == blocked.failed_checks
     assert (f"/api/rotations/{record.rotation_id}", None) == (blocked.links.status, blocked.links.approvals)
     assert waiting.links.approvals == "/api/approvals"
+
+
+async def test_status_tells_why_the_state_is_what_it_is(runs: RunStore) -> None:
+    """Whoever finds a rotation waiting reads the reason beside the state."""
+    record = await bring_to(runs, State.SWEEPING)
+    step = StepInput(
+        **ref_of(record), step=record.step + 1, target=State.NEEDS_ATTENTION, detail="2 rows cannot be rewrapped"
+    )
+
+    assert status(record).detail == ""
+    assert status(await advance(runs, step, NOW)).detail == "2 rows cannot be rewrapped"
 
 
 async def test_the_answer_to_a_start_never_changes(runs: RunStore) -> None:
