@@ -8,7 +8,7 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 
-.PHONY: help demo test test-long lint format local package sbom audit
+.PHONY: help demo test test-long lint format local package sbom audit bench
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -18,6 +18,7 @@ help:
 	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
 	@echo "make audit  known vulnerabilities of what is deployed (asks pypi.org)"
+	@echo "make bench  how fast a sweep is, beside bench/baselines/ (some ten minutes; an idle machine)"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
 .venv/.installed: requirements.txt requirements-dev.txt tools/bootstrap
@@ -60,3 +61,6 @@ sbom: .venv/.installed .venv-sbom/.installed
 
 audit: .venv/.installed .venv-sbom/.installed
 	.venv-sbom/bin/pip-audit --strict --progress-spinner off --path $$($(BIN)/python -m local.package.environment)/lib/python3.13/site-packages
+
+bench: .venv/.installed
+	@$(BIN)/python -m bench --json .local/bench.json --against bench/baselines/sweep.json
