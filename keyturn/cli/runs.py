@@ -153,19 +153,31 @@ async def _status(run: str, poll: float | None) -> dict[str, Any]:
         last = ""
         while True:
             found: dict[str, Any] = await api.get(path_of(run))
-            if poll is None or _needs_somebody(found):
+            if poll is None:
                 return found
             if found["state"] != last:
                 last = found["state"]
-                typer.echo(f"{run}: {last}", err=True)
+                typer.echo(_told(run, found), err=True)
+            if _needs_somebody(found):
+                return found
             await asyncio.sleep(poll)
+
+
+def _told(run: str, found: dict[str, Any]) -> str:
+    """Return a line on the state of a run: with why, and with what is wanted of people."""
+    told = ": ".join(filter(None, [run, found["state"], found.get("detail")]))
+    decide = f"\ndecide: python -m keyturn.cli approve {run} --digest {found.get('evidenceDigest')}"
+    return told + decide if _is_undecided(found) else told
+
+
+def _is_undecided(found: dict[str, Any]) -> bool:
+    return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
 
 
 def _needs_somebody(found: dict[str, Any]) -> bool:
     """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
     state = State(found["state"])
-    undecided = state is State.AWAITING_APPROVAL and found.get("decision") is None
-    return state in TERMINAL or state is State.NEEDS_ATTENTION or undecided
+    return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
 
 
 def _require_good_end(run: str, found: dict[str, Any]) -> None:

@@ -46,6 +46,19 @@ def test_a_waiver_without_a_reason_is_refused() -> None:
     assert "CHECK=WHY" in result.stderr
 
 
+def test_waiting_tells_why_and_what_to_do_next() -> None:
+    """The line of a state carries its detail; whoever waited for evidence gets the command that decides on it."""
+    asked = {"state": "awaiting_approval", "decision": None, "evidenceDigest": DIGEST}
+    with serving(({"state": "sweeping", "detail": "approval void"}, asked)) as app:
+        result = app.run("status", ROTATION, "--wait")
+
+    assert [
+        f"{ROTATION}: sweeping: approval void",
+        f"{ROTATION}: awaiting_approval",
+        f"decide: python -m keyturn.cli approve {ROTATION} --digest {DIGEST}",
+    ] == result.stderr.splitlines()
+
+
 @pytest.mark.parametrize(
     ("last", "code"),
     [
