@@ -8,12 +8,13 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 
-.PHONY: help demo test test-long lint format local package sbom audit bench
+.PHONY: help demo test test-long test-browser lint format local package sbom audit bench
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
+	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
 	@echo "make lint   rules, format and types"
 	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
@@ -27,6 +28,9 @@ help:
 .venv-checkov/.installed: requirements-infra.txt tools/bootstrap
 	@tools/bootstrap .venv-checkov requirements-infra.txt
 
+.venv-browser/.installed: requirements.txt requirements-dev.txt requirements-browser.txt tools/bootstrap
+	@tools/bootstrap .venv-browser requirements-browser.txt
+
 .venv-sbom/.installed: requirements-sbom.txt tools/bootstrap
 	@tools/bootstrap .venv-sbom requirements-sbom.txt
 
@@ -34,10 +38,13 @@ demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
 
 test: .venv/.installed .venv-checkov/.installed
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not long and not browser"
 
 test-long: .venv/.installed .venv-checkov/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m long
+
+test-browser: .venv-browser/.installed
+	.venv-browser/bin/python -m pytest -m browser
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

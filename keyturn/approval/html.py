@@ -6,7 +6,7 @@ from html import escape
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;"
-    "background:#fff}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}code{overflow-wrap:anywhere}"
+    "background:#fff;overflow-wrap:anywhere}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}"
     "dt{font-weight:600}dd{margin:0 0 .6rem}.warning{border-left:4px solid #b35900;padding-left:.8rem}"
     "label{display:block;margin:1rem 0 .3rem}textarea{width:100%;box-sizing:border-box;font:inherit}"
     "button{font:inherit;padding:.5rem 1.2rem;margin:1rem 1rem 0 0}"

@@ -1,0 +1,87 @@
+"""A local Azure, and Debian's Chromium to look at it with; what the page asks the browser not to do is collected."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from local.people import POLL_SECONDS
+from local.supervisor import LocalAzure, Options
+from local.supervisor.environment import APPROVER
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.stage import SECONDS, Stage
+
+BROWSERS = ("chromium-headless-shell", "chromium")
+ROOT = 0
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
+    """A local Azure with a few notes."""
+    options = Options(
+        state=tmp_path_factory.mktemp("azure"),
+        deks=10,
+        bits=2048,
+        vault_limits="off",
+        settings=QUICK,
+        version_max_age=VERSION_MAX_AGE,
+    )
+    with LocalAzure(options).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Any]:
+    """Return a running browser."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - only where these tests are run is it installed
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, f"none of {BROWSERS} is installed: apt-get install {BROWSERS[0]}"
+    arguments = ["--no-sandbox"] if os.geteuid() == ROOT else []  # Chromium refuses to run as root without it
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.launch(executable_path=found, args=arguments)
+
+
+@pytest.fixture
+async def said(browser: Any) -> AsyncIterator[list[str]]:
+    """Collect what the browser complains of, and hold in the end that it was nothing."""
+    complaints: list[str] = []
+    yield complaints
+    assert complaints == []
+
+
+@pytest.fixture
+async def tab(browser: Any, said: list[str]) -> AsyncIterator[Any]:
+    """Open a narrow window, as on a telephone."""
+    context = await browser.new_context(viewport={"width": 320, "height": 640})
+    page = await context.new_page()
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    yield page
+    await context.close()
+
+
+@pytest.fixture
+async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
+    """The stage, with nothing running from earlier tests."""
+    async with Stage(azure) as opened:
+        await opened.end_what_runs()
+        yield opened
+
+
+async def link_to_decide(stage: Stage, rotation_id: str) -> str:
+    """Wait for the link that the approver is sent, and return it."""
+    await stage.people.wait_for(rotation_id, "awaiting_approval")
+    async with asyncio.timeout(SECONDS):
+        while True:
+            messages = stage.control("inbox", "GET", "messages")["messages"]
+            for one in messages:
+                found = re.search(r"http\S+/approval\?token=\S+", one["message"])
+                if found and one["channel"] == APPROVER and rotation_id in one["message"]:
+                    return found[0]
+            await asyncio.sleep(POLL_SECONDS)

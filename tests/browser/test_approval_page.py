@@ -1,0 +1,115 @@
+"""The approver's page in a real browser: by keyboard, on a narrow screen, under its own content security policy."""
+
+from typing import Any
+
+import pytest
+
+from local.supervisor.environment import APPROVER
+from tests.browser.conftest import link_to_decide
+from tests.end_to_end.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+async def wider_than_the_screen(tab: Any) -> bool:
+    """Tell whether the page has to be moved sideways to be read."""
+    return bool(await tab.evaluate("document.scrollingElement.scrollWidth > window.innerWidth"))
+
+
+async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> None:
+    """Tab, a comment, tab, enter: the rotation is completed, and the decision is the approver's with the comment."""
+    rotation_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, rotation_id))
+    digest = (await stage.people.status(rotation_id))["evidenceDigest"]
+    assert digest in await tab.inner_text("main")
+    assert not await wider_than_the_screen(tab)
+
+    await tab.keyboard.press("Tab")
+    await tab.keyboard.type("looked at, all is well")
+    await tab.keyboard.press("Tab")
+    assert await tab.evaluate("document.activeElement.textContent") == "Approve"
+    async with tab.expect_navigation():
+        await tab.keyboard.press("Enter")
+
+    assert f"You have approved {rotation_id}" in await tab.inner_text("h1")
+    decision = (await stage.people.wait_for(rotation_id, "completed"))["decision"]
+    assert (decision["decision"], decision["by"], decision["comment"]) == (
+        "approved",
+        APPROVER,
+        "looked at, all is well",
+    )
+
+
+async def test_a_link_that_was_used_shows_the_decision_and_no_form(stage: Stage, tab: Any) -> None:
+    """Whoever comes back, or reloads, reads what was decided and cannot decide again."""
+    rotation_id = await stage.start()
+    link = await link_to_decide(stage, rotation_id)
+    await tab.goto(link)
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name="Reject").click()
+    assert f"You have rejected {rotation_id}" in await tab.inner_text("h1")
+
+    await tab.goto(link)
+
+    assert await tab.locator("form").count() == 0
+    assert "There is nothing more to decide." in await tab.inner_text("main")
+    assert (await stage.people.wait_for(rotation_id, "rejected"))["decision"]["by"] == APPROVER
+
+
+async def test_what_others_wrote_is_text(stage: Stage, tab: Any) -> None:
+    """A reason full of markup is shown as it was typed; nothing of it runs or loads."""
+    rotation_id = await stage.start(reason=HOSTILE)
+    await tab.goto(await link_to_decide(stage, rotation_id))
+
+    assert HOSTILE in await tab.inner_text("main")
+    assert await tab.locator("script, img").count() == 0
+    await stage.people.command(rotation_id, "abort")
+    await stage.people.wait_for(rotation_id, "aborted")
+
+
+async def test_every_control_has_a_name_and_the_page_a_language(stage: Stage, tab: Any) -> None:
+    """What a screen reader needs: one heading, a language, and a label for the one field."""
+    rotation_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, rotation_id))
+
+    assert await tab.locator("html").get_attribute("lang") == "en"
+    assert await tab.get_by_role("heading", level=1).count() == 1
+    assert await tab.get_by_role("textbox", name="Comment").count() == 1
+    assert [await button.inner_text() for button in await tab.get_by_role("button").all()] == ["Approve", "Reject"]
+    await stage.people.command(rotation_id, "abort")
+    await stage.people.wait_for(rotation_id, "aborted")
+
+
+async def test_the_policy_of_the_page_is_enforced(stage: Stage, tab: Any, said: list[str]) -> None:
+    """Markup that got in nevertheless would neither run nor be sent elsewhere: the browser says so."""
+    rotation_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, rotation_id))
+
+    await tab.evaluate(
+        "const made = document.createElement('script'); made.textContent = 'document.title = \"taken over\"';"
+        "document.body.append(made)"
+    )
+
+    assert await tab.title() != "taken over"
+    assert any("Content Security Policy" in complaint for complaint in said)
+    said.clear()
+    await stage.people.command(rotation_id, "abort")
+    await stage.people.wait_for(rotation_id, "aborted")
+
+
+async def test_a_link_that_was_changed_is_refused_in_words(stage: Stage, tab: Any, said: list[str]) -> None:
+    """The page of the refusal is a page as well, and holds no form."""
+    rotation_id = await stage.start()
+    link = await link_to_decide(stage, rotation_id)
+
+    answer = await tab.goto(link[:-4] + "AAAA")
+
+    assert answer.status == 401
+    assert await tab.locator("form").count() == 0
+    assert not await wider_than_the_screen(tab)
+    assert all("401" in complaint for complaint in said)
+    said.clear()
+    await stage.people.command(rotation_id, "abort")
+    await stage.people.wait_for(rotation_id, "aborted")
