@@ -25,7 +25,9 @@ class Options:
     sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
     reads_per_second: float = 0  # of the demo backend's live traffic
     writes_per_second: float = 0
-    version_max_age: float = 5  # seconds for which the backend believes in the current MEK version
+    # Seconds for which the backend believes in the current MEK version: less than any soak that is set here, else a
+    # quick rotation disables the version that the backend is still going to wrap under, and readiness fails.
+    version_max_age: float = 0.5
     app: Path = REPOSITORY  # folder of function_app.py
     app_python: Path = Path(sys.executable)  # whose packages the app runs on
     settings: dict[str, str] = field(default_factory=dict)  # app settings on top of the defaults
