@@ -1,11 +1,12 @@
 """One local Azure whose settings, rights and services the tests break, and mend again."""
 
+import contextlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
@@ -64,11 +65,27 @@ class Clinic:
         self._runner.stdout.close()
 
 
+@contextlib.contextmanager
+def opened(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
+    """Open a clinic on a local Azure of its own."""
+    with LocalAzure(Options(state=state, deks=3, bits=2048, vault_limits=limits)).running() as azure:
+        clinic = Clinic(azure)
+        yield clinic
+        clinic.close()
+
+
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """The clinic of these tests."""
-    options = Options(state=tmp_path_factory.mktemp("azure"), deks=3, bits=2048)
-    with LocalAzure(options).running() as azure:
-        opened = Clinic(azure)
-        yield opened
-        opened.close()
+    """The clinic of these tests.
+
+    Its vault has no limits: each examination asks for a creation, of which a vault takes twenty in ten seconds.
+    """
+    with opened(tmp_path_factory.mktemp("azure"), "off") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def limited_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    """A clinic whose vault has Azure's limits, for the probes that run into them."""
+    with opened(tmp_path_factory.mktemp("azure"), "service") as found:
+        yield found

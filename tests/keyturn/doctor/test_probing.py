@@ -24,10 +24,10 @@ def throttled(clinic: Clinic) -> Iterator[None]:
         clinic.control("cosmos", "POST", "settings", {"throughput": None})
 
 
-async def test_every_probe_finds_what_is_assumed(clinic: Clinic) -> None:
+async def test_every_probe_finds_what_is_assumed(limited_clinic: Clinic) -> None:
     """With an operator's rights, every probe is green, and what it made is gone or disabled."""
-    with throttled(clinic):
-        lines = clinic.examine(probing=True, **clinic.azure.client_environment("operator"))
+    with throttled(limited_clinic):
+        lines = limited_clinic.examine(probing=True, **limited_clinic.azure.client_environment("operator"))
 
     outcomes = {line["id"]: line["outcome"] for line in lines}
     key = next(line["detail"] for line in lines if line["id"] == "probe_key").rpartition("/")[2]
@@ -35,8 +35,8 @@ async def test_every_probe_finds_what_is_assumed(clinic: Clinic) -> None:
         name: outcomes[name] for name in ("probe_key", "probe_container", *PROBED)
     }
     assert key.startswith("keyturn-doctor-")
-    assert [] == left_enabled(clinic, key)
-    assert {"dek_store", "keyturn", "notes"} == await containers(clinic)
+    assert [] == left_enabled(limited_clinic, key)
+    assert {"dek_store", "keyturn", "notes"} == await containers(limited_clinic)
 
 
 async def containers(clinic: Clinic) -> set[str]:
