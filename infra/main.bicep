@@ -91,8 +91,6 @@ param logRetentionDays int = 90
 var tags = { 'azd-env-name': environmentName }
 var token = uniqueString(subscription().id, environmentName, location)
 var groupName = 'rg-keyturn-${environmentName}'
-var publicAccess = privateNetwork ? 'Disabled' : 'Enabled'
-var defaultAction = privateNetwork ? 'Deny' : 'Allow'
 var newVault = empty(existingVaultName)
 var vaultName = newVault ? 'kv-${token}' : existingVaultName
 var newCosmos = empty(existingCosmosAccountName)
@@ -127,30 +125,16 @@ module monitoring 'modules/monitoring/workspace.bicep' = {
   }
 }
 
-module storage 'modules/storage.bicep' = {
+module host 'modules/host.bicep' = {
   scope: group
-  name: 'storage'
+  name: 'host'
   params: {
-    name: 'st${token}'
+    token: token
     location: location
     tags: tags
     principalId: identity.outputs.principalId
-    publicNetworkAccess: publicAccess
-    networkDefaultAction: defaultAction
-  }
-}
-
-module scheduler 'modules/task_scheduler.bicep' = {
-  scope: group
-  name: 'task-scheduler'
-  params: {
-    name: 'dts-${token}'
-    location: location
-    tags: tags
-    principalId: identity.outputs.principalId
-    taskHubName: 'keyturn'
-    skuName: schedulerSku
-    publicNetworkAccess: publicAccess
+    privateNetwork: privateNetwork
+    schedulerSku: schedulerSku
   }
 }
 
@@ -202,16 +186,16 @@ module network 'modules/network/main.bicep' = if (privateNetwork) {
     addressPrefix: networkAddressPrefix
     appSubnetPrefix: appSubnetPrefix
     endpointSubnetPrefix: endpointSubnetPrefix
-    storageId: storage.outputs.id
+    storageId: host.outputs.storageId
     vaultId: keyVault.outputs.id
     cosmosId: cosmos.outputs.id
-    schedulerId: scheduler.outputs.id
+    schedulerId: host.outputs.schedulerId
   }
 }
 
-module alerts 'modules/monitoring/alerts.bicep' = {
+module watch 'modules/monitoring/watch.bicep' = {
   scope: group
-  name: 'alerts'
+  name: 'watch'
   params: {
     location: location
     tags: tags
@@ -222,18 +206,6 @@ module alerts 'modules/monitoring/alerts.bicep' = {
     email: alertEmail
     actionGroupIds: actionGroupIds
     throttledPercent: throttledPercent
-  }
-}
-
-module workbook 'modules/monitoring/workbook.bicep' = {
-  scope: group
-  name: 'workbook'
-  params: {
-    location: location
-    tags: tags
-    workspaceId: monitoring.outputs.workspaceId
-    vaultId: keyVault.outputs.id
-    mekName: mekName
   }
 }
 
@@ -255,8 +227,8 @@ var settings = {
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick
   OUTBOX_TICK: '*/30 * * * * *'
-  TASKHUB_NAME: scheduler.outputs.taskHubName
-  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${scheduler.outputs.endpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
+  TASKHUB_NAME: host.outputs.taskHubName
+  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${host.outputs.schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
 }
 var approvalSettings = empty(approvalSecretName) ? {} : { APPROVAL_WEBHOOK_SECRETS: approvalSecret }
 
@@ -270,8 +242,8 @@ module app 'modules/app/function_app.bicep' = {
     tags: tags
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
-    packageUrl: storage.outputs.packageUrl
-    blobEndpoint: storage.outputs.blobEndpoint
+    packageUrl: host.outputs.packageUrl
+    blobEndpoint: host.outputs.blobEndpoint
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: maximumInstanceCount
     settings: union(settings, approvalSettings, settingOverrides)
@@ -296,5 +268,5 @@ output DEK_CONTAINER string = dekContainer
 output KEYTURN_CONTAINER string = cosmos.outputs.recordsContainer
 output KEYTURN_COSMOS_RESOURCE_ID string = cosmos.outputs.id
 output KEYTURN_KEYRING string = keyring
-output TASKHUB_NAME string = scheduler.outputs.taskHubName
-output DURABLE_TASK_SCHEDULER_ENDPOINT string = scheduler.outputs.endpoint
+output TASKHUB_NAME string = host.outputs.taskHubName
+output DURABLE_TASK_SCHEDULER_ENDPOINT string = host.outputs.schedulerEndpoint

@@ -15,6 +15,23 @@ from tests.infra.bicep import INFRA, ROOT, Template
 from tests.infra.readme import table
 
 ALERTS = "modules/monitoring/alerts.bicep"
+
+# The names of operations on keys. Source: the table of operation names in "Azure Key Vault logging".
+OPERATIONS = {
+    f"Key{verb}"
+    for verb in (
+        *("Create", "Get", "Import", "Delete", "Sign", "Verify", "Wrap", "Unwrap", "Encrypt", "Decrypt", "Update"),
+        *("List", "ListVersions", "Purge", "Backup", "Restore", "Recover", "GetDeleted", "ListDeleted"),
+        *("Rotate", "RotateIfDue", "RotationPolicyGet", "RotationPolicySet"),
+    )
+}
+URIS = [
+    "https://kv.vault.azure.net/keys/mek/create?api-version=2025-07-01",
+    "https://kv.vault.azure.net/keys/mek/0123456789abcdef/unwrapkey?api-version=2025-07-01",
+    "https://kv.vault.azure.net/keys/mek?api-version=2025-07-01",
+    "https://kv.vault.azure.net/deletedkeys/mek?api-version=2025-07-01",
+    "https://kv.vault.azure.net/keys/mek-2/rotationpolicy?api-version=2025-07-01",
+]
 TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "telemetry.json").read_text())
 
 
@@ -41,6 +58,21 @@ def test_events_are_those_that_are_told() -> None:
     awaited = {event for events in TELEMETRY["events"].values() for event in events}
 
     assert set() == (awaited | _told()) - set(EVENTS)
+
+
+def test_the_mek_is_found_in_the_vaults_log(templates: dict[str, Template]) -> None:
+    """The queries find the MEK's name in every form of address that the vault's log has, and no other key's."""
+    [pattern] = set(re.findall(r'extract\(@"(/[^"]*keys/[^"]*)", 1, RequestUri\)', _queried(templates)))
+
+    assert ["mek", "mek", "mek", "mek", "mek-2"] == [_group(pattern, uri) for uri in URIS]
+
+
+def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
+    """Every operation that a query names is one that the vault writes into its log."""
+    named = set(re.findall(r'"(Key[A-Z]\w+)"', templates[ALERTS].text))
+
+    assert {"KeyUnwrap", "KeyUpdate", "KeyPurge", "KeyRotationPolicySet"} <= named
+    assert set() == named - OPERATIONS
 
 
 def test_the_schedules_function_exists() -> None:
@@ -77,8 +109,18 @@ def test_the_workbook_is_json_and_filled_in(templates: dict[str, Template]) -> N
 
 
 def _first(pattern: str, line: str) -> str | None:
-    found = re.search(TELEMETRY[pattern], line)
+    return _group(TELEMETRY[pattern], line)
+
+
+def _group(pattern: str, text: str) -> str | None:
+    found = re.search(pattern, text)
     return found[1] if found else None
+
+
+def _queried(templates: dict[str, Template]) -> str:
+    """Return the texts that hold the queries, without the escapes of JSON."""
+    workbook = (INFRA / "modules" / "monitoring" / "workbook.json").read_text()
+    return templates[ALERTS].text + workbook.replace('\\"', '"')
 
 
 def _told() -> set[str]:

@@ -174,6 +174,9 @@ def test_python_is_the_same_version_everywhere(templates: dict[str, Template]) -
     assert f'target-version = "py{version.replace(".", "")}"' in pyproject
     assert f"python{version} " in (ROOT / ".ci" / "run").read_text()
     assert f"python{version} " in (ROOT / "tools" / "bootstrap").read_text()
+    told = [*sorted((ROOT / ".github" / "workflows").iterdir()), ROOT / "docs" / "deploy.md"]
+    versions = [found for file in told for found in re.findall(r'python-version: "([^"]+)"', file.read_text())]
+    assert [version] * len(told) == versions
 
 
 def test_services_refuse_keys_and_old_tls(templates: dict[str, Template]) -> None:
@@ -198,10 +201,10 @@ def test_services_refuse_keys_and_old_tls(templates: dict[str, Template]) -> Non
         vault["enableSoftDelete"],
         vault["enablePurgeProtection"],
     )
-    assert (True, "1.2", "Disabled") == (
+    assert (True, "1.2", "1.2") == (
         app["httpsOnly"],
         app["siteConfig"]["minTlsVersion"],
-        app["siteConfig"]["ftpsState"],
+        app["siteConfig"]["scmMinTlsVersion"],
     )
 
 

@@ -1,5 +1,7 @@
 // What the app may do in Cosmos DB: one role a container, none of which deletes. Data-plane roles: Azure's own roles give
 // nothing here. Deployed into the account's resource group.
+//
+// One after the other (dependsOn): the account takes one change of its roles at a time and answers 412 to a second one.
 
 param accountName string
 param databaseName string
@@ -51,6 +53,7 @@ resource dekStoreRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@
       }
     ]
   }
+  dependsOn: [metadataRole]
 }
 
 resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
@@ -72,6 +75,7 @@ resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
       }
     ]
   }
+  dependsOn: [dekStoreRole]
 }
 
 resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
@@ -91,6 +95,7 @@ resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions
       }
     ]
   }
+  dependsOn: [recordsRole]
 }
 
 resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
@@ -101,6 +106,7 @@ resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024
     roleDefinitionId: metadataRole.id
     scope: account.id
   }
+  dependsOn: [documentsRole]
 }
 
 resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
@@ -111,6 +117,7 @@ resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024
     roleDefinitionId: dekStoreRole.id
     scope: '${database}/colls/${dekContainer}'
   }
+  dependsOn: [metadata]
 }
 
 resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
@@ -121,6 +128,7 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-
     roleDefinitionId: recordsRole.id
     scope: '${database}/colls/${recordsContainer}'
   }
+  dependsOn: [dekStore]
 }
 
 @batchSize(1)
@@ -132,4 +140,7 @@ resource documents 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@202
     roleDefinitionId: documentsRole.id
     scope: '${database}/colls/${container.name}'
   }
+  dependsOn: [records]
 }]
+
+output accountId string = account.id

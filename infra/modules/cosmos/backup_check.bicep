@@ -11,7 +11,8 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
 resource reader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, 'keyturn-backup-check')
   properties: {
-    roleName: 'Keyturn backup check (${resourceGroup().name})'
+    // Names of roles are unique in a tenant, names of resource groups are not.
+    roleName: 'Keyturn backup check (${resourceGroup().name} ${uniqueString(resourceGroup().id)})'
     description: 'Read the description of a Cosmos DB account: backup policy, consistency, regions. No keys, no data.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]

@@ -64,6 +64,7 @@ module backupCheck 'backup_check.bicep' = {
   dependsOn: [account]
 }
 
-output id string = records.outputs.accountId
+// The id by way of the rights: whoever waits for it (a private endpoint does) changes the account after them.
+output id string = access.outputs.accountId
 output endpoint string = records.outputs.endpoint
 output recordsContainer string = records.outputs.containerName

@@ -41,6 +41,5 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
   }
 }
 
-output accountId string = account.id
 output endpoint string = account.properties.documentEndpoint
 output containerName string = records.name

@@ -18,7 +18,8 @@ resource key 'Microsoft.KeyVault/vaults/keys@2023-07-01' existing = {
 resource rotator 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(resourceGroup().id, 'keyturn-rotator')
   properties: {
-    roleName: 'Keyturn rotator (${resourceGroup().name})'
+    // Names of roles are unique in a tenant, names of resource groups are not.
+    roleName: 'Keyturn rotator (${resourceGroup().name} ${uniqueString(resourceGroup().id)})'
     description: 'Make, use and disable versions of a master encryption key. Never delete or purge.'
     type: 'CustomRole'
     assignableScopes: [resourceGroup().id]

@@ -20,9 +20,9 @@ param throttledPercent int
 var telemetry = loadJsonContent('telemetry.json')
 var events = 'AppTraces | extend event = extract(@"${telemetry.eventPattern}", 1, Message)'
 var vaultLog = 'AZKVAuditLogs | where _ResourceId =~ "${vaultId}"'
-var mekLog = '${vaultLog} | where extract(@"/keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
+var mekLog = '${vaultLog} | where extract(@"/(?:deleted)?keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
 var caller = 'coalesce(tostring(Identity.claim.oid), tostring(Identity.claim["http://schemas.microsoft.com/identity/claims/objectidentifier"]))'
-var scheduleSilent = 'AppRequests | where Name == "${telemetry.scheduleFunction}" and Success | summarize seen = count() | where seen == 0'
+var scheduleSilent = 'AppRequests | where Name contains "${telemetry.scheduleFunction}" and Success | summarize seen = count() | where seen == 0'
 
 var alerts = [
   {
@@ -79,7 +79,7 @@ var alerts = [
     severity: 1
     window: 'PT15M'
     frequency: 'PT5M'
-    query: '${mekLog} | where OperationName in ("KeyUpdate", "KeyDelete", "KeyPurge", "KeyCreate", "KeyImport", "KeyRotate", "KeyRotationPolicySet") and HttpStatusCode < 300 and ${caller} != "${principalId}"'
+    query: '${mekLog} | where OperationName in ("KeyUpdate", "KeyDelete", "KeyPurge", "KeyCreate", "KeyImport", "KeyRotate", "KeyRotateIfDue", "KeyRotationPolicySet", "KeyRecover") and HttpStatusCode < 300 and ${caller} != "${principalId}"'
   }
 ]
 
