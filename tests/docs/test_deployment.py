@@ -1,4 +1,4 @@
-"""The workflow, the roles and the links of the pages about deployment."""
+"""The workflows, the roles and the links of the pages about deployment."""
 
 import json
 import re
@@ -11,7 +11,8 @@ import yaml
 from keyturn.access.roles import Role
 from local.supervisor.layout import REPOSITORY
 
-WORKFLOW = REPOSITORY / ".github" / "workflows" / "deploy.yml"
+WORKFLOWS = REPOSITORY / ".github" / "workflows"
+NAMES = ("deploy", "nightly")
 PAGES = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "infra" / "README.md"]
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@v\d+\.\d+\.\d+")
 
@@ -30,10 +31,12 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[str, Any]:
 _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-@pytest.fixture(scope="module")
-def workflow() -> dict[str, Any]:
-    """The workflow as data."""
-    loaded: dict[str, Any] = yaml.load(WORKFLOW.read_text(), _Strict)  # noqa: S506 - derived from the safe loader
+def _text(name: str) -> str:
+    return (WORKFLOWS / f"{name}.yml").read_text()
+
+
+def _workflow(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(_text(name), _Strict)  # noqa: S506 - derived from the safe loader
     return loaded
 
 
@@ -41,9 +44,15 @@ def _steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
-def test_the_workflow_is_plain_yaml() -> None:
+def test_no_workflow_is_left_out() -> None:
+    """The workflows are those that these tests look at."""
+    assert set(NAMES) == {file.stem for file in WORKFLOWS.iterdir()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workflow_is_plain_yaml(name: str) -> None:
     """No tabs, no blanks at the ends, no line beyond 140 characters, one newline at the end."""
-    text = WORKFLOW.read_text()
+    text = _text(name)
 
     assert "\t" not in text
     assert [] == [line for line in text.splitlines() if line != line.rstrip() or len(line) > 140]
@@ -51,34 +60,42 @@ def test_the_workflow_is_plain_yaml() -> None:
     assert not text.endswith("\n\n")
 
 
-def test_actions_are_pinned(workflow: dict[str, Any]) -> None:
-    """Every action is named with an exact version, in the workflow and in the examples of the page."""
-    used = [step["uses"] for step in _steps(workflow) if "uses" in step]
+def test_actions_are_pinned() -> None:
+    """Every action is named with an exact version, in the workflows and in the examples of the page."""
+    used = [step["uses"] for name in NAMES for step in _steps(_workflow(name)) if "uses" in step]
     shown = re.findall(r"uses: (\S+)", (REPOSITORY / "docs" / "deploy.md").read_text())
 
     assert [] == [action for action in (*used, *shown) if not PINNED.fullmatch(action)]
     assert len(used) > 3
 
 
-def test_only_the_deployment_may_ask_for_a_token(workflow: dict[str, Any]) -> None:
+def test_only_the_deployment_may_ask_for_a_token() -> None:
     """Rights are read-only but for the job that deploys, which runs in an environment, after the checks."""
-    jobs = workflow["jobs"]
+    jobs = {name: job for workflow in NAMES for name, job in _workflow(workflow)["jobs"].items()}
 
-    assert {"contents": "read"} == workflow["permissions"]
+    assert [{"contents": "read"}] * len(NAMES) == [_workflow(name)["permissions"] for name in NAMES]
     assert {"deploy": {"contents": "read", "id-token": "write"}} == {
         name: job["permissions"] for name, job in jobs.items() if "permissions" in job
     }
     assert ("check", "production") == (jobs["deploy"]["needs"], jobs["deploy"]["environment"])
-    assert "secrets." not in WORKFLOW.read_text()
+    assert [] == [name for name in NAMES if "secrets." in _text(name)]
 
 
-def test_the_checks_are_those_of_every_change(workflow: dict[str, Any]) -> None:
+def test_the_long_tests_run_every_night() -> None:
+    """What every change leaves out, a schedule runs."""
+    nightly = _workflow("nightly")
+
+    assert {"schedule", "workflow_dispatch"} == set(nightly["on"])
+    assert ["make test-long"] == [step["run"] for step in _steps(nightly) if "run" in step]
+
+
+def test_the_checks_are_those_of_every_change() -> None:
     """What runs everywhere runs here, and the audit of packages as well."""
-    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
-    targets = re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    commands = [step["run"] for step in _workflow("deploy")["jobs"]["check"]["steps"] if "run" in step]
+    targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
     assert [".ci/run", "make audit", "make package"] == commands
-    assert {"audit", "package", "sbom"} <= set(targets)
+    assert {"audit", "package", "sbom", "test-long"} <= set(targets)
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
 
 

@@ -9,7 +9,8 @@ from local.package.environment import Environment, ImportFailedError
 from local.package.trial import DEKS, try_bundle
 from local.supervisor.layout import REPOSITORY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("package"), pytest.mark.long]
+# Whoever comes first makes the environment, half a minute of pip on an idle machine; ``make sbom`` uses the same one.
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("package"), pytest.mark.timeout(600)]
 
 
 def test_the_environment_has_what_is_deployed(environment: Environment) -> None:
