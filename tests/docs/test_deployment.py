@@ -81,6 +81,16 @@ def test_only_the_deployment_may_ask_for_a_token() -> None:
     assert [] == [name for name in NAMES if "secrets." in _text(name)]
 
 
+def test_a_deployment_gets_every_parameter() -> None:
+    """Each variable of the parameter file is handed on: one that is not goes back to its default, sign-in for one."""
+    parameters = (REPOSITORY / "infra" / "main.parameters.json").read_text()
+    given = _workflow("deploy")["jobs"]["deploy"]["env"]
+    identity = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+
+    assert identity | set(re.findall(r"\$\{(\w+)", parameters)) == set(given)
+    assert {name: f"${{{{ vars.{name} }}}}" for name in given} == given
+
+
 def test_the_long_tests_run_every_night() -> None:
     """What every change leaves out, a schedule runs."""
     nightly = _workflow("nightly")
