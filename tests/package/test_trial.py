@@ -1,9 +1,11 @@
 """What ships is what was tested: the bundle runs on the deployed requirements alone."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
+from local.package import report
 from local.package.bundle import Bundle
 from local.package.environment import Environment, ImportFailedError
 from local.package.trial import DEKS, try_bundle
@@ -48,6 +50,19 @@ async def test_a_rotation_on_the_bundle_completes(bundle: Bundle, environment: E
 
     assert ("completed", DEKS) == (trial.state, trial.rows)
     assert 0 < trial.cold_start < 60
+    assert f"worker ready after {trial.cold_start:.1f} s" in report.of_trial(trial)
+
+
+def test_what_the_bundle_weighs_is_told(bundle: Bundle, environment: Environment) -> None:
+    """The report has the archive's size and digest, and the packages that it runs on."""
+    packed = bundle.archive.read_bytes()
+
+    told = report.of_bundle(bundle) + report.of_environment(environment, ["one", "two"])
+
+    assert f"{len(bundle.files)} files, {round(len(packed) / 1024)} KiB packed" in told
+    assert hashlib.sha256(packed).hexdigest() in told
+    assert f"{len(environment.installed())} packages" in told
+    assert "all 2 modules" in told
 
 
 def _requirements() -> str:
