@@ -82,4 +82,7 @@ def set_up(
     _logs.set_logger_provider(loggers)
     handler = LogHandler(loggers.get_logger(SCOPE))
     for name in LOGGERS:
-        logging.getLogger(name).addHandler(handler)
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        if logger.getEffectiveLevel() > logging.INFO:  # whatever the worker has set for others: alerts need these
+            logger.setLevel(logging.INFO)

@@ -11,8 +11,10 @@ import pytest
 from keyturn.contracts import NotifyInput
 from keyturn.notifications.announce import announce
 from keyturn.notifications.events import EVENTS
+from keyturn.telemetry.logs import LOGGERS
 from tests.infra.bicep import INFRA, ROOT, Template
 from tests.infra.readme import table
+from triggers import schedule
 
 ALERTS = "modules/monitoring/alerts.bicep"
 
@@ -75,9 +77,14 @@ def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
     assert set() == named - OPERATIONS
 
 
-def test_the_schedules_function_exists() -> None:
-    """The function whose silence is an alert is the schedule's."""
-    assert f"async def {TELEMETRY['scheduleFunction']}(" in (ROOT / "triggers" / "schedule.py").read_text()
+def test_the_schedule_says_that_it_was_looked_at(templates: dict[str, Template]) -> None:
+    """The line whose absence is an alert is the last thing that the timer's function does, on a logger that is sent."""
+    module = ast.parse((ROOT / "triggers" / "schedule.py").read_text())
+    [function] = [node for node in module.body if isinstance(node, ast.AsyncFunctionDef)]
+
+    assert f"_log.info({TELEMETRY['scheduleLine']!r})" == ast.unparse(function.body[-1])
+    assert schedule._log.name.split(".")[0] in LOGGERS
+    assert 'Message == "${telemetry.scheduleLine}"' in templates[ALERTS].variable("scheduleSilent")
 
 
 def test_the_readme_lists_the_alerts(templates: dict[str, Template]) -> None:

@@ -22,7 +22,8 @@ var events = 'AppTraces | extend event = extract(@"${telemetry.eventPattern}", 1
 var vaultLog = 'AZKVAuditLogs | where _ResourceId =~ "${vaultId}"'
 var mekLog = '${vaultLog} | where extract(@"/(?:deleted)?keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
 var caller = 'coalesce(tostring(Identity.claim.oid), tostring(Identity.claim["http://schemas.microsoft.com/identity/claims/objectidentifier"]))'
-var scheduleSilent = 'AppRequests | where Name contains "${telemetry.scheduleFunction}" and Success | summarize seen = count() | where seen == 0'
+// Not AppRequests: with OpenTelemetry, which functions have rows there depends on host and worker.
+var scheduleSilent = 'AppTraces | where Message == "${telemetry.scheduleLine}" | summarize seen = count() | where seen == 0'
 
 var alerts = [
   {

@@ -27,6 +27,15 @@ def test_a_record_says_whose_work_it_belongs_to(told: Told) -> None:
     ]
 
 
+def test_information_is_told_whatever_the_worker_logs(told: Told) -> None:
+    """An alert waits for lines of level INFO; the level of the root is the worker's to choose."""
+    assert logging.getLogger().level > logging.INFO
+
+    logging.getLogger("triggers.schedule").info("looked at")
+
+    assert told.logs() == [("looked at", {"logger": "triggers.schedule"})]
+
+
 def test_an_events_line_has_the_event(told: Told) -> None:
     """What alerts look for is the text; the same facts are attributes."""
     announce(NotifyInput(**dict(REF), key="1.1:failed", event="failed", detail="TimeoutError"))
