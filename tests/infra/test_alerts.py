@@ -27,6 +27,13 @@ OPERATIONS = {
         *("Rotate", "RotateIfDue", "RotationPolicyGet", "RotationPolicySet"),
     )
 }
+# The columns that queries may name, by table. Source: the reference of tables of Azure Monitor Logs.
+COLUMNS = {
+    "AppDependencies": {"DependencyType", "DurationMs", "Name", "Success", "TimeGenerated"},
+    "AppRequests": {"DurationMs", "Name", "Success", "TimeGenerated"},
+    "AppTraces": {"Message", "TimeGenerated"},
+    "AZKVAuditLogs": {"HttpStatusCode", "Identity", "IsRbacAuthorized", "OperationName", "RequestUri", "TimeGenerated"},
+}
 URIS = [
     "https://kv.vault.azure.net/keys/mek/create?api-version=2025-07-01",
     "https://kv.vault.azure.net/keys/mek/0123456789abcdef/unwrapkey?api-version=2025-07-01",
@@ -75,6 +82,23 @@ def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
 
     assert {"KeyUnwrap", "KeyUpdate", "KeyPurge", "KeyRotationPolicySet"} <= named
     assert set() == named - OPERATIONS
+
+
+def test_queries_name_columns_that_exist(templates: dict[str, Template]) -> None:
+    """A query that names a table or column that is not there fails at run time only, and its alert never rings."""
+    known = {*COLUMNS, *(name for columns in COLUMNS.values() for name in columns)}
+    alerts = [alert["query"] for alert in templates[ALERTS].variable("alerts")]
+    parts = [templates[ALERTS].variable(name) for name in ("events", "vaultLog", "mekLog", "caller", "scheduleSilent")]
+    workbook = json.loads((INFRA / "modules" / "monitoring" / "workbook.json").read_text())
+    shown = [item["content"]["query"] for item in workbook["items"] if "query" in item["content"]]
+    named = {
+        name
+        for query in (*alerts, *parts, *shown)
+        for name in re.findall(r"\b[A-Z]\w+", re.sub(r'"[^"]*"|\$\{[^}]*\}', "", query))
+    }
+
+    assert named
+    assert set() == named - known
 
 
 def test_the_schedule_says_that_it_was_looked_at(templates: dict[str, Template]) -> None:
