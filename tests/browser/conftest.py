@@ -15,7 +15,7 @@ from local.supervisor.environment import APPROVER
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.stage import SECONDS, Stage
 
-BROWSERS = ("chromium-headless-shell", "chromium")
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # Debian's, and that of hosted runners
 ROOT = 0
 
 
@@ -40,7 +40,7 @@ async def browser() -> AsyncIterator[Any]:
     from playwright.async_api import async_playwright  # noqa: PLC0415 - only where these tests are run is it installed
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, f"none of {BROWSERS} is installed: apt-get install {BROWSERS[0]}"
+    assert found, f"none of {BROWSERS} is installed; on Debian: apt-get install {BROWSERS[0]}"
     arguments = ["--no-sandbox"] if os.geteuid() == ROOT else []  # Chromium refuses to run as root without it
     async with async_playwright() as playwright:
         yield await playwright.chromium.launch(executable_path=found, args=arguments)
