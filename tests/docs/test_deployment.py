@@ -96,7 +96,7 @@ def test_the_long_tests_run_every_night() -> None:
     nightly = _workflow("nightly")
 
     assert {"schedule", "workflow_dispatch"} == set(nightly["on"])
-    assert ["make test-long"] == [step["run"] for step in _steps(nightly) if "run" in step]
+    assert ["make test-long", "make test-browser"] == [step["run"] for step in _steps(nightly) if "run" in step]
 
 
 def test_the_checks_are_those_of_every_change() -> None:
