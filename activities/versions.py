@@ -23,6 +23,6 @@ async def create_version(request: CreateVersionInput, resources: Resources) -> V
     states = await keyring.versions.states()
     old = [name for name, state in states.items() if state.enabled and name != version]
     census = await take_census(keyring.rows, version, {})
-    provenance = await look_back(resources.run_store, keyring.rows, request.rotation_id)
+    provenance = await look_back(resources.run_store, resources.migrations, keyring.rows, request.rotation_id)
     await record_new_version(resources.run_store, request, version, old, census, provenance)
     return VersionResult(version=version)

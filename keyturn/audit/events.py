@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keyturn.contracts import Payload, QuarantinedRow
-from keyturn.rotation.record_parts import Name, Remark, Text
+from keyturn.rotation.record_parts import Name, Remark, Text, UnexplainedRow
 from keyturn.rotation.states import State
 
+UNEXPLAINED_MAX = 10  # rows that one event names; their ids may have 1,023 characters each
 VERSIONS_MAX = 500  # of a MEK; a vault backs up no key with more
 
 type Version = Annotated[str, Field(max_length=64)]
@@ -45,6 +46,14 @@ class VersionCreated(Payload):
 
     version: Version
     replaces: Versions
+
+
+class RowsUnexplained(Payload):
+    """Rows are not as the last completed rotation left them; told before the first row is rewrapped."""
+
+    since: Name | None  # that rotation; null where there is none to compare with
+    count: int
+    named: Annotated[list[UnexplainedRow], Field(max_length=UNEXPLAINED_MAX)]  # the first of them
 
 
 class RowQuarantined(Payload):
@@ -118,6 +127,7 @@ type EventData = (
     StateChanged
     | CheckWaived
     | VersionCreated
+    | RowsUnexplained
     | RowQuarantined
     | EvidenceFrozen
     | DecisionTaken
@@ -135,6 +145,7 @@ TYPES: Mapping[type[EventData], str] = {
     StateChanged: f"{TYPE_PREFIX}state_changed",
     CheckWaived: f"{TYPE_PREFIX}check_waived",
     VersionCreated: f"{TYPE_PREFIX}version_created",
+    RowsUnexplained: f"{TYPE_PREFIX}rows_unexplained",
     RowQuarantined: f"{TYPE_PREFIX}row_quarantined",
     EvidenceFrozen: f"{TYPE_PREFIX}evidence_frozen",
     DecisionTaken: f"{TYPE_PREFIX}decision_taken",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from keyturn.audit.events import (
+    UNEXPLAINED_MAX,
     AuditEvent,
     CheckWaived,
     CommandGiven,
@@ -11,6 +12,7 @@ from keyturn.audit.events import (
     EventData,
     EvidenceFrozen,
     RowQuarantined,
+    RowsUnexplained,
     StateChanged,
     VersionCreated,
     VersionsLent,
@@ -87,6 +89,10 @@ def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
     if record.target_version is not None:
         created = VersionCreated(version=record.target_version, replaces=record.old_versions)
         yield _event(("version", record.target_version), now, created)
+    if record.provenance is not None and record.provenance.count:
+        seen = record.provenance
+        unexplained = RowsUnexplained(since=seen.since, count=seen.count, named=seen.named[:UNEXPLAINED_MAX])
+        yield _event(("unexplained",), now, unexplained)
     attempt = _last(record, State.RETIRING)
     if record.retired:
         approved_by = record.decision.by if record.decision is not None else None

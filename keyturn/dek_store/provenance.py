@@ -2,22 +2,25 @@
 
 The public key of a MEK wraps for everybody, so whoever writes to the store can plant a DEK that they know, and a
 rotation would move it onto the new version like any other. What tells is the service's own time of the last change
-(``_ts``), which no writer sets: nobody but a rotation changes a row once it is written. A row that changed after the
-last rotation had ended, not by a later one, and that does not say it is new, is named. So is a row that carries a
-rotation's id without the key check that rotations add.
+(``_ts``), which no writer sets: nobody but a run of Keyturn changes a row once it is written. A row that changed after
+the last rotation had ended, not by a later rotation or migration, and that does not say it is new, is named. So is a
+row that carries a run's id without the key check that rewraps add.
+
+A run leaves its id in the rows that it rewraps, but a rollback takes the rotation's away and leaves none. Rows without
+one that changed while a rollback ran, and that look as it leaves them, are therefore taken for its work.
 
 A row that says it was created since cannot be told from what the backend writes: such rows are only counted.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from keyturn.cosmos_failures import cosmos_failures
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.dek_store.predicates import Condition, Conditions, property_path
-from keyturn.dek_store.rows import ROTATION_ID
+from keyturn.dek_store.rows import PREVIOUS_WRAP, ROTATION_ID
 from keyturn.dek_store.store import RESOURCE, DekStore
 
 # A writer's clock may be behind the service's when the last rotation ends.
@@ -25,10 +28,11 @@ CLOCK_SLACK = timedelta(minutes=10)
 
 
 class Since(NamedTuple):
-    """What is known to have changed rows: the last rotation that completed, and those that ended after it."""
+    """What is known to have changed rows: the last rotation that completed, and the runs after it."""
 
     completed_at: datetime
-    later: Mapping[str, datetime]  # rotation id -> when it ended
+    runs: Mapping[str, datetime]  # id of that rotation, of a later one or of a later migration -> when it ended
+    rollbacks: Sequence[tuple[datetime, datetime]] = ()  # from when to when each ran
 
 
 class Provenance:
@@ -40,22 +44,27 @@ class Provenance:
         ours = Conditions(store.keyring, "").ours
         rotation = property_path(ROTATION_ID)
         moved = f"IS_STRING({rotation})"
-        self.without_key_check = _with(ours, f"{moved} AND NOT IS_STRING({property_path(names.key_check)})", {})
+        key_check = property_path(names.key_check)
+        self.without_key_check = _with(ours, f"{moved} AND NOT IS_STRING({key_check})", {})
         self.new: Condition | None = None
         self.changed: Condition | None = None
         if since is not None:
             created = property_path(names.created_at)
             says_new = f"(NOT {moved} AND IS_STRING({created}) AND {created} >= @newFrom)"
-            later = [f"({moved} AND {rotation} = @r{n} AND c._ts <= @e{n})" for n in range(len(since.later))]
-            explained = " OR ".join([says_new, *later])
             values: dict[str, str | int] = {
                 "@since": int(since.completed_at.timestamp()),
                 "@newFrom": (since.completed_at - CLOCK_SLACK).isoformat(timespec="seconds")[:19],
             }
-            for number, (rotation_id, ended_at) in enumerate(since.later.items()):
-                values |= {f"@r{number}": rotation_id, f"@e{number}": int(ended_at.timestamp()) + 1}
-            self.new = _with(ours, f"c._ts > @since AND {says_new}", values)
-            self.changed = _with(ours, f"c._ts > @since AND NOT ({explained})", values)
+            explained = [says_new]
+            for number, (run_id, ended_at) in enumerate(since.runs.items()):
+                explained.append(f"({moved} AND {rotation} = @r{number} AND c._ts <= @e{number})")
+                values |= {f"@r{number}": run_id, f"@e{number}": int(ended_at.timestamp()) + 1}
+            put_back = f"NOT {moved} AND NOT IS_DEFINED({property_path(PREVIOUS_WRAP)}) AND IS_STRING({key_check})"
+            for number, (began_at, ended_at) in enumerate(since.rollbacks):
+                explained.append(f"({put_back} AND c._ts >= @b{number} AND c._ts <= @t{number})")
+                values |= {f"@b{number}": int(began_at.timestamp()), f"@t{number}": int(ended_at.timestamp()) + 1}
+            self.new = _with(ours, f"c._ts >= @since AND {says_new}", values)
+            self.changed = _with(ours, f"c._ts >= @since AND NOT ({' OR '.join(explained)})", values)
 
     async def count(self, condition: Condition) -> int:
         """Count the rows of all feed ranges for which the condition holds."""

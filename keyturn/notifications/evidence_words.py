@@ -1,8 +1,9 @@
-"""The evidence in a few lines, for whoever is to decide: counts, proof, stale writers, waived checks, versions."""
+"""The evidence in a few lines, for whoever is to decide: counts, proof, rows to be wary of, waived checks, versions."""
 
 from keyturn.rotation.record import RotationRecord
 
 UNKNOWN = "not known"
+NAMED_MAX = 5  # a message is no report
 
 
 def evidence_in_short(record: RotationRecord) -> list[str]:
@@ -11,6 +12,7 @@ def evidence_in_short(record: RotationRecord) -> list[str]:
         f"Rows: {_rows(record)}",
         f"Proof: {_proof(record)}",
         f"Stale writers: {_stale_writers(record)}",
+        f"Rows that no run has left as they are: {_unexplained(record)}",
         f"Waived checks: {_waived(record)}",
         f"To be retired: {', '.join(record.old_versions) or 'nothing'}",
         f"New version: {record.target_version or UNKNOWN}",
@@ -40,6 +42,16 @@ def _stale_writers(record: RotationRecord) -> str:
         return "none seen"
     last = f", the last on {writers.last_seen:%d %B %Y %H:%M} UTC" if writers.last_seen is not None else ""
     return f"{writers.count:,} rows were still written under an old version{last}; all of them were moved"
+
+
+def _unexplained(record: RotationRecord) -> str:
+    seen = record.provenance
+    if seen is None:
+        return UNKNOWN
+    if not seen.count:
+        return "none" if seen.since is not None else "none seen, with no earlier rotation to compare with"
+    named = ", ".join(row.id for row in seen.named[:NAMED_MAX])
+    return f"{seen.count:,} ({named}{', ...' if seen.count > NAMED_MAX else ''}) - look at them before you approve"
 
 
 def _waived(record: RotationRecord) -> str:

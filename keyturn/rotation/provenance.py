@@ -1,15 +1,22 @@
 """What the approver learns of rows that are not as the last rotation left them."""
 
+import logging
+
+from keyturn.contracts import Rollback
 from keyturn.dek_store.provenance import Provenance, Since
 from keyturn.dek_store.store import DekStore
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.store import MigrationStore
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import NAMED_ROWS_MAX, UnexplainedRow
 from keyturn.rotation.record_parts import Provenance as Found
 from keyturn.rotation.run_store import PAGE_MAX, RunStore
 from keyturn.rotation.states import State
 
+_log = logging.getLogger(__name__)
 
-async def look_back(runs: RunStore, store: DekStore, rotation_id: str) -> Found:
+
+async def look_back(runs: RunStore, migrations: MigrationStore, store: DekStore, rotation_id: str) -> Found:
     """Compare the rows with what the keyring's last completed rotation left; called before the first is rewrapped.
 
     Raises:
@@ -17,7 +24,8 @@ async def look_back(runs: RunStore, store: DekStore, rotation_id: str) -> Found:
     """
     earlier = await runs.newest(store.keyring.name, before=rotation_id, limit=PAGE_MAX)
     completed = next((record for record in earlier if _moved_every_row(record)), None)
-    provenance = Provenance(store, _since(completed, earlier))
+    migrated = await migrations.newest(store.keyring.name, limit=PAGE_MAX)
+    provenance = Provenance(store, _since(completed, earlier, migrated))
     named: list[UnexplainedRow] = []
     count = 0
     for reason, condition in (("changed", provenance.changed), ("key_check_missing", provenance.without_key_check)):
@@ -26,6 +34,8 @@ async def look_back(runs: RunStore, store: DekStore, rotation_id: str) -> Found:
         count += counted
         found = await provenance.first(condition, NAMED_ROWS_MAX - len(named)) if len(named) < NAMED_ROWS_MAX else []
         named += [UnexplainedRow(id=row_id, reason=reason) for row_id in found]
+    if count:
+        _log.warning("%s begins with %d rows that no run has left as they are", rotation_id, count)
     return Found(
         since=completed.rotation_id if completed is not None else None,
         created=await provenance.count(provenance.new) if provenance.new is not None else None,
@@ -38,11 +48,24 @@ def _moved_every_row(record: RotationRecord) -> bool:
     return record.state is State.COMPLETED and not record.options.dry_run
 
 
-def _since(completed: RotationRecord | None, earlier: list[RotationRecord]) -> Since | None:
+def _since(
+    completed: RotationRecord | None, earlier: list[RotationRecord], migrated: list[MigrationRecord]
+) -> Since | None:
     if completed is None or completed.ended_at is None:
         return None
-    later = earlier[: earlier.index(completed)]
+    known: list[RotationRecord | MigrationRecord] = [*earlier[: earlier.index(completed) + 1]]
+    # A keyring has one run at a time: a migration that was asked for before the rotation's end had ended by then.
+    known += [record for record in migrated if record.requested_at >= completed.ended_at]
     return Since(
         completed.ended_at,
-        {record.rotation_id: record.ended_at for record in later if record.ended_at is not None},
+        {record.rotation_id: record.ended_at for record in known if record.ended_at is not None},
+        [
+            (record.requested_at, record.ended_at)
+            for record in known
+            if record.ended_at is not None and isinstance(record, MigrationRecord) and _puts_back(record)
+        ],
     )
+
+
+def _puts_back(record: MigrationRecord) -> bool:
+    return isinstance(record.work, Rollback) and not record.dry_run

@@ -121,7 +121,7 @@ class Quarantined(Payload):
 
 
 class UnexplainedRow(Payload):
-    """A row that is not as the last rotation left it, and that no rotation has changed."""
+    """A row that is not as the last rotation left it, and that no run has changed."""
 
     id: Annotated[str, Field(max_length=1023)]
     reason: Literal["changed", "key_check_missing"]

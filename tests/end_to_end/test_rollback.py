@@ -88,6 +88,10 @@ async def test_after_somebody_else_rotated_again(azure: LocalAzure, stage: Stage
     assert set(await stage.census()) == {first["targetVersion"]}
     assert await stage.unreadable_notes() == []
 
+    next_one = await stage.rotate()
+    seen = (await stage.people.report(next_one["rotationId"]))["record"]["provenance"]
+    assert (second["rotationId"], 0, []) == (seen["since"], seen["count"], seen["named"])  # it knows who has done that
+
 
 async def test_a_rotation_that_made_no_version_has_nothing_to_roll_back(stage: Stage) -> None:
     """A dry run of a rotation cannot be rolled back."""

@@ -14,7 +14,7 @@ from keyturn.migrations.record import MigrationRecord
 from keyturn.rotation.commands import give_command
 from keyturn.rotation.progress import with_quarantined
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Decision, HistoryEntry, Preflight
+from keyturn.rotation.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance, UnexplainedRow
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from tests.keyturn.audit.chains import lines
@@ -96,6 +96,18 @@ async def test_a_row_that_is_quarantined_again_is_told_again(runs: RunStore, aud
 
     assert once == twice
     assert [ROW.to_payload()] * 2 == rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_rows_that_nobody_can_explain_are_told_once(count: int) -> None:
+    """How many there are and the first of them, in one event; none where every row is as it was left."""
+    named = [UnexplainedRow(id=f"row {number}", reason="changed") for number in range(count)]
+    record = make_record(target_version="new", provenance=Provenance(since="r", created=7, count=count, named=named))
+
+    found = [found.data.to_payload() for found in events_of(record, NOW) if found.type.endswith("rows_unexplained")]
+
+    first = [{"id": f"row {number}", "reason": "changed"} for number in range(min(count, 10))]
+    assert ([{"since": "r", "count": count, "named": first}] if count else []) == found
 
 
 def test_versions_are_told() -> None:

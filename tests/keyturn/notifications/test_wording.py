@@ -10,7 +10,15 @@ from keyturn.contracts import CensusResult, NotifyInput
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.wording import WORDS, compose
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Decision, Preflight, Proof, StaleWriters
+from keyturn.rotation.record_parts import (
+    Check,
+    Decision,
+    Preflight,
+    Proof,
+    Provenance,
+    StaleWriters,
+    UnexplainedRow,
+)
 from tests.keyturn.rotation.runs import NOW, make_record, ref_of
 
 CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})
@@ -77,6 +85,33 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
         "only ada@example.com cannot",
     ):
         assert line in said
+
+
+@pytest.mark.parametrize(
+    ("provenance", "said"),
+    [
+        (None, "not known"),
+        (
+            Provenance(since=None, created=None, count=0, named=[]),
+            "none seen, with no earlier rotation to compare with",
+        ),
+        (Provenance(since="r", created=3, count=0, named=[]), "none"),
+        (
+            Provenance(
+                since="r",
+                created=3,
+                count=6,
+                named=[UnexplainedRow(id=f"row{number}", reason="changed") for number in range(6)],
+            ),
+            "6 (row0, row1, row2, row3, row4, ...) - look at them before you approve",
+        ),
+    ],
+)
+def test_rows_that_nobody_can_explain_are_in_the_question(provenance: Provenance | None, said: str) -> None:
+    """Whoever decides learns of rows that somebody has changed, by name, without opening the page."""
+    line = f"Rows that no run has left as they are: {said}\n"
+
+    assert line in message("approval_wanted", **EVIDENCE, provenance=provenance)
 
 
 def test_rows_that_were_not_proven_are_said_loudly() -> None:

@@ -1,13 +1,19 @@
 """Provenance: rows that are not as the last completed rotation left them are named before they are rewrapped."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from keyturn.contracts import Policy
+import pytest
+
+from keyturn.contracts import Policy, RewrapDeks, Rollback, RotationRef, Work
 from keyturn.dek_store.store import DekStore
+from keyturn.migrations.ids import new_migration_id
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.store import MigrationStore
 from keyturn.rotation.provenance import look_back
 from keyturn.rotation.record import RotationRecord, new_rotation_id
-from keyturn.rotation.record_parts import Provenance
+from keyturn.rotation.record_parts import HistoryEntry, Provenance
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import make_record, new_keyring
@@ -28,10 +34,30 @@ class Past:
     async def ended(self, ago: timedelta, state: State = State.COMPLETED, **fields: Any) -> RotationRecord:
         """Add a rotation that ended so long ago."""
         at = self.now - ago
-        record = make_record(self.keyring.name, rotation_id=new_rotation_id(self.keyring.name, at), **fields)
+        record = make_record(self.keyring.name, **{"rotation_id": new_rotation_id(self.keyring.name, at), **fields})
         record = record.changed(state=state, ended_at=at, policy=Policy())
         await self.runs.documents.create(record.to_document())
         return record
+
+    async def migrated(self, work: Work, ago: timedelta, took: timedelta, *, dry_run: bool = False) -> str:
+        """Add a migration that began so long ago and took so long."""
+        began = self.now - ago
+        record = MigrationRecord(
+            rotation_id=new_migration_id(self.keyring.name, began),
+            keyring=self.keyring.name,
+            history=[HistoryEntry(at=began, source=None, target=State.REQUESTED, step=0, actor="ops")],
+            state=State.COMPLETED,
+            requested_by="ops",
+            requested_at=began,
+            ended_at=began + took,
+            policy=Policy(),
+            instance_id="migration",
+            fencing_token=1,
+            work=work,
+            dry_run=dry_run,
+        )
+        await self.runs.documents.create(record.to_document())
+        return record.rotation_id
 
     async def row(self, **properties: Any) -> str:
         """Add a row, which the service dates by its own clock: now."""
@@ -42,7 +68,7 @@ class Past:
         """Look back from a rotation that begins now."""
         store = DekStore(self.world.container, self.keyring)
         begins = new_rotation_id(self.keyring.name, self.now + 2 * HOUR)
-        return await look_back(self.runs, store, begins)
+        return await look_back(self.runs, MigrationStore(self.runs.documents), store, begins)
 
 
 def names(found: Provenance) -> dict[str, str]:
@@ -68,6 +94,19 @@ async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RunStore,
     await past.row()
 
     assert Provenance(since=last.rotation_id, created=0, count=0, named=[]) == await past.seen()
+
+
+async def test_the_second_in_which_the_rotation_ended_counts(runs: RunStore, world: World) -> None:
+    """The service dates by the second: what it dates by the last one is named, unless the rotation has written it."""
+    past = Past(runs, world)
+    rotation_id = new_rotation_id(past.keyring.name, past.now)
+    await past.row(rotationId=rotation_id, createdAt=...)
+    changed = await past.row(createdAt=...)
+    dated = (await world.container.read_item(changed, partition_key=changed))["_ts"]
+    past.now = datetime.fromtimestamp(dated, UTC) + timedelta(milliseconds=999)
+    await past.ended(timedelta(0), rotation_id=rotation_id)
+
+    assert {changed: "changed"} == names(await past.seen())
 
 
 async def test_a_row_that_was_changed_since_is_named(runs: RunStore, world: World) -> None:
@@ -109,6 +148,55 @@ async def test_what_a_later_rotation_has_changed_is_explained(runs: RunStore, wo
     found = await past.seen()
 
     assert {late: "changed", made_up: "changed"} == names(found)
+
+
+async def test_what_a_later_migration_has_rewrapped_is_explained(runs: RunStore, world: World) -> None:
+    """A migration leaves its id in the rows that it moves; after its own end nobody may use it."""
+    past = Past(runs, world)
+    await past.ended(3 * HOUR)
+    early = await past.migrated(RewrapDeks(new_version="f" * 32), 2 * HOUR, HOUR)
+    running = await past.migrated(RewrapDeks(new_version="f" * 32), HOUR, 2 * HOUR)
+    late = await past.row(rotationId=early)
+    await past.row(rotationId=running)
+
+    assert {late: "changed"} == names(await past.seen())
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "took", "properties", "named"),
+    [
+        (False, 2 * HOUR, {}, False),
+        (False, HOUR / 2, {}, True),
+        (True, 2 * HOUR, {}, True),
+        (False, 2 * HOUR, {"keyCheck": ...}, True),
+        (False, 2 * HOUR, {"previousWrap": {"mekVersion": "0" * 32}}, True),
+    ],
+    ids=["while it ran", "after it", "while a dry run ran", "without a key check", "with a previous wrap"],
+)
+async def test_what_a_rollback_has_put_back_is_explained(
+    runs: RunStore, world: World, *, dry_run: bool, took: timedelta, properties: dict[str, Any], named: bool
+) -> None:
+    """A rollback takes a rotation's id out of the row: what changed while it ran, and looks so, is its work."""
+    past = Past(runs, world)
+    last = await past.ended(3 * HOUR)
+    ref = RotationRef(rotation_id=last.rotation_id, keyring=last.keyring, fencing_token=1)
+    await past.migrated(Rollback(rotation=ref, new_version="f" * 32), HOUR, took, dry_run=dry_run)
+    row = await past.row(createdAt=(past.now - timedelta(days=400)).isoformat(), **properties)
+
+    assert ({row: "changed"} if named else {}) == names(await past.seen())
+
+
+async def test_what_it_finds_is_in_the_log(runs: RunStore, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has an alert on warnings hears of it before anything moves."""
+    past = Past(runs, world)
+    await past.ended(HOUR)
+    await past.row(createdAt=...)
+
+    with caplog.at_level(logging.WARNING, logger="keyturn"):
+        await past.seen()
+
+    [message] = caplog.messages
+    assert message.endswith("begins with 1 rows that no run has left as they are")
 
 
 async def test_a_moved_row_without_a_key_check_is_named(runs: RunStore, world: World) -> None:
