@@ -23,7 +23,7 @@ BY_HAND = (
     *("host_work_runs_again", "host_result_counts_once", "host_generations_apart", "host_events_saved"),
     *("host_empty_fan_out", "host_one_instance_an_id", "host_events_refused", "host_failure_text"),
     *("host_concurrency_each", "host_orchestrator_parameter", "host_unhandled_500", "host_missed_timer"),
-    *("host_principal_header", "host_ncrontab"),
+    *("host_principal_header", "host_ncrontab", "host_hides_queries"),
 )
 HOST = ("host_keys",)  # of the app itself, where its URL is known
 LOOKED_AT = (*VAULT, *DATABASE, *HOST)

@@ -72,6 +72,18 @@ def test_host_json_has_the_hosts_form() -> None:
     assert "2.0" == _host().version
 
 
+def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
+    """ASP.NET Core's log line of a request has the query, and with it an approver's link: nothing asks for it."""
+    levels = _host().logging.logLevel
+    loud = {"Trace", "Debug", "Information"}
+    text = "".join(template.text for template in templates.values())
+
+    assert "Warning" == levels["Microsoft.AspNetCore"]
+    assert [] == [name for name, level in levels.items() if name.startswith("Microsoft") and level in loud]
+    assert "URL_QUERY_REDACTION" not in text
+    assert "AppServiceHTTPLogs" not in text
+
+
 def test_one_instance_holds_a_whole_window(main: Template) -> None:
     """The largest window of pages fits into one instance, so the default cap leaves room and multiplies nothing."""
     [bounds] = [field for name, field in Policy.model_fields.items() if name == "window_pages"]
