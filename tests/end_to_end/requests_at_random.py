@@ -29,10 +29,11 @@ ODD_BODIES = (
 
 
 class Request(NamedTuple):
-    """One request; ``path`` is encoded."""
+    """One request; ``path`` is encoded, ``route`` is what it was made from."""
 
     operation: str
     method: str
+    route: str
     path: str
     headers: dict[str, str]
     body: bytes | None
@@ -55,7 +56,7 @@ def requests_at_random(count: int, seed: int, ids: list[str], leave_alone: dict[
 def _request(
     chance: random.Random, name: str, method: str, path: str, described: dict[str, Any], ids: list[str]
 ) -> Request:
-    texts = [*ODD_TEXTS, *ids, *ids, *ids]
+    texts, route = [*ODD_TEXTS, *ids, *ids, *ids], path
     query, headers = {}, {}
     for parameter in described["parameters"]:
         value = chance.choice(texts)
@@ -70,7 +71,7 @@ def _request(
         [(kind, content)] = described["requestBody"]["content"].items()
         headers["content-type"] = chance.choice([kind, kind, "text/plain", "application/json"])
         body = _body(chance, content["schema"]["$ref"].rpartition("/")[2], kind, texts)
-    return Request(name, method, f"{path}?{urlencode(query)}" if query else path, headers, body)
+    return Request(name, method, route, f"{path}?{urlencode(query)}" if query else path, headers, body)
 
 
 def _body(chance: random.Random, schema: str, kind: str, texts: list[str]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from function_app import app
 from local.people import People
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
 from tests.end_to_end.requests_at_random import Request, requests_at_random
@@ -32,11 +33,27 @@ async def held(guarded: GuardedStage) -> AsyncIterator[str]:
 
 
 async def state_of(stage: GuardedStage) -> dict[str, Any]:
-    """Return what a caller could have changed: runs, what was decided and commanded, versions."""
+    """Return what a caller could have changed: runs, what was decided and commanded, versions, rows."""
     selected = "c.id, c.state, c.decision, c.decisions, c.commands, c.requestedBy"
     query = f"SELECT {selected} FROM c WHERE c.kind IN ('rotation', 'migration')"  # noqa: S608 - constant
     found = [item async for item in stage.runs.query_items(query)]
-    return {"versions": await stage.versions(), **{item["id"]: item for item in found}}
+    rows = {row["id"]: row["_etag"] async for row in stage.rows.read_all_items()}
+    return {"versions": await stage.versions(), "rows": rows, **{item["id"]: item for item in found}}
+
+
+def test_every_route_of_the_app_is_tried() -> None:
+    """What the app registers for HTTP, by name, method and path, is what requests are made for: a new route too."""
+    triggers = {one.get_function_name(): one.get_trigger().get_dict_repr() for one in app.get_functions()}
+    routes = {
+        (name, method.value, f"/api/{trigger['route']}")
+        for name, trigger in triggers.items()
+        if trigger["type"] == "httpTrigger"
+        for method in trigger["methods"]
+    }
+    tried = {(one.operation, one.method, one.route) for one in requests_at_random(1, 0, [], {})}
+
+    assert routes == tried
+    assert 20 < len(routes)
 
 
 async def send(person: People, request: Request) -> str | None:
