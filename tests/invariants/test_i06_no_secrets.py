@@ -20,7 +20,7 @@ from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.stage import Stage
 from tests.invariants.scene import Scene
 from tests.invariants.script import Script
-from tests.invariants.traces import secrets_of, traces_of
+from tests.invariants.traces import FOR_ONE_APPROVER, findings_in, links_of, secrets_of, traces_of
 from tests.scanner import Finding, Scanner, Secret
 
 CANARY = secrets.token_hex(16)
@@ -62,21 +62,22 @@ async def findings(azure: LocalAzure) -> list[Finding]:
         known = await secrets_of(stage)
         status = await stage.rotate()
         known += await secrets_of(stage)
-        return Scanner(known).scan_all(await traces_of(stage, status["rotationId"]))
+        return findings_in(await traces_of(stage, status["rotationId"]), known, links_of(stage))
 
 
 @pytest.mark.end_to_end
 async def test_a_rotation_leaves_no_secret_behind(azure: LocalAzure) -> None:
-    """Log, durable history, records and HTTP answers of a whole rotation hold no DEK, wrapped or not, and no secret."""
+    """What a whole rotation writes, stores, sends and answers holds no DEK, wrapped or not, and no secret."""
     assert [] == [str(finding) for finding in await findings(azure)]
 
 
 @pytest.mark.end_to_end
 async def test_broken_an_app_that_leaks_is_caught_everywhere(azure: LocalAzure, leaking: None) -> None:
-    """A DEK in a log line, in an envelope and in a state's detail is found in log, history, documents and answers."""
+    """A DEK in a log line, an envelope, a state's detail and a message is found in every place that these lead to."""
     found = await findings(azure)
 
-    assert {"log", "history", "documents", "answers"} == {finding.where for finding in found}
+    everywhere = {"log", "history", "documents", "events", "messages", "answers", FOR_ONE_APPROVER}
+    assert everywhere == {finding.where for finding in found}
     assert {"a DEK"} == {finding.secret for finding in found}
 
 

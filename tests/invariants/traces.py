@@ -1,53 +1,156 @@
 """I6: everything that a rotation on the local Azure leaves behind, and everything that must not be in it."""
 
+import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from unittest.mock import patch
+from urllib.parse import unquote
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from local.people import POLL_SECONDS, Answer, People
+from local.supervisor import LocalAzure
 from tests.end_to_end.stage import Stage
-from tests.scanner import Secret
+from tests.scanner import Finding, Scanner, Secret
 
 # What anybody may ask the app; the answers must not say more than they should.
-PATHS = ("/api/rotations", "/api/rotations/{id}", "/api/rotations/{id}/report", "/api/rotations/{id}x", "/api/health")
+PATHS = (
+    *("/api/rotations", "/api/rotations/{id}", "/api/rotations/{id}/report", "/api/rotations/{id}x", "/api/health"),
+    *("/api/rotations/{id}/audit", "/api/keyrings", "/api/openapi.json", "/api/rotations/{id}/approval?token=made.up"),
+)
 WEBHOOK_PREFIX = "whsec_"
+# An approver's link is for its approver: it is in the message to that one person, and in the page that it opens.
+FOR_ONE_APPROVER = "what one approver gets"
+DELIVERY_SECONDS = 100.0
 
 
 async def secrets_of(stage: Stage) -> list[Secret]:
-    """Return every DEK, wrapped or not, and every password and key of the local Azure."""
+    """Return every DEK, wrapped or not, and every private key, password and access key of the local Azure."""
     found = []
     async for row in stage.rows.read_all_items():
-        wrapped = base64.b64decode(row["wrappedDek"])
-        if "mekVersion" in row and row.get("mekName") == stage.mek_name:
-            found.append(Secret("a DEK", await stage.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"])))
-        found.append(Secret("a wrapped DEK", wrapped))
-    ends = stage.azure.endpoints()
-    webhook = ends["approvalSecret"].removeprefix(WEBHOOK_PREFIX)
-    master_key = (stage.azure.layout.folder("cosmos") / "master_key").read_bytes().strip()
-    texts = {
-        "the webhook secret": webhook,
-        "the function key": ends["functionKey"],
-        "the system key": ends["systemKey"],
-        **{f"the identity of {name}": header for name, header in stage.azure.headers.items()},
-    }
-    found += [Secret(name, text.encode()) for name, text in texts.items()]
-    return [
-        *found,
-        Secret("the webhook secret's bytes", base64.b64decode(webhook)),
-        Secret("the database's master key", master_key),
-    ]
+        with contextlib.suppress(ValueError):  # a malformed row wraps nothing
+            wrapped = base64.b64decode(row["wrappedDek"], validate=True)
+            if "mekVersion" in row and row.get("mekName") == stage.mek_name:
+                found.append(Secret("a DEK", await stage.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"])))
+            found.append(Secret("a wrapped DEK", wrapped))
+    return [*found, *_private_keys(stage.azure), *_passwords(stage.azure)]
 
 
-async def traces_of(stage: Stage, rotation_id: str) -> Mapping[str, Any]:
-    """Return the app's log, durable history, documents and HTTP answers, by what they are."""
+def _private_keys(azure: LocalAzure) -> Iterator[Secret]:
+    path = azure.layout.folder("key_vault") / "keys.sqlite"
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        for (pem,) in database.execute("SELECT private_key FROM key_version"):
+            key = load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+            assert isinstance(key, RSAPrivateKey)
+            numbers = key.private_numbers()
+            for name, number in {"d": numbers.d, "p": numbers.p, "q": numbers.q}.items():
+                yield Secret(f"a private key's {name}", number.to_bytes(-(-number.bit_length() // 8)))
+                yield Secret(f"a private key's {name}", str(number).encode())
+
+
+def _passwords(azure: LocalAzure) -> Iterator[Secret]:
+    keys = json.loads((azure.layout.folder("functions_host") / "keys.json").read_bytes())
+    yield from (Secret(f"the {kind} key", key.encode()) for kind, key in keys.items())
+    yield from (Secret(f"the identity of {name}", header.encode()) for name, header in azure.headers.items())
+    yield Secret("the database's master key", (azure.layout.folder("cosmos") / "master_key").read_bytes().strip())
+    for name, secrets in {
+        "an approval secret": azure.approval_secret,
+        "an actiontrail secret": azure.actiontrail_secrets.read_text(),
+    }.items():
+        for secret in secrets.split():
+            text = secret.removeprefix(WEBHOOK_PREFIX)
+            yield Secret(name, text.encode())
+            yield Secret(f"{name}'s bytes", base64.b64decode(text))
+
+
+class SentLink(NamedTuple):
+    """A link that an approver was sent."""
+
+    rotation_id: str
+    token: str
+    channel: str
+
+
+_LINK = re.compile(r"/api/rotations/(\S+)/approval\?token=([^\s&]+)")
+
+
+def links_of(stage: Stage) -> list[SentLink]:
+    """Return every link that an approver was sent."""
+    sent = [(item["channel"], _LINK.search(item["message"])) for item in messages_of(stage)]
+    return [SentLink(found[1], unquote(found[2]), channel) for channel, found in sent if found is not None]
+
+
+def messages_of(stage: Stage) -> list[dict[str, str]]:
+    """Return every message that arrived at the inbox."""
+    messages: list[dict[str, str]] = stage.control("inbox", "GET", "messages")["messages"]
+    return messages
+
+
+async def traces_of(stage: Stage, rotation_id: str) -> dict[str, Any]:
+    """Return all logs, durable history, the app's documents, events, messages and HTTP answers, by what they are."""
     hub = "task_hub_control"
     instances = stage.control(hub, "GET", "instances")["instanceIds"]
     answers = [await stage.people.call("GET", path.format(id=rotation_id)) for path in PATHS]
     answers += [await stage.people.request_rotation(keyring="no such keyring")]
     answers += [await stage.people.decide(rotation_id, "0" * 64)]
+    approvers, messages = {link.channel for link in links_of(stage)}, messages_of(stage)
     return {
-        "log": stage.azure.layout.log("functions_host").read_bytes(),
+        "log": logs_of(stage.azure),
         "history": [stage.control(hub, "GET", f"instances/{name}/history") for name in instances],
         "documents": [document async for document in stage.runs.read_all_items()],
-        "answers": [json.dumps([answer.status, dict(answer.headers), answer.body]) for answer in answers],
+        "events": await delivered(stage, rotation_id),
+        "messages": [message for message in messages if message["channel"] not in approvers],
+        "answers": [shown(answer) for answer in answers],
+        FOR_ONE_APPROVER: [message for message in messages if message["channel"] in approvers],
     }
+
+
+def logs_of(azure: LocalAzure) -> bytes:
+    """Return what every service has written to its output."""
+    return b"".join(path.read_bytes() for path in sorted(azure.layout.log("functions_host").parent.glob("*.log")))
+
+
+def shown(answer: Answer) -> str:
+    """Return everything that an HTTP answer shows."""
+    return json.dumps([answer.status, dict(answer.headers), answer.body])
+
+
+async def delivered(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
+    """Wait until the receiver has the rotation's whole audit chain, and return what it has of it."""
+    answer = await stage.people.call("GET", f"/api/rotations/{rotation_id}/audit")
+    wanted = [json.loads(line)["id"] for line in answer.body.splitlines()]
+    deadline, events = time.monotonic() + DELIVERY_SECONDS, []
+    while len(events) < len(wanted):
+        assert time.monotonic() < deadline, f"{len(events)} of {len(wanted)} events were delivered"
+        await asyncio.sleep(POLL_SECONDS)
+        events = stage.control("actiontrail", "GET", "events", params={"subject": rotation_id})["events"]
+    return events
+
+
+@contextlib.contextmanager
+def overheard(answers: list[Answer]) -> Iterator[None]:
+    """Note every answer that anybody gets meanwhile."""
+    call = People.call
+
+    async def noted(self: People, method: str, path: str, **options: Any) -> Answer:
+        answer = await call(self, method, path, **options)
+        answers.append(answer)
+        return answer
+
+    with patch.object(People, "call", noted):
+        yield
+
+
+def findings_in(traces: Mapping[str, Any], known: list[Secret], sent: list[SentLink]) -> list[Finding]:
+    """Scan for every secret; for the tokens of links only where they do not belong."""
+    links = [Secret("an approver's link", link.token.encode()) for link in sent]
+    own = {name: trace for name, trace in traces.items() if name == FOR_ONE_APPROVER}
+    others = {name: trace for name, trace in traces.items() if name not in own}
+    return [*Scanner([*known, *links]).scan_all(others), *Scanner(known).scan_all(own)]

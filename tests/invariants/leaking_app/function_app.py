@@ -1,4 +1,4 @@
-"""The app, broken: it leaves a DEK in its log, in durable history and in the run's record."""
+"""The app, broken: it leaves a DEK in its log, in durable history, in the run's record and in what it tells people."""
 
 import base64
 import importlib.util
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from activities import boundary
+from keyturn.notifications import desk
 from keyturn.rotation import rewrap, transitions
 
 REPOSITORY = Path(boundary.__file__).parents[1]
 unbroken_wrap, unbroken_enter, unbroken_run = rewrap.new_wrap, transitions.enter, boundary._run
+unbroken_compose = desk.compose
 leaked: list[str] = []
 
 
@@ -31,7 +33,13 @@ async def run(*arguments: Any) -> Any:
     return {**await unbroken_run(*arguments), "debug": leaked[:1]}
 
 
-rewrap.new_wrap, transitions.enter, boundary._run = wrap, enter, run
+def compose(*arguments: Any) -> Any:
+    """Tell people a DEK."""
+    message = unbroken_compose(*arguments)
+    return message._replace(body=" ".join([message.body, *leaked[:1]]))
+
+
+rewrap.new_wrap, transitions.enter, boundary._run, desk.compose = wrap, enter, run, compose
 
 _spec = importlib.util.spec_from_file_location("unbroken_function_app", REPOSITORY / "function_app.py")
 if _spec is None or _spec.loader is None:

@@ -1,0 +1,280 @@
+"""Everything that a whole rotation leaves behind while much goes wrong: no key, no token, no secret, in any form."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from local.people import POLL_SECONDS, Answer
+from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.guarded import APPROVER, READER, GuardedStage
+from tests.invariants.traces import (
+    FOR_ONE_APPROVER,
+    SentLink,
+    findings_in,
+    links_of,
+    logs_of,
+    overheard,
+    secrets_of,
+    shown,
+    traces_of,
+)
+from tests.scanner import Scanner, Secret, forms_of
+
+# One rotation of about a minute, set up once for all tests of the file.
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long, pytest.mark.xdist_group("no_secrets"), pytest.mark.timeout(400)]
+
+SAM = "sam@example.com"
+STRANGER = f"whsec_{base64.b64encode(b'a secret of nobody here.').decode()}"
+# Three canaries: what a service's error says, what a channel's URL holds, what somebody writes where nothing belongs.
+QUOTED, CHANNEL, MISPLACED = (secrets.token_hex(16) for _ in range(3))
+PREFLIGHT = 10  # unwraps, or more than it makes
+FORM = {"content-type": "application/x-www-form-urlencoded", "x-functions-key": ""}
+TRACES = ("log", "telemetry", "history", "documents", "events", "messages", "answers", FOR_ONE_APPROVER)
+
+
+class LeftBehind(NamedTuple):
+    """What was left where, what must not be in it, and what has happened."""
+
+    traces: Mapping[str, Any]
+    known: list[Secret]
+    links: list[SentLink]
+    status: dict[str, Any]
+    answered: Mapping[str, list[int]]
+    went_wrong: Mapping[str, int]
+    planted: list[str]  # rows that say they are old and were not there before
+    named: list[str]  # rows that the evidence names
+
+
+def settings_of(azure: LocalAzure) -> dict[str, str]:
+    """Return the settings: spans and metrics in the log, channels whose URLs hold a password."""
+    inbox = f"json://someone:{CHANNEL}@localhost:{azure.layout.ports['inbox']}/channels"
+    return {
+        **QUICK,
+        "KEYTURN_TELEMETRY": "console",
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "NOTIFICATION_URLS": f"{inbox}/everything {inbox}/broken",
+        "ON_CALL_URLS": f"{inbox}/on-call",
+        "APPROVER_URLS": json.dumps({SAM: f"{inbox}/{SAM}"}),
+    }
+
+
+def break_things(stage: GuardedStage) -> None:
+    """Arm what goes wrong while rows are moved; every error of a service quotes a canary."""
+    said = {"error": {"code": "InternalServerError", "message": f"the request was {QUOTED}"}}
+    # Pre-flight opens a few rows, and must pass.
+    stage.arm("key_vault", operation="unwrap", kind="throttle", skip=PREFLIGHT, count=5)
+    stage.arm("key_vault", operation="unwrap", kind="status", status=500, body=said, skip=PREFLIGHT + 8, count=2)
+    stage.arm("key_vault", operation="unwrap", kind="reset_before", skip=PREFLIGHT + 16)
+    stage.arm("cosmos", operation="patch", kind="status", status=500, body=said, skip=4)
+    stage.arm("cosmos", operation="patch", kind="reset_after", skip=8)
+    stage.arm("cosmos", operation="patch", kind="etag_race", count=3)
+    stage.arm("functions_host", operation="rewrap_page", kind="kill_after")
+    stage.control("inbox", "POST", "faults", json={"operation": "broken", "kind": "status", "count": None})
+
+
+def fired(stage: GuardedStage) -> dict[str, int]:
+    """Return how often each kind of fault has struck."""
+    rules = [rule for service in ("key_vault", "cosmos") for rule in stage.control(service, "GET", "faults")]
+    return {f"{rule['operation']} {rule['kind']}": rule["fired"] for rule in rules}
+
+
+async def forge(stage: GuardedStage, rotation_id: str, digest: str) -> list[int]:
+    """Send decisions that count for nothing, and secrets to where they do not belong; return the statuses."""
+    eve = stage.person("eve@example.com", READER)
+    key, address = stage.azure.endpoints()["functionKey"], f"/api/rotations/{rotation_id}"
+    beside = json.dumps({"requestedBy": "dana@example.com", "password": MISPLACED}).encode()
+    answers = [
+        await stage.people.decide(rotation_id, digest, secret=STRANGER),
+        await stage.people.decide(rotation_id, digest, approver="dana@example.com"),
+        await stage.people.call("POST", "/api/approvals", data=MISPLACED.encode()),
+        await stage.people.call("GET", f"/api/rotations?code={quote(key)}&password={MISPLACED}"),
+        await stage.people.call("GET", "/api/rotations", headers={"authorization": f"Bearer {MISPLACED}"}),
+        await stage.people.call("POST", f"{address}/retry", data=beside),
+        await eve.call("POST", f"{address}/abort", data=beside),
+        await eve.call("GET", f"{address}/approval?token={MISPLACED}"),
+    ]
+    return [answer.status for answer in answers]
+
+
+async def approve_on_the_page(stage: GuardedStage, rotation_id: str) -> list[int]:
+    """Open the link that was sent, also as somebody else and cut short; decide, twice; return the statuses."""
+    sam, olga = stage.person(SAM, APPROVER), stage.person("olga@example.com", APPROVER)
+    [token] = [link.token for link in links_of(stage) if link.rotation_id == rotation_id]
+    page = f"/api/rotations/{rotation_id}/approval"
+    form = urlencode({"token": token, "comment": "looked at it", "decision": "approve"}).encode()
+    answers = [
+        await olga.call("GET", f"{page}?token={quote(token)}", headers=FORM),
+        await sam.call("GET", f"{page}?token={quote(token[:-2])}", headers=FORM),
+        await sam.call("GET", f"{page}?token={quote(token)}", headers=FORM),
+        await sam.call("POST", page, data=form, headers=FORM),
+        await sam.call("POST", page, data=form, headers=FORM),
+    ]
+    return [answer.status for answer in answers]
+
+
+async def rotate_badly(stage: GuardedStage) -> dict[str, Any]:
+    """Rotate while everything that can goes wrong, and return what a ``LeftBehind`` says of it."""
+    await stage.rotate()  # the next one compares the rows with what this one leaves
+    old = await stage.newest_version()
+    planted = await stage.add_row(old)  # it says that it is older than that
+    malformed = await stage.add_row(old, wrappedDek=f"no base64! {QUOTED}")
+    break_things(stage)
+    async with stage.keep_alive(stage.azure, "functions_host") as restarts:
+        rotation_id = await stage.start(reason="much goes wrong")
+        await stage.people.wait_for(rotation_id, "needs_attention")
+        went_wrong = {**fired(stage), "kill": restarts.count}
+        await stage.delete_row(malformed)
+        assert (await stage.people.command(rotation_id, "retry", by="dana@example.com")).status == 202
+        waiting = await stage.people.wait_for(rotation_id, "awaiting_approval")
+        await sent(stage, rotation_id)
+        answered = {
+            "forged": await forge(stage, rotation_id, waiting["evidenceDigest"]),
+            "page": await approve_on_the_page(stage, rotation_id),
+        }
+        status = await stage.people.wait_for(rotation_id, "completed")
+    named = (await stage.people.report(rotation_id))["record"]["provenance"]["named"]
+    names = {"planted": [planted, malformed], "named": [row["id"] for row in named]}
+    return {"status": status, "answered": answered, "went_wrong": went_wrong, **names}
+
+
+async def sent(stage: GuardedStage, rotation_id: str) -> None:
+    """Wait until the approver has the link: messages follow the change of state."""
+    deadline = time.monotonic() + 60
+    while not any(link.rotation_id == rotation_id for link in links_of(stage)):
+        assert time.monotonic() < deadline, "no link was sent"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@pytest.fixture(scope="module")
+async def left(tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
+    """What a rotation on a local Azure of its own has left behind."""
+    options = Options(
+        state=tmp_path_factory.mktemp("azure"),
+        deks=20,
+        bits=2048,
+        vault_limits="off",
+        version_max_age=VERSION_MAX_AGE,
+        sign_in=True,
+    )
+    azure = LocalAzure(options)
+    azure.options = replace(options, settings=settings_of(azure))
+    heard: list[Answer] = []
+    with azure.running(), overheard(heard):
+        async with GuardedStage(azure) as stage:
+            known = await secrets_of(stage)
+            happened = await rotate_badly(stage)
+            known += await secrets_of(stage)
+            traces = await traces_of(stage, happened["status"]["rotationId"])
+            sent_links = links_of(stage)
+            headers = [person._signed_in["authorization"] for person in stage._persons]
+            known += [Secret("a caller's token", header.partition(" ")[2].encode()) for header in headers]
+        azure.processes["functions_host"].terminate()  # what waits to be sent is sent
+        log = logs_of(azure)
+    canaries = {"an error's text": QUOTED, "a channel's password": CHANNEL, "what was misplaced": MISPLACED}
+    known += [Secret(name, canary.encode()) for name, canary in canaries.items()]
+    return LeftBehind(traces=whole(traces, log, heard), known=known, links=sent_links, **happened)
+
+
+def whole(traces: dict[str, Any], log: bytes, heard: list[Answer]) -> dict[str, Any]:
+    """Return the traces with all answers, and with spans and metrics by themselves; the page is for one approver."""
+    opened = [answer for answer in heard if isinstance(answer.body, str) and "<form" in answer.body]
+    return {
+        **traces,
+        "log": log,
+        "telemetry": telemetry_of(log.decode()),
+        "answers": [*traces["answers"], *(shown(answer) for answer in heard if answer not in opened)],
+        FOR_ONE_APPROVER: [*traces[FOR_ONE_APPROVER], *(shown(answer) for answer in opened)],
+    }
+
+
+def telemetry_of(log: str) -> list[dict[str, Any]]:
+    """Return spans, metrics and log records as the console exporters wrote them; one may be cut off by a kill."""
+    found = []
+    for match in re.finditer(r'^\{\n    "(name|resource_metrics|body)": ', log, re.MULTILINE):
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.JSONDecoder().raw_decode(log, match.start())[0])
+    return found
+
+
+def test_no_secret_is_left_behind(left: LeftBehind) -> None:
+    """No log line, history, record, event, message, span, metric or answer has a key, a token or a secret."""
+    found = {f"{one.secret} in {one.where}" for one in findings_in(left.traces, left.known, left.links)}
+
+    assert not found, "\n".join(sorted(found))
+
+
+def test_much_has_gone_wrong(left: LeftBehind) -> None:
+    """Every fault has struck, every forgery was refused, the planted row was named, and the rotation completed."""
+    assert [] == [fault for fault, count in left.went_wrong.items() if not count]
+    assert b"rewrap_page will be tried again" in left.traces["log"]
+    assert [401, 403, 401, 200, 401, 400, 403, 403] == left.answered["forged"]
+    assert [403, 401, 200, 200, 409] == left.answered["page"]
+    assert set(left.planted) == set(left.named)
+    assert "completed" == left.status["state"]
+
+
+def test_a_planted_row_is_told_before_it_moves(left: LeftBehind) -> None:
+    """The receiver of the audit events has the row's name before the first sweep begins."""
+    events = left.traces["events"]
+    begun = [number for number, event in enumerate(events) if event["data"].get("to") == "sweeping"]
+    [(number, told)] = [(n, event["data"]) for n, event in enumerate(events) if event["type"].endswith("_unexplained")]
+
+    assert number < begun[0]
+    assert len(left.planted) == told["count"]
+    assert {(row_id, "changed") for row_id in left.planted} == {(row["id"], row["reason"]) for row in told["named"]}
+
+
+def test_all_of_it_was_looked_at(left: LeftBehind) -> None:
+    """Nothing is clean because it is empty: every kind of trace is there, and every kind of secret."""
+    kinds = Counter(next(iter(told)) for told in left.traces["telemetry"])
+    names = {secret.name.partition(" of ")[0] for secret in left.known}
+
+    assert set(TRACES) == set(left.traces)
+    assert [] == [name for name, trace in left.traces.items() if not trace]
+    assert {"name", "resource_metrics", "body"} == set(kinds)
+    assert {"a DEK", "a wrapped DEK", "a private key's d", "a private key's p", "the function key"} <= names
+    assert {
+        "the master key",
+        "the identity",
+        "an approval secret",
+        "an actiontrail secret",
+        "a caller's token",
+    } <= names
+    assert 2 == len(left.links)  # of this rotation and of the one before
+
+
+def as_text(written: bytes) -> str:
+    """Return what a program has as a text that writes these bytes."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return written.decode()
+    return written.decode("latin-1")
+
+
+@pytest.mark.parametrize("where", TRACES)
+def test_a_planted_canary_is_found(left: LeftBehind, where: str) -> None:
+    """The scan of each kind of trace finds a secret in each form in which it could have been written down."""
+    canary = Secret("the canary", secrets.token_bytes(32))
+    scanner, trace = Scanner([canary]), left.traces[where]
+    missed = []
+    for form, written in forms_of(canary.raw).items():
+        if isinstance(trace, bytes):
+            planted: Any = trace[:1000] + b"<" + written + b">" + trace[1000:]
+        else:
+            planted = [*trace[:1], {"text": f"<{as_text(written)}>"}, *trace[1:]]
+        if [("the canary", where)] != [*{(found.secret, found.where) for found in scanner.scan(planted, where)}]:
+            missed.append(form)
+
+    assert [] == scanner.scan(trace, where)
+    assert [] == missed
