@@ -29,16 +29,17 @@ def outcomes(notice: Notice) -> list[tuple[str, str, str | None]]:
 
 async def test_an_event_is_told_and_written_down(runs: RunStore, inbox: Inbox) -> None:
     """The message arrives with a link to the report and the head of the audit chain; the record says so."""
-    record = await start_run(runs)
+    record = await bring_to(runs, State.PREFLIGHT)
+    head = await runs.audit.head(record.rotation_id)
 
     notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
 
     [message] = inbox.read("all", record.rotation_id)
-    head = await runs.audit.head(record.rotation_id)
+    assert head is not None
     assert (await runs.read(record.rotation_id)).notifications == [notice]
     assert outcomes(notice) == [("NOTIFICATION_URLS", "sent", None)]
     assert f"Report: https://keyturn.example/api/rotations/{record.rotation_id}/report" in message["message"]
-    assert head is None or f"Audit chain: {head}" in message["message"]
+    assert f"Audit chain: {head}" in message["message"].splitlines()
 
 
 async def test_the_same_event_is_told_once(runs: RunStore, inbox: Inbox) -> None:

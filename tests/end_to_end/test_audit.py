@@ -1,0 +1,100 @@
+"""The audit of a whole rotation as outsiders have it: the receiver of events, the key version's tag, the messages."""
+
+import asyncio
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+
+from keyturn.audit.anchors import HEAD_TAG
+from keyturn.audit.chain import Head, head_of
+from keyturn.audit.verify import verify_chain
+from local.people import POLL_SECONDS
+from local.supervisor import LocalAzure
+from tests.end_to_end.stage import Stage
+from tests.invariants.traces import delivered, messages_of
+
+SECONDS = 60.0
+WANTED, COMPLETED = "Keyturn: please decide on the rotation of notelett", "Keyturn: rotation of notelett is complete"
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
+
+
+async def export(stage: Stage, rotation_id: str) -> list[str]:
+    """Return the rotation's chain, one event a line."""
+    answer = await stage.people.call("GET", f"/api/rotations/{rotation_id}/audit")
+    assert answer.status == 200
+    return list(answer.body.splitlines())
+
+
+async def all_told(stage: Stage, rotation_id: str) -> dict[str, Head]:
+    """Wait for the last message, which follows the last event and its anchor, and return the heads."""
+    deadline = time.monotonic() + SECONDS
+    while COMPLETED not in (heads := heads_told(stage, rotation_id)):
+        assert time.monotonic() < deadline, f"nobody was told the end, only {sorted(heads)}"
+        await asyncio.sleep(POLL_SECONDS)
+    return heads
+
+
+def heads_told(stage: Stage, rotation_id: str) -> dict[str, Head]:
+    """Return the head of the chain in each message about the rotation, by the message's title."""
+    told = [item for item in messages_of(stage) if item["channel"] == "everything" and rotation_id in item["message"]]
+    found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in told}
+    return {title: Head.parse(match[1]) for title, match in found.items() if match is not None}
+
+
+def falsifications(lines: list[str]) -> dict[str, tuple[list[str], str, int]]:
+    """Return the chain falsified in one event, with the problem and the sequence that must be named."""
+    at = len(lines) // 2  # the event of the sequence at + 1
+    event: dict[str, Any] = json.loads(lines[at])
+    changed = json.dumps({**event, "data": {**event["data"], "by": "nobody"}})
+    return {
+        "change": ([*lines[:at], changed, *lines[at + 1 :]], "changed", at + 1),
+        "drop": ([*lines[:at], *lines[at + 1 :]], "dropped", at + 1),
+        "swap": ([*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]], "swapped", at + 2),
+        "insert": ([*lines[: at + 1], lines[at], *lines[at + 1 :]], "inserted", at + 1),
+        "cut off": (lines[:at], "truncated", at + 1),
+    }
+
+
+async def test_what_outsiders_have_shows_every_falsification(stage: Stage) -> None:
+    """The tag of the new version holds the last head, every message the head of its time: all are borne out.
+
+    An event that was changed, dropped, swapped with the next or put in again is named, and so is an end cut off.
+    """
+    status = await stage.rotate()
+    rotation_id = status["rotationId"]
+    heads = await all_told(stage, rotation_id)
+    lines = await export(stage, rotation_id)
+    events = [json.loads(line) for line in lines]
+    key = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
+    anchored = Head.parse((key.properties.tags or {})[HEAD_TAG])
+    [frozen] = [head_of(event) for event in events if event["type"].endswith("evidence_frozen")]
+
+    assert head_of(events[-1]) == anchored
+    assert frozen.sequence < heads[WANTED].sequence
+    for head in (anchored, *heads.values()):
+        assert verify_chain(lines, head).broken is None
+    for way, (falsified, problem, sequence) in falsifications(lines).items():
+        broken = verify_chain(falsified, anchored).broken
+        assert broken is not None, way
+        assert (problem, sequence) == (broken.problem, broken.sequence), way
+
+
+@pytest.mark.timeout(400)  # the longer the outage, the longer the wait for the next attempt
+async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(azure: LocalAzure, stage: Stage) -> None:
+    """The rotation completes all the same; then every event arrives, in order, once, as it is in the chain."""
+    azure.processes["actiontrail"].kill()
+    try:
+        rotation_id = (await stage.rotate())["rotationId"]
+        await all_told(stage, rotation_id)
+    finally:
+        azure.start("actiontrail")
+
+    arrived = await delivered(stage, rotation_id)
+
+    lines = await export(stage, rotation_id)
+    assert [json.loads(line) for line in lines] == arrived
+    assert {"completed", "requested"} <= {event["data"].get("to") for event in arrived}
