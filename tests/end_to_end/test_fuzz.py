@@ -9,6 +9,7 @@ import pytest
 from function_app import app
 from local.people import People
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
+from tests.end_to_end.migrating import begin, reach
 from tests.end_to_end.requests_at_random import Request, requests_at_random
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
@@ -23,11 +24,17 @@ CALLERS: dict[str, tuple[str, ...] | None] = {
 
 
 @pytest.fixture(scope="module")
-async def held(guarded: GuardedStage) -> AsyncIterator[str]:
-    """A rotation that waits for a decision: it holds the keyring, so that no start succeeds meanwhile."""
+async def held(guarded: GuardedStage) -> AsyncIterator[list[str]]:
+    """A rotation that waits for a decision, and a migration that has ended.
+
+    The rotation holds the keyring, so that no start succeeds meanwhile.
+    """
+    version = await guarded.newest_version()
+    migration_id = await begin(guarded, "/api/migrations", kind="rewrap-deks", newVersion=version, dryRun=True)
+    await reach(guarded, migration_id, "completed")
     rotation_id = await guarded.start()
     await guarded.people.wait_for(rotation_id, "awaiting_approval")
-    yield rotation_id
+    yield [rotation_id, migration_id]
     await guarded.people.call("POST", f"/api/rotations/{rotation_id}/abort")
     await guarded.people.wait_for(rotation_id, "aborted")
 
@@ -68,15 +75,15 @@ async def send(person: People, request: Request) -> str | None:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_nothing_breaks_and_nothing_changes(guarded: GuardedStage, held: str, caller: str) -> None:
+async def test_nothing_breaks_and_nothing_changes(guarded: GuardedStage, held: list[str], caller: str) -> None:
     """No answer is a 5xx or shows an inside, and no rotation, decision, command or version is another than before."""
     roles = CALLERS[caller]
     person = People(guarded.azure.endpoints()) if roles is None else guarded.person("eve@example.com", *roles)
     before = await state_of(guarded)
 
     # An operator may abort: that is tried on what does not exist.
-    leave_alone = {"abort_rotation": held} if roles == (OPERATOR,) else {}
-    requests = requests_at_random(REQUESTS, len(caller), [held], leave_alone)
+    leave_alone = {"abort_rotation": held[0]} if roles == (OPERATOR,) else {}
+    requests = requests_at_random(REQUESTS, len(caller), held, leave_alone)
     wrong = [said for request in requests if (said := await send(person, request)) is not None]
     if roles is None:
         await person.__aexit__(None, None, None)

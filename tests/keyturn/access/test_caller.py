@@ -28,20 +28,29 @@ def signed_in(*roles: str, name: str = "ada@example.com") -> Caller:
     return Caller(read_principal(header_of(*roles, name=name)))
 
 
-def test_every_route_of_the_app_has_its_roles() -> None:
-    """What answers over HTTP is in the table or needs no role, and nothing is in both."""
+def routes() -> dict[str, str]:
+    """Return what answers over HTTP, with the level of key that it takes."""
     app = df.DFApp()
     for found in pkgutil.iter_modules(triggers.__path__):
         if (bp := getattr(importlib.import_module(f"triggers.{found.name}"), "bp", None)) is not None:
             app.register_functions(bp)
-    answering = {
-        function.get_function_name()
-        for function in app.get_functions()
-        if function.get_trigger().get_dict_repr()["type"] == "httpTrigger"
+    described = {
+        function.get_function_name(): function.get_trigger().get_dict_repr() for function in app.get_functions()
     }
+    return {name: one["authLevel"].value for name, one in described.items() if one["type"] == "httpTrigger"}
 
-    assert answering == {*ROUTES, *WITHOUT_ROLE}
+
+def test_every_route_of_the_app_has_its_roles() -> None:
+    """What answers over HTTP is in the table or needs no role, and nothing is in both."""
+    assert set(routes()) == {*ROUTES, *WITHOUT_ROLE}
     assert set() == WITHOUT_ROLE & set(ROUTES)
+
+
+def test_a_function_key_is_the_floor() -> None:
+    """Only the page, which a link opens, and health are open to callers without a key."""
+    without = {name for name, level in routes().items() if level.lower() != "function"}
+
+    assert {"show_approval", "decide_approval", "health"} == without
 
 
 def opens(caller: Caller, route: str) -> bool:
