@@ -80,7 +80,7 @@ def break_things(stage: GuardedStage) -> None:
     stage.arm("cosmos", operation="patch", kind="status", status=500, body=said, skip=4)
     stage.arm("cosmos", operation="patch", kind="reset_after", skip=8)
     stage.arm("cosmos", operation="patch", kind="etag_race", count=3)
-    stage.arm("functions_host", operation="rewrap_page", kind="kill_after")
+    stage.arm("functions_host", operation="record_progress", kind="kill_after")  # when the pages have met all that
     stage.control("inbox", "POST", "faults", json={"operation": "broken", "kind": "status", "count": None})
 
 
@@ -162,7 +162,7 @@ async def left(tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
     """What a rotation on a local Azure of its own has left behind."""
     options = Options(
         state=tmp_path_factory.mktemp("azure"),
-        deks=20,
+        deks=40,
         bits=2048,
         vault_limits="off",
         version_max_age=VERSION_MAX_AGE,
