@@ -1,5 +1,8 @@
 """What people are told of a rotation: in order, once, whatever dies and whichever channel fails."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from tests.end_to_end.stage import Stage
 
 pytestmark = pytest.mark.end_to_end
 
+SECONDS, LOOK_SECONDS = 60.0, 0.05
 TOLD = ["started", "approval_wanted", "approved", "retired", "completed"]
 
 
@@ -86,12 +90,9 @@ async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(stage: 
 
 async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAzure, stage: Stage) -> None:
     """A message that was on its way when the host died is marked as interrupted; the rotation goes on."""
-    stage.arm("inbox", operation="everything", kind="delay", delayMs=2000)
+    stage.arm("inbox", operation="everything", kind="delay", delayMs=3500)  # the sender gives up after 4 s
     rotation_id = await stage.start()
-    for _ in range(300):
-        told = await notices(stage, rotation_id)
-        if told and told[-1]["event"] == "started":
-            break
+    await noticed(stage, rotation_id, lambda told: told[-1]["event"] == "started")
 
     azure.processes["functions_host"].kill()
     azure.start("functions_host")
@@ -104,8 +105,17 @@ async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAz
 
 async def settled(stage: Stage, rotation_id: str, last: str = "completed") -> list[dict[str, Any]]:
     """Return the notices when the last message, which follows the change of state, was sent."""
-    for _ in range(300):
-        told = await notices(stage, rotation_id)
-        if told[-1]["event"] == last and all(item["outcome"] != "sending" for item in told[-1]["channels"]):
-            return told
-    raise AssertionError(f"nobody was told: {last}")
+
+    def sent(told: list[dict[str, Any]]) -> bool:
+        return told[-1]["event"] == last and all(item["outcome"] != "sending" for item in told[-1]["channels"])
+
+    return await noticed(stage, rotation_id, sent)
+
+
+async def noticed(stage: Stage, rotation_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
+    """Return the notices, of which there is one at least, once the condition holds for them."""
+    deadline = time.monotonic() + SECONDS
+    while not (told := await notices(stage, rotation_id)) or not condition(told):
+        assert time.monotonic() < deadline, f"the notices were not as expected in time: {told}"
+        await asyncio.sleep(LOOK_SECONDS)
+    return told
