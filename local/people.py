@@ -34,6 +34,11 @@ class UnexpectedStateError(Exception):
     """The rotation reached a state in which waiting on is hopeless, or not in time; carries its last status."""
 
 
+def path_of(run_id: str) -> str:
+    """Return where a run is found: ids of migrations are ``<keyring>.m.<time>.<hex>``, those of rotations lack the m."""
+    return f"/api/{'migrations' if '.m.' in run_id else 'rotations'}/{run_id}"
+
+
 class People:
     """Callers of the app on one local Azure."""
 
@@ -69,9 +74,9 @@ class People:
         wanted = {"requestedBy": "dana@example.com", "reason": "monthly", **body}
         return await self.call("POST", "/api/rotations", data=json.dumps(wanted).encode(), headers=headers)
 
-    async def status(self, rotation_id: str) -> dict[str, Any]:
-        """Read a rotation's status."""
-        body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}")).body
+    async def status(self, run_id: str) -> dict[str, Any]:
+        """Read a rotation's or a migration's status."""
+        body: dict[str, Any] = (await self.call("GET", path_of(run_id))).body
         return body
 
     async def report(self, rotation_id: str) -> dict[str, Any]:
@@ -79,10 +84,10 @@ class People:
         body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}/report")).body
         return body
 
-    async def command(self, rotation_id: str, command: str, by: str = "ops@example.com") -> Answer:
-        """Tell a rotation to ``retry`` or to ``abort``."""
+    async def command(self, run_id: str, command: str, by: str = "ops@example.com") -> Answer:
+        """Tell a rotation or a migration to ``retry`` or to ``abort``."""
         body = json.dumps({"requestedBy": by}).encode()
-        return await self.call("POST", f"/api/rotations/{rotation_id}/{command}", data=body)
+        return await self.call("POST", f"{path_of(run_id)}/{command}", data=body)
 
     async def decide(
         self,
@@ -110,12 +115,12 @@ class People:
 
     async def wait_for(
         self,
-        rotation_id: str,
+        run_id: str,
         *states: str,
         seconds: float = 120,
         seen: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
     ) -> dict[str, Any]:
-        """Wait until the rotation is in one of the states; ``seen`` is shown every status on the way.
+        """Wait until the run is in one of the states; ``seen`` is shown every status on the way.
 
         An app that is down for a while is waited for.
 
@@ -126,7 +131,7 @@ class People:
         status: dict[str, Any] = {}
         while time.monotonic() < deadline:
             try:
-                status = await self.status(rotation_id)
+                status = await self.status(run_id)
             except aiohttp.ClientError:
                 status = {"state": "(the app does not answer)"}
             if seen is not None:

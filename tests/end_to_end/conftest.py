@@ -8,6 +8,7 @@ from local.supervisor import LocalAzure, Options
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.guarded import GuardedStage
 from tests.end_to_end.stage import Stage
+from tests.end_to_end.tidying import tidy
 
 # What scenarios assert is told as in a test's own file.
 pytest.register_assert_rewrite("tests.end_to_end.scenarios", "tests.end_to_end.facts", "tests.end_to_end.play")
@@ -31,21 +32,25 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 
 @pytest.fixture
 async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
-    """The stage on quick settings, with nothing armed and nothing running from earlier tests."""
+    """The stage on quick settings, with nothing armed, nothing running and nothing astray from earlier tests."""
     azure.reconfigure(QUICK)
+    azure.start("functions_host")
     async with Stage(azure) as opened:
+        opened.clear_faults()
         await opened.end_what_runs()
+        await tidy(opened)
         yield opened
         azure.start("functions_host")  # a test that failed may have left it dead
         opened.clear_faults()
 
 
 @pytest.fixture(scope="module")
-async def one_version(azure: LocalAzure) -> AsyncIterator[None]:
+async def tidied(azure: LocalAzure) -> AsyncIterator[None]:
     """Leave one enabled version behind, and every row on it, after tests that work with several."""
     yield
     async with Stage(azure) as opened:
-        await opened.rotate()
+        await opened.end_what_runs()
+        await tidy(opened)
 
 
 @pytest.fixture(scope="session")

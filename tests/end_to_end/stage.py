@@ -183,11 +183,11 @@ class Stage:
         ]
 
     async def end_what_runs(self) -> None:
-        """End every rotation that an earlier test left running."""
+        """End every run, rotation or migration, that an earlier test left; one that ends by itself is waited for."""
         query = "SELECT VALUE c.holder FROM c WHERE c.kind = 'lease' AND IS_STRING(c.holder)"
-        for rotation_id in [str(holder) async for holder in self.runs.query_items(query)]:
-            await self.people.command(rotation_id, "abort")
-            await self.people.wait_for(rotation_id, *ENDS)
+        for run_id in [str(holder) async for holder in self.runs.query_items(query)]:
+            await self.people.command(run_id, "abort")
+            await self.people.wait_for(run_id, *ENDS)
 
     @contextlib.asynccontextmanager
     async def keep_alive(self, azure: LocalAzure, service: str) -> AsyncIterator["Restarts"]:

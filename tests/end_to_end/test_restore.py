@@ -8,7 +8,7 @@ from local.supervisor import LocalAzure
 from tests.end_to_end.migrating import all_rows, begin, command, reach, version_of_rows
 from tests.end_to_end.stage import Stage
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("one_version"), pytest.mark.long]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
 
 async def bring_back(stage: Stage, count: int) -> tuple[str, str, dict[str, dict[str, Any]]]:
