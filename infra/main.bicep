@@ -18,7 +18,6 @@ param endpointSubnetPrefix string = '10.42.0.64/26'
 
 @description('Vault that exists; empty for a new one.')
 param existingVaultName string = ''
-
 @description('Resource group of the existing vault.')
 param existingVaultResourceGroup string = ''
 
@@ -31,7 +30,6 @@ param approvalSecretName string = ''
 
 @description('Cosmos DB account that exists, with its database and dek store; empty for a new one.')
 param existingCosmosAccountName string = ''
-
 @description('Resource group of the existing Cosmos DB account.')
 param existingCosmosResourceGroup string = ''
 param cosmosDatabase string = 'app'
@@ -52,6 +50,8 @@ param keyring string = 'default'
 
 @description('Containers with encrypted documents: {name, fields, partitionKey}.')
 param documents array = []
+@description('Let the app change documents and create DEKs: true only while documents are encrypted or re-encrypted.')
+param documentMigrations bool = false
 
 @description('URLs of the backend that must answer while a rotation runs.')
 param healthUrls array = []
@@ -80,7 +80,6 @@ param entraClientId string = ''
 
 @description('Where alerts are mailed.')
 param alertEmail string = ''
-
 @description('Ids of action groups that alerts call as well.')
 param actionGroupIds array = []
 
@@ -172,6 +171,7 @@ module cosmos 'modules/cosmos/main.bicep' = {
     dekMaxThroughput: dekMaxThroughput
     recordsMaxThroughput: recordsMaxThroughput
     documentContainers: documents
+    documentMigrations: documentMigrations
     privateNetwork: privateNetwork
   }
 }

@@ -28,6 +28,9 @@ def up(
     replica_lag_ms: Annotated[int, typer.Option(min=0, help="how far reads without a session token lag behind")] = 0,
     reads_per_second: Annotated[float, typer.Option(min=0, help="live reads of the demo backend")] = 0,
     writes_per_second: Annotated[float, typer.Option(min=0, help="live writes of the demo backend")] = 0,
+    document_migrations: Annotated[
+        bool, typer.Option("--document-migrations", help="let the app change documents; of a new folder only")
+    ] = False,
 ) -> None:
     """Start the services on loopback, seed what is missing, write endpoints.json, and wait for Ctrl-C."""
     if bits not in (2048, 3072, 4096):
@@ -43,6 +46,7 @@ def up(
         replica_lag_ms=replica_lag_ms,
         reads_per_second=reads_per_second,
         writes_per_second=writes_per_second,
+        document_migrations=document_migrations,
     )
     stopped = threading.Event()
     for received in (signal.SIGINT, signal.SIGTERM):

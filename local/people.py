@@ -35,7 +35,7 @@ class UnexpectedStateError(Exception):
 
 
 def path_of(run_id: str) -> str:
-    """Return where a run is found: ids of migrations are ``<keyring>.m.<time>.<hex>``, those of rotations lack the m."""
+    """Return where a run is found: a migration's id is ``<keyring>.m.<time>.<hex>``, a rotation's lacks the m."""
     return f"/api/{'migrations' if '.m.' in run_id else 'rotations'}/{run_id}"
 
 

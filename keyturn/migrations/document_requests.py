@@ -5,7 +5,7 @@ from typing import Annotated, Literal, override
 from pydantic import Field
 
 from keyturn.contracts import DecryptCheck, Encrypt, Reencrypt
-from keyturn.documents.rights import require_replace
+from keyturn.documents.rights import require_rights
 from keyturn.errors import InvalidRequestError
 from keyturn.migrations.requests import MigrationRequest
 from keyturn.resources import Resources
@@ -26,16 +26,16 @@ class _DocumentsRequest(MigrationRequest):
             raise InvalidRequestError(f"containers: expected {expected}", field="containers", expected=expected)
         return wanted
 
-    async def changeable(self, resources: Resources) -> list[str]:
-        """Return the containers, whose documents the app may replace; a dry run replaces none.
+    async def changeable(self, resources: Resources, target: str | None = None) -> list[str]:
+        """Return the containers, whose documents the app may put under DEKs of the target; a dry run changes none.
 
         Raises:
             PermissionMissingError: it may not.
         """
         keyring = resources.keyring(self.keyring)
         chosen = self.chosen(keyring.keyring)
-        for name in [] if self.dry_run else chosen:
-            await require_replace(keyring.documents[name], name)
+        if not self.dry_run:
+            await require_rights(keyring, chosen, resources.keyring(target or self.keyring))
         return chosen
 
 
@@ -68,7 +68,7 @@ class _Reencryption(_DocumentsRequest):
     async def work(self, resources: Resources) -> Reencrypt:
         """Return the work; raises UnknownKeyringError, InvalidRequestError or PermissionMissingError."""
         return Reencrypt(
-            containers=await self.changeable(resources),
+            containers=await self.changeable(resources, self.target_keyring),
             target_keyring=resources.settings.keyring(self.target_keyring or self.keyring).name,
             snapshot_reference=self.snapshot_reference,
         )

@@ -54,6 +54,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{CONTAINERS}/executeQuery",
         f"{CONTAINERS}/readChangeFeed",
     ),
+    "Keyturn new DEKs": (f"{CONTAINERS}/items/create",),
+    "Keyturn document changes": (f"{CONTAINERS}/items/replace",),
     "Cosmos DB Built-in Data Reader": (
         f"{COSMOS}/readMetadata",
         f"{CONTAINERS}/items/read",

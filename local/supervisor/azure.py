@@ -31,7 +31,9 @@ class LocalAzure:
         self.options = options
         self.layout = Layout.of(state)
         self.server_pem, self.ca_bundle = make_certificate(state / "tls")
-        self.headers = ensure_principals(self.layout.folder("identity"))
+        self.headers = ensure_principals(
+            self.layout.folder("identity"), document_migrations=options.document_migrations
+        )
         self.approval_secret = ensure_webhook_secret(state / "approval_secret")
         self.actiontrail_secrets = state / "actiontrail_secrets"
         ensure_webhook_secret(self.actiontrail_secrets)

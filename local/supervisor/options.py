@@ -23,6 +23,7 @@ class Options:
     replica_lag_ms: int = 0
     token_seconds: int = 3600
     sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
+    document_migrations: bool = False  # the app of a new state folder may change documents and create rows
     reads_per_second: float = 0  # of the demo backend's live traffic
     writes_per_second: float = 0
     # Seconds for which the backend believes in the current MEK version: less than any soak that is set here, else a

@@ -30,20 +30,30 @@ PRINCIPALS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }
 
+# What the app holds as well while documents are encrypted or re-encrypted: documentMigrations in infra/.
+DOCUMENT_MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("Keyturn new DEKs", container(COSMOS_DATABASE, DEK_CONTAINER)),
+    ("Keyturn document changes", container(COSMOS_DATABASE, NOTES_CONTAINER)),
+)
+
 WEBHOOK_SECRET_BYTES = 32
 
 
-def ensure_principals(folder: Path) -> dict[str, str]:
+def ensure_principals(folder: Path, *, document_migrations: bool = False) -> dict[str, str]:
     """Write ``principals.json`` where it is missing; return each principal's header secret."""
     path = folder / "principals.json"
     if not path.exists():
+        granted = {
+            **PRINCIPALS,
+            "keyturn": (*PRINCIPALS["keyturn"], *(DOCUMENT_MIGRATIONS if document_migrations else ())),
+        }
         principals = {
             name: {
                 "header": secrets.token_urlsafe(24),
                 "objectId": str(uuid.uuid4()),
                 "roles": [action for role, scope in roles for action in assigned(role, scope)],
             }
-            for name, roles in PRINCIPALS.items()
+            for name, roles in granted.items()
         }
         write_private(path, json.dumps(principals, indent=2).encode())
     return {name: record["header"] for name, record in json.loads(path.read_bytes()).items()}

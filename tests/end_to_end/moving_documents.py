@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, PatientProvider, RowDefaults
-from local.identity.roles import CONTAINERS, container
+from local.identity.roles import assigned, container
 from local.supervisor import LocalAzure
 from local.supervisor.environment import (
     COSMOS_DATABASE,
@@ -16,27 +16,23 @@ from local.supervisor.environment import (
     NOTE_FIELDS,
     NOTES_CONTAINER,
 )
+from local.supervisor.tenant import DOCUMENT_MIGRATIONS
 from tests.end_to_end.app_settings import QUICK
 from tests.end_to_end.stage import Stage
 
 RECOVERED, RECOVERED_MEK, RECOVERED_DEKS = "recovered", "recovered-mek", "recovered_deks"
 APP = "principals/keyturn"
 
-# What the app may do only while documents are migrated.
-RIGHTS = {
-    DEK_CONTAINER: ("items/create",),
-    NOTES_CONTAINER: ("items/replace",),
-    RECOVERED_DEKS: ("items/create", "items/read", "items/replace", "executeQuery", "readChangeFeed"),
-}
+
+def rights_of_one_keyring() -> list[str]:
+    """Return what the app may do only while documents are migrated."""
+    return [action for role, scope in DOCUMENT_MIGRATIONS for action in assigned(role, scope)]
 
 
 def rights() -> list[str]:
-    """Return the rights, each in its container."""
-    return [
-        f"{CONTAINERS}/{action}@{container(COSMOS_DATABASE, name)}"
-        for name, actions in RIGHTS.items()
-        for action in actions
-    ]
+    """Return the same, and what moving documents to the second keyring takes."""
+    target = container(COSMOS_DATABASE, RECOVERED_DEKS)
+    return [*rights_of_one_keyring(), *assigned("Keyturn new DEKs", target), *assigned("Keyturn dek store", target)]
 
 
 def two_keyrings(azure: LocalAzure) -> dict[str, str]:

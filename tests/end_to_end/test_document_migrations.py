@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from field_encrypt.encoding import to_base64
+from local.people import Answer
 from local.supervisor import LocalAzure
 from local.supervisor.environment import NOTE_FIELDS, NOTES_CONTAINER
 from tests.end_to_end.migrating import all_rows, begin, command, reach
@@ -19,6 +21,7 @@ from tests.end_to_end.moving_documents import (
     deks_of,
     reader,
     rights,
+    rights_of_one_keyring,
     two_keyrings,
 )
 from tests.end_to_end.stage import Stage
@@ -34,6 +37,11 @@ async def changing_rights(azure: LocalAzure) -> AsyncIterator[None]:
         await allow(stage, [*held, *rights()])
         yield
         await allow(stage, held)
+
+
+async def start(stage: Stage, path: str = "/api/migrations", **body: Any) -> Answer:
+    """Ask for a migration and return the answer."""
+    return await stage.people.call("POST", path, data=json.dumps({"requestedBy": "dana@example.com", **body}).encode())
 
 
 async def test_checks_that_every_note_decrypts(stage: Stage) -> None:
@@ -137,6 +145,24 @@ async def test_a_lost_mek_is_recovered_from(azure: LocalAzure, stage: Stage) -> 
     assert await stage.unreadable_notes() == []
 
 
+@pytest.mark.parametrize("right", rights_of_one_keyring(), ids=lambda right: right.partition("@")[0].rpartition("/")[2])
+async def test_without_a_right_nothing_begins(stage: Stage, right: str) -> None:
+    """The start is refused and says what is missing and how to get it; no note and no row has changed."""
+    held = stage.control("identity", "GET", APP)["roles"]
+    before = await all_notes(stage), await all_rows(stage)
+    await allow(stage, [other for other in held if other != right])
+    try:
+        answers = [await start(stage, kind=kind) for kind in ("encrypt", "re-encrypt")]
+        dry = await start(stage, kind="re-encrypt", dryRun=True)
+        await reach(stage, dry.body["migrationId"], "completed")
+    finally:
+        await allow(stage, held)
+
+    assert [(500, "urn:keyturn:problem:permission-missing")] * 2 == [(one.status, one.body["type"]) for one in answers]
+    assert all("documentMigrations" in one.body["hint"] for one in answers)
+    assert (await all_notes(stage), await all_rows(stage)) == before
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -150,8 +176,6 @@ async def test_a_body_that_means_nothing_starts_nothing(
     stage: Stage, path: str, body: dict[str, object], field: str
 ) -> None:
     """The answer names the field and what was expected of it."""
-    answer = await stage.people.call(
-        "POST", path, data=json.dumps({"requestedBy": "dana@example.com", **body}).encode()
-    )
+    answer = await start(stage, path, **body)
 
     assert (400, field) == (answer.status, answer.body["field"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from local.cosmos.operations import ACTIONS
 from local.identity import roles as local_roles
-from local.supervisor.tenant import PRINCIPALS
+from local.supervisor.tenant import DOCUMENT_MIGRATIONS, PRINCIPALS
 from tests.infra.bicep import ROLES, ROOT, Resource, Template, accessor, walk
 from tests.infra.readme import table
 
@@ -94,13 +94,28 @@ def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -
     """What the tests run with is what is deployed: the app's local roles are the templates', scopes and all."""
     deployed = {_role_name(role): sorted(_actions(role)) for role in _defined_roles(templates)}
     assigned = {(role, scope) for _, role, scope in _granted(templates) if role in deployed}
+    local = [*PRINCIPALS["keyturn"], *DOCUMENT_MIGRATIONS]
 
-    assert deployed == {name: sorted(local_roles.ROLES[name]) for name, _ in PRINCIPALS["keyturn"]}
-    assert assigned == {(name, LOCAL_SCOPES[scope]) for name, scope in PRINCIPALS["keyturn"] if scope} | {
+    assert deployed == {name: sorted(local_roles.ROLES[name]) for name, _ in local}
+    assert assigned == {(name, LOCAL_SCOPES[scope]) for name, scope in local if scope} | {
         (ROTATOR, "the MEK"),
         ("Keyturn backup check", "the Cosmos DB account"),
         ("Keyturn metadata", "the Cosmos DB account"),
     }
+
+
+def test_documents_cannot_be_changed_unless_it_is_asked_for(templates: dict[str, Template], main: Template) -> None:
+    """What only a migration of documents needs is in one module, under a condition that is false by default."""
+    optional = templates["modules/cosmos/document_migrations.bicep"]
+    others = {name: template for name, template in templates.items() if template is not optional}
+    granted = {(right.rpartition("/")[2], scope) for right, _, scope in _granted({"": optional})}
+    left = {(right.rpartition("/")[2], scope) for right, _, scope in _granted(others)}
+    conditions = re.findall(r"'document_migrations\.bicep' = if \((\w+)\)", templates["modules/cosmos/main.bicep"].text)
+
+    assert {("create", "the dek store"), ("replace", "the containers in `documents`")} == granted
+    assert set() == granted & left
+    assert ["documentMigrations"] == conditions
+    assert main.parameters["documentMigrations"]["default"] is False
 
 
 def test_cosmos_actions_exist(templates: dict[str, Template]) -> None:

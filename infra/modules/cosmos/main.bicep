@@ -13,6 +13,7 @@ param dekPartitionKey string
 param dekMaxThroughput int
 param recordsMaxThroughput int
 param documentContainers array
+param documentMigrations bool
 param privateNetwork bool
 
 module account 'account.bicep' = if (newAccount) {
@@ -52,6 +53,19 @@ module access 'access.bicep' = {
     documentContainers: documentContainers
     principalId: principalId
   }
+}
+
+module migrations 'document_migrations.bicep' = if (documentMigrations) {
+  scope: resourceGroup(accountResourceGroup)
+  name: 'keyturn-document-migrations'
+  params: {
+    accountName: accountName
+    databaseName: databaseName
+    dekContainer: dekContainer
+    documentContainers: documentContainers
+    principalId: principalId
+  }
+  dependsOn: [access]
 }
 
 module backupCheck 'backup_check.bicep' = {

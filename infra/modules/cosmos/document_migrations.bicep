@@ -1,0 +1,65 @@
+// What the app needs beside its other roles while documents are encrypted or re-encrypted: to replace documents, and to create
+// the rows of their DEKs. Deployed into the account's resource group, for as long as documentMigrations says so.
+
+param accountName string
+param databaseName string
+param dekContainer string
+param documentContainers array
+param principalId string
+
+var database = '${account.id}/dbs/${databaseName}'
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+  name: accountName
+}
+
+resource newDeksRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-new-deks')
+  properties: {
+    roleName: 'Keyturn new DEKs'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: ['Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create']
+      }
+    ]
+  }
+}
+
+resource documentChangesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+  parent: account
+  name: guid(account.id, 'keyturn-document-changes')
+  properties: {
+    roleName: 'Keyturn document changes'
+    type: 'CustomRole'
+    assignableScopes: [account.id]
+    permissions: [
+      {
+        dataActions: ['Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace']
+      }
+    ]
+  }
+}
+
+resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+  parent: account
+  name: guid(newDeksRole.id, principalId, dekContainer)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: newDeksRole.id
+    scope: '${database}/colls/${dekContainer}'
+  }
+}
+
+@batchSize(1)
+resource documentChanges 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = [for container in documentContainers: {
+  parent: account
+  name: guid(documentChangesRole.id, principalId, container.name)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: documentChangesRole.id
+    scope: '${database}/colls/${container.name}'
+  }
+}]

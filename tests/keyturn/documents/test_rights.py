@@ -1,0 +1,113 @@
+"""Each right that a migration of documents needs, taken away in turn: it is named before anything is changed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from azure.keyvault.keys.aio import KeyClient
+
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import MekClient, RowDefaults
+from keyturn.dek_store.store import DekStore
+from keyturn.documents.rights import HINT, require_rights
+from keyturn.errors import PermissionMissingError
+from keyturn.key_vault.versions import MekVersions
+from keyturn.resources import KeyringResources
+from keyturn.rotation.documents import Documents
+from local.identity.roles import CONTAINERS, COSMOS, KEYS
+from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos
+from tests.field_encrypt.local_vault import LocalVault
+from tests.keyturn.backups import backups_in
+from tests.keyturn.documents.scene import NAME, Scene, Side
+from tests.keyturn.world import keyring_of
+
+# What the app holds anyway, and what it holds while documents are migrated.
+RIGHTS = (
+    f"{COSMOS}/readMetadata",
+    f"{KEYS}/read",
+    f"{KEYS}/unwrap/action",
+    f"{CONTAINERS}/items/read",
+    f"{CONTAINERS}/items/replace",
+    f"{CONTAINERS}/items/create",
+)
+
+
+@asynccontextmanager
+async def keyrings_of(
+    scene: Scene, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
+) -> AsyncIterator[tuple[KeyringResources, KeyringResources]]:
+    """Open source and target as an identity with these rights."""
+    async with (
+        vault.credential(f"migrating-{scene.source.mek.name}", *rights) as credential,
+        cosmos.client(credential) as client,
+        KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
+    ):
+        database = client.get_database_client(DATABASE)
+
+        def opened(side: Side) -> KeyringResources:
+            keyring = keyring_of(side.mek.name, vault.url, dekContainer=side.rows.id, verifyChallengeResource=False)
+            mek = MekClient(
+                vault.url, side.mek.name, credential, verify_challenge_resource=False, transport=vault.transport()
+            )
+            rows = database.get_container_client(side.rows.id)
+            return KeyringResources(
+                keyring=keyring,
+                mek=mek,
+                keys=keys,
+                versions=MekVersions(keys, mek),
+                dek_container=rows,
+                rows=DekStore(rows, keyring),
+                reader_store=ReaderStore(rows, RowDefaults(mek_name=side.mek.name)),
+                documents={NAME: database.get_container_client(scene.container.id)},
+                key_backups=backups_in(Documents(rows), keys, keyring="notes", mek_name=side.mek.name),
+            )
+
+        source, target = opened(scene.source), opened(scene.target)
+        try:
+            yield source, target
+        finally:
+            await source.mek.close()
+            await target.mek.close()
+
+
+async def everything(scene: Scene) -> list[object]:
+    """Return every document and row."""
+    containers = (scene.container, scene.source.rows, scene.target.rows)
+    return [item for container in containers async for item in container.read_all_items()]
+
+
+async def test_with_all_of_them_a_migration_may_begin(scene: Scene, vault: LocalVault, cosmos: LocalCosmos) -> None:
+    """No other right is asked for, and asking leaves nothing behind."""
+    await scene.add("a", side=scene.source)
+    before = await everything(scene)
+
+    async with keyrings_of(scene, vault, cosmos, RIGHTS) as (source, target):
+        await require_rights(source, [NAME], target)
+
+    assert before == await everything(scene)
+
+
+@pytest.mark.parametrize(
+    ("right", "operation", "hint"),
+    [
+        (f"{CONTAINERS}/items/replace", "replace documents", HINT),
+        (f"{CONTAINERS}/items/create", "create rows", HINT),
+        (f"{CONTAINERS}/items/read", "read", HINT),
+        (f"{KEYS}/unwrap/action", "wrap and unwrap", ""),
+    ],
+)
+async def test_a_missing_right_is_named(
+    scene: Scene, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
+) -> None:
+    """The error says what may not be done and where, and how to get the right; nothing is changed."""
+    await scene.add("a", side=scene.source)
+    before = await everything(scene)
+    left = [held for held in RIGHTS if held != right]
+
+    async with keyrings_of(scene, vault, cosmos, left) as (source, target):
+        with pytest.raises(PermissionMissingError) as refused:
+            await require_rights(source, [NAME], target)
+
+    assert (operation, hint) == (refused.value.facts["operation"], refused.value.hint)
+    assert refused.value.facts["resource"]
+    assert before == await everything(scene)
