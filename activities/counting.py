@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import CensusInput, CensusResult, ProgressInput, ProgressResult
+from keyturn.contracts import DEKS, CensusInput, CensusResult, ProgressInput, ProgressResult
 from keyturn.dek_store import census
 from keyturn.dek_store.session_tokens import merge_session_tokens
+from keyturn.documents.store import count
 from keyturn.resources import Resources
 from keyturn.rotation import progress
 from keyturn.rotation.new_version import record_census
@@ -31,7 +32,9 @@ async def take_census(request: CensusInput, resources: Resources) -> CensusResul
 @activity(bp, ProgressInput)
 async def record_progress(request: ProgressInput, resources: Resources) -> ProgressResult:
     """Write the progress into the record, merge the wave's session tokens, and look for an abort."""
-    record = await progress.record_progress(resources.every_run, request, datetime.now(UTC))
+    begins = request.wave == 1 and request.source != DEKS
+    documents = await count(resources.keyring(request.keyring).source(request.source)) if begins else None
+    record = await progress.record_progress(resources.every_run, request, datetime.now(UTC), documents)
     return ProgressResult(
         session_tokens=merge_session_tokens(*request.session_tokens), aborted=record.abort is not None
     )

@@ -7,9 +7,7 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.audit.anchors import anchor
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
-from keyturn.migrations.ids import is_migration_id
 from keyturn.migrations.upkeep import keep_lease
-from keyturn.notifications.announce import announce
 from keyturn.resources import Resources
 from keyturn.rotation import transitions
 from keyturn.rotation.record import RotationRecord
@@ -39,11 +37,8 @@ async def record_failure(request: FailureInput, resources: Resources) -> Rotatio
 
 @activity(bp, NotifyInput)
 async def notify(request: NotifyInput, resources: Resources) -> RotationRef:
-    """Tell people what happened, once; a channel that fails does not fail the rotation."""
-    if is_migration_id(request.rotation_id):
-        announce(request)
-    else:
-        await resources.desk.tell(request, datetime.now(UTC))
+    """Tell people what happened, once; a channel that fails does not fail the run."""
+    await resources.desk.tell(request, datetime.now(UTC))
     return _ref(request)
 
 

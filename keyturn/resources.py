@@ -81,7 +81,7 @@ class Resources:
         self.migrations = MigrationStore(self.run_store.documents)
         self.every_run = EveryRun(self.run_store.documents)
         self.desk = Desk(
-            self.run_store,
+            self.every_run,
             Channels(
                 everything=channels_of("NOTIFICATION_URLS", settings.notification_urls),
                 on_call=channels_of("ON_CALL_URLS", settings.on_call_urls),

@@ -30,6 +30,8 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], A
     run = MigrationRun(ctx, given)
     try:
         yield from run.advance(State.RUNNING)
+        if given.round == 1 and not given.dry_run:
+            yield from run.notify("started")
         end = yield from _work(run, given)
     except AbortedError:
         end = yield from run.end(State.ABORTED)

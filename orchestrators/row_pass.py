@@ -141,6 +141,7 @@ def _work(
         ProgressInput(
             **dict(_ref(state)),
             phase="check" if state.dry_run else operation.phase,
+            source=state.source,
             pass_number=state.pass_number,
             pass_started_at=state.started_at or now(ctx),  # set in the first generation
             wave=state.waves + 1,

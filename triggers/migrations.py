@@ -38,7 +38,7 @@ async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctions
             wanted: contracts.Work = await request.work(opened.keyring(request.keyring).versions)
         else:
             wanted = await request.work(opened)
-        return await begin(client, opened, caller, request, wanted)
+        return await begin(req, client, opened, caller, request, wanted)
 
     return await handle(req, admitted(req, "start_any_migration", work))
 
@@ -50,12 +50,13 @@ async def start_reencryption(req: func.HttpRequest, client: df.DurableFunctionsC
 
     async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(ReencryptionRequest, read_json(req))
-        return await begin(client, opened, caller, request, await request.work(opened))
+        return await begin(req, client, opened, caller, request, await request.work(opened))
 
     return await handle(req, admitted(req, "start_reencryption", work))
 
 
 async def begin(
+    req: func.HttpRequest,
     client: df.DurableFunctionsClient,
     opened: Resources,
     caller: Caller,
@@ -75,6 +76,7 @@ async def begin(
         policy=opened.settings.policy,
         workflows=workflows_of(client, opened),
         now=datetime.now(UTC),
+        idempotency_key=req.headers.get("idempotency-key"),
     )
     await ensure_started(client, opened.every_run, record)
     headers = {"Location": migration_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}

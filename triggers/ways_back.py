@@ -39,7 +39,7 @@ async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsC
         wanted = rollback_work(record)
         if record.state is State.NEEDS_ATTENTION and not request.dry_run:
             await _end(client, opened, record, by)
-        return await begin(client, opened, caller, request.of(record.keyring), wanted)
+        return await begin(req, client, opened, caller, request.of(record.keyring), wanted)
 
     return await handle(req, admitted(req, "roll_back_rotation", work))
 
@@ -61,6 +61,6 @@ async def start_restore(req: func.HttpRequest, client: df.DurableFunctionsClient
 
     async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(MigrationRequest, read_json(req))
-        return await begin(client, opened, caller, request, Restore())
+        return await begin(req, client, opened, caller, request, Restore())
 
     return await handle(req, admitted(req, "start_restore", work))

@@ -90,6 +90,7 @@ _PAGING = (
     Parameter("limit", "query", "1 to 50"),
     Parameter("before", "query", "an id from the list: only older ones are listed"),
 )
+_ONCE = (Parameter("Idempotency-Key", "header", "the same request with the same key is one request"),)
 _MIGRATION = f"{MIGRATIONS}/{{migration_id}}"
 _ROTATION = f"{ROTATIONS}/{{rotation_id}}"
 _WEBHOOK = tuple(
@@ -105,7 +106,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         *("start_rotation", "post", ROTATIONS, "Start a rotation", 202, Accepted, (404, 409, 422)),
         body=StartRequest,
-        parameters=(Parameter("Idempotency-Key", "header", "the same request with the same key is one request"),),
+        parameters=_ONCE,
     ),
     Operation(
         *("list_rotations", "get", ROTATIONS, "List a keyring's rotations, newest first", 200, RotationList, (404,)),
@@ -172,22 +173,26 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         *("roll_back_rotation", "post", f"{_ROTATION}/rollback", "Move a rotation's rows back", 202, MigrationSummary),
-        (404, 409),
+        (404, 409, 422),
         body=RollbackRequest,
+        parameters=_ONCE,
     ),
     Operation(
         *("start_restore", "post", RESTORES, "Make rows readable that came back from a backup", 202, MigrationSummary),
-        (404, 409),
+        (404, 409, 422),
         body=MigrationRequest,
+        parameters=_ONCE,
     ),
     Operation(
-        *("start_any_migration", "post", MIGRATIONS, "Start a migration", 202, MigrationSummary, (404, 409)),
+        *("start_any_migration", "post", MIGRATIONS, "Start a migration", 202, MigrationSummary, (404, 409, 422)),
         body=StartMigration,
+        parameters=_ONCE,
     ),
     Operation(
         *("start_reencryption", "post", "/api/reencryptions", "Re-encrypt from a lost MEK onto another", 202),
-        *(MigrationSummary, (404, 409)),
+        *(MigrationSummary, (404, 409, 422)),
         body=ReencryptionRequest,
+        parameters=_ONCE,
     ),
     Operation(
         *("list_migrations", "get", MIGRATIONS, "List a keyring's migrations, newest first", 200, MigrationList),

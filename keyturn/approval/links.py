@@ -1,4 +1,4 @@
-"""The approver's link: a short-lived token for one approver, one rotation and one evidence digest.
+"""The approver's link: a short-lived token for one approver, one run and one evidence digest.
 
 The token is its content and an HMAC-SHA256 over it, by a key that is derived from a webhook secret for this use alone.
 Whoever holds that secret can decide anyway, so links need no secret of their own, and they are replaced together.
@@ -19,8 +19,8 @@ from keyturn.contracts import Payload
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.rotation.links import approval_link
 from keyturn.rotation.people import same_person
-from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import Name
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
 from keyturn.settings import Settings
 
@@ -42,7 +42,7 @@ class Link(Payload):
         return f"link:{hashlib.sha256(_content(self).encode()).hexdigest()}"
 
 
-def approval_links(record: RotationRecord, settings: Settings, now: datetime) -> list[tuple[str, str]]:
+def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list[tuple[str, str]]:
     """Return for each configured approver, but never the requester, the link to decide on the evidence in force.
 
     Empty where no decision is waited for, or where ``KEYTURN_PUBLIC_URL``, ``KEYTURN_APPROVERS`` or

@@ -134,7 +134,7 @@ def path_of(run: str) -> str:
 
 async def begin(path: str, body: dict[str, Any], id_name: str, *, poll: float | None, as_json: bool) -> None:
     """Start something, write its id, and wait for it if ``poll`` says how often to look."""
-    await _begin(path, body, id_name, headers={}, poll=poll, as_json=as_json)
+    await _begin(path, body, id_name, headers={"idempotency-key": uuid.uuid4().hex}, poll=poll, as_json=as_json)
 
 
 async def _begin(
@@ -183,9 +183,17 @@ def _needs_somebody(found: dict[str, Any]) -> bool:
 def _require_good_end(run: str, found: dict[str, Any]) -> None:
     """Raise WrongStateError where what was waited for did not come out well."""
     state = State(found["state"])
+    hint = f"look at it: python -m keyturn.cli report {run}"
     if state in TERMINAL - {State.COMPLETED} or state is State.NEEDS_ATTENTION:
-        hint = f"look at it: python -m keyturn.cli report {run}"
         raise WrongStateError(f"{run} is {state.value}", hint=hint, rotationId=run, state=state.value)
+    if found.get("clean") is False:  # of migrations: a check or a dry run has found what cannot be worked on
+        count = found.get("quarantined", {}).get("count")
+        raise WrongStateError(
+            f"{run} is {state.value}, and {count} rows or documents are quarantined",
+            hint=hint,
+            rotationId=run,
+            state=state.value,
+        )
 
 
 async def _get(path: str) -> Any:

@@ -48,6 +48,7 @@ class ProgressInput(RotationRef):
     """Input of ``record_progress``: absolute numbers, so that writing them twice is the same as once."""
 
     phase: Phase
+    source: str = DEKS
     pass_number: int
     pass_started_at: datetime  # in the workflow's time: passes follow each other, so it orders them
     wave: int

@@ -1,6 +1,10 @@
 """Start a migration: clear away a run that lost its workflow, and take the keyring together with the record."""
 
+import hashlib
 from datetime import datetime
+from typing import Any
+
+import rfc8785
 
 from keyturn.contracts import Policy, Work
 from keyturn.errors import MigrationRunningError
@@ -8,6 +12,7 @@ from keyturn.migrations.ids import is_migration_id, new_migration_id
 from keyturn.migrations.leases import active
 from keyturn.migrations.record import MigrationRecord, instance_id_of
 from keyturn.migrations.store import MigrationStore
+from keyturn.rotation.idempotency import claim
 from keyturn.rotation.lease import take
 from keyturn.rotation.record_parts import HistoryEntry
 from keyturn.rotation.start import Workflows, clear_orphan
@@ -26,17 +31,31 @@ async def start_migration(
     workflows: Workflows,
     now: datetime,
     requested_by_id: str | None = None,
+    idempotency_key: str | None = None,
 ) -> MigrationRecord:
     """Create the migration's record and take its keyring; the caller starts the workflow for it.
 
+    With a key that was used for the same request before, the record of then is returned.
+
     Raises:
+        IdempotencyConflictError: the key was used for another request.
         RotationRunningError: a rotation holds the keyring.
         MigrationRunningError: another migration holds it, or one that is not Keyturn's holds a lease.
     """
+    migration_id = new_migration_id(keyring, now)
+    if idempotency_key is not None:
+        who = {"keyring": keyring, "requestedBy": requested_by}
+        understood: dict[str, Any] = {**who, "work": work.to_payload(), "reason": reason, "dryRun": dry_run}
+        hashed = hashlib.sha256(rfc8785.dumps(understood)).hexdigest()
+        migration_id = await claim(
+            migrations.documents, idempotency_key, request_hash=hashed, rotation_id=migration_id, now=now
+        )
+        if (earlier := await migrations.find(migration_id)) is not None:
+            return earlier
     await clear_orphan(migrations.documents, keyring, workflows, now)
     await _check_others(migrations, keyring, now)
     record = MigrationRecord(
-        rotation_id=new_migration_id(keyring, now),
+        rotation_id=migration_id,
         keyring=keyring,
         history=[HistoryEntry(at=now, source=None, target=State.REQUESTED, step=0, actor=requested_by)],
         requested_by=requested_by,

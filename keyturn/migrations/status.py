@@ -21,6 +21,7 @@ class MigrationSummary(Payload):
     requested_by: str
     requested_at: datetime
     ended_at: datetime | None
+    clean: bool | None  # ended well, and nothing is quarantined: the answer of a check; null until the end
     links: Links
 
 
@@ -64,6 +65,7 @@ def migration_summary(record: MigrationRecord) -> MigrationSummary:
         requested_by=record.requested_by,
         requested_at=record.requested_at,
         ended_at=record.ended_at,
+        clean=record.state is State.COMPLETED and not record.quarantined.count if record.ended else None,
         links=Links(status=link, report=f"{link}/report", approvals=APPROVALS if waiting else None),
     )
 

@@ -24,14 +24,15 @@ from keyturn.notifications.wording import compose, with_link
 from keyturn.rotation.people import same_person
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import ChannelOutcome, Notice
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from keyturn.telemetry import names
 from keyturn.telemetry.instruments import record as measure
 
 _log = logging.getLogger(__name__)
 
-# The approvers' links to decide on a rotation at a time, by approver.
-type Links = Callable[[RotationRecord, datetime], Mapping[str, str]]
+# The approvers' links to decide on a run at a time, by approver.
+type Links = Callable[[RunRecord, datetime], Mapping[str, str]]
 
 _WENT = {"failed": "failed", "interrupted": "was interrupted"}
 
@@ -49,7 +50,7 @@ class Channels(NamedTuple):
             return apart(self.on_call)
         return apart([*self.everything, *(self.on_call if EVENTS[event].urgent else [])])
 
-    def asked(self, event: str, record: RotationRecord) -> list[Channel]:
+    def asked(self, event: str, record: RunRecord) -> list[Channel]:
         """Return the approvers' own channels where the event asks for a decision; whoever requested it has none."""
         if event not in DECISIONS:
             return []
@@ -63,7 +64,7 @@ class Desk:
     decide: credentials, each of which is told to its approver alone.
     """
 
-    def __init__(self, runs: RunStore, channels: Channels, *, public_url: str | None, links: Links) -> None:
+    def __init__(self, runs: Runs[RunRecord], channels: Channels, *, public_url: str | None, links: Links) -> None:
         self._runs = runs
         self.channels = channels
         self._public_url = public_url
@@ -106,7 +107,7 @@ class Desk:
     async def _tell(self, told: NotifyInput, now: datetime, *, again: bool) -> Notice:
         claim_id = uuid4().hex
 
-        def change(run: RotationRecord) -> RotationRecord:
+        def change(run: RunRecord) -> RunRecord:
             return ledger.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
 
         record = await self._runs.update(told.rotation_id, change)
@@ -136,7 +137,7 @@ class Desk:
         await self._runs.update(told.rotation_id, lambda run: ledger.settle(run, told.key, outcomes))
         return ledger.settled(notice, outcomes)
 
-    def _channels(self, told: NotifyInput, record: RotationRecord) -> list[Channel]:
+    def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
         return [*self.channels.meant_for(told.event), *self.channels.asked(told.event, record)]
 
 

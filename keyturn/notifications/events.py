@@ -15,6 +15,7 @@ class Event(NamedTuple):
 
 ON_CALL = "on_call"  # pre-flight's question whether the people on call can be reached
 OVERDUE = "overdue"
+UNREADABLE = "unreadable"  # a check of documents has ended, and found some that do not decrypt
 DECISIONS = frozenset({"approval_wanted", "approval_reminder"})  # approvers are asked, each on a channel of their own
 
 EVENTS: Mapping[str, Event] = {
@@ -34,4 +35,5 @@ EVENTS: Mapping[str, Event] = {
     "completed": Event("success", urgent=False),
     "failed": Event("failure", urgent=True),
     OVERDUE: Event("failure", urgent=True),
+    UNREADABLE: Event("failure", urgent=True),
 }

@@ -6,32 +6,32 @@ from datetime import datetime
 from keyturn.contracts import NotifyInput
 from keyturn.errors import InvariantError
 from keyturn.notifications.channels import Channel, Setting
-from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.record_parts import NOTICES_MAX, ChannelOutcome, Notice
+from keyturn.rotation.run_record import RunRecord
 
 type Place = tuple[Setting, int]
 
 
-def find(record: RotationRecord, key: str) -> Notice:
+def find(record: RunRecord, key: str) -> Notice:
     """Return what became of the event of this key; raises InvariantError where it was not told."""
     if (known := _known(record, key)) is None:
         raise InvariantError("an event was told that the record does not know", rotationId=record.rotation_id, key=key)
     return known
 
 
-def _known(record: RotationRecord, key: str) -> Notice | None:
+def _known(record: RunRecord, key: str) -> Notice | None:
     return next((notice for notice in record.notifications if notice.key == key), None)
 
 
 def claim(
-    record: RotationRecord,
+    record: RunRecord,
     told: NotifyInput,
     channels: Sequence[Channel],
     *,
     claim_id: str,
     now: datetime,
     again: bool = False,
-) -> RotationRecord:
+) -> RunRecord:
     """Return the record in which the sending is this claim's, unless it is or was another's.
 
     What another left open is marked as interrupted. With ``again``, whatever has not arrived is this claim's.
@@ -54,7 +54,7 @@ def claim(
     return record if places == known.channels else _replaced(record, known.model_copy(update=update))
 
 
-def settle(record: RotationRecord, key: str, outcomes: Sequence[ChannelOutcome]) -> RotationRecord:
+def settle(record: RunRecord, key: str, outcomes: Sequence[ChannelOutcome]) -> RunRecord:
     """Return the record with what became of the sending."""
     known = _known(record, key)
     if known is None or (after := settled(known, outcomes)) == known:
@@ -82,7 +82,7 @@ def _sending(channel: Channel) -> ChannelOutcome:
     return ChannelOutcome(setting=channel.setting, number=channel.number, scheme=channel.scheme, outcome="sending")
 
 
-def _replaced(record: RotationRecord, notice: Notice) -> RotationRecord:
+def _replaced(record: RunRecord, notice: Notice) -> RunRecord:
     return record.changed(
         notifications=[notice if known.key == notice.key else known for known in record.notifications]
     )

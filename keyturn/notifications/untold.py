@@ -1,13 +1,14 @@
-"""What no workflow tells: that a rotation is overdue, or that the workflow itself was lost."""
+"""What no workflow tells: that a rotation is overdue, or that a run's workflow itself was lost."""
 
 from datetime import datetime, timedelta
 
 from keyturn.contracts import NotifyInput
+from keyturn.migrations.store import MigrationStore
 from keyturn.notifications.desk import Desk
 from keyturn.notifications.events import OVERDUE
-from keyturn.notifications.wording import moment
+from keyturn.notifications.phrases import moment
 from keyturn.rotation.overdue import last_completed, overdue_since
-from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.run_store import PAGE_MAX, RunStore
 from keyturn.rotation.transitions import WORKFLOW_LOST
 from keyturn.telemetry import names
@@ -19,13 +20,14 @@ REPEATED = timedelta(days=7)  # how often people are told that a rotation is sti
 async def tell_untold(
     desk: Desk, runs: RunStore, *, keyring: str, schedule: str, overdue_after: timedelta, now: datetime
 ) -> None:
-    """Look at the keyring's rotations and tell, each once, what people would otherwise not hear of.
+    """Look at the keyring's runs and tell, each once, what people would otherwise not hear of.
 
     Raises:
         SettingsError: the schedule is not an NCRONTAB expression of six fields.
     """
     records = await runs.newest(keyring, limit=PAGE_MAX)
-    for record in records:
+    migrations = await MigrationStore(runs.documents).newest(keyring, limit=PAGE_MAX)
+    for record in (*records, *migrations):
         if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
             await desk.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
     due = overdue_since(schedule, records, overdue_after, now)
@@ -37,7 +39,7 @@ async def tell_untold(
         await desk.tell(_told(records[0], key=key, event=OVERDUE, detail=moment(due)), now)
 
 
-def _told(record: RotationRecord, *, key: str, event: str, detail: str) -> NotifyInput:
+def _told(record: RunRecord, *, key: str, event: str, detail: str) -> NotifyInput:
     return NotifyInput(
         rotation_id=record.rotation_id,
         keyring=record.keyring,

@@ -4,45 +4,43 @@ Only facts of the run's record are told, which holds no key and no secret; peopl
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from keyturn.audit.chain import Head
 from keyturn.contracts import NotifyInput
+from keyturn.errors import InvariantError
+from keyturn.migrations.record import MigrationRecord
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.evidence_words import evidence_in_short
+from keyturn.notifications.migration_words import MIGRATION_WORDS
+from keyturn.notifications.phrases import decided_by, ended_by, moment, paragraph, quarantined, rows
 from keyturn.notifications.send import Message
 from keyturn.rotation.links import report_link
 from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
 
 type Words = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
 
 
-def compose(record: RotationRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
+def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    title, text = WORDS[told.event](record, told)
+    title, text = _words(record, told)
     lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.rotation_id)}"]
     if head is not None:
         lines.append(f"Audit chain: {head}")
     return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
 
 
+def _words(record: RunRecord, told: NotifyInput) -> tuple[str, str]:
+    if isinstance(record, MigrationRecord):
+        return MIGRATION_WORDS[told.event](record, told)
+    if isinstance(record, RotationRecord):
+        return WORDS[told.event](record, told)
+    raise InvariantError("there are no words for a run of this kind", kind=record.kind)
+
+
 def with_link(message: Message, link: str) -> Message:
     """Return the message as one approver alone may read it: with the link by which he or she decides."""
     return message._replace(body=f"{message.body}\nDecide here, for yourself only: {link}")
-
-
-def moment(at: datetime | None) -> str:
-    """Return a time as people write it."""
-    return "an unknown time" if at is None else f"{at:%d %B %Y %H:%M} UTC".lstrip("0")
-
-
-def rows(count: int) -> str:
-    """Return a number of rows in words."""
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
-
-
-def _paragraph(*lines: str) -> str:
-    return "\n".join(lines)
 
 
 def _on_call(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
@@ -61,7 +59,7 @@ def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     passed = "passed" if not waived else f"passed, or was waived ({', '.join(waived)})"
     return (
         f"rotation of {record.keyring} has begun",
-        _paragraph(
+        paragraph(
             f"{record.requested_by} asked for it, and every check before it {passed}.{size}{reason}",
             "Nothing is retired before somebody else approves it.",
         ),
@@ -78,13 +76,12 @@ def _blocked(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
 
 
 def _needs_attention(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
-    named = [f"- {row.id}: {row.reason}" for row in record.quarantined.named[:10]]
     return (
         f"rotation of {record.keyring} needs your attention",
         "\n".join(
             [
                 f"It has stopped: {told.detail}.",
-                *named,
+                *quarantined(record),
                 "All versions stay enabled and everything stays readable.",
                 "When the cause is mended, tell it to retry; or abort it.",
             ]
@@ -123,8 +120,8 @@ def _approval_void(record: RotationRecord, told: NotifyInput) -> tuple[str, str]
 def _approved(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     return (
         f"rotation of {record.keyring} is approved",
-        _paragraph(
-            f"{_decided_by(record)} approved it.",
+        paragraph(
+            f"{decided_by(record)} approved it.",
             "Rows are counted once more; if none was left behind, the old versions are retired.",
         ),
     )
@@ -133,15 +130,8 @@ def _approved(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
 def _rejected(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     return (
         f"rotation of {record.keyring} was rejected",
-        f"{_decided_by(record)} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
+        f"{decided_by(record)} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
     )
-
-
-def _decided_by(record: RotationRecord) -> str:
-    if record.decision is None:
-        return "Somebody"
-    remark = f' with the words "{record.decision.comment}"' if record.decision.comment else ""
-    return f"{record.decision.by}{remark}"
 
 
 def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
@@ -152,17 +142,16 @@ def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
 
 
 def _aborted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    by = next((command.by for command in reversed(record.commands) if command.command == "abort"), "somebody")
     return (
         f"rotation of {record.keyring} was aborted",
-        f"{by} ended it. Every version stays enabled, and everything stays readable.",
+        f"{ended_by(record)} ended it. Every version stays enabled, and everything stays readable.",
     )
 
 
 def _retired(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     return (
         f"old key versions of {record.keyring} are retired",
-        _paragraph(
+        paragraph(
             f"Disabled, not deleted: {told.detail or 'none'}.",
             "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
         ),
@@ -173,7 +162,7 @@ def _reinstated(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     versions = ", ".join(record.reinstated) or "none was disabled"
     return (
         f"retired versions of {record.keyring} are enabled again",
-        _paragraph(
+        paragraph(
             f"The watch after the retirement met trouble: {told.detail}.",
             f"Enabled again: {versions}. Find the cause before the next rotation.",
         ),
@@ -192,7 +181,7 @@ def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
     return (
         f"rotation of {record.keyring} failed",
-        _paragraph(
+        paragraph(
             f"{why}.",
             "Every version that it had disabled is enabled again. Read the report, mend the cause, start again.",
         ),
@@ -202,7 +191,7 @@ def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
 def _overdue(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     return (
         f"a rotation of {record.keyring} is overdue",
-        _paragraph(
+        paragraph(
             f"One was due on {told.detail}, and none has been completed since.",
             f"The latest, requested on {moment(record.requested_at)}, is {record.state.value.replace('_', ' ')}.",
         ),

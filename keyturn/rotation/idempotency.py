@@ -1,4 +1,4 @@
-"""Idempotency keys of start requests: the claim is written before the work, and names the rotation it will be.
+"""Idempotency keys of start requests: the claim is written before the work, and names the run it will be.
 
 A request that died half-way is therefore finished, not repeated, by the same request coming again.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 
 from keyturn.contracts import Payload
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError, LostRaceError
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.documents import Documents
 
 # No keyring can have this name: one key must meet its earlier use whatever keyring either request names.
 PARTITION = "~idempotency"
@@ -30,8 +30,8 @@ class Claim(Payload):
     ttl: int = int(KEEP.total_seconds())  # Cosmos DB removes the document by itself
 
 
-async def claim(runs: RunStore, key: str, *, request_hash: str, rotation_id: str, now: datetime) -> str:
-    """Return the id of the rotation that this key stands for: the given one at its first use.
+async def claim(documents: Documents, key: str, *, request_hash: str, rotation_id: str, now: datetime) -> str:
+    """Return the id of the run that this key stands for: the given one at its first use.
 
     Raises:
         InvalidRequestError: the key is empty, too long, or not printable ASCII.
@@ -48,9 +48,9 @@ async def claim(runs: RunStore, key: str, *, request_hash: str, rotation_id: str
         id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, rotation_id=rotation_id, claimed_at=now
     )
     for _ in range(_ATTEMPTS):
-        if await runs.documents.create(own.to_payload()):
+        if await documents.create(own.to_payload()):
             return rotation_id
-        if (document := await runs.documents.read(PARTITION, own.id)) is not None:
+        if (document := await documents.read(PARTITION, own.id)) is not None:
             if document["requestHash"] != request_hash:
                 raise IdempotencyConflictError(
                     "the Idempotency-Key was used for another request",

@@ -13,8 +13,12 @@ from keyturn.rotation.transitions import check_token
 _COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
 
 
-async def record_progress[R: RunRecord](runs: Runs[R], progress: ProgressInput, now: datetime) -> R:
+async def record_progress[R: RunRecord](
+    runs: Runs[R], progress: ProgressInput, now: datetime, documents: int | None = None
+) -> R:
     """Write how far the pass is; a late repetition of an earlier wave or pass is left out.
+
+    ``documents`` is how many there are in the container, where a pass over documents begins.
 
     Raises:
         FencedError: the run is not the one that this input belongs to.
@@ -25,7 +29,7 @@ async def record_progress[R: RunRecord](runs: Runs[R], progress: ProgressInput, 
         known = record.progress.get(progress.phase)
         if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
             return record
-        return _with_progress(record, known, progress, now)
+        return _with_progress(record, known, progress, now, documents)
 
     return await runs.update(progress.rotation_id, change)
 
@@ -35,7 +39,9 @@ def _order(progress: ProgressInput) -> tuple[datetime, int]:
     return progress.pass_started_at, progress.wave
 
 
-def _with_progress[R: RunRecord](record: R, known: PhaseProgress | None, progress: ProgressInput, now: datetime) -> R:
+def _with_progress[R: RunRecord](
+    record: R, known: PhaseProgress | None, progress: ProgressInput, now: datetime, documents: int | None
+) -> R:
     current = progress.totals.model_copy(update={"session_tokens": {}})
     if known is None:
         earlier, total = PageResult(), record.rows_to_begin_with(progress.phase)
@@ -44,12 +50,13 @@ def _with_progress[R: RunRecord](record: R, known: PhaseProgress | None, progres
     else:
         earlier, total = add(known.earlier, known.current), known.rows_total
     phase = PhaseProgress(
+        source=progress.source,
         pass_number=progress.pass_number,
         wave=progress.wave,
         scanned=progress.scanned,
         current=current,
         earlier=earlier,
-        rows_total=total,
+        rows_total=total if documents is None else documents,
         started_at=progress.pass_started_at,
         updated_at=now,
     )

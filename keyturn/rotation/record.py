@@ -11,10 +11,8 @@ from keyturn.contracts import Phase, RotationInput
 from keyturn.errors import UnknownRotationError
 from keyturn.rotation.record_parts import (
     CANARIES_MAX,
-    NOTICES_MAX,
     PROBES_MAX,
     Canary,
-    Notice,
     Preflight,
     Probe,
     Proof,
@@ -48,7 +46,6 @@ class RotationRecord(RunRecord):
 
     retired: list[str] = Field(default_factory=list)
     reinstated: list[str] = Field(default_factory=list)
-    notifications: Annotated[list[Notice], Field(max_length=NOTICES_MAX)] = Field(default_factory=list)
 
     @override
     def rows_to_begin_with(self, phase: Phase) -> int | None:

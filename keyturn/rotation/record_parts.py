@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from keyturn.contracts import PageResult, Payload, QuarantinedRow
+from keyturn.contracts import DEKS, PageResult, Payload, QuarantinedRow
 from keyturn.rotation.states import State
 
 HISTORY_MAX = 300
@@ -108,7 +108,9 @@ class PhaseProgress(Payload):
     scanned: int
     current: PageResult
     earlier: PageResult = PageResult()
-    rows_total: int | None = None  # rows that the phase began with; null when no census told
+    source: str = DEKS
+    # Rows that the phase began with, null when no census told; or documents in the container that the pass goes over.
+    rows_total: int | None = None
     started_at: datetime  # of the pass under way
     updated_at: datetime
 

@@ -18,11 +18,13 @@ from keyturn.rotation.record_parts import (
     COMMANDS_MAX,
     DECISIONS_MAX,
     HISTORY_MAX,
+    NOTICES_MAX,
     Command,
     Decision,
     Failure,
     HistoryEntry,
     Name,
+    Notice,
     PhaseProgress,
     Quarantined,
     Remark,
@@ -64,6 +66,8 @@ class RunRecord(Payload):
     decision: Decision | None = None  # on the evidence in force
     decisions: Annotated[list[Decision], Field(max_length=DECISIONS_MAX)] = Field(default_factory=list)  # voided ones
     commands: Annotated[list[Command], Field(max_length=COMMANDS_MAX)] = Field(default_factory=list)
+
+    notifications: Annotated[list[Notice], Field(max_length=NOTICES_MAX)] = Field(default_factory=list)
 
     error: Failure | None = None
     ended_at: datetime | None = None

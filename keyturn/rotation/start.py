@@ -67,7 +67,9 @@ async def start(
     rotation_id = new_rotation_id(keyring, now)
     if idempotency_key is not None:
         hashed = request_hash(request, keyring=keyring, requested_by=requested_by)
-        rotation_id = await claim(runs, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now)
+        rotation_id = await claim(
+            runs.documents, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now
+        )
         if (earlier := await runs.find(rotation_id)) is not None:
             return Started(earlier, replayed=True)
     await clear_orphan(runs.documents, keyring, workflows, now)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from keyturn.contracts import CensusResult, Payload, Phase
+from keyturn.contracts import DEKS, CensusResult, Payload, Phase
 from keyturn.rotation.links import APPROVALS, report_link, status_link
 from keyturn.rotation.progress import phase_totals
 from keyturn.rotation.record import RotationRecord
@@ -36,18 +36,19 @@ class Accepted(Payload):
 class Counts(Payload):
     """Rows and calls of one phase, over all its passes."""
 
+    source: str  # what the pass under way goes over: the dek store (~deks), or a container of documents
     pass_number: int
     wave: int
     scanned: int  # in the pass under way
-    changed: int  # rewrapped, or proven
+    changed: int  # rewrapped, or proven; of documents: encrypted, re-encrypted, or found to decrypt
     unchanged: int
     gone: int
     quarantined: int
     conflicts: int
     throttled: int
     vault_operations: int
-    rows_total: int | None
-    percent: float | None
+    rows_total: int | None  # rows that the phase began with; of documents: how many the container holds
+    percent: float | None  # changed of the rows; of documents: looked at in the pass under way
     updated_at: datetime
 
 
@@ -168,7 +169,9 @@ def counts_of(record: RunRecord) -> dict[Phase, Counts]:
 
 def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
     totals = phase_totals(record, phase)
+    done = totals.changed if progress.source == DEKS else progress.scanned
     return Counts(
+        source=progress.source,
         pass_number=progress.pass_number,
         wave=progress.wave,
         scanned=progress.scanned,
@@ -180,16 +183,16 @@ def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
         throttled=totals.throttled,
         vault_operations=totals.vault_operations,
         rows_total=progress.rows_total,
-        percent=_percent(totals.changed, progress.rows_total),
+        percent=_percent(done, progress.rows_total),
         updated_at=progress.updated_at,
     )
 
 
-def _percent(changed: int, total: int | None) -> float | None:
+def _percent(done: int, total: int | None) -> float | None:
     if total is None:
         return None
-    # More than all is possible: writers go on creating rows.
-    return 100.0 if total <= changed else round(100 * changed / total, 1)
+    # More than all is possible: writers go on creating rows, and what was changed comes once more in the change feed.
+    return 100.0 if total <= done else round(100 * done / total, 1)
 
 
 def _rate(progress: PhaseProgress) -> float | None:

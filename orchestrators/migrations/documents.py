@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from durabletask.task import Task
 
 from keyturn.contracts import DecryptCheck, DocumentWork, Encrypt, PageResult, Reencrypt
+from keyturn.notifications.events import UNREADABLE
 from keyturn.rotation.states import State
 from orchestrators.migrations.run import PASSES_MAX, MigrationRun
 
@@ -42,7 +43,8 @@ def reencrypt(run: MigrationRun, work: Reencrypt) -> Steps:
 def decrypt_check(run: MigrationRun, work: DecryptCheck) -> Steps:
     """Decrypt every document; returns the end, also where some do not decrypt: they are named."""
     found = yield from _once(run, "check_documents", work.containers)
-    return (yield from run.complete(f"{found.changed} documents decrypt, {found.quarantined} do not"))
+    detail = f"{found.changed} documents decrypt, {found.quarantined} do not"
+    return (yield from run.end(State.COMPLETED, detail, UNREADABLE if found.quarantined else None))
 
 
 def _change(run: MigrationRun, work: DocumentWork, operation: str, past: str, remark: str = "") -> Steps:

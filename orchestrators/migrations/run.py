@@ -107,10 +107,11 @@ class MigrationRun(Journal):
         """End well."""
         return (yield from self.end(State.COMPLETED, detail))
 
-    def end(self, state: State, detail: str = "") -> Generator[Task[Any], Any, State]:
-        """Enter an end and tell people."""
+    def end(self, state: State, detail: str = "", event: str | None = None) -> Generator[Task[Any], Any, State]:
+        """Enter an end and tell people, by the end's own event unless another is given; of a dry run nobody is told."""
         yield from self.advance(state, detail)
-        yield from self.notify(state.value, detail)
+        if not self.given.dry_run:
+            yield from self.notify(event or state.value, detail)
         return state
 
     def attend(self, reason: str) -> Generator[Task[Any], Any, State | None]:

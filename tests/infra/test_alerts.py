@@ -44,10 +44,11 @@ URIS = [
 TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "telemetry.json").read_text())
 
 
-def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The patterns of the queries find event and keyring in the line that the app logs for an event."""
+@pytest.mark.parametrize("run_id", ["notes.20260101T030000Z.abc123", "notes.m.20260101T030000Z.abc123"])
+def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture, run_id: str) -> None:
+    """The patterns of the queries find event and keyring in the line that the app logs for an event of any run."""
     told = NotifyInput(
-        rotation_id="notes.20260101T030000Z.abc123",
+        rotation_id=run_id,
         keyring="notes",
         fencing_token=1,
         key="7.1:needs_attention",
@@ -58,6 +59,7 @@ def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture) ->
         announce(told)
         announce(told.model_copy(update={"detail": ""}))
 
+    assert 2 == len(caplog.messages)
     for line in caplog.messages:
         assert ("needs_attention", "notes") == (_first("eventPattern", line), _first("keyringPattern", line))
 
@@ -157,7 +159,7 @@ def _queried(templates: dict[str, Template]) -> str:
 def _told() -> set[str]:
     """Return every literal event of a ``notify`` call in the workflows."""
     told = set()
-    for path in (ROOT / "orchestrators").glob("*.py"):
+    for path in (ROOT / "orchestrators").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "notify":
                 told |= {item.value for item in node.args[:1] if isinstance(item, ast.Constant)}

@@ -28,7 +28,7 @@ var scheduleSilent = 'AppTraces | where Message == "${telemetry.scheduleLine}" |
 var alerts = [
   {
     name: 'rotation-failed'
-    title: 'A rotation failed, or its pre-flight stopped it'
+    title: 'A rotation or migration failed, or a pre-flight stopped it'
     severity: 1
     window: 'PT15M'
     frequency: 'PT5M'
@@ -36,7 +36,7 @@ var alerts = [
   }
   {
     name: 'needs-attention'
-    title: 'A rotation waits for a person: rows are quarantined'
+    title: 'A rotation or migration waits for a person, or a check found what does not decrypt'
     severity: 2
     window: 'PT15M'
     frequency: 'PT5M'

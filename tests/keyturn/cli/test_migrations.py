@@ -48,8 +48,21 @@ def test_a_migration_is_asked_for(name: str) -> None:
         result = app.run(*command)
 
     assert (0, f"{MIGRATION}\n") == (result.exit_code, result.stdout)
-    method, asked, _, sent = app.asked[0]
+    method, asked, headers, sent = app.asked[0]
+    assert {name.lower() for name in headers} >= {"idempotency-key"}
     assert ("POST", path, {**ASKED, **body}) == (method, asked, json.loads(sent))
+
+
+def test_a_check_that_found_something_is_no_success() -> None:
+    """It ends completed, and whoever waits for it is told by the exit code and by how many there are."""
+    end = {"state": "completed", "clean": False, "quarantined": {"count": 2, "named": []}}
+    with serving(({"migrationId": MIGRATION}, end)) as app:
+        started = app.run("migrate", "decrypt-check", "--wait")
+        waited = app.run("status", MIGRATION, "--wait", "--field", "state")
+
+    assert [73, 73] == [started.exit_code, waited.exit_code]
+    assert f"{MIGRATION} is completed, and 2 rows or documents are quarantined" in started.stderr
+    assert "completed\n" == waited.stdout
 
 
 def test_a_migration_is_waited_for() -> None:

@@ -33,15 +33,14 @@ async def started(
     keyring: str | None = None,
     alive: Workflows | None = None,
     now: datetime = NOW,
+    **more: Any,
 ) -> MigrationRecord:
     """Start a migration."""
     return await start_migration(
         migrations,
         work,
         keyring=keyring or new_keyring(),
-        requested_by="ada@example.com",
-        reason="",
-        dry_run=False,
+        **{"requested_by": "ada@example.com", "reason": "", "dry_run": False, **more},
         policy=Policy(),
         workflows=alive or workflows(),
         now=now,

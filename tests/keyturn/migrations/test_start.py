@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from keyturn.contracts import Policy
-from keyturn.errors import MigrationRunningError, RotationRunningError, UnknownMigrationError
+from keyturn.contracts import Policy, Restore
+from keyturn.errors import IdempotencyConflictError, MigrationRunningError, RotationRunningError, UnknownMigrationError
 from keyturn.migrations import leases
 from keyturn.migrations.ids import is_migration_id, keyring_of, new_migration_id
 from keyturn.migrations.store import EveryRun, MigrationStore
@@ -141,3 +142,31 @@ async def test_the_lease_of_somebody_else_ends_the_migration(migrations: Migrati
 
     with pytest.raises(MigrationRunningError):
         await keep_lease(documents, record, NOW)
+
+
+async def test_the_same_request_with_the_same_key_is_one_migration(migrations: MigrationStore) -> None:
+    """It is the migration of then, also while that one still holds the keyring; without a key it is refused."""
+    keyring = new_keyring()
+    first = await started(migrations, keyring=keyring, idempotency_key=keyring)
+
+    again = await started(migrations, keyring=keyring, idempotency_key=keyring, now=NOW + timedelta(minutes=1))
+
+    assert first == again
+    with pytest.raises(MigrationRunningError):
+        await started(migrations, keyring=keyring)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"requested_by": "eve@example.com"}, {"reason": "another"}, {"dry_run": True}, {"work": Restore()}],
+    ids=lambda other: next(iter(other)),
+)
+async def test_a_key_is_for_one_request(migrations: MigrationStore, other: dict[str, Any]) -> None:
+    """Whoever asks for something else with it is refused, and nothing is started."""
+    keyring = new_keyring()
+    first = await started(migrations, keyring=keyring, idempotency_key=keyring)
+
+    with pytest.raises(IdempotencyConflictError):
+        await started(migrations, keyring=keyring, idempotency_key=keyring, **other)
+
+    assert [first.rotation_id] == [record.rotation_id for record in await migrations.newest(keyring)]

@@ -6,7 +6,11 @@ import pytest
 
 from keyturn.errors import InvalidTransitionError
 from keyturn.migrations.states import MIGRATION_TRANSITIONS
+from keyturn.migrations.status import migration_status
+from keyturn.migrations.store import MigrationStore
+from keyturn.rotation.record_parts import Quarantined
 from keyturn.rotation.states import TERMINAL, State, check_transition
+from tests.keyturn.migrations.scene import started
 
 ALLOWED = {
     (State.REQUESTED, State.RUNNING),
@@ -42,3 +46,22 @@ def test_every_state_is_reached_and_every_end_is_an_end() -> None:
 
     assert set(MIGRATION_TRANSITIONS) == reached
     assert {state for state, ways in MIGRATION_TRANSITIONS.items() if not ways} == TERMINAL & reached
+
+
+@pytest.mark.parametrize(
+    ("state", "quarantined", "clean"),
+    [
+        (State.RUNNING, 0, None),
+        (State.NEEDS_ATTENTION, 2, None),
+        (State.COMPLETED, 0, True),
+        (State.COMPLETED, 2, False),
+        (State.ABORTED, 0, False),
+    ],
+)
+async def test_the_status_says_whether_it_ended_clean(
+    migrations: MigrationStore, state: State, quarantined: int, *, clean: bool | None
+) -> None:
+    """Only an end without anything quarantined is clean, and before the end nobody knows."""
+    record = (await started(migrations)).changed(state=state, quarantined=Quarantined(count=quarantined))
+
+    assert clean is migration_status(record).clean

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 import requests
@@ -9,8 +10,8 @@ from pydantic import SecretStr
 
 from keyturn.notifications.channels import approvers_channels, channels_of
 from keyturn.notifications.desk import Channels, Desk
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 from tests.keyturn.rotation.conftest import container, runs
 from tests.local.services import ServiceProcess, start_service
 
@@ -59,12 +60,12 @@ def inbox(running_inbox: Inbox) -> Iterator[Inbox]:
     running_inbox.heal()
 
 
-def links(record: RotationRecord, _now: datetime) -> dict[str, str]:
+def links(record: RunRecord, _now: datetime) -> dict[str, str]:
     """Return the approvers' links."""
     return {"grace@example.com": f"https://keyturn.example/{record.rotation_id}?token=of-grace"}
 
 
-def desk_of(runs: RunStore, inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Desk:
+def desk_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Desk:
     """Return a desk that tells the inbox; a channel is a name, several are separated by spaces."""
 
     def urls(names: str) -> SecretStr | None:

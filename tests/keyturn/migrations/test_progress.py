@@ -1,0 +1,55 @@
+"""How far a migration of documents is: looked at, of those that the container under way holds."""
+
+from datetime import timedelta
+
+from keyturn.contracts import Encrypt, PageResult, ProgressInput
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.status import migration_status
+from keyturn.migrations.store import MigrationStore
+from keyturn.rotation.progress import record_progress
+from keyturn.rotation.status import Counts
+from tests.keyturn.migrations.scene import NOW, ref_of, started
+
+WORK = Encrypt(containers=["notes", "archive"])
+
+
+async def report(
+    migrations: MigrationStore,
+    record: MigrationRecord,
+    source: str,
+    wave: int,
+    *,
+    scanned: int,
+    changed: int,
+    begun: int,
+) -> Counts:
+    """Report a wave of the pass over the container that began so many seconds ago, 200 documents in it."""
+    request = ProgressInput(
+        **ref_of(record),
+        phase="sweep",
+        source=source,
+        pass_number=begun + 1,
+        pass_started_at=NOW + timedelta(seconds=begun),
+        wave=wave,
+        scanned=scanned,
+        totals=PageResult(changed=changed),
+        session_tokens=[],
+    )
+    written = await record_progress(migrations, request, NOW, 200 if wave == 1 else None)
+    return migration_status(written).counts["sweep"]
+
+
+async def test_what_was_looked_at_counts(migrations: MigrationStore) -> None:
+    """Documents that need nothing are progress too; each container begins anew, and what was changed adds up."""
+    record = await started(migrations, WORK)
+
+    first = await report(migrations, record, "notes", 1, scanned=50, changed=2, begun=0)
+    second = await report(migrations, record, "notes", 2, scanned=150, changed=5, begun=0)
+    # Documents that the pass itself has changed come once more in the change feed.
+    last = await report(migrations, record, "notes", 3, scanned=206, changed=6, begun=0)
+    other = await report(migrations, record, "archive", 1, scanned=20, changed=1, begun=1)
+
+    assert [25.0, 75.0, 100.0, 10.0] == [seen.percent for seen in (first, second, last, other)]
+    assert [200] * 4 == [seen.rows_total for seen in (first, second, last, other)]
+    assert ["notes", "archive"] == [last.source, other.source]
+    assert 7 == other.changed

@@ -1,0 +1,70 @@
+"""People are told of migrations as of rotations: once, by the same desk, and approvers with links of their own."""
+
+from datetime import timedelta
+
+import pytest
+
+from keyturn.contracts import NotifyInput, Restore, StepInput
+from keyturn.migrations.record import MigrationRecord
+from keyturn.migrations.store import EveryRun, MigrationStore
+from keyturn.notifications.untold import tell_untold
+from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.states import State
+from keyturn.rotation.transitions import advance, lose
+from tests.keyturn.migrations.scene import NOW, ref_of, started
+from tests.keyturn.notifications.conftest import Inbox, desk_of
+
+
+@pytest.fixture
+def migrations(runs: RunStore) -> MigrationStore:
+    """The store of the migrations' records, in the container of the rotations'."""
+    return MigrationStore(runs.documents)
+
+
+async def waiting(migrations: MigrationStore) -> MigrationRecord:
+    """Return a restore that waits for a decision on its evidence."""
+    record = await started(migrations, Restore())
+    await advance(migrations, StepInput(**ref_of(record), step=1, target=State.RUNNING), NOW)
+    frozen = {"evidence": {}, "evidence_digest": "d" * 64, "approval_expires_at": NOW + timedelta(days=1)}
+    await migrations.update(record.rotation_id, lambda run: run.changed(**frozen))
+    return await advance(migrations, StepInput(**ref_of(record), step=2, target=State.AWAITING_APPROVAL), NOW)
+
+
+async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:
+    """Twice is once; an approver's link is on that approver's channel alone; the record has what became of it."""
+    record = await waiting(migrations)
+    desk = desk_of(EveryRun(migrations.documents), inbox, on_call="pager")
+    told = NotifyInput(**ref_of(record), key="2.1:approval_wanted", event="approval_wanted")
+
+    for _ in range(2):
+        await desk.tell(told, NOW)
+
+    messages = {name: inbox.read(name, record.rotation_id) for name in ("all", "pager", "grace", "ada")}
+    [notice] = (await migrations.read(record.rotation_id)).notifications
+    assert {"all": 1, "pager": 1, "grace": 1, "ada": 0} == {name: len(found) for name, found in messages.items()}
+    assert f"Keyturn: please decide on the restore of {record.keyring}" == messages["all"][0]["title"]
+    assert "token=of-grace" in messages["grace"][0]["message"]
+    assert "token" not in str(messages["all"]) + str(messages["pager"])
+    assert {"sent"} == {channel.outcome for channel in notice.channels}
+
+
+async def test_a_migration_that_lost_its_workflow_is_told_once(
+    runs: RunStore, migrations: MigrationStore, inbox: Inbox
+) -> None:
+    """Nobody runs it, so nobody but the tick can tell that it has failed."""
+    record = await started(migrations)
+    await lose(migrations, record.rotation_id, "the workflow was lost", NOW)
+
+    for _ in range(2):
+        await tell_untold(
+            desk_of(EveryRun(runs.documents), inbox),
+            runs,
+            keyring=record.keyring,
+            schedule="0 0 3 1 * *",
+            overdue_after=timedelta(days=10),
+            now=NOW,
+        )
+
+    [message] = inbox.read("all", record.rotation_id)
+    assert f"Keyturn: the move of rows of {record.keyring} failed" == message["title"]
+    assert "WorkflowLostError: the workflow was lost" in message["message"]
