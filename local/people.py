@@ -79,9 +79,9 @@ class People:
         body: dict[str, Any] = (await self.call("GET", path_of(run_id))).body
         return body
 
-    async def report(self, rotation_id: str) -> dict[str, Any]:
-        """Read a rotation's whole record."""
-        body: dict[str, Any] = (await self.call("GET", f"/api/rotations/{rotation_id}/report")).body
+    async def report(self, run_id: str) -> dict[str, Any]:
+        """Read a rotation's or a migration's whole record."""
+        body: dict[str, Any] = (await self.call("GET", f"{path_of(run_id)}/report")).body
         return body
 
     async def command(self, run_id: str, command: str, by: str = "ops@example.com") -> Answer:

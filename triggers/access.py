@@ -14,12 +14,14 @@ from keyturn.resources import Resources, resources
 
 type Work = Callable[[Resources, Caller], Awaitable[func.HttpResponse]]
 
-# Routes whose refusal belongs into the audit of the rotation that they name.
+# Routes whose refusal belongs into the audit of the run that they name.
 _ATTEMPTS: Mapping[str, Attempt] = {
     "retry_rotation": "retry",
     "abort_rotation": "abort",
     "show_approval": "decide",
     "decide_approval": "decide",
+    "show_restore_approval": "decide",
+    "decide_restore_approval": "decide",
 }
 
 
@@ -33,7 +35,7 @@ def admitted(request: func.HttpRequest, route: str, work: Work) -> Callable[[], 
         async with contextlib.AsyncExitStack() as told:
             if (attempt := _ATTEMPTS.get(route)) is not None:
                 rotation_id = request.route_params["rotation_id"]
-                refusals = refusals_told(opened.run_store, rotation_id, attempt, by=by, now=datetime.now(UTC))
+                refusals = refusals_told(opened.every_run, rotation_id, attempt, by=by, now=datetime.now(UTC))
                 await told.enter_async_context(refusals)
             caller.require_role(route)
         return await work(opened, caller)

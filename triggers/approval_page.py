@@ -30,28 +30,47 @@ _FIELDS_MAX = 10
 
 @bp.route(route="rotations/{rotation_id}/approval", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def show_approval(req: func.HttpRequest) -> func.HttpResponse:
-    """Show the evidence to whom the link was made for."""
-
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
-        token = req.params.get("token", "")
-        secrets = opened.settings.approval_secrets()
-        link, record = await open_link(
-            opened.run_store, _approach(req, token, caller), secrets=secrets, now=datetime.now(UTC)
-        )
-        return _html(approval_page(record, link, token))
-
-    return await _handle(req, "show_approval", work)
+    """Show a rotation's evidence to whom the link was made for."""
+    return await _show(req, "show_approval")
 
 
 @bp.route(route="rotations/{rotation_id}/approval", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @bp.durable_client_input(client_name="client")
 async def decide_approval(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    """Take the decision that the form holds."""
+    """Take the decision on a rotation that the form holds."""
+    return await _decide(req, client, "decide_approval")
 
+
+@bp.route(route="migrations/{rotation_id}/approval", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def show_restore_approval(req: func.HttpRequest) -> func.HttpResponse:
+    """Show a restore's evidence to whom the link was made for."""
+    return await _show(req, "show_restore_approval")
+
+
+@bp.route(route="migrations/{rotation_id}/approval", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@bp.durable_client_input(client_name="client")
+async def decide_restore_approval(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Take the decision on a restore that the form holds."""
+    return await _decide(req, client, "decide_restore_approval")
+
+
+async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
+    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+        token = req.params.get("token", "")
+        secrets = opened.settings.approval_secrets()
+        link, record = await open_link(
+            opened.every_run, _approach(req, token, caller), secrets=secrets, now=datetime.now(UTC)
+        )
+        return _html(approval_page(record, link, token))
+
+    return await _handle(req, route, work)
+
+
+async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, route: str) -> func.HttpResponse:
     async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
         form = _form(req)
         record = await decide_by_link(
-            opened.run_store,
+            opened.every_run,
             _approach(req, form.get("token", ""), caller),
             form.get("decision"),
             form.get("comment", ""),
@@ -61,7 +80,7 @@ async def decide_approval(req: func.HttpRequest, client: df.DurableFunctionsClie
         )
         return _html(decided_page(record, form["decision"]))
 
-    return await _handle(req, "decide_approval", work)
+    return await _handle(req, route, work)
 
 
 def _approach(req: func.HttpRequest, token: str, caller: Caller) -> Approach:

@@ -30,6 +30,8 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "abort_rotation": frozenset({Role.OPERATOR}),
     "show_approval": frozenset({Role.APPROVER}),
     "decide_approval": frozenset({Role.APPROVER}),
+    "show_restore_approval": frozenset({Role.APPROVER}),
+    "decide_restore_approval": frozenset({Role.APPROVER}),
     # A diagnosis unwraps, and a scan reads whole containers: both cost what live traffic needs.
     "get_dek": frozenset({Role.OPERATOR}),
     "get_document_diagnosis": frozenset({Role.OPERATOR}),

@@ -102,6 +102,26 @@ _WEBHOOK = tuple(
     )
 )
 
+
+def _page(name: str, run: str) -> tuple[Operation, Operation]:
+    """Return the two operations of the approver's page of a run."""
+    refusals = (404, 409, 410, 429)
+    return (
+        Operation(
+            *(f"show_{name}", "get", f"{run}/approval", "The approver's page", 200, None, refusals),
+            parameters=(Parameter("token", "query", "the link's token", required=True),),
+            security="link",
+            media="text/html",
+        ),
+        Operation(
+            *(f"decide_{name}", "post", f"{run}/approval", "Decide on the approver's page", 200, None, refusals),
+            body=ApprovalForm,
+            security="link",
+            media="text/html",
+        ),
+    )
+
+
 OPERATIONS: Sequence[Operation] = (
     Operation(
         *("start_rotation", "post", ROTATIONS, "Start a rotation", 202, Accepted, (404, 409, 422)),
@@ -128,19 +148,7 @@ OPERATIONS: Sequence[Operation] = (
         body=CommandRequest,
         body_required=False,
     ),
-    Operation(
-        *("show_approval", "get", f"{_ROTATION}/approval", "The approver's page", 200, None, (404, 409, 410, 429)),
-        parameters=(Parameter("token", "query", "the link's token", required=True),),
-        security="link",
-        media="text/html",
-    ),
-    Operation(
-        *("decide_approval", "post", f"{_ROTATION}/approval", "Decide on the approver's page", 200, None),
-        (404, 409, 410, 429),
-        body=ApprovalForm,
-        security="link",
-        media="text/html",
-    ),
+    *_page("approval", _ROTATION),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),
         body=DecisionRequest,
@@ -225,6 +233,7 @@ OPERATIONS: Sequence[Operation] = (
         body=CommandRequest,
         body_required=False,
     ),
+    *_page("restore_approval", f"{MIGRATIONS}/{{rotation_id}}"),
     Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),
     Operation("health", "get", "/api/health", "Is the app there", 200, Health, (), security="none"),
 )

@@ -13,12 +13,12 @@ from keyturn.requests import parse
 from keyturn.rotation.deciding import Wake, is_used, take_decision
 from keyturn.rotation.decision import OUTCOMES, DecisionRequest
 from keyturn.rotation.people import same_person
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.run_store import Runs
 
 
 class Approach(NamedTuple):
-    """How somebody comes with a link: to which rotation, with which token, who they are, and from where."""
+    """How somebody comes with a link: to which run, with which token, who they are, and from where."""
 
     rotation_id: str
     token: str
@@ -26,17 +26,17 @@ class Approach(NamedTuple):
     sender: str
 
 
-async def open_link(
-    runs: RunStore, approach: Approach, *, secrets: Sequence[str], now: datetime
-) -> tuple[Link, RotationRecord]:
-    """Return what the link says and the rotation it is about; changes nothing.
+async def open_link[R: RunRecord](
+    runs: Runs[R], approach: Approach, *, secrets: Sequence[str], now: datetime
+) -> tuple[Link, R]:
+    """Return what the link says and the run it is about; changes nothing.
 
     Raises:
         UnauthenticatedError, ApprovalExpiredError, ForbiddenError: the link is none, its time is over, or it is
             another person's.
         TooManyAttemptsError: links of this sender, or for this rotation, were refused too often.
         DigestMismatchError: other evidence is in force than the link is for.
-        UnknownRotationError: there is no such rotation.
+        UnknownRotationError: there is no such run.
     """
     async with refusals_told(runs, approach.rotation_id, "decide", by=_by(approach), now=now):
         link = await _authentic(runs, approach, secrets, now)
@@ -50,16 +50,16 @@ async def open_link(
     return link, record
 
 
-async def decide_by_link(
-    runs: RunStore,
+async def decide_by_link[R: RunRecord](
+    runs: Runs[R],
     approach: Approach,
     decision: str | None,
     comment: str,
     *,
     secrets: Sequence[str],
-    wake: Wake[RotationRecord],
+    wake: Wake[R],
     now: datetime,
-) -> RotationRecord:
+) -> R:
     """Take the decision, ``approve`` or ``reject``, of whom the link was made for; a link decides once.
 
     Raises:
@@ -90,7 +90,7 @@ async def decide_by_link(
     return record
 
 
-async def _authentic(runs: RunStore, approach: Approach, secrets: Sequence[str], now: datetime) -> Link:
+async def _authentic[R: RunRecord](runs: Runs[R], approach: Approach, secrets: Sequence[str], now: datetime) -> Link:
     forgers = [f"sender {approach.sender}", f"forged {approach.rotation_id}"]
     async with counted(runs.documents, forgers, UnauthenticatedError, now):
         link = read_token(approach.token, secrets, rotation_id=approach.rotation_id, now=now)

@@ -25,6 +25,7 @@ from tests.end_to_end.moving_documents import (
     two_keyrings,
 )
 from tests.end_to_end.stage import Stage
+from tests.end_to_end.test_notifications import settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -54,6 +55,9 @@ async def test_checks_that_every_note_decrypts(stage: Stage) -> None:
     await stage.notes.replace_item(name, note)
 
     assert status["detail"] == f"{len(before) - 1} documents decrypt, 1 do not"
+    assert status["clean"] is False
+    assert (100.0, len(before)) == (status["counts"]["proof"]["percent"], status["counts"]["proof"]["rowsTotal"])
+    assert "unreadable" == (await settled(stage, status["migrationId"], "unreadable"))[-1]["event"]
     assert [(f"{NOTES_CONTAINER}/{name}", "tampered_field")] == [
         (found["id"], found["reason"]) for found in status["quarantined"]["named"]
     ]

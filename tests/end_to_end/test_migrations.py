@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from local.people import Answer
 from local.supervisor import LocalAzure
 from tests.end_to_end.migrating import all_rows, begin, command, reach, status_of
 from tests.end_to_end.stage import Stage
@@ -114,6 +115,24 @@ async def test_one_run_at_a_time(stage: Stage) -> None:
     await reach(stage, migration_id, "aborted")
     assert await stage.unreadable_notes() == []
     await stage.rotate()
+
+
+async def test_the_same_request_with_the_same_key_is_one_migration(stage: Stage) -> None:
+    """Whoever sends it again gets the same one; another request with this key is refused."""
+    _, new = await two_versions(stage)
+    body = {"kind": "rewrap-deks", "newVersion": new, "requestedBy": "lee@example.com"}
+    headers = {"Idempotency-Key": f"move onto {new}"}
+
+    async def ask(**more: object) -> Answer:
+        data = json.dumps({**body, **more}).encode()
+        return await stage.people.call("POST", "/api/migrations", data=data, headers=headers)
+
+    answers = [await ask(), await ask()]
+    other = await ask(reason="another one")
+    status = await reach(stage, answers[0].body["migrationId"], "completed")
+
+    assert [202, 202, 422] == [answer.status for answer in (*answers, other)]
+    assert {status["migrationId"]} == {answer.body["migrationId"] for answer in answers}
 
 
 async def test_a_version_that_is_not_there_is_refused(stage: Stage) -> None:

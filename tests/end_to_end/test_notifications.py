@@ -16,15 +16,20 @@ SECONDS, LOOK_SECONDS = 60.0, 0.05
 TOLD = ["started", "approval_wanted", "approved", "retired", "completed"]
 
 
-def titles(stage: Stage, rotation_id: str, channel: str) -> list[str]:
-    """Return the titles of the messages about the rotation that arrived on a channel of the inbox."""
-    messages = stage.control("inbox", "GET", "messages")["messages"]
-    return [item["title"] for item in messages if item["channel"] == channel and rotation_id in item["message"]]
+def messages(stage: Stage, run_id: str, channel: str) -> list[dict[str, str]]:
+    """Return the messages about the run that arrived on a channel of the inbox."""
+    arrived = stage.control("inbox", "GET", "messages")["messages"]
+    return [item for item in arrived if item["channel"] == channel and run_id in item["message"]]
 
 
-async def notices(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
-    """Return what the rotation's record says of the messages."""
-    told: list[dict[str, Any]] = (await stage.people.report(rotation_id))["record"]["notifications"]
+def titles(stage: Stage, run_id: str, channel: str) -> list[str]:
+    """Return their titles."""
+    return [item["title"] for item in messages(stage, run_id, channel)]
+
+
+async def notices(stage: Stage, run_id: str) -> list[dict[str, Any]]:
+    """Return what the run's record says of the messages."""
+    told: list[dict[str, Any]] = (await stage.people.report(run_id))["record"]["notifications"]
     return told
 
 

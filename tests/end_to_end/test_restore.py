@@ -1,12 +1,14 @@
 """The restore drill: rows come back from a backup after the version that they name was retired."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.migrating import all_rows, begin, command, reach, version_of_rows
 from tests.end_to_end.stage import Stage
+from tests.end_to_end.test_notifications import messages, settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
@@ -102,6 +104,32 @@ async def test_a_rejected_restore_changes_nothing(stage: Stage) -> None:
     again = await begin(stage, "/api/restores")
     await decide(stage, again, await reach(stage, again, "awaiting_approval"))
     await reach(stage, again, "completed")
+
+
+async def test_an_approver_decides_by_the_link(stage: Stage) -> None:
+    """People are told what happens; the approver's message alone has a link, which shows the evidence and decides."""
+    old, new, _ = await bring_back(stage, 2)
+    restore_id = await begin(stage, "/api/restores")
+    waiting = await reach(stage, restore_id, "awaiting_approval")
+    await settled(stage, restore_id, "approval_wanted")
+
+    [asked] = messages(stage, restore_id, "sam@example.com")
+    link = urlsplit(asked["message"].split()[-1])
+    shown = await stage.people.call("GET", f"{link.path}?{link.query}")
+    form = urlencode({"token": parse_qs(link.query)["token"][0], "decision": "approve"}).encode()
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    decided = await stage.people.call("POST", link.path, data=form, headers=kind)
+    status = await reach(stage, restore_id, "completed")
+    told = await settled(stage, restore_id)
+
+    assert (200, 200) == (shown.status, decided.status)
+    assert f"{old}: 2 rows" in shown.body
+    assert waiting["evidenceDigest"] in shown.body
+    assert "sam@example.com" == status["decision"]["by"]
+    assert ["started", "approval_wanted", "approved", "completed"] == [notice["event"] for notice in told]
+    assert "token" not in str(messages(stage, restore_id, "everything"))
+    assert {new} == set(await stage.census())
+    assert (await stage.versions())[old] is False
 
 
 async def test_without_such_rows_there_is_nothing_to_restore(stage: Stage) -> None:

@@ -130,6 +130,8 @@ def test_triggers_answer_where_they_are_documented() -> None:
         "decide_rotation": ("POST", "approvals", "function"),
         "show_approval": ("GET", "rotations/{rotation_id}/approval", "anonymous"),
         "decide_approval": ("POST", "rotations/{rotation_id}/approval", "anonymous"),
+        "show_restore_approval": ("GET", "migrations/{rotation_id}/approval", "anonymous"),
+        "decide_restore_approval": ("POST", "migrations/{rotation_id}/approval", "anonymous"),
         "describe_api": ("GET", "openapi.json", "function"),
         "health": ("GET", "health", "anonymous"),
         "start_due_rotations": "%SCHEDULE_TICK%",

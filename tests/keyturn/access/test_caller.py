@@ -64,7 +64,7 @@ def opens(caller: Caller, route: str) -> bool:
 
 ALLOWED = {
     Role.REQUESTER: {"start_rotation"},
-    Role.APPROVER: {"show_approval", "decide_approval"},
+    Role.APPROVER: {"show_approval", "decide_approval", "show_restore_approval", "decide_restore_approval"},
     Role.OPERATOR: {
         *("retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),

@@ -12,12 +12,23 @@ import pytest
 from keyturn.approval.html import HEADERS, STYLE
 from keyturn.approval.links import Link
 from keyturn.approval.page import approval_page, decided_page, problem_page
-from keyturn.contracts import FreezeInput
+from keyturn.contracts import FreezeInput, Policy, Restore
 from keyturn.errors import WrongStateError
+from keyturn.migrations.record import MigrationRecord
 from keyturn.problems import problem_of
 from keyturn.rotation.evidence import build_evidence, digest_of
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Decision, Preflight, Provenance, RequestOptions, UnexplainedRow, Waiver
+from keyturn.rotation.record_parts import (
+    Check,
+    Decision,
+    HistoryEntry,
+    Preflight,
+    Provenance,
+    RequestOptions,
+    UnexplainedRow,
+    Waiver,
+)
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.states import State
 from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record, ref_of
 
@@ -65,7 +76,32 @@ def waiting(**fields: Any) -> RotationRecord:
     return record.changed(evidence=evidence, evidence_digest=digest_of(evidence), **fields)
 
 
-def shown(record: RotationRecord, token: str = "") -> Page:
+def restoring(**fields: Any) -> MigrationRecord:
+    """Return a restore that waits for a decision, with everything in its evidence that a person could have written."""
+    evidence = {
+        "versions": {EVIL: 3, "old": 4},
+        "targetVersion": EVIL,
+        "census": CENSUS.to_payload(),
+        "reason": EVIL,
+    }
+    values: dict[str, Any] = {
+        "rotation_id": "notes.m.20260301T030000Z.abcdef",
+        "keyring": "notes",
+        "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=EVIL)],
+        "requested_by": EVIL,
+        "requested_at": NOW,
+        "policy": Policy(),
+        "instance_id": "migration-notes",
+        "fencing_token": 1,
+        "work": Restore(),
+        "state": State.AWAITING_APPROVAL,
+        "evidence": evidence,
+        "evidence_digest": "d" * 64,
+    }
+    return MigrationRecord(**{**values, **fields})
+
+
+def shown(record: RunRecord, token: str = "") -> Page:
     """Return the page for an approver."""
     link = Link(
         rotation_id=record.rotation_id,
@@ -147,6 +183,22 @@ def test_what_cannot_be_decided_has_no_form(fields: dict[str, Any]) -> None:
 
     assert [] == page.named("form")
     assert "nothing" in page.text
+
+
+def test_a_restore_asks_to_enable_versions() -> None:
+    """Its page says how many rows name which version and where they go, and its form goes to the restore's address."""
+    record = restoring()
+
+    page = shown(record, token="token")
+
+    [form] = page.named("form")
+    assert f"/api/migrations/{record.rotation_id}/approval" == form["action"]
+    for said in ("7 of 10 rows name disabled versions", "old: 4 rows", EVIL, "d" * 64, APPROVER, record.rotation_id):
+        assert said in page.text
+    assert [] == page.named("script")
+    assert [] == shown(restoring(state=State.RUNNING)).named("form")
+    assert "disabled again" in Page(decided_page(record, "approve")).text
+    assert "Nothing is enabled" in Page(decided_page(record, "reject")).text
 
 
 def test_answers_are_pages_too() -> None:
