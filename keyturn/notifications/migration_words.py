@@ -20,7 +20,7 @@ _NAMES = {
 }
 
 # What there is to know where a migration has ended before its end.
-_LEFT = "Every row and document opens as it stands; what was not done can be done by another one."
+_LEFT = "What could be read before can be read now; what was not done can be done by another one."
 
 
 def _name(record: MigrationRecord) -> str:

@@ -51,12 +51,14 @@ async def test_checks_that_every_note_decrypts(stage: Stage) -> None:
     name, note = next(iter(before.items()))
     await stage.notes.replace_item(name, {**note, "body": {**note["body"], "tag": to_base64(bytes(16))}})
 
-    status = await reach(stage, await begin(stage, "/api/migrations", kind="decrypt-check"), "completed")
-    await stage.notes.replace_item(name, note)
+    try:
+        status = await reach(stage, await begin(stage, "/api/migrations", kind="decrypt-check"), "completed")
+    finally:
+        await stage.notes.replace_item(name, note)
 
     assert status["detail"] == f"{len(before) - 1} documents decrypt, 1 do not"
     assert status["clean"] is False
-    assert (100.0, len(before)) == (status["counts"]["proof"]["percent"], status["counts"]["proof"]["rowsTotal"])
+    assert (100.0, len(before)) == (status["counts"]["check"]["percent"], status["counts"]["check"]["rowsTotal"])
     assert "unreadable" == (await settled(stage, status["migrationId"], "unreadable"))[-1]["event"]
     assert [(f"{NOTES_CONTAINER}/{name}", "tampered_field")] == [
         (found["id"], found["reason"]) for found in status["quarantined"]["named"]
