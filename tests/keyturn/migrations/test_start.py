@@ -18,6 +18,7 @@ from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.start import START_GRACE, start
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.states import State
+from keyturn.rotation.transitions import lose
 from tests.keyturn.migrations.scene import NOW, new_keyring, started, step_to
 from tests.keyturn.rotation.runs import workflows
 
@@ -145,15 +146,19 @@ async def test_the_lease_of_somebody_else_ends_the_migration(migrations: Migrati
 
 
 async def test_the_same_request_with_the_same_key_is_one_migration(migrations: MigrationStore) -> None:
-    """It is the migration of then, also while that one still holds the keyring; without a key it is refused."""
-    keyring = new_keyring()
+    """It is the migration of then, while that one holds the keyring and after it has ended; without a key it is not."""
+    keyring, later = new_keyring(), NOW + timedelta(minutes=1)
     first = await started(migrations, keyring=keyring, idempotency_key=keyring)
 
-    again = await started(migrations, keyring=keyring, idempotency_key=keyring, now=NOW + timedelta(minutes=1))
-
-    assert first == again
+    again = await started(migrations, keyring=keyring, idempotency_key=keyring, now=later)
     with pytest.raises(MigrationRunningError):
-        await started(migrations, keyring=keyring)
+        await started(migrations, keyring=keyring, now=later)
+    ended = await lose(migrations, first.rotation_id, "lost", later)
+    afterwards = await started(migrations, keyring=keyring, idempotency_key=keyring, now=later)
+    other = await started(migrations, keyring=keyring, now=later)
+
+    assert (first, ended) == (again, afterwards)
+    assert first.rotation_id != other.rotation_id
 
 
 @pytest.mark.parametrize(
