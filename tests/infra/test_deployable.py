@@ -2,10 +2,14 @@
 
 import re
 
+import pytest
+
 from tests.infra.bicep import Template
 
 APP = "modules/app/function_app.bicep"
 ACCESS = "modules/cosmos/access.bicep"
+MIGRATIONS = "modules/cosmos/document_migrations.bicep"
+COSMOS = "modules/cosmos/main.bicep"
 
 # What Flex Consumption takes of siteConfig. It refuses others with error 51021: linuxFxVersion, ftpsState, alwaysOn,
 # functionAppScaleLimit, netFrameworkVersion, use32BitWorkerProcess, preWarmedInstanceCount and more.
@@ -92,15 +96,24 @@ def test_roles_are_named_for_one_resource_group(templates: dict[str, Template]) 
     assert [] == [name for name in names if "${uniqueString(resourceGroup().id)}" not in name]
 
 
-def test_the_accounts_roles_change_one_after_the_other(templates: dict[str, Template]) -> None:
+@pytest.mark.parametrize("name", [ACCESS, MIGRATIONS])
+def test_the_accounts_roles_change_one_after_the_other(templates: dict[str, Template], name: str) -> None:
     """Cosmos DB takes one change of an account's roles at a time; a second one is refused with 412."""
-    made = [resource for resource in templates[ACCESS].resources.values() if not resource.existing]
+    made = [resource for resource in templates[name].resources.values() if not resource.existing]
     awaited = [resource.config.get("dependsOn", []) for resource in made]
     after = {name for names in awaited for name in names}
 
     assert 1 == awaited.count([])
     assert [1] * (len(made) - 1) == [len(names) for names in awaited if names]
     assert len(made) - 1 == len(after)
+
+
+def test_one_modules_roles_come_after_the_others(templates: dict[str, Template]) -> None:
+    """What only migrations need is granted before the rest, whose last step others wait for."""
+    awaited = re.findall(r"^module (\w+) .*?\n  dependsOn: \[(\w+)\]", templates[COSMOS].text, re.MULTILINE | re.DOTALL)
+
+    assert "migrations" == dict(awaited)["access"]
+    assert "records" == dict(awaited)["migrations"]
 
 
 def test_a_private_endpoint_waits_for_the_accounts_roles(templates: dict[str, Template], main: Template) -> None:

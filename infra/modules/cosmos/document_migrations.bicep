@@ -1,5 +1,7 @@
 // What the app needs beside its other roles while documents are encrypted or re-encrypted: to replace documents, and to create
 // the rows of their DEKs. Deployed into the account's resource group, for as long as documentMigrations says so.
+//
+// One after the other (dependsOn), and before the other roles: the account takes one change of its roles at a time.
 
 param accountName string
 param databaseName string
@@ -41,6 +43,7 @@ resource documentChangesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefin
       }
     ]
   }
+  dependsOn: [newDeksRole]
 }
 
 resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
@@ -51,6 +54,7 @@ resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-
     roleDefinitionId: newDeksRole.id
     scope: '${database}/colls/${dekContainer}'
   }
+  dependsOn: [documentChangesRole]
 }
 
 @batchSize(1)
@@ -62,4 +66,5 @@ resource documentChanges 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignmen
     roleDefinitionId: documentChangesRole.id
     scope: '${database}/colls/${container.name}'
   }
+  dependsOn: [newDeks]
 }]

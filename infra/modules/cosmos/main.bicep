@@ -42,6 +42,19 @@ module records 'records.bicep' = {
   dependsOn: [account]
 }
 
+module migrations 'document_migrations.bicep' = if (documentMigrations) {
+  scope: resourceGroup(accountResourceGroup)
+  name: 'keyturn-document-migrations'
+  params: {
+    accountName: accountName
+    databaseName: databaseName
+    dekContainer: dekContainer
+    documentContainers: documentContainers
+    principalId: principalId
+  }
+  dependsOn: [records]
+}
+
 module access 'access.bicep' = {
   scope: resourceGroup(accountResourceGroup)
   name: 'keyturn-cosmos-access'
@@ -53,19 +66,7 @@ module access 'access.bicep' = {
     documentContainers: documentContainers
     principalId: principalId
   }
-}
-
-module migrations 'document_migrations.bicep' = if (documentMigrations) {
-  scope: resourceGroup(accountResourceGroup)
-  name: 'keyturn-document-migrations'
-  params: {
-    accountName: accountName
-    databaseName: databaseName
-    dekContainer: dekContainer
-    documentContainers: documentContainers
-    principalId: principalId
-  }
-  dependsOn: [access]
+  dependsOn: [migrations]
 }
 
 module backupCheck 'backup_check.bicep' = {
