@@ -123,9 +123,9 @@ async def test_broken_progress_that_adds(scene: Scene, monkeypatch: pytest.Monke
     runs, script = await begin(scene, "record_progress")
     unbroken = progress._with_progress
 
-    def adding(record: RotationRecord, known: Any, given: Any, now: Any) -> RotationRecord:
+    def adding(record: RotationRecord, known: Any, given: Any, *others: Any) -> RotationRecord:
         totals = given.totals if known is None else progress.add(known.current, given.totals)
-        return unbroken(record, known, given.model_copy(update={"totals": totals}), now)
+        return unbroken(record, known, given.model_copy(update={"totals": totals}), *others)
 
     monkeypatch.setattr(progress, "_with_progress", adding)
     monkeypatch.setattr(progress, "_order", lambda given: (given.pass_started_at, given.wave + 1))
