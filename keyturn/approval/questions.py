@@ -94,6 +94,5 @@ def _warnings(evidence: dict[str, Any]) -> Iterator[str]:
     if (provenance := evidence.get("provenance") or {}).get("count"):
         named = ", ".join(row["id"] for row in provenance["named"])
         yield (
-            f"{provenance['count']} rows are not as the last rotation left them, and no run has changed them: "
-            f"{named}"
+            f"{provenance['count']} rows are not as the last rotation left them, and no run has changed them: {named}"
         )
