@@ -27,13 +27,14 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
         _log.warning("the schedule is looked at late")
     for keyring in opened.settings.keyrings:
         try:
+            versions = opened.keyring(keyring.name).versions.states
             record = await start_due(
                 opened.run_store,
                 keyring=keyring.name,
                 schedule=opened.settings.rotation_schedule,
                 policy=opened.settings.policy,
                 workflows=workflows_of(client, opened),
-                versions=opened.keyring(keyring.name).versions.states,
+                versions=versions,
                 now=datetime.now(UTC),
             )
             if record is None:
@@ -45,6 +46,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
                 opened.desk,
                 opened.run_store,
                 keyring=keyring.name,
+                versions=versions,
                 schedule=opened.settings.rotation_schedule,
                 overdue_after=opened.settings.keyturn_overdue_after,
                 now=datetime.now(UTC),

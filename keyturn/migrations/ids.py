@@ -10,7 +10,7 @@ _MIGRATION_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,39})\.m\.\d{8}T\d{6}Z\.[0-9a-f
 
 
 def new_migration_id(keyring: str, at: datetime) -> str:
-    """Return a fresh id that sorts by time within its keyring and names it."""
+    """Return a fresh id that names its keyring and, to the second, its time; runs are ordered by fencing token."""
     return f"{keyring}.m.{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.{secrets.token_hex(3)}"
 
 

@@ -27,7 +27,11 @@ class MigrationStore(Runs[MigrationRecord]):
         return UnknownMigrationError("there is no such migration", migrationId=run_id)
 
     async def newest(self, keyring: str, *, before: str | None = None, limit: int = 20) -> list[MigrationRecord]:
-        """Return the keyring's migrations, newest first, from the one before the id ``before`` on."""
+        """Return the keyring's migrations, newest first, from the one before the id ``before`` on.
+
+        Raises:
+            UnknownMigrationError: the keyring has no migration ``before``.
+        """
         return await self.newest_of("migration", keyring, before=before, limit=limit)
 
 

@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import Payload
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.resources import Resources
 from keyturn.rotation.overdue import overdue_since
+from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.run_store import PAGE_MAX, RunStore
 from keyturn.rotation.schedule import last_began, next_occurrence
 from keyturn.rotation.status import Summary, summary
@@ -34,30 +36,57 @@ class KeyringState(Payload):
     overdue: bool
 
 
-async def began(runs: RunStore, keyring: str, versions: Versions) -> datetime | None:
-    """Return when the keyring's newest rotation that counts began; without one, when its MEK was made.
+async def began(records: Iterable[RotationRecord], versions: Versions) -> datetime | None:
+    """Return when the newest of a keyring's rotations that counts began; without one, when its MEK was made.
 
     A MEK that is younger than the newest occurrence of the schedule has nothing to be caught up. A version that a
     failed rotation of ours left behind says nothing about that.
     """
-    if (counted := last_began(await runs.newest(keyring, limit=PAGE_MAX))) is not None:
+    if (counted := last_began(records)) is not None:
         return counted
     made = [found.created_on for found in (await versions()).values() if ROTATION_TAG not in found.tags]
     return max((at for at in made if at is not None), default=None)
 
 
+class Standing(NamedTuple):
+    """A keyring's rotations, and what follows from them."""
+
+    records: Sequence[RotationRecord]  # newest first
+    last_began: datetime | None
+    overdue_since: datetime | None
+
+
+async def stand(
+    runs: RunStore, keyring: str, versions: Versions, *, schedule: str, overdue_after: timedelta, now: datetime
+) -> Standing:
+    """Return how the keyring stands; every place that says whether a rotation is overdue has it from here.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    records = await runs.newest(keyring, limit=PAGE_MAX)
+    counted = await began(records, versions)
+    return Standing(records, counted, overdue_since(schedule, records, overdue_after, now, made=counted))
+
+
 async def look(opened: Resources, name: str, now: datetime) -> KeyringState:
     """Return how the keyring stands; raises KeyturnError of the kind that the store's or the vault's answer means."""
-    keyring, settings = opened.keyring(name), opened.settings
-    records = await opened.run_store.newest(name, limit=PAGE_MAX)
-    counted = await began(opened.run_store, name, keyring.versions.states)
-    due = overdue_since(settings.rotation_schedule, records, settings.keyturn_overdue_after, now, made=counted)
+    settings = opened.settings
+    found = await stand(
+        opened.run_store,
+        name,
+        opened.keyring(name).versions.states,
+        schedule=settings.rotation_schedule,
+        overdue_after=settings.keyturn_overdue_after,
+        now=now,
+    )
     return KeyringState(
         keyring=name,
-        last_rotation=summary(records[0]) if records else None,
-        last_began=counted,
+        last_rotation=summary(found.records[0]) if found.records else None,
+        last_began=found.last_began,
         next_occurrence=next_occurrence(settings.rotation_schedule, now),
-        overdue=due is not None,
+        overdue=found.overdue_since is not None,
     )
 
 

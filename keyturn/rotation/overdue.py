@@ -1,4 +1,8 @@
-"""Is a rotation overdue? Whatever keeps it - nobody decides, it is blocked, it fails - somebody must hear of it."""
+"""Is a rotation overdue? Whatever keeps it - nobody decides, it is blocked, it fails - somebody must hear of it.
+
+The word has this one meaning everywhere: in health, the list of keyrings, the metric, and what people are told. What
+is *due*, which the schedule's tick starts, is another question (:mod:`keyturn.rotation.schedule`).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,13 +23,13 @@ def overdue_since(
     after: timedelta,
     now: datetime,
     *,
-    made: datetime | None = None,
+    made: datetime | None,
 ) -> datetime | None:
     """Return since when a rotation has been due, if that is longer ago than it may take, else None.
 
     Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
-    attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``, where
-    that is given.
+    attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``; None
+    where nothing tells when that was.
 
     Raises:
         SettingsError: the schedule is not an NCRONTAB expression of six fields.

@@ -70,7 +70,7 @@ class RotationRecord(RunRecord):
 
 
 def new_rotation_id(keyring: str, at: datetime) -> str:
-    """Return a fresh id that sorts by time within its keyring and names it."""
+    """Return a fresh id that names its keyring and, to the second, its time; runs are ordered by fencing token."""
     return f"{keyring}.{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.{secrets.token_hex(3)}"
 
 

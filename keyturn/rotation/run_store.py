@@ -50,11 +50,21 @@ class Runs[R: RunRecord](ABC):
         return None if document is None else self._record_of(document)
 
     async def newest_of(self, kind: str, keyring: str, *, before: str | None, limit: int) -> list[R]:
-        """Return the keyring's runs of this kind, newest first, from the one before the id ``before`` on."""
+        """Return the keyring's runs of this kind, newest first, from the one before the id ``before`` on.
+
+        They are ordered by the fencing token, which every run of a keyring has for itself and which grows from run to
+        run: ids hold the time to the second, and of whichever host's clock.
+
+        Raises:
+            CallerError: the keyring has no run of the id ``before``.
+        """
         condition, parameters = "", {"@limit": min(limit, PAGE_MAX), "@kind": kind}
         if before is not None:
-            condition, parameters = " AND c.id < @before", {**parameters, "@before": before}
-        query = f"SELECT TOP @limit * FROM c WHERE c.kind = @kind{condition} ORDER BY c.id DESC"  # noqa: S608 - constant
+            if self.keyring_of(before) != keyring:
+                raise self.unknown(before)
+            condition = " AND c.fencingToken < @token"
+            parameters = {**parameters, "@token": (await self.read(before)).fencing_token}
+        query = f"SELECT TOP @limit * FROM c WHERE c.kind = @kind{condition} ORDER BY c.fencingToken DESC"  # noqa: S608 - constant
         return [self._record_of(found) for found in await self.documents.query(keyring, query, parameters)]
 
     async def update(self, run_id: str, change: Callable[[R], R]) -> R:
@@ -100,7 +110,11 @@ class RunStore(Runs[RotationRecord]):
         return UnknownRotationError("there is no such rotation", rotationId=run_id)
 
     async def newest(self, keyring: str, *, before: str | None = None, limit: int = 20) -> list[RotationRecord]:
-        """Return the keyring's rotations, newest first, from the one before the id ``before`` on."""
+        """Return the keyring's rotations, newest first, from the one before the id ``before`` on.
+
+        Raises:
+            UnknownRotationError: the keyring has no rotation ``before``.
+        """
         return await self.newest_of("rotation", keyring, before=before, limit=limit)
 
 

@@ -6,7 +6,7 @@ from keyturn.contracts import Policy
 from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.rotation.keyrings import Versions, began
 from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.run_store import PAGE_MAX, RunStore
 from keyturn.rotation.schedule import due
 from keyturn.rotation.start import Workflows, clear_orphan, start
 from keyturn.rotation.start_request import StartRequest
@@ -32,7 +32,7 @@ async def start_due(
     """
     # First, because a run that lost its workflow counts as failed, and its month is still to be done.
     await clear_orphan(runs.documents, keyring, workflows, now)
-    occurrence = due(schedule, await began(runs, keyring, versions), now)
+    occurrence = due(schedule, await began(await runs.newest(keyring, limit=PAGE_MAX), versions), now)
     if occurrence is None:
         return None
     try:

@@ -31,10 +31,10 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
       }
       // On, with no expiry of its own: only documents that say so (idempotency keys, webhook ids) go away. Records stay.
       defaultTtl: -1
-      // What the list of rotations filters by; ids, by which it sorts, are always indexed.
+      // What the lists of runs and the audit chain filter and sort by: without an index Cosmos DB refuses to sort.
       indexingPolicy: {
         indexingMode: 'consistent'
-        includedPaths: [{ path: '/keyring/?' }, { path: '/kind/?' }]
+        includedPaths: [{ path: '/keyring/?' }, { path: '/kind/?' }, { path: '/fencingToken/?' }, { path: '/sequence/?' }]
         excludedPaths: [{ path: '/*' }]
       }
     }

@@ -2,12 +2,18 @@
 
 from datetime import timedelta
 
+from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.notifications.untold import tell_untold
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import lose
 from tests.keyturn.notifications.conftest import Inbox, desk_of
-from tests.keyturn.rotation.runs import NOW, bring_to, start_run
+from tests.keyturn.rotation.runs import NOW, bring_to, start_run, step_to
+
+
+async def no_versions() -> dict[str, MekVersionProperties]:
+    """Return nothing: records tell enough."""
+    return {}
 
 
 async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
@@ -16,6 +22,7 @@ async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
         desk_of(runs, inbox),
         runs,
         keyring=keyring,
+        versions=no_versions,
         schedule="0 0 3 1 * *",
         overdue_after=timedelta(days=10),
         now=NOW + timedelta(days=days),
@@ -36,6 +43,22 @@ async def test_an_overdue_rotation_is_told_once_a_week(runs: RunStore, inbox: In
     assert first["title"] == f"Keyturn: a rotation of {record.keyring} is overdue"
     assert "One was due on 1 March 2026 03:00 UTC" in first["message"]
     assert "is blocked" in first["message"]
+
+
+async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs: RunStore, inbox: Inbox) -> None:
+    """The message is about the latest try; the next day's, which is blocked as well, is no reason to send it again."""
+    first = await bring_to(runs, State.BLOCKED)
+    await look(runs, inbox, first.keyring, 11)
+    second = await start_run(runs, first.keyring, now=NOW + timedelta(days=12))
+    for target in (State.PREFLIGHT, State.BLOCKED):
+        second = await step_to(runs, second, target)
+    await look(runs, inbox, first.keyring, 12)
+    in_time = [len(inbox.read("all", record.rotation_id)) for record in (first, second)]
+
+    await look(runs, inbox, first.keyring, 19)
+
+    assert [1, 0] == in_time
+    assert [1, 1] == [len(inbox.read("all", record.rotation_id)) for record in (first, second)]
 
 
 async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RunStore, inbox: Inbox) -> None:

@@ -25,38 +25,46 @@ def run(requested: str, state: State = State.BLOCKED, ended: str | None = None, 
 
 
 COMPLETED = run("02-01", State.COMPLETED, "02-03")
-DRY = RequestOptions(dry_run=True)
+DRY_RUN = run("01-01", State.COMPLETED, "01-01", options=RequestOptions(dry_run=True))
 
 
 @pytest.mark.parametrize(
-    ("sentence", "records", "now", "expected"),
+    ("sentence", "records", "made", "now", "expected"),
     [
-        ("nobody has ever tried", [], "03-20", None),
-        ("the month's rotation is completed", [COMPLETED], "02-25", None),
-        ("the next is due, and has its time", [COMPLETED], "03-09", None),
-        ("the next is due for too long", [COMPLETED], "03-12", datetime(2026, 3, 1, 3, tzinfo=UTC)),
+        ("nobody has ever tried, and nothing tells how old the MEK is", [], None, "03-20", None),
+        ("nobody has ever tried, and the MEK is new", [], "02-02", "03-09", None),
+        ("nobody has ever tried, and the MEK is old", [], "02-02", "03-12", datetime(2026, 3, 1, 3, tzinfo=UTC)),
+        ("the month's rotation is completed", [COMPLETED], "01-01", "02-25", None),
+        ("the next is due, and has its time", [COMPLETED], "01-01", "03-09", None),
+        ("the next is due for too long", [COMPLETED], "01-01", "03-12", datetime(2026, 3, 1, 3, tzinfo=UTC)),
         (
             "it is tried every day, and blocked",
             [run("03-12"), run("03-02"), COMPLETED],
+            "01-01",
             "03-12",
             datetime(2026, 3, 1, 3, tzinfo=UTC),
         ),
-        ("it was completed late", [run("03-02", State.COMPLETED, "03-11"), COMPLETED], "03-30", None),
-        ("the first ever is still at work", [run("03-01", State.SOAKING)], "03-02", None),
-        ("the first ever never came to its end", [run("03-05"), run("03-01")], "03-12", day("03-01")),
-        ("only dry runs were made", [run("01-01", State.COMPLETED, "01-01", options=DRY)], "03-12", None),
+        ("it was completed late", [run("03-02", State.COMPLETED, "03-11"), COMPLETED], "01-01", "03-30", None),
+        ("the first ever is still at work", [run("03-01", State.SOAKING)], "01-01", "03-02", None),
+        ("the first ever never came to its end", [run("03-05"), run("03-01")], "01-01", "03-12", day("03-01")),
+        ("only dry runs were made", [DRY_RUN], None, "03-12", None),
+        ("only dry runs were made, of an old MEK", [DRY_RUN], "01-01", "03-12", datetime(2026, 2, 1, 3, tzinfo=UTC)),
     ],
 )
-def test_overdue(sentence: str, records: list[RotationRecord], now: str, expected: datetime | None) -> None:
+def test_overdue(
+    sentence: str, records: list[RotationRecord], made: str | None, now: str, expected: datetime | None
+) -> None:
     """A rotation is overdue from when it was due, once it has had its time."""
-    assert expected == overdue_since(MONTHLY, records, AFTER, day(now)), sentence
+    assert expected == overdue_since(MONTHLY, records, AFTER, day(now), made=day(made) if made else None), sentence
 
 
 def test_a_schedule_that_is_more_frequent_than_a_rotation_takes_can_be_missed_too() -> None:
     """With a daily schedule, a rotation that was not completed for the time it may take is overdue."""
-    assert overdue_since("0 0 3 * * *", [COMPLETED], AFTER, day("02-15")) == datetime(2026, 2, 4, 3, tzinfo=UTC)
+    assert overdue_since("0 0 3 * * *", [COMPLETED], AFTER, day("02-15"), made=None) == datetime(
+        2026, 2, 4, 3, tzinfo=UTC
+    )
 
 
 def test_a_dry_run_completes_nothing() -> None:
     """Only a rotation that did its work counts as completed."""
-    assert last_completed([run("03-01", State.COMPLETED, "03-02", options=DRY), COMPLETED]) == day("02-03")
+    assert last_completed([run("03-01", State.COMPLETED, "03-02", options=DRY_RUN.options), COMPLETED]) == day("02-03")

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -30,12 +31,16 @@ class Past:
         self.world = world
         self.now = datetime.now(UTC)
         self.keyring = world.keyring.model_copy(update={"name": new_keyring()})
+        self._tokens = count(1)
 
     async def ended(self, ago: timedelta, state: State = State.COMPLETED, **fields: Any) -> RotationRecord:
         """Add a rotation that ended so long ago."""
         at = self.now - ago
-        record = make_record(self.keyring.name, **{"rotation_id": new_rotation_id(self.keyring.name, at), **fields})
-        record = record.changed(state=state, ended_at=at, policy=Policy())
+        return await self._add(at, state=state, ended_at=at, policy=Policy(), **fields)
+
+    async def _add(self, at: datetime, **fields: Any) -> RotationRecord:
+        own = {"rotation_id": new_rotation_id(self.keyring.name, at), "fencing_token": next(self._tokens)}
+        record = make_record(self.keyring.name, **{**own, **fields})
         await self.runs.documents.create(record.to_document())
         return record
 
@@ -52,7 +57,7 @@ class Past:
             ended_at=began + took,
             policy=Policy(),
             instance_id="migration",
-            fencing_token=1,
+            fencing_token=next(self._tokens),
             work=work,
             dry_run=dry_run,
         )
@@ -67,8 +72,8 @@ class Past:
     async def seen(self) -> Provenance:
         """Look back from a rotation that begins now."""
         store = DekStore(self.world.container, self.keyring)
-        begins = new_rotation_id(self.keyring.name, self.now + 2 * HOUR)
-        return await look_back(self.runs, MigrationStore(self.runs.documents), store, begins)
+        begins = await self._add(self.now)
+        return await look_back(self.runs, MigrationStore(self.runs.documents), store, begins.rotation_id)
 
 
 def names(found: Provenance) -> dict[str, str]:
@@ -179,7 +184,7 @@ async def test_what_a_rollback_has_put_back_is_explained(
     """A rollback takes a rotation's id out of the row: what changed while it ran, and looks so, is its work."""
     past = Past(runs, world)
     last = await past.ended(3 * HOUR)
-    ref = RotationRef(rotation_id=last.rotation_id, keyring=last.keyring, fencing_token=1)
+    ref = RotationRef(rotation_id=last.rotation_id, keyring=last.keyring, fencing_token=last.fencing_token)
     await past.migrated(Rollback(rotation=ref, new_version="f" * 32), HOUR, took, dry_run=dry_run)
     row = await past.row(createdAt=(past.now - timedelta(days=400)).isoformat(), **properties)
 

@@ -8,6 +8,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts import QuarantinedRow
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
+from keyturn.rotation.lease import release
 from keyturn.rotation.progress import with_quarantined
 from keyturn.rotation.record import RotationRecord, keyring_of, new_rotation_id
 from keyturn.rotation.run_store import ATTEMPTS, DOCUMENT_BYTES_MAX, RunStore
@@ -97,18 +98,40 @@ async def test_a_race_that_is_always_lost_ends(runs: RunStore, monkeypatch: pyte
 async def test_rotations_are_listed_newest_first_and_by_pages(runs: RunStore) -> None:
     """A list begins with the newest rotation of its keyring and goes on before the last one of a page."""
     keyring = new_keyring()
-    records = [
-        make_record(keyring).changed(rotation_id=new_rotation_id(keyring, NOW + timedelta(days=day)))
-        for day in range(5)
-    ]
-    for record in records:
-        await runs.documents.create(record.to_document())
+    records = await of_one_second(runs, keyring, 5)
     await start_run(runs)  # of another keyring
 
     first = await runs.newest(keyring, limit=3)
     rest = await runs.newest(keyring, before=first[-1].rotation_id, limit=3)
 
     assert [record.rotation_id for record in reversed(records)] == [record.rotation_id for record in [*first, *rest]]
+
+
+async def test_what_began_later_is_newer_whatever_a_clock_says(runs: RunStore) -> None:
+    """A host whose clock is behind starts the next rotation: it is the newest one all the same."""
+    first = await start_run(runs)
+    await release(runs, first)
+    second = await start_run(runs, first.keyring, now=NOW - timedelta(days=1))
+
+    assert [second.rotation_id, first.rotation_id] == [run.rotation_id for run in await runs.newest(first.keyring)]
+
+
+async def test_a_list_that_is_to_go_on_before_no_run_of_the_keyring_is_refused(runs: RunStore) -> None:
+    """An id without a record, one that cannot be an id, and one of another keyring are unknown."""
+    keyring, other = new_keyring(), await start_run(runs)
+
+    for before in (new_rotation_id(keyring, NOW), "last month", other.rotation_id):
+        with pytest.raises(UnknownRotationError):
+            await runs.newest(keyring, before=before)
+
+
+async def of_one_second(runs: RunStore, keyring: str, count: int) -> list[RotationRecord]:
+    """Store so many rotations that began within one second, oldest first; their ids do not tell their order."""
+    ids = sorted((new_rotation_id(keyring, NOW) for _ in range(count)), reverse=True)
+    records = [make_record(keyring, rotation_id=name, fencing_token=token) for token, name in enumerate(ids, 9)]
+    for record in records:  # tokens from 9 on: as numbers, not as text, 10 comes after 9
+        await runs.documents.create(record.to_document())
+    return records
 
 
 async def test_a_record_that_outgrew_its_bounds_is_not_written(runs: RunStore) -> None:

@@ -1,0 +1,52 @@
+"""The metric of overdue rotations, which the schedule's tick sets by the same rule that health and keyrings go by."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import pytest
+
+from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.notifications.desk import Channels, Desk
+from keyturn.notifications.untold import tell_untold
+from keyturn.rotation.keyrings import Versions, stand
+from keyturn.rotation.run_store import RunStore
+from keyturn.telemetry import names
+from tests.keyturn.rotation.runs import NOW, new_keyring
+from tests.keyturn.telemetry.conftest import Told
+
+MONTHLY = "0 0 3 1 * *"
+ALLOWED = timedelta(days=10)
+
+
+def made(ago: timedelta) -> Versions:
+    """Return the versions of a MEK that was made so long ago and never rotated."""
+    found = MekVersionProperties(
+        mek_name="mek",
+        version="v",
+        key_id="https://notes.vault.azure.net/keys/mek/v",
+        enabled=True,
+        created_on=NOW - ago,
+        not_before=None,
+        expires_on=None,
+        tags={},
+    )
+
+    async def states() -> Mapping[str, MekVersionProperties]:
+        return {"v": found}
+
+    return states
+
+
+@pytest.mark.parametrize(("days", "since"), [(10, None), (40, datetime(2026, 2, 1, 3, tzinfo=NOW.tzinfo))])
+async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_mek(
+    runs: RunStore, told: Told, days: int, since: datetime | None
+) -> None:
+    """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
+    keyring, versions = new_keyring(), made(timedelta(days=days))
+    desk = Desk(runs, Channels(), public_url=None, links=lambda _record, _now: {})
+
+    await tell_untold(desk, runs, keyring=keyring, versions=versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
+    standing = await stand(runs, keyring, versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
+
+    assert standing.overdue_since == since
+    assert told.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}
