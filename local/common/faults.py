@@ -4,9 +4,12 @@ A rule names an operation (or ``*``) and one kind of fault:
 
 * ``status``: answer with ``status`` (and ``body``, ``headers``) before anything happens;
 * ``delay``: wait ``delayMs`` milliseconds, then go on;
+* ``hold``: wait until the rule is cleared, then go on;
 * ``reset_before``: close the connection before anything happens;
 * ``reset_after``: do the work, then close the connection without an answer;
 * any other kind belongs to the service, which asks for it with :meth:`Faults.take` (``throttle``, ``etag_race``).
+
+Clearing takes all rules away, or with ``?kind=hold`` those of one kind: what was held then meets the other rules.
 
 A rule fires ``count`` times (default 1; ``null`` for ever) after letting ``skip`` requests pass, or on each request
 with ``probability`` drawn from a generator seeded with ``seed``, so that a run can be repeated.
@@ -46,6 +49,12 @@ class FaultRule(BaseModel):
     fired: int = 0
 
     _random: random.Random = PrivateAttr()
+    _cleared: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
+
+    @property
+    def cleared(self) -> asyncio.Event:
+        """Is set when the rule is taken away."""
+        return self._cleared
 
     @override
     def model_post_init(self, _context: object, /) -> None:
@@ -77,16 +86,22 @@ class Faults:
         """Return the first rule of this kind that hits the request, or None."""
         return next((rule for rule in self.rules if rule.kind == kind and rule.fires(operation, target)), None)
 
+    async def wait(self, operation: str, target: str = "") -> None:
+        """Let a request wait that a rule delays or holds."""
+        if (rule := self.take("delay", operation, target)) is not None:
+            await asyncio.sleep(rule.delayMs / 1000)
+        if (rule := self.take("hold", operation, target)) is not None:
+            await rule.cleared.wait()
+
     def middleware(self, operation_of: OperationOf) -> Any:
-        """Return the aiohttp middleware that applies the four general kinds."""
+        """Return the aiohttp middleware that applies the general kinds."""
 
         @web.middleware
         async def apply(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path.startswith(CONTROL_PREFIX) or not self.rules:
                 return await handler(request)
             operation, target = operation_of(request), request.path_qs
-            if (rule := self.take("delay", operation, target)) is not None:
-                await asyncio.sleep(rule.delayMs / 1000)
+            await self.wait(operation, target)
             if self.take("reset_before", operation, target) is not None:
                 return _reset(request)
             if (rule := self.take("status", operation, target)) is not None:
@@ -116,8 +131,11 @@ class Faults:
         self.rules.append(rule)
         return web.json_response(rule.model_dump(), status=201)
 
-    async def _clear(self, _request: web.Request) -> web.Response:
-        self.rules.clear()
+    async def _clear(self, request: web.Request) -> web.Response:
+        kind = request.query.get("kind")
+        for rule in [rule for rule in self.rules if kind in (None, rule.kind)]:
+            self.rules.remove(rule)
+            rule.cleared.set()
         return web.Response(status=204)
 
 

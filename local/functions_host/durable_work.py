@@ -2,7 +2,6 @@
 # mypy: allow-untyped-calls
 # (grpc and protobuf ship without types)
 
-import asyncio
 import base64
 import json
 from typing import Any
@@ -78,7 +77,7 @@ class DurableWork:
         await self._stub.CompleteActivityTask(response)
 
     async def _run_activity(self, function: Function, request: pb.ActivityRequest) -> str:
-        await self._delay_if_armed(function)
+        await self._faults.wait(function.name)
         payload = request.input.value if request.HasField("input") else "null"
         inputs = {function.trigger["name"]: TypedData(json=payload)} | self._client.inputs(function)
         instance_id = TypedData(string=request.orchestrationInstance.instanceId)
@@ -105,14 +104,10 @@ class DurableWork:
 
     async def _exchange(self, function: Function, request: pb.OrchestratorRequest | pb.EntityBatchRequest) -> bytes:
         """Hand a protobuf request to the worker in base64, which is how it answers too."""
-        await self._delay_if_armed(function)
+        await self._faults.wait(function.name)
         encoded = base64.b64encode(request.SerializeToString()).decode()
         result = await self._worker.invoke(function, {function.trigger["name"]: TypedData(string=encoded)})
         return base64.b64decode(_text_of(result))
-
-    async def _delay_if_armed(self, function: Function) -> None:
-        if (rule := self._faults.take("delay", function.name)) is not None:
-            await asyncio.sleep(rule.delayMs / 1000)
 
 
 def _by_name(worker: Worker, trigger: str, key: str) -> dict[str, Function]:

@@ -54,7 +54,7 @@ def _fixed(**settings: str) -> Callable[[LocalAzure], dict[str, str]]:
 SETTINGS: Mapping[str, Callable[[LocalAzure], dict[str, str]]] = {
     "quick": _fixed(),
     "window shut": _fixed(KEYTURN_WINDOWS='[{"cron": "0 3 29 2 *", "duration": "PT1M", "timeZone": "Europe/Berlin"}]'),
-    "long soak": _fixed(KEYTURN_SOAK="PT4S", KEYTURN_QUIET_INTERVAL="PT3S"),
+    "long soak": _fixed(KEYTURN_SOAK="PT5S", KEYTURN_QUIET_INTERVAL="PT3S"),
     "sample of ten": _fixed(KEYTURN_PROOF="sample:10"),
     "no proof": _fixed(KEYTURN_PROOF="unsafe_off"),
     "tiny pages": _fixed(KEYTURN_PAGE_ROWS="1", KEYTURN_PROOF="sample:1"),

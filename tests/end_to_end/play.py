@@ -128,6 +128,20 @@ def armed(service: str, **rule: Any) -> Act:
     return arm
 
 
+def held(service: str, operation: str, **rule: Any) -> Act:
+    """Return an act from which on the operation waits, whoever asks for it, until it is released."""
+    return armed(service, operation=operation, kind="hold", **{"count": None, **rule})
+
+
+def released(service: str) -> Act:
+    """Return an act that lets go on what is held in the service."""
+
+    async def release(play: Play) -> None:
+        play.stage.release(service)
+
+    return release
+
+
 async def disarmed(play: Play) -> None:
     """Disarm every fault."""
     play.stage.clear_faults()

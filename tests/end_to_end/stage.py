@@ -165,6 +165,10 @@ class Stage:
         for service in FAULTY:
             self.control(service, "DELETE", "faults")
 
+    def release(self, service: str) -> None:
+        """Let go on what a rule holds in a service."""
+        self.control(service, "DELETE", "faults?kind=hold")
+
     def said(self, rotation_id: str, event: str) -> bool:
         """Tell whether the app has logged the event of this rotation, on which an alert is set."""
         return self.log_lines(f"rotation {rotation_id}: {event}") > 0

@@ -2,15 +2,13 @@
 
 import pytest
 
-from keyturn.rotation.states import TERMINAL, State
+from keyturn.rotation.states import TERMINAL, TRANSITIONS
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_settings import SETTINGS, settings_of
 from tests.end_to_end.facts import took_nothing_away, went_as_planned
 from tests.end_to_end.play import Play, started
 from tests.end_to_end.scenarios import SCENARIOS
 from tests.end_to_end.stage import Stage
-
-pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
 def by_settings() -> list[object]:
@@ -25,6 +23,8 @@ def by_settings() -> list[object]:
     ]
 
 
+@pytest.mark.end_to_end
+@pytest.mark.long
 @pytest.mark.parametrize("sentence", by_settings())
 async def test_scenario(azure: LocalAzure, sentence: str) -> None:
     """The sentence holds: the rotation goes through these states, takes nothing away, and its facts are true."""
@@ -56,5 +56,6 @@ def test_every_state_and_every_end_is_in_the_table() -> None:
     """The scenarios go through all states, and end in every way in which a rotation can end."""
     paths = [scenario.path.split() for scenario in SCENARIOS.values()]
 
-    assert set(State) == {state for path in paths for state in path}
+    assert set(TRANSITIONS) == {state for path in paths for state in path}
     assert TERMINAL == {path[-1] for path in paths}
+    assert set(SETTINGS) == {scenario.settings for scenario in SCENARIOS.values()}

@@ -1,12 +1,13 @@
 """Retiring and watching: any failure after the disable takes it back."""
 
 from tests.end_to_end.facts import everything_moved
-from tests.end_to_end.play import Act, Play, Scenario, after, approve, armed, disarmed, then
+from tests.end_to_end.play import Act, Play, Scenario, after, approve, armed, disarmed, held, released, then
 
 WATCHED = "requested preflight creating_version sweeping soaking awaiting_approval retiring watching"
 
-# The first look of the watch waits for so long: time to do harm after the disable and before it is looked for.
-SLOW_LOOK = armed("functions_host", operation="verify", kind="delay", delayMs=2000)
+# After the disable, the first look of the watch waits: harm is done before it is looked for.
+LOOK_HELD = held("functions_host", "verify")
+LOOK = released("functions_host")
 
 
 def _reinstated(reason: str) -> Act:
@@ -82,23 +83,24 @@ SCENARIOS = {
         facts=(_reinstated("probe:"),),
     ),
     "a canary fails after the disable: reinstated, every note is readable, and people are alerted": Scenario(
-        people=then(after("awaiting_approval", SLOW_LOOK), approve, _disabled, _canary_row_goes_back),
+        people=then(after("awaiting_approval", LOOK_HELD), approve, _disabled, _canary_row_goes_back, LOOK),
         path=f"{WATCHED} reinstated",
         facts=(_reinstated("canary:notes/"),),
     ),
     "a stale writer creates a row after the disable: reinstated": Scenario(
         prepared=_prepare_stale_row,
-        people=then(after("awaiting_approval", SLOW_LOOK), approve, _disabled, _write_stale_row),
+        people=then(after("awaiting_approval", LOOK_HELD), approve, _disabled, _write_stale_row, LOOK),
         path=f"{WATCHED} reinstated",
         facts=(_reinstated("1 rows are not on the new version"),),
         tidied=_remove_stale_row,
     ),
     "the watch itself fails for good: failed, with the versions enabled again": Scenario(
         people=then(
-            after("awaiting_approval", SLOW_LOOK),
+            after("awaiting_approval", LOOK_HELD),
             approve,
             _disabled,
             armed("cosmos", operation="query", kind="status", status=403, match="dek_store", count=None),
+            LOOK,
             after("failed", disarmed),
         ),
         path=f"{WATCHED} failed",

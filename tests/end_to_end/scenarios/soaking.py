@@ -4,11 +4,28 @@ import base64
 from datetime import datetime, timedelta
 
 from tests.end_to_end.facts import everything_moved
-from tests.end_to_end.play import Act, Play, Scenario, abort, after, approve, armed, disarmed, reject, retry, then
+from tests.end_to_end.play import (
+    Act,
+    Play,
+    Scenario,
+    abort,
+    after,
+    approve,
+    armed,
+    disarmed,
+    held,
+    reject,
+    released,
+    retry,
+    then,
+)
 
 ASKED = "requested preflight creating_version sweeping soaking awaiting_approval"
 NEEDS = "requested preflight creating_version sweeping soaking needs_attention"
 ONWARDS = "sweeping soaking awaiting_approval retiring watching completed"
+
+# The soak goes no further than to its first page of rows to prove.
+PROOF_HELD = held("functions_host", "prove_page")
 
 
 async def _stale_write(play: Play) -> None:
@@ -149,13 +166,13 @@ SCENARIOS = {
         tidied=then(_replica_lag(0), _remove_row),
     ),
     "an abort while soaking: ended without anybody being asked": Scenario(
-        settings="long soak",
-        people=after("soaking", abort),
+        prepared=PROOF_HELD,
+        people=then(after("soaking", abort), released("functions_host")),
         path="requested preflight creating_version sweeping soaking aborted",
     ),
     "a rewrapped row holds another DEK: its previous wrap is restored, the run stops, and a retry mends it": Scenario(
-        prepared=then(_row_of_its_own, armed("functions_host", operation="prove_page", kind="delay", delayMs=2000)),
-        people=then(after("soaking", _tamper), _restored, retry, approve),
+        prepared=then(_row_of_its_own, PROOF_HELD),
+        people=then(after("soaking", _tamper), released("functions_host"), _restored, retry, approve),
         path=f"{NEEDS} {ONWARDS}",
         facts=(everything_moved, _same_dek, _is_a_wrap),
         tidied=_remove_row,

@@ -83,6 +83,11 @@ class LocalCosmos:
         """Arm a fault rule."""
         self.post("faults", **rule)
 
+    def release(self) -> None:
+        """Let go on what a rule holds."""
+        url = f"{self.service.url}/_control/faults?kind=hold"
+        requests.delete(url, verify=str(self.ca), timeout=SECONDS).raise_for_status()
+
     def split(self, container: ContainerProxy, range_id: str) -> list[str]:
         """Split a partition of a container and return the ids of its children."""
         answer = self.post("split", database=DATABASE, container=container.id, partitionKeyRangeId=range_id)

@@ -1,5 +1,6 @@
 """Armed faults, provisioned throughput, durability."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,29 @@ async def test_armed_throttle_is_waited_out(cosmos: LocalCosmos, container: Cont
 
     assert created["id"] == "a"
     assert rule["fired"] == 2
+
+
+async def test_what_was_held_meets_the_other_rules_when_it_is_released(
+    cosmos: LocalCosmos, container: ContainerProxy
+) -> None:
+    """A held request waits until its kind of rule is cleared; a rule of another kind, armed meanwhile, stays."""
+    rule = {"operation": "create", "match": container.id}
+    cosmos.arm(kind="hold", **rule)
+    creating = asyncio.create_task(container.create_item({"id": "a", "pk": "p"}))
+    async with asyncio.timeout(10):
+        while not any(  # noqa: ASYNC110 - a rule tells that it has fired only when it is asked
+            found["kind"] == "hold" and found["fired"] for found in cosmos.get("faults")
+        ):
+            await asyncio.sleep(0.01)
+    cosmos.arm(kind="status", status=403, **rule)
+    held = not creating.done()
+
+    cosmos.release()
+
+    with pytest.raises(CosmosHttpResponseError) as refused:
+        await creating
+    assert (held, refused.value.status_code) == (True, 403)
+    assert await listed(container.read_all_items()) == []
 
 
 @pytest.mark.parametrize("operation", ["replace", "patch", "batch"])

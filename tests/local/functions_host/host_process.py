@@ -91,6 +91,10 @@ class SampleHost:
         """Arm a fault rule."""
         self.call("POST", "/_control/faults", json.dumps(rule).encode())
 
+    def release(self) -> None:
+        """Let go on what a rule holds."""
+        self.call("DELETE", "/_control/faults?kind=hold")
+
     def log(self) -> str:
         """Return what the host has logged so far."""
         return (self.state.parent / f"{self.state.name}.log").read_text()

@@ -21,6 +21,20 @@ def test_fan_out_runs_as_many_activities_as_host_json_allows(start_host: StartHo
     assert max(together) == 3
 
 
+def test_a_held_activity_waits_until_it_is_released(host: SampleHost) -> None:
+    """Of three activities the last two are held: they run when the rule is cleared, and not before."""
+    host.arm(operation="work", kind="hold", skip=1, count=None)
+    before = len(host.lines("work"))
+    host.start("fan_out", "held", 3)
+    wait_until(lambda: sum(rule["fired"] for rule in host.call("GET", "/_control/faults").json) == 2, "two to be held")
+    wait_until(lambda: len(host.lines("work")) == before + 1, "one to run")
+
+    host.release()
+
+    assert host.wait_for("held")["output"] == [0, 1, 4]
+    assert len(host.lines("work")) == before + 3
+
+
 def test_activity_failure_shows_its_type_and_first_line(host: SampleHost) -> None:
     """An orchestration sees a Python exception as the durable extension passes it on: bare type name, one line."""
     host.start("failing", "failing")
