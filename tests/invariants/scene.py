@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,10 +22,11 @@ from keyturn.key_vault.versions import MekVersions
 from keyturn.resources import KeyringResources, Resources
 from keyturn.rotation.decision import DecisionRequest, decide
 from keyturn.rotation.record import RotationRecord
+from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.start import Started, start
 from keyturn.rotation.start_request import StartRequest
 from keyturn.rotation.states import TERMINAL, State
-from keyturn.settings import load_settings
+from keyturn.settings import DocumentContainer, load_settings
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
 from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
@@ -120,6 +122,19 @@ class Scene:
         """Return every row as it is stored."""
         return await stored(self.world.container)
 
+    def encrypt_notes(self, notes: ContainerProxy) -> None:
+        """Let the keyring's documents be in this container, with a title to be encrypted."""
+        found = self.resources.keyring(self.keyring)
+        description = DocumentContainer(name=notes.id, fields=["title"])
+        keyring = found.keyring.model_copy(update={"documents": [description]})
+        self.resources._keyrings[self.keyring] = replace(found, keyring=keyring, documents={notes.id: notes})
+
+    async def stored_notes(self) -> list[Item]:
+        """Return every document of the keyring, as it is stored."""
+        return [
+            item for notes in self.resources.keyring(self.keyring).documents.values() for item in await stored(notes)
+        ]
+
     async def documents(self) -> list[Item]:
         """Return every document of the app about this keyring: records, lease, audit events, notifications."""
         query = self._run_container.query_items("SELECT * FROM c", partition_key=self.keyring)
@@ -187,7 +202,7 @@ class Scene:
         answer: dict[str, Any] = await registered(activities)[name](request.to_payload())
         return answer
 
-    def ref(self, record: RotationRecord) -> dict[str, Any]:
+    def ref(self, record: RunRecord) -> dict[str, Any]:
         """Return what every activity's input begins with."""
         return dict(
             RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
@@ -224,7 +239,7 @@ class Scene:
                 assert found.state not in TERMINAL, f"{found.state}: {found.error} {found.preflight}"
                 await asyncio.sleep(0.05)
 
-    async def decide(self, record: RotationRecord, approver: str = APPROVER, digest: str | None = None) -> None:
+    async def decide(self, record: RunRecord, approver: str = APPROVER, digest: str | None = None) -> None:
         """Approve the evidence in force, or another digest."""
         request = DecisionRequest(
             rotation_id=record.rotation_id,
@@ -232,7 +247,7 @@ class Scene:
             evidence_digest=digest or record.evidence_digest or "",
             approver=approver,
         )
-        await decide(self.runs, request, webhook_id=f"msg_{uuid.uuid4().hex}", now=datetime.now(UTC))
+        await decide(self.resources.every_run, request, webhook_id=f"msg_{uuid.uuid4().hex}", now=datetime.now(UTC))
 
     async def rotate(self, **policy: Any) -> RotationRecord:
         """Run a whole rotation to its end, with an approval in between."""

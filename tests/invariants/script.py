@@ -1,6 +1,5 @@
 """One rotation as a list of activities, in the order in which the workflow runs them, without the workflow."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,48 +11,23 @@ from keyturn.contracts import (
     FailureInput,
     FreezeInput,
     NotifyInput,
-    PageInput,
-    Payload,
-    ProgressInput,
     ReinstateInput,
     RetireInput,
     RotationRef,
-    ScanInput,
-    StepInput,
 )
 from keyturn.rotation.record import RotationRecord
 from keyturn.rotation.states import State
 from tests.invariants.scene import Scene
-
-Act = Callable[[str, Payload], Awaitable[dict[str, Any]]]
-RATE = 1000.0
+from tests.invariants.steps import Act, Steps
 
 
-class Script:
-    """Plays a rotation; ``act`` runs each activity, as often and as badly as a test likes."""
+class Script(Steps):
+    """Plays a rotation."""
 
     def __init__(self, scene: Scene, record: RotationRecord, act: Act | None = None) -> None:
-        self.scene = scene
-        self.rotation_id = record.rotation_id
-        self.ref = scene.ref(record)
-        self.step = 0
-        self.target = ""
+        super().__init__(scene, record, act)
         self.census: dict[str, Any] = {}
         self.digest = ""
-        self.tokens: dict[str, str] = {}
-        self._act = act or scene.act
-
-    async def act(self, name: str, request: Payload) -> dict[str, Any]:
-        """Run an activity, which must not fail, and return its result."""
-        envelope = await self._act(name, request)
-        assert "failure" not in envelope, f"{name}: {envelope['failure']}"
-        result: dict[str, Any] = envelope["result"]
-        return result
-
-    async def advance(self, target: State) -> None:
-        """Change the state."""
-        self.step += 1
-        await self.act("advance", StepInput(**self.ref, step=self.step, target=target))
 
     def creation(self) -> CreateVersionInput:
         """Return the input of create_version."""
@@ -70,60 +44,14 @@ class Script:
         await self.advance(State.CREATING_VERSION)
         self.target = (await self.act("create_version", self.creation()))["version"]
 
-    async def pages(self, selection: str) -> list[PageInput]:
-        """Scan the store once and return the pages that were found."""
-        found = []
-        for feed_range in (await self.act("list_ranges", RotationRef(**self.ref)))["ranges"]:
-            cursor, drained = None, False
-            while not drained:
-                request = ScanInput(
-                    **self.ref,
-                    target_version=self.target,
-                    selection=selection,
-                    range=feed_range,
-                    cursor=cursor,
-                    page_rows=50,
-                )
-                scanned = await self.act("scan_page", request)
-                cursor, drained = scanned["cursor"], scanned["drained"]
-                if scanned["refs"]:
-                    found.append(
-                        PageInput(
-                            **self.ref,
-                            target_version=self.target,
-                            refs=scanned["refs"],
-                            operations_per_second=RATE,
-                        )
-                    )
-        return found
-
-    async def work(self, phase: str) -> None:
-        """Rewrap or prove everything that a scan finds, and record the progress."""
-        selection, activity = ("stale", "rewrap_page") if phase == "sweep" else ("rewrapped", "prove_page")
-        tokens, totals, started = [self.tokens], {}, datetime.now(UTC)
-        for page in await self.pages(selection):
-            totals = await self.act(activity, page)
-            tokens.append(totals.pop("sessionTokens"))
-        progress = ProgressInput(
-            **self.ref,
-            phase=phase,
-            pass_number=1,
-            pass_started_at=started,
-            wave=1,
-            scanned=1,
-            totals=totals,
-            session_tokens=tokens,
-        )
-        self.tokens = (await self.act("record_progress", progress))["sessionTokens"]
-
     async def to_frozen(self) -> None:
         """Sweep, prove, verify, freeze, and ask."""
         await self.advance(State.SWEEPING)
-        await self.work("sweep")
+        await self.work("rewrap")
         request = CensusInput(**self.ref, target_version=self.target, session_tokens=self.tokens)
         self.census = await self.act("take_census", request)
         await self.advance(State.SOAKING)
-        await self.work("proof")
+        await self.work("prove")
         await self.act("verify", RotationRef(**self.ref))
         self.digest = (await self.act("freeze_evidence", self.freezing()))["evidenceDigest"]
         await self.advance(State.AWAITING_APPROVAL)

@@ -87,7 +87,7 @@ async def refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> PageInput:
     await scene.world.add(scene.old)
     script = Script(scene, await scene.start())
     script.target = await scene.world.mek.create()
-    (page,) = await script.pages("stale")
+    (page,) = await script.pages("rewrap")
 
     async def refuse(*_: Any, **__: Any) -> None:
         raise CosmosHttpResponseError(status_code=503, message=f"the request was {CANARY}")

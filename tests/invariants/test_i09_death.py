@@ -1,40 +1,19 @@
 """I9: an activity that dies after any of its requests, and is run again, ends as one that did not die."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from keyturn.contracts import PageInput, Payload
+from keyturn.contracts import PageInput
 from keyturn.dek_store.store import DekStore
 from tests.invariants.checks.versions import not_one_new_version
-from tests.invariants.crash import Died, Requests
+from tests.invariants.dying import Dying
 from tests.invariants.scene import Scene
 from tests.invariants.script import Script
 from tests.invariants.test_i02_readable_rows import in_two_patches
 
 # The activities that change a vault or a store, and how many requests each makes at least.
 CHANGING = {"create_version": 12, "rewrap_page": 4, "retire_versions": 12, "reinstate_versions": 2, "advance": 2}
-
-
-class Dying:
-    """Runs each of some activities so that it dies after its n-th request; the next run, and all others, live."""
-
-    def __init__(self, scene: Scene, after: int) -> None:
-        self._scene, self._after = scene, after
-        self._running = set(CHANGING)
-        self.died: set[str] = set()
-
-    async def act(self, name: str, request: Payload) -> dict[str, Any]:
-        """Run an activity, first to its death if it is one of those and was not run before."""
-        if name in self._running:
-            self._running.discard(name)
-            try:
-                with Requests(self._after).counted():
-                    return await self._scene.act(name, request)
-            except Died:
-                self.died.add(name)
-        return await self._scene.act(name, request)
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 4, 6, 8, 10, 12])
@@ -45,7 +24,7 @@ async def test_death_after_any_request_changes_nothing(scene: Scene, after: int)
     """
     await scene.world.add_many(2, scene.old)
     record = await scene.start()
-    dying = Dying(scene, after)
+    dying = Dying(scene, after, CHANGING)
     script = Script(scene, record, dying.act)
     await script.to_new_version()
     await script.to_frozen()
@@ -75,6 +54,6 @@ async def test_broken_a_row_written_in_two_steps(scene: Scene, monkeypatch: pyte
     for after in range(1, 9):
         row = await scene.world.add(scene.old)
         page = PageInput(**script.ref, target_version=script.target, refs=[row], operations_per_second=1000)
-        await Dying(scene, after).act("rewrap_page", page)
+        await Dying(scene, after, CHANGING).act("rewrap_page", page)
 
     assert ["gives no DEK"] == [wrong.partition(" ")[2].partition(" ")[2] for wrong in await scene.changed_deks()]

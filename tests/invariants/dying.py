@@ -1,0 +1,28 @@
+"""I9: runs activities to their death, and then again."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from keyturn.contracts import Payload
+from tests.invariants.crash import Died, Requests
+from tests.invariants.scene import Scene
+
+
+class Dying:
+    """Runs each of some activities so that it dies after its n-th request; the next run, and all others, live."""
+
+    def __init__(self, scene: Scene, after: int, names: Iterable[str]) -> None:
+        self._scene, self._after = scene, after
+        self._running = set(names)
+        self.died: set[str] = set()
+
+    async def act(self, name: str, request: Payload) -> dict[str, Any]:
+        """Run an activity, first to its death if it is one of those and was not run before."""
+        if name in self._running:
+            self._running.discard(name)
+            try:
+                with Requests(self._after).counted():
+                    return await self._scene.act(name, request)
+            except Died:
+                self.died.add(name)
+        return await self._scene.act(name, request)

@@ -1,0 +1,90 @@
+"""A run as a list of activities, one after the other, without the workflow: what all kinds of run have in common."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from keyturn.contracts import DEKS, PageInput, Payload, ProgressInput, RangesInput, ScanInput, StepInput
+from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.states import State
+from orchestrators.operations import OPERATIONS
+from tests.invariants.scene import Scene
+
+Act = Callable[[str, Payload], Awaitable[dict[str, Any]]]
+RATE = 1000.0
+
+
+class Steps:
+    """Plays a run; ``act`` runs each activity, as often and as badly as a test likes."""
+
+    def __init__(self, scene: Scene, record: RunRecord, act: Act | None = None) -> None:
+        self.scene = scene
+        self.rotation_id = record.rotation_id
+        self.ref = scene.ref(record)
+        self.step = 0
+        self.target = ""
+        self.tokens: dict[str, str] = {}
+        self._passes = 0
+        self._act = act or scene.act
+
+    async def act(self, name: str, request: Payload) -> dict[str, Any]:
+        """Run an activity, which must not fail, and return its result."""
+        envelope = await self._act(name, request)
+        assert "failure" not in envelope, f"{name}: {envelope['failure']}"
+        result: dict[str, Any] = envelope["result"]
+        return result
+
+    async def advance(self, target: State) -> None:
+        """Change the state."""
+        self.step += 1
+        await self.act("advance", StepInput(**self.ref, step=self.step, target=target))
+
+    async def pages(self, operation: str, source: str = DEKS) -> list[PageInput]:
+        """Scan the source once, as the operation does, and return the pages that were found."""
+        found = []
+        work = OPERATIONS[operation]
+        for feed_range in (await self.act("list_ranges", RangesInput(**self.ref, source=source)))["ranges"]:
+            cursor, drained = None, False
+            while not drained:
+                request = ScanInput(
+                    **self.ref,
+                    target_version=self.target,
+                    selection=work.selection,
+                    source=source,
+                    range=feed_range,
+                    cursor=cursor,
+                    page_rows=50,
+                )
+                scanned = await self.act(work.scan, request)
+                cursor, drained = scanned["cursor"], scanned["drained"]
+                if scanned["refs"]:
+                    page = PageInput(
+                        **self.ref,
+                        target_version=self.target,
+                        source=source,
+                        refs=scanned["refs"],
+                        operations_per_second=RATE,
+                    )
+                    found.append(page)
+        return found
+
+    async def work(self, operation: str, source: str = DEKS) -> int:
+        """Work on everything that a scan finds, and record the progress; returns how much was changed."""
+        self._passes += 1
+        tokens, totals, changed, started = [self.tokens], {}, 0, datetime.now(UTC)
+        for page in await self.pages(operation, source):
+            totals = await self.act(OPERATIONS[operation].activity, page)
+            changed += totals["changed"]
+            tokens.append(totals.pop("sessionTokens"))
+        progress = ProgressInput(
+            **self.ref,
+            phase=OPERATIONS[operation].phase,
+            pass_number=self._passes,
+            pass_started_at=started,
+            wave=1,
+            scanned=1,
+            totals=totals,
+            session_tokens=tokens,
+        )
+        self.tokens = (await self.act("record_progress", progress))["sessionTokens"]
+        return changed
