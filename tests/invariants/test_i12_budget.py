@@ -1,11 +1,13 @@
 """I12: the vault's budget holds across all workers: live traffic keeps its share."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from keyturn.contracts import PageInput, PassInput, Policy
+from keyturn.contracts import PageInput, PageResult, PassInput, Policy
 from keyturn.key_vault.pacing import Pacer
+from keyturn.rotation import proof, rewrap
 from orchestrators import row_pass
 from tests.invariants.checks.budget import over_budget
 from tests.invariants.scene import QUICK, Scene
@@ -45,6 +47,27 @@ async def test_pages_in_flight_share_the_budget(playing: Scene) -> None:
     playing.world.mek.fault(operation="unwrap", kind="throttle", count=2)
 
     assert [] == await wrong(playing)
+
+
+async def test_a_proof_takes_no_more_than_its_share(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pages that are proven at a time have half of what the pages of a sweep have together: soaking has time."""
+    rates: dict[str, list[float]] = {"sweep": [], "proof": []}
+    unbroken = {"sweep": rewrap.rewrap_page, "proof": proof.prove_page}
+
+    def watched(phase: str) -> Callable[..., Awaitable[PageResult]]:
+        async def page(request: PageInput, *arguments: Any) -> PageResult:
+            rates[phase].append(request.operations_per_second)
+            return await unbroken[phase](request, *arguments)
+
+        return page
+
+    monkeypatch.setattr(rewrap, "rewrap_page", watched("sweep"))
+    monkeypatch.setattr(proof, "prove_page", watched("proof"))
+    record = await playing.rotate(page_rows=PAGE_ROWS, window_pages=16, proof_share=0.5)
+
+    budget = record.policy.vault_operations_per_second
+    assert len(rates["proof"]) > 1
+    assert (pytest.approx(budget), pytest.approx(budget / 2)) == (sum(rates["sweep"]), sum(rates["proof"]))
 
 
 async def test_broken_each_page_takes_the_whole_budget(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

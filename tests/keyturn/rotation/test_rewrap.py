@@ -65,6 +65,21 @@ async def test_a_page_that_runs_twice_changes_nothing_the_second_time(
     assert before == [await world.item(ref) for ref in refs]
 
 
+async def test_rows_that_the_change_feed_gives_twice_are_moved_once(
+    world: World, versions: tuple[str, str, str]
+) -> None:
+    """The change feed may repeat items, also within a page: each row is written once, and holds its DEK."""
+    _, old, target = versions
+    refs = await world.add_many(4, old)
+
+    result = await run(world, [*refs, *refs], target)
+
+    assert (result.changed, result.unchanged, result.quarantined) == (4, 4, 0)
+    for ref in refs:
+        assert (await world.item(ref))["previousWrap"]["mekVersion"] == old
+        assert await world.opened(ref) == world.deks[ref.id]
+
+
 async def test_an_older_writers_sha1_row_is_rewrapped_with_sha256(world: World, versions: tuple[str, str, str]) -> None:
     """The row's own algorithm unwraps it, the new wrap is RSA-OAEP-256, and the old algorithm is kept beside it."""
     _, old, target = versions
