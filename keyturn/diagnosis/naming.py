@@ -6,6 +6,7 @@ looked up.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
@@ -16,6 +17,8 @@ from field_encrypt.errors import InvalidFieldPathError
 from field_encrypt.paths import EVERY_ELEMENT
 from keyturn.cosmos_failures import cosmos_failures
 from keyturn.settings import DocumentContainer
+
+_DEK_ID = '["dekId"]'
 
 
 def encrypted_paths(document: Mapping[str, Any], fields: Iterable[str]) -> list[str]:
@@ -68,9 +71,41 @@ async def documents_naming(
     return found
 
 
+def may_have_fields(description: DocumentContainer) -> str:
+    """Return the condition, in Cosmos DB's SQL, that a document may have an encrypted field, if only an empty list."""
+    return " OR ".join(f"IS_DEFINED({_named_by(pattern)})" for pattern in description.fields)
+
+
+async def sampled_deks(container: ContainerProxy, description: DocumentContainer, limit: int) -> set[str]:
+    """Return the dekIds that some documents name: about so many documents, the same number for every field.
+
+    Raises:
+        AzureError: the container did not answer.
+    """
+    found: set[str] = set()
+    each = max(1, limit // len(description.fields))
+    for pattern in description.fields:
+        named = _named_by(pattern)
+        query = f"SELECT TOP {each} VALUE {named} FROM c WHERE IS_DEFINED({named})"  # noqa: S608 - names of validated settings, quoted
+        async for value in container.query_items(query):
+            found |= {str(value)} if named.endswith(_DEK_ID) else named_deks({"value": value})
+    return found
+
+
+def _named_by(pattern: str) -> str:
+    """Return the expression of the field's dekId, or of the list that holds it in each of its elements."""
+    segments = pattern.split("/")
+    before = list(takewhile(lambda segment: not _is_element(segment), segments))
+    return _expression(segments) if len(before) == len(segments) else _property(before)
+
+
 def _expression(segments: Iterable[str]) -> str:
+    return f"{_property(segments)}{_DEK_ID}"
+
+
+def _property(segments: Iterable[str]) -> str:
     quoted = (json.dumps(segment.replace("~1", "/").replace("~0", "~")) for segment in segments)
-    return f'c[{"][".join(quoted)}]["dekId"]'
+    return f"c[{']['.join(quoted)}]"
 
 
 def _is_element(segment: str) -> bool:

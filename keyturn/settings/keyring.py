@@ -26,7 +26,9 @@ class DocumentContainer(_Model):
     """A container whose documents hold encrypted fields: canaries are chosen from it."""
 
     name: CosmosName
-    fields: Annotated[list[str], Field(min_length=1)]  # top-level properties that are encrypted
+    fields: Annotated[
+        list[str], Field(min_length=1)
+    ]  # paths as field_encrypt knows them: title, author/name, parts/*/text
     partition_key: str = "id"
 
 

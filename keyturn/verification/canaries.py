@@ -4,20 +4,26 @@ They are chosen once and stay the same for the whole rotation, so that the watch
 asked before. A canary that was deleted meanwhile is replaced: a deleted document is no failure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from field_encrypt import FieldEncryptError, FieldEncryption
+from field_encrypt import FieldEncryptError, FieldEncryption, paths
+from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import RetryError
+from keyturn.diagnosis.naming import encrypted_paths, may_have_fields
 from keyturn.errors import UnavailableError
 from keyturn.rotation.record_parts import CANARIES_MAX, Canary
 from keyturn.settings import DocumentContainer
 
 # Enough to notice a wrong version in every container, few enough to ask at every interval of the watch.
 CANARIES_PER_CONTAINER = 5
+
+# Documents among which they are chosen: some may be plaintext still, or have empty lists.
+CANDIDATES = 20
 
 
 def per_container(containers: int) -> int:
@@ -26,34 +32,45 @@ def per_container(containers: int) -> int:
 
 
 async def choose(container: ContainerProxy, description: DocumentContainer, limit: int) -> list[Canary]:
-    """Choose documents that have every encrypted field, oldest first.
+    """Choose documents in which every field that they have is encrypted, those with the most fields first.
 
     Raises:
         UnavailableError: the container did not answer.
     """
-    conditions = " AND ".join(f'IS_DEFINED(c["{field}"]["dekId"])' for field in description.fields)
-    query = f'SELECT TOP {limit} c.id, c["{description.partition_key}"] AS partition FROM c WHERE {conditions}'  # noqa: S608 - names come from validated settings
+    query = f"SELECT TOP {CANDIDATES} * FROM c WHERE {may_have_fields(description)}"  # noqa: S608 - names come from validated settings
     try:
-        found = [item async for item in container.query_items(query)]
+        found = [dict(item) async for item in container.query_items(query)]
     except AzureError as error:
         raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
+    fields = {item["id"]: encrypted_paths(item, description.fields) for item in found}
+    fit = [item for item in found if fields[item["id"]] and _all_encrypted(item, fields[item["id"]])]
     return [
-        Canary(container=description.name, document_id=item["id"], partition=item["partition"], outcome="pass")
-        for item in found
+        Canary(
+            container=description.name,
+            document_id=item["id"],
+            partition=item.get(description.partition_key),
+            outcome="pass",
+        )
+        for item in sorted(fit, key=lambda item: -len(fields[item["id"]]))[:limit]
     ]
+
+
+def _all_encrypted(document: Mapping[str, Any], fields: Iterable[str]) -> bool:
+    return all(is_encrypted(paths.get(document, path)) for path in fields)
 
 
 async def check(
     container: ContainerProxy, description: DocumentContainer, encryption: FieldEncryption, canary: Canary
 ) -> Canary | None:
-    """Decrypt one canary; returns it with its outcome, or None where the document is gone.
+    """Decrypt one canary; returns it with its outcome, or None where it is gone, or has nothing to decrypt any more.
 
     Raises:
         UnavailableError: a service did not answer, which says nothing about the document.
     """
     try:
         document = await container.read_item(canary.document_id, partition_key=canary.partition)
-        await encryption.decrypt_fields(description.name, canary.document_id, document, description.fields)
+        fields = encrypted_paths(document, description.fields)
+        await encryption.decrypt_fields(description.name, canary.document_id, document, fields)
     except CosmosResourceNotFoundError:
         return None
     except (AzureError, RetryError) as error:
@@ -62,7 +79,7 @@ async def check(
         ) from error
     except FieldEncryptError as error:
         return canary.model_copy(update={"outcome": "fail", "detail": f"{type(error).__name__}: {error}"})
-    return canary.model_copy(update={"outcome": "pass", "detail": ""})
+    return canary.model_copy(update={"outcome": "pass", "detail": ""}) if fields else None
 
 
 async def check_all(

@@ -5,6 +5,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
+from keyturn.diagnosis.naming import sampled_deks
 from keyturn.errors import UnavailableError
 from keyturn.settings import DocumentContainer
 
@@ -17,12 +18,9 @@ async def missing_deks(container: ContainerProxy, description: DocumentContainer
     Raises:
         UnavailableError: a container did not answer.
     """
-    field = description.fields[0]
-    query = f'SELECT TOP {SAMPLE} VALUE c["{field}"]["dekId"] FROM c WHERE IS_DEFINED(c["{field}"]["dekId"])'  # noqa: S608 - names come from validated settings
     missing: list[str] = []
     try:
-        named = [str(item) async for item in container.query_items(query)]
-        for dek_id in named:
+        for dek_id in sorted(await sampled_deks(container, description, SAMPLE)):
             try:
                 await deks.read(dek_id)
             except DekNotFoundError:

@@ -1,0 +1,5 @@
+"""Documents under a key, as the tests of migrations have them."""
+
+from tests.keyturn.documents.conftest import scene
+
+__all__ = ["scene"]
