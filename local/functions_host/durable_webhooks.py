@@ -1,4 +1,4 @@
-"""The durable extension's HTTP endpoints: status, raiseEvent and terminate, with the system key."""
+"""The durable extension's HTTP endpoints: status, raiseEvent, terminate and purge, with the system key."""
 # mypy: allow-untyped-calls
 # (grpc and protobuf ship without types)
 
@@ -28,6 +28,7 @@ class DurableWebhooks:
         """Serve the endpoints, and 404 for the rest of the extension's path."""
         instance = f"{WEBHOOK_PATH}/instances/{{id}}"
         app.router.add_get(instance, self._status)
+        app.router.add_delete(instance, self._purge)
         app.router.add_post(f"{instance}/raiseEvent/{{event}}", self._raise_event)
         app.router.add_post(f"{instance}/terminate", self._terminate)
         app.router.add_route("*", f"{WEBHOOK_PATH}{{rest:.*}}", self._unserved)
@@ -84,6 +85,14 @@ class DurableWebhooks:
             pb.TerminateRequest(instanceId=state.instanceId, output=helpers.get_string_value(reason))
         )
         return web.Response(status=202)
+
+    async def _purge(self, request: web.Request) -> web.Response:
+        self._check(request)
+        asked = pb.PurgeInstancesRequest(instanceId=request.match_info["id"])
+        purged: pb.PurgeInstancesResponse = await self._stub.PurgeInstances(asked)
+        if not purged.deletedInstanceCount:  # unknown, or not ended yet
+            raise web.HTTPNotFound
+        return web.json_response({"instancesDeleted": purged.deletedInstanceCount})
 
     async def _find_live(self, request: web.Request) -> pb.OrchestrationState:
         state = await self._find(request)

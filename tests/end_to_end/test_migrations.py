@@ -101,7 +101,7 @@ async def test_a_row_that_cannot_be_moved_is_named(stage: Stage) -> None:
 async def test_one_run_at_a_time(stage: Stage) -> None:
     """While a migration runs, neither a rotation nor another migration starts; when it is aborted, both may."""
     _, new = await two_versions(stage)
-    stage.arm("key_vault", operation="unwrap", kind="delay", delayMs=300, count=None)
+    stage.arm("key_vault", operation="unwrap", kind="hold", count=None)
     migration_id = await begin(stage, "/api/migrations", kind="rewrap-deks", newVersion=new)
 
     rotation = await stage.people.request_rotation()

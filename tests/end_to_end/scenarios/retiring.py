@@ -1,5 +1,7 @@
 """Retiring and watching: any failure after the disable takes it back."""
 
+from http import HTTPStatus
+
 from tests.end_to_end.facts import everything_moved
 from tests.end_to_end.play import Act, Play, Scenario, after, approve, armed, disarmed, held, released, then
 
@@ -72,8 +74,29 @@ async def _retained(play: Play) -> None:
     assert "keyturn-retain-until" in (old.tags or {})
 
 
+async def _outlives_durable_history(play: Play) -> None:
+    """Once the workflow's history is purged, the record still answers with everything."""
+    people, key = play.people, {"x-functions-key": play.stage.azure.endpoints()["systemKey"]}
+    instance = f"/runtime/webhooks/durabletask/instances/rotation-{play.stage.keyring}"
+
+    async def ended() -> bool:  # a moment after its record
+        return (await people.call("GET", instance, headers=key)).status == HTTPStatus.OK
+
+    await play.until(ended)
+    before = [await play.status(), await people.report(play.rotation_id)]
+    purged = await people.call("DELETE", instance, headers=key)
+    gone = await people.call("GET", instance, headers=key)
+    listed = await people.call("GET", "/api/rotations")
+
+    assert (purged.status, gone.status) == (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+    assert before == [await play.status(), await people.report(play.rotation_id)]
+    assert play.rotation_id == listed.body["rotations"][0]["rotationId"]
+
+
 SCENARIOS = {
-    "all goes well: the old version is kept, disabled and tagged": Scenario(facts=(_retained, everything_moved)),
+    "all goes well: the old version is kept, disabled and tagged; the record outlives durable history": Scenario(
+        facts=(_retained, everything_moved, _outlives_durable_history)
+    ),
     "a probe fails after the disable: reinstated, and people are alerted": Scenario(
         people=then(
             after("awaiting_approval", armed("backend", operation="health", kind="status", status=503, count=None)),

@@ -63,6 +63,19 @@ def test_event_sub_orchestration_and_client_binding(host: SampleHost) -> None:
     assert finished["output"] == "hello me from samplehub"
 
 
+def test_an_ended_instance_can_be_purged(host: SampleHost) -> None:
+    """What runs is not purged; what has ended is, and nothing of it is known any more."""
+    host.start("approval", "purged")
+    host.wait_for("purged", "Running")
+    running = host.call("DELETE", host.instance("purged"))
+    host.call("POST", host.instance("purged", "/terminate") + "&reason=enough")
+    host.wait_for("purged", "Terminated")
+    ended = host.call("DELETE", host.instance("purged"))
+
+    assert (running.status, ended.status, ended.json) == (404, 200, {"instancesDeleted": 1})
+    assert host.call("GET", host.instance("purged")).status == 404
+
+
 def test_status_follows_the_extension(host: SampleHost) -> None:
     """A live instance is 202 with where and when to ask again, an ended one 200; input and history are optional."""
     host.start("approval", "asked")
