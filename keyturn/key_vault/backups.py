@@ -128,10 +128,9 @@ class KeyBackups:
 
     async def listed(self) -> list[KeyBackup]:
         """Return every backup that has not expired, newest first."""
-        found = await self._documents.query(
-            self._keyring, "SELECT * FROM c WHERE c.kind = @kind ORDER BY c.id DESC", {"@kind": KIND}
-        )
-        return [KeyBackup.from_document(document) for document in found]
+        found = await self._documents.query(self._keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
+        backups = [KeyBackup.from_document(document) for document in found]
+        return sorted(backups, key=lambda backup: (backup.taken_at, backup.id), reverse=True)
 
     async def restore(self, backup: KeyBackup, vault: KeyClient) -> str:
         """Restore the key into a vault that has no key of its name; return the id of its newest version.
