@@ -151,9 +151,13 @@ async def test_migrations_are_listed_newest_first_and_reported(stage: Stage) -> 
     await reach(stage, migration_id, "completed")
 
     listed = (await stage.people.call("GET", f"/api/migrations?keyring={stage.keyring}&limit=1")).body
+    older = (await stage.people.call("GET", listed["next"])).body["migrations"]
+    unknown = await stage.people.call("GET", f"/api/migrations?before={stage.keyring}.m.20200101T000000Z.abcdef")
     reported = (await stage.people.call("GET", f"/api/migrations/{migration_id}/report")).body
 
     assert [line["migrationId"] for line in listed["migrations"]] == [migration_id]
+    assert migration_id not in [line["migrationId"] for line in older]
+    assert (unknown.status, unknown.headers["Content-Type"]) == (404, "application/problem+json")
     assert reported["record"]["id"] == migration_id
     assert reported["status"] == await status_of(stage, migration_id)
     assert (await stage.people.call("GET", f"/api/rotations/{migration_id}")).status == 404
