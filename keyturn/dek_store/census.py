@@ -2,13 +2,17 @@
 
 Each count carries the session token of what this rotation wrote in the range, so that it is never older than that.
 The counts of a range are several queries, between which writers may act: they are taken as one only if they add up.
+Live writers create rows all the time, which must not keep a store from ever being counted. So where the counts do not
+add up, rows that changed lately are counted apart: nobody adds to the others, whose counts add up exactly, and those of
+the lately changed ones to a number between their totals before and after. A row that is stale all along is in either.
 """
 
 import asyncio
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from azure.cosmos.aio import ContainerProxy
 
@@ -23,6 +27,9 @@ from keyturn.errors import NotSettledError
 from keyturn.settings import Keyring
 
 RECOUNTS = 5
+# More than the clocks of this host and of the service are apart. A row that the service dates later than this host
+# believes it to be only makes for another count.
+LATELY_SECONDS = 5
 RANGES_AT_ONCE = 4
 # A key has far fewer versions that rows still name (a backup of it fails above 500); the result must stay small.
 LABELS_MAX = 100
@@ -36,9 +43,14 @@ class _Range:
     container: ContainerProxy
     feed_range: str
     token: str | None
+    after: int | None = None  # of the rows only those whose last change the service saw in this time, in Unix seconds
+    until: int | None = None
+
+    def within(self, *, after: int | None = None, until: int | None = None) -> "_Range":
+        return replace(self, after=after, until=until)
 
     async def values(self, condition: Condition, selected: str) -> list[object]:
-        query, parameters = condition.query(selected)
+        query, parameters = condition.changed(after=self.after, until=self.until).query(selected)
         async with cosmos_failures(RESOURCE, "count"):
             found = self.container.query_items(
                 query, parameters=parameters, feed_range=json.loads(self.feed_range), session_token=self.token
@@ -72,6 +84,63 @@ async def take_census(
             return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(rotation_id))})
 
     parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
+    return _sum(parts)
+
+
+async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult:
+    """Count until the counts add up: at once where nobody writes, else what changed lately apart from the rest."""
+    counted = await _count(where, conditions, keyring)
+    for _ in range(RECOUNTS - 1):
+        if counted is not None:
+            return counted
+        since = int(time.time()) - LATELY_SECONDS
+        counted = await _count_apart(where, conditions, keyring, since)
+    if counted is not None:
+        return counted
+    raise NotSettledError(
+        f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work", range=where.feed_range
+    )
+
+
+async def _count_apart(where: _Range, conditions: Conditions, keyring: Keyring, since: int) -> CensusResult | None:
+    """Count what changed last after this time apart from the rest; what changes meanwhile may be counted in both."""
+    settled = await _count(where.within(until=since), conditions, keyring)
+    if settled is None:
+        return None
+    lately = await _count(where.within(after=since), conditions, keyring, growing=True)
+    return None if lately is None else _sum([settled, lately])
+
+
+async def _count(
+    where: _Range, conditions: Conditions, keyring: Keyring, *, growing: bool = False
+) -> CensusResult | None:
+    """Count once; None if the counts do not add up, where rows are ``growing`` in number to any total on the way."""
+    total = await where.count(conditions.every)
+    on_target = await where.count(conditions.on_target)
+    stale = await where.count(conditions.stale)
+    unlabelled = await where.count(conditions.unlabelled)
+    foreign = await where.count(conditions.foreign)
+    by_version = await _count_versions(where, conditions, keyring)
+    counted = on_target + stale + foreign
+    other = on_target + stale - unlabelled - by_version.total()
+    if growing:
+        most = await where.count(conditions.every)
+        if not total <= counted <= most:
+            return None
+        other = max(0, other)  # of rows that came while labels were counted
+    elif counted != total or other < 0:
+        return None
+    return CensusResult(
+        total=counted,
+        on_target=on_target,
+        stale=stale,
+        unlabelled=unlabelled,
+        foreign=foreign,
+        by_version=dict(by_version + Counter({OTHER_LABELS: other})),
+    )
+
+
+def _sum(parts: Sequence[CensusResult]) -> CensusResult:
     by_version = sum((Counter(part.by_version) for part in parts), Counter[str]())
     return CensusResult(
         total=sum(part.total for part in parts),
@@ -81,37 +150,6 @@ async def take_census(
         foreign=sum(part.foreign for part in parts),
         rewrapped=sum(part.rewrapped for part in parts),
         by_version=dict(sorted(by_version.items())),
-    )
-
-
-async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult:
-    for _ in range(RECOUNTS):
-        counted = await _count(where, conditions, keyring)
-        if counted is not None:
-            return counted
-    raise NotSettledError(
-        f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work", range=where.feed_range
-    )
-
-
-async def _count(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult | None:
-    """Count once; None if the counts do not add up."""
-    total = await where.count(conditions.every)
-    on_target = await where.count(conditions.on_target)
-    stale = await where.count(conditions.stale)
-    unlabelled = await where.count(conditions.unlabelled)
-    foreign = await where.count(conditions.foreign)
-    by_version = await _count_versions(where, conditions, keyring)
-    other = on_target + stale - unlabelled - by_version.total()
-    if total != on_target + stale + foreign or other < 0:
-        return None
-    return CensusResult(
-        total=total,
-        on_target=on_target,
-        stale=stale,
-        unlabelled=unlabelled,
-        foreign=foreign,
-        by_version=dict(by_version + Counter({OTHER_LABELS: other})),
     )
 
 

@@ -29,6 +29,13 @@ class Condition:
         used = [{"name": name, "value": value} for name, value in self.parameters.items() if name in self.text]
         return f"SELECT {selected} FROM c{where}", used  # noqa: S608 - our own text and quoted names; values are parameters
 
+    def changed(self, *, after: int | None = None, until: int | None = None) -> "Condition":
+        """Return the condition for those of its rows that the service saw change last in this time, in Unix seconds."""
+        bounds = {"c._ts > @after": ("@after", after), "c._ts <= @until": ("@until", until)}
+        wanted = {text: bound for text, bound in bounds.items() if bound[1] is not None}
+        text = " AND ".join(filter(None, [self.text, *wanted]))
+        return Condition(text, {**self.parameters, **{name: at for name, at in wanted.values() if at is not None}})
+
 
 class Conditions:
     """The conditions of a census for one keyring and target version."""
