@@ -39,7 +39,7 @@ def _keyrings(azure: LocalAzure) -> dict[str, str]:
 
 
 def _due_while_down(_azure: LocalAzure) -> dict[str, str]:
-    """Return a yearly schedule with two occurrences, both while the host is started again for these settings."""
+    """Return a yearly schedule with two occurrences: while the host starts again for these settings, or soon after."""
     first = datetime.now(UTC) + timedelta(seconds=1)
     if first.second == 59:  # the second one must be within the same minute
         first += timedelta(seconds=1)
