@@ -8,6 +8,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.notifications.channels import approvers_channels, channels_of
 from keyturn.notifications.desk import Channels, Desk
 from keyturn.rotation.run_record import RunRecord
@@ -78,3 +79,8 @@ def desk_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: 
         approvers=approvers_channels(approvers),
     )
     return Desk(runs, channels, public_url="https://keyturn.example", links=links)
+
+
+async def no_versions() -> dict[str, MekVersionProperties]:
+    """Return no version of a MEK: records tell enough."""
+    return {}

@@ -12,7 +12,7 @@ from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import advance, lose
 from tests.keyturn.migrations.scene import NOW, ref_of, started
-from tests.keyturn.notifications.conftest import Inbox, desk_of
+from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
             desk_of(EveryRun(runs.documents), inbox),
             runs,
             keyring=record.keyring,
+            versions=no_versions,
             schedule="0 0 3 1 * *",
             overdue_after=timedelta(days=10),
             now=NOW,

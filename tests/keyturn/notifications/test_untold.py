@@ -2,18 +2,12 @@
 
 from datetime import timedelta
 
-from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.notifications.untold import tell_untold
 from keyturn.rotation.run_store import RunStore
 from keyturn.rotation.states import State
 from keyturn.rotation.transitions import lose
-from tests.keyturn.notifications.conftest import Inbox, desk_of
+from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
 from tests.keyturn.rotation.runs import NOW, bring_to, start_run, step_to
-
-
-async def no_versions() -> dict[str, MekVersionProperties]:
-    """Return nothing: records tell enough."""
-    return {}
 
 
 async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
