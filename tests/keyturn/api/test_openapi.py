@@ -8,6 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import triggers
 from keyturn.access.roles import ROUTES
@@ -48,6 +49,13 @@ def test_what_is_described_is_what_answers() -> None:
             answering.add((function.get_function_name(), f"{BASE}/{trigger['route']}", method.value.lower()))
 
     assert answering == {(described["operationId"], path, method) for path, method, described in operations()}
+
+
+def test_the_description_is_valid_openapi() -> None:
+    """Generators of clients, which follow the standard to the letter, can read it."""
+    found = OpenAPIV31SpecValidator(description()).iter_errors()
+
+    assert [] == [f"{list(error.absolute_path)}: {error.message}" for error in found]
 
 
 def test_references_lead_to_schemas() -> None:
