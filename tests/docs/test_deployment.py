@@ -92,7 +92,7 @@ def test_a_deployment_gets_every_parameter() -> None:
 
 
 def test_the_long_tests_run_every_night() -> None:
-    """What depends on time most, a schedule repeats."""
+    """What every change leaves out, a schedule runs."""
     nightly = _workflow("nightly")
 
     assert {"schedule", "workflow_dispatch"} == set(nightly["on"])

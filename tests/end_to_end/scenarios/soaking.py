@@ -1,7 +1,7 @@
 """Soaking: stale writers are met, every row is proven, and what turns out wrong is taken back."""
 
 import base64
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.end_to_end.facts import everything_moved
 from tests.end_to_end.play import (
@@ -29,6 +29,15 @@ PROOF_HELD = held("functions_host", "prove_page")
 
 
 async def _stale_write(play: Play) -> None:
+    """Write a row that only its last change dates: the database tells seconds, so not in the second of the version."""
+    target = (await play.status())["targetVersion"]
+    made = (await play.stage.keys.get_key(play.stage.mek_name, target)).properties.created_on
+    assert made is not None
+
+    async def later() -> bool:
+        return datetime.now(UTC) >= made + timedelta(seconds=1)
+
+    await play.until(later)
     play.kept["row"] = await play.stage.add_row(play.old_version, createdAt=...)
 
 
