@@ -14,7 +14,7 @@ import signal
 import ssl
 import sys
 import time
-from typing import Any, override
+from typing import Any, ClassVar, override
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
@@ -22,6 +22,7 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
 from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
+from field_encrypt.errors import DekExistsError
 from keyturn.contracts.pages import ScanInput
 from keyturn.dek_store.feed import list_feed_ranges
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
@@ -35,7 +36,11 @@ from tests.keyturn.documents.scene import FIELDS, MIGRATION, NAME, page_of
 
 SEED = 20261124
 PAGE = 8
-ROWS_MAX = 3  # created before a kill: few, so that the documents last for all kills
+ROWS_MAX = 3  # created before a kill
+# That a child creates if its kill comes late, on a machine on which it is faster than its parent: fifty times as many
+# are fewer than there are documents, so that they last for all kills.
+ROWS_A_CHILD = 5
+DOCUMENTS_MAX = 1_000
 LONGEST_SECONDS = 0.02
 GIVEN: dict[str, Any] = json.loads(os.environ["SCENE"])
 
@@ -47,14 +52,20 @@ def transport() -> Any:
 
 
 class ToldRows(DekStore):
-    """Tells the parent of every row that is created."""
+    """Tells the parent of every row that is created, and in the end waits for the kill."""
 
     told: int
+    left: ClassVar[asyncio.Semaphore]  # rows that this process may create
 
     @override
     async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
         """Create the row, and say so."""
-        await super().create(dek_id, wrapped, key_check)
+        await ToldRows.left.acquire()
+        try:
+            await super().create(dek_id, wrapped, key_check)
+        except DekExistsError:  # of a child that was killed before it replaced the document
+            ToldRows.left.release()
+            raise
         os.write(self.told, b".")
 
 
@@ -121,25 +132,25 @@ def main() -> None:
     moments = random.Random(SEED)  # noqa: S311 - repeatable on purpose, no security rests on it
     killed = 0
     for _ in range(int(sys.argv[1])):
-        child, reading = fork()
+        child, reading = fork(ROWS_A_CHILD)
         for _ in range(moments.randint(1, ROWS_MAX)):
             os.read(reading, 1)
         time.sleep(moments.uniform(0, LONGEST_SECONDS))
         os.kill(child, signal.SIGKILL)
         killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         os.close(reading)
-    child, _ = fork()
+    child, _ = fork(DOCUMENTS_MAX)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     sys.stdout.write(str(killed))
     sys.exit(code)
 
 
-def fork() -> tuple[int, int]:
-    """Start a child at work; returns its process id and where it reports its rows."""
+def fork(rows: int) -> tuple[int, int]:
+    """Start a child at work that creates at most so many rows; returns its process id and where it reports its rows."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        ToldRows.told = writing
+        ToldRows.told, ToldRows.left = writing, asyncio.Semaphore(rows)
         asyncio.run(work())
         os._exit(0)
     os.close(writing)
