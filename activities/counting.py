@@ -6,12 +6,12 @@ import azure.durable_functions as df
 
 from activities.boundary import activity
 from keyturn.contracts import DEKS, CensusInput, CensusResult, ProgressInput, ProgressResult
-from keyturn.dek_store import census
-from keyturn.dek_store.session_tokens import merge_session_tokens
+from keyturn.cosmos.session_tokens import merge_session_tokens
+from keyturn.deks import census
 from keyturn.documents.store import count
 from keyturn.resources import Resources
-from keyturn.rotation import progress
 from keyturn.rotation.new_version import record_census
+from keyturn.runs import progress
 
 bp = df.Blueprint()
 

@@ -7,7 +7,9 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, FreezeInput, FreezeResult
 from keyturn.resources import Resources
-from keyturn.rotation import commands, decision, evidence
+from keyturn.rotation import evidence
+from keyturn.runs import commands
+from keyturn.runs import decisions as decision
 
 bp = df.Blueprint()
 

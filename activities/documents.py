@@ -4,7 +4,7 @@ import azure.durable_functions as df
 
 from activities.boundary import activity
 from keyturn.contracts import PageInput, PageResult, ScanInput, ScanResult
-from keyturn.documents import work
+from keyturn.migrations import documents as work
 from keyturn.resources import Resources
 
 bp = df.Blueprint()

@@ -16,16 +16,14 @@ from keyturn.contracts import (
     ScanInput,
     ScanResult,
 )
-from keyturn.dek_store.feed import list_feed_ranges
-from keyturn.dek_store.scan import scan
-from keyturn.migrations import rollback
-from keyturn.migrations.choice import Choice, choice_of
-from keyturn.migrations.rollback import Origins, rollback_of
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.deks import proof, rewrap, rollback
+from keyturn.deks.page import PageDependencies
+from keyturn.deks.rollback import Origins
+from keyturn.deks.scan import Choice, choice_of, scan
 from keyturn.resources import Resources
-from keyturn.rotation import proof, rewrap
-from keyturn.rotation.page_work import PageDependencies
-from keyturn.rotation.quarantine import record_quarantined
-from keyturn.rotation.transitions import check_token
+from keyturn.runs.progress import record_quarantined
+from keyturn.runs.transitions import check_token
 
 bp = df.Blueprint()
 
@@ -66,7 +64,7 @@ async def rewrap_chosen_page(request: PageInput, resources: Resources) -> PageRe
 async def roll_back_page(request: PageInput, resources: Resources) -> PageResult:
     """Roll back those rows of a page that are as the migration's rotation left them."""
     record = await resources.migrations.read(request.rotation_id)
-    rotation = await resources.run_store.read(rollback_of(record).rotation.rotation_id)
+    rotation = await resources.run_store.read(record.rollback.rotation.rotation_id)
     states = await resources.keyring(request.keyring).versions.states()
     origins = Origins(rotation.rotation_id, rotation.old_versions, states)
     dependencies = replace(_dependencies(request, resources), chosen=await _chosen(request, resources))

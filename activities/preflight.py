@@ -9,7 +9,7 @@ from keyturn.contracts import PreflightResult, RotationRef
 from keyturn.notifications.events import ON_CALL
 from keyturn.preflight.run import record_preflight, run_preflight
 from keyturn.resources import Resources
-from keyturn.rotation.record import RotationRecord
+from keyturn.runs.records import RotationRecord
 
 bp = df.Blueprint()
 

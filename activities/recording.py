@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.audit.anchors import anchor
 from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
-from keyturn.migrations.upkeep import keep_lease
 from keyturn.resources import Resources
-from keyturn.rotation import transitions
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.reinstatement import reinstate
-from keyturn.rotation.run_record import RunRecord
+from keyturn.rotation.retirement import reinstate
+from keyturn.runs import transitions
+from keyturn.runs.audit import anchor
+from keyturn.runs.migration_leases import keep_lease
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import RotationRecord
 
 bp = df.Blueprint()
 

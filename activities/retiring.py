@@ -7,8 +7,8 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.contracts import ReinstateInput, ReinstateResult, RetireInput, RetireResult
 from keyturn.resources import Resources
-from keyturn.rotation.approved_retirement import retire_approved
-from keyturn.rotation.reinstatement import reinstate
+from keyturn.rotation.retirement import reinstate, retire_approved
+from keyturn.runs.audit import audit_record
 
 bp = df.Blueprint()
 
@@ -26,5 +26,5 @@ async def reinstate_versions(request: ReinstateInput, resources: Resources) -> R
     runs = resources.run_store
     reinstated = await reinstate(runs, resources.keyring(request.keyring).versions, request)
     # A rollback comes after the rotation's end: no state change of its own will follow.
-    await runs.audit.follow(await runs.read(request.rotation_id), datetime.now(UTC))
+    await audit_record(runs.audit, await runs.read(request.rotation_id), datetime.now(UTC))
     return ReinstateResult(reinstated=reinstated)

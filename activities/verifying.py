@@ -5,7 +5,7 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.contracts import RotationRef, VerifyResult
 from keyturn.resources import Resources
-from keyturn.verification import verify as verification
+from keyturn.rotation import verification
 
 bp = df.Blueprint()
 

@@ -5,11 +5,11 @@ import azure.durable_functions as df
 from activities.boundary import activity
 from keyturn.clock import SystemClock
 from keyturn.contracts import CreateVersionInput, VersionResult
-from keyturn.dek_store.census import take_census
+from keyturn.deks.census import take_census
 from keyturn.key_vault import creation
 from keyturn.resources import Resources
 from keyturn.rotation.new_version import RecordedIntent, record_new_version
-from keyturn.rotation.provenance import look_back
+from keyturn.rotation.unexplained import look_back
 
 bp = df.Blueprint()
 

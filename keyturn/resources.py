@@ -7,59 +7,31 @@ shared by all invocations of a process.
 import asyncio
 import contextlib
 import os
-from dataclasses import dataclass
+from datetime import datetime
 
-from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
+from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
-from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider, RowDefaults
+from field_encrypt import MekClient, RowDefaults
 from keyturn.approval.links import approval_links
-from keyturn.contracts import DEKS
-from keyturn.cosmos_account import CosmosAccount
-from keyturn.cosmos_failures import cosmos_failures
-from keyturn.cosmos_transport import MeteredTransport
-from keyturn.dek_store.store import DekStore
+from keyturn.cosmos.account import CosmosAccount
+from keyturn.cosmos.client import MeteredTransport
+from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.state_container import Documents
+from keyturn.deks.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
-from keyturn.errors import InvariantError
 from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.store import EveryRun, MigrationStore
-from keyturn.notifications.channels import approvers_channels, channels_of
-from keyturn.notifications.desk import Channels, Desk
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.run_store import RunStore
+from keyturn.keyring_clients import KeyringClients
+from keyturn.notifications.notifier import Channels, Desk
+from keyturn.rotation.due import KeyringStatus, keyring_status
+from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.settings import Keyring, Settings, load_settings
-from keyturn.settings.signing import signing_secrets
-
-
-@dataclass(frozen=True)
-class KeyringResources:
-    """The clients of one keyring."""
-
-    keyring: Keyring
-    mek: MekClient
-    keys: KeyClient
-    versions: MekVersions
-    dek_container: ContainerProxy
-    rows: DekStore
-    reader_store: ReaderStore
-    documents: dict[str, ContainerProxy]
-    key_backups: KeyBackups
-
-    def source(self, name: str) -> ContainerProxy:
-        """Return the container that a pass goes over; raises InvariantError for one that is not of this keyring."""
-        if name == DEKS:
-            return self.dek_container
-        if name not in self.documents:
-            raise InvariantError("a pass goes over a container that is not of its keyring", source=name)
-        return self.documents[name]
-
-    def encryption(self) -> FieldEncryption:
-        """Return a reader without a cache: every decryption reads the row and unwraps, as a new process would."""
-        return FieldEncryption(PatientProvider(KeyVaultProvider(self.mek)), self.reader_store, None)
+from keyturn.settings.channels import approvers_channels, channels_of
+from keyturn.settings.types import signing_secrets
 
 
 class Resources:
@@ -69,7 +41,7 @@ class Resources:
         self.settings = settings
         self.credential = credential
         self._cosmos = cosmos
-        self._keyrings: dict[str, KeyringResources] = {}
+        self._keyrings: dict[str, KeyringClients] = {}
         database = cosmos.get_database_client(settings.keyturn_database)
         self.account = (
             CosmosAccount(settings.keyturn_cosmos_resource_id, settings.keyturn_resource_manager_url, credential)
@@ -77,7 +49,7 @@ class Resources:
             else None
         )
         self.records = database.get_container_client(settings.keyturn_container)
-        self.run_store = RunStore(self.records)
+        self.run_store = RotationStore(Documents(self.records))
         self.migrations = MigrationStore(self.run_store.documents)
         self.every_run = EveryRun(self.run_store.documents)
         self.desk = Desk(
@@ -117,14 +89,19 @@ class Resources:
         """Return the client of a database of the account; nothing is asked yet."""
         return self._cosmos.get_database_client(name)
 
-    def keyring(self, name: str | None) -> KeyringResources:
+    def keyring(self, name: str | None) -> KeyringClients:
         """Return a keyring's clients; raises UnknownKeyringError."""
         keyring = self.settings.keyring(name)
         if keyring.name not in self._keyrings:
             self._keyrings[keyring.name] = self._open_keyring(keyring)
         return self._keyrings[keyring.name]
 
-    def _open_keyring(self, keyring: Keyring) -> KeyringResources:
+    async def keyring_statuses(self, now: datetime) -> list[KeyringStatus]:
+        """Return the status of every keyring; raises KeyturnError of the kind that the store or the vault answers."""
+        names = [keyring.name for keyring in self.settings.keyrings]
+        return [await keyring_status(self.run_store, self.keyring(name), self.settings, now) for name in names]
+
+    def _open_keyring(self, keyring: Keyring) -> KeyringClients:
         database = self._cosmos.get_database_client(keyring.cosmos_database)
         container = database.get_container_client(keyring.dek_container)
         mek = MekClient(
@@ -137,7 +114,7 @@ class Resources:
             keyring.vault_url, self.credential, verify_challenge_resource=keyring.verify_challenge_resource
         )
         defaults = RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm)
-        return KeyringResources(
+        return KeyringClients(
             keyring=keyring,
             mek=mek,
             keys=keys,

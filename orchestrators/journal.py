@@ -17,7 +17,7 @@ from keyturn.contracts import (
     StepInput,
     SweepResult,
 )
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import StepFailedError, call, now
 
 

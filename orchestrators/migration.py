@@ -12,7 +12,7 @@ import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
 
 from keyturn.contracts import DecryptCheck, Encrypt, MigrationInput, Reencrypt, Restore, RewrapDeks, Rollback
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError
 from orchestrators.migrations.documents import decrypt_check, encrypt, reencrypt
 from orchestrators.migrations.restore import restore

@@ -31,7 +31,7 @@ from keyturn.contracts import (
     WatchInput,
     WatchResult,
 )
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, call, call_workflow
 from orchestrators.journal import Journal
 from orchestrators.soak import sample_share

@@ -11,7 +11,7 @@ from typing import Any
 from durabletask.task import OrchestrationContext, Task, when_any
 
 from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, RotationInput
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import call, now
 from orchestrators.journal import Journal
 

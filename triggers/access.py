@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import azure.functions as func
 
 from keyturn.access.caller import Caller, identify
-from keyturn.access.principal import HEADER
+from keyturn.access.identity import HEADER
 from keyturn.audit.events import Attempt
-from keyturn.audit.refusals import refusals_told
 from keyturn.resources import Resources, resources
+from keyturn.runs.audit import refusals_told
 
 type Work = Callable[[Resources, Caller], Awaitable[func.HttpResponse]]
 

@@ -12,11 +12,10 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.approval.html import HEADERS
-from keyturn.approval.page import approval_page, decided_page, problem_page
+from keyturn.approval.page import HEADERS, approval_page, decided_page, problem_page
 from keyturn.approval.submission import Approach, decide_by_link, open_link
 from keyturn.errors import InvalidRequestError
-from keyturn.problems import problem_of
+from keyturn.http import problem_of
 from keyturn.resources import Resources
 from orchestrators.waiting import DECISION_EVENT
 from triggers.access import Work, admitted

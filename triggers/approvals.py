@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.approval.webhook import submit_decision
 from keyturn.errors import InvariantError
-from keyturn.migrations.record import MigrationRecord
 from keyturn.migrations.status import MigrationStatus, migration_status
 from keyturn.resources import resources
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_record import RunRecord
 from keyturn.rotation.status import Status, status
-from keyturn.rotation.webhook import submit_decision
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
 from orchestrators.waiting import DECISION_EVENT
 from triggers.http import handle, json_response, read_body, sender_of
 from triggers.workflow import wake

@@ -7,9 +7,10 @@ import azure.functions as func
 
 from keyturn.access.caller import Caller
 from keyturn.diagnosis import OrphanRequest, diagnose_dek, diagnose_document, scan_orphans
-from keyturn.diagnosis.facts import require_id
-from keyturn.requests import parse
-from keyturn.resources import KeyringResources, Resources
+from keyturn.diagnosis.lookup import require_id
+from keyturn.http import parse
+from keyturn.keyring_clients import KeyringClients
+from keyturn.resources import Resources
 from triggers.access import admitted
 from triggers.http import handle, json_response
 
@@ -53,5 +54,5 @@ async def get_orphans(req: func.HttpRequest) -> func.HttpResponse:
     return await handle(req, admitted(req, "get_orphans", work))
 
 
-def _keyring(opened: Resources, req: func.HttpRequest) -> KeyringResources:
+def _keyring(opened: Resources, req: func.HttpRequest) -> KeyringClients:
     return opened.keyring(req.params.get("keyring"))

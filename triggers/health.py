@@ -1,4 +1,4 @@
-"""Is the app there? Anybody may ask, so the answer holds no internals."""
+"""Liveness check; unauthenticated, so it reveals nothing."""
 
 import logging
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import azure.functions as func
 from keyturn.access.caller import require_sign_in
 from keyturn.errors import SettingsError
 from keyturn.resources import resources
-from keyturn.rotation.keyrings import OverdueMemory
+from keyturn.rotation.due import OverdueMemory
 from triggers.http import json_response
 
 bp = df.Blueprint()
@@ -27,4 +27,5 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
     except SettingsError as error:
         _log.error("the app cannot work: %s", error.message)
         return json_response({"status": "misconfigured"}, status=503)
-    return json_response({"status": "ok", "overdue": await _overdue.any_overdue(opened, datetime.now(UTC))})
+    overdue = await _overdue.any_overdue(lambda: opened.keyring_statuses(datetime.now(UTC)))
+    return json_response({"status": "ok", "overdue": overdue})

@@ -9,9 +9,8 @@ import azure.functions as func
 
 from keyturn.contracts import Payload
 from keyturn.errors import InvalidRequestError
-from keyturn.problems import CONTENT_TYPE, problem_of
-from keyturn.requests import parse_json
-from keyturn.rotation.run_store import PAGE_MAX
+from keyturn.http import CONTENT_TYPE, parse_json, problem_of
+from keyturn.runs.store import PAGE_MAX
 
 BODY_BYTES_MAX = 64 * 1024
 

@@ -7,7 +7,6 @@ import azure.functions as func
 
 from keyturn.access.caller import Caller
 from keyturn.resources import Resources
-from keyturn.rotation.keyrings import look
 from triggers.access import admitted
 from triggers.http import handle, json_response
 
@@ -19,7 +18,7 @@ async def list_keyrings(req: func.HttpRequest) -> func.HttpResponse:
     """List every keyring with its last rotation, its next occurrence and whether it is overdue."""
 
     async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        found = [await look(opened, keyring.name, datetime.now(UTC)) for keyring in opened.settings.keyrings]
-        return json_response({"keyrings": [state.to_payload() for state in found]})
+        found = await opened.keyring_statuses(datetime.now(UTC))
+        return json_response({"keyrings": [status.to_payload() for status in found]})
 
     return await handle(req, admitted(req, "list_keyrings", work))

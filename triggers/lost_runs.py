@@ -4,9 +4,9 @@ import azure.durable_functions as df
 
 from keyturn.contracts import RotationRef
 from keyturn.resources import Resources
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.reinstatement import reinstate
+from keyturn.rotation.retirement import reinstate
 from keyturn.rotation.start import Workflows
+from keyturn.runs.records import RotationRecord
 from triggers.workflow import is_alive
 
 

@@ -9,15 +9,13 @@ import azure.functions as func
 
 from keyturn import contracts
 from keyturn.access.caller import Caller
-from keyturn.migrations.bodies import StartMigration
-from keyturn.migrations.document_requests import ReencryptionRequest
-from keyturn.migrations.requests import MigrationRequest, RewrapDeksRequest
+from keyturn.contracts.ids import MIGRATIONS, run_link
+from keyturn.http import parse
+from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RewrapDeksRequest, StartMigration
 from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary
-from keyturn.requests import parse
 from keyturn.resources import Resources
-from keyturn.rotation.commands import CommandRequest, give_command
-from keyturn.rotation.links import MIGRATIONS, migration_link
+from keyturn.runs.commands import CommandRequest, give_command
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work, admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
@@ -79,7 +77,7 @@ async def begin(
         idempotency_key=req.headers.get("idempotency-key"),
     )
     await ensure_started(client, opened.every_run, record)
-    headers = {"Location": migration_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+    headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
     return json_response(migration_summary(record), status=202, headers=headers)
 
 
@@ -147,7 +145,7 @@ def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: 
             now=datetime.now(UTC),
         )
         await wake(client, record, COMMAND_EVENT)
-        headers = {"Location": migration_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(migration_status(record), status=202, headers=headers)
 
     return work

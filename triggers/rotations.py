@@ -8,15 +8,13 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.preflight.waivers import require_waivable
-from keyturn.requests import parse
+from keyturn.contracts.ids import ROTATIONS, run_link
+from keyturn.http import parse
+from keyturn.preflight.checks import require_waivable
 from keyturn.resources import Resources
-from keyturn.rotation.commands import CommandRequest, give_command
-from keyturn.rotation.links import ROTATIONS, status_link
-from keyturn.rotation.report import report
-from keyturn.rotation.start import start
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.status import accepted, status, summary
+from keyturn.rotation.start import StartRequest, start
+from keyturn.rotation.status import accepted, report, status, summary
+from keyturn.runs.commands import CommandRequest, give_command
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work, admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
@@ -50,7 +48,7 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
             idempotency_key=req.headers.get("idempotency-key"),
         )
         await ensure_started(client, opened.every_run, started.record)
-        headers = {"Location": status_link(started.record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(started.record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(accepted(started.record), status=202, headers=headers)
 
     return await handle(req, admitted(req, "start_rotation", work))
@@ -119,7 +117,7 @@ def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: 
             now=datetime.now(UTC),
         )
         await wake(client, record, COMMAND_EVENT)
-        headers = {"Location": status_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(status(record), status=202, headers=headers)
 
     return work

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
-from keyturn.notifications.untold import tell_untold
 from keyturn.resources import resources
-from keyturn.rotation.scheduled import start_due
+from keyturn.rotation.due import start_due
+from keyturn.rotation.watchdog import tell_untold
 from triggers.lost_runs import workflows_of
 from triggers.workflow import ensure_started
 

@@ -8,12 +8,12 @@ import azure.functions as func
 
 from keyturn.access.caller import Caller
 from keyturn.contracts import Restore
+from keyturn.contracts.states import State
+from keyturn.http import parse
 from keyturn.migrations.requests import MigrationRequest, RollbackRequest, rollback_work
-from keyturn.requests import parse
 from keyturn.resources import Resources
-from keyturn.rotation.commands import give_command
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.states import State
+from keyturn.runs.commands import give_command
+from keyturn.runs.records import RotationRecord
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import admitted
 from triggers.http import handle, read_json

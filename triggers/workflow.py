@@ -9,11 +9,11 @@ import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 from durabletask.client import OrchestrationStatus
 
+from keyturn.contracts.states import State
 from keyturn.errors import UnavailableError
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.run_store import Runs
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose
+from keyturn.runs.record import RunRecord
+from keyturn.runs.store import Runs
+from keyturn.runs.transitions import lose
 from keyturn.telemetry.spans import in_trace_of
 
 # The previous run's instance may still be ending when its record has ended: ten seconds are plenty for that.

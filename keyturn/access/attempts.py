@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from keyturn.contracts import Payload
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import CallerError, TooManyAttemptsError
-from keyturn.rotation.documents import Documents
 
 # No keyring can have this name: a forger may name any rotation, or none.
 PARTITION = "~attempts"

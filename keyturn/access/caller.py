@@ -7,10 +7,9 @@ is not looked at, because nothing in front of the app keeps callers from sending
 
 from typing import NamedTuple
 
-from keyturn.access.principal import Principal, read_principal
+from keyturn.access.identity import Principal, read_principal, same_person
 from keyturn.access.roles import ROUTES
 from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError
-from keyturn.rotation.people import same_person
 from keyturn.settings import Settings
 
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from keyturn.access.roles import ROUTES
 from keyturn.api.operations import OPERATIONS, ApprovalForm, Operation
-from keyturn.problems import CONTENT_TYPE as PROBLEM
+from keyturn.http import CONTENT_TYPE as PROBLEM
 
 REFERENCE = "#/components/schemas/{model}"
 JSON, FORM, PAGE = "application/json", "application/x-www-form-urlencoded", "text/html"

@@ -6,19 +6,16 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from keyturn.contracts import Payload
-from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
+from keyturn.contracts.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
+from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
-from keyturn.migrations.bodies import StartMigration
-from keyturn.migrations.document_requests import ReencryptionRequest
-from keyturn.migrations.requests import MigrationRequest, RollbackRequest
+from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
-from keyturn.rotation.commands import CommandRequest
-from keyturn.rotation.decision import DecisionRequest
-from keyturn.rotation.keyrings import KeyringState
-from keyturn.rotation.links import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
-from keyturn.rotation.report import Report
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.status import Accepted, Status, Summary
+from keyturn.rotation.due import KeyringStatus
+from keyturn.rotation.start import StartRequest
+from keyturn.rotation.status import Accepted, Report, Status, Summary
+from keyturn.runs.commands import CommandRequest
+from keyturn.runs.decisions import DecisionRequest
 
 type Method = Literal["get", "post"]
 
@@ -40,7 +37,7 @@ class MigrationList(Payload):
 class KeyringList(Payload):
     """Every keyring."""
 
-    keyrings: list[KeyringState]
+    keyrings: list[KeyringStatus]
 
 
 class Health(Payload):

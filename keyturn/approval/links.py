@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
+from keyturn.access.identity import same_person
 from keyturn.contracts import Payload
+from keyturn.contracts.base import Name
+from keyturn.contracts.ids import approval_link
+from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
-from keyturn.rotation.links import approval_link
-from keyturn.rotation.people import same_person
-from keyturn.rotation.record_parts import Name
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.states import State
+from keyturn.runs.record import RunRecord
 from keyturn.settings import Settings
 
 PURPOSE = b"keyturn/approval-link/v1"

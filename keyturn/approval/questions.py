@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from keyturn.errors import InvariantError
-from keyturn.migrations.record import MigrationRecord
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_record import RunRecord
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
 class Question(NamedTuple):

@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 from keyturn.access.attempts import counted
 from keyturn.access.caller import Caller
+from keyturn.access.identity import same_person
 from keyturn.approval.links import Link, read_token
-from keyturn.audit.refusals import refusals_told
 from keyturn.errors import AlreadyDecidedError, DigestMismatchError, ForbiddenError, UnauthenticatedError
-from keyturn.requests import parse
-from keyturn.rotation.deciding import Wake, is_used, take_decision
-from keyturn.rotation.decision import OUTCOMES, DecisionRequest
-from keyturn.rotation.people import same_person
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.run_store import Runs
+from keyturn.http import parse
+from keyturn.runs.audit import refusals_told
+from keyturn.runs.decisions import OUTCOMES, DecisionRequest, Wake, is_used, take_decision
+from keyturn.runs.record import RunRecord
+from keyturn.runs.store import Runs
 
 
 class Approach(NamedTuple):

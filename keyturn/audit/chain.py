@@ -17,8 +17,8 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from keyturn.audit.events import AuditEvent
+from keyturn.contracts.ids import keyring_of
 from keyturn.errors import InvalidRequestError
-from keyturn.rotation.run_record import keyring_of_run
 
 GENESIS = "0" * 64  # what the first event names as the hash before it
 SEQUENCE_DIGITS = 8  # CloudEvents' sequence extension orders by text
@@ -60,7 +60,7 @@ def link(rotation_id: str, event: AuditEvent, previous: Head | None) -> dict[str
     attributes = {
         "specversion": "1.0",
         "id": event_id(rotation_id, event.key),
-        "source": f"/keyturn/keyrings/{keyring_of_run(rotation_id)}",
+        "source": f"/keyturn/keyrings/{keyring_of(rotation_id)}",
         "subject": rotation_id,
         "type": event.type,
         "time": event.at.astimezone(UTC),

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keyturn.contracts import Payload, QuarantinedRow
-from keyturn.rotation.record_parts import Name, Remark, Text, UnexplainedRow
-from keyturn.rotation.states import State
+from keyturn.contracts.base import Name, Remark, Text
+from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.states import State
 
 UNEXPLAINED_MAX = 10  # rows that one event names; their ids may have 1,023 characters each
 VERSIONS_MAX = 500  # of a MEK; a vault backs up no key with more

@@ -4,22 +4,94 @@ An event is a document ``<rotationId>:audit:<sequence>``. Beside them stands the
 with the hash of the last event and the ids of all. Events and end are written in one transactional batch that holds
 only while the end is still the one that was read, and only while no event has the next sequence. So there is one chain,
 without a gap and without the same event twice, whoever retries, races or dies.
+
+How a chain is stored: one document for each event, and one for the chain's end.
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from itertools import batched
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from keyturn.audit.chain import Head, canonical, event_id
+from pydantic import Field
+
+from keyturn.audit.chain import Head, canonical, event_id, head_of, link
 from keyturn.audit.events import AuditEvent
-from keyturn.audit.history import events_of
-from keyturn.audit.stored import EVENT_KIND, HEAD_KIND, ChainEnd, append_batch, end_id
+from keyturn.contracts import Payload
+from keyturn.contracts.ids import keyring_of
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import LostRaceError
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.run_record import RunRecord, keyring_of_run
+
+EVENT_KIND = "audit"
+HEAD_KIND: Literal["audit-head"] = "audit-head"
+
+
+class ChainEnd(Payload):
+    """Where a chain ends, and the events that it has."""
+
+    id: str
+    kind: Literal["audit-head"] = HEAD_KIND
+    keyring: str
+    rotation_id: str
+    sequence: int
+    hash: str
+    event_ids: list[str]  # of the whole chain, in its order
+    etag: Annotated[str | None, Field(exclude=True)] = None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        return cls.model_validate({**own, "etag": document.get("_etag")})
+
+    @property
+    def head(self) -> Head:
+        """The head itself."""
+        return Head(self.sequence, self.hash)
+
+
+def end_id(rotation_id: str) -> str:
+    """Return the id of the document that holds the chain's end."""
+    return f"{rotation_id}:audit"
+
+
+def append_batch(
+    rotation_id: str, events: Mapping[str, AuditEvent], end: ChainEnd | None
+) -> tuple[Head, list[tuple[Any, ...]]]:
+    """Return the new head and the operations that append the events, one at least, to a chain that ends so.
+
+    The batch holds only while the end is still the one given, and only while no event has one of the next sequences.
+    """
+    linked: list[dict[str, Any]] = []
+    for event in events.values():
+        last = head_of(linked[-1]) if linked else end.head if end is not None else None
+        linked.append(link(rotation_id, event, last))
+    head = head_of(linked[-1])
+    moved = ChainEnd(
+        id=end_id(rotation_id),
+        keyring=keyring_of(rotation_id),
+        rotation_id=rotation_id,
+        sequence=head.sequence,
+        hash=head.hash,
+        event_ids=[*(end.event_ids if end is not None else []), *events],
+    ).to_payload()
+    creations: list[tuple[Any, ...]] = [("create", (_document(rotation_id, event),)) for event in linked]
+    if end is None:
+        return head, [*creations, ("create", (moved,))]
+    return head, [*creations, ("replace", (moved["id"], moved), {"if_match_etag": end.etag})]
+
+
+def _document(rotation_id: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{end_id(rotation_id)}:{event['sequence']}",
+        "kind": EVENT_KIND,
+        "keyring": keyring_of(rotation_id),
+        "rotationId": rotation_id,
+        "sequence": int(event["sequence"]),
+        "event": event,
+    }
+
 
 ATTEMPTS = 20
 BATCH_MAX = 50  # events; Cosmos DB takes 100 operations and 2 MB, and an event is at most about 20 KB
@@ -31,13 +103,6 @@ class AuditLog:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-
-    async def follow(self, record: RunRecord, now: datetime) -> Head | None:
-        """Append whatever the record says has happened and the chain does not have yet.
-
-        Called after every change of the record. What one caller died before appending, the next one appends.
-        """
-        return await self.append(record.rotation_id, events_of(record, now))
 
     async def append(self, rotation_id: str, events: Sequence[AuditEvent]) -> Head | None:
         """Append these events in their order, each unless the chain has it, and return the chain's head.
@@ -60,7 +125,7 @@ class AuditLog:
             if not missing:
                 return end.head if end is not None else None
             head, operations = append_batch(rotation_id, missing, end)
-            if await self._documents.batch(keyring_of_run(rotation_id), operations):
+            if await self._documents.batch(keyring_of(rotation_id), operations):
                 return head
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
@@ -68,7 +133,7 @@ class AuditLog:
 
     async def end(self, rotation_id: str) -> ChainEnd | None:
         """Return the chain's end with the ids of its events, or None where it has not begun."""
-        document = await self._documents.read(keyring_of_run(rotation_id), end_id(rotation_id))
+        document = await self._documents.read(keyring_of(rotation_id), end_id(rotation_id))
         return None if document is None else ChainEnd.from_document(document)
 
     async def head(self, rotation_id: str) -> Head | None:
@@ -88,7 +153,7 @@ class AuditLog:
         while limit is None or len(events) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(events))
             page = await self._documents.query(
-                keyring_of_run(rotation_id),
+                keyring_of(rotation_id),
                 "SELECT TOP @size c.event, c.sequence FROM c WHERE c.kind = @kind AND c.rotationId = @rotation"
                 " AND c.sequence > @after ORDER BY c.sequence",
                 {"@size": size, "@kind": EVENT_KIND, "@rotation": rotation_id, "@after": after},

@@ -8,9 +8,9 @@ import typer
 
 from keyturn.audit.chain import Head
 from keyturn.audit.verify import verify_chain
-from keyturn.cli.api import Api
-from keyturn.cli.outcome import exit_codes
-from keyturn.cli.runs import Run, path_of
+from keyturn.cli.client import Api
+from keyturn.cli.output import exit_codes
+from keyturn.cli.rotations import Run, path_of
 from keyturn.errors import BrokenChainError, InvalidRequestError
 
 app = typer.Typer(help="The audit chain of a run.", no_args_is_help=True)

@@ -7,10 +7,9 @@ from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.api import Api
-from keyturn.cli.outcome import exit_codes
-from keyturn.cli.output import AsJson, Field, write
-from keyturn.cli.runs import Keyring
+from keyturn.cli.client import Api
+from keyturn.cli.output import AsJson, Field, exit_codes, write
+from keyturn.cli.rotations import Keyring
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
 

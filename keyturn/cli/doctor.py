@@ -14,9 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from keyturn.doctor import Line, examine, worst
-from keyturn.doctor.assumptions import BY_HAND
-from keyturn.doctor.examination import REQUIREMENTS
-from keyturn.doctor.lines import EXIT_CODES, Outcome
+from keyturn.doctor.checks import EXIT_CODES, Outcome
+from keyturn.doctor.run import BY_HAND, REQUIREMENTS
 
 _STYLES = {Outcome.OK: "green", Outcome.UNCHECKED: "dim", Outcome.WARNING: "yellow", Outcome.PROBLEM: "bold red"}
 _WIDTH = 160  # of a table that is written to a file

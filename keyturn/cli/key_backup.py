@@ -14,12 +14,12 @@ import typer
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
-from keyturn.cli.outcome import exit_codes
-from keyturn.cli.output import AsJson, write
-from keyturn.cli.runs import Keyring
+from keyturn.cli.output import AsJson, exit_codes, write
+from keyturn.cli.rotations import Keyring
 from keyturn.errors import InvalidRequestError
 from keyturn.key_vault.backups import KeyBackup
-from keyturn.resources import KeyringResources, Resources
+from keyturn.keyring_clients import KeyringClients
+from keyturn.resources import Resources
 from keyturn.settings import load_settings
 
 app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
@@ -70,7 +70,7 @@ async def _restore(rotation_id: str, vault_url: str, keyring: str | None) -> str
 
 
 @asynccontextmanager
-async def _opened(keyring: str | None) -> AsyncIterator[KeyringResources]:
+async def _opened(keyring: str | None) -> AsyncIterator[KeyringClients]:
     resources = await Resources.open(load_settings(dict(os.environ)))
     try:
         yield resources.keyring(keyring)

@@ -1,11 +1,35 @@
-"""How results are written: to standard output and plain, for people by default, as JSON where that is asked for."""
+"""How results are written: to standard output and plain, for people by default, as JSON where that is asked for.
+
+How a command ends that fails: its error on standard error, and the exit code that belongs to the error.
+
+Where a command takes a secret from: a file or the environment, never the command line, which others can read.
+"""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
+from keyturn.settings.types import signing_secrets
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """End the command with the error's own exit code."""
+    try:
+        yield
+    except KeyturnError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        raise typer.Exit(outcome_of(error).exit_code) from error
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
 Field = Annotated[
@@ -60,3 +84,17 @@ def _lines(members: dict[str, Any], indent: str = "") -> list[str]:
 def json_like(value: object) -> str:
     """Return a plain value as people write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def signing_secret(file: Path | None, variable: str) -> str:
+    """Return the first webhook secret of the file, or of the variable where there is no file.
+
+    Raises:
+        SettingsError: there is none; it never tells what was found.
+    """
+    try:
+        text = file.read_text() if file is not None else os.environ.get(variable, "")
+        return signing_secrets(SecretStr(text))[0]
+    except (OSError, ValueError) as error:
+        expected = "a file that can be read" if isinstance(error, OSError) else str(error).removeprefix("expected ")
+        raise SettingsError(f"{file or variable}: expected {expected}", variable=variable, expected=expected) from None

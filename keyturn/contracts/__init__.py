@@ -6,33 +6,14 @@ JSON is camelCase, as in the HTTP API.
 """
 
 from keyturn.contracts.base import Payload, Policy, RotationInput, RotationRef, StepInput
-from keyturn.contracts.document_work import DecryptCheck, DocumentWork, Encrypt, Reencrypt
-from keyturn.contracts.lifecycle import (
-    CommandInput,
-    CommandResult,
-    CreateVersionInput,
-    DecisionInput,
-    DecisionResult,
-    FailureInput,
-    FreezeInput,
-    FreezeResult,
-    NotifyInput,
-    PreflightResult,
-    ReinstateInput,
-    ReinstateResult,
-    RetireInput,
-    RetireResult,
-    SoakInput,
-    SoakResult,
-    VerifyResult,
-    VersionResult,
-    WatchInput,
-    WatchResult,
-)
 from keyturn.contracts.migrations import (
+    DecryptCheck,
+    DocumentWork,
+    Encrypt,
     LendInput,
     LendResult,
     MigrationInput,
+    Reencrypt,
     Restore,
     RestoreFound,
     RestoreInput,
@@ -56,7 +37,7 @@ from keyturn.contracts.pages import (
     ScanResult,
     Selection,
 )
-from keyturn.contracts.sweep import (
+from keyturn.contracts.passes import (
     CensusInput,
     CensusResult,
     PassInput,
@@ -66,6 +47,28 @@ from keyturn.contracts.sweep import (
     ProgressResult,
     SweepInput,
     SweepResult,
+)
+from keyturn.contracts.steps import (
+    CommandInput,
+    CommandResult,
+    CreateVersionInput,
+    DecisionInput,
+    DecisionResult,
+    FailureInput,
+    FreezeInput,
+    FreezeResult,
+    NotifyInput,
+    PreflightResult,
+    ReinstateInput,
+    ReinstateResult,
+    RetireInput,
+    RetireResult,
+    SoakInput,
+    SoakResult,
+    VerifyResult,
+    VersionResult,
+    WatchInput,
+    WatchResult,
 )
 
 __all__ = [

@@ -3,10 +3,23 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+
+TEXT_BYTES_MAX = 500
+
+
+def _clip(text: object) -> object:
+    if isinstance(text, str) and len(raw := text.encode()) > TEXT_BYTES_MAX:
+        return raw[: TEXT_BYTES_MAX - len("…".encode())].decode(errors="ignore") + "…"
+    return text
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, BeforeValidator(_clip)]  # ours: cut to its length, because a long detail must not fail a run
+Remark = Annotated[str, StringConstraints(max_length=500)]  # a person's: refused where it is too long, never cut
 
 
 class Payload(BaseModel):

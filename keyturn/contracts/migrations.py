@@ -1,4 +1,7 @@
-"""What crosses the orchestrator boundary for migrations: the work of each kind, and the inputs of their activities."""
+"""What crosses the orchestrator boundary for migrations: the work of each kind, and the inputs of their activities.
+
+The work of the migrations of documents.
+"""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,8 +9,36 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Payload, RotationInput, RotationRef
-from keyturn.contracts.document_work import DecryptCheck, Encrypt, Reencrypt
-from keyturn.contracts.sweep import CensusResult
+from keyturn.contracts.passes import CensusResult
+
+type ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class DocumentWork(Payload):
+    """Work on the documents of some containers of the keyring."""
+
+    containers: Annotated[list[ContainerName], Field(min_length=1, max_length=50)]
+
+
+class Encrypt(DocumentWork):
+    """Encrypt the plaintext fields of existing documents."""
+
+    kind: Literal["encrypt"] = "encrypt"
+
+
+class Reencrypt(DocumentWork):
+    """Put every document under a fresh DEK of a keyring: the documents' own, or another."""
+
+    kind: Literal["re-encrypt"] = "re-encrypt"
+    target_keyring: str
+    snapshot_reference: Annotated[str, StringConstraints(max_length=500)] | None = None  # where documents came from
+
+
+class DecryptCheck(DocumentWork):
+    """Decrypt every document, and change nothing."""
+
+    kind: Literal["decrypt-check"] = "decrypt-check"
+
 
 type MekVersionId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 

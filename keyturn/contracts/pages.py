@@ -104,3 +104,10 @@ class RangesResult(Payload):
     """Answer of ``list_ranges``: the store's feed ranges, one per physical partition, in order."""
 
     ranges: Annotated[list[str], Field(max_length=RANGES_MAX)]  # each the JSON text of a feed range
+
+
+class UnexplainedRow(Payload):
+    """A row that is not as the last rotation left it, and that no run has changed."""
+
+    id: Annotated[str, Field(max_length=1023)]
+    reason: Literal["changed", "key_check_missing"]

@@ -5,7 +5,7 @@ Everything here reads only, and nothing that it returns is, holds or reveals pla
 
 from keyturn.diagnosis.dek import diagnose_dek
 from keyturn.diagnosis.document import diagnose_document
+from keyturn.diagnosis.models import NEXT_STEPS, Verdict
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
-from keyturn.diagnosis.verdicts import NEXT_STEPS, Verdict
 
 __all__ = ["NEXT_STEPS", "OrphanRequest", "Verdict", "diagnose_dek", "diagnose_document", "scan_orphans"]

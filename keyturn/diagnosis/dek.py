@@ -11,12 +11,11 @@ from field_encrypt.dek import Dek, matches_key_check
 from field_encrypt.errors import InvalidDekError
 from field_encrypt.mek_errors import MekError, MekVersionDisabledError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.dek_store.rows import PREVIOUS_WRAP, Row, RowKind, before_rewrap
-from keyturn.diagnosis.facts import read_row, row_facts, version_facts
-from keyturn.diagnosis.findings import DekDiagnosis
-from keyturn.diagnosis.verdicts import Verdict
-from keyturn.key_vault.failures import keyturn_error
-from keyturn.resources import KeyringResources
+from keyturn.deks.rows import PREVIOUS_WRAP, Row, RowKind, before_rewrap
+from keyturn.diagnosis.lookup import read_row, row_facts, version_facts
+from keyturn.diagnosis.models import DekDiagnosis, Verdict
+from keyturn.key_vault.errors import keyturn_error
+from keyturn.keyring_clients import KeyringClients
 
 READS_MAX = 3
 # A row without a label is tried under the newest versions only: each try is an operation of the vault's budget.
@@ -39,7 +38,7 @@ class Examined:
     dek: Dek | None
 
 
-async def diagnose_dek(keyring: KeyringResources, dek_id: str) -> DekDiagnosis:
+async def diagnose_dek(keyring: KeyringClients, dek_id: str) -> DekDiagnosis:
     """Tell whether a DEK opens, and what to do if it does not.
 
     Raises:
@@ -50,7 +49,7 @@ async def diagnose_dek(keyring: KeyringResources, dek_id: str) -> DekDiagnosis:
 
 
 async def examine(
-    keyring: KeyringResources,
+    keyring: KeyringClients,
     dek_id: str,
     versions: Mapping[str, MekVersionProperties],
     writers_version: str | None,
@@ -83,7 +82,7 @@ class _Examination:
 
     def __init__(
         self,
-        keyring: KeyringResources,
+        keyring: KeyringClients,
         row: Row,
         versions: Mapping[str, MekVersionProperties],
         writers_version: str | None,

@@ -14,22 +14,21 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
-from keyturn.cosmos_failures import cosmos_failures, is_absent_item
-from keyturn.dek_store.labels import read_label
+from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.deks.labels import read_label
 from keyturn.diagnosis.dek import Examined, examine
-from keyturn.diagnosis.facts import require_id
-from keyturn.diagnosis.findings import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place
-from keyturn.diagnosis.naming import documents_naming, encrypted_paths
-from keyturn.diagnosis.verdicts import Verdict, worst
+from keyturn.diagnosis.lookup import require_id
+from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst
+from keyturn.documents.queries import documents_naming, encrypted_paths
 from keyturn.errors import InvalidRequestError
-from keyturn.resources import KeyringResources
+from keyturn.keyring_clients import KeyringClients
 
 # A DEK belongs to one document; where several name it, some were copied.
 DOCUMENTS_OF_A_DEK = 5
 
 
 async def diagnose_document(
-    keyring: KeyringResources, container: str | None, document_id: str | None, partition: str | None
+    keyring: KeyringClients, container: str | None, document_id: str | None, partition: str | None
 ) -> DocumentDiagnosis:
     """Tell of every encrypted field whether it opens, and what to do if it does not.
 
@@ -79,9 +78,7 @@ async def _read(container: ContainerProxy, name: str, document_id: str, partitio
 class _Diagnosis:
     """One look at one document."""
 
-    def __init__(
-        self, keyring: KeyringResources, container: str, document_id: str, document: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, keyring: KeyringClients, container: str, document_id: str, document: Mapping[str, Any]) -> None:
         self._keyring = keyring
         self._container = container
         self._id = document_id

@@ -17,14 +17,14 @@ from azure.cosmos.aio import ContainerProxy
 from pydantic import Field, ValidationError
 
 from keyturn.contracts import Payload
-from keyturn.cosmos_failures import cosmos_failures
-from keyturn.dek_store.feed import list_feed_ranges, read_feed_page
-from keyturn.dek_store.rows import classify
-from keyturn.dek_store.store import RESOURCE
-from keyturn.diagnosis.facts import is_possible_id
-from keyturn.diagnosis.naming import documents_naming, named_deks, queryable
+from keyturn.cosmos.change_feed import list_feed_ranges, read_feed_page
+from keyturn.cosmos.errors import cosmos_failures
+from keyturn.deks.rows import classify
+from keyturn.deks.store import RESOURCE
+from keyturn.diagnosis.lookup import is_possible_id
+from keyturn.documents.queries import documents_naming, named_deks, queryable
 from keyturn.errors import InvalidRequestError
-from keyturn.resources import KeyringResources
+from keyturn.keyring_clients import KeyringClients
 
 ITEMS_MAX = 500  # items a call looks at before it hands out its token: some seconds of work
 ITEMS_PAGE = 100
@@ -83,7 +83,7 @@ class _Position(Payload):
         return position
 
 
-async def scan_orphans(keyring: KeyringResources, request: OrphanRequest, *, now: datetime) -> OrphanPage:
+async def scan_orphans(keyring: KeyringClients, request: OrphanRequest, *, now: datetime) -> OrphanPage:
     """Look at some more items, from the beginning or from where the token says.
 
     Raises:
@@ -96,7 +96,7 @@ async def scan_orphans(keyring: KeyringResources, request: OrphanRequest, *, now
 class _Scan:
     """One call."""
 
-    def __init__(self, keyring: KeyringResources, request: OrphanRequest, now: datetime) -> None:
+    def __init__(self, keyring: KeyringClients, request: OrphanRequest, now: datetime) -> None:
         self._keyring = keyring
         self._request = request
         self._settled = now - request.min_age
@@ -182,7 +182,7 @@ class _Scan:
         return there
 
 
-def _require_queryable(keyring: KeyringResources) -> None:
+def _require_queryable(keyring: KeyringClients) -> None:
     """Raise InvalidRequestError where a row could look unused only because a document cannot be looked up."""
     documents = keyring.keyring.documents
     expected = "" if documents else "a container at least: without one, every row would look unused"

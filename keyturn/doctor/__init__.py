@@ -4,7 +4,7 @@ Nothing is changed: a check asks, or asks for something that must be refused. On
 throw-away key and container of their own.
 """
 
-from keyturn.doctor.examination import examine
-from keyturn.doctor.lines import Line, worst
+from keyturn.doctor.checks import Line, worst
+from keyturn.doctor.run import examine
 
 __all__ = ["Line", "examine", "worst"]

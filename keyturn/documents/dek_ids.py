@@ -18,8 +18,8 @@ from field_encrypt.dek import Dek, key_check, matches_key_check
 from field_encrypt.encoding import from_base64, to_base64, to_canonical_json
 from field_encrypt.provider import MekProvider
 from field_encrypt.rows import WrappedDek
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, NotSettledError
-from keyturn.rotation.documents import Documents
 
 KIND = "migration-secret"
 _LABEL = b"keyturn/migration-dek-id/v1"

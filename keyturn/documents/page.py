@@ -1,21 +1,69 @@
-"""A page of documents: what its operations need beside the loop that all pages share."""
+"""A page of documents: what its operations need beside the loop that all pages share.
+
+A MEK in Key Vault at the pace of one page.
+
+A dek store for a dry run: rows are read as they are, and none is created.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, override
 
+from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient, MekProvider
 from field_encrypt import DekStore as DekRows
-from field_encrypt import FieldEncryptError, FieldEncryption, MekClient
+from field_encrypt.dek import Dek
+from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, RowRef
-from keyturn.dek_store.store import WriteOutcome
-from keyturn.documents.paced_provider import PacedProvider
-from keyturn.documents.reasons import DocumentReason, RefusedDocumentError, reason_of
+from keyturn.deks.page import PageLoop, Quarantine
+from keyturn.deks.store import WriteOutcome
+from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
 from keyturn.documents.store import DocumentStore
-from keyturn.documents.unwritten_rows import UnwrittenRows
-from keyturn.key_vault.pacing import Pacer
-from keyturn.rotation.page_loop import PageLoop, Quarantine
+from keyturn.key_vault.pacing import PacedVault, Pacer
+
+
+class PacedProvider(MekProvider):
+    """Wraps in this process, under the newest enabled version; unwraps are calls, and keep the page's pace."""
+
+    def __init__(self, mek: MekClient, pacer: Pacer) -> None:
+        self._provider = KeyVaultProvider(mek)
+        self._vault = PacedVault(mek, pacer)
+
+    @override
+    async def wrap(self, dek: Dek) -> WrappedDek:
+        """Wrap; which version is current is asked at most once a minute.
+
+        Raises:
+            MekError: no version may be wrapped under, or the vault does not say which one is current.
+        """
+        return await self._provider.wrap(dek)
+
+    @override
+    async def unwrap(self, wrapped: WrappedDek) -> Dek:
+        """Have the vault unwrap, again where it is throttled or does not answer.
+
+        Raises:
+            MekError: the vault's refusal, which another attempt does not change.
+            UnavailableError: it was throttled or away in every attempt.
+        """
+        return await self._vault.patiently(lambda: self._provider.unwrap(wrapped))
+
+
+class UnwrittenRows(DekStore):
+    """The rows of another store, to which nothing is added."""
+
+    def __init__(self, rows: DekStore) -> None:
+        self._rows = rows
+
+    @override
+    async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
+        """Leave the row out: its DEK ends with the dry run."""
+
+    @override
+    async def read(self, dek_id: str) -> DekRow:
+        return await self._rows.read(dek_id)
+
 
 # A row that was created a moment ago may not have reached the replica that is asked: so often is looked for it.
 LOOKS_MAX = 3

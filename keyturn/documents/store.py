@@ -2,9 +2,15 @@
 
 A document only ever changes by one conditional replace (If-Match) of the whole, so that a reader sees all fields under
 the old DEK or all under the new one. A replace never creates: a document that was deleted stays deleted.
+
+Which fields of a document an operation has to do with.
+
+A field is meant by the keyring's settings, or claims itself to be encrypted. Documents may lack fields.
+
+Which documents of a container a migration has to look at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,12 +19,32 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
-from keyturn.contracts.pages import RowRef, Scalar
-from keyturn.cosmos_failures import cosmos_failures, is_absent_item
-from keyturn.dek_store.store import REQUEST_CHARGE, SESSION_TOKEN, WriteOutcome, WriteResult
+from field_encrypt import paths
+from field_encrypt.envelope import is_encrypted
+from field_encrypt.errors import InvalidFieldPathError
+from keyturn.contracts.pages import RowRef, Scalar, ScanInput, ScanResult
+from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.session_tokens import SESSION_TOKEN
+from keyturn.deks.scan import Seen, scan_feed
+from keyturn.deks.store import REQUEST_CHARGE, WriteOutcome, WriteResult
 from keyturn.documents.dek_ids import DekIds
-from keyturn.documents.reasons import DocumentReason, RefusedDocumentError
+from keyturn.documents.errors import DocumentReason, RefusedDocumentError
 from keyturn.settings import DocumentContainer
+
+
+def plaintext_fields(document: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    """Return the paths of what the settings name, is there, and does not claim to be encrypted.
+
+    Raises:
+        InvalidFieldPathError: the settings name a field and something inside it.
+    """
+    return [path for path in paths.present(document, fields) if not is_encrypted(paths.get(document, path))]
+
+
+def encrypted_fields(document: Mapping[str, Any], *, but_under: str | None = None) -> list[str]:
+    """Return the paths of everything that claims to be encrypted, but for what names this dekId."""
+    found = paths.find(document, is_encrypted)
+    return [path for path in found if but_under is None or paths.get(document, path)["dekId"] != but_under]
 
 
 class DocumentStore:
@@ -101,3 +127,45 @@ async def count(container: ContainerProxy) -> int:
 
 def _scalar(value: object) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else None
+
+
+Choice = Callable[[Mapping[str, Any]], bool]
+
+
+async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: Choice) -> ScanResult:
+    """Find the next page of chosen documents in one feed range.
+
+    Raises:
+        KeyturnError: of the kind that the failure means.
+    """
+
+    def examine(document: Mapping[str, Any]) -> Seen:
+        try:
+            wanted = chosen(document)
+        except InvalidFieldPathError:
+            wanted = True  # the page names it with its reason
+        return Seen(documents.ref(document) if wanted else None)
+
+    return await scan_feed(documents.container, request, examine)
+
+
+def with_plaintext(documents: DocumentStore) -> Choice:
+    """Choose documents in which a field is plaintext that the settings name."""
+    return lambda document: bool(plaintext_fields(document, documents.description.fields))
+
+
+def with_fields(documents: DocumentStore) -> Choice:
+    """Choose documents in which there is anything to decrypt, or that ought to be encrypted."""
+    plaintext = with_plaintext(documents)
+    return lambda document: bool(encrypted_fields(document)) or plaintext(document)
+
+
+def under_other_deks(documents: DocumentStore, ids: DekIds) -> Choice:
+    """Choose documents that are not under the DEK which the migration of these ids makes for them."""
+    plaintext = with_plaintext(documents)
+
+    def chosen(document: Mapping[str, Any]) -> bool:
+        dek_id = documents.dek_id(ids, document)
+        return bool(encrypted_fields(document, but_under=dek_id)) or plaintext(document)
+
+    return chosen

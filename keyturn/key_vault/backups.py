@@ -17,9 +17,9 @@ from pydantic import Field, ValidationError
 
 from field_encrypt.vault_failures import interpret
 from keyturn.contracts import Payload
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, OperatorError, ResourceMissingError
-from keyturn.key_vault.failures import keyturn_error
-from keyturn.rotation.documents import Documents
+from keyturn.key_vault.errors import keyturn_error
 
 VERSIONS_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up
 PART_BYTES = 256 * 1024

@@ -14,9 +14,9 @@ from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import MekError
 from field_encrypt.mek_versions import MekVersion
 from keyturn.clock import Clock
-from keyturn.contracts.lifecycle import CreateVersionInput
+from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import InvariantError, KeyturnError, NotSettledError, ResourceMissingError, TransientError
-from keyturn.key_vault.failures import keyturn_error
+from keyturn.key_vault.errors import keyturn_error
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
 
 POLL_SECONDS = 1.0

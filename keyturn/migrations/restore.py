@@ -19,16 +19,15 @@ from keyturn.contracts import (
     ReturnInput,
     ReturnResult,
 )
-from keyturn.dek_store.census import take_census
-from keyturn.dek_store.store import DekStore
+from keyturn.contracts.states import State
+from keyturn.deks.census import take_census
+from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError, ResourceMissingError
-from keyturn.key_vault.loans import Loans, is_lent
-from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.record import MigrationRecord
-from keyturn.migrations.store import MigrationStore
+from keyturn.key_vault.versions import Loans, MekVersions, is_lent
 from keyturn.rotation.evidence import digest_of
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import check_token, void_evidence
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import MigrationStore
+from keyturn.runs.transitions import check_token, void_evidence
 
 SCHEMA = "keyturn/restore-evidence/v1"
 

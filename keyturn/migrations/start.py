@@ -7,16 +7,16 @@ from typing import Any
 import rfc8785
 
 from keyturn.contracts import Policy, Work
+from keyturn.contracts.ids import RunKind, instance_id_of, kind_of, new_run_id
+from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError
-from keyturn.migrations.ids import is_migration_id, new_migration_id
-from keyturn.migrations.leases import active
-from keyturn.migrations.record import MigrationRecord, instance_id_of
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.idempotency import claim
-from keyturn.rotation.lease import take
-from keyturn.rotation.record_parts import HistoryEntry
 from keyturn.rotation.start import Workflows, clear_orphan
-from keyturn.rotation.states import State
+from keyturn.runs.idempotency import claim
+from keyturn.runs.lease import take
+from keyturn.runs.migration_leases import active
+from keyturn.runs.record_parts import HistoryEntry
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import MigrationStore
 
 
 async def start_migration(
@@ -42,7 +42,7 @@ async def start_migration(
         RotationRunningError: a rotation holds the keyring.
         MigrationRunningError: another migration holds it, or one that is not Keyturn's holds a lease.
     """
-    migration_id = new_migration_id(keyring, now)
+    migration_id = new_run_id(RunKind.MIGRATION, keyring, now)
     if idempotency_key is not None:
         who = {"keyring": keyring, "requestedBy": requested_by}
         understood: dict[str, Any] = {**who, "work": work.to_payload(), "reason": reason, "dryRun": dry_run}
@@ -63,7 +63,7 @@ async def start_migration(
         requested_at=now,
         reason=reason,
         policy=policy,
-        instance_id=instance_id_of(keyring),
+        instance_id=instance_id_of(RunKind.MIGRATION, keyring),
         fencing_token=0,  # the lease gives it
         work=work,
         dry_run=dry_run,
@@ -74,7 +74,7 @@ async def start_migration(
 async def _check_others(migrations: MigrationStore, keyring: str, now: datetime) -> None:
     """Raise MigrationRunningError where a lease is held that the keyring's own lease does not cover."""
     for lease in await active(migrations.documents, keyring, now):
-        if not is_migration_id(lease.holder):
+        if kind_of(lease.holder) is not RunKind.MIGRATION:
             raise MigrationRunningError(
                 f"{lease.holder} runs migration {lease.migration} of keyring {keyring}",
                 hint="wait until it has ended or its lease has expired",

@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from keyturn.contracts import CensusResult, Payload, Phase, Work
-from keyturn.migrations.record import MigrationRecord
-from keyturn.rotation.links import APPROVALS, migration_link
-from keyturn.rotation.record_parts import Decision, Failure, Quarantined
-from keyturn.rotation.states import State
+from keyturn.contracts.ids import APPROVALS, run_link
+from keyturn.contracts.states import State
 from keyturn.rotation.status import Counts, Links, counts_of
+from keyturn.runs.record_parts import Decision, Failure, Quarantined
+from keyturn.runs.records import MigrationRecord
 
 
 class MigrationSummary(Payload):
@@ -54,7 +54,7 @@ class MigrationReport(Payload):
 
 def migration_summary(record: MigrationRecord) -> MigrationSummary:
     """Return the migration as a line of a list."""
-    link = migration_link(record.rotation_id)
+    link = run_link(record.rotation_id)
     waiting = record.state is State.AWAITING_APPROVAL
     return MigrationSummary(
         migration_id=record.rotation_id,

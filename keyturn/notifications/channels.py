@@ -1,82 +1,37 @@
-"""Channels: apprise URLs. They hold tokens, so a channel is only ever named by its place in the setting and its scheme.
+"""Send one message over one channel, and tell what became of it without a word of what the service answered."""
 
-apprise is loaded when the first channel is, because that takes half a second which an app without channels keeps.
-"""
+import asyncio
+from typing import NamedTuple
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from keyturn.notifications.events import Tone
+from keyturn.settings.channels import Channel, listening, open_channel
 
-from pydantic import SecretStr
-
-from keyturn.notifications.apprise_log import silence
-from keyturn.rotation.record_parts import CHANNELS_MAX
-
-if TYPE_CHECKING:
-    from apprise import NotifyBase
-
-type Setting = Literal["NOTIFICATION_URLS", "ON_CALL_URLS", "APPROVER_URLS"]
-
-CHANNELS_PER_SETTING = CHANNELS_MAX // 3
-EXPECTED = f"expected up to {CHANNELS_PER_SETTING}"
-
-_SCHEME = re.compile(r"[a-zA-Z0-9+.-]{1,40}(?=://)")
+SECONDS = 20.0  # for one message; apprise itself gives a connection and an answer 4 s each, and mail 15 s
 
 
-class Channel(NamedTuple):
-    """One place where people read."""
+class Message(NamedTuple):
+    """What people read."""
 
-    setting: Setting
-    number: int  # its place in the setting, from 1 on
-    url: SecretStr
-    reader: str | None = None  # the approver to whom it leads, where it is one's alone
-
-    @property
-    def scheme(self) -> str:
-        """The URL's scheme, which tells the service and nothing else."""
-        found = _SCHEME.match(self.url.get_secret_value())
-        return found[0].lower() if found else ""
+    title: str
+    body: str
+    tone: Tone
 
 
-def channels_of(setting: Setting, urls: SecretStr | None) -> list[Channel]:
-    """Return the channels of a setting; raises ValueError saying which is none, never what it holds."""
-    found = [] if urls is None else urls.get_secret_value().split()
-    channels = [Channel(setting, number, SecretStr(url)) for number, url in enumerate(found, 1)]
-    return _checked(channels, f"{EXPECTED} apprise URLs separated by spaces")
+async def send(channel: Channel, message: Message) -> str | None:
+    """Send the message; returns None, or why it did not arrive: an HTTP status or the type of an error."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await asyncio.to_thread(_send, channel, message)
+    except TimeoutError:
+        return "TimeoutError"
 
 
-def approvers_channels(urls: Mapping[str, SecretStr]) -> list[Channel]:
-    """Return the channel of each approver; raises ValueError as ``channels_of`` does."""
-    channels = [Channel("APPROVER_URLS", number, urls[name], name) for number, name in enumerate(urls, 1)]
-    return _checked(channels, f"{EXPECTED} approvers, each with an apprise URL")
-
-
-def _checked(channels: list[Channel], expected: str) -> list[Channel]:
-    if len(channels) > CHANNELS_PER_SETTING:
-        message = f"{expected}, found {len(channels)}"
-        raise ValueError(message)
-    for channel in channels:
-        if open_channel(channel) is None:
-            message = f"{expected}; number {channel.number} is none"
-            raise ValueError(message)
-    return channels
-
-
-def apart(channels: Iterable[Channel]) -> list[Channel]:
-    """Return the channels without those that lead to where an earlier one leads."""
-    kept: dict[str, Channel] = {}
-    for channel in channels:
-        kept.setdefault(channel.url.get_secret_value(), channel)
-    return list(kept.values())
-
-
-def open_channel(channel: Channel) -> "NotifyBase | None":
-    """Return the channel ready to send, or None where its URL is none that apprise knows."""
-    import apprise  # noqa: PLC0415 - see the module's text
-
-    silence()
-    asset = apprise.AppriseAsset(app_id="Keyturn", app_desc="Keyturn", app_url="", image_url_mask="")
-    opened: NotifyBase | None = apprise.Apprise.instantiate(
-        channel.url.get_secret_value(), asset=asset, suppress_exceptions=True
-    )
-    return opened
+def _send(channel: Channel, message: Message) -> str | None:
+    if (opened := open_channel(channel)) is None:
+        return "NoChannelError"
+    with listening() as reason:
+        try:
+            sent = opened.notify(body=message.body, title=message.title, notify_type=message.tone, body_format="text")
+        except Exception as error:  # noqa: BLE001 - plugins of a hundred services: whatever one raises, its type is told
+            return type(error).__name__
+    return None if sent else reason.kind

@@ -1,7 +1,15 @@
-"""The events that people are told, as data: how each sounds, and whether it is for the people on call."""
+"""The events that people are told, as data: how each sounds, and whether it is for the people on call.
 
+Announce an event of a run: one structured log line, on which an alert can be set.
+"""
+
+import logging
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from keyturn.contracts import NotifyInput
+from keyturn.contracts.ids import RunKind, kind_of
+from keyturn.telemetry.names import EVENT, KEYRING, ROTATION
 
 type Tone = Literal["info", "success", "warning", "failure"]
 
@@ -37,3 +45,14 @@ EVENTS: Mapping[str, Event] = {
     OVERDUE: Event("failure", urgent=True),
     UNREADABLE: Event("failure", urgent=True),
 }
+
+
+logger = logging.getLogger("keyturn.events")
+
+
+def announce(event: NotifyInput) -> None:
+    """Write the event to the log, as a warning where it sounds like one."""
+    level = logging.WARNING if EVENTS[event.event].tone in ("warning", "failure") else logging.INFO
+    facts = {ROTATION: event.rotation_id, KEYRING: event.keyring, EVENT: event.event}
+    kind = "migration" if kind_of(event.rotation_id) is RunKind.MIGRATION else "rotation"
+    logger.log(level, "%s %s: %s %s", kind, event.rotation_id, event.event, event.detail, extra=facts)

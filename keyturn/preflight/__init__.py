@@ -3,11 +3,10 @@
 A check passes on what was seen, never on what was not: a service that does not answer fails the check.
 """
 
-from keyturn.preflight.checklist import CHECKLIST, WAIVABLE
-from keyturn.preflight.inquiry import OnCall
+from keyturn.preflight.checks import CHECKLIST, WAIVABLE, require_waivable
+from keyturn.preflight.context import OnCall
 from keyturn.preflight.plan import estimate
 from keyturn.preflight.run import record_preflight, run_preflight
-from keyturn.preflight.waivers import require_waivable
 
 __all__ = [
     "CHECKLIST",

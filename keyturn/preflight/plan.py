@@ -14,8 +14,8 @@ from typing import Literal
 
 from field_encrypt.mek_versions import MekVersion
 from keyturn.contracts import CensusResult, Policy
-from keyturn.dek_store.census import OTHER_LABELS
-from keyturn.rotation.record_parts import Plan
+from keyturn.deks.census import OTHER_LABELS
+from keyturn.runs.record_parts import Plan
 
 REQUEST_UNITS_REWRAP = 12.0  # a row: its share of a feed page, a point read, a conditional patch
 REQUEST_UNITS_PROOF = 2.0  # a row: its share of a feed page, a point read

@@ -13,20 +13,19 @@ from azure.core.exceptions import AzureError
 from field_encrypt.mek_errors import MekError
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts import PreflightResult, RotationRef
-from keyturn.cosmos_account import CosmosAccount
+from keyturn.contracts.states import State
+from keyturn.cosmos.account import CosmosAccount
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, TransientError, UnavailableError
-from keyturn.key_vault.failures import keyturn_error
-from keyturn.preflight.checklist import CHECKLIST, Item
-from keyturn.preflight.inquiry import Facts, Finding, Inquiry, OnCall, bad
+from keyturn.key_vault.errors import keyturn_error
+from keyturn.keyring_clients import KeyringClients
+from keyturn.preflight.checks import CHECKLIST, Item, waiver_of, waivers_hold
+from keyturn.preflight.context import Facts, Finding, Inquiry, OnCall, bad
 from keyturn.preflight.plan import plan_of
-from keyturn.preflight.waivers import waiver_of, waivers_hold
-from keyturn.resources import KeyringResources
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Preflight
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import check_token
+from keyturn.runs.record_parts import Check, Preflight
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import check_token
 from keyturn.settings import Settings
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts; together longer than the vault's window of 10 s
@@ -35,7 +34,7 @@ ANSWER_SECONDS = 300.0  # a check that takes longer than counting a very large s
 
 async def run_preflight(
     record: RotationRecord,
-    keyring: KeyringResources,
+    keyring: KeyringClients,
     *,
     settings: Settings,
     documents: Documents,
@@ -64,7 +63,7 @@ async def run_preflight(
     return Preflight(at=now, checks=checks, plan=plan_of(facts.census, facts.newest_version, record.policy))
 
 
-async def record_preflight(runs: RunStore, ref: RotationRef, preflight: Preflight) -> PreflightResult:
+async def record_preflight(runs: RotationStore, ref: RotationRef, preflight: Preflight) -> PreflightResult:
     """Write the checks and the plan into the run's record; a late repetition changes nothing that was gone by.
 
     Raises:

@@ -7,20 +7,20 @@ import rfc8785
 from pydantic import JsonValue
 
 from keyturn.contracts import FreezeInput, FreezeResult
+from keyturn.contracts.states import State
 from keyturn.errors import InvariantError
-from keyturn.preflight.waivers import waiver_of
-from keyturn.rotation.progress import phase_totals
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Proof, StaleWriters
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import check_token, void_evidence
+from keyturn.preflight.checks import waiver_of
+from keyturn.runs.progress import phase_totals
+from keyturn.runs.record_parts import Proof, StaleWriters
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import check_token, void_evidence
 
 SCHEMA = "keyturn/evidence/v1"
 UNPROVEN = "rewrapped rows were not proven: the policy says unsafe_off"
 
 
-async def freeze_evidence(runs: RunStore, freeze: FreezeInput, now: datetime) -> FreezeResult:
+async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetime) -> FreezeResult:
     """Freeze the evidence of this soak, once, and return its digest; a decision on earlier evidence is void.
 
     Raises:

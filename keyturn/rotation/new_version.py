@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from keyturn.contracts import CensusResult, RotationRef
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Provenance, VersionIntent
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.run_store import Runs, RunStore
-from keyturn.rotation.transitions import check_token
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Provenance, VersionIntent
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore, Runs
+from keyturn.runs.transitions import check_token
 
 
 class RecordedIntent:
     """The intent to create a version, kept in the run's record: a creation's answer may be lost, the intent is not."""
 
-    def __init__(self, runs: RunStore, ref: RotationRef) -> None:
+    def __init__(self, runs: RotationStore, ref: RotationRef) -> None:
         self._runs = runs
         self._ref = ref
 
@@ -37,7 +37,7 @@ class RecordedIntent:
 
 
 async def record_new_version(
-    runs: RunStore,
+    runs: RotationStore,
     ref: RotationRef,
     version: str,
     old_versions: Sequence[str],

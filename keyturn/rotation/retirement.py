@@ -1,18 +1,28 @@
-"""Retires the old versions in the same step that just counted zero: count, disable, count again.
+"""Retire what the approved evidence names, and write down what was retired.
+
+Retires the old versions in the same step that just counted zero: count, disable, count again.
 
 A row that appears between the two counts was written under a version that is now disabled: everything is enabled again
 at once. The same goes for a second count that fails, and for a run that finds stale rows after an earlier run of it has
 died with versions disabled. So versions stay disabled only after a count that found no stale row.
+
+Reinstate: enable again every version that this rotation has disabled, and write it down.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyturn.contracts.lifecycle import RetireInput, RetireResult
-from keyturn.dek_store.census import take_census
-from keyturn.dek_store.store import DekStore
+from keyturn.contracts import RetireInput, RetireResult, RotationRef
+from keyturn.contracts.states import State
+from keyturn.deks.census import take_census
+from keyturn.deks.store import DekStore
+from keyturn.errors import InvariantError
 from keyturn.key_vault.versions import MekVersions
+from keyturn.runs.audit import audit_record, undone_retirement
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import check_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +64,68 @@ async def retire_when_zero(
 
 async def _stale(request: RetireInput, store: DekStore) -> int:
     return (await take_census(store, request.target_version, request.session_tokens)).stale
+
+
+async def retire_approved(
+    runs: RotationStore, store: DekStore, versions: MekVersions, request: RetireInput, now: datetime
+) -> RetireResult:
+    """Disable the versions that the approved evidence names, if no row needs them.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+        InvariantError: the evidence in force is not the one that was approved.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    record = await runs.read(request.rotation_id)
+    check_token(record, request)
+    _check_approved(record, request)
+    result = await retire_when_zero(
+        request,
+        Retirement(
+            versions=record.old_versions,
+            quarantined=record.quarantined.count,
+            retain_until=now + record.policy.retain,
+        ),
+        store,
+        versions,
+    )
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, request)
+        return record if record.retired == result.retired else record.changed(retired=result.retired)
+
+    record = await runs.update(request.rotation_id, change)
+    await audit_record(runs.audit, record, now)
+    await runs.audit.append(request.rotation_id, undone_retirement(record, result.undone, now))
+    return result
+
+
+def _check_approved(record: RotationRecord, request: RetireInput) -> None:
+    decision = record.decision
+    approved = decision is not None and decision.decision == "approved"
+    same = record.evidence_digest == request.evidence_digest == (decision.digest if decision is not None else None)
+    if record.state is not State.RETIRING or not approved or not same:
+        raise InvariantError(
+            "nothing is retired without an approval of the evidence in force", rotationId=record.rotation_id
+        )
+    if record.evidence is None or record.evidence["oldVersions"] != record.old_versions:
+        raise InvariantError("the evidence names other versions than the record", rotationId=record.rotation_id)
+
+
+async def reinstate(runs: RotationStore, versions: MekVersions, ref: RotationRef) -> list[str]:
+    """Enable the versions that carry this rotation's retirement tag, and return them; twice is the same as once.
+
+    The vault is asked first: enabling is what must happen, whatever becomes of the record.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+        KeyturnError: of the kind that the vault's answer means.
+    """
+    enabled = await versions.reinstate(ref.rotation_id)
+
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, ref)
+        return record if record.reinstated == enabled else record.changed(reinstated=enabled)
+
+    await runs.update(ref.rotation_id, change)
+    return enabled

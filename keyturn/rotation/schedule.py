@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from croniter import CroniterError, croniter
 
+from keyturn.contracts.states import State
 from keyturn.errors import SettingsError
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.states import State
+from keyturn.runs.records import RotationRecord
 
 _FIELDS = 6  # NCRONTAB: second minute hour day month day-of-week
 

@@ -1,26 +1,72 @@
 """Start a rotation: claim the idempotency key, clear away a run that lost its workflow, take the lease.
 
 What is returned is a record in ``requested``; the caller starts the workflow for it.
+
+The body of a start: what the requester wants, and the hash by which a repeated request is recognised.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from keyturn.audit.refusals import record_refusal
-from keyturn.contracts import Policy
+import rfc8785
+from pydantic import Field, StringConstraints
+
+from keyturn.contracts import Payload, Policy
+from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
+from keyturn.contracts.states import State
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, RotationRunningError
-from keyturn.migrations.store import EveryRun
-from keyturn.migrations.upkeep import keep_lease
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.idempotency import claim
-from keyturn.rotation.lease import read_lease, release, take
-from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
-from keyturn.rotation.record_parts import Failure, HistoryEntry
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start_request import StartRequest, request_hash
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import WORKFLOW_LOST, lose
+from keyturn.runs.audit import record_refusal
+from keyturn.runs.idempotency import claim
+from keyturn.runs.lease import read_lease, release, take
+from keyturn.runs.migration_leases import keep_lease
+from keyturn.runs.record_parts import Failure, Force, HistoryEntry, RequestOptions, Waiver
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import EveryRun, RotationStore
+from keyturn.runs.transitions import WORKFLOW_LOST, lose
+
+_Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class WaiverRequest(Payload):
+    """A pre-flight check that may fail; who says so is the requester unless named."""
+
+    check: Name
+    why: _Reason
+    by: Name | None = None
+
+
+class StartRequest(Payload):
+    """What may stand in the body of a start."""
+
+    keyring: str | None = None  # may be left out where there is only one
+    requested_by: Name | None = None
+    reason: Remark = ""
+    dry_run: bool = False
+    snapshot_reference: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] | None
+    ) = None
+    force: Force | None = None
+    waivers: Annotated[list[WaiverRequest], Field(max_length=20)] = Field(default_factory=list)
+
+    def options(self, requested_by: str) -> RequestOptions:
+        """Return what the record keeps of the wishes."""
+        return RequestOptions(
+            dry_run=self.dry_run,
+            snapshot_reference=self.snapshot_reference,
+            force=self.force,
+            waivers=[Waiver(check=one.check, by=one.by or requested_by, why=one.why) for one in self.waivers],
+        )
+
+
+def request_hash(request: StartRequest, *, keyring: str, requested_by: str) -> str:
+    """Return the SHA-256 (hex) of the canonical request, as it is understood and by whom it is made."""
+    understood = {**request.to_payload(), "keyring": keyring, "requestedBy": requested_by}
+    return hashlib.sha256(rfc8785.dumps(understood)).hexdigest()
+
 
 # A record is written before its workflow is started. Within this time a missing workflow may still be on its way: an
 # HTTP request to the app lasts at most 230 seconds.
@@ -45,7 +91,7 @@ class Started(NamedTuple):
 
 
 async def start(
-    runs: RunStore,
+    runs: RotationStore,
     request: StartRequest,
     *,
     keyring: str,
@@ -64,7 +110,7 @@ async def start(
         MigrationRunningError: a migration holds the keyring.
         IdempotencyConflictError: the key was used for another request.
     """
-    rotation_id = new_rotation_id(keyring, now)
+    rotation_id = new_run_id(RunKind.ROTATION, keyring, now)
     if idempotency_key is not None:
         hashed = request_hash(request, keyring=keyring, requested_by=requested_by)
         rotation_id = await claim(
@@ -84,7 +130,7 @@ async def start(
         trigger=trigger,
         options=request.options(requested_by),
         policy=policy,
-        instance_id=instance_id_of(keyring),
+        instance_id=instance_id_of(RunKind.ROTATION, keyring),
         fencing_token=0,  # the lease gives it
     )
     try:

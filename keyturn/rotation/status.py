@@ -1,15 +1,18 @@
-"""What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess."""
+"""What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess.
+
+The whole of a run, for whoever audits it: its status, and the record as it is kept.
+"""
 
 from datetime import datetime
 from typing import Literal
 
 from keyturn.contracts import DEKS, CensusResult, Payload, Phase
-from keyturn.rotation.links import APPROVALS, report_link, status_link
-from keyturn.rotation.progress import phase_totals
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.states import State
+from keyturn.contracts.ids import APPROVALS, report_link, run_link
+from keyturn.contracts.states import State
+from keyturn.runs.progress import phase_totals
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters
+from keyturn.runs.records import RotationRecord
 
 _PHASES: dict[State, Phase] = {State.SWEEPING: "sweep", State.SOAKING: "proof"}
 
@@ -100,7 +103,7 @@ def accepted(record: RotationRecord) -> Accepted:
         requested_by=record.requested_by,
         requested_at=record.requested_at,
         dry_run=record.options.dry_run,
-        links=Links(status=status_link(record.rotation_id), report=report_link(record.rotation_id)),
+        links=Links(status=run_link(record.rotation_id), report=report_link(record.rotation_id)),
     )
 
 
@@ -156,7 +159,7 @@ def links(record: RotationRecord) -> Links:
     """Return where to go from here."""
     waiting = record.state is State.AWAITING_APPROVAL
     return Links(
-        status=status_link(record.rotation_id),
+        status=run_link(record.rotation_id),
         report=report_link(record.rotation_id),
         approvals=APPROVALS if waiting else None,
     )
@@ -205,3 +208,15 @@ def _eta(counts: Counts, rate: float) -> float | None:
     if counts.rows_total is None or rate <= 0:
         return None
     return round(max(0, counts.rows_total - counts.changed) / rate, 1)
+
+
+class Report(Payload):
+    """Everything that is known about one rotation."""
+
+    status: Status
+    record: RotationRecord
+
+
+def report(record: RotationRecord) -> Report:
+    """Return the rotation's report."""
+    return Report(status=status(record), record=record)

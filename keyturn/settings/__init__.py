@@ -2,6 +2,6 @@
 
 from keyturn.settings.app import Settings, load_settings
 from keyturn.settings.keyring import DocumentContainer, Keyring, RowNames
-from keyturn.settings.windows import MaintenanceWindow
+from keyturn.settings.types import MaintenanceWindow
 
 __all__ = ["DocumentContainer", "Keyring", "MaintenanceWindow", "RowNames", "Settings", "load_settings"]

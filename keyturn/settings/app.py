@@ -13,25 +13,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from keyturn.contracts import Policy
+from keyturn.contracts.base import Name
 from keyturn.errors import UnknownKeyringError
-from keyturn.key_vault.limits import operations_per_second
-from keyturn.notifications.channels import approvers_channels, channels_of
-from keyturn.rotation.record_parts import Name
-from keyturn.settings.failures import Place, first_failure, settings_error
+from keyturn.key_vault.pacing import operations_per_second
+from keyturn.settings.channels import approvers_channels, channels_of
+from keyturn.settings.errors import Place, first_failure, settings_error
 from keyturn.settings.keyring import Keyring
-from keyturn.settings.signing import signing_secrets
-from keyturn.settings.texts import (
+from keyturn.settings.types import (
     ActiontrailUrl,
     CosmosEndpoint,
     CosmosName,
     CosmosResourceId,
     Duration,
+    MaintenanceWindow,
     ManagementUrl,
     PublicUrl,
     SixFieldCron,
     number,
+    signing_secrets,
 )
-from keyturn.settings.windows import MaintenanceWindow
 
 POLICY_PREFIX = "KEYTURN_"
 

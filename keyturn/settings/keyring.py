@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.alias_generators import to_camel
 
 import field_encrypt
-from keyturn.settings.texts import CosmosName, KeyringName, MekName, ProbeUrl, VaultUrl
+from keyturn.settings.types import CosmosName, KeyringName, MekName, ProbeUrl, VaultUrl
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -1,29 +1,111 @@
-"""OpenTelemetry's providers for this process: set once, ended with the process."""
+"""OpenTelemetry's providers for this process: set once, ended with the process.
+
+Log records as structured data, each with the rotation and the keyring that the work in hand belongs to.
+
+The exporters of each place that telemetry can go to; only what is asked for is loaded.
+"""
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
-from typing import override
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, override
 
 from opentelemetry import _logs, metrics, trace
+from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry.context import get_current
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, ConsoleLogRecordExporter, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider, _Gauge  # the only name of a gauge that is set
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    ConsoleMetricExporter,
     MetricExporter,
     MetricReader,
     PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from keyturn.telemetry.exporters import Exporters
-from keyturn.telemetry.logs import LOGGERS, LogHandler
-from keyturn.telemetry.names import SCOPE
-from keyturn.telemetry.spans import chosen_ids
+from keyturn.telemetry.names import ATTRIBUTES, ERROR_TYPE, KEYRING, ROTATION, SCOPE
+from keyturn.telemetry.spans import chosen_ids, current_work
+
+# Our own words only: what a library logs may quote a request.
+LOGGERS = ("keyturn", "field_encrypt", "triggers")
+
+_SEVERITIES = {
+    logging.DEBUG: SeverityNumber.DEBUG,
+    logging.INFO: SeverityNumber.INFO,
+    logging.WARNING: SeverityNumber.WARN,
+    logging.ERROR: SeverityNumber.ERROR,
+    logging.CRITICAL: SeverityNumber.FATAL,
+}
+
+
+class LogHandler(logging.Handler):
+    """Hands records on to OpenTelemetry, with trace and span of whatever is being done."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__(logging.INFO)
+        self._logger = logger
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.emit(
+            LogRecord(
+                timestamp=int(record.created * 1_000_000_000),
+                observed_timestamp=time.time_ns(),
+                context=get_current(),
+                severity_text=record.levelname,
+                severity_number=_SEVERITIES.get(record.levelno, SeverityNumber.UNSPECIFIED),
+                body=record.getMessage(),
+                attributes=_attributes(record),
+            )
+        )
+
+
+def _attributes(record: logging.LogRecord) -> dict[str, str]:
+    attributes = {"logger": record.name}
+    if (work := current_work.get()) is not None:
+        attributes |= {ROTATION: work.rotation_id, KEYRING: work.keyring}
+    attributes |= {name: str(record.__dict__[name]) for name in ATTRIBUTES if name in record.__dict__}
+    if record.exc_info is not None and record.exc_info[0] is not None:
+        attributes[ERROR_TYPE] = record.exc_info[0].__name__
+    return attributes
+
+
+class Exporters(NamedTuple):
+    """One place that telemetry goes to."""
+
+    spans: SpanExporter
+    metrics: MetricExporter
+    logs: LogRecordExporter
+
+
+def chosen(*, application_insights: str, otlp: bool, console: bool) -> Iterator[Exporters]:
+    """Make the exporters; ``application_insights`` is the connection string, or empty."""
+    if application_insights:
+        from azure.monitor.opentelemetry.exporter import (  # noqa: PLC0415 - takes a third of a second
+            AzureMonitorLogExporter,
+            AzureMonitorMetricExporter,
+            AzureMonitorTraceExporter,
+        )
+
+        yield Exporters(
+            AzureMonitorTraceExporter(connection_string=application_insights),
+            AzureMonitorMetricExporter(connection_string=application_insights),
+            AzureMonitorLogExporter(connection_string=application_insights),
+        )
+    if otlp:
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415 - the same
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+        yield Exporters(OTLPSpanExporter(), OTLPMetricExporter(), OTLPLogExporter())
+    if console:
+        yield Exporters(ConsoleSpanExporter(), ConsoleMetricExporter(), ConsoleLogRecordExporter())
 
 
 class RotationIds(RandomIdGenerator):

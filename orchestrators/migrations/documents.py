@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from durabletask.task import Task
 
 from keyturn.contracts import DecryptCheck, DocumentWork, Encrypt, PageResult, Reencrypt
+from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
-from keyturn.rotation.states import State
 from orchestrators.migrations.run import PASSES_MAX, MigrationRun
 
 Steps = Generator[Task[Any], Any, State | None]

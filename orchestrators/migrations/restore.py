@@ -22,7 +22,7 @@ from keyturn.contracts import (
     ReturnInput,
     ReturnResult,
 )
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, call, now
 from orchestrators.migrations.run import MigrationRun, Moved
 from orchestrators.waiting import wait_for_decision

@@ -9,7 +9,7 @@ from typing import Any
 from durabletask.task import Task
 
 from keyturn.contracts import RewrapDeks
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.migrations.run import MigrationRun
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from durabletask.task import Task
 
 from keyturn.contracts import ReinstateInput, ReinstateResult, Rollback
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import call
 from orchestrators.migrations.run import MigrationRun
 

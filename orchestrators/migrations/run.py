@@ -14,7 +14,7 @@ from keyturn.contracts import (
     PassInput,
     PassResult,
 )
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, call, call_workflow
 from orchestrators.journal import Journal
 from orchestrators.waiting import wait_for_command

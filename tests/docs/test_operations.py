@@ -3,15 +3,12 @@
 import re
 
 import pytest
-from typer.testing import CliRunner
 
-from keyturn.capacity import TABLES
-from keyturn.capacity.tables import KEYS, SIZES, duration
-from keyturn.cli.__main__ import app
 from keyturn.contracts import Policy
-from keyturn.key_vault.limits import operations_per_second
+from keyturn.key_vault.pacing import operations_per_second
 from keyturn.preflight.plan import estimate
 from local.supervisor.layout import REPOSITORY
+from tools.capacity import KEYS, SIZES, TABLES, duration, main
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
 ALERTS = (REPOSITORY / "infra" / "modules" / "monitoring" / "alerts.bicep").read_text()
@@ -24,20 +21,20 @@ def test_every_table_is_the_models() -> None:
     assert len(TABLES) == len(BLOCK.findall(PAGE))
 
 
-def test_the_command_prints_what_the_page_holds() -> None:
-    """What ``capacity`` prints can be put into the page as it is."""
-    printed = CliRunner().invoke(app, ["capacity"])
+def test_the_command_prints_what_the_page_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the command prints can be put into the page as it is."""
+    code = main([])
 
-    assert 0 == printed.exit_code
-    assert BLOCK.findall(PAGE) == BLOCK.findall(printed.stdout)
+    assert code == 0
+    assert BLOCK.findall(capsys.readouterr().out) == BLOCK.findall(PAGE)
 
 
-def test_an_unknown_table_is_the_callers_error() -> None:
+def test_an_unknown_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """The names of the tables are told."""
-    answered = CliRunner().invoke(app, ["capacity", "speed"])
+    code = main(["speed"])
 
-    assert 64 == answered.exit_code
-    assert "sweep" in answered.stderr
+    assert code == 64
+    assert "sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rows", SIZES)

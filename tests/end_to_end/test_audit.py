@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyturn.audit.anchors import HEAD_TAG
 from keyturn.audit.chain import Head, head_of
 from keyturn.audit.verify import verify_chain
+from keyturn.runs.audit import HEAD_TAG
 from local.people import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.end_to_end.stage import Stage

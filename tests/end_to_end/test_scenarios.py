@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.rotation.states import TERMINAL, TRANSITIONS
+from keyturn.contracts.states import TERMINAL, TRANSITIONS
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_settings import SETTINGS, settings_of
 from tests.end_to_end.facts import took_nothing_away, went_as_planned

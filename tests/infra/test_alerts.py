@@ -7,11 +7,10 @@ import re
 from typing import Any
 
 import pytest
+from keyturn.telemetry.logs import LOGGERS
 
 from keyturn.contracts import NotifyInput
-from keyturn.notifications.announce import announce
-from keyturn.notifications.events import EVENTS
-from keyturn.telemetry.logs import LOGGERS
+from keyturn.notifications.events import EVENTS, announce
 from tests.infra.bicep import INFRA, ROOT, Template
 from tests.infra.readme import table
 from triggers import schedule

@@ -16,9 +16,9 @@ from keyturn.contracts import (
     RotationRef,
     Work,
 )
-from keyturn.migrations.record import MigrationRecord
+from keyturn.contracts.states import State
 from keyturn.migrations.start import start_migration
-from keyturn.rotation.states import State
+from keyturn.runs.records import MigrationRecord
 from tests.invariants.scene import REQUESTER, Scene
 from tests.invariants.script import Script
 from tests.invariants.steps import Steps

@@ -17,15 +17,15 @@ import activities
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.contracts import Payload, Policy, RotationRef
-from keyturn.dek_store.store import DekStore
+from keyturn.contracts.states import TERMINAL, State
+from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
-from keyturn.resources import KeyringResources, Resources
-from keyturn.rotation.decision import DecisionRequest, decide
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.start import Started, start
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.states import TERMINAL, State
+from keyturn.keyring_clients import KeyringClients
+from keyturn.resources import Resources
+from keyturn.rotation.start import Started, StartRequest, start
+from keyturn.runs.decisions import DecisionRequest, decide
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import RotationRecord
 from keyturn.settings import DocumentContainer, load_settings
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
@@ -90,7 +90,7 @@ class Scene:
             verify_challenge_resource=False,
             transport=world.mek.vault.transport(),
         )
-        resources._keyrings[name] = KeyringResources(
+        resources._keyrings[name] = KeyringClients(
             keyring=world.keyring,
             mek=world.mek.client,
             keys=keys,

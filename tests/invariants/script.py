@@ -15,8 +15,8 @@ from keyturn.contracts import (
     RetireInput,
     RotationRef,
 )
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.runs.records import RotationRecord
 from tests.invariants.scene import Scene
 from tests.invariants.steps import Act, Steps
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keyturn.contracts import DEKS, PageInput, Payload, ProgressInput, RangesInput, ScanInput, StepInput
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.runs.record import RunRecord
 from orchestrators.operations import OPERATIONS
 from tests.invariants.scene import Scene
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.dek_store.predicates import Condition, Conditions
+from keyturn.deks.queries import Condition, Conditions
 from keyturn.errors import NotSettledError
 from keyturn.rotation import retirement
 from tests.invariants.scene import Scene

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from keyturn.contracts.pages import RowRef
-from keyturn.dek_store.rows import Row
-from keyturn.dek_store.store import DekStore, WriteOutcome, WriteResult
-from keyturn.rotation.rewrap import rewrap_page
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rows import Row
+from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from tests.invariants.checks.rows import Reader, resurrected
 from tests.invariants.scene import Scene
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of

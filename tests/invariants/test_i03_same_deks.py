@@ -6,9 +6,9 @@ import pytest
 
 from field_encrypt.dek import Dek
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.rotation import opening
-from keyturn.rotation.proof import prove_page
-from keyturn.rotation.rewrap import rewrap_page
+from keyturn.deks import unwrap as opening
+from keyturn.deks.proof import prove_page
+from keyturn.deks.rewrap import rewrap_page
 from tests.invariants.scene import Scene
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, page_of

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from keyturn.contracts import StepInput
-from keyturn.rotation import approved_retirement, decision, transitions
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.rotation import retirement as approved_retirement
+from keyturn.runs import decisions as decision
+from keyturn.runs import transitions
+from keyturn.runs.records import RotationRecord
 from tests.invariants.scene import REQUESTER, Scene
 from tests.invariants.script import Script
 

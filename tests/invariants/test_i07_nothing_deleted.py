@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from keyturn.dek_store.rows import Row
-from keyturn.dek_store.store import DekStore, WriteOutcome, WriteResult
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rows import Row
+from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from keyturn.errors import UnavailableError
 from keyturn.key_vault.versions import MekVersions
-from keyturn.rotation.rewrap import rewrap_page
 from tests.invariants.checks.versions import Inventory
 from tests.invariants.scene import Scene
 from tests.invariants.script import ready_to_retire

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import StepInput
+from keyturn.contracts.states import State
 from keyturn.errors import RotationRunningError
-from keyturn.rotation import lease
-from keyturn.rotation.states import State
+from keyturn.runs import lease
 from tests.invariants.checks.runs import running_at_once
 from tests.invariants.scene import Scene
 from tests.invariants.script import Script

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from keyturn.contracts import PageInput
-from keyturn.dek_store.store import DekStore
+from keyturn.deks.store import DekStore
 from tests.invariants.checks.versions import not_one_new_version
 from tests.invariants.dying import Dying
 from tests.invariants.scene import Scene

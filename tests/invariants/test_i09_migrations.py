@@ -7,8 +7,8 @@ import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from keyturn.contracts import DecryptCheck, Encrypt, Reencrypt, RewrapDeks
-from keyturn.key_vault.loans import Loans
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.key_vault.versions import Loans
 from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.dying import Dying
 from tests.invariants.migrating import RestoreScript, begun, given_up, restore_wanted, roll_back

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import activities
-from keyturn.rotation import progress, transitions
-from keyturn.rotation.record import RotationRecord
+from keyturn.runs import progress, transitions
+from keyturn.runs.records import RotationRecord
 from tests.invariants.engine import registered
 from tests.invariants.scene import Scene
 from tests.invariants.script import Script
@@ -104,7 +104,7 @@ async def test_broken_a_row_rewrapped_again(scene: Scene, monkeypatch: pytest.Mo
     """A page that does not skip what is done writes every row anew."""
     runs, script = await begin(scene, "rewrap_page")
     await script.to_new_version()
-    monkeypatch.setattr("keyturn.dek_store.rows.Row.needs_work", property(lambda _: True))
+    monkeypatch.setattr("keyturn.deks.rows.Row.needs_work", property(lambda _: True))
     await script.to_frozen()
 
     assert any(wrong.startswith("rewrap_page: rows:") for wrong in runs.wrong)

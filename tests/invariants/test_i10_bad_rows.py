@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import QuarantinedRow, RotationRef
+from keyturn.contracts.states import State
+from keyturn.deks import rewrap
+from keyturn.deks.page import PageWork
 from keyturn.errors import InvariantError
-from keyturn.rotation import approved_retirement, rewrap
-from keyturn.rotation.page_work import PageWork
-from keyturn.rotation.quarantine import record_quarantined
-from keyturn.rotation.record import RotationRecord
+from keyturn.rotation import retirement as approved_retirement
 from keyturn.rotation.retirement import Retirement
-from keyturn.rotation.states import State
+from keyturn.runs.progress import record_quarantined
+from keyturn.runs.records import RotationRecord
 from orchestrators import sweep
 from tests.invariants.checks.runs import unaccounted
 from tests.invariants.scene import Scene

@@ -7,7 +7,7 @@ import pytest
 
 from activities import counting, pages
 from keyturn.contracts import ScanInput, ScanResult
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
 from orchestrators import soak, sweep
 from tests.invariants.checks.runs import unreconciled
 from tests.invariants.scene import Scene

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import PageInput, PageResult, PassInput, Policy
+from keyturn.deks import proof, rewrap
 from keyturn.key_vault.pacing import Pacer
-from keyturn.rotation import proof, rewrap
 from orchestrators import row_pass
 from tests.invariants.checks.budget import over_budget
 from tests.invariants.scene import QUICK, Scene

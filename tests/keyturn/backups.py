@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from azure.keyvault.keys.aio import KeyClient
 
+from keyturn.cosmos.state_container import Documents
 from keyturn.key_vault.backups import KeyBackups
-from keyturn.rotation.documents import Documents
 
 
 def backups_in(documents: Documents, keys: KeyClient, *, keyring: str, mek_name: str) -> KeyBackups:

@@ -14,7 +14,7 @@ from keyturn.errors import (
     SettingsError,
     TooManyAttemptsError,
 )
-from keyturn.problems import problem_of
+from keyturn.http import problem_of
 
 PATH = "/api/rotations"
 

@@ -11,8 +11,8 @@ from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt.dek import Dek, key_check
 from keyturn.contracts.pages import RowRef
-from keyturn.dek_store.rows import Row
-from keyturn.dek_store.store import DekStore
+from keyturn.deks.rows import Row
+from keyturn.deks.store import DekStore
 from keyturn.settings import Keyring
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos
 from tests.field_encrypt.local_vault import SECONDS, Mek

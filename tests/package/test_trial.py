@@ -30,7 +30,7 @@ def test_every_module_can_be_imported(bundle: Bundle, environment: Environment) 
     """No module of the bundle needs a package that only tests have, nor a module that is not shipped."""
     imported = set(environment.import_all(bundle.folder))
 
-    assert {"function_app", "keyturn.rotation.rewrap", "field_encrypt.key_vault", "triggers.rotations"} <= imported
+    assert {"function_app", "keyturn.deks.rewrap", "field_encrypt.key_vault", "triggers.rotations"} <= imported
 
 
 @pytest.mark.parametrize("missing", ["pytest", "local.people"])

@@ -8,7 +8,8 @@ import pytest
 from azure.cosmos import PartitionKey
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keyturn.rotation.run_store import RunStore
+from keyturn.cosmos.state_container import Documents
+from keyturn.runs.store import RotationStore
 from tests.local.cosmos.conftest import start_account
 from tests.local.task_hub.hub_process import HubProcess
 
@@ -35,12 +36,12 @@ def durable_client(address: str) -> df.DurableFunctionsClient:
 
 
 @pytest.fixture(scope="session")
-async def runs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunStore]:
+async def runs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RotationStore]:
     """The store of the runs' records."""
     account = start_account(tmp_path_factory.mktemp("account"), rsa.generate_private_key(65537, 2048))
     try:
         async with account.client() as client:
             database = await client.create_database_if_not_exists("keyturn")
-            yield RunStore(await database.create_container("keyturn", PartitionKey("/keyring")))
+            yield RotationStore(Documents(await database.create_container("keyturn", PartitionKey("/keyring"))))
     finally:
         account.service.stop()

@@ -9,12 +9,12 @@ import pytest
 from durabletask.task import OrchestrationContext
 from durabletask.worker import TaskHubGrpcWorker
 
+from keyturn.contracts.states import State
 from keyturn.errors import UnavailableError
-from keyturn.rotation.lease import read_lease
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose
+from keyturn.runs.lease import read_lease
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import lose
 from tests.keyturn.rotation.runs import NOW, start_run, step_to
 from tests.local.services import free_port
 from tests.local.task_hub.hub_process import HubProcess
@@ -45,7 +45,7 @@ async def finished(client: df.DurableFunctionsClient, record: RotationRecord) ->
     return state.get_output(list)
 
 
-async def test_a_started_workflow_lives_until_it_ends(runs: RunStore, durable: df.DurableFunctionsClient) -> None:
+async def test_a_started_workflow_lives_until_it_ends(runs: RotationStore, durable: df.DurableFunctionsClient) -> None:
     """A record's workflow runs under the keyring's own id, and ends when it is woken."""
     record = await start_run(runs)
     before = await is_alive(durable, record.instance_id)
@@ -58,7 +58,9 @@ async def test_a_started_workflow_lives_until_it_ends(runs: RunStore, durable: d
     assert [False, True, False] == [before, during, await is_alive(durable, record.instance_id)]
 
 
-async def test_a_repeated_request_starts_no_second_workflow(runs: RunStore, durable: df.DurableFunctionsClient) -> None:
+async def test_a_repeated_request_starts_no_second_workflow(
+    runs: RotationStore, durable: df.DurableFunctionsClient
+) -> None:
     """Eight times the same start, at once and after the workflow's end: it ran once."""
     record = await start_run(runs)
     await asyncio.gather(*(ensure_started(durable, runs, record) for _ in range(8)))
@@ -72,7 +74,7 @@ async def test_a_repeated_request_starts_no_second_workflow(runs: RunStore, dura
 
 
 async def test_the_next_rotation_takes_the_place_of_one_that_ended(
-    runs: RunStore, durable: df.DurableFunctionsClient
+    runs: RotationStore, durable: df.DurableFunctionsClient
 ) -> None:
     """The keyring's id is used again as soon as the workflow before has ended, be it a moment after its record."""
     first = await start_run(runs)
@@ -89,7 +91,7 @@ async def test_the_next_rotation_takes_the_place_of_one_that_ended(
 
 
 async def test_a_record_that_has_gone_on_is_not_started_again(
-    runs: RunStore, durable: df.DurableFunctionsClient
+    runs: RotationStore, durable: df.DurableFunctionsClient
 ) -> None:
     """A replayed answer of a rotation that has begun, or ended, starts nothing."""
     record = await step_to(runs, await start_run(runs), State.PREFLIGHT)
@@ -100,7 +102,7 @@ async def test_a_record_that_has_gone_on_is_not_started_again(
 
 
 async def test_nobody_to_wake_is_no_failure(
-    runs: RunStore, durable: df.DurableFunctionsClient, caplog: pytest.LogCaptureFixture
+    runs: RotationStore, durable: df.DurableFunctionsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The record holds what was decided, so a workflow that never was, or has ended, is logged and not an error."""
     record = await start_run(runs)
@@ -116,7 +118,7 @@ async def test_nobody_to_wake_is_no_failure(
 
 
 async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_keyring(
-    runs: RunStore, durable: df.DurableFunctionsClient, monkeypatch: pytest.MonkeyPatch
+    runs: RotationStore, durable: df.DurableFunctionsClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the workflow before does not end, the new run fails after a bounded wait, and a retry is possible."""
     monkeypatch.setattr(workflow, "WAIT_SECONDS", 0.01)
@@ -135,7 +137,9 @@ async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_k
     assert (lease.holder, failed.error.message) == (None, "the workflow could not be started")
 
 
-async def test_a_hub_that_is_away_is_said_to_be_unavailable(runs: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hub_that_is_away_is_said_to_be_unavailable(
+    runs: RotationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody answers: asking and waking say so, and a start fails its run."""
     monkeypatch.setattr(workflow, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(workflow, "ATTEMPTS", 2)

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from keyturn.migrations import leases
-from keyturn.rotation.documents import Documents
+from keyturn.cosmos.state_container import Documents
+from keyturn.runs import migration_leases as leases
 from tests.end_to_end.play import Act, Play, Scenario, nothing, reject
 
 BLOCKED = "requested preflight blocked"

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 from keyturn.contracts import SweepResult
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.runs.records import RotationRecord
 from tests.invariants.checks.rows import Item
 from tests.invariants.checks.versions import Version
 

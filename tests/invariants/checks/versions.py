@@ -9,7 +9,7 @@ import rfc8785
 from azure.cosmos.aio import ContainerProxy
 from azure.keyvault.keys.aio import KeyClient
 
-from keyturn.rotation.record import RotationRecord
+from keyturn.runs.records import RotationRecord
 from tests.invariants.checks.rows import stored
 
 MADE_BY, RETIRED_BY = "keyturn-rotation", "keyturn-retired-by"

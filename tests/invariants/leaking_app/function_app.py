@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from activities import boundary
-from keyturn.notifications import desk
-from keyturn.rotation import rewrap, transitions
+from keyturn.deks import rewrap
+from keyturn.notifications import notifier as desk
+from keyturn.runs import transitions
 
 REPOSITORY = Path(boundary.__file__).parents[1]
 unbroken_wrap, unbroken_enter, unbroken_run = rewrap.new_wrap, transitions.enter, boundary._run

@@ -7,12 +7,12 @@ import pytest
 
 from keyturn.access.attempts import REFUSALS_MAX, WINDOW, counted
 from keyturn.errors import CallerError, ForbiddenError, TooManyAttemptsError, UnauthenticatedError
-from keyturn.rotation.run_store import RunStore
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import NOW, new_keyring
 
 
 async def attempt(
-    runs: RunStore, *names: str, refused: bool = True, later: timedelta = timedelta(0), first: bool = False
+    runs: RotationStore, *names: str, refused: bool = True, later: timedelta = timedelta(0), first: bool = False
 ) -> str:
     """Try something that is refused, or not, and return what came of it."""
     try:
@@ -24,13 +24,13 @@ async def attempt(
     return "done"
 
 
-async def exhaust(runs: RunStore, *names: str) -> None:
+async def exhaust(runs: RotationStore, *names: str) -> None:
     """Be refused as often as one may."""
     for _ in range(REFUSALS_MAX):
         assert "UnauthenticatedError" == await attempt(runs, *names)
 
 
-async def test_one_refusal_too_many_is_told_to_wait(runs: RunStore) -> None:
+async def test_one_refusal_too_many_is_told_to_wait(runs: RotationStore) -> None:
     """Twenty are refused for what they are; the next learns when to come again."""
     name = new_keyring()
     await exhaust(runs, name)
@@ -42,7 +42,7 @@ async def test_one_refusal_too_many_is_told_to_wait(runs: RunStore) -> None:
     assert 360 == raised.value.facts["retryAfterSeconds"]
 
 
-async def test_after_the_window_counting_begins_anew(runs: RunStore) -> None:
+async def test_after_the_window_counting_begins_anew(runs: RotationStore) -> None:
     """Ten minutes after the first refusal one may be refused again."""
     name = new_keyring()
     await exhaust(runs, name)
@@ -52,7 +52,7 @@ async def test_after_the_window_counting_begins_anew(runs: RunStore) -> None:
     assert ["TooManyAttemptsError", "UnauthenticatedError"] == answers
 
 
-async def test_names_are_counted_apart(runs: RunStore) -> None:
+async def test_names_are_counted_apart(runs: RotationStore) -> None:
     """A forger who is locked out locks nobody else out; either of two names is enough to be."""
     sender, rotation = new_keyring(), new_keyring()
     await exhaust(runs, sender)
@@ -61,7 +61,7 @@ async def test_names_are_counted_apart(runs: RunStore) -> None:
     assert "UnauthenticatedError" == await attempt(runs, new_keyring(), rotation)
 
 
-async def test_what_is_not_refused_is_always_listened_to(runs: RunStore) -> None:
+async def test_what_is_not_refused_is_always_listened_to(runs: RotationStore) -> None:
     """Whoever can prove who they are is not kept out by those who cannot, unless that is asked for."""
     name = new_keyring()
     await exhaust(runs, name)
@@ -70,7 +70,7 @@ async def test_what_is_not_refused_is_always_listened_to(runs: RunStore) -> None
     assert "TooManyAttemptsError" == await attempt(runs, name, refused=False, first=True)
 
 
-async def test_other_errors_are_not_counted(runs: RunStore) -> None:
+async def test_other_errors_are_not_counted(runs: RotationStore) -> None:
     """Only what is named as a refusal is one."""
     name = new_keyring()
     for _ in range(REFUSALS_MAX + 1):
@@ -79,7 +79,7 @@ async def test_other_errors_are_not_counted(runs: RunStore) -> None:
                 raise ForbiddenError("no")
 
 
-async def test_refusals_at_once_are_all_counted(runs: RunStore) -> None:
+async def test_refusals_at_once_are_all_counted(runs: RotationStore) -> None:
     """Instances that count at the same moment lose none: conditional writes."""
     name = new_keyring()
 

@@ -8,7 +8,7 @@ import pytest
 
 import triggers
 from keyturn.access.caller import Caller, identify, require_sign_in
-from keyturn.access.principal import read_principal
+from keyturn.access.identity import read_principal
 from keyturn.access.roles import ROUTES, WITHOUT_ROLE, Role
 from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError, UnauthenticatedError
 from keyturn.settings import Settings

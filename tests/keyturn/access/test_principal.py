@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.access.principal import HEADER_MAX, read_principal
+from keyturn.access.identity import HEADER_MAX, read_principal
 from keyturn.access.roles import Role
 from keyturn.errors import UnauthenticatedError
 from tests.keyturn.access.principals import MAPPED_ROLE, OBJECT_ID, SOMEBODY, claims, encoded, header_of

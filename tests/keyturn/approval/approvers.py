@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from keyturn.approval.links import approval_links
-from keyturn.rotation.record import RotationRecord
+from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
 from tests.keyturn.rotation.runs import APPROVER, NOW
 from tests.keyturn.settings.test_app import settings_of

@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from keyturn.approval.links import Link, approval_links, make_token, read_token
+from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.runs.store import RotationStore
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token, settings, token_of
 from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record
 
@@ -19,7 +19,7 @@ ROTATION = "notes.20261124T120000Z.abcdef"
 LINK = Link(rotation_id=ROTATION, evidence_digest="a" * 64, approver=APPROVER, expires_at=NOW + timedelta(hours=1))
 
 
-async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: RunStore) -> None:
+async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: RotationStore) -> None:
     """A link says whom it is for, what it is about, and which evidence."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -33,7 +33,7 @@ async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: R
         assert NOW + timedelta(hours=24) == link.expires_at
 
 
-async def test_a_link_never_outlives_the_time_to_decide(runs: RunStore) -> None:
+async def test_a_link_never_outlives_the_time_to_decide(runs: RotationStore) -> None:
     """However long links may open, the approval's expiry is the end."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     token = link_token(record, KEYTURN_APPROVAL_LINK_EXPIRY="P30D")
@@ -44,7 +44,7 @@ async def test_a_link_never_outlives_the_time_to_decide(runs: RunStore) -> None:
 
 
 @pytest.mark.parametrize("missing", ["KEYTURN_APPROVERS", "KEYTURN_PUBLIC_URL", "APPROVAL_WEBHOOK_SECRETS"])
-async def test_without_its_settings_there_are_no_links(runs: RunStore, missing: str) -> None:
+async def test_without_its_settings_there_are_no_links(runs: RotationStore, missing: str) -> None:
     """Whoever wants none leaves one of them out."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 

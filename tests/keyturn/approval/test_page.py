@@ -9,27 +9,17 @@ from typing import Any, override
 
 import pytest
 
-from keyturn.approval.html import HEADERS, STYLE
 from keyturn.approval.links import Link
-from keyturn.approval.page import approval_page, decided_page, problem_page
+from keyturn.approval.page import HEADERS, STYLE, approval_page, decided_page, problem_page
 from keyturn.contracts import FreezeInput, Policy, Restore
+from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.states import State
 from keyturn.errors import WrongStateError
-from keyturn.migrations.record import MigrationRecord
-from keyturn.problems import problem_of
+from keyturn.http import problem_of
 from keyturn.rotation.evidence import build_evidence, digest_of
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import (
-    Check,
-    Decision,
-    HistoryEntry,
-    Preflight,
-    Provenance,
-    RequestOptions,
-    UnexplainedRow,
-    Waiver,
-)
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.states import State
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance, RequestOptions, Waiver
+from keyturn.runs.records import MigrationRecord, RotationRecord
 from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record, ref_of
 
 EVIL = "<script>alert('x')</script>\" onload=\"x"

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from keyturn.access.caller import Caller
-from keyturn.access.principal import read_principal
+from keyturn.access.identity import read_principal
 from keyturn.approval.submission import Approach, decide_by_link, open_link
+from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
     CallerError,
@@ -18,9 +19,8 @@ from keyturn.errors import (
     UnauthenticatedError,
     WrongStateError,
 )
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.access.principals import SOMEBODY, header_of
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token
 from tests.keyturn.rotation.runs import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
@@ -40,7 +40,11 @@ def approach(record: RotationRecord, token: str, caller: Caller = KEYS, sender: 
 
 
 async def decide(
-    runs: RunStore, coming: Approach, decision: str | None = "approve", workflow: Workflow | None = None, **more: Any
+    runs: RotationStore,
+    coming: Approach,
+    decision: str | None = "approve",
+    workflow: Workflow | None = None,
+    **more: Any,
 ) -> RotationRecord:
     """Decide by a link."""
     wake = (workflow or Workflow()).wake
@@ -49,7 +53,7 @@ async def decide(
 
 
 @pytest.mark.parametrize(("decision", "outcome"), [("approve", "approved"), ("reject", "rejected")])
-async def test_a_link_decides(runs: RunStore, decision: str, outcome: str) -> None:
+async def test_a_link_decides(runs: RotationStore, decision: str, outcome: str) -> None:
     """The record says whom the link was made for, and the workflow is woken."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow = Workflow()
@@ -66,7 +70,7 @@ async def test_a_link_decides(runs: RunStore, decision: str, outcome: str) -> No
     assert [record.rotation_id] == workflow.woken
 
 
-async def test_a_link_decides_once(runs: RunStore) -> None:
+async def test_a_link_decides_once(runs: RotationStore) -> None:
     """Used is used, for the same decision and for another, also when the rotation has gone on."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming, workflow = approach(record, link_token(record)), Workflow()
@@ -82,7 +86,7 @@ async def test_a_link_decides_once(runs: RunStore) -> None:
     assert 1 == len((await runs.read(record.rotation_id)).decisions)
 
 
-async def test_another_approvers_link_comes_too_late(runs: RunStore) -> None:
+async def test_another_approvers_link_comes_too_late(runs: RotationStore) -> None:
     """Evidence is decided on once, whoever has links."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await decide(runs, approach(record, link_token(record)))
@@ -91,7 +95,7 @@ async def test_another_approvers_link_comes_too_late(runs: RunStore) -> None:
         await decide(runs, approach(record, link_token(record, "otto@example.com")), "reject")
 
 
-async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: RunStore) -> None:
+async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: RotationStore) -> None:
     """The decision was written and the workflow not woken: pressing the button again wakes it; the other is refused."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming, workflow = approach(record, link_token(record)), Workflow(failures=1)
@@ -104,7 +108,7 @@ async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: R
     assert ("approved", [record.rotation_id]) == (again.decision.decision, workflow.woken)
 
 
-async def test_looking_changes_nothing_and_may_be_repeated(runs: RunStore) -> None:
+async def test_looking_changes_nothing_and_may_be_repeated(runs: RotationStore) -> None:
     """Mail scanners open links: that decides nothing and uses nothing up."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming = approach(record, link_token(record))
@@ -116,7 +120,7 @@ async def test_looking_changes_nothing_and_may_be_repeated(runs: RunStore) -> No
     assert (await decide(runs, coming)).decision is not None
 
 
-async def test_a_link_to_older_evidence_opens_nothing(runs: RunStore) -> None:
+async def test_a_link_to_older_evidence_opens_nothing(runs: RotationStore) -> None:
     """A new soak is new evidence, with links of its own."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming = approach(record, link_token(record))
@@ -132,7 +136,7 @@ async def test_a_link_to_older_evidence_opens_nothing(runs: RunStore) -> None:
         await decide(runs, coming)
 
 
-async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RunStore) -> None:
+async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RotationStore) -> None:
     """Whoever finds the link must also be the person it was made for; then the object id is written down."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     token = link_token(record)
@@ -147,7 +151,7 @@ async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RunStore
     assert (APPROVER, SOMEBODY) == (decided.decision.by, decided.decision.by_id)
 
 
-async def test_a_requester_under_another_name_is_still_the_requester(runs: RunStore) -> None:
+async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
     """Names change; the object id does not."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await runs.update(record.rotation_id, lambda run: run.changed(requested_by_id=SOMEBODY))
@@ -157,7 +161,7 @@ async def test_a_requester_under_another_name_is_still_the_requester(runs: RunSt
 
 
 @pytest.mark.parametrize("decision", [None, "", "approved", "APPROVE"])
-async def test_what_is_no_decision_is_refused(runs: RunStore, decision: str | None) -> None:
+async def test_what_is_no_decision_is_refused(runs: RotationStore, decision: str | None) -> None:
     """The link stays good for a decision."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming = approach(record, link_token(record))
@@ -169,7 +173,7 @@ async def test_what_is_no_decision_is_refused(runs: RunStore, decision: str | No
     assert (await decide(runs, coming)).decision is not None
 
 
-async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RunStore) -> None:
+async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RotationStore) -> None:
     """After twenty forged links the forger waits, and the approver's own link still decides."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     forged, refusals = link_token(record, secrets=NEXT_SECRET), []
@@ -182,7 +186,7 @@ async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RunStore)
     assert (await decide(runs, approach(record, link_token(record)))).decision is not None
 
 
-async def test_refused_attempts_are_in_the_audit(runs: RunStore) -> None:
+async def test_refused_attempts_are_in_the_audit(runs: RotationStore) -> None:
     """Who tried to open somebody else's link is written down."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     coming = approach(record, link_token(record), signed_in("eve@example.com"))

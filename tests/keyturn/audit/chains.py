@@ -5,13 +5,13 @@ from typing import Any
 
 from keyturn.audit.chain import Head, canonical, head_of, link
 from keyturn.audit.events import AuditEvent, CommandGiven
-from keyturn.rotation.record import new_rotation_id
+from keyturn.contracts.ids import RunKind, new_run_id
 from tests.keyturn.rotation.runs import NOW, new_keyring
 
 
 def fresh_rotation() -> str:
     """Return the id of a rotation that has no record and no chain."""
-    return new_rotation_id(new_keyring(), NOW)
+    return new_run_id(RunKind.ROTATION, new_keyring(), NOW)
 
 
 def event(number: int) -> AuditEvent:

@@ -3,13 +3,13 @@
 import pytest
 
 from keyturn.audit.log import AuditLog
-from keyturn.rotation.run_store import RunStore
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.conftest import container, runs
 
 __all__ = ["container", "runs"]
 
 
 @pytest.fixture(scope="session")
-def audit(runs: RunStore) -> AuditLog:
+def audit(runs: RotationStore) -> AuditLog:
     """The log under test."""
     return AuditLog(runs.documents)

@@ -17,7 +17,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.audit.log import AuditLog
-from keyturn.rotation.documents import Documents
+from keyturn.cosmos.state_container import Documents
 from tests.keyturn.audit.chains import event
 
 SEED = 20261124

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import ContainerProxy
 
-from keyturn.audit.anchors import HEAD_TAG, anchor
 from keyturn.audit.chain import Head, head_of, link
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
+from keyturn.contracts.ids import keyring_of
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
-from keyturn.rotation.record import RotationRecord, keyring_of
+from keyturn.runs.audit import HEAD_TAG, anchor
+from keyturn.runs.records import RotationRecord
 from tests.keyturn.audit.chains import event, lines
 from tests.keyturn.rotation.runs import make_record, new_keyring
 from tests.keyturn.world import World

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from keyturn.audit.chain import GENESIS, Head, canonical, event_id, hash_of, head_of, link
 from keyturn.audit.events import TYPES, AuditEvent, CommandGiven, EventData, StateChanged
+from keyturn.contracts.base import TEXT_BYTES_MAX
+from keyturn.contracts.states import State
 from keyturn.errors import InvalidRequestError
-from keyturn.rotation.record_parts import TEXT_BYTES_MAX
-from keyturn.rotation.states import State
 from tests.keyturn.audit.chains import chain, event, fresh_rotation
 from tests.keyturn.rotation.runs import NOW
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from keyturn.audit.history import events_of, undone_retirement
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.contracts import Policy, QuarantinedRow, Restore
-from keyturn.migrations.ids import new_migration_id
-from keyturn.migrations.record import MigrationRecord
-from keyturn.rotation.commands import give_command
-from keyturn.rotation.progress import with_quarantined
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance, UnexplainedRow
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.contracts.ids import RunKind, new_run_id
+from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.states import State
+from keyturn.runs.audit import audit_record, events_of, undone_retirement
+from keyturn.runs.commands import give_command
+from keyturn.runs.progress import with_quarantined
+from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance
+from keyturn.runs.records import MigrationRecord, RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.audit.chains import lines
 from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record, start_run, step_to
 
@@ -28,11 +28,11 @@ def told(record: RotationRecord) -> list[str]:
     return [found.type.removeprefix("dev.keyturn.rotation.") for found in events_of(record, NOW)]
 
 
-async def test_a_whole_rotation_is_told(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_whole_rotation_is_told(runs: RotationStore, audit: AuditLog) -> None:
     """Every state change, the evidence and the decision are events, with the person who brought each about."""
     record = await bring_to(runs, State.COMPLETED)
 
-    await audit.follow(record, NOW)
+    await audit_record(audit, record, NOW)
     found = await audit.read_chain(record.rotation_id)
     changes = [item["data"] for item in found if item["type"].endswith("state_changed")]
     [frozen] = [item["data"] for item in found if item["type"].endswith("evidence_frozen")]
@@ -45,15 +45,15 @@ async def test_a_whole_rotation_is_told(runs: RunStore, audit: AuditLog) -> None
     assert verify_chain(lines(found)).broken is None
 
 
-async def test_following_again_adds_what_is_new(runs: RunStore, audit: AuditLog) -> None:
+async def test_following_again_adds_what_is_new(runs: RotationStore, audit: AuditLog) -> None:
     """A record that was followed before adds nothing; one that went on adds the rest, and an older copy nothing."""
     early = await bring_to(runs, State.SWEEPING)
 
-    first = await audit.follow(early, NOW)
-    again = await audit.follow(early, NOW + timedelta(hours=1))
+    first = await audit_record(audit, early, NOW)
+    again = await audit_record(audit, early, NOW + timedelta(hours=1))
     late = await step_to(runs, early, State.SOAKING)
-    await audit.follow(late, NOW)
-    last = await audit.follow(early, NOW)
+    await audit_record(audit, late, NOW)
+    last = await audit_record(audit, early, NOW)
 
     assert first is not None
     assert first == again
@@ -61,7 +61,7 @@ async def test_following_again_adds_what_is_new(runs: RunStore, audit: AuditLog)
     assert first.sequence + 1 == last.sequence
 
 
-async def test_a_command_is_told_with_its_giver(runs: RunStore) -> None:
+async def test_a_command_is_told_with_its_giver(runs: RotationStore) -> None:
     """An operator's retry is an event of its own, beside the change that it brings about."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     commanded = await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
@@ -70,7 +70,7 @@ async def test_a_command_is_told_with_its_giver(runs: RunStore) -> None:
 
 
 @pytest.mark.parametrize("waived", [True, False])
-async def test_a_waived_check_is_told_with_its_reason(runs: RunStore, *, waived: bool) -> None:
+async def test_a_waived_check_is_told_with_its_reason(runs: RotationStore, *, waived: bool) -> None:
     """Who waived the check, why, and what was found; a check that passed is no event."""
     record = await start_run(runs, waivers=[{"check": "backup", "why": "snapshot taken"}])
     checks = [Check(name="backup", outcome="waived" if waived else "pass", detail="no continuous backup")]
@@ -82,15 +82,15 @@ async def test_a_waived_check_is_told_with_its_reason(runs: RunStore, *, waived:
     assert ([expected] if waived else []) == data
 
 
-async def test_a_row_that_is_quarantined_again_is_told_again(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_row_that_is_quarantined_again_is_told_again(runs: RotationStore, audit: AuditLog) -> None:
     """Within a sweep a row is one event; in the sweep after a retry it is another."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     quarantined = with_quarantined(record, [ROW])
 
-    once = await audit.follow(quarantined, NOW)
-    twice = await audit.follow(quarantined, NOW)
+    once = await audit_record(audit, quarantined, NOW)
+    twice = await audit_record(audit, quarantined, NOW)
     swept = await step_to(runs, record, State.SWEEPING)
-    await audit.follow(with_quarantined(swept, [ROW]), NOW)
+    await audit_record(audit, with_quarantined(swept, [ROW]), NOW)
     found = await audit.read_chain(record.rotation_id)
     rows = [item["data"]["row"] for item in found if item["type"].endswith("row_quarantined")]
 
@@ -121,7 +121,7 @@ def test_versions_are_told() -> None:
     assert {"versions": ["old"]} == data["versions_reinstated"]
 
 
-async def test_a_retirement_that_was_undone_is_told(runs: RunStore) -> None:
+async def test_a_retirement_that_was_undone_is_told(runs: RotationStore) -> None:
     """Disabled and enabled again in one step is two events, and none where nothing was disabled."""
     record = await bring_to(runs, State.RETIRING)
 
@@ -132,7 +132,7 @@ async def test_a_retirement_that_was_undone_is_told(runs: RunStore) -> None:
     assert [] == undone_retirement(record, [], NOW)
 
 
-async def test_a_second_attempt_to_retire_is_told_apart(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, audit: AuditLog) -> None:
     """The same versions disabled in a later attempt are another event."""
     record = await bring_to(runs, State.RETIRING)
     again = record
@@ -140,7 +140,7 @@ async def test_a_second_attempt_to_retire_is_told_apart(runs: RunStore, audit: A
         again = await step_to(runs, again, target)
 
     await audit.append(record.rotation_id, undone_retirement(record, ["old"], NOW))
-    await audit.follow(again.changed(retired=["old"]), NOW)
+    await audit_record(audit, again.changed(retired=["old"]), NOW)
     found = await audit.read_chain(record.rotation_id)
 
     assert 2 == [item["type"].rpartition(".")[2] for item in found].count("versions_retired")
@@ -163,7 +163,7 @@ def test_versions_that_a_restore_enables_and_disables_are_told() -> None:
 def make_restore(**fields: Any) -> MigrationRecord:
     """Return a restore's record that is stored nowhere."""
     values: dict[str, Any] = {
-        "rotation_id": new_migration_id("default", NOW),
+        "rotation_id": new_run_id(RunKind.MIGRATION, "default", NOW),
         "keyring": "default",
         "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
         "requested_by": REQUESTER,

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from keyturn.audit.log import AuditLog
-from keyturn.audit.refusals import EVENTS_MAX, record_refusal
 from keyturn.errors import DigestMismatchError, UnauthenticatedError
-from keyturn.rotation.run_store import RunStore
+from keyturn.runs.audit import EVENTS_MAX, record_refusal
+from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import event, fresh_rotation
 from tests.keyturn.rotation.runs import NOW
@@ -20,7 +20,7 @@ async def begun(audit: AuditLog, length: int = 1) -> str:
     return rotation_id
 
 
-async def test_a_refused_attempt_is_told(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_refused_attempt_is_told(runs: RotationStore, audit: AuditLog) -> None:
     """Who tried what, and which rule refused it."""
     rotation_id = await begun(audit)
 
@@ -36,7 +36,7 @@ async def test_a_refused_attempt_is_told(runs: RunStore, audit: AuditLog) -> Non
     assert ("dev.keyturn.rotation.attempt_refused", expected) == (found["type"], found["data"])
 
 
-async def test_repeated_refusals_are_one_a_minute(runs: RunStore, audit: AuditLog) -> None:
+async def test_repeated_refusals_are_one_a_minute(runs: RotationStore, audit: AuditLog) -> None:
     """The same attempt by the same person counts once a minute; another person or another rule counts apart."""
     rotation_id = await begun(audit)
     forged = UnauthenticatedError("the message is not authentic")
@@ -50,7 +50,7 @@ async def test_repeated_refusals_are_one_a_minute(runs: RunStore, audit: AuditLo
     assert ["eve", "eve", None] == [item["data"]["by"] for item in found]
 
 
-async def test_a_rotation_that_does_not_exist_gets_no_chain(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_rotation_that_does_not_exist_gets_no_chain(runs: RotationStore, audit: AuditLog) -> None:
     """Attempts on made-up rotations leave nothing behind, whatever was given for an id."""
     rotation_id = fresh_rotation()
 
@@ -60,7 +60,7 @@ async def test_a_rotation_that_does_not_exist_gets_no_chain(runs: RunStore, audi
     assert await audit.head(rotation_id) is None
 
 
-async def test_refusals_cannot_fill_the_store(runs: RunStore, audit: AuditLog) -> None:
+async def test_refusals_cannot_fill_the_store(runs: RotationStore, audit: AuditLog) -> None:
     """Beyond so many events, refusals are only logged; what the rotation itself does is still appended."""
     rotation_id = await begun(audit, EVENTS_MAX)
 
@@ -71,7 +71,9 @@ async def test_refusals_cannot_fill_the_store(runs: RunStore, audit: AuditLog) -
     assert EVENTS_MAX + 1 == head.sequence
 
 
-async def test_a_refusal_is_answered_without_its_event(runs: RunStore, audit: AuditLog, cosmos: LocalCosmos) -> None:
+async def test_a_refusal_is_answered_without_its_event(
+    runs: RotationStore, audit: AuditLog, cosmos: LocalCosmos
+) -> None:
     """Where the database is away, recording the refusal raises nothing."""
     rotation_id = await begun(audit)
 

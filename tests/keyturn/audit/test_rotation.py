@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from keyturn.approval.webhook import submit_decision
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.contracts import FailureInput
+from keyturn.contracts.states import State
 from keyturn.errors import (
     DigestMismatchError,
     ForbiddenError,
@@ -20,12 +22,10 @@ from keyturn.errors import (
     UnavailableError,
     WrongStateError,
 )
-from keyturn.rotation.commands import give_command
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose, record_failure
-from keyturn.rotation.webhook import submit_decision
+from keyturn.runs.commands import give_command
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import lose, record_failure
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import lines
 from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, ref_of, start_run, step_to
@@ -40,7 +40,7 @@ async def told(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]
     return [(item["type"].rpartition(".")[2], item["data"]) for item in found]
 
 
-async def submit(runs: RunStore, record: RotationRecord, *, message: str = "m1", **fields: Any) -> RotationRecord:
+async def submit(runs: RotationStore, record: RotationRecord, *, message: str = "m1", **fields: Any) -> RotationRecord:
     """Send a signed decision on the evidence in force, but for what is given."""
     secret = fields.pop("secret", SECRET)
     decision = {"rotationId": record.rotation_id, "decision": "approve", "approver": APPROVER}
@@ -58,7 +58,7 @@ async def submit(runs: RunStore, record: RotationRecord, *, message: str = "m1",
     return await submit_decision(runs, headers, body.encode(), secrets=[SECRET], sender="tests", wake=wake, now=NOW)
 
 
-async def test_every_step_is_in_the_chain_when_it_is_done(runs: RunStore, audit: AuditLog) -> None:
+async def test_every_step_is_in_the_chain_when_it_is_done(runs: RotationStore, audit: AuditLog) -> None:
     """A rotation that is advanced needs nobody to append for it."""
     record = await bring_to(runs, State.COMPLETED)
 
@@ -68,7 +68,7 @@ async def test_every_step_is_in_the_chain_when_it_is_done(runs: RunStore, audit:
 
 
 async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
-    runs: RunStore, audit: AuditLog, cosmos: LocalCosmos
+    runs: RotationStore, audit: AuditLog, cosmos: LocalCosmos
 ) -> None:
     """The step was written and its event was not: the activity is run again, and the event is there once."""
     record = await bring_to(runs, State.PREFLIGHT)
@@ -86,7 +86,7 @@ async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
     assert ("state_changed", "creating_version") == (after[-1][0], after[-1][1]["to"])
 
 
-async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStore, audit: AuditLog) -> None:
     """Who decided what, on which digest, once however often the message comes."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -106,7 +106,7 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RunStore, au
     ids=["forged", "other evidence", "the requester"],
 )
 async def test_a_refused_decision_is_told(
-    runs: RunStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
+    runs: RotationStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
 ) -> None:
     """The rule and the person, where the signature says that it is one; nothing that a forger wrote."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
@@ -118,7 +118,7 @@ async def test_a_refused_decision_is_told(
     assert [("decide", by, error.__name__)] == [(data["attempt"], data["by"], data["error"]) for data in refused]
 
 
-async def test_a_replayed_decision_is_told(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog) -> None:
     """A message that was handled and comes again is a refused attempt by nobody who is known."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -131,7 +131,7 @@ async def test_a_replayed_decision_is_told(runs: RunStore, audit: AuditLog) -> N
     assert chain[-1][1]["by"] is None
 
 
-async def test_commands_and_refused_ones_are_told(runs: RunStore, audit: AuditLog) -> None:
+async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: AuditLog) -> None:
     """An abort that was taken and a retry that could not be, each with its giver."""
     record = await bring_to(runs, State.SWEEPING)
 
@@ -146,7 +146,7 @@ async def test_commands_and_refused_ones_are_told(runs: RunStore, audit: AuditLo
     assert ["olga", "olga"] == [data["by"] for _, data in chain[-2:]]
 
 
-async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RunStore, audit: AuditLog) -> None:
+async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
     """A second start of a keyring is a refused attempt on the first."""
     record = await bring_to(runs, State.PREFLIGHT)
 
@@ -157,7 +157,7 @@ async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RunStore,
     assert ("attempt_refused", "start", REQUESTER) == (kind, data["attempt"], data["by"])
 
 
-async def test_failures_are_told(runs: RunStore, audit: AuditLog) -> None:
+async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
     """A rotation that fails, and one whose workflow was lost, say so in their chains."""
     failed, lost = await bring_to(runs, State.SWEEPING), await start_run(runs)
     failure = {"step": failed.step + 1, "error_type": "UnavailableError", "message": "the vault did not answer"}

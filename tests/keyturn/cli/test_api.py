@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keyturn.errors import OUTCOMES, KeyturnError
-from keyturn.problems import problem_of
+from keyturn.http import problem_of
 from tests.keyturn.cli.served import serving
 
 ROTATION = "notes.20261124T120000Z.abcdef"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from keyturn.contracts.pages import RowRef
-from keyturn.contracts.sweep import CensusResult
-from keyturn.dek_store import census as census_module
-from keyturn.dek_store.census import OTHER_LABELS, take_census
-from keyturn.dek_store.predicates import Condition, Conditions
-from keyturn.dek_store.session_tokens import SessionLog
-from keyturn.dek_store.store import DekStore, NewWrap
+from keyturn.contracts.passes import CensusResult
+from keyturn.cosmos.session_tokens import SessionLog
+from keyturn.deks import census as census_module
+from keyturn.deks.census import OTHER_LABELS, take_census
+from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.store import DekStore, NewWrap
 from keyturn.errors import NotSettledError
 from tests.keyturn.world import OLD, ROTATION, TARGET, World
 

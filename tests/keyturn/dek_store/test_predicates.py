@@ -10,8 +10,8 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keyturn.dek_store.predicates import Condition, Conditions
-from keyturn.dek_store.rows import Bucket, Row, classify
+from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.rows import Bucket, Row, classify
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.world import OLD, TARGET, keyring_of, plain_row
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.dek_store.rows import Bucket, QuarantineReason, Row, RowKind, before_rewrap, classify
+from keyturn.deks.rows import Bucket, QuarantineReason, Row, RowKind, before_rewrap, classify
 from tests.keyturn.world import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()

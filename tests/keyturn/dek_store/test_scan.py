@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 
 from keyturn.contracts.pages import PAGE_BYTES_MAX, ScanInput, ScanResult
-from keyturn.dek_store import scan as scan_module
-from keyturn.dek_store.feed import list_feed_ranges
-from keyturn.dek_store.scan import scan
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.deks import scan as scan_module
+from keyturn.deks.scan import scan
 from tests.keyturn.world import OLD, ROTATION, TARGET, World, plain_row
 
 Selection = Literal["stale", "rewrapped"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyturn.dek_store.feed import list_feed_ranges
-from keyturn.dek_store.session_tokens import SessionLog, merge_session_tokens, token_for
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.session_tokens import SessionLog, merge_session_tokens, token_for
 from tests.keyturn.world import World, plain_row
 
 MERGED: dict[str, tuple[list[str], str]] = {

@@ -8,8 +8,8 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts.pages import RowRef
-from keyturn.dek_store.rows import RowKind
-from keyturn.dek_store.store import DekStore, NewWrap, WriteOutcome
+from keyturn.deks.rows import RowKind
+from keyturn.deks.store import DekStore, NewWrap, WriteOutcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.world import OLD, ROTATION, TARGET, World, encoded, keyring_of, plain_row

@@ -8,11 +8,11 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
+from keyturn.cosmos.state_container import Documents
 from keyturn.diagnosis import diagnose_dek, diagnose_document
-from keyturn.diagnosis.findings import DekDiagnosis, DocumentDiagnosis
+from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.key_vault.versions import MekVersions
-from keyturn.resources import KeyringResources
-from keyturn.rotation.documents import Documents
+from keyturn.keyring_clients import KeyringClients
 from keyturn.settings import DocumentContainer, Keyring
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.backups import backups_in
@@ -46,10 +46,10 @@ class Patients:
         notes = await new_container(client, "notes", "/workspaceId")
         return cls(world, notes, await new_container(client, "archive", "/workspaceId"))
 
-    def resources(self, **changes: Any) -> KeyringResources:
+    def resources(self, **changes: Any) -> KeyringClients:
         """Return the keyring's clients, with these of its settings changed."""
         world = self.world
-        return KeyringResources(
+        return KeyringClients(
             keyring=Keyring.model_validate({**world.keyring.model_dump(), **changes}),
             mek=world.mek.client,
             keys=world.mek.admin,

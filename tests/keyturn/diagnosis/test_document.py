@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_document
-from keyturn.diagnosis.findings import FIELDS_MAX
+from keyturn.diagnosis.models import FIELDS_MAX
 from keyturn.errors import InvalidRequestError, UnavailableError
 from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped
 from tests.keyturn.world import encoded

@@ -7,13 +7,13 @@ import pytest
 
 from keyturn.diagnosis import OrphanRequest, orphans, scan_orphans
 from keyturn.errors import InvalidRequestError
-from keyturn.resources import KeyringResources
+from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.patients import Patients
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 
-async def scanned(keyring: KeyringResources, kind: Any, now: datetime = LATER) -> list[orphans.OrphanPage]:
+async def scanned(keyring: KeyringClients, kind: Any, now: datetime = LATER) -> list[orphans.OrphanPage]:
     """Return the answers of a whole scan."""
     pages = [await scan_orphans(keyring, OrphanRequest(kind=kind), now=now)]
     while (token := pages[-1].token) is not None:

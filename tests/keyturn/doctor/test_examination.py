@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.doctor.assumptions import BY_HAND, IDS, PROBED
-from keyturn.doctor.rights import EXAMINED
+from keyturn.doctor.deployment import EXAMINED
+from keyturn.doctor.run import BY_HAND, IDS, PROBED
 from local.identity.roles import CONTAINERS, COSMOS, KEYS
 from tests.keyturn.doctor.conftest import Clinic
 from tests.local.services import free_port

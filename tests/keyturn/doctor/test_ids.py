@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.doctor import endpoints, versions
-from keyturn.doctor.assumptions import IDS
-from keyturn.doctor.lines import EXIT_CODES, Line, Outcome, worst
-from keyturn.doctor.rights import EXAMINED, LEFT_TO_PREFLIGHT
-from keyturn.preflight.checklist import CHECKLIST
+from keyturn.doctor import deployment as endpoints
+from keyturn.doctor import key_vault as versions
+from keyturn.doctor.checks import EXIT_CODES, Line, Outcome, worst
+from keyturn.doctor.deployment import EXAMINED, LEFT_TO_PREFLIGHT
+from keyturn.doctor.run import IDS
+from keyturn.preflight.checks import CHECKLIST
 from local.supervisor.layout import REPOSITORY
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.doctor.assumptions import PROBED
+from keyturn.doctor.run import PROBED
 from tests.keyturn.doctor.conftest import Clinic
 
 pytestmark = pytest.mark.xdist_group("doctor")

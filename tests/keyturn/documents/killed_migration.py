@@ -24,13 +24,12 @@ from azure.identity.aio import DefaultAzureCredential
 from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
 from field_encrypt.errors import DekExistsError
 from keyturn.contracts.pages import ScanInput
-from keyturn.dek_store.feed import list_feed_ranges
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.state_container import Documents
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
+from keyturn.documents.operations import reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
-from keyturn.documents.reencrypt import reencrypt_page
-from keyturn.documents.scan import scan_documents, under_other_deks
-from keyturn.documents.store import DocumentStore
-from keyturn.rotation.documents import Documents
+from keyturn.documents.store import DocumentStore, scan_documents, under_other_deks
 from keyturn.settings import DocumentContainer
 from tests.keyturn.documents.scene import FIELDS, MIGRATION, NAME, page_of
 

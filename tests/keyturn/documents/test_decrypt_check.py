@@ -1,6 +1,6 @@
 """Reading everything and changing nothing: what does not decrypt is counted and named."""
 
-from keyturn.documents.decrypt_check import check_page
+from keyturn.documents.operations import check_page
 from tests.keyturn.documents.scene import Scene, dek_ids_of, page_of, refs
 
 NAMES = ("good", "moved", "missing", "plain", "foreign")

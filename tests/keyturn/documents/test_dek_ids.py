@@ -7,9 +7,9 @@ from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import KeyVaultProvider
 from field_encrypt.encoding import to_base64
+from keyturn.cosmos.state_container import Documents
 from keyturn.documents.dek_ids import KIND, open_dek_ids
 from keyturn.errors import InvariantError
-from keyturn.rotation.documents import Documents
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.documents.scene import MIGRATION, Scene
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.documents.encrypt import encrypt_page
+from keyturn.documents.operations import encrypt_page
 from keyturn.errors import UnavailableError
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.documents.scene import Scene, dek_ids_of, note, own, page_of, refs

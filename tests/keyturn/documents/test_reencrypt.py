@@ -8,7 +8,7 @@ from field_encrypt.encoding import to_base64
 from field_encrypt.mek_errors import MekNotUsableError
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.documents.dek_ids import DekIds
-from keyturn.documents.reencrypt import reencrypt_page
+from keyturn.documents.operations import reencrypt_page
 from keyturn.errors import UnavailableError
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.documents.scene import NAME, Scene, Side, dek_ids_of, note, own, page_of, refs

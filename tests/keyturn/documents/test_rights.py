@@ -8,12 +8,12 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
-from keyturn.dek_store.store import DekStore
-from keyturn.documents.rights import HINT, require_rights
+from keyturn.cosmos.state_container import Documents
+from keyturn.deks.store import DekStore
 from keyturn.errors import PermissionMissingError
 from keyturn.key_vault.versions import MekVersions
-from keyturn.resources import KeyringResources
-from keyturn.rotation.documents import Documents
+from keyturn.keyring_clients import KeyringClients
+from keyturn.migrations.documents import HINT, require_rights
 from local.identity.roles import CONTAINERS, COSMOS, KEYS
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault
@@ -35,7 +35,7 @@ RIGHTS = (
 @asynccontextmanager
 async def keyrings_of(
     scene: Scene, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
-) -> AsyncIterator[tuple[KeyringResources, KeyringResources]]:
+) -> AsyncIterator[tuple[KeyringClients, KeyringClients]]:
     """Open source and target as an identity with these rights."""
     async with (
         vault.credential(f"migrating-{scene.source.mek.name}", *rights) as credential,
@@ -44,13 +44,13 @@ async def keyrings_of(
     ):
         database = client.get_database_client(DATABASE)
 
-        def opened(side: Side) -> KeyringResources:
+        def opened(side: Side) -> KeyringClients:
             keyring = keyring_of(side.mek.name, vault.url, dekContainer=side.rows.id, verifyChallengeResource=False)
             mek = MekClient(
                 vault.url, side.mek.name, credential, verify_challenge_resource=False, transport=vault.transport()
             )
             rows = database.get_container_client(side.rows.id)
-            return KeyringResources(
+            return KeyringClients(
                 keyring=keyring,
                 mek=mek,
                 keys=keys,

@@ -1,9 +1,9 @@
 """Documents are found through the container's change feed: exactly those that an operation has to do with."""
 
 from keyturn.contracts.pages import ScanInput
-from keyturn.dek_store.feed import list_feed_ranges
-from keyturn.documents import scan
-from keyturn.documents.reencrypt import reencrypt_page
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.documents import store as scan
+from keyturn.documents.operations import reencrypt_page
 from tests.keyturn.documents.scene import MIGRATION, NAME, Scene, page_of
 
 

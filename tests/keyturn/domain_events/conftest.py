@@ -6,7 +6,7 @@ import pytest
 
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
-from keyturn.rotation.run_store import RunStore
+from keyturn.runs.store import RotationStore
 from tests.keyturn.audit.conftest import audit
 from tests.keyturn.rotation.conftest import container, runs
 from tests.local.actiontrail.receiver import Receiver
@@ -23,7 +23,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-async def outbox(runs: RunStore, receiver: Receiver) -> AsyncIterator[Outbox]:
+async def outbox(runs: RotationStore, receiver: Receiver) -> AsyncIterator[Outbox]:
     """The outbox under test."""
     actiontrail = Actiontrail(receiver.url, receiver.secrets[:1])
     yield Outbox(runs.documents, actiontrail)

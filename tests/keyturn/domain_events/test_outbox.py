@@ -11,13 +11,13 @@ from azure.cosmos.aio import ContainerProxy
 from keyturn.audit.chain import head_of
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
+from keyturn.contracts.ids import keyring_of
+from keyturn.contracts.states import State
 from keyturn.domain_events.actiontrail import Actiontrail
-from keyturn.domain_events.cursor import FIRST_WAIT, LONGEST_WAIT, read_cursors
-from keyturn.domain_events.outbox import EVENTS_MAX, Deliveries, Outbox
+from keyturn.domain_events.outbox import EVENTS_MAX, FIRST_WAIT, LONGEST_WAIT, Deliveries, Outbox, read_cursors
 from keyturn.errors import UnavailableError
-from keyturn.rotation.record import keyring_of
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.runs.audit import audit_record
+from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import event, fresh_rotation, lines
 from tests.keyturn.rotation.runs import NOW, PATHS, start_run, step_to
@@ -63,14 +63,14 @@ async def test_what_arrived_verifies(audit: AuditLog, outbox: Outbox, receiver: 
 
 
 async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
-    runs: RunStore, audit: AuditLog, outbox: Outbox, receiver: Receiver
+    runs: RotationStore, audit: AuditLog, outbox: Outbox, receiver: Receiver
 ) -> None:
     """The rotation takes every step while nobody listens; hours later every event arrives, in order."""
     receiver.service.kill()
     record, now = await start_run(runs), NOW
     for target in PATHS[State.COMPLETED]:
         record = await step_to(runs, record, target)
-        await audit.follow(record, now)
+        await audit_record(audit, record, now)
         now += timedelta(hours=1)
         assert 0 == (await deliver(outbox, record.rotation_id, now)).delivered
     receiver.service.start()
@@ -83,7 +83,7 @@ async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
 
 
 async def test_attempts_come_at_longer_and_longer_intervals(
-    runs: RunStore, audit: AuditLog, outbox: Outbox, receiver: Receiver
+    runs: RotationStore, audit: AuditLog, outbox: Outbox, receiver: Receiver
 ) -> None:
     """While the endpoint refuses, waits double up to five minutes, and the cursor says what was answered."""
     rotation_id, tried = await appended(audit, 1), []
@@ -213,7 +213,9 @@ async def test_a_chain_with_a_hole_is_not_delivered_beyond_it(
     assert "lacks event 2" in caplog.text
 
 
-async def test_the_signature_is_of_every_active_secret(runs: RunStore, audit: AuditLog, receiver: Receiver) -> None:
+async def test_the_signature_is_of_every_active_secret(
+    runs: RotationStore, audit: AuditLog, receiver: Receiver
+) -> None:
     """While secrets are changed, a receiver that knows any of them takes the event; one that knows none does not."""
     rotation_id = await appended(audit, 2)
     for secrets, taken in ([new_secret()], 0), ([new_secret(), receiver.secrets[1]], 2):

@@ -12,10 +12,10 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.keyvault.keys.aio import KeyClient
 
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import OperatorError, PermissionMissingError, ResourceMissingError, UnavailableError
 from keyturn.key_vault import backups as backups_module
 from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups
-from keyturn.rotation.documents import Documents
 from local.identity.roles import KEYS
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault
 from tests.keyturn.backups import backups_in

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from keyturn.clock import SystemClock
-from keyturn.contracts.lifecycle import CreateVersionInput
+from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
 from keyturn.key_vault.creation import create_version
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions

@@ -3,7 +3,7 @@
 import pytest
 
 from keyturn.errors import OperatorError
-from keyturn.key_vault.limits import operations_per_second
+from keyturn.key_vault.pacing import operations_per_second
 
 
 @pytest.mark.parametrize(

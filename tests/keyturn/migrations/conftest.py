@@ -6,8 +6,8 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.documents import Documents
+from keyturn.cosmos.state_container import Documents
+from keyturn.runs.store import MigrationStore
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,13 @@ from typing import Any
 
 from keyturn.contracts import Policy, RewrapDeks, RotationRef, StepInput, Work
 from keyturn.contracts.pages import PageInput, RowRef
+from keyturn.contracts.states import State
 from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.record import MigrationRecord
 from keyturn.migrations.start import start_migration
-from keyturn.migrations.store import MigrationStore
 from keyturn.rotation.start import Workflows
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import advance
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import MigrationStore
+from keyturn.runs.transitions import advance
 from tests.keyturn.rotation.runs import workflows
 from tests.keyturn.world import World
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import FencedError, InvalidRequestError, InvariantError, MigrationRunningError
-from keyturn.migrations.leases import KIND, MigrationLease, active, release, renew, take
-from keyturn.rotation.documents import Documents
+from keyturn.runs.migration_leases import KIND, MigrationLease, active, release, renew, take
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 LASTS = timedelta(minutes=5)

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from keyturn.contracts import Encrypt, PageResult, ProgressInput
-from keyturn.migrations.record import MigrationRecord
 from keyturn.migrations.status import migration_status
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.progress import record_progress
 from keyturn.rotation.status import Counts
+from keyturn.runs.progress import record_progress
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import MigrationStore
 from tests.keyturn.migrations.scene import NOW, ref_of, started
 
 WORK = Encrypt(containers=["notes", "archive"])

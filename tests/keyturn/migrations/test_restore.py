@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import LendInput, LendResult, Restore, RestoreFound, RestoreInput, ReturnInput, ReturnResult
+from keyturn.contracts.states import State
 from keyturn.errors import FencedError, InvariantError, UnavailableError
 from keyturn.key_vault.versions import LENT_TO_TAG, RETIRED_BY_TAG
 from keyturn.migrations import restore
-from keyturn.migrations.record import MigrationRecord
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.record_parts import Decision
-from keyturn.rotation.states import State
+from keyturn.runs.record_parts import Decision
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import MigrationStore
 from tests.keyturn.migrations.scene import NOW, enabled, ref_of, started, step_to, versions_of
 from tests.keyturn.world import ROTATION, World
 

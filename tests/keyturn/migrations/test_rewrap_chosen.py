@@ -6,9 +6,9 @@ import pytest
 
 from keyturn.contracts import DecryptCheck, Restore, RewrapDeks, Work
 from keyturn.contracts.pages import PageResult, RowRef
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.scan import choice_of
 from keyturn.errors import InvariantError
-from keyturn.migrations.choice import choice_of
-from keyturn.rotation.rewrap import rewrap_page
 from tests.keyturn.migrations.scene import page_of
 from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system
 from tests.keyturn.world import World

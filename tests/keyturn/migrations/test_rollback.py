@@ -7,11 +7,11 @@ import pytest
 
 from keyturn.contracts import Rollback, RotationRef
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.dek_store.rows import Row
-from keyturn.dek_store.store import WriteResult
-from keyturn.migrations.choice import choice_of
-from keyturn.migrations.rollback import Origins, roll_back_page
-from keyturn.rotation.rewrap import rewrap_page
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rollback import Origins, roll_back_page
+from keyturn.deks.rows import Row
+from keyturn.deks.scan import choice_of
+from keyturn.deks.store import WriteResult
 from tests.keyturn.migrations.scene import page_of, versions_of
 from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system
 from tests.keyturn.world import ROTATION, World

@@ -7,29 +7,27 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import Policy, Restore
+from keyturn.contracts.ids import RunKind, keyring_of, kind_of, new_run_id
+from keyturn.contracts.states import State
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import IdempotencyConflictError, MigrationRunningError, RotationRunningError, UnknownMigrationError
-from keyturn.migrations import leases
-from keyturn.migrations.ids import is_migration_id, keyring_of, new_migration_id
-from keyturn.migrations.store import EveryRun, MigrationStore
-from keyturn.migrations.upkeep import keep_lease
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.record import RotationRecord, new_rotation_id
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import START_GRACE, start
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose
+from keyturn.rotation.start import START_GRACE, StartRequest, start
+from keyturn.runs import migration_leases as leases
+from keyturn.runs.migration_leases import keep_lease
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
+from keyturn.runs.transitions import lose
 from tests.keyturn.migrations.scene import NOW, new_keyring, started, step_to
 from tests.keyturn.rotation.runs import workflows
 
 
 @pytest.fixture
-def runs(documents: Documents) -> RunStore:
+def runs(documents: Documents) -> RotationStore:
     """The store of the rotations' records, in the same container."""
-    return RunStore(documents._container)
+    return RotationStore(documents)
 
 
-async def rotate(runs: RunStore, keyring: str) -> RotationRecord:
+async def rotate(runs: RotationStore, keyring: str) -> RotationRecord:
     """Start a rotation."""
     begun = await start(
         runs,
@@ -46,13 +44,13 @@ async def rotate(runs: RunStore, keyring: str) -> RotationRecord:
 
 def test_an_id_tells_its_keyring_and_its_kind() -> None:
     """Migrations and rotations are told apart by their ids alone."""
-    migration_id = new_migration_id("notes", NOW)
+    migration_id = new_run_id(RunKind.MIGRATION, "notes", NOW)
 
     assert "notes" == keyring_of(migration_id)
-    assert is_migration_id(migration_id)
-    assert not is_migration_id(new_rotation_id("notes", NOW))
+    assert kind_of(migration_id) is RunKind.MIGRATION
+    assert not kind_of(new_run_id(RunKind.ROTATION, "notes", NOW))
     with pytest.raises(UnknownMigrationError):
-        keyring_of(new_rotation_id("notes", NOW))
+        keyring_of(new_run_id(RunKind.ROTATION, "notes", NOW))
 
 
 async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, documents: Documents) -> None:
@@ -64,7 +62,7 @@ async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, docum
 
 @pytest.mark.parametrize("attempt", range(5))
 async def test_of_a_rotation_and_a_migration_at_once_one_begins(
-    migrations: MigrationStore, runs: RunStore, attempt: int
+    migrations: MigrationStore, runs: RotationStore, attempt: int
 ) -> None:
     """Both take the keyring by the same conditional write; the other is told who has it."""
     keyring = new_keyring()

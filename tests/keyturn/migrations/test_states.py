@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 
+from keyturn.contracts.states import MIGRATION_TRANSITIONS, TERMINAL, State, check_transition
 from keyturn.errors import InvalidTransitionError
-from keyturn.migrations.states import MIGRATION_TRANSITIONS
 from keyturn.migrations.status import migration_status
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.record_parts import Quarantined
-from keyturn.rotation.states import TERMINAL, State, check_transition
+from keyturn.runs.record_parts import Quarantined
+from keyturn.runs.store import MigrationStore
 from tests.keyturn.migrations.scene import started
 
 ALLOWED = {

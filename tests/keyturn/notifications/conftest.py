@@ -9,10 +9,10 @@ import requests
 from pydantic import SecretStr
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.notifications.channels import approvers_channels, channels_of
-from keyturn.notifications.desk import Channels, Desk
-from keyturn.rotation.run_record import RunRecord
-from keyturn.rotation.run_store import Runs
+from keyturn.notifications.notifier import Channels, Desk
+from keyturn.runs.record import RunRecord
+from keyturn.runs.store import Runs
+from keyturn.settings.channels import approvers_channels, channels_of
 from tests.keyturn.rotation.conftest import container, runs
 from tests.local.services import ServiceProcess, start_service
 

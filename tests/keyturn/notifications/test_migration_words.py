@@ -20,12 +20,12 @@ from keyturn.contracts import (
     RotationRef,
     Work,
 )
-from keyturn.migrations.record import MigrationRecord
+from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
-from keyturn.notifications.migration_words import MIGRATION_WORDS
-from keyturn.notifications.wording import compose
-from keyturn.rotation.record_parts import Command, Decision, HistoryEntry, Quarantined
-from keyturn.rotation.states import State
+from keyturn.notifications.migration_messages import MIGRATION_WORDS
+from keyturn.notifications.rotation_messages import compose
+from keyturn.runs.record_parts import Command, Decision, HistoryEntry, Quarantined
+from keyturn.runs.records import MigrationRecord
 
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 MIGRATION = "notes.m.20260301T030000Z.abcdef"

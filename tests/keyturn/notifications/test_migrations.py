@@ -5,18 +5,17 @@ from datetime import timedelta
 import pytest
 
 from keyturn.contracts import NotifyInput, Restore, StepInput
-from keyturn.migrations.record import MigrationRecord
-from keyturn.migrations.store import EveryRun, MigrationStore
-from keyturn.notifications.untold import tell_untold
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import advance, lose
+from keyturn.contracts.states import State
+from keyturn.rotation.watchdog import tell_untold
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
+from keyturn.runs.transitions import advance, lose
 from tests.keyturn.migrations.scene import NOW, ref_of, started
 from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
 
 
 @pytest.fixture
-def migrations(runs: RunStore) -> MigrationStore:
+def migrations(runs: RotationStore) -> MigrationStore:
     """The store of the migrations' records, in the container of the rotations'."""
     return MigrationStore(runs.documents)
 
@@ -49,7 +48,7 @@ async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: Migrati
 
 
 async def test_a_migration_that_lost_its_workflow_is_told_once(
-    runs: RunStore, migrations: MigrationStore, inbox: Inbox
+    runs: RotationStore, migrations: MigrationStore, inbox: Inbox
 ) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""
     record = await started(migrations)

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from keyturn.notifications.untold import tell_untold
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import lose
+from keyturn.contracts.states import State
+from keyturn.rotation.watchdog import tell_untold
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import lose
 from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
 from tests.keyturn.rotation.runs import NOW, bring_to, start_run, step_to
 
 
-async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
+async def look(runs: RotationStore, inbox: Inbox, keyring: str, days: float) -> None:
     """Look as the tick does, so many days after the rotation was requested."""
     await tell_untold(
         desk_of(runs, inbox),
@@ -23,7 +23,7 @@ async def look(runs: RunStore, inbox: Inbox, keyring: str, days: float) -> None:
     )
 
 
-async def test_an_overdue_rotation_is_told_once_a_week(runs: RunStore, inbox: Inbox) -> None:
+async def test_an_overdue_rotation_is_told_once_a_week(runs: RotationStore, inbox: Inbox) -> None:
     """Nothing is told in time; then once, however often the tick looks, and again a week later."""
     record = await bring_to(runs, State.BLOCKED)
     counts = []
@@ -39,7 +39,7 @@ async def test_an_overdue_rotation_is_told_once_a_week(runs: RunStore, inbox: In
     assert "is blocked" in first["message"]
 
 
-async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs: RunStore, inbox: Inbox) -> None:
+async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs: RotationStore, inbox: Inbox) -> None:
     """The message is about the latest try; the next day's, which is blocked as well, is no reason to send it again."""
     first = await bring_to(runs, State.BLOCKED)
     await look(runs, inbox, first.keyring, 11)
@@ -55,7 +55,7 @@ async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs:
     assert [1, 1] == [len(inbox.read("all", record.rotation_id)) for record in (first, second)]
 
 
-async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RunStore, inbox: Inbox) -> None:
+async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RotationStore, inbox: Inbox) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""
     record = await start_run(runs)
     await lose(runs, record.rotation_id, "the workflow was lost", NOW)
@@ -68,7 +68,7 @@ async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RunStore, in
     assert "WorkflowLostError: the workflow was lost" in message["message"]
 
 
-async def test_a_keyring_that_nobody_rotated_is_silent(runs: RunStore, inbox: Inbox) -> None:
+async def test_a_keyring_that_nobody_rotated_is_silent(runs: RotationStore, inbox: Inbox) -> None:
     """The first tick starts a rotation; before that there is nothing to tell."""
     await look(runs, inbox, "never", 100)
 

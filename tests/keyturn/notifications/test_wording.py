@@ -7,19 +7,12 @@ import pytest
 
 from keyturn.audit.chain import Head
 from keyturn.contracts import CensusResult, NotifyInput
+from keyturn.contracts.pages import UnexplainedRow
 from keyturn.notifications.events import EVENTS, UNREADABLE
-from keyturn.notifications.migration_words import MIGRATION_WORDS
-from keyturn.notifications.wording import WORDS, compose
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import (
-    Check,
-    Decision,
-    Preflight,
-    Proof,
-    Provenance,
-    StaleWriters,
-    UnexplainedRow,
-)
+from keyturn.notifications.migration_messages import MIGRATION_WORDS
+from keyturn.notifications.rotation_messages import WORDS, compose
+from keyturn.runs.record_parts import Check, Decision, Preflight, Proof, Provenance, StaleWriters
+from keyturn.runs.records import RotationRecord
 from tests.keyturn.rotation.runs import NOW, make_record, ref_of
 
 CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})

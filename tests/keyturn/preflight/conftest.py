@@ -7,7 +7,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.rotation.documents import Documents
+from keyturn.cosmos.state_container import Documents
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.preflight.scene import Scene
 from tests.keyturn.world import World

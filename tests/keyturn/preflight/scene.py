@@ -9,14 +9,14 @@ from azure.keyvault.keys.aio import KeyClient
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.contracts import Policy
-from keyturn.cosmos_account import CosmosAccount
-from keyturn.dek_store.store import DekStore
+from keyturn.cosmos.account import CosmosAccount
+from keyturn.cosmos.state_container import Documents
+from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
+from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight import OnCall, run_preflight
-from keyturn.resources import KeyringResources
-from keyturn.rotation.documents import Documents
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Check, Preflight, RequestOptions
+from keyturn.runs.record_parts import Check, Preflight, RequestOptions
+from keyturn.runs.records import RotationRecord
 from keyturn.settings import Keyring, Settings, load_settings
 from local.identity.roles import COSMOS, ROLES
 from tests.field_encrypt.local_cosmos import DATABASE
@@ -97,7 +97,7 @@ class Scene:
         ):
             container = cosmos.get_database_client(DATABASE).get_container_client(keyring.dek_container)
             account = CosmosAccount(ACCOUNT, self.manager.url, credential, transport=vault.transport())
-            resources = KeyringResources(
+            resources = KeyringClients(
                 keyring=keyring,
                 mek=mek,
                 keys=keys,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from keyturn.errors import UnavailableError
-from keyturn.migrations.leases import take
 from keyturn.preflight.run import WAITS
-from keyturn.rotation.record import RotationRecord
+from keyturn.runs.migration_leases import take
+from keyturn.runs.records import RotationRecord
 from tests.keyturn.preflight.scene import NOW, Scene, check_of, failed
 
 TONIGHT = '[{"cron": "0 22 * * *", "duration": "PT6H", "timeZone": "Europe/Berlin"}]'

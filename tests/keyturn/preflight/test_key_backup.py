@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.preflight import key_backup
+from keyturn.preflight import vault as key_backup
 from tests.keyturn.backups import backups_in
 from tests.keyturn.preflight.scene import Scene, check_of, failed
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.preflight import mek
-from keyturn.preflight.inquiry import Inquiry
+from keyturn.preflight import vault as mek
+from keyturn.preflight.context import Inquiry
 from tests.keyturn.preflight.scene import NOW, Scene, check_of, failed
 
 

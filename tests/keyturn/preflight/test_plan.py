@@ -7,7 +7,7 @@ import pytest
 
 from keyturn.contracts import Policy
 from keyturn.preflight import estimate
-from keyturn.rotation.record_parts import Plan
+from keyturn.runs.record_parts import Plan
 
 QUICK: dict[str, Any] = {"soak": timedelta(0), "watch": timedelta(0)}
 

@@ -7,11 +7,12 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts import RotationRef
+from keyturn.contracts.states import State
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import FencedError
 from keyturn.preflight import record_preflight
-from keyturn.rotation.record_parts import Check, Preflight
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.runs.record_parts import Check, Preflight
+from keyturn.runs.store import RotationStore
 from tests.keyturn.preflight.scene import NOW
 from tests.keyturn.rotation.runs import bring_to, ref_of
 
@@ -20,13 +21,15 @@ BAD = Preflight(at=NOW, checks=[*GOOD.checks, Check(name="backup", outcome="fail
 
 
 @pytest.fixture
-async def runs(cosmos_client: CosmosClient) -> RunStore:
+async def runs(cosmos_client: CosmosClient) -> RotationStore:
     """The runs' records."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
-    return RunStore(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+    return RotationStore(
+        Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+    )
 
 
-async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RunStore) -> None:
+async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RotationStore) -> None:
     """The workflow learns the names, the record keeps all of it; running again replaces it."""
     record = await bring_to(runs, State.PREFLIGHT)
     ref = RotationRef(**ref_of(record))
@@ -39,7 +42,7 @@ async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RunStore)
     assert BAD == (await runs.read(record.rotation_id)).preflight
 
 
-async def test_a_late_repetition_changes_nothing(runs: RunStore) -> None:
+async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
     """What the rotation went on with stays what it went on with."""
     record = await bring_to(runs, State.PREFLIGHT)
     await record_preflight(runs, RotationRef(**ref_of(record)), GOOD)
@@ -51,7 +54,7 @@ async def test_a_late_repetition_changes_nothing(runs: RunStore) -> None:
     assert GOOD == (await runs.read(record.rotation_id)).preflight
 
 
-async def test_another_runs_findings_are_refused(runs: RunStore) -> None:
+async def test_another_runs_findings_are_refused(runs: RotationStore) -> None:
     """A run that lost its keyring writes nothing."""
     record = await bring_to(runs, State.PREFLIGHT)
     stranger = RotationRef(**{**ref_of(record), "fencing_token": record.fencing_token + 1})

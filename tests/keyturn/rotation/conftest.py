@@ -6,7 +6,8 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from keyturn.rotation.run_store import RunStore
+from keyturn.cosmos.state_container import Documents
+from keyturn.runs.store import RotationStore
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,6 @@ async def container(cosmos_client: CosmosClient) -> ContainerProxy:
 
 
 @pytest.fixture(scope="session")
-def runs(container: ContainerProxy) -> RunStore:
+def runs(container: ContainerProxy) -> RotationStore:
     """The store under test."""
-    return RunStore(container)
+    return RotationStore(Documents(container))

@@ -8,9 +8,9 @@ import pytest
 from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
-from keyturn.dek_store.rows import Row
-from keyturn.dek_store.store import NewWrap, WriteResult
-from keyturn.rotation.page_work import PageDependencies
+from keyturn.deks.page import PageDependencies
+from keyturn.deks.rows import Row
+from keyturn.deks.store import NewWrap, WriteResult
 from tests.keyturn.world import ROTATION, World
 
 Between = Callable[[Row], Awaitable[None]]

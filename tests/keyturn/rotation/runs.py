@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keyturn.contracts import CensusResult, FreezeInput, Policy, RotationRef, StepInput
+from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
+from keyturn.contracts.states import State
 from keyturn.rotation.evidence import freeze_evidence
-from keyturn.rotation.record import RotationRecord, instance_id_of, new_rotation_id
-from keyturn.rotation.record_parts import Decision, HistoryEntry
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import Workflows, start
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import advance
+from keyturn.rotation.start import StartRequest, Workflows, start
+from keyturn.runs.record_parts import Decision, HistoryEntry
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import advance
 
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 REQUESTER = "ada@example.com"
@@ -57,14 +57,14 @@ def new_keyring() -> str:
 def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
     """Return a record that is stored nowhere."""
     values: dict[str, Any] = {
-        "rotation_id": new_rotation_id(keyring, NOW),
+        "rotation_id": new_run_id(RunKind.ROTATION, keyring, NOW),
         "keyring": keyring,
         "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
         "requested_by": REQUESTER,
         "requested_at": NOW,
         "trigger": "http",
         "policy": Policy(),
-        "instance_id": instance_id_of(keyring),
+        "instance_id": instance_id_of(RunKind.ROTATION, keyring),
         "fencing_token": 1,
     }
     return RotationRecord(**{**values, **fields})
@@ -82,7 +82,9 @@ def workflows(*, alive: bool = True) -> Workflows:
     return Workflows(is_alive=is_alive, reinstate=reinstate)
 
 
-async def start_run(runs: RunStore, keyring: str | None = None, *, now: datetime = NOW, **body: Any) -> RotationRecord:
+async def start_run(
+    runs: RotationStore, keyring: str | None = None, *, now: datetime = NOW, **body: Any
+) -> RotationRecord:
     """Start a rotation of a keyring of its own."""
     started = await start(
         runs,
@@ -102,7 +104,7 @@ def ref_of(record: RotationRecord) -> dict[str, Any]:
     return dict(RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token))
 
 
-async def step_to(runs: RunStore, record: RotationRecord, target: State) -> RotationRecord:
+async def step_to(runs: RotationStore, record: RotationRecord, target: State) -> RotationRecord:
     """Take the next step, with frozen evidence and an approval where the target asks for them."""
     if target is State.AWAITING_APPROVAL:
         record = await freeze(runs, record)
@@ -111,7 +113,7 @@ async def step_to(runs: RunStore, record: RotationRecord, target: State) -> Rota
     return await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
 
 
-async def bring_to(runs: RunStore, state: State, **body: Any) -> RotationRecord:
+async def bring_to(runs: RotationStore, state: State, **body: Any) -> RotationRecord:
     """Start a rotation and bring it into the state."""
     record = await start_run(runs, **body)
     for target in PATHS[state]:
@@ -119,7 +121,7 @@ async def bring_to(runs: RunStore, state: State, **body: Any) -> RotationRecord:
     return record
 
 
-async def freeze(runs: RunStore, record: RotationRecord, **fields: Any) -> RotationRecord:
+async def freeze(runs: RotationStore, record: RotationRecord, **fields: Any) -> RotationRecord:
     """Freeze the evidence of a run that soaks and return its record."""
     values: dict[str, Any] = {
         "target_version": "new",
@@ -132,7 +134,7 @@ async def freeze(runs: RunStore, record: RotationRecord, **fields: Any) -> Rotat
     return await runs.read(record.rotation_id)
 
 
-async def approve(runs: RunStore, record: RotationRecord) -> RotationRecord:
+async def approve(runs: RotationStore, record: RotationRecord) -> RotationRecord:
     """Write an approval of the evidence in force, as the webhook would."""
     digest = record.evidence_digest or ""
     decision = Decision(decision="approved", by=APPROVER, digest=digest, at=NOW)

@@ -3,17 +3,18 @@
 import pytest
 
 from keyturn.contracts import CommandInput, StepInput
+from keyturn.contracts.ids import RunKind, new_run_id
+from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
 from keyturn.errors import AbortRequestedError, FencedError, UnknownRotationError, WrongStateError
-from keyturn.rotation.commands import ABORTABLE, give_command, read_command
-from keyturn.rotation.record import RotationRecord, new_rotation_id
-from keyturn.rotation.record_parts import COMMANDS_MAX, Command
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import TERMINAL, TRANSITIONS, State
-from keyturn.rotation.transitions import advance
+from keyturn.runs.commands import ABORTABLE, give_command, read_command
+from keyturn.runs.record_parts import COMMANDS_MAX, Command
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import advance
 from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, step_to
 
 
-async def read(runs: RunStore, record: RotationRecord, seen: int = 0) -> tuple[str, int]:
+async def read(runs: RotationStore, record: RotationRecord, seen: int = 0) -> tuple[str, int]:
     """Return what the workflow reads, and how far it then has read."""
     result = await read_command(runs, CommandInput(**ref_of(record), seen=seen))
     return result.command, result.seen
@@ -22,7 +23,7 @@ async def read(runs: RunStore, record: RotationRecord, seen: int = 0) -> tuple[s
 @pytest.mark.parametrize("state", list(TRANSITIONS))
 @pytest.mark.parametrize("command", ["retry", "abort"])
 async def test_a_command_is_taken_only_where_the_rotation_can_obey_it(
-    runs: RunStore, state: State, command: str
+    runs: RotationStore, state: State, command: str
 ) -> None:
     """A retry in needs_attention only; an abort wherever the table knows a way to aborted."""
     record = await bring_to(runs, state)
@@ -52,7 +53,7 @@ def test_an_abort_is_impossible_from_retiring_on() -> None:
     } == ABORTABLE
 
 
-async def test_the_same_command_twice_is_one(runs: RunStore) -> None:
+async def test_the_same_command_twice_is_one(runs: RotationStore) -> None:
     """A repeated request does not make the rotation obey twice."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
 
@@ -64,7 +65,7 @@ async def test_the_same_command_twice_is_one(runs: RunStore) -> None:
     assert ("none", 1) == await read(runs, record, seen=1)
 
 
-async def test_a_retry_is_void_after_its_wait(runs: RunStore) -> None:
+async def test_a_retry_is_void_after_its_wait(runs: RotationStore) -> None:
     """A retry that the workflow did not need is not obeyed in a later wait; one given there is."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
@@ -77,7 +78,7 @@ async def test_a_retry_is_void_after_its_wait(runs: RunStore) -> None:
     assert ("retry", 2) == await read(runs, record)
 
 
-async def test_an_abort_is_never_void_and_ends_all_retries(runs: RunStore) -> None:
+async def test_an_abort_is_never_void_and_ends_all_retries(runs: RotationStore) -> None:
     """An abort that the workflow has not obeyed yet still holds; after it no retry is taken."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
@@ -89,7 +90,7 @@ async def test_an_abort_is_never_void_and_ends_all_retries(runs: RunStore) -> No
 
 
 @pytest.mark.parametrize("state", sorted(ABORTABLE))
-async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RunStore, state: State) -> None:
+async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RotationStore, state: State) -> None:
     """Whatever the workflow was about to do, it learns of the abort from the record, and may only end."""
     record = await bring_to(runs, state)
     onwards = sorted(TRANSITIONS[state] - TERMINAL)
@@ -103,7 +104,7 @@ async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RunStore, sta
     assert ("otto", State.ABORTED) == (ended.history[-1].actor, ended.state)
 
 
-async def test_there_is_always_room_for_an_abort(runs: RunStore) -> None:
+async def test_there_is_always_room_for_an_abort(runs: RotationStore) -> None:
     """Commands are bounded, and the last place is the abort's."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     many = [Command(command="retry", by="otto", at=NOW, step=-number) for number in range(1, COMMANDS_MAX)]
@@ -116,11 +117,11 @@ async def test_there_is_always_room_for_an_abort(runs: RunStore) -> None:
     assert ("abort", COMMANDS_MAX) == await read(runs, record)
 
 
-async def test_an_unknown_rotation_takes_no_command_and_another_runs_workflow_reads_none(runs: RunStore) -> None:
+async def test_an_unknown_rotation_takes_no_command_and_another_runs_workflow_reads_none(runs: RotationStore) -> None:
     """What does not exist is unknown, and a workflow without the run's token is fenced."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
 
     with pytest.raises(UnknownRotationError):
-        await give_command(runs, new_rotation_id("default", NOW), "abort", by="otto", now=NOW)
+        await give_command(runs, new_run_id(RunKind.ROTATION, "default", NOW), "abort", by="otto", now=NOW)
     with pytest.raises(FencedError):
         await read(runs, record.changed(fencing_token=99))

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from keyturn.contracts import DecisionInput
+from keyturn.contracts.ids import RunKind, new_run_id
+from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
     ApprovalExpiredError,
@@ -20,12 +22,11 @@ from keyturn.errors import (
     UnknownRotationError,
     WrongStateError,
 )
-from keyturn.requests import parse
-from keyturn.rotation.commands import give_command
-from keyturn.rotation.decision import DecisionRequest, decide, read_decision
-from keyturn.rotation.record import RotationRecord, new_rotation_id
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.http import parse
+from keyturn.runs.commands import give_command
+from keyturn.runs.decisions import DecisionRequest, decide, read_decision
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, freeze, ref_of, step_to
 
 SOON = NOW + timedelta(minutes=1)
@@ -43,7 +44,7 @@ def request_of(record: RotationRecord, **fields: Any) -> DecisionRequest:
     return DecisionRequest.model_validate(body | fields)
 
 
-async def test_an_approval_is_written_and_read_by_the_workflow(runs: RunStore) -> None:
+async def test_an_approval_is_written_and_read_by_the_workflow(runs: RotationStore) -> None:
     """The record says who decided what, on which evidence, when and why, and the workflow is told."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -62,7 +63,7 @@ async def test_an_approval_is_written_and_read_by_the_workflow(runs: RunStore) -
     assert ("approved", APPROVER) == (read.decision, read.decided_by)
 
 
-async def test_a_rejection_is_a_decision_too(runs: RunStore) -> None:
+async def test_a_rejection_is_a_decision_too(runs: RotationStore) -> None:
     """Rejecting is written and read like approving."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -113,7 +114,7 @@ REFUSALS: Mapping[str, Refusal] = {
 
 
 @pytest.mark.parametrize("sentence", REFUSALS)
-async def test_decisions_are_refused(runs: RunStore, sentence: str) -> None:
+async def test_decisions_are_refused(runs: RotationStore, sentence: str) -> None:
     """Each sentence of the table is a refusal with its own error, and the record stays as it is."""
     case = REFUSALS[sentence]
     record = await bring_to(runs, case.state)
@@ -125,7 +126,7 @@ async def test_decisions_are_refused(runs: RunStore, sentence: str) -> None:
     assert record == await runs.read(record.rotation_id)
 
 
-async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RunStore) -> None:
+async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RotationStore) -> None:
     """Whoever looked at older evidence learns which digest to look at."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -135,15 +136,17 @@ async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RunStore) 
     assert {"rotationId": record.rotation_id, "evidenceDigest": record.evidence_digest} == raised.value.facts
 
 
-async def test_an_unknown_rotation_is_not_decided_on(runs: RunStore) -> None:
+async def test_an_unknown_rotation_is_not_decided_on(runs: RotationStore) -> None:
     """A well-formed id without a record is unknown."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     with pytest.raises(UnknownRotationError):
-        await decide(runs, request_of(record, rotationId=new_rotation_id("default", NOW)), webhook_id="m", now=NOW)
+        await decide(
+            runs, request_of(record, rotationId=new_run_id(RunKind.ROTATION, "default", NOW)), webhook_id="m", now=NOW
+        )
 
 
-async def test_of_concurrent_decisions_one_counts(runs: RunStore) -> None:
+async def test_of_concurrent_decisions_one_counts(runs: RotationStore) -> None:
     """Eight people decide at once: the first counts, the others learn that it was decided."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -166,7 +169,7 @@ async def test_of_concurrent_decisions_one_counts(runs: RunStore) -> None:
     assert counted[0].decision == (await runs.read(record.rotation_id)).decision
 
 
-async def test_the_same_message_is_taken_again_at_any_later_time(runs: RunStore) -> None:
+async def test_the_same_message_is_taken_again_at_any_later_time(runs: RotationStore) -> None:
     """A redelivery of the message that was recorded succeeds, also when its decision is void or long acted upon."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     approval = request_of(record)
@@ -180,7 +183,7 @@ async def test_the_same_message_is_taken_again_at_any_later_time(runs: RunStore)
     assert (None, [decided.decision]) == (voided.decision, voided.decisions)
 
 
-async def test_a_decision_on_voided_evidence_is_not_read(runs: RunStore) -> None:
+async def test_a_decision_on_voided_evidence_is_not_read(runs: RotationStore) -> None:
     """The workflow asks for its own digest; a decision on any other is none."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     decided = await decide(runs, request_of(record), webhook_id="m1", now=SOON)
@@ -196,7 +199,7 @@ async def test_a_decision_on_voided_evidence_is_not_read(runs: RunStore) -> None
     assert ["none", "none"] == [read.decision for read in reads]
 
 
-async def test_a_decision_is_read_for_its_own_evidence_only(runs: RunStore) -> None:
+async def test_a_decision_is_read_for_its_own_evidence_only(runs: RotationStore) -> None:
     """A workflow that asks for another digest than the one decided on is told of no decision."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await decide(runs, request_of(record), webhook_id="m1", now=SOON)
@@ -206,7 +209,7 @@ async def test_a_decision_is_read_for_its_own_evidence_only(runs: RunStore) -> N
     assert ("none", None) == (read.decision, read.decided_by)
 
 
-async def test_an_abort_goes_before_an_approval(runs: RunStore) -> None:
+async def test_an_abort_goes_before_an_approval(runs: RotationStore) -> None:
     """An operator's abort ends the wait whatever was decided, and after it nothing more is decided."""
     decided = await bring_to(runs, State.AWAITING_APPROVAL)
     await decide(runs, request_of(decided), webhook_id="m1", now=SOON)
@@ -221,7 +224,7 @@ async def test_an_abort_goes_before_an_approval(runs: RunStore) -> None:
     assert ("aborted", "otto") == (read.decision, read.decided_by)
 
 
-async def test_another_runs_workflow_reads_no_decision(runs: RunStore) -> None:
+async def test_another_runs_workflow_reads_no_decision(runs: RotationStore) -> None:
     """A workflow whose token is not the run's is fenced."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import CensusResult, FreezeInput, PageResult, ProgressInput
+from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.states import State
 from keyturn.errors import FencedError, InvariantError
 from keyturn.rotation.evidence import UNPROVEN, digest_of, freeze_evidence
-from keyturn.rotation.progress import record_progress
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import Canary, Check, Preflight, Probe, Provenance, UnexplainedRow
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.runs.progress import record_progress
+from keyturn.runs.record_parts import Canary, Check, Preflight, Probe, Provenance
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, ref_of, step_to
 
 
-async def full_run(runs: RunStore) -> RotationRecord:
+async def full_run(runs: RotationStore) -> RotationRecord:
     """Return a run that soaks, with everything in its record that evidence is made of."""
     record = await bring_to(
         runs, State.SOAKING, reason="yearly", waivers=[{"check": "backup", "why": "copied", "by": "otto"}]
@@ -47,7 +48,7 @@ async def full_run(runs: RunStore) -> RotationRecord:
     return await record_progress(runs, proven, NOW)
 
 
-async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) -> None:
+async def test_evidence_holds_everything_that_an_approver_needs(runs: RotationStore) -> None:
     """Versions, census, proof, canaries, waivers, provenance, stale writers, policy: all that is known is in it."""
     record = await full_run(runs)
 
@@ -79,7 +80,7 @@ async def test_evidence_holds_everything_that_an_approver_needs(runs: RunStore) 
     assert NOW + timedelta(days=7) == frozen.approval_expires_at
 
 
-async def test_the_digest_is_that_of_the_canonical_json(runs: RunStore) -> None:
+async def test_the_digest_is_that_of_the_canonical_json(runs: RotationStore) -> None:
     """Whoever has the evidence from the report can compute its digest without our code."""
     frozen = await freeze(runs, await full_run(runs))
 
@@ -97,7 +98,7 @@ def test_the_digest_does_not_depend_on_the_order_of_properties() -> None:
     assert digest_of({"a": 1}) != digest_of({"a": 2})
 
 
-async def test_a_repeated_freeze_gives_the_same_digest_and_keeps_the_decision(runs: RunStore) -> None:
+async def test_a_repeated_freeze_gives_the_same_digest_and_keeps_the_decision(runs: RotationStore) -> None:
     """The activity may run twice, also after the wait has begun and somebody has decided."""
     record = await full_run(runs)
     first = await freeze(runs, record)
@@ -120,7 +121,7 @@ async def test_a_repeated_freeze_gives_the_same_digest_and_keeps_the_decision(ru
     ],
     ids=lambda change: next(iter(change)),
 )
-async def test_other_findings_are_other_evidence(runs: RunStore, change: dict[str, Any]) -> None:
+async def test_other_findings_are_other_evidence(runs: RotationStore, change: dict[str, Any]) -> None:
     """Whatever an approver was shown is bound by the digest, and an earlier decision is void with it."""
     first = await approve(runs, await freeze(runs, await full_run(runs)))
 
@@ -130,7 +131,7 @@ async def test_other_findings_are_other_evidence(runs: RunStore, change: dict[st
     assert (None, [first.decision]) == (second.decision, second.decisions)
 
 
-async def test_the_same_findings_in_another_round_are_other_evidence(runs: RunStore) -> None:
+async def test_the_same_findings_in_another_round_are_other_evidence(runs: RotationStore) -> None:
     """An approval that was voided does not come back to life because the next round finds the same."""
     record = await approve(runs, await bring_to(runs, State.AWAITING_APPROVAL))
     for target in (State.SWEEPING, State.SOAKING):
@@ -141,7 +142,7 @@ async def test_the_same_findings_in_another_round_are_other_evidence(runs: RunSt
     assert again.decisions[0].digest != again.evidence_digest
 
 
-async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RunStore) -> None:
+async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RotationStore) -> None:
     """The unsafe proof mode is a warning that the approver reads."""
     record = await bring_to(runs, State.SOAKING)
     policy = record.policy.model_copy(update={"proof": "unsafe_off"})
@@ -154,7 +155,7 @@ async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RunStore) -> N
     assert UNPROVEN in json.dumps(frozen.evidence)
 
 
-async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RunStore) -> None:
+async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore) -> None:
     """A run that does not soak has nothing to freeze, and another run's input is fenced."""
     record = await bring_to(runs, State.SWEEPING)
     soaking = await bring_to(runs, State.SOAKING)

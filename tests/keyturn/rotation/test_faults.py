@@ -6,12 +6,13 @@ import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from keyturn.contracts import QuarantinedRow, StepInput
+from keyturn.contracts.states import State
+from keyturn.cosmos.state_container import Documents
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
-from keyturn.rotation.lease import read_lease
-from keyturn.rotation.progress import with_quarantined
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import advance
+from keyturn.runs.lease import read_lease
+from keyturn.runs.progress import with_quarantined
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import advance
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, ref_of, start_run
@@ -28,14 +29,14 @@ def no_faults_left(cosmos: LocalCosmos) -> Iterator[None]:
 
 
 @pytest.fixture
-async def reader(cosmos: LocalCosmos, container: ContainerProxy) -> AsyncIterator[RunStore]:
+async def reader(cosmos: LocalCosmos, container: ContainerProxy) -> AsyncIterator[RotationStore]:
     """The store as an identity sees it that may only read."""
     async with cosmos.credential("reader", *READER) as credential, cosmos.client(credential) as client:
         database = client.get_database_client("keyturn")
-        yield RunStore(database.get_container_client(container.id))
+        yield RotationStore(Documents(database.get_container_client(container.id)))
 
 
-async def test_a_change_whose_answer_is_lost_is_made_once(runs: RunStore, cosmos: LocalCosmos) -> None:
+async def test_a_change_whose_answer_is_lost_is_made_once(runs: RotationStore, cosmos: LocalCosmos) -> None:
     """The database took the change and the connection broke: the record holds it once."""
     record = await start_run(runs)
     cosmos.fault(operation="replace", kind="reset_after")
@@ -47,7 +48,7 @@ async def test_a_change_whose_answer_is_lost_is_made_once(runs: RunStore, cosmos
     assert (await runs.read(record.rotation_id)).quarantined.count == 1
 
 
-async def test_a_step_whose_answer_is_lost_is_one_step(runs: RunStore, cosmos: LocalCosmos) -> None:
+async def test_a_step_whose_answer_is_lost_is_one_step(runs: RotationStore, cosmos: LocalCosmos) -> None:
     """The number of the step keeps it from being applied again."""
     record = await start_run(runs)
     cosmos.fault(operation="replace", kind="reset_after")
@@ -59,7 +60,7 @@ async def test_a_step_whose_answer_is_lost_is_one_step(runs: RunStore, cosmos: L
 
 @pytest.mark.parametrize("operation", ["create", "batch"])
 async def test_a_start_whose_answer_is_lost_starts_one_rotation(
-    runs: RunStore, cosmos: LocalCosmos, operation: str
+    runs: RotationStore, cosmos: LocalCosmos, operation: str
 ) -> None:
     """Claim or lease were written and the connection broke: one rotation holds the keyring, asked for once or twice."""
     keyring, key = new_keyring(), new_keyring()
@@ -78,7 +79,7 @@ async def test_a_start_whose_answer_is_lost_starts_one_rotation(
     assert len(await runs.newest(keyring)) == 1
 
 
-async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RunStore, cosmos: LocalCosmos) -> None:
+async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RotationStore, cosmos: LocalCosmos) -> None:
     """The second conditional write of an end is repeated until the lease is free."""
     record = await bring_to(runs, State.PREFLIGHT)
     cosmos.fault(operation="replace", kind="reset_after", skip=1)
@@ -90,7 +91,7 @@ async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RunStore, co
     assert held.holder is None
 
 
-async def test_a_missing_right_is_the_operators_to_mend(runs: RunStore, reader: RunStore) -> None:
+async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, reader: RotationStore) -> None:
     """An identity that may read and not write can look at a rotation, and is told what it lacks when it writes."""
     record = await start_run(runs)
 
@@ -105,7 +106,7 @@ async def test_a_missing_right_is_the_operators_to_mend(runs: RunStore, reader: 
 
 async def test_a_missing_container_is_the_operators_to_mend(cosmos_client: CosmosClient) -> None:
     """Where the container does not exist, it is that which is said to be missing, and not the rotation."""
-    nowhere = RunStore(cosmos_client.get_database_client("keyturn").get_container_client("nowhere"))
+    nowhere = RotationStore(Documents(cosmos_client.get_database_client("keyturn").get_container_client("nowhere")))
 
     with pytest.raises(ResourceMissingError):
         await nowhere.read(make_record().rotation_id)

@@ -6,13 +6,13 @@ import pytest
 
 from keyturn.contracts import RotationRef
 from keyturn.errors import FencedError, RotationRunningError
-from keyturn.rotation import lease
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.runs import lease
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import make_record, new_keyring, ref_of
 
 
-async def test_the_token_grows_with_every_rotation(runs: RunStore) -> None:
+async def test_the_token_grows_with_every_rotation(runs: RotationStore) -> None:
     """Each rotation of a keyring gets a greater token than all before, and other keyrings have their own."""
     keyring = new_keyring()
     tokens = []
@@ -26,7 +26,7 @@ async def test_the_token_grows_with_every_rotation(runs: RunStore) -> None:
     assert other.fencing_token == 1
 
 
-async def test_a_held_keyring_is_refused_with_its_holder(runs: RunStore) -> None:
+async def test_a_held_keyring_is_refused_with_its_holder(runs: RotationStore) -> None:
     """The second rotation is refused with the id and the address of the first, and leaves no record."""
     keyring = new_keyring()
     first = await lease.take(runs, make_record(keyring))
@@ -45,7 +45,7 @@ async def test_a_held_keyring_is_refused_with_its_holder(runs: RunStore) -> None
 
 
 @pytest.mark.parametrize("rotated_before", [False, True], ids=["first rotation ever", "rotated before"])
-async def test_of_twenty_concurrent_starts_one_runs(runs: RunStore, *, rotated_before: bool) -> None:
+async def test_of_twenty_concurrent_starts_one_runs(runs: RotationStore, *, rotated_before: bool) -> None:
     """Twenty at once: one takes the keyring, nineteen are told which, and there is one record."""
     keyring = new_keyring()
     before = 0
@@ -62,7 +62,7 @@ async def test_of_twenty_concurrent_starts_one_runs(runs: RunStore, *, rotated_b
     assert before + 1 == len(await runs.newest(keyring))
 
 
-async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: RunStore) -> None:
+async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: RotationStore) -> None:
     """A repeated take, because an answer was lost, finds its own work."""
     record = make_record(new_keyring())
     first = await lease.take(runs, record)
@@ -70,7 +70,7 @@ async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: Ru
     assert first == await lease.take(runs, record)
 
 
-async def test_only_the_holder_gives_it_back(runs: RunStore) -> None:
+async def test_only_the_holder_gives_it_back(runs: RotationStore) -> None:
     """A run that lost the keyring cannot take it from its successor, nor can one with an older token."""
     keyring = new_keyring()
     lost = await lease.take(runs, make_record(keyring))
@@ -85,7 +85,7 @@ async def test_only_the_holder_gives_it_back(runs: RunStore) -> None:
     assert holder.rotation_id == held.holder
 
 
-async def test_a_run_without_the_lease_is_fenced(runs: RunStore) -> None:
+async def test_a_run_without_the_lease_is_fenced(runs: RotationStore) -> None:
     """The check passes for the holder and fails for a run that gave the keyring back, naming who holds it now."""
     keyring = new_keyring()
     first = await lease.take(runs, make_record(keyring))
@@ -99,7 +99,7 @@ async def test_a_run_without_the_lease_is_fenced(runs: RunStore) -> None:
     assert {"rotationId": first.rotation_id, "holder": second.rotation_id} == raised.value.facts
 
 
-async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RunStore) -> None:
+async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RotationStore) -> None:
     """Without a lease nobody holds the keyring."""
     with pytest.raises(FencedError):
         await lease.check(runs, RotationRef(**ref_of(make_record(new_keyring()))))

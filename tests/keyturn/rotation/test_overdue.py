@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyturn.rotation.overdue import last_completed, overdue_since
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import RequestOptions
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.rotation.due import last_completed, overdue_since
+from keyturn.runs.record_parts import RequestOptions
+from keyturn.runs.records import RotationRecord
 from tests.keyturn.rotation.runs import make_record
 
 MONTHLY = "0 0 3 1 * *"

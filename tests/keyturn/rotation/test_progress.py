@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow, StepInput
+from keyturn.contracts.base import TEXT_BYTES_MAX
+from keyturn.contracts.states import State
 from keyturn.errors import FencedError
-from keyturn.rotation.progress import record_progress, with_quarantined
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import (
+from keyturn.rotation.status import accepted, report, status
+from keyturn.runs.progress import record_progress, with_quarantined
+from keyturn.runs.record_parts import (
     CANARIES_MAX,
     CHECKS_MAX,
     COMMANDS_MAX,
@@ -17,7 +19,6 @@ from keyturn.rotation.record_parts import (
     HISTORY_MAX,
     NAMED_ROWS_MAX,
     PROBES_MAX,
-    TEXT_BYTES_MAX,
     Canary,
     Check,
     Command,
@@ -26,24 +27,22 @@ from keyturn.rotation.record_parts import (
     Preflight,
     Probe,
 )
-from keyturn.rotation.report import report
-from keyturn.rotation.run_store import DOCUMENT_BYTES_MAX, RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.status import accepted, status
-from keyturn.rotation.transitions import advance, lose
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import DOCUMENT_BYTES_MAX, RotationStore
+from keyturn.runs.transitions import advance, lose
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, ref_of, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
 
 
-async def sweeping(runs: RunStore, census: CensusResult | None = STALE, **policy: Any) -> RotationRecord:
+async def sweeping(runs: RotationStore, census: CensusResult | None = STALE, **policy: Any) -> RotationRecord:
     """Return a run that sweeps, with the census of its pre-flight."""
     record = await bring_to(runs, State.SWEEPING)
     return await runs.update(record.rotation_id, lambda run: run.changed(census=census, policy=Policy(**policy)))
 
 
 async def report_wave(
-    runs: RunStore,
+    runs: RotationStore,
     record: RotationRecord,
     wave: int,
     *,
@@ -71,7 +70,7 @@ async def report_wave(
     return await record_progress(runs, progress, at)
 
 
-async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: RunStore) -> None:
+async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: RotationStore) -> None:
     """The same wave twice, or an earlier one late, leaves the record as the newest wave wrote it."""
     record = await sweeping(runs)
     await report_wave(runs, record, 1, changed=50)
@@ -89,7 +88,7 @@ async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: RunSt
     )
 
 
-async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs: RunStore) -> None:
+async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs: RotationStore) -> None:
     """Each pass counts from zero; their sum is what was done, whatever comes late or twice."""
     record = await sweeping(runs)
     second, third = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
@@ -104,7 +103,7 @@ async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs
     assert (3, second) == (done.stale_writers.count, done.stale_writers.last_seen)
 
 
-async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(runs: RunStore) -> None:
+async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(runs: RotationStore) -> None:
     """A workflow that lost its run writes nothing, and what comes after the end is too late."""
     record = await sweeping(runs)
     with pytest.raises(FencedError):
@@ -114,7 +113,7 @@ async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(
     assert ended == await report_wave(runs, record, 1, changed=1)
 
 
-async def test_status_tells_percent_rate_and_time_left(runs: RunStore) -> None:
+async def test_status_tells_percent_rate_and_time_left(runs: RotationStore) -> None:
     """50 of 200 rows in 10 seconds: 25 percent, 5 rows a second, 30 seconds to go."""
     record = await sweeping(runs)
 
@@ -124,7 +123,7 @@ async def test_status_tells_percent_rate_and_time_left(runs: RunStore) -> None:
     assert (200, 10) == (seen.counts["sweep"].rows_total, seen.foreign)
 
 
-async def test_status_invents_nothing(runs: RunStore) -> None:
+async def test_status_invents_nothing(runs: RotationStore) -> None:
     """Without a census, time or rows there is no percentage, rate or time left."""
     fresh = status(await start_run(runs))
     uncounted = status(await report_wave(runs, await sweeping(runs, None), 1, at=NOW + timedelta(seconds=1), changed=2))
@@ -144,7 +143,7 @@ async def test_status_invents_nothing(runs: RunStore) -> None:
     assert (None, None) == (instant.rows_per_second, instant.eta_seconds)
 
 
-async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: RunStore) -> None:
+async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: RotationStore) -> None:
     """Writers create rows while the sweep runs; percentages and times stay sensible."""
     record = await sweeping(runs)
 
@@ -154,7 +153,7 @@ async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: RunSt
 
 
 @pytest.mark.parametrize(("proof", "total"), [("all", 40), ("sample:15", 15), ("sample:99", 40)])
-async def test_the_proof_has_its_own_total(runs: RunStore, proof: str, total: int) -> None:
+async def test_the_proof_has_its_own_total(runs: RotationStore, proof: str, total: int) -> None:
     """All rows on the target are proven, or as many as the policy samples."""
     census = CensusResult(total=40, on_target=40, stale=0, unlabelled=0, foreign=0, by_version={"new": 40})
     record = await step_to(runs, await sweeping(runs, census, proof=proof), State.SOAKING)
@@ -164,7 +163,7 @@ async def test_the_proof_has_its_own_total(runs: RunStore, proof: str, total: in
     assert ("proof", total, 2.0) == (seen.phase, seen.counts["proof"].rows_total, seen.rows_per_second)
 
 
-async def test_rates_are_told_only_of_what_is_under_way(runs: RunStore) -> None:
+async def test_rates_are_told_only_of_what_is_under_way(runs: RotationStore) -> None:
     """When the sweep is over its counts stay, and its rate is history."""
     record = await sweeping(runs)
     await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=200)
@@ -175,7 +174,7 @@ async def test_rates_are_told_only_of_what_is_under_way(runs: RunStore) -> None:
     assert seen.counts["sweep"].percent == 100.0
 
 
-async def test_status_names_failed_checks_and_where_to_go(runs: RunStore) -> None:
+async def test_status_names_failed_checks_and_where_to_go(runs: RotationStore) -> None:
     """A blocked rotation says which checks failed; the approvals link is there only while it is waited for."""
     waiting = status(await bring_to(runs, State.AWAITING_APPROVAL))
     record = await bring_to(runs, State.BLOCKED)
@@ -189,7 +188,7 @@ async def test_status_names_failed_checks_and_where_to_go(runs: RunStore) -> Non
     assert waiting.links.approvals == "/api/approvals"
 
 
-async def test_status_tells_why_the_state_is_what_it_is(runs: RunStore) -> None:
+async def test_status_tells_why_the_state_is_what_it_is(runs: RotationStore) -> None:
     """Whoever finds a rotation waiting reads the reason beside the state."""
     record = await bring_to(runs, State.SWEEPING)
     step = StepInput(
@@ -200,7 +199,7 @@ async def test_status_tells_why_the_state_is_what_it_is(runs: RunStore) -> None:
     assert status(await advance(runs, step, NOW)).detail == "2 rows cannot be rewrapped"
 
 
-async def test_the_answer_to_a_start_never_changes(runs: RunStore) -> None:
+async def test_the_answer_to_a_start_never_changes(runs: RotationStore) -> None:
     """A replay of the first answer is the first answer, however far the rotation is."""
     record = await start_run(runs)
     first = accepted(record)
@@ -210,7 +209,7 @@ async def test_the_answer_to_a_start_never_changes(runs: RunStore) -> None:
     assert first == accepted(record)
 
 
-async def test_the_report_is_the_whole_record(runs: RunStore) -> None:
+async def test_the_report_is_the_whole_record(runs: RotationStore) -> None:
     """Evidence, decisions and history are in the report, the document's ETag is not."""
     record = await bring_to(runs, State.COMPLETED)
 
@@ -222,7 +221,7 @@ async def test_the_report_is_the_whole_record(runs: RunStore) -> None:
     assert whole["status"]["state"] == "completed"
 
 
-async def test_quarantined_rows_are_named_once_and_counted_beyond_a_hundred(runs: RunStore) -> None:
+async def test_quarantined_rows_are_named_once_and_counted_beyond_a_hundred(runs: RotationStore) -> None:
     """The same row twice is one; the first hundred are named, and the pass's own count goes beyond them."""
     record = await sweeping(runs)
     rows = [QuarantinedRow(id=f"row-{number}", reason="malformed") for number in range(150)]

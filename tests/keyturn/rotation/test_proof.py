@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.dek_store.store import DekStore
+from keyturn.deks.page import PageDependencies
+from keyturn.deks.proof import prove_page
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.store import DekStore
 from keyturn.errors import PermissionMissingError, ResourceMissingError
-from keyturn.rotation.page_work import PageDependencies
-from keyturn.rotation.proof import prove_page
-from keyturn.rotation.rewrap import rewrap_page
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system, page_of

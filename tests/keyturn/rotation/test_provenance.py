@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import Policy, RewrapDeks, Rollback, RotationRef, Work
-from keyturn.dek_store.store import DekStore
-from keyturn.migrations.ids import new_migration_id
-from keyturn.migrations.record import MigrationRecord
-from keyturn.migrations.store import MigrationStore
-from keyturn.rotation.provenance import look_back
-from keyturn.rotation.record import RotationRecord, new_rotation_id
-from keyturn.rotation.record_parts import HistoryEntry, Provenance
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.contracts.ids import RunKind, new_run_id
+from keyturn.contracts.states import State
+from keyturn.deks.store import DekStore
+from keyturn.rotation.unexplained import look_back
+from keyturn.runs.record_parts import HistoryEntry, Provenance
+from keyturn.runs.records import MigrationRecord, RotationRecord
+from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.rotation.runs import make_record, new_keyring
 from tests.keyturn.world import World
 
@@ -26,7 +24,7 @@ HOUR = timedelta(hours=1)
 class Past:
     """A store whose rotations have ended: as many as a test adds, the first of them first."""
 
-    def __init__(self, runs: RunStore, world: World) -> None:
+    def __init__(self, runs: RotationStore, world: World) -> None:
         self.runs = runs
         self.world = world
         self.now = datetime.now(UTC)
@@ -39,7 +37,7 @@ class Past:
         return await self._add(at, state=state, ended_at=at, policy=Policy(), **fields)
 
     async def _add(self, at: datetime, **fields: Any) -> RotationRecord:
-        own = {"rotation_id": new_rotation_id(self.keyring.name, at), "fencing_token": next(self._tokens)}
+        own = {"rotation_id": new_run_id(RunKind.ROTATION, self.keyring.name, at), "fencing_token": next(self._tokens)}
         record = make_record(self.keyring.name, **{**own, **fields})
         await self.runs.documents.create(record.to_document())
         return record
@@ -48,7 +46,7 @@ class Past:
         """Add a migration that began so long ago and took so long."""
         began = self.now - ago
         record = MigrationRecord(
-            rotation_id=new_migration_id(self.keyring.name, began),
+            rotation_id=new_run_id(RunKind.MIGRATION, self.keyring.name, began),
             keyring=self.keyring.name,
             history=[HistoryEntry(at=began, source=None, target=State.REQUESTED, step=0, actor="ops")],
             state=State.COMPLETED,
@@ -81,7 +79,7 @@ def names(found: Provenance) -> dict[str, str]:
     return {row.id: row.reason for row in found.named}
 
 
-async def test_without_a_completed_rotation_there_is_nothing_to_compare_with(runs: RunStore, world: World) -> None:
+async def test_without_a_completed_rotation_there_is_nothing_to_compare_with(runs: RotationStore, world: World) -> None:
     """A dry run, and a rotation that was given up, left no state that rows could differ from."""
     past = Past(runs, world)
     await past.ended(2 * HOUR, state=State.ABORTED)
@@ -91,7 +89,7 @@ async def test_without_a_completed_rotation_there_is_nothing_to_compare_with(run
     assert Provenance(since=None, created=None, count=0, named=[]) == await past.seen()
 
 
-async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RunStore, world: World) -> None:
+async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RotationStore, world: World) -> None:
     """What was last changed before the rotation ended was counted and proven by it, whatever it says."""
     past = Past(runs, world)
     last = await past.ended(-HOUR)
@@ -101,10 +99,10 @@ async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RunStore,
     assert Provenance(since=last.rotation_id, created=0, count=0, named=[]) == await past.seen()
 
 
-async def test_the_second_in_which_the_rotation_ended_counts(runs: RunStore, world: World) -> None:
+async def test_the_second_in_which_the_rotation_ended_counts(runs: RotationStore, world: World) -> None:
     """The service dates by the second: what it dates by the last one is named, unless the rotation has written it."""
     past = Past(runs, world)
-    rotation_id = new_rotation_id(past.keyring.name, past.now)
+    rotation_id = new_run_id(RunKind.ROTATION, past.keyring.name, past.now)
     await past.row(rotationId=rotation_id, createdAt=...)
     changed = await past.row(createdAt=...)
     dated = (await world.container.read_item(changed, partition_key=changed))["_ts"]
@@ -114,7 +112,7 @@ async def test_the_second_in_which_the_rotation_ended_counts(runs: RunStore, wor
     assert {changed: "changed"} == names(await past.seen())
 
 
-async def test_a_row_that_was_changed_since_is_named(runs: RunStore, world: World) -> None:
+async def test_a_row_that_was_changed_since_is_named(runs: RotationStore, world: World) -> None:
     """A row of that rotation, an old row and one that does not say how old it is: nobody should have written them."""
     past = Past(runs, world)
     last = await past.ended(HOUR)
@@ -128,7 +126,7 @@ async def test_a_row_that_was_changed_since_is_named(runs: RunStore, world: Worl
     assert (last.rotation_id, 0, 3) == (found.since, found.created, found.count)
 
 
-async def test_a_new_row_is_counted_and_not_named(runs: RunStore, world: World) -> None:
+async def test_a_new_row_is_counted_and_not_named(runs: RotationStore, world: World) -> None:
     """The backend writes new rows all the time; who wrote one that says it is new, nobody can tell."""
     past = Past(runs, world)
     await past.ended(HOUR)
@@ -140,7 +138,7 @@ async def test_a_new_row_is_counted_and_not_named(runs: RunStore, world: World) 
     assert (3, 0, []) == (found.created, found.count, found.named)
 
 
-async def test_what_a_later_rotation_has_changed_is_explained(runs: RunStore, world: World) -> None:
+async def test_what_a_later_rotation_has_changed_is_explained(runs: RotationStore, world: World) -> None:
     """A rotation that was given up has moved rows too; but not after its own end, and not under a made up id."""
     past = Past(runs, world)
     await past.ended(3 * HOUR)
@@ -148,14 +146,14 @@ async def test_what_a_later_rotation_has_changed_is_explained(runs: RunStore, wo
     expired = await past.ended(-HOUR, state=State.EXPIRED)
     late = await past.row(rotationId=gave_up.rotation_id)
     await past.row(rotationId=expired.rotation_id)
-    made_up = await past.row(rotationId=new_rotation_id(past.keyring.name, past.now))
+    made_up = await past.row(rotationId=new_run_id(RunKind.ROTATION, past.keyring.name, past.now))
 
     found = await past.seen()
 
     assert {late: "changed", made_up: "changed"} == names(found)
 
 
-async def test_what_a_later_migration_has_rewrapped_is_explained(runs: RunStore, world: World) -> None:
+async def test_what_a_later_migration_has_rewrapped_is_explained(runs: RotationStore, world: World) -> None:
     """A migration leaves its id in the rows that it moves; after its own end nobody may use it."""
     past = Past(runs, world)
     await past.ended(3 * HOUR)
@@ -179,7 +177,7 @@ async def test_what_a_later_migration_has_rewrapped_is_explained(runs: RunStore,
     ids=["while it ran", "after it", "while a dry run ran", "without a key check", "with a previous wrap"],
 )
 async def test_what_a_rollback_has_put_back_is_explained(
-    runs: RunStore, world: World, *, dry_run: bool, took: timedelta, properties: dict[str, Any], named: bool
+    runs: RotationStore, world: World, *, dry_run: bool, took: timedelta, properties: dict[str, Any], named: bool
 ) -> None:
     """A rollback takes a rotation's id out of the row: what changed while it ran, and looks so, is its work."""
     past = Past(runs, world)
@@ -191,7 +189,7 @@ async def test_what_a_rollback_has_put_back_is_explained(
     assert ({row: "changed"} if named else {}) == names(await past.seen())
 
 
-async def test_what_it_finds_is_in_the_log(runs: RunStore, world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_it_finds_is_in_the_log(runs: RotationStore, world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever has an alert on warnings hears of it before anything moves."""
     past = Past(runs, world)
     await past.ended(HOUR)
@@ -204,7 +202,7 @@ async def test_what_it_finds_is_in_the_log(runs: RunStore, world: World, caplog:
     assert message.endswith("begins with 1 rows that no run has left as they are")
 
 
-async def test_a_moved_row_without_a_key_check_is_named(runs: RunStore, world: World) -> None:
+async def test_a_moved_row_without_a_key_check_is_named(runs: RotationStore, world: World) -> None:
     """Every rewrap writes the key check, so somebody has taken it away; a row that was never moved may lack it."""
     past = Past(runs, world)
     bare = await past.row(rotationId="notes.20251124T120000Z.abcdef", keyCheck=...)
@@ -215,7 +213,7 @@ async def test_a_moved_row_without_a_key_check_is_named(runs: RunStore, world: W
     assert ({bare: "key_check_missing"}, 1) == (names(found), found.count)
 
 
-async def test_foreign_rows_are_nobodys_business(runs: RunStore, world: World) -> None:
+async def test_foreign_rows_are_nobodys_business(runs: RotationStore, world: World) -> None:
     """Rows of another key are never touched, and never named."""
     past = Past(runs, world)
     await past.ended(HOUR)
@@ -224,7 +222,7 @@ async def test_foreign_rows_are_nobodys_business(runs: RunStore, world: World) -
     assert (0, 0) == ((found := await past.seen()).created, found.count)
 
 
-async def test_many_are_counted_and_the_first_are_named(runs: RunStore, world: World) -> None:
+async def test_many_are_counted_and_the_first_are_named(runs: RotationStore, world: World) -> None:
     """The record stays small however many rows somebody has touched."""
     past = Past(runs, world)
     await past.ended(HOUR)

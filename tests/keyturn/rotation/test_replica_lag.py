@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
+from keyturn.contracts.states import State
+from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.rotation.runs import bring_to, start_run
 
@@ -19,7 +19,7 @@ def lag(cosmos: LocalCosmos) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("lag")
-async def test_a_start_reads_the_record_that_its_batch_wrote(runs: RunStore) -> None:
+async def test_a_start_reads_the_record_that_its_batch_wrote(runs: RotationStore) -> None:
     """The record and the lease are written in one batch, whose session the SDK does not keep."""
     record = await start_run(runs)
 
@@ -28,7 +28,7 @@ async def test_a_start_reads_the_record_that_its_batch_wrote(runs: RunStore) -> 
 
 
 @pytest.mark.usefixtures("lag")
-async def test_state_changes_follow_each_other(runs: RunStore) -> None:
+async def test_state_changes_follow_each_other(runs: RotationStore) -> None:
     """Each change meets the one before it."""
     record = await bring_to(runs, State.COMPLETED)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts.lifecycle import RetireInput, RetireResult
+from keyturn.contracts.steps import RetireInput, RetireResult
 from keyturn.errors import InvariantError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation import retirement as retirement_module

@@ -7,7 +7,7 @@ import pytest
 
 from field_encrypt.dek import key_check
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.rotation.rewrap import rewrap_page
+from keyturn.deks.rewrap import rewrap_page
 from tests.keyturn.rotation.pages import Sink, dependencies, page_of
 from tests.keyturn.world import OLD, ROTATION, World, encoded
 

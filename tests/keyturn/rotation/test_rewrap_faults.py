@@ -9,9 +9,9 @@ import pytest
 
 from field_encrypt.dek import Dek
 from keyturn.contracts.pages import RowRef
-from keyturn.dek_store.rows import Row
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rows import Row
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, UnavailableError
-from keyturn.rotation.rewrap import rewrap_page
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.world import World, encoded

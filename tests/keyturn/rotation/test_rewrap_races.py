@@ -2,9 +2,9 @@
 
 import pytest
 
-from keyturn.dek_store.rows import Row
-from keyturn.rotation.page_loop import RACES_MAX
-from keyturn.rotation.rewrap import rewrap_page
+from keyturn.deks.page import RACES_MAX
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rows import Row
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.world import World

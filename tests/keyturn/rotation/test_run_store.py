@@ -7,15 +7,16 @@ import pytest
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts import QuarantinedRow
+from keyturn.contracts.ids import RunKind, keyring_of, new_run_id
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
-from keyturn.rotation.lease import release
-from keyturn.rotation.progress import with_quarantined
-from keyturn.rotation.record import RotationRecord, keyring_of, new_rotation_id
-from keyturn.rotation.run_store import ATTEMPTS, DOCUMENT_BYTES_MAX, RunStore
+from keyturn.runs.lease import release
+from keyturn.runs.progress import with_quarantined
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import ATTEMPTS, DOCUMENT_BYTES_MAX, RotationStore
 from tests.keyturn.rotation.runs import NOW, make_record, new_keyring, start_run
 
 
-async def test_a_record_is_read_as_it_was_written(runs: RunStore) -> None:
+async def test_a_record_is_read_as_it_was_written(runs: RotationStore) -> None:
     """Whatever a record holds survives the database, and it comes back with its ETag."""
     record = await start_run(runs, reason="größer €", waivers=[{"check": "backup", "why": "snapshot taken"}])
 
@@ -26,7 +27,7 @@ async def test_a_record_is_read_as_it_was_written(runs: RunStore) -> None:
     assert read.options.waivers[0].by == read.requested_by
 
 
-async def test_the_documents_shape_is_what_others_query(runs: RunStore, container: ContainerProxy) -> None:
+async def test_the_documents_shape_is_what_others_query(runs: RotationStore, container: ContainerProxy) -> None:
     """The document has its id, kind and partition where queries look for them, and no ETag of its own."""
     record = await start_run(runs)
 
@@ -38,15 +39,15 @@ async def test_the_documents_shape_is_what_others_query(runs: RunStore, containe
 
 
 @pytest.mark.parametrize("rotation_id", ["", "nothing", "k.20260301T030000Z.abc", "../x.20260301T030000Z.abcdef"])
-async def test_what_cannot_be_an_id_is_unknown(runs: RunStore, rotation_id: str) -> None:
+async def test_what_cannot_be_an_id_is_unknown(runs: RotationStore, rotation_id: str) -> None:
     """An id that no rotation can have is unknown, without a look into the database."""
     with pytest.raises(UnknownRotationError):
         await runs.read(rotation_id)
 
 
-async def test_a_rotation_that_never_was_is_unknown(runs: RunStore) -> None:
+async def test_a_rotation_that_never_was_is_unknown(runs: RotationStore) -> None:
     """A well-formed id without a record is unknown, and named."""
-    rotation_id = new_rotation_id("default", NOW)
+    rotation_id = new_run_id(RunKind.ROTATION, "default", NOW)
 
     with pytest.raises(UnknownRotationError) as raised:
         await runs.read(rotation_id)
@@ -55,7 +56,7 @@ async def test_a_rotation_that_never_was_is_unknown(runs: RunStore) -> None:
     assert keyring_of(rotation_id) == "default"
 
 
-async def test_concurrent_changes_are_all_kept(runs: RunStore) -> None:
+async def test_concurrent_changes_are_all_kept(runs: RotationStore) -> None:
     """Sixteen writers at once: nobody's change is lost."""
     record = await start_run(runs)
 
@@ -70,7 +71,7 @@ async def test_concurrent_changes_are_all_kept(runs: RunStore) -> None:
     assert rows.count == 16
 
 
-async def test_a_change_that_changes_nothing_writes_nothing(runs: RunStore) -> None:
+async def test_a_change_that_changes_nothing_writes_nothing(runs: RotationStore) -> None:
     """Returning the record as it is leaves the document untouched."""
     record = await start_run(runs)
 
@@ -79,7 +80,7 @@ async def test_a_change_that_changes_nothing_writes_nothing(runs: RunStore) -> N
     assert record.etag == same.etag
 
 
-async def test_a_race_that_is_always_lost_ends(runs: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_race_that_is_always_lost_ends(runs: RotationStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The update gives up after a bounded number of lost races and says so."""
     record = await start_run(runs)
 
@@ -95,7 +96,7 @@ async def test_a_race_that_is_always_lost_ends(runs: RunStore, monkeypatch: pyte
     assert {"document": record.rotation_id, "attempts": ATTEMPTS} == raised.value.facts
 
 
-async def test_rotations_are_listed_newest_first_and_by_pages(runs: RunStore) -> None:
+async def test_rotations_are_listed_newest_first_and_by_pages(runs: RotationStore) -> None:
     """A list begins with the newest rotation of its keyring and goes on before the last one of a page."""
     keyring = new_keyring()
     records = await of_one_second(runs, keyring, 5)
@@ -107,7 +108,7 @@ async def test_rotations_are_listed_newest_first_and_by_pages(runs: RunStore) ->
     assert [record.rotation_id for record in reversed(records)] == [record.rotation_id for record in [*first, *rest]]
 
 
-async def test_what_began_later_is_newer_whatever_a_clock_says(runs: RunStore) -> None:
+async def test_what_began_later_is_newer_whatever_a_clock_says(runs: RotationStore) -> None:
     """A host whose clock is behind starts the next rotation: it is the newest one all the same."""
     first = await start_run(runs)
     await release(runs, first)
@@ -116,25 +117,25 @@ async def test_what_began_later_is_newer_whatever_a_clock_says(runs: RunStore) -
     assert [second.rotation_id, first.rotation_id] == [run.rotation_id for run in await runs.newest(first.keyring)]
 
 
-async def test_a_list_that_is_to_go_on_before_no_run_of_the_keyring_is_refused(runs: RunStore) -> None:
+async def test_a_list_that_is_to_go_on_before_no_run_of_the_keyring_is_refused(runs: RotationStore) -> None:
     """An id without a record, one that cannot be an id, and one of another keyring are unknown."""
     keyring, other = new_keyring(), await start_run(runs)
 
-    for before in (new_rotation_id(keyring, NOW), "last month", other.rotation_id):
+    for before in (new_run_id(RunKind.ROTATION, keyring, NOW), "last month", other.rotation_id):
         with pytest.raises(UnknownRotationError):
             await runs.newest(keyring, before=before)
 
 
-async def of_one_second(runs: RunStore, keyring: str, count: int) -> list[RotationRecord]:
+async def of_one_second(runs: RotationStore, keyring: str, count: int) -> list[RotationRecord]:
     """Store so many rotations that began within one second, oldest first; their ids do not tell their order."""
-    ids = sorted((new_rotation_id(keyring, NOW) for _ in range(count)), reverse=True)
+    ids = sorted((new_run_id(RunKind.ROTATION, keyring, NOW) for _ in range(count)), reverse=True)
     records = [make_record(keyring, rotation_id=name, fencing_token=token) for token, name in enumerate(ids, 9)]
     for record in records:  # tokens from 9 on: as numbers, not as text, 10 comes after 9
         await runs.documents.create(record.to_document())
     return records
 
 
-async def test_a_record_that_outgrew_its_bounds_is_not_written(runs: RunStore) -> None:
+async def test_a_record_that_outgrew_its_bounds_is_not_written(runs: RotationStore) -> None:
     """A document near the database's limit is refused by us, because the database would refuse the next change."""
     record = await start_run(runs)
 

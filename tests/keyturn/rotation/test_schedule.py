@@ -8,13 +8,13 @@ import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import Policy
+from keyturn.contracts.states import TRANSITIONS, State
 from keyturn.errors import SettingsError
 from keyturn.key_vault.versions import ROTATION_TAG
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
+from keyturn.rotation.due import REQUESTER, start_due
 from keyturn.rotation.schedule import due, last_began, latest_occurrence, next_occurrence
-from keyturn.rotation.scheduled import REQUESTER, start_due
-from keyturn.rotation.states import TRANSITIONS, State
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run, workflows
 
 MONTHLY = "0 0 3 1 * *"
@@ -127,7 +127,7 @@ def version(created_on: datetime, **tags: str) -> MekVersionProperties:
 
 
 async def tick(
-    runs: RunStore,
+    runs: RotationStore,
     keyring: str,
     now: datetime,
     *,
@@ -150,7 +150,7 @@ async def tick(
     )
 
 
-async def test_a_young_mek_is_not_due(runs: RunStore) -> None:
+async def test_a_young_mek_is_not_due(runs: RotationStore) -> None:
     """A keyring that was never rotated counts from its newest version; what a failed rotation made does not count."""
     old, young = version(at(2, 10)), version(at(3, 10))
     left_behind = version(at(3, 10), **{ROTATION_TAG: "a rotation"})
@@ -164,7 +164,7 @@ async def test_a_young_mek_is_not_due(runs: RunStore) -> None:
     assert {"old", "left behind"} == {name for name, record in due_for.items() if record is not None}
 
 
-async def test_the_tick_starts_what_is_due_once(runs: RunStore) -> None:
+async def test_the_tick_starts_what_is_due_once(runs: RotationStore) -> None:
     """The first tick after the occurrence starts a rotation; those after it do not, whatever became of it."""
     keyring = new_keyring()
 
@@ -177,14 +177,14 @@ async def test_the_tick_starts_what_is_due_once(runs: RunStore) -> None:
     assert [None, None, None] == again
 
 
-async def test_the_tick_waits_for_a_rotation_that_runs(runs: RunStore) -> None:
+async def test_the_tick_waits_for_a_rotation_that_runs(runs: RotationStore) -> None:
     """A rotation that outlasts its month is not joined by a second one."""
     record = await start_run(runs, now=at(2, 1, 5))
 
     assert await tick(runs, record.keyring, at(3, 1, 5)) is None
 
 
-async def test_the_tick_catches_a_failed_month_up(runs: RunStore) -> None:
+async def test_the_tick_catches_a_failed_month_up(runs: RotationStore) -> None:
     """A blocked rotation, and one that lost its workflow, are followed by another at the next tick."""
     blocked = await bring_to(runs, State.BLOCKED)
     lost = await bring_to(runs, State.SWEEPING)

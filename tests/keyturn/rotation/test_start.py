@@ -6,14 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from keyturn.contracts import Policy
+from keyturn.contracts.states import State
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError, RotationRunningError
-from keyturn.requests import parse
-from keyturn.rotation import lease
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.start import START_GRACE, Started, Workflows, start
-from keyturn.rotation.start_request import StartRequest
-from keyturn.rotation.states import State
+from keyturn.http import parse
+from keyturn.rotation.start import START_GRACE, Started, StartRequest, Workflows, start
+from keyturn.runs import lease
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import (
     NOW,
     REQUESTER,
@@ -28,7 +27,9 @@ from tests.keyturn.rotation.runs import (
 LATER = NOW + START_GRACE + timedelta(seconds=1)
 
 
-async def start_with(runs: RunStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object) -> Started:
+async def start_with(
+    runs: RotationStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object
+) -> Started:
     """Start a rotation with an idempotency key."""
     return await start(
         runs,
@@ -43,7 +44,7 @@ async def start_with(runs: RunStore, keyring: str, key: str, requested_by: str =
     )
 
 
-async def restart(runs: RunStore, keyring: str, flows: Workflows, *, now: datetime = LATER) -> RotationRecord:
+async def restart(runs: RotationStore, keyring: str, flows: Workflows, *, now: datetime = LATER) -> RotationRecord:
     """Start another rotation of the keyring, after the grace of a first one is over."""
     started = await start(
         runs,
@@ -58,7 +59,7 @@ async def restart(runs: RunStore, keyring: str, flows: Workflows, *, now: dateti
     return started.record
 
 
-async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: RunStore) -> None:
+async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: RotationStore) -> None:
     """The record says who asked for what and when, and what the workflow is started with follows from it."""
     record = await start_run(runs, dryRun=True, reason="yearly", force={"reason": "night shift agreed"})
 
@@ -70,7 +71,7 @@ async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: RunSt
     assert (record.rotation_id, 1, True) == (given.rotation_id, given.fencing_token, given.dry_run)
 
 
-async def test_the_same_key_and_body_replays_the_first_answer(runs: RunStore) -> None:
+async def test_the_same_key_and_body_replays_the_first_answer(runs: RotationStore) -> None:
     """A repeated request is answered with the rotation that it started, while that runs and when it has ended."""
     keyring, key = new_keyring(), new_keyring()
     first = await start_with(runs, keyring, key, reason="yearly")
@@ -88,7 +89,7 @@ async def test_the_same_key_and_body_replays_the_first_answer(runs: RunStore) ->
     [{"reason": "other"}, {"dryRun": True}, {"keyring": "other"}, {"requested_by": "eve@example.com"}],
     ids=lambda change: next(iter(change)),
 )
-async def test_the_same_key_with_another_request_is_refused(runs: RunStore, change: dict[str, object]) -> None:
+async def test_the_same_key_with_another_request_is_refused(runs: RotationStore, change: dict[str, object]) -> None:
     """Another body, another keyring or another requester under a used key is a conflict, whatever runs."""
     keyring, key = new_keyring(), new_keyring()
     await start_with(runs, keyring, key)
@@ -101,7 +102,7 @@ async def test_the_same_key_with_another_request_is_refused(runs: RunStore, chan
     assert {"idempotencyKey": key} == raised.value.facts
 
 
-async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(runs: RunStore) -> None:
+async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(runs: RotationStore) -> None:
     """Twenty times the same request at once: one rotation, and every answer names it."""
     keyring, key = new_keyring(), new_keyring()
 
@@ -111,7 +112,7 @@ async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(run
     assert len(await runs.newest(keyring)) == 1
 
 
-async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: RunStore) -> None:
+async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: RotationStore) -> None:
     """Twenty requests in the same millisecond: one rotation; the others are told its id and address."""
     keyring = new_keyring()
 
@@ -124,7 +125,7 @@ async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: RunSto
 
 
 async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition(
-    runs: RunStore, monkeypatch: pytest.MonkeyPatch
+    runs: RotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claim is written before the work: the repetition starts the rotation that the claim names."""
     keyring, key = new_keyring(), new_keyring()
@@ -143,7 +144,7 @@ async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\nb"])
-async def test_a_key_that_is_none_is_refused(runs: RunStore, key: str) -> None:
+async def test_a_key_that_is_none_is_refused(runs: RotationStore, key: str) -> None:
     """An Idempotency-Key is 1 to 255 printable ASCII characters."""
     with pytest.raises(InvalidRequestError) as raised:
         await start_with(runs, new_keyring(), key)
@@ -152,7 +153,7 @@ async def test_a_key_that_is_none_is_refused(runs: RunStore, key: str) -> None:
 
 
 @pytest.mark.parametrize("state", [State.PREFLIGHT, State.SWEEPING, State.SOAKING, State.AWAITING_APPROVAL])
-async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: RunStore, state: State) -> None:
+async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: RotationStore, state: State) -> None:
     """The next start marks the lost run as failed, with the reason, and takes the keyring."""
     lost = await bring_to(runs, state)
 
@@ -167,7 +168,7 @@ async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: Ru
 
 
 @pytest.mark.parametrize("state", [State.RETIRING, State.WATCHING])
-async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: RunStore, state: State) -> None:
+async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: RotationStore, state: State) -> None:
     """Versions are enabled again while the lost run still holds its keyring, and only then it has failed."""
     lost = await bring_to(runs, state)
     seen: list[tuple[State, str | None]] = []
@@ -183,7 +184,7 @@ async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: 
     assert State.FAILED is (await runs.read(lost.rotation_id)).state
 
 
-async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RunStore) -> None:
+async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RotationStore) -> None:
     """Where undoing fails, the start fails too; the run keeps its keyring and the next start tries again."""
     lost = await bring_to(runs, State.WATCHING)
 
@@ -199,7 +200,7 @@ async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RunSt
     assert State.WATCHING is (await runs.read(lost.rotation_id)).state
 
 
-async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RunStore) -> None:
+async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RotationStore) -> None:
     """However old a rotation is, one that lives is not disturbed."""
     record = await bring_to(runs, State.SWEEPING)
 
@@ -209,7 +210,7 @@ async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RunStore) -> N
     assert State.SWEEPING is (await runs.read(record.rotation_id)).state
 
 
-async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RunStore) -> None:
+async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RotationStore) -> None:
     """Between the record and its workflow lies a moment in which a second start must not declare the first dead."""
     record = await start_run(runs)
 
@@ -221,7 +222,7 @@ async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RunStore)
     assert State.FAILED is (await runs.read(record.rotation_id)).state
 
 
-async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RunStore) -> None:
+async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RotationStore) -> None:
     """A crash between the last state change and the release is mended by the next start."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await approve(runs, record)

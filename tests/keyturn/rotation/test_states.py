@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from keyturn.contracts.states import TERMINAL, TRANSITIONS, State, check_transition
 from keyturn.errors import InvalidTransitionError
-from keyturn.rotation.states import TERMINAL, TRANSITIONS, State, check_transition
 
 FORWARD = [
     State.REQUESTED,

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import FailureInput, PageResult, ProgressInput, QuarantinedRow, StepInput
+from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import FencedError, InvalidTransitionError, InvariantError, NotSettledError
-from keyturn.rotation import lease
-from keyturn.rotation.commands import give_command
-from keyturn.rotation.progress import record_progress, with_quarantined
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.record_parts import HISTORY_MAX
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import TERMINAL, State
-from keyturn.rotation.transitions import HISTORY_HEAD, advance, enter, lose, record_failure
+from keyturn.runs import lease
+from keyturn.runs.commands import give_command
+from keyturn.runs.progress import record_progress, with_quarantined
+from keyturn.runs.record_parts import HISTORY_MAX
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import HISTORY_HEAD, advance, enter, lose, record_failure
 from tests.keyturn.rotation.runs import (
     APPROVER,
     NOW,
@@ -34,7 +34,7 @@ def step_of(record: RotationRecord, step: int, target: State, **fields: Any) -> 
     return StepInput(**{**ref_of(record), **fields}, step=step, target=target)
 
 
-async def test_a_step_is_written_with_its_history(runs: RunStore) -> None:
+async def test_a_step_is_written_with_its_history(runs: RotationStore) -> None:
     """The record's state, step and history tell what happened, when, by whom and why."""
     record = await start_run(runs)
 
@@ -53,7 +53,7 @@ async def test_a_step_is_written_with_its_history(runs: RunStore) -> None:
     assert NOW + timedelta(seconds=3) == entry.at
 
 
-async def test_a_repeated_step_changes_nothing(runs: RunStore) -> None:
+async def test_a_repeated_step_changes_nothing(runs: RotationStore) -> None:
     """An activity that runs twice, also after later steps, leaves the record as it is."""
     record = await start_run(runs)
     for number, target in enumerate([State.PREFLIGHT, State.CREATING_VERSION], start=1):
@@ -66,7 +66,7 @@ async def test_a_repeated_step_changes_nothing(runs: RunStore) -> None:
     assert before == await runs.read(record.rotation_id)
 
 
-async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RunStore) -> None:
+async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RotationStore) -> None:
     """A gap in the numbers means that the record was read from a replica that lags: nothing is written."""
     record = await start_run(runs)
 
@@ -77,7 +77,7 @@ async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RunStore
     assert record == await runs.read(record.rotation_id)
 
 
-async def test_a_change_that_the_table_does_not_know_is_refused(runs: RunStore) -> None:
+async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationStore) -> None:
     """The table decides, also here: the record stays."""
     record = await start_run(runs)
 
@@ -87,7 +87,7 @@ async def test_a_change_that_the_table_does_not_know_is_refused(runs: RunStore) 
     assert record == await runs.read(record.rotation_id)
 
 
-async def test_another_runs_token_is_fenced(runs: RunStore) -> None:
+async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
     """Nothing that carries another token than the run's changes its record."""
     record = await start_run(runs)
 
@@ -98,7 +98,7 @@ async def test_another_runs_token_is_fenced(runs: RunStore) -> None:
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.SWEEPING, State.WATCHING])
-async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(runs: RunStore, state: State) -> None:
+async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(runs: RotationStore, state: State) -> None:
     """The number that ended the run is not taken for the workflow's own step of the same number."""
     record = await bring_to(runs, state)
     await lose(runs, record.rotation_id, "the workflow was lost", NOW)
@@ -110,7 +110,7 @@ async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(run
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-async def test_every_end_has_a_time_and_frees_the_keyring(runs: RunStore, state: State) -> None:
+async def test_every_end_has_a_time_and_frees_the_keyring(runs: RotationStore, state: State) -> None:
     """Whatever the end is, the next rotation of the keyring can start."""
     record = await bring_to(runs, state)
 
@@ -121,7 +121,7 @@ async def test_every_end_has_a_time_and_frees_the_keyring(runs: RunStore, state:
 
 
 async def test_a_run_that_died_before_the_release_frees_the_keyring_when_it_is_repeated(
-    runs: RunStore, monkeypatch: pytest.MonkeyPatch
+    runs: RotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record says that the rotation has ended; the repeated step makes up for the release."""
     record = await bring_to(runs, State.PREFLIGHT)
@@ -131,7 +131,7 @@ async def test_a_run_that_died_before_the_release_frees_the_keyring_when_it_is_r
         raise ConnectionResetError
 
     with monkeypatch.context() as patch:
-        patch.setattr("keyturn.rotation.transitions.release", die)
+        patch.setattr("keyturn.runs.transitions.release", die)
         with pytest.raises(ConnectionResetError):
             await advance(runs, last, NOW)
     await advance(runs, last, NOW)
@@ -141,7 +141,7 @@ async def test_a_run_that_died_before_the_release_frees_the_keyring_when_it_is_r
     assert held.holder is None
 
 
-async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(runs: RunStore) -> None:
+async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(runs: RotationStore) -> None:
     """A late repetition of the last step finds another holder and leaves it alone."""
     record = await bring_to(runs, State.BLOCKED)
     following = await start_run(runs, record.keyring)
@@ -153,7 +153,7 @@ async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(ru
     assert following.rotation_id == held.holder
 
 
-async def test_a_failure_is_recorded_once_with_its_reason(runs: RunStore) -> None:
+async def test_a_failure_is_recorded_once_with_its_reason(runs: RotationStore) -> None:
     """The first failure is the one that is kept, and an end is never turned into another."""
     record = await bring_to(runs, State.SWEEPING)
     failure = FailureInput(**ref_of(record), step=9, error_type="KeyDisabled", message="off", retire_attempted=False)
@@ -175,7 +175,7 @@ async def test_a_failure_is_recorded_once_with_its_reason(runs: RunStore) -> Non
 
 
 @pytest.mark.parametrize("case", ["undecided", "rejected", "other evidence", "quarantined"])
-async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(runs: RunStore, case: str) -> None:
+async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(runs: RotationStore, case: str) -> None:
     """Without approval, with one of other evidence, or with a quarantined row left, the step is refused."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     if case != "undecided":
@@ -194,7 +194,7 @@ async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(r
         await advance(runs, step_of(spoilt, spoilt.step + 1, State.RETIRING), NOW)
 
 
-async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs: RunStore) -> None:
+async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs: RotationStore) -> None:
     """What was approved no longer holds; the decision is kept among the voided ones."""
     record = await approve(runs, await bring_to(runs, State.AWAITING_APPROVAL))
 
@@ -205,7 +205,7 @@ async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs:
     assert (None, None, None) == (swept.evidence, swept.evidence_digest, swept.approval_expires_at)
 
 
-async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(runs: RunStore) -> None:
+async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(runs: RotationStore) -> None:
     """After a retry only the rows that still cannot be rewrapped are named."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     row = QuarantinedRow(id="row", reason="malformed")
@@ -216,7 +216,7 @@ async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(
     assert (0, []) == (swept.quarantined.count, swept.quarantined.named)
 
 
-async def test_a_new_soak_begins_its_proof_anew(runs: RunStore) -> None:
+async def test_a_new_soak_begins_its_proof_anew(runs: RotationStore) -> None:
     """What an earlier soak has proven is not counted towards this one."""
     record = await bring_to(runs, State.SOAKING)
     proven = ProgressInput(
@@ -237,7 +237,7 @@ async def test_a_new_soak_begins_its_proof_anew(runs: RunStore) -> None:
     assert "proof" not in record.progress
 
 
-async def test_people_are_named_where_they_brought_the_change_about(runs: RunStore) -> None:
+async def test_people_are_named_where_they_brought_the_change_about(runs: RotationStore) -> None:
     """The history names the approver, and who told the rotation to try again or to end."""
     retired = await bring_to(runs, State.RETIRING)
     waiting = await bring_to(runs, State.NEEDS_ATTENTION)
@@ -267,7 +267,7 @@ def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
     assert list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1)) == steps[HISTORY_HEAD:]
 
 
-async def test_evidence_is_frozen_before_the_wait(runs: RunStore) -> None:
+async def test_evidence_is_frozen_before_the_wait(runs: RotationStore) -> None:
     """The helper that brings runs to the wait froze evidence, as the workflow does."""
     record = await bring_to(runs, State.SOAKING)
 

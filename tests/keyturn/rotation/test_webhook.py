@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from keyturn.approval.webhook import submit_decision, verify_signature
+from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
     CallerError,
@@ -17,10 +19,8 @@ from keyturn.errors import (
     TooManyAttemptsError,
     UnauthenticatedError,
 )
-from keyturn.rotation.record import RotationRecord
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.webhook import submit_decision, verify_signature
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import APPROVER, NOW, bring_to, new_keyring, step_to
 
 SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()
@@ -65,7 +65,7 @@ class Workflow:
 
 
 async def submit(
-    runs: RunStore, headers: Mapping[str, str], body: bytes, workflow: Workflow, sender: str = ""
+    runs: RotationStore, headers: Mapping[str, str], body: bytes, workflow: Workflow, sender: str = ""
 ) -> RotationRecord:
     """Deliver a message."""
     return await submit_decision(
@@ -80,7 +80,7 @@ async def submit(
 
 
 @pytest.mark.parametrize("secrets", [(SECRET,), (NEXT_SECRET,), (STRANGER, NEXT_SECRET)], ids=["old", "new", "both"])
-async def test_a_message_signed_by_any_active_secret_decides(runs: RunStore, secrets: tuple[str, ...]) -> None:
+async def test_a_message_signed_by_any_active_secret_decides(runs: RotationStore, secrets: tuple[str, ...]) -> None:
     """While one secret replaces another, both sign; the decision is recorded and the workflow woken."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(), body_of(record)
@@ -113,7 +113,7 @@ FORGERIES: Mapping[str, Callable[[dict[str, str], bytes], tuple[dict[str, str], 
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-async def test_forgeries_are_refused_with_nothing_raised(runs: RunStore, forgery: str) -> None:
+async def test_forgeries_are_refused_with_nothing_raised(runs: RotationStore, forgery: str) -> None:
     """Whatever differs from what was signed is refused; nothing is recorded and nobody woken."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(), body_of(record)
@@ -145,7 +145,7 @@ def test_a_strangers_secret_and_no_secret_at_all_authenticate_nothing() -> None:
         verify_signature(headers, b"{}", [])
 
 
-async def test_a_replayed_message_is_refused_with_nothing_raised(runs: RunStore) -> None:
+async def test_a_replayed_message_is_refused_with_nothing_raised(runs: RotationStore) -> None:
     """A message that was handled to its end does not count again, whatever the rotation does meanwhile."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(), body_of(record)
@@ -161,7 +161,7 @@ async def test_a_replayed_message_is_refused_with_nothing_raised(runs: RunStore)
     assert [record.rotation_id] == workflow.woken
 
 
-async def test_a_used_message_id_does_not_count_for_another_rotation(runs: RunStore) -> None:
+async def test_a_used_message_id_does_not_count_for_another_rotation(runs: RotationStore) -> None:
     """An id is used once, whatever the message that carries it says."""
     first, second = [await bring_to(runs, State.AWAITING_APPROVAL) for _ in range(2)]
     workflow = Workflow()
@@ -173,7 +173,7 @@ async def test_a_used_message_id_does_not_count_for_another_rotation(runs: RunSt
     assert [first.rotation_id] == workflow.woken
 
 
-async def test_a_redelivery_after_our_failure_finishes_the_work(runs: RunStore) -> None:
+async def test_a_redelivery_after_our_failure_finishes_the_work(runs: RotationStore) -> None:
     """The decision was recorded but the workflow not woken: the same message, delivered again, wakes it."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(failures=1), body_of(record)
@@ -188,7 +188,7 @@ async def test_a_redelivery_after_our_failure_finishes_the_work(runs: RunStore) 
     assert [record.rotation_id] == workflow.woken
 
 
-async def test_a_refused_decision_does_not_use_its_message_up(runs: RunStore) -> None:
+async def test_a_refused_decision_does_not_use_its_message_up(runs: RotationStore) -> None:
     """A message that was refused for what it says is refused for the same reason when it is delivered again."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(), body_of(record, evidenceDigest="0" * 64)
@@ -201,7 +201,7 @@ async def test_a_refused_decision_does_not_use_its_message_up(runs: RunStore) ->
     assert [] == workflow.woken
 
 
-async def test_a_second_decision_is_refused(runs: RunStore) -> None:
+async def test_a_second_decision_is_refused(runs: RotationStore) -> None:
     """Another authentic message after the first is told that the evidence was decided on."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, approval, rejection = Workflow(), body_of(record), body_of(record, decision="reject")
@@ -214,7 +214,7 @@ async def test_a_second_decision_is_refused(runs: RunStore) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b'{"rotationId": 1}'])
-async def test_an_authentic_message_that_is_no_decision_is_refused_by_field(runs: RunStore, body: bytes) -> None:
+async def test_an_authentic_message_that_is_no_decision_is_refused_by_field(runs: RotationStore, body: bytes) -> None:
     """The signature is right and the body is not: the sender learns what is off."""
     with pytest.raises(InvalidRequestError) as raised:
         await submit(runs, signed(body, SECRET), body, Workflow())
@@ -222,7 +222,7 @@ async def test_an_authentic_message_that_is_no_decision_is_refused_by_field(runs
     assert raised.value.facts["field"]
 
 
-async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RunStore) -> None:
+async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RotationStore) -> None:
     """After twenty refusals of one sender, 429; what is authentic still decides, from that very address."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body, refusals = Workflow(), body_of(record), []
@@ -237,7 +237,7 @@ async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RunStore) -> 
     assert decided.decision is not None
 
 
-async def test_authentic_decisions_that_are_refused_are_bounded_too(runs: RunStore) -> None:
+async def test_authentic_decisions_that_are_refused_are_bounded_too(runs: RotationStore) -> None:
     """Whoever holds the secret cannot try digests without end: the rotation takes no more for a while."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)

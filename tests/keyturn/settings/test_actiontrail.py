@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from keyturn.errors import SettingsError
-from keyturn.settings.signing import signing_secrets
+from keyturn.settings.types import signing_secrets
 from tests.keyturn.settings.test_app import settings_of
 
 SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"

@@ -5,7 +5,7 @@ import ssl
 import aiohttp
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.cosmos_transport import MeteredTransport
+from keyturn.cosmos.client import MeteredTransport
 from keyturn.telemetry import names
 from keyturn.telemetry.spans import working_on
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container

@@ -3,7 +3,7 @@
 import logging
 
 from keyturn.contracts import NotifyInput, RotationRef
-from keyturn.notifications.announce import announce
+from keyturn.notifications.events import announce
 from keyturn.telemetry import names
 from keyturn.telemetry.spans import working_on
 from tests.keyturn.telemetry.conftest import Told

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.notifications.desk import Channels, Desk
-from keyturn.notifications.untold import tell_untold
-from keyturn.rotation.keyrings import Versions, stand
-from keyturn.rotation.run_store import RunStore
+from keyturn.notifications.notifier import Channels, Desk
+from keyturn.rotation.due import Versions, rotation_history
+from keyturn.rotation.watchdog import tell_untold
+from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
 from tests.keyturn.rotation.runs import NOW, new_keyring
 from tests.keyturn.telemetry.conftest import Told
@@ -39,14 +39,14 @@ def made(ago: timedelta) -> Versions:
 
 @pytest.mark.parametrize(("days", "since"), [(10, None), (40, datetime(2026, 2, 1, 3, tzinfo=NOW.tzinfo))])
 async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_mek(
-    runs: RunStore, told: Told, days: int, since: datetime | None
+    runs: RotationStore, told: Told, days: int, since: datetime | None
 ) -> None:
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
     keyring, versions = new_keyring(), made(timedelta(days=days))
     desk = Desk(runs, Channels(), public_url=None, links=lambda _record, _now: {})
 
     await tell_untold(desk, runs, keyring=keyring, versions=versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
-    standing = await stand(runs, keyring, versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
+    history = await rotation_history(runs, keyring, versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
 
-    assert standing.overdue_since == since
+    assert history.overdue_since == since
     assert told.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}

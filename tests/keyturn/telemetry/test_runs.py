@@ -1,18 +1,18 @@
 """What a change of the record tells: absolute numbers, and each state once."""
 
 from keyturn.contracts import CensusResult, PageResult, ProgressInput, RotationRef, StepInput
+from keyturn.contracts.states import State
 from keyturn.rotation.new_version import record_census
-from keyturn.rotation.progress import record_progress
-from keyturn.rotation.run_store import RunStore
-from keyturn.rotation.states import State
-from keyturn.rotation.transitions import advance
+from keyturn.runs.progress import record_progress
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import advance
 from keyturn.telemetry import names
-from keyturn.telemetry.trace_ids import root_of, state_of
+from keyturn.telemetry.spans import root_of, state_of
 from tests.keyturn.rotation.runs import NOW, PATHS, bring_to, ref_of, start_run
 from tests.keyturn.telemetry.conftest import Told
 
 
-async def test_a_rotation_is_one_trace_of_all_its_states(runs: RunStore, told: Told) -> None:
+async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, told: Told) -> None:
     """Every state but the last is a span below the rotation's, which is told at the end and has no parent."""
     record = await bring_to(runs, State.COMPLETED)
 
@@ -28,7 +28,7 @@ async def test_a_rotation_is_one_trace_of_all_its_states(runs: RunStore, told: T
     assert dict(spans[-1].attributes)[names.STATE] == "completed"
 
 
-async def test_a_repeated_state_change_tells_nothing(runs: RunStore, told: Told) -> None:
+async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, told: Told) -> None:
     """A second run of the same step changes nothing, so it tells nothing."""
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
@@ -39,7 +39,7 @@ async def test_a_repeated_state_change_tells_nothing(runs: RunStore, told: Told)
     assert told.metric(names.STATE_SECONDS) == {}
 
 
-async def test_rows_are_told_by_state(runs: RunStore, told: Told) -> None:
+async def test_rows_are_told_by_state(runs: RotationStore, told: Told) -> None:
     """A census that is new in the record sets the gauges to what was counted."""
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
@@ -51,7 +51,7 @@ async def test_rows_are_told_by_state(runs: RunStore, told: Told) -> None:
     assert told.metric(names.ROWS) == {(record.keyring, state): count for state, count in expected.items()}
 
 
-async def test_progress_is_absolute(runs: RunStore, told: Told) -> None:
+async def test_progress_is_absolute(runs: RotationStore, told: Told) -> None:
     """Progress that is written twice is told as the same numbers, those of earlier passes included."""
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
@@ -75,7 +75,7 @@ async def test_progress_is_absolute(runs: RunStore, told: Told) -> None:
     assert found == [{key: 5}]
 
 
-async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RunStore, told: Told) -> None:
+async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RotationStore, told: Told) -> None:
     """The gauge has the state's whole time."""
     record = await start_run(runs)
     told.forget()

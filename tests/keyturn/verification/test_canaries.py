@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from keyturn.errors import UnavailableError
-from keyturn.rotation.record_parts import CANARIES_MAX, Canary
-from keyturn.verification.canaries import CANARIES_PER_CONTAINER, check_all, choose, per_container
+from keyturn.rotation.canaries import CANARIES_PER_CONTAINER, check_all, choose, per_container
+from keyturn.runs.record_parts import CANARIES_MAX, Canary
 from tests.keyturn.documents.scene import NAME, Scene
 
 

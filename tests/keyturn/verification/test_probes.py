@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from keyturn.rotation.record_parts import Probe
-from keyturn.verification.probes import probe_all
+from keyturn.rotation.verification import probe_all
+from keyturn.runs.record_parts import Probe
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.verification.references import missing_deks
+from keyturn.rotation.verification import missing_deks
 from tests.keyturn.documents.scene import Scene, dek_ids_of
 
 

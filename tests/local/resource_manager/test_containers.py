@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.cosmos_account import CosmosAccount
+from keyturn.cosmos.account import CosmosAccount
 from keyturn.errors import PermissionMissingError
 from local.identity.roles import CONTAINERS
 from tests.field_encrypt.local_vault import LocalVault

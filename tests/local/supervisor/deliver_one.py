@@ -7,7 +7,7 @@ import sys
 
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.settings import load_settings
-from keyturn.settings.signing import signing_secrets
+from keyturn.settings.types import signing_secrets
 
 
 async def main() -> None:

@@ -1,0 +1,85 @@
+"""The approval webhook's own rules: a Standard Webhooks signature, and every message counts once.
+
+The order is verify, look for a replay, record the decision with the message's id, wake the workflow, mark the id as
+used. So a message whose handling broke half-way can be delivered again and finishes the work, while one that was
+handled is refused.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import ValidationError
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from keyturn.access.attempts import counted
+from keyturn.errors import UnauthenticatedError
+from keyturn.http import parse, parse_json
+from keyturn.runs.audit import refusals_told
+from keyturn.runs.decisions import DecisionRequest, Wake, is_used, take_decision
+from keyturn.runs.record import RunRecord
+from keyturn.runs.store import Runs
+
+_ID_MAX = 256
+
+_log = logging.getLogger(__name__)
+
+
+async def submit_decision[R: RunRecord](
+    runs: Runs[R],
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    secrets: Sequence[str],
+    sender: str,
+    wake: Wake[R],
+    now: datetime,
+) -> R:
+    """Take a signed decision; ``sender`` is the address that it came from, ``wake`` tells the workflow of it.
+
+    Raises:
+        UnauthenticatedError: not signed by one of the secrets, too old, or handled before.
+        TooManyAttemptsError: the sender, or whoever spoke of this rotation, was refused too often.
+        InvalidRequestError, and everything that ``decide`` raises.
+    """
+    claimed = _claimed_rotation(body)
+    async with refusals_told(runs, claimed, "decide", by=None, now=now):
+        forgers = [f"sender {sender}", f"forged {claimed}"]
+        async with counted(runs.documents, forgers, UnauthenticatedError, now):
+            webhook_id = verify_signature(headers, body, secrets)
+            if await is_used(runs, webhook_id):
+                _log.warning("a webhook message came again after it was handled")
+                raise _refused()
+        request = parse(DecisionRequest, parse_json(body))
+    return await take_decision(runs, request, message_id=webhook_id, wake=wake, now=now)
+
+
+def _claimed_rotation(body: bytes) -> str:
+    """Return the rotation that the body names, for the audit only: nothing about the body is known to be true."""
+    try:
+        return DecisionRequest.model_validate_json(body).rotation_id
+    except ValidationError:
+        return "(unknown)"
+
+
+def verify_signature(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> str:
+    """Return the message's id if one of the secrets signed it within the last 5 minutes.
+
+    Raises:
+        UnauthenticatedError: for every other message, without saying why.
+    """
+    if not secrets:
+        _log.warning("no decision can be taken: APPROVAL_WEBHOOK_SECRETS is not set")
+    lowered = {name.lower(): value for name, value in headers.items()}
+    for secret in secrets:
+        try:
+            Webhook(secret).verify(body, lowered, json_parse=False)
+        except (WebhookVerificationError, ValueError):  # ValueError: the library trips over malformed headers
+            continue
+        if len(webhook_id := lowered["webhook-id"]) <= _ID_MAX:
+            return webhook_id
+    raise _refused()
+
+
+def _refused() -> UnauthenticatedError:
+    return UnauthenticatedError("the message is not authentic")

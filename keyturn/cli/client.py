@@ -1,0 +1,150 @@
+"""The app's HTTP API as the commands call it; a refusal becomes the error that the app raised."""
+
+import json
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from azure.core.exceptions import AzureError
+from azure.identity.aio import DefaultAzureCredential
+
+from keyturn.errors import (
+    OUTCOMES,
+    InvariantError,
+    KeyturnError,
+    PermissionMissingError,
+    SettingsError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from keyturn.http import TYPE_PREFIX
+
+URL = "KEYTURN_URL"
+FUNCTION_KEY = "KEYTURN_FUNCTION_KEY"
+TOKEN_SCOPE = "KEYTURN_TOKEN_SCOPE"  # noqa: S105 - name of a variable
+TIMEOUT_SECONDS = 120.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+# Members of a problem that are no facts of the error.
+_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
+# Several errors share a problem type, and with it an exit code: one of them stands for all.
+_KINDS = {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
+
+
+class Api:
+    """Calls one app, as the caller whom the environment describes.
+
+    ``KEYTURN_URL`` is the app's; ``KEYTURN_FUNCTION_KEY`` its function key; where people sign in with Entra ID,
+    ``KEYTURN_TOKEN_SCOPE`` is what Azure's default credential asks a token for (``api://<client id>/.default``).
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Read the environment; raises SettingsError naming the variable."""
+        self._url = environment.get(URL, "").rstrip("/")
+        parts = urlsplit(self._url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            expected = "the app's URL, https:// (http:// only where the host is loopback)"
+            raise SettingsError(f"{URL}: expected {expected}", variable=URL, expected=expected)
+        self._headers = {"content-type": "application/json"}
+        if key := environment.get(FUNCTION_KEY):
+            self._headers["x-functions-key"] = key
+        self._scope = environment.get(TOKEN_SCOPE)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
+        if self._scope:
+            try:
+                self._headers["authorization"] = f"Bearer {await _token(self._scope)}"
+            except BaseException:
+                await self._session.close()
+                raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def get(self, path: str, **query: str | None) -> Any:
+        """Return what a GET answers, as JSON."""
+        return _answer(*await self._call("GET", path, query=query))
+
+    async def get_bytes(self, path: str) -> bytes:
+        """Return what a GET answers, whatever it is."""
+        status, body = await self._call("GET", path)
+        return body if status == HTTPStatus.OK else bytes(_answer(status, body))
+
+    async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
+        """Return what a POST of this body answers, as JSON; null members are left out."""
+        present = {name: value for name, value in body.items() if value is not None}
+        return await self.post_signed(path, json.dumps(present).encode(), headers or {})
+
+    async def post_signed(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        """Return what a POST of exactly these bytes answers, as JSON."""
+        return _answer(*await self._call("POST", path, data=body, headers=headers))
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        """Call the app; raises UnavailableError where nobody answers."""
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        try:
+            async with self._session.request(
+                method,
+                f"{self._url}{path}",
+                params=asked,
+                data=data,
+                headers={**self._headers, **(headers or {})},
+                allow_redirects=False,
+            ) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise UnavailableError(
+                f"{self._url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"
+            ) from error
+
+
+def _answer(status: int, body: bytes) -> Any:
+    """Return the JSON of a good answer; raises what any other stands for."""
+    try:
+        content = json.loads(body) if body else None
+    except ValueError:
+        content = None
+    if status < HTTPStatus.MULTIPLE_CHOICES and content is not None:
+        return content
+    if isinstance(content, dict) and content.get("type") in _KINDS:
+        facts = {name: value for name, value in content.items() if name not in _OF_THE_RFC and name != "message"}
+        raise _KINDS[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
+    raise _foreign(status)
+
+
+def _foreign(status: int) -> KeyturnError:
+    """Return the error for an answer that is not the app's own: the platform's in front of it, or another server's."""
+    if status == HTTPStatus.UNAUTHORIZED or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        hint = f"set {FUNCTION_KEY}; where people sign in, {TOKEN_SCOPE} as well"
+        return UnauthenticatedError(f"the app answered {status}: it does not know who calls", hint=hint)
+    if status == HTTPStatus.FORBIDDEN:
+        return PermissionMissingError("the platform in front of the app answered 403", resource="the app")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnavailableError(f"the app answered {status}", hint="look at its log")
+    return InvariantError(f"the answer ({status}) is not the app's", hint=f"compare {URL} with the app's address")
+
+
+async def _token(scope: str) -> str:
+    try:
+        async with DefaultAzureCredential() as credential:
+            return (await credential.get_token(scope)).token
+    except AzureError as error:
+        raise UnauthenticatedError(
+            f"no token for {scope} ({type(error).__name__})", hint="sign in, for example with az login"
+        ) from error

@@ -1,0 +1,226 @@
+"""Commands for rotations: ask for one, look at it, decide, try again, end it. Migrations are looked at the same way."""
+
+import asyncio
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from standardwebhooks import Webhook
+
+from keyturn.cli.client import Api
+from keyturn.cli.output import AsJson, Field, exit_codes, signing_secret, write
+from keyturn.contracts.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind, kind_of
+from keyturn.contracts.states import TERMINAL, State
+from keyturn.errors import InvalidRequestError, WrongStateError
+
+SECRETS = "APPROVAL_WEBHOOK_SECRETS"
+
+Run = Annotated[str, typer.Argument(help="id of a rotation or of a migration")]
+By = Annotated[str | None, typer.Option(envvar="KEYTURN_BY", help="who you are; not needed where people sign in")]
+Reason = Annotated[str, typer.Option(help="why")]
+Keyring = Annotated[str | None, typer.Option(help="may be left out where there is only one")]
+Wait = Annotated[bool, typer.Option("--wait", help="wait until a person is needed, or the end")]
+Poll = Annotated[float, typer.Option(envvar="KEYTURN_POLL", min=0.05, help="seconds between two looks")]
+
+POLL_SECONDS = 10.0
+
+
+def rotate(
+    keyring: Keyring = None,
+    by: By = None,
+    reason: Reason = "",
+    snapshot_reference: Annotated[str | None, typer.Option(help="a snapshot of the dek store")] = None,
+    force: Annotated[str | None, typer.Option(metavar="WHY", help="start outside the maintenance window")] = None,
+    waive: Annotated[list[str] | None, typer.Option(metavar="CHECK=WHY", help="answer for a failing check")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="the same request with the same key is one request")
+    ] = None,
+    poll: Poll = POLL_SECONDS,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="stop after pre-flight")] = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a rotation and write its id."""
+    with exit_codes():
+        body = {
+            "keyring": keyring,
+            "requestedBy": by,
+            "reason": reason,
+            "dryRun": dry_run,
+            "snapshotReference": snapshot_reference,
+            "force": {"reason": force} if force else None,
+            "waivers": [_waiver(text) for text in waive or []],
+        }
+        headers = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
+        asyncio.run(
+            _begin(ROTATIONS, body, "rotationId", headers=headers, poll=poll if wait else None, as_json=as_json)
+        )
+
+
+def status(
+    run: Run, field: Field = None, poll: Poll = POLL_SECONDS, *, wait: Wait = False, as_json: AsJson = False
+) -> None:
+    """Tell where a rotation or a migration stands."""
+    with exit_codes():
+        found = asyncio.run(_status(run, poll if wait else None))
+        write(found, as_json=as_json, field=field)
+        if wait:
+            _require_good_end(run, found)
+
+
+def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
+    """Write everything that is known about a rotation or a migration."""
+    with exit_codes():
+        write(asyncio.run(_get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
+
+
+def approve(
+    run: Run,
+    digest: Annotated[str, typer.Option(help="of the evidence that you have looked at: evidenceDigest in the status")],
+    by: By = None,
+    comment: Annotated[str, typer.Option(help="kept with the decision")] = "",
+    secret_file: Annotated[
+        Path | None, typer.Option(help=f"file with a secret of the webhook; without it, the variable {SECRETS}")
+    ] = None,
+    *,
+    reject: Annotated[bool, typer.Option("--reject", help="decide against it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a decision and send it; whoever asked for the run cannot decide on it."""
+    with exit_codes():
+        if by is None:
+            raise InvalidRequestError("--by: expected who decides", field="by", expected="a name or an address")
+        decided = {
+            "rotationId": run,
+            "decision": "reject" if reject else "approve",
+            "evidenceDigest": digest,
+            "approver": by,
+            "comment": comment,
+        }
+        answer = asyncio.run(_decide(json.dumps(decided), signing_secret(secret_file, SECRETS)))
+        write(answer, as_json=as_json, field=None if as_json else "decision")
+
+
+def retry(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
+    """Let a run that needs attention try again what is left."""
+    with exit_codes():
+        write(asyncio.run(_post(f"{path_of(run)}/retry", {"requestedBy": by})), as_json=as_json, field=_state(as_json))
+
+
+def abort(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
+    """End a run; every version stays enabled."""
+    with exit_codes():
+        write(asyncio.run(_post(f"{path_of(run)}/abort", {"requestedBy": by})), as_json=as_json, field=_state(as_json))
+
+
+def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
+    """Tell of every keyring when it was rotated, when it is due, and whether it is overdue."""
+    with exit_codes():
+        write(asyncio.run(_get("/api/keyrings")), as_json=as_json, field=field)
+
+
+def path_of(run: str) -> str:
+    """Return where a run is found, which its id tells."""
+    return f"{MIGRATIONS if kind_of(run) is RunKind.MIGRATION else ROTATIONS}/{quote(run, safe='')}"
+
+
+async def begin(path: str, body: dict[str, Any], id_name: str, *, poll: float | None, as_json: bool) -> None:
+    """Start something, write its id, and wait for it if ``poll`` says how often to look."""
+    await _begin(path, body, id_name, headers={"idempotency-key": uuid.uuid4().hex}, poll=poll, as_json=as_json)
+
+
+async def _begin(
+    path: str, body: dict[str, Any], id_name: str, *, headers: dict[str, str], poll: float | None, as_json: bool
+) -> None:
+    async with Api() as api:
+        answer = await api.post(path, body, headers)
+    run = str(answer[id_name])
+    write(answer, as_json=as_json, field=None if as_json else id_name)
+    if poll is not None:
+        _require_good_end(run, await _status(run, poll))
+
+
+async def _status(run: str, poll: float | None) -> dict[str, Any]:
+    async with Api() as api:
+        last = ""
+        while True:
+            found: dict[str, Any] = await api.get(path_of(run))
+            if poll is None:
+                return found
+            if found["state"] != last:
+                last = found["state"]
+                typer.echo(_told(run, found), err=True)
+            if _needs_somebody(found):
+                return found
+            await asyncio.sleep(poll)
+
+
+def _told(run: str, found: dict[str, Any]) -> str:
+    """Return a line on the state of a run: with why, and with what is wanted of people."""
+    told = ": ".join(filter(None, [run, found["state"], found.get("detail")]))
+    decide = f"\ndecide: python -m keyturn.cli approve {run} --digest {found.get('evidenceDigest')}"
+    return told + decide if _is_undecided(found) else told
+
+
+def _is_undecided(found: dict[str, Any]) -> bool:
+    return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
+
+
+def _needs_somebody(found: dict[str, Any]) -> bool:
+    """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
+    state = State(found["state"])
+    return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
+
+
+def _require_good_end(run: str, found: dict[str, Any]) -> None:
+    """Raise WrongStateError where what was waited for did not come out well."""
+    state = State(found["state"])
+    hint = f"look at it: python -m keyturn.cli report {run}"
+    if state in TERMINAL - {State.COMPLETED} or state is State.NEEDS_ATTENTION:
+        raise WrongStateError(f"{run} is {state.value}", hint=hint, rotationId=run, state=state.value)
+    if found.get("clean") is False:  # of migrations: a check or a dry run has found what cannot be worked on
+        count = found.get("quarantined", {}).get("count")
+        raise WrongStateError(
+            f"{run} is {state.value}, and {count} rows or documents are quarantined",
+            hint=hint,
+            rotationId=run,
+            state=state.value,
+        )
+
+
+async def _get(path: str) -> Any:
+    async with Api() as api:
+        return await api.get(path)
+
+
+async def _post(path: str, body: dict[str, Any]) -> Any:
+    async with Api() as api:
+        return await api.post(path, body)
+
+
+async def _decide(body: str, secret: str) -> Any:
+    message, now = f"msg_{uuid.uuid4().hex}", datetime.now(UTC)
+    headers = {
+        "webhook-id": message,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message, now, body),
+    }
+    async with Api() as api:
+        return await api.post_signed(APPROVALS, body.encode(), headers)
+
+
+def _waiver(text: str) -> dict[str, str]:
+    check, separator, why = text.partition("=")
+    if not separator or not why:
+        expected = "CHECK=WHY"
+        raise InvalidRequestError(f"--waive {text}: expected {expected}", field="waive", expected=expected)
+    return {"check": check, "why": why}
+
+
+def _state(as_json: bool) -> str | None:  # noqa: FBT001 - the option's own name
+    return None if as_json else "state"

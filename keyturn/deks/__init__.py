@@ -1,0 +1,1 @@
+"""Rows of the dek store, and everything that is done to a page of them."""

@@ -1,0 +1,163 @@
+"""Counts the store's rows by the version that wraps them: strong counts, one set per feed range.
+
+Each count carries the session token of what this rotation wrote in the range, so that it is never older than that.
+The counts of a range are several queries, between which writers may act: they are taken as one only if they add up.
+Live writers create rows all the time, which must not keep a store from ever being counted. So where the counts do not
+add up, rows that changed lately are counted apart: nobody adds to the others, whose counts add up exactly, and those of
+the lately changed ones to a number between their totals before and after. A row that is stale all along is in either.
+"""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from azure.cosmos.aio import ContainerProxy
+
+from keyturn.contracts.passes import CensusResult
+from keyturn.cosmos.change_feed import RESOURCE, list_feed_ranges
+from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.session_tokens import token_for
+from keyturn.deks.labels import LabelKind, read_label
+from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.store import DekStore
+from keyturn.errors import NotSettledError
+from keyturn.settings import Keyring
+
+RECOUNTS = 5
+# More than the clocks of this host and of the service are apart. A row that the service dates later than this host
+# believes it to be only makes for another count.
+LATELY_SECONDS = 5
+RANGES_AT_ONCE = 4
+# A key has far fewer versions that rows still name (a backup of it fails above 500); the result must stay small.
+LABELS_MAX = 100
+OTHER_LABELS = "(other)"  # rows whose label is no version id, or is beyond the first LABELS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One feed range to count in, and the session token to count with."""
+
+    container: ContainerProxy
+    feed_range: str
+    token: str | None
+    after: int | None = None  # of the rows only those whose last change the service saw in this time, in Unix seconds
+    until: int | None = None
+
+    def within(self, *, after: int | None = None, until: int | None = None) -> "_Range":
+        return replace(self, after=after, until=until)
+
+    async def values(self, condition: Condition, selected: str) -> list[object]:
+        query, parameters = condition.changed(after=self.after, until=self.until).query(selected)
+        async with cosmos_failures(RESOURCE, "count"):
+            found = self.container.query_items(
+                query, parameters=parameters, feed_range=json.loads(self.feed_range), session_token=self.token
+            )
+            return [value async for value in found]
+
+    async def count(self, condition: Condition) -> int:
+        # A count that the service spreads over several pages comes in parts.
+        return sum(part for part in await self.values(condition, "VALUE COUNT(1)") if isinstance(part, int))
+
+
+async def take_census(
+    store: DekStore, target_version: str, session_tokens: Mapping[str, str], rotation_id: str | None = None
+) -> CensusResult:
+    """Count every row of the store; ``rewrapped`` is counted where a rotation is named.
+
+    Raises:
+        NotSettledError: writers kept changing the store while it was counted.
+        KeyturnError: of the kind that the failure means.
+    """
+    conditions = Conditions(store.keyring, target_version)
+    at_once = asyncio.Semaphore(RANGES_AT_ONCE)
+
+    async def count(feed_range: str) -> CensusResult:
+        async with at_once:
+            token = await token_for(store.container, feed_range, session_tokens)
+            where = _Range(store.container, feed_range, token)
+            counted = await _count_settled(where, conditions, store.keyring)
+            if rotation_id is None:
+                return counted
+            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(rotation_id))})
+
+    parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
+    return _sum(parts)
+
+
+async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult:
+    """Count until the counts add up: at once where nobody writes, else what changed lately apart from the rest."""
+    counted = await _count(where, conditions, keyring)
+    for _ in range(RECOUNTS - 1):
+        if counted is not None:
+            return counted
+        since = int(time.time()) - LATELY_SECONDS
+        counted = await _count_apart(where, conditions, keyring, since)
+    if counted is not None:
+        return counted
+    raise NotSettledError(
+        f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work", range=where.feed_range
+    )
+
+
+async def _count_apart(where: _Range, conditions: Conditions, keyring: Keyring, since: int) -> CensusResult | None:
+    """Count what changed last after this time apart from the rest; what changes meanwhile may be counted in both."""
+    settled = await _count(where.within(until=since), conditions, keyring)
+    if settled is None:
+        return None
+    lately = await _count(where.within(after=since), conditions, keyring, growing=True)
+    return None if lately is None else _sum([settled, lately])
+
+
+async def _count(
+    where: _Range, conditions: Conditions, keyring: Keyring, *, growing: bool = False
+) -> CensusResult | None:
+    """Count once; None if the counts do not add up, where rows are ``growing`` in number to any total on the way."""
+    total = await where.count(conditions.every)
+    on_target = await where.count(conditions.on_target)
+    stale = await where.count(conditions.stale)
+    unlabelled = await where.count(conditions.unlabelled)
+    foreign = await where.count(conditions.foreign)
+    by_version = await _count_versions(where, conditions, keyring)
+    counted = on_target + stale + foreign
+    other = on_target + stale - unlabelled - by_version.total()
+    if growing:
+        most = await where.count(conditions.every)
+        if not total <= counted <= most:
+            return None
+        other = max(0, other)  # of rows that came while labels were counted
+    elif counted != total or other < 0:
+        return None
+    return CensusResult(
+        total=counted,
+        on_target=on_target,
+        stale=stale,
+        unlabelled=unlabelled,
+        foreign=foreign,
+        by_version=dict(by_version + Counter({OTHER_LABELS: other})),
+    )
+
+
+def _sum(parts: Sequence[CensusResult]) -> CensusResult:
+    by_version = sum((Counter(part.by_version) for part in parts), Counter[str]())
+    return CensusResult(
+        total=sum(part.total for part in parts),
+        on_target=sum(part.on_target for part in parts),
+        stale=sum(part.stale for part in parts),
+        unlabelled=sum(part.unlabelled for part in parts),
+        foreign=sum(part.foreign for part in parts),
+        rewrapped=sum(part.rewrapped for part in parts),
+        by_version=dict(sorted(by_version.items())),
+    )
+
+
+async def _count_versions(where: _Range, conditions: Conditions, keyring: Keyring) -> Counter[str]:
+    labels = {str(label) for label in await where.values(conditions.labelled, f"DISTINCT VALUE {conditions.label}")}
+    readable = [(label, read_label(label, keyring)) for label in sorted(labels)]
+    named = [(label, read.version) for label, read in readable if read.kind is LabelKind.VERSION and read.version]
+    versions = Counter[str]()
+    for label, version in named[:LABELS_MAX]:
+        versions[version] += await where.count(conditions.labelled_as(label))
+    return versions

@@ -1,0 +1,83 @@
+"""Proves a page of rewrapped rows: each is unwrapped with the new version, and its DEK compared with its key check.
+
+A row that fails gets its previous wrap back, if that one does open under its own version and agrees with the key check:
+a wrap is never replaced by one that was not tried. Either way the row is quarantined.
+"""
+
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
+from keyturn.deks.page import PageDependencies, PageWork
+from keyturn.deks.rows import QuarantineReason, Row, before_rewrap
+from keyturn.deks.store import WriteOutcome
+from keyturn.deks.unwrap import Opened, open_row
+from keyturn.errors import ResourceMissingError
+
+# A row that was found as rewrapped and is read as something else may come from a replica that lags behind: seconds to
+# wait before it is read again. In one region replicas are behind by milliseconds.
+LAG_SECONDS = (0.5, 1.0, 2.0)
+NOT_THE_ROWS_FAULT = frozenset({QuarantineReason.VERSION_DISABLED, QuarantineReason.UNKNOWN_VERSION})
+
+
+async def prove_page(request: PageInput, dependencies: PageDependencies) -> PageResult:
+    """Prove the rows that the page names; ``changed`` counts the proven ones.
+
+    Raises:
+        TransientError: the store or the vault failed; the page may be run again.
+        OperatorError: a right is missing, or the target version is disabled or gone.
+    """
+    work = PageWork(request, dependencies)
+    return await work.run(lambda ref: _prove(ref, work))
+
+
+async def _prove(ref: RowRef, work: PageWork) -> None:
+    async for _ in work.attempts():
+        row = await _read_rewrapped(ref, work)
+        if row is None:
+            return
+        failure = await _failure(row, work)
+        if failure is None:
+            work.counts.changed += 1
+            return
+        undone = await _undo(row, work)
+        if undone is WriteOutcome.GONE:
+            work.counts.gone += 1
+            return
+        if undone is not WriteOutcome.LOST_RACE:
+            work.quarantine(row.id, failure, row.version)
+            return
+    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+
+
+async def _read_rewrapped(ref: RowRef, work: PageWork) -> Row | None:
+    """Read the row if it is still one that this rotation put onto the target; otherwise count it, and return None."""
+    for seconds in (*LAG_SECONDS, None):
+        row = await work.read(ref)
+        if row is not None and row.on_target and row.rotation_id == work.request.rotation_id:
+            return row
+        if seconds is not None:
+            await work.clock.sleep(seconds)
+    if row is None:
+        work.counts.gone += 1
+    else:
+        work.counts.unchanged += 1
+    return None
+
+
+async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
+    """Return why the row is not proven, or None if it is."""
+    opened = await open_row(row, work)
+    if isinstance(opened, Opened):
+        # A rewrap always writes the key check: without one, somebody has removed it.
+        return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
+    if opened in NOT_THE_ROWS_FAULT:
+        raise ResourceMissingError(
+            "the target version is disabled or gone", resource=f"MEK version {work.request.target_version}"
+        )
+    return opened
+
+
+async def _undo(row: Row, work: PageWork) -> WriteOutcome | None:
+    """Put the previous wrap back; None if there is none that opens."""
+    previous = before_rewrap(row, work.store.keyring, work.request.target_version)
+    if previous is None or not isinstance(await open_row(previous, work), Opened):
+        return None
+    return await work.written(work.store.restore(row))

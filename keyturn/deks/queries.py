@@ -1,0 +1,119 @@
+"""The conditions by which the census counts rows, in Cosmos DB's SQL.
+
+They agree exactly with :attr:`keyturn.deks.rows.Row.bucket`. In this language a comparison with an absent
+property, or across types, is undefined; so is its negation, and a row for which WHERE is undefined is not counted. So
+every comparison stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall
+through a ``!=``. All functions used here are served from the index.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keyturn.deks.labels import KEY_ID_SCHEME
+from keyturn.deks.rows import ROTATION_ID
+from keyturn.settings import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A WHERE clause, empty for every row, and the parameters that it uses."""
+
+    text: str
+    parameters: Mapping[str, str | int]
+
+    def query(self, selected: str) -> tuple[str, list[dict[str, Any]]]:
+        """Return the query that selects this of the rows that the condition holds for, and its parameters."""
+        where = f" WHERE {self.text}" if self.text else ""
+        used = [{"name": name, "value": value} for name, value in self.parameters.items() if name in self.text]
+        return f"SELECT {selected} FROM c{where}", used  # noqa: S608 - our own text and quoted names; values are parameters
+
+    def changed(self, *, after: int | None = None, until: int | None = None) -> "Condition":
+        """Return the condition for those of its rows that the service saw change last in this time, in Unix seconds."""
+        bounds = {"c._ts > @after": ("@after", after), "c._ts <= @until": ("@until", until)}
+        wanted = {text: bound for text, bound in bounds.items() if bound[1] is not None}
+        text = " AND ".join(filter(None, [self.text, *wanted]))
+        return Condition(text, {**self.parameters, **{name: at for name, at in wanted.values() if at is not None}})
+
+
+class Conditions:
+    """The conditions of a census for one keyring and target version."""
+
+    def __init__(self, keyring: Keyring, target_version: str) -> None:
+        names = keyring.row_names
+        self.label = property_path(names.mek_version)
+        name = property_path(names.mek_name)
+        self._parameters = {
+            "@mekName": keyring.mek_name,
+            "@scheme": KEY_ID_SCHEME,
+            "@keyIdPrefix": keyring.kid_prefix,
+            "@keyId": keyring.kid_prefix.removesuffix("/"),
+            "@targetKeyId": f"{keyring.kid_prefix}{target_version}",
+            "@targetVersion": target_version,
+        }
+        foreign_name = f'(IS_STRING({name}) AND {name} != "" AND NOT STRINGEQUALS({name}, @mekName, true))'
+        foreign_key_id = (
+            f"(IS_STRING({self.label}) AND STARTSWITH({self.label}, @scheme, true)"
+            f" AND NOT STARTSWITH({self.label}, @keyIdPrefix, true) AND NOT STRINGEQUALS({self.label}, @keyId, true))"
+        )
+        self._foreign = f"({foreign_name} OR {foreign_key_id})"
+        self._names_target = (
+            f"(IS_STRING({self.label}) AND ({self.label} = @targetVersion"
+            f" OR STRINGEQUALS({self.label}, @targetKeyId, true)))"
+        )
+
+    @property
+    def every(self) -> Condition:
+        """Every row."""
+        return self._condition("")
+
+    @property
+    def ours(self) -> Condition:
+        """Rows that name no other key or vault."""
+        return self._condition(f"NOT {self._foreign}")
+
+    @property
+    def foreign(self) -> Condition:
+        """Rows that name another key or vault."""
+        return self._condition(self._foreign)
+
+    @property
+    def on_target(self) -> Condition:
+        """Rows of ours whose label names the target version."""
+        return self._condition(f"NOT {self._foreign} AND {self._names_target}")
+
+    @property
+    def stale(self) -> Condition:
+        """Rows of ours whose label does not name the target version, rows without a label included."""
+        return self._condition(f"NOT {self._foreign} AND NOT {self._names_target}")
+
+    @property
+    def unlabelled(self) -> Condition:
+        """Rows of ours without a label."""
+        absent = f"(NOT IS_DEFINED({self.label}) OR IS_NULL({self.label}))"
+        return self._condition(f"NOT {self._foreign} AND {absent}")
+
+    @property
+    def labelled(self) -> Condition:
+        """Rows of ours whose label is a text."""
+        return self._condition(f"NOT {self._foreign} AND IS_STRING({self.label})")
+
+    def labelled_as(self, label: str) -> Condition:
+        """Rows of ours with exactly this label."""
+        text = f"NOT {self._foreign} AND IS_STRING({self.label}) AND {self.label} = @label"
+        return Condition(text, {**self._parameters, "@label": label})
+
+    def rewrapped_by(self, rotation_id: str) -> Condition:
+        """Rows on the target that this rotation has put there."""
+        stamp = property_path(ROTATION_ID)
+        text = f"{self.on_target.text} AND IS_STRING({stamp}) AND {stamp} = @rotationId"
+        return Condition(text, {**self._parameters, "@rotationId": rotation_id})
+
+    def _condition(self, text: str) -> Condition:
+        return Condition(text, self._parameters)
+
+
+def property_path(name: str) -> str:
+    """Return how a query names a top-level property."""
+    return f"c[{json.dumps(name)}]"

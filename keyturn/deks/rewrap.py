@@ -1,0 +1,139 @@
+"""Rewraps a page of rows: the same DEKs, wrapped by the target version.
+
+Per row: read it, skip it if it is current or foreign, have the vault unwrap it, check that it is the same DEK, wrap it
+here with the target's public key, and write it back if nobody changed it meanwhile. Running a page twice, or dying
+anywhere in it, changes nothing: a row is whole before and after its one write, and a row that is done is skipped.
+"""
+
+from dataclasses import dataclass
+
+from field_encrypt.dek import key_check
+from field_encrypt.mek_errors import MekError
+from field_encrypt.mek_versions import MekVersion
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
+from keyturn.deks.page import PageDependencies, PageWork
+from keyturn.deks.rows import QuarantineReason, Row, RowKind
+from keyturn.deks.store import NewWrap, WriteOutcome
+from keyturn.deks.unwrap import Opened, open_row
+from keyturn.key_vault.errors import keyturn_error
+
+NEW_ALGORITHM = "RSA-OAEP-256"  # of every new wrap; RSA-OAEP (SHA-1) is only ever read
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A new wrap, and the row that it was made from."""
+
+    made_from: Row
+    new: NewWrap
+
+    def is_in(self, row: Row) -> bool:
+        """Tell whether the row holds this wrap: the write was ours, only its answer was lost.
+
+        The SDK repeats a write whose connection broke, and that second attempt loses the race against the first. A wrap
+        is randomised, so nobody else can have written the same bytes.
+        """
+        return row.on_target and row.wrapped == self.new.wrapped
+
+    def fits(self, row: Row) -> bool:
+        """Tell whether the wrap is good for what the row is now: others may have changed what we do not touch."""
+
+        def wrap(of: Row) -> tuple[object, ...]:
+            return of.wrapped, of.version, of.algorithm, of.key_check
+
+        return wrap(row) == wrap(self.made_from)
+
+
+async def rewrap_page(request: PageInput, dependencies: PageDependencies) -> PageResult:
+    """Rewrap the rows that the page names.
+
+    Raises:
+        TransientError: the store or the vault failed; the page may be run again.
+        OperatorError: a right is missing, or nothing may be wrapped under the target version.
+    """
+    work = PageWork(request, dependencies)
+    target = await work.vault.fetch_version(request.target_version)
+    return await work.run(lambda ref: _rewrap(ref, target, work))
+
+
+async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
+    prepared: _Prepared | None = None
+    async for _ in work.attempts():
+        row = await work.read(ref)
+        if row is None:
+            work.counts.gone += 1
+            return
+        if prepared is not None and prepared.is_in(row):
+            _count_rewrapped(prepared.made_from, target, work)
+            return
+        if not work.chosen(row):
+            _count_unchanged(row, target, work)
+            return
+        if prepared is None or not prepared.fits(row):
+            prepared = await _prepare(row, target, work)
+        if prepared is None:
+            return
+        outcome = await _write(row, prepared.new, work)
+        if outcome is WriteOutcome.WRITTEN:
+            _count_rewrapped(row, target, work)
+            return
+        if outcome is WriteOutcome.GONE:
+            work.counts.gone += 1
+            return
+    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+
+
+async def _write(row: Row, new: NewWrap, work: PageWork) -> WriteOutcome:
+    if work.request.dry_run:
+        return WriteOutcome.WRITTEN  # as far as anybody can tell without writing
+    return await work.written(work.store.rewrap(row, new))
+
+
+async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | None:
+    """Wrap the row's DEK anew, or quarantine the row and return None."""
+    opened = await open_row(row, work)
+    if isinstance(opened, Opened):
+        return _Prepared(row, new_wrap(opened, target, work))
+    _count_stale_writer(row, target, work)
+    work.quarantine(row.id, opened, row.version)
+    return None
+
+
+def new_wrap(opened: Opened, target: MekVersion, work: PageWork) -> NewWrap:
+    """Wrap an opened DEK with the version's public key, here; raises KeyturnError of the kind that a failure means."""
+    try:
+        wrapped = work.mek.wrap(opened.dek.reveal(), target, NEW_ALGORITHM)
+    except MekError as error:
+        raise keyturn_error(error, "wrap") from error
+    return NewWrap(
+        version=target.version,
+        wrapped=wrapped,
+        algorithm=NEW_ALGORITHM,
+        key_check=key_check(opened.dek),
+        old_version=opened.version,
+        rotation_id=work.request.rotation_id,
+        rewrapped_at=work.clock.now(),
+    )
+
+
+def _count_rewrapped(row: Row, target: MekVersion, work: PageWork) -> None:
+    work.counts.changed += 1
+    _count_stale_writer(row, target, work)
+
+
+def _count_unchanged(row: Row, target: MekVersion, work: PageWork) -> None:
+    work.counts.unchanged += 1
+    ours = row.kind is RowKind.CURRENT and row.rotation_id == work.request.rotation_id
+    if ours and row.created_at is not None and _is_after(target, row):
+        # An earlier run of this page rewrapped it and died before it could report the stale writer.
+        work.counts.add_stale_write(row.created_at)
+
+
+def _count_stale_writer(row: Row, target: MekVersion, work: PageWork) -> None:
+    if _is_after(target, row):
+        work.counts.add_stale_write(row.created_at or row.changed_at)
+
+
+def _is_after(target: MekVersion, row: Row) -> bool:
+    """Tell whether the row was written when the target version existed already."""
+    return target.created_on is not None and (row.created_at or row.changed_at) > target.created_on

@@ -1,0 +1,91 @@
+"""Rolls a page of rows back: to the wrap that they had before a rotation rewrapped them.
+
+The previous wrap is in the row itself, so while its version is enabled no row costs a call to the vault. Where it is
+not usable, the DEK is unwrapped and wrapped again under the version that the row came from. A row that is no longer as
+the rotation left it is somebody else's and stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
+from keyturn.deks.page import PageDependencies, PageWork
+from keyturn.deks.rewrap import new_wrap
+from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
+from keyturn.deks.store import WriteOutcome
+from keyturn.deks.unwrap import Opened, open_row
+from keyturn.key_vault.versions import RETIRED_BY_TAG
+
+
+class Origins(NamedTuple):
+    """Where the rows of a rotation can go back to."""
+
+    rotation_id: str
+    old_versions: Sequence[str]  # those that the rotation replaced
+    states: Mapping[str, MekVersionProperties]
+
+    def usable(self, version: str | None, *, soon: bool) -> bool:
+        """Tell whether the version is enabled, or will be before rows move: the rotation itself has retired it."""
+        if version is None or (found := self.states.get(version)) is None:
+            return False
+        return found.enabled or (soon and found.tags.get(RETIRED_BY_TAG) == self.rotation_id)
+
+    def instead(self, *, soon: bool) -> str | None:
+        """Return the newest usable version that the rotation replaced, for a row that does not say its own."""
+        usable = [name for name in self.states if name in self.old_versions and self.usable(name, soon=soon)]
+        return usable[-1] if usable else None  # states are in the order of age
+
+
+async def roll_back_page(request: PageInput, dependencies: PageDependencies, origins: Origins) -> PageResult:
+    """Roll back those rows of the page that are still as the rotation left them; ``changed`` counts them.
+
+    Raises:
+        TransientError: the store or the vault failed; the page may be run again.
+        OperatorError: a right is missing.
+    """
+    work = PageWork(request, dependencies)
+    return await work.run(lambda ref: _roll_back(ref, work, origins))
+
+
+async def _roll_back(ref: RowRef, work: PageWork, origins: Origins) -> None:
+    async for _ in work.attempts():
+        row = await work.read(ref)
+        if row is None:
+            work.counts.gone += 1
+            return
+        if not work.chosen(row):
+            work.counts.unchanged += 1
+            return
+        outcome = await _write_back(row, work, origins)
+        if isinstance(outcome, QuarantineReason):
+            work.quarantine(row.id, outcome, row.version)
+            return
+        if outcome is not WriteOutcome.LOST_RACE:
+            work.counts.changed += outcome is WriteOutcome.WRITTEN
+            work.counts.gone += outcome is WriteOutcome.GONE
+            return
+    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+
+
+def _is_whole(row: Row, previous: Row) -> bool:
+    """Tell whether the previous wrap can be put back as it stands; an algorithm of its own is part of it."""
+    return previous.reason is None and row.raw[PREVIOUS_WRAP].get("algorithm") == previous.algorithm
+
+
+async def _write_back(row: Row, work: PageWork, origins: Origins) -> WriteOutcome | QuarantineReason:
+    soon = work.request.dry_run
+    previous = before_rewrap(row, work.store.keyring, work.request.target_version)
+    if previous is not None and _is_whole(row, previous) and origins.usable(previous.version, soon=soon):
+        return WriteOutcome.WRITTEN if soon else await work.written(work.store.restore(row))
+    named = previous.version if previous is not None else None
+    version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
+    opened = await open_row(row, work)
+    if not isinstance(opened, Opened):
+        return opened
+    if version is None:
+        return QuarantineReason.VERSION_DISABLED if named in origins.states else QuarantineReason.UNKNOWN_VERSION
+    if soon:
+        return WriteOutcome.WRITTEN
+    wrap = new_wrap(opened, await work.vault.fetch_version(version), work)
+    return await work.written(work.store.rewrap(row, wrap))

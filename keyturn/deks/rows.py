@@ -1,0 +1,185 @@
+"""One row of the dek store, told apart by what a rotation has to do with it.
+
+=============  ======================================================================================
+kind           what it is, and what is done
+=============  ======================================================================================
+current        wrapped by the target version: nothing
+stale          wrapped by another version of our MEK: rewrapped
+unlabelled     names no version (older writers): rewrapped once a version is found that unwraps it
+foreign        names another key or vault: counted, reported, never touched
+malformed      cannot be rewrapped as it stands: quarantined with its reason
+=============  ======================================================================================
+
+The counts of a census go by the label alone (:attr:`Row.bucket`), because that is all that SQL can see; the predicates
+of :mod:`keyturn.deks.queries` agree with it exactly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from field_encrypt.errors import InvalidRowError
+from field_encrypt.rows import DekRow, RowDefaults
+from keyturn.contracts.pages import Scalar
+from keyturn.deks.labels import LabelKind, names_other_key, names_version, read_label
+from keyturn.settings import Keyring
+
+# What a rotation writes beside the properties that have settings for their names.
+ROTATION_ID = "rotationId"
+PREVIOUS_WRAP = "previousWrap"
+REWRAPPED_AT = "rewrappedAt"
+ALGORITHMS = frozenset({"RSA-OAEP", "RSA-OAEP-256"})
+
+
+class RowKind(StrEnum):
+    """What a rotation has to do with a row."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    UNLABELLED = "unlabelled"
+    FOREIGN = "foreign"
+    MALFORMED = "malformed"
+
+
+class Bucket(StrEnum):
+    """Where a census counts a row."""
+
+    ON_TARGET = "on_target"
+    STALE = "stale"
+    FOREIGN = "foreign"
+
+
+class QuarantineReason(StrEnum):
+    """Why a row cannot be rewrapped: short codes for the record and the API."""
+
+    MALFORMED_WRAP = "malformed_wrap"  # the wrapped DEK is absent, empty or no base64
+    MALFORMED_LABEL = "malformed_label"  # the version label is no version id and no key id
+    MALFORMED_MEK_NAME = "malformed_mek_name"
+    MALFORMED_KEY_CHECK = "malformed_key_check"
+    UNKNOWN_ALGORITHM = "unknown_algorithm"  # no algorithm that wraps DEKs here
+    UNKNOWN_VERSION = "unknown_version"  # our MEK has no such version
+    VERSION_DISABLED = "version_disabled"
+    UNWRAP_REFUSED = "unwrap_refused"  # no version that the row may mean unwraps it
+    INVALID_DEK = "invalid_dek"  # it unwraps, but not to a 256-bit key
+    KEY_CHECK_MISMATCH = "key_check_mismatch"  # it unwraps to another DEK than its key check was made with
+    TOO_MANY_RACES = "too_many_races"  # other writers changed the row faster than it could be rewrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it was read; everything that is or reveals key material is left out of its representation."""
+
+    id: str
+    partition: Scalar
+    etag: str
+    kind: RowKind
+    reason: QuarantineReason | None
+    on_target: bool  # the label names the target version, whatever else is wrong with the row
+    version: str | None
+    algorithm: str | None
+    wrapped: bytes | None = field(repr=False)
+    key_check: bytes | None = field(repr=False)
+    created_at: datetime | None  # as the row itself says
+    changed_at: datetime  # the service's time of the last change, in whole seconds
+    rotation_id: str | None
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def bucket(self) -> Bucket:
+        """Where a census counts this row."""
+        if self.kind is RowKind.FOREIGN:
+            return Bucket.FOREIGN
+        return Bucket.ON_TARGET if self.on_target else Bucket.STALE
+
+    @property
+    def needs_work(self) -> bool:
+        """Whether a sweep has to look at this row: to rewrap it, or to quarantine it."""
+        return self.kind not in (RowKind.CURRENT, RowKind.FOREIGN)
+
+
+def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> Row:
+    """Read a row and tell what a rotation to the target version has to do with it."""
+    names = keyring.row_names
+    label_value = item.get(names.mek_version)
+    label = read_label(label_value, keyring)
+    foreign = label.kind is LabelKind.FOREIGN or names_other_key(item.get(names.mek_name), keyring)
+    on_target = not foreign and names_version(label_value, target_version, keyring)
+    parsed, reason = _parse(item, keyring, label.kind)
+    return Row(
+        id=str(item["id"]),
+        partition=_scalar(item.get(names.partition_key)),
+        etag=str(item["_etag"]),
+        kind=_kind(label.kind, reason, foreign=foreign, on_target=on_target),
+        reason=None if foreign else reason,
+        on_target=on_target,
+        version=label.version,
+        algorithm=parsed.algorithm if parsed else None,
+        wrapped=parsed.wrapped if parsed else None,
+        key_check=parsed.key_check if parsed else None,
+        created_at=_time(item.get(names.created_at)),
+        changed_at=datetime.fromtimestamp(item["_ts"], UTC),
+        rotation_id=_text(item.get(ROTATION_ID)),
+        raw=item,
+    )
+
+
+def before_rewrap(row: Row, keyring: Keyring, target_version: str) -> Row | None:
+    """Return the row as it was before it was rewrapped, or None if it does not say."""
+    previous = row.raw.get(PREVIOUS_WRAP)
+    if not isinstance(previous, dict):
+        return None
+    names = keyring.row_names
+    values = {
+        names.mek_version: previous.get("mekVersion"),
+        names.wrapped_dek: previous.get("wrappedDek"),
+        names.algorithm: previous.get("algorithm"),
+    }
+    return classify({**row.raw, **values}, keyring, target_version)
+
+
+def _kind(label: LabelKind, reason: QuarantineReason | None, *, foreign: bool, on_target: bool) -> RowKind:
+    if foreign:
+        return RowKind.FOREIGN
+    if reason is not None:
+        return RowKind.MALFORMED
+    if on_target:
+        return RowKind.CURRENT
+    return RowKind.UNLABELLED if label is LabelKind.NONE else RowKind.STALE
+
+
+def _parse(
+    item: Mapping[str, Any], keyring: Keyring, label: LabelKind
+) -> tuple[DekRow | None, QuarantineReason | None]:
+    names = keyring.row_names
+    if label is LabelKind.MALFORMED:
+        return None, QuarantineReason.MALFORMED_LABEL
+    try:
+        row = DekRow.parse(item, names, RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm))
+    except InvalidRowError as error:
+        reasons = {
+            names.mek_version: QuarantineReason.MALFORMED_LABEL,
+            names.mek_name: QuarantineReason.MALFORMED_MEK_NAME,
+            names.algorithm: QuarantineReason.UNKNOWN_ALGORITHM,
+            names.key_check: QuarantineReason.MALFORMED_KEY_CHECK,
+        }
+        return None, reasons.get(error.property_name, QuarantineReason.MALFORMED_WRAP)
+    return row, None if row.algorithm in ALGORITHMS else QuarantineReason.UNKNOWN_ALGORITHM
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def _scalar(value: object) -> Scalar:
+    """Return a partition key's value; the service takes a list or an object for an absent one."""
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

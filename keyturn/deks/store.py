@@ -1,0 +1,162 @@
+"""Reads and rewrites single rows of the dek store.
+
+A row only ever changes by one conditional patch (If-Match) of everything that belongs together, so that a reader sees
+the old wrap with the old label or the new wrap with the new label, and nothing between. A patch never creates: a row
+that was deleted stays deleted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
+from azure.cosmos.partition_key import NonePartitionKeyValue
+
+from field_encrypt.encoding import to_base64
+from keyturn.contracts.pages import RowRef
+from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.session_tokens import SESSION_TOKEN
+from keyturn.deks.labels import label_like
+from keyturn.deks.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify
+from keyturn.settings import Keyring
+
+RESOURCE = "the dek store"
+REQUEST_CHARGE = "x-ms-request-charge"
+
+
+class WriteOutcome(StrEnum):
+    """What became of a conditional write."""
+
+    WRITTEN = "written"
+    LOST_RACE = "lost_race"  # the row is not what it was when it was read
+    GONE = "gone"  # the row was deleted
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of a conditional write; the token and the charge are set if the row was written."""
+
+    outcome: WriteOutcome
+    partition_key: Any
+    session_token: str | None = None
+    request_units: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewWrap:
+    """A row's DEK under another version, and what is written with it."""
+
+    version: str
+    wrapped: bytes = field(repr=False)
+    algorithm: str
+    key_check: bytes = field(repr=False)
+    old_version: str  # the version that unwrapped the row, which an unlabelled row does not name
+    rotation_id: str
+    rewrapped_at: datetime
+
+
+class DekStore:
+    """The rows of one keyring's dek store."""
+
+    def __init__(self, container: ContainerProxy, keyring: Keyring) -> None:
+        self.container = container
+        self.keyring = keyring
+
+    async def read(self, ref: RowRef, target_version: str) -> Row | None:
+        """Return the row as it is now, told apart for a rotation to the target version, or None if it is gone."""
+        item = await self._read_item(ref.id, ref.partition)
+        if item is None and ref.partition is None:
+            item = await self._read_item(ref.id, NonePartitionKeyValue)
+        return None if item is None else classify(item, self.keyring, target_version)
+
+    async def rewrap(self, row: Row, new: NewWrap) -> WriteResult:
+        """Put the new wrap into the row if it is still as it was read; the old one is kept beside it."""
+        names = self.keyring.row_names
+        values = {
+            names.wrapped_dek: to_base64(new.wrapped),
+            names.mek_version: label_like(row.raw.get(names.mek_version), new.version, self.keyring),
+            names.mek_name: self.keyring.mek_name,
+            names.algorithm: new.algorithm,
+            names.key_check: to_base64(new.key_check),
+            PREVIOUS_WRAP: {
+                "mekVersion": label_like(row.raw.get(names.mek_version), new.old_version, self.keyring),
+                "wrappedDek": row.raw[names.wrapped_dek],
+                "algorithm": row.algorithm,
+            },
+            ROTATION_ID: new.rotation_id,
+            REWRAPPED_AT: new.rewrapped_at.isoformat(timespec="milliseconds"),
+        }
+        return await self._patch(row, [_set(name, value) for name, value in values.items()])
+
+    async def restore(self, row: Row) -> WriteResult:
+        """Put the row's previous wrap back if the row is still as it was read.
+
+        The row is stale again afterwards. Its key check stays: a next rewrap is measured against it.
+
+        Raises:
+            KeyError: the row has no whole previous wrap.
+        """
+        names = self.keyring.row_names
+        previous = row.raw[PREVIOUS_WRAP]
+        operations = [
+            _set(names.wrapped_dek, previous["wrappedDek"]),
+            _set(names.mek_version, previous["mekVersion"]),
+            _set(names.algorithm, previous["algorithm"]),
+            *(_remove(name) for name in (PREVIOUS_WRAP, ROTATION_ID, REWRAPPED_AT) if name in row.raw),
+        ]
+        return await self._patch(row, operations)
+
+    async def _read_item(self, row_id: str, partition_key: Any) -> Mapping[str, Any] | None:
+        async with cosmos_failures(RESOURCE, "read"):
+            try:
+                return await self.container.read_item(row_id, partition_key=partition_key)
+            except CosmosHttpResponseError as error:
+                if is_absent_item(error):
+                    return None
+                raise
+
+    async def _patch(self, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
+        partition_key = self._partition_key(row)
+        async with cosmos_failures(RESOURCE, "write"):
+            try:
+                answer = await self.container.patch_item(
+                    row.id,
+                    partition_key,
+                    operations,
+                    etag=row.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                    no_response=True,
+                )
+            except CosmosAccessConditionFailedError:
+                return WriteResult(WriteOutcome.LOST_RACE, partition_key)
+            except CosmosHttpResponseError as error:
+                if is_absent_item(error):
+                    return WriteResult(WriteOutcome.GONE, partition_key)
+                raise
+        headers = answer.get_response_headers()
+        return WriteResult(
+            WriteOutcome.WRITTEN,
+            partition_key,
+            session_token=headers.get(SESSION_TOKEN),
+            request_units=float(headers.get(REQUEST_CHARGE, 0)),
+        )
+
+    def _partition_key(self, row: Row) -> Any:
+        absent = row.partition is None and row.raw.get(self.keyring.row_names.partition_key, "") is not None
+        return NonePartitionKeyValue if absent else row.partition
+
+
+def _set(name: str, value: Any) -> dict[str, Any]:
+    return {"op": "set", "path": _pointer(name), "value": value}
+
+
+def _remove(name: str) -> dict[str, Any]:
+    return {"op": "remove", "path": _pointer(name)}
+
+
+def _pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,90 @@
+"""Rows that are not as the last rotation left them, found before any of them is rewrapped.
+
+The public key of a MEK wraps for everybody, so whoever writes to the store can plant a DEK that they know, and a
+rotation would move it onto the new version like any other. What tells is the service's own time of the last change
+(``_ts``), which no writer sets: nobody but a run of Keyturn changes a row once it is written. A row that changed after
+the last rotation had ended, not by a later rotation or migration, and that does not say it is new, is named. So is a
+row that carries a run's id without the key check that rewraps add.
+
+A run leaves its id in the rows that it rewraps, but a rollback takes the rotation's away and leaves none. Rows without
+one that changed while a rollback ran, and that look as it leaves them, are therefore taken for its work.
+
+A row that says it was created since cannot be told from what the backend writes: such rows are only counted.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.errors import cosmos_failures
+from keyturn.deks.queries import Condition, Conditions, property_path
+from keyturn.deks.rows import PREVIOUS_WRAP, ROTATION_ID
+from keyturn.deks.store import RESOURCE, DekStore
+
+# A writer's clock may be behind the service's when the last rotation ends.
+CLOCK_SLACK = timedelta(minutes=10)
+
+
+class Since(NamedTuple):
+    """What is known to have changed rows: the last rotation that completed, and the runs after it."""
+
+    completed_at: datetime
+    runs: Mapping[str, datetime]  # id of that rotation, of a later one or of a later migration -> when it ended
+    rollbacks: Sequence[tuple[datetime, datetime]] = ()  # from when to when each ran
+
+
+class Provenance:
+    """The conditions for one keyring; without a completed rotation nothing is new, and nothing changed since."""
+
+    def __init__(self, store: DekStore, since: Since | None) -> None:
+        self._store = store
+        names = store.keyring.row_names
+        ours = Conditions(store.keyring, "").ours
+        rotation = property_path(ROTATION_ID)
+        moved = f"IS_STRING({rotation})"
+        key_check = property_path(names.key_check)
+        self.without_key_check = _with(ours, f"{moved} AND NOT IS_STRING({key_check})", {})
+        self.new: Condition | None = None
+        self.changed: Condition | None = None
+        if since is not None:
+            created = property_path(names.created_at)
+            says_new = f"(NOT {moved} AND IS_STRING({created}) AND {created} >= @newFrom)"
+            values: dict[str, str | int] = {
+                "@since": int(since.completed_at.timestamp()),
+                "@newFrom": (since.completed_at - CLOCK_SLACK).isoformat(timespec="seconds")[:19],
+            }
+            explained = [says_new]
+            for number, (run_id, ended_at) in enumerate(since.runs.items()):
+                explained.append(f"({moved} AND {rotation} = @r{number} AND c._ts <= @e{number})")
+                values |= {f"@r{number}": run_id, f"@e{number}": int(ended_at.timestamp()) + 1}
+            put_back = f"NOT {moved} AND NOT IS_DEFINED({property_path(PREVIOUS_WRAP)}) AND IS_STRING({key_check})"
+            for number, (began_at, ended_at) in enumerate(since.rollbacks):
+                explained.append(f"({put_back} AND c._ts >= @b{number} AND c._ts <= @t{number})")
+                values |= {f"@b{number}": int(began_at.timestamp()), f"@t{number}": int(ended_at.timestamp()) + 1}
+            self.new = _with(ours, f"c._ts >= @since AND {says_new}", values)
+            self.changed = _with(ours, f"c._ts >= @since AND NOT ({' OR '.join(explained)})", values)
+
+    async def count(self, condition: Condition) -> int:
+        """Count the rows of all feed ranges for which the condition holds."""
+        query, parameters = condition.query("VALUE COUNT(1)")
+        counted = 0
+        async with cosmos_failures(RESOURCE, "count"):
+            for feed_range in await list_feed_ranges(self._store.container):
+                found = self._store.container.query_items(
+                    query, parameters=parameters, feed_range=json.loads(feed_range)
+                )
+                counts: list[object] = [part async for part in found]
+                counted += sum(part for part in counts if isinstance(part, int))
+        return counted
+
+    async def first(self, condition: Condition, limit: int) -> list[str]:
+        """Return the ids of the first rows for which the condition holds."""
+        query, parameters = condition.query(f"TOP {limit} VALUE c.id")
+        async with cosmos_failures(RESOURCE, "query"):
+            return [str(row_id) async for row_id in self._store.container.query_items(query, parameters=parameters)]
+
+
+def _with(ours: Condition, text: str, values: Mapping[str, str | int]) -> Condition:
+    return Condition(f"{ours.text} AND {text}", {**ours.parameters, **values})

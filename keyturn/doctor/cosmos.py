@@ -1,0 +1,156 @@
+"""What Keyturn assumes of Cosmos DB, as far as looking shows it; the ids are those of docs/assumptions.md."""
+
+from collections.abc import Awaitable, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
+from keyturn.deks.store import RESOURCE
+from keyturn.doctor.checks import BROKEN, Answer, Look, Patient, expect, made_up, ok, problem, unchecked, warning
+
+CONTAINER_MISSING = 1003  # substatus of a 404
+NO_ROWS = "the dek store is empty, and a query of constants needs a row"
+_TIERS = {"Continuous7Days": timedelta(days=7), "Continuous30Days": timedelta(days=30)}
+
+
+async def undefined_comparisons(patient: Patient) -> Answer:
+    """A comparison with an absent property, or across types, is neither true nor false."""
+    found = await _evaluated(patient, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
+    return _expected(found, {}, 'comparisons with an absent property and of "1" with 1 are undefined')
+
+
+async def three_valued_logic(patient: Patient) -> Answer:
+    """A condition that IS_STRING guards is false for an absent property, and can be negated."""
+    found = await _evaluated(
+        patient,
+        guarded='(IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
+        negated='NOT (IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
+    )
+    return _expected(found, {"guarded": False, "negated": True}, "false AND undefined is false")
+
+
+async def ignore_case(patient: Patient) -> Answer:
+    """STRINGEQUALS and STARTSWITH ignore case when they are told to."""
+    found = await _evaluated(
+        patient,
+        equal='STRINGEQUALS("aBc", "AbC", true)',
+        starts='STARTSWITH("aBc", "Ab", true)',
+        exact='STRINGEQUALS("aBc", "AbC")',
+    )
+    return _expected(found, {"equal": True, "starts": True, "exact": False}, "both ignore case only when told to")
+
+
+async def not_found(patient: Patient) -> Answer:
+    """An absent row and an absent container are told apart."""
+    keyring = patient.keyring
+    database = patient.resources.database(keyring.keyring.cosmos_database)
+    name = made_up()
+    row = await _status_of(keyring.dek_container.read_item(name, name))
+    container = await _status_of(database.get_container_client(name).read_item(name, name))
+    if row != (HTTPStatus.NOT_FOUND, 0):
+        return problem(f"an absent row was answered with {row}", BROKEN)
+    if container[0] == HTTPStatus.FORBIDDEN:
+        return unchecked("an absent row was told; this identity may not ask for other containers")
+    return expect(container, (HTTPStatus.NOT_FOUND, CONTAINER_MISSING), "absent rows and containers are told", BROKEN)
+
+
+async def session_tokens(patient: Patient) -> Answer:
+    """A session token has the form that is merged."""
+    headers: list[Mapping[str, Any]] = []
+    query = "SELECT TOP 1 VALUE c.id FROM c"
+    async with cosmos_failures(RESOURCE, "query"):
+        found = patient.keyring.dek_container.query_items(
+            query, response_hook=lambda answered, _: headers.append(dict(answered))
+        )
+        async for _ in found:
+            break
+    tokens = [str(answered[SESSION_TOKEN]) for answered in headers if SESSION_TOKEN in answered]
+    if not tokens:
+        return unchecked("no answer carried a session token: the account's consistency may be another")
+    try:
+        merged = merge_session_tokens({"range": tokens[0]})
+    except ValueError:
+        return problem(f"the session token {tokens[0]!r} has another form", BROKEN)
+    return ok(f"a session token, {merged['range']}, has the known form")
+
+
+async def ttl_default(patient: Patient) -> Answer:
+    """The container ``keyturn`` removes documents whose time to live is over."""
+    async with cosmos_failures("the keyturn container", "read its properties"):
+        properties = await patient.resources.records.read()
+    if properties.get("defaultTtl") is None:
+        return warning(
+            "its default time to live is off: keys of idempotent requests and ids of webhooks stay for ever",
+            "set it to -1, which removes nothing that does not ask for it",
+        )
+    return ok(f"its default time to live is {properties['defaultTtl']}")
+
+
+async def backup_policy(patient: Patient) -> Answer:
+    """The resource manager tells the policy, and no backup outlives the versions that open what is in it."""
+    if patient.resources.account is None:
+        return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
+    tier = await patient.resources.account.continuous_backup()
+    if tier is None:
+        return unchecked("the account is backed up periodically", "compare its retention with KEYTURN_RETAIN yourself")
+    retain = patient.resources.settings.policy.retain
+    if (kept := _TIERS.get(tier)) is None or kept <= retain:
+        return ok(f"{tier}; retired versions are kept for {retain.days} days")
+    return warning(
+        f"a restore may go back {kept.days} days, retired versions are kept for {retain.days}",
+        f"set KEYTURN_RETAIN to P{kept.days}D or more",
+    )
+
+
+async def patch_right(patient: Patient) -> Answer:
+    """An identity that may replace rows and not create them may patch them."""
+    name = made_up()
+    # A row without an id is one that the service must refuse, whoever sends it.
+    created, _ = await _status_of(patient.keyring.dek_container.create_item({"madeUp": name}))
+    patched = await _status_of(
+        patient.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
+    )
+    if created != HTTPStatus.FORBIDDEN:
+        return unchecked("this identity may create rows too, so a patch shows nothing", "ask as the app's identity")
+    return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them", BROKEN)
+
+
+async def _evaluated(patient: Patient, **expressions: str) -> dict[str, Any] | None:
+    """Return what the expressions are, without those that are undefined; None where there is no row to ask."""
+    absent = made_up()
+    values = ", ".join(f'"{name}": {text.format(absent)}' for name, text in expressions.items())
+    async with cosmos_failures(RESOURCE, "query"):
+        query = f"SELECT TOP 1 VALUE {{{values}}} FROM c"  # noqa: S608 - our own text
+        found = [item async for item in patient.keyring.dek_container.query_items(query)]
+    return dict(found[0]) if found else None
+
+
+def _expected(found: dict[str, Any] | None, expected: dict[str, Any], what: str) -> Answer:
+    return unchecked(NO_ROWS) if found is None else expect(found, expected, what, BROKEN)
+
+
+async def _status_of(request: Awaitable[object]) -> tuple[int, int]:
+    """Return status and substatus of a request that must be refused."""
+    try:
+        await request
+    except CosmosHttpResponseError as error:
+        return int(error.status_code or 0), 0 if is_absent_item(error) else int(error.sub_status or 0)
+    return int(HTTPStatus.OK), 0
+
+
+_QUERY = ("store_reachable", "can_query")
+
+DATABASE: dict[str, Look] = {
+    "cosmos_undefined_comparisons": Look(undefined_comparisons, _QUERY),
+    "cosmos_three_valued_logic": Look(three_valued_logic, _QUERY),
+    "cosmos_ignore_case": Look(ignore_case, _QUERY),
+    "cosmos_not_found": Look(not_found, ("store_reachable", "can_read_rows")),
+    "cosmos_session_tokens": Look(session_tokens, _QUERY),
+    "cosmos_ttl_default": Look(ttl_default, ("can_read_records",)),
+    "cosmos_backup_policy": Look(backup_policy, ("backup",)),
+    "cosmos_patch_right": Look(patch_right, ("store_reachable", "can_patch_rows")),
+}

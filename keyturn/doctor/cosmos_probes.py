@@ -1,0 +1,219 @@
+"""What Keyturn assumes of Cosmos DB, tried in a throw-away container."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, override
+
+from azure.core import MatchConditions
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+
+from keyturn.cosmos.account import CosmosAccount
+from keyturn.cosmos.change_feed import list_feed_ranges, read_feed_page
+from keyturn.cosmos.session_tokens import SESSION_TOKEN
+from keyturn.doctor.checks import BROKEN, Answer, Patient, expect, made_up, ok, problem, unchecked
+
+RIGHTS = (
+    "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/write and delete in Azure Resource Manager, "
+    "and a data role on the account"
+)
+PARTITION = "one"  # of every document here: they share a partition key value
+BATCH = 50
+NO_TOKEN_CREATES = 5300  # substatus of a 403
+RETRY_AFTER = "x-ms-retry-after-ms"
+BURST_BYTES, BURST_WRITES, BURST_WAVES = 200_000, 10, 3  # far beyond the least throughput, 400 RU/s
+SESSION_TRIES = 20
+
+
+@dataclass
+class ThrowawayContainer:
+    """A container that nothing else uses."""
+
+    name: str
+    account: CosmosAccount
+    database: DatabaseProxy
+    container: ContainerProxy
+    again: ContainerProxy  # the same, by a client that has seen nothing of the other one's writes
+    throttled: list[dict[str, str]]  # headers of every 429 that ``again`` was answered with
+
+
+class _Watching(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it lazily, so it has no type
+    """Keeps the headers of throttled answers, which the SDK waits out without a word."""
+
+    def __init__(self, throttled: list[dict[str, str]]) -> None:
+        super().__init__()
+        self._throttled = throttled
+
+    @override
+    async def send(self, request: Any, **config: Any) -> Any:
+        response = await super().send(request, **config)
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            self._throttled.append({name.lower(): value for name, value in response.headers.items()})
+        return response
+
+
+@asynccontextmanager
+async def throwaway_container(patient: Patient, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
+    """Make the container in the keyring's database; at the end, delete it."""
+    name, database = made_up(), patient.keyring.keyring.cosmos_database
+    endpoint, credential = patient.resources.settings.cosmos_endpoint, patient.resources.credential
+    await account.create_container(database, name, "/partition")
+    try:
+        throttled: list[dict[str, str]] = []
+        async with CosmosClient(endpoint, credential, transport=_Watching(throttled)) as other:
+            ours = patient.resources.database(database)
+            again = other.get_database_client(database).get_container_client(name)
+            yield ThrowawayContainer(name, account, ours, ours.get_container_client(name), again, throttled)
+    finally:
+        await account.delete_container(database, name)
+
+
+async def feed_latest_version(made: ThrowawayContainer) -> Answer:
+    """The feed shows each document once, as it is now, in the order of the changes; what was deleted it does not."""
+    for name in ("a", "b", "c"):
+        await made.container.create_item(_document(name))
+    await made.container.replace_item("a", {**_document("a"), "changed": True})
+    await made.container.delete_item("b", PARTITION)
+    found, _ = await _feed(made)
+    return expect([item["id"] for item in found], ["c", "a"], "latest versions only, own writes at the tail", BROKEN)
+
+
+async def feed_end(made: ThrowawayContainer) -> Answer:
+    """The feed ends with 304, and goes on from there."""
+    _, cursor = await _feed(made)
+    await made.container.create_item(_document("late"))
+    found, _ = await _feed(made, cursor)
+    return expect([item["id"] for item in found], ["late"], "304 ends the feed, and its cursor goes on", BROKEN)
+
+
+async def feed_transactions(made: ThrowawayContainer) -> Answer:
+    """Documents that were written together come in one page, however small pages are asked for."""
+    _, cursor = await _feed(made)
+    operations = [("create", (_document(f"batch-{number}"),)) for number in range(BATCH)]
+    await made.container.execute_item_batch(operations, PARTITION)
+    [feed_range] = await list_feed_ranges(made.container)
+    page = await read_feed_page(made.container, feed_range, cursor, 1)
+    return expect(len(page.items), BATCH, f"{BATCH} documents of one batch came in one page", BROKEN)
+
+
+async def session_reads(made: ThrowawayContainer) -> Answer:
+    """A read with the token of a write sees it, in another client."""
+    for number in range(SESSION_TRIES):
+        headers: dict[str, str] = {}
+        written = _document(f"session-{number}")
+        await made.container.create_item(written, response_hook=lambda answered, _, kept=headers: kept.update(answered))
+        if SESSION_TOKEN not in headers:
+            return unchecked("no write was answered with a session token")
+        try:
+            await made.again.read_item(written["id"], PARTITION, session_token=headers[SESSION_TOKEN])
+        except CosmosHttpResponseError as error:
+            return problem(f"a read with the token of a write was answered with {error.status_code}", BROKEN)
+    return ok(f"{SESSION_TRIES} writes were seen by another client with their tokens")
+
+
+async def conditional_writes(made: ThrowawayContainer) -> Answer:
+    """A stale ETag and a condition that does not hold give 412 and change nothing."""
+    stored = await made.container.create_item(_document("conditional"))
+    first, again, condition = [
+        await _patch_status(made, stored["id"], value, **options)
+        for value, options in (
+            (1, {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}),
+            (2, {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}),
+            (3, {"filter_predicate": "FROM c WHERE c.value = 0"}),
+        )
+    ]
+    value = (await made.container.read_item(stored["id"], PARTITION))["value"]
+    return expect((first, again, condition, value), (200, 412, 412, 1), "a patch holds to its condition", BROKEN)
+
+
+async def no_containers_by_token(made: ThrowawayContainer) -> Answer:
+    """No access token makes a container through the data plane."""
+    name = made_up()
+    try:
+        await made.database.create_container(name, PartitionKey("/partition"))
+    except CosmosHttpResponseError as error:
+        found = (error.status_code, error.sub_status)
+        return expect(found, (HTTPStatus.FORBIDDEN, NO_TOKEN_CREATES), "a token makes no container", BROKEN)
+    await made.account.delete_container(made.database.id, name)
+    return problem("an access token made a container", BROKEN)
+
+
+async def batch_all_or_nothing(made: ThrowawayContainer) -> Answer:
+    """Where one condition of a batch does not hold, nothing of it is written."""
+    stored = await made.container.create_item(_document("lease"))
+    stale = {"if_match_etag": '"stale"'}
+    operations: list[tuple[Any, ...]] = [
+        ("create", (_document("record"),)),
+        ("replace", (stored["id"], _document("lease")), stale),
+    ]
+    try:
+        await made.container.execute_item_batch(operations, PARTITION)
+    except CosmosBatchOperationError as error:
+        status = error.status_code
+    else:
+        return problem("a batch with a stale ETag was written", BROKEN)
+    absent = await _absent(made, "record")
+    return expect((status, absent), (HTTPStatus.PRECONDITION_FAILED, True), "a batch is all or nothing", BROKEN)
+
+
+async def throttle_answer(made: ThrowawayContainer) -> Answer:
+    """A throttled write is told how long to wait."""
+    for wave in range(BURST_WAVES):
+        writes = (
+            made.again.create_item({**_document(f"burst-{wave}-{number}"), "text": "x" * BURST_BYTES})
+            for number in range(BURST_WRITES)
+        )
+        await asyncio.gather(*writes, return_exceptions=True)  # what matters is what they were answered with
+        if made.throttled:
+            untold = sum(RETRY_AFTER not in headers for headers in made.throttled)
+            return expect(untold, 0, f"429 with {RETRY_AFTER}, waited out by the SDK", BROKEN)
+    return unchecked(f"{BURST_WAVES * BURST_WRITES} large writes were not throttled")
+
+
+def _document(name: str) -> dict[str, Any]:
+    return {"id": name, "partition": PARTITION, "value": 0}
+
+
+async def _feed(made: ThrowawayContainer, cursor: str | None = None) -> tuple[list[dict[str, Any]], str]:
+    """Read the feed to its end; a container this small has one range."""
+    [feed_range] = await list_feed_ranges(made.container)
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await read_feed_page(made.container, feed_range, cursor, 10)
+        found, cursor = [*found, *page.items], page.cursor
+        if page.drained:
+            return found, cursor
+
+
+async def _patch_status(made: ThrowawayContainer, name: str, value: int, **options: Any) -> int:
+    operations = [{"op": "set", "path": "/value", "value": value}]
+    try:
+        await made.container.patch_item(name, PARTITION, operations, **options)
+    except CosmosHttpResponseError as error:
+        return int(error.status_code or 0)
+    return int(HTTPStatus.OK)
+
+
+async def _absent(made: ThrowawayContainer, name: str) -> bool:
+    try:
+        await made.container.read_item(name, PARTITION)
+    except CosmosHttpResponseError as error:
+        return error.status_code == HTTPStatus.NOT_FOUND
+    return False
+
+
+DATABASE_PROBES: dict[str, Callable[[ThrowawayContainer], Awaitable[Answer]]] = {
+    "cosmos_feed_latest_version": feed_latest_version,
+    "cosmos_feed_end": feed_end,
+    "cosmos_feed_transactions": feed_transactions,
+    "cosmos_session_reads": session_reads,
+    "cosmos_conditional_writes": conditional_writes,
+    "cosmos_no_containers_by_token": no_containers_by_token,
+    "cosmos_batch_all_or_nothing": batch_all_or_nothing,
+    "cosmos_throttle_answer": throttle_answer,
+}

@@ -1,0 +1,147 @@
+"""What Keyturn assumes of Key Vault, as far as looking shows it; the ids are those of docs/assumptions.md.
+
+The interpreter and the packages are those that were tested.
+"""
+
+import importlib.metadata
+import re
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, override
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.keyvault.keys.crypto import KeyWrapAlgorithm
+from azure.keyvault.keys.crypto.aio import CryptographyClient
+
+from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import UnwrapRefusedError
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from keyturn.doctor.checks import BROKEN, Answer, Line, Look, Patient, expect, made_up, ok, problem, unchecked, warning
+
+_NOT_ALLOWED = "this identity may only look at the MEK itself: ask as somebody who may read other keys"
+
+
+async def algorithms_apart(patient: Patient) -> Answer:
+    """What was wrapped with one algorithm is not opened with the other."""
+    version = await _usable(patient)
+    wrapped = patient.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
+    try:
+        await patient.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
+    except UnwrapRefusedError:
+        return ok("a wrap with RSA-OAEP was refused as RSA-OAEP-256")
+    return problem("a wrap with RSA-OAEP was opened as RSA-OAEP-256", BROKEN)
+
+
+class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-checking time only
+    def __init__(self) -> None:
+        self.requests = 0
+
+    @override
+    def on_request(self, request: Any) -> None:
+        """Count the request."""
+        self.requests += 1
+
+
+async def local_wrap_free(patient: Patient) -> Answer:
+    """A wrap with the public key makes no request."""
+    keyring = patient.keyring
+    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(patient)).version)
+    counter = _Counter()
+    async with CryptographyClient(key, patient.resources.credential, per_call_policies=[counter]) as client:
+        await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, Dek.generate().reveal())
+    return expect(counter.requests, 0, "a wrap by the SDK made no request", BROKEN)
+
+
+async def unknown_key_lists_empty(patient: Patient) -> Answer:
+    """The versions of a key that does not exist are an empty list."""
+    try:
+        listed = [found async for found in patient.keyring.keys.list_properties_of_key_versions(made_up())]
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return unchecked(_NOT_ALLOWED)
+        raise
+    return expect(listed, [], "an unknown key has an empty list of versions", BROKEN)
+
+
+async def list_pages(patient: Patient) -> Answer:
+    """A list in pages of one holds what a list in large pages holds."""
+    keyring = patient.keyring
+    listed = keyring.keys.list_properties_of_key_versions(keyring.keyring.mek_name, max_page_size=1)
+    found = {MekVersionProperties.of(properties).version async for properties in listed}
+    known = set(await patient.inquiry.facts.versions())
+    return expect(found, known, f"{len(known)} versions in pages of one are all versions", BROKEN)
+
+
+async def newest_without_version(patient: Patient) -> Answer:
+    """Without a version, the vault answers none that is older than another."""
+    newest = await patient.inquiry.facts.newest()
+    created = [found.created_on for found in (await patient.inquiry.facts.versions()).values() if found.created_on]
+    youngest = max(created, default=newest.created_on)
+    return expect(newest.created_on, youngest, "without a version the vault answers the newest", BROKEN)
+
+
+async def names_ignore_case(patient: Patient) -> Answer:
+    """The MEK is found by its name in other letters."""
+    name = patient.keyring.keyring.mek_name
+    if (other := name.swapcase()) == name:
+        return unchecked(f"{name} has no letters")
+    try:
+        found = await patient.keyring.keys.get_key(other)
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return unchecked(f"{other} may not be read; a role's scope may be spelt exactly")
+        raise
+    newest = await patient.inquiry.facts.newest()
+    return expect(found.properties.version, newest.version, f"{other} is {name}", BROKEN)
+
+
+async def _usable(patient: Patient) -> MekVersion:
+    return await patient.keyring.mek.newest_enabled()
+
+
+_MEK = ("can_read_key", "mek_exists")
+_OPENS = (*_MEK, "can_wrap_and_unwrap")
+
+VAULT: dict[str, Look] = {
+    "kv_algorithms_apart": Look(algorithms_apart, _OPENS),
+    "kv_local_wrap_free": Look(local_wrap_free, _MEK),
+    "kv_unknown_key_lists_empty": Look(unknown_key_lists_empty, _MEK),
+    "kv_list_pages": Look(list_pages, _MEK),
+    "kv_newest_without_version": Look(newest_without_version, _MEK),
+    "kv_names_ignore_case": Look(names_ignore_case, _MEK),
+}
+
+
+PYTHON = (3, 13)  # infra/ deploys this one
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s#;]+)", re.MULTILINE)
+
+
+def check_versions(requirements: Path) -> list[Line]:
+    """Compare this interpreter and what is installed with what is deployed; the file is the app's requirements.txt."""
+    running = sys.version_info[:2]
+    python = f"Python {running[0]}.{running[1]}"
+    deployed = f"{PYTHON[0]}.{PYTHON[1]}"
+    interpreter = (
+        ok(python) if running == PYTHON else warning(f"{python}, deployed is {deployed}", f"use Python {deployed}")
+    )
+    return [Line.of("python", interpreter), _packages(requirements)]
+
+
+def _packages(requirements: Path) -> Line:
+    try:
+        pins = _PIN.findall(requirements.read_text())
+    except OSError:
+        return Line.of("packages", unchecked(f"{requirements} cannot be read", "name it with --requirements"))
+    others = [f"{name} {found or 'missing'}, pinned {pin}" for name, pin in pins if (found := _installed(name)) != pin]
+    if others:
+        return Line.of("packages", problem("; ".join(others), f"pip install -r {requirements.name}"))
+    return Line.of("packages", ok(f"all {len(pins)} pinned packages"))
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

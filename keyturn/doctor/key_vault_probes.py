@@ -1,0 +1,159 @@
+"""What Keyturn assumes of Key Vault, tried on a throw-away key.
+
+Nothing here deletes: at the end the key's versions are disabled, and whoever asked is told to delete the key.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from azure.core.exceptions import HttpResponseError
+
+from field_encrypt import MekClient
+from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import MekVersionDisabledError
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from keyturn.doctor.checks import BROKEN, Answer, Patient, expect, made_up, ok, problem, unchecked, warning
+from keyturn.key_vault.pacing import LIMITS
+
+KEY_SIZE = 2048  # bits: the cheapest, and creations are limited alike for all sizes
+CREATION_LIMIT = LIMITS["RSA", KEY_SIZE].create
+ALGORITHM = "RSA-OAEP-256"
+RIGHTS = "Microsoft.KeyVault/vaults/keys/create/action, read, update/action and unwrap/action on the vault"
+DATES = timedelta(days=2)
+
+
+@dataclass
+class ThrowawayKey:
+    """A key that nothing else uses, with two versions; the first has wrapped a DEK."""
+
+    name: str
+    keys: Any
+    mek: MekClient
+    first: MekVersion
+    second: MekVersion
+    dek: Dek
+    wrapped: bytes
+
+    async def opens(self) -> bool:
+        """Tell whether the first version opens what it has wrapped."""
+        return Dek(await self.mek.unwrap(self.wrapped, self.first.version, ALGORITHM)) == self.dek
+
+
+@asynccontextmanager
+async def throwaway_key(patient: Patient) -> AsyncIterator[ThrowawayKey]:
+    """Make the key; at the end, disable every version of it."""
+    keyring = patient.keyring.keyring
+    name, keys = made_up(), patient.keyring.keys
+    verify = keyring.verify_challenge_resource
+    created = await keys.create_rsa_key(name, size=KEY_SIZE)
+    async with MekClient(
+        keyring.vault_url, name, patient.resources.credential, verify_challenge_resource=verify
+    ) as mek:
+        first, dek = MekVersion.fetched(created), Dek.generate()
+        wrapped = mek.wrap(dek.reveal(), first, ALGORITHM)
+        second = MekVersion.fetched(await keys.create_rsa_key(name, size=KEY_SIZE))
+        try:
+            yield ThrowawayKey(name, keys, mek, first, second, dek, wrapped)
+        finally:
+            for version in await mek.list_versions():
+                await keys.update_key_properties(name, version.version, enabled=False)
+
+
+async def versions_kept(key: ThrowawayKey) -> Answer:
+    """The first version is what it was before the second was made."""
+    kept = await key.mek.fetch_version(key.first.version)
+    same = (kept.jwk.n == key.first.jwk.n, kept.enabled, await key.opens())
+    return expect(same, (True, True, True), "the older version is unchanged by a newer one", BROKEN)
+
+
+async def disabled_refuses(key: ThrowawayKey) -> Answer:
+    """A disabled version shows itself and opens nothing until it is enabled again."""
+    version = key.first.version
+    await key.keys.update_key_properties(key.name, version, enabled=False)
+    try:
+        await key.opens()
+    except MekVersionDisabledError as error:
+        said = str(error)
+    else:
+        return problem("a disabled version opened a wrap", BROKEN)
+    shown = (await key.mek.fetch_version(version)).enabled
+    await key.keys.update_key_properties(key.name, version, enabled=True)
+    return expect((shown, await key.opens()), (False, True), f"refused while disabled: {said}", BROKEN)
+
+
+async def expired_opens(key: ThrowawayKey) -> Answer:
+    """An expired version opens what it has wrapped."""
+    past = datetime.now(UTC) - DATES
+    await key.keys.update_key_properties(key.name, key.first.version, expires_on=past, not_before=past - DATES)
+    await key.mek.fetch_version(key.first.version)
+    if not await key.opens():
+        return problem("an expired version opened a wrap to another DEK", BROKEN)
+    return ok("an expired version opens what it has wrapped")
+
+
+async def tags_replaced(key: ThrowawayKey) -> Answer:
+    """An update replaces all tags."""
+    version = key.second.version
+    for tags in ({"one": "1", "two": "2"}, {"three": "3"}):
+        await key.keys.update_key_properties(key.name, version, tags=tags)
+    found = MekVersionProperties.of((await key.keys.get_key(key.name, version)).properties).tags
+    return expect(found, {"three": "3"}, "an update replaces all tags", BROKEN)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What came of more creations at once than the vault admits."""
+
+    admitted: int
+    refusals: list[HttpResponseError]
+
+
+async def burst(key: ThrowawayKey) -> Burst:
+    """Create versions until the vault must refuse; creations have a limit of their own, so live traffic is not hit."""
+    creations = (key.keys.create_rsa_key(key.name, size=KEY_SIZE, retry_total=0) for _ in range(CREATION_LIMIT + 2))
+    answers = await asyncio.gather(*creations, return_exceptions=True)
+    refusals = [answer for answer in answers if isinstance(answer, HttpResponseError)]
+    if other := next(
+        (answer for answer in answers if isinstance(answer, BaseException) and answer not in refusals), None
+    ):
+        raise other
+    return Burst(len(answers) - len(refusals), refusals)
+
+
+async def limits(made: Burst) -> Answer:
+    """The vault admits no more creations than it publishes."""
+    if not made.refusals:
+        return unchecked(f"{made.admitted} creations at once were all admitted; published are {CREATION_LIMIT} in 10 s")
+    return ok(f"{made.admitted} creations were admitted, {len(made.refusals)} refused")
+
+
+async def throttle_answer(made: Burst) -> Answer:
+    """A refusal is 429 without a time to wait."""
+    if not made.refusals:
+        return unchecked("nothing was throttled")
+    statuses = {error.status_code for error in made.refusals}
+    if statuses != {HTTPStatus.TOO_MANY_REQUESTS}:
+        return problem(f"a throttled vault answers {sorted(map(str, statuses))}", BROKEN)
+    headers = {name.lower() for error in made.refusals for name in getattr(error.response, "headers", {})}
+    if "retry-after" in headers:
+        return warning(
+            "429 with Retry-After: the SDK waits by itself", "tell the developers: Keyturn's pacing is not needed"
+        )
+    return ok("429 without Retry-After")
+
+
+VAULT_PROBES: dict[str, Callable[[ThrowawayKey], Awaitable[Answer]]] = {
+    "kv_versions_kept": versions_kept,
+    "kv_disabled_refuses": disabled_refuses,
+    "kv_expired_opens": expired_opens,
+    "kv_tags_replaced": tags_replaced,
+}
+BURST_PROBES: dict[str, Callable[[Burst], Awaitable[Answer]]] = {
+    "kv_limits": limits,
+    "kv_throttle_answer": throttle_answer,
+}

@@ -1,0 +1,129 @@
+"""Encrypts the plaintext fields of a page of documents: the initial backfill.
+
+Per document: read it, find the fields that the settings name and that are not encrypted, create the row of a DEK of its
+own, encrypt, and replace the document if nobody changed it meanwhile. What is encrypted already keeps its DEK. Running
+a page twice, or dying anywhere in it, changes nothing: the row of the first try is taken again.
+
+Puts a page of documents under fresh DEKs: from a readable key onto the same or another key, vault or dek store.
+
+Per document: read it, decrypt its fields from the source, create the row of a fresh DEK in the target, encrypt, and
+replace the document if nobody changed it meanwhile. The row that the document named before is superseded and stays:
+nothing here deletes a row, and a snapshot or a reader that still holds the old document needs it. Running a page twice,
+or dying anywhere in it, changes nothing: the row of the first try is taken again, and what is done is skipped.
+
+Decrypts a page of documents and changes nothing: what does not decrypt is named with its reason.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from field_encrypt import paths
+from field_encrypt.errors import DekNotFoundError
+from field_encrypt.mek_errors import ForeignMekError
+from keyturn.contracts.pages import PageInput, PageResult
+from keyturn.documents.dek_ids import DekIds
+from keyturn.documents.errors import DocumentReason, RefusedDocumentError
+from keyturn.documents.page import DocumentDependencies, DocumentPage, Outcome
+from keyturn.documents.store import encrypted_fields, plaintext_fields
+
+ITEM_BYTES_MAX = 2 * 1024 * 1024  # Cosmos DB, service limits
+# What the stored form of a field adds to its ciphertext: names, ids, nonce and tag are some 250 bytes.
+FIELD_BYTES = 300
+
+
+async def encrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDependencies) -> PageResult:
+    """Encrypt what is plaintext in the documents that the page names, with DEKs of the target.
+
+    Raises:
+        TransientError, RetryError: a service failed; the page may be run again.
+        OperatorError: a right is missing, or nothing may be wrapped under the target MEK.
+    """
+    page = DocumentPage(request, dependencies)
+
+    async def encrypt(document: dict[str, Any]) -> dict[str, Any] | None:
+        found = plaintext_fields(document, page.description.fields)
+        if not found:
+            return None
+        _require_room(document, found)
+        dek_id = page.documents.dek_id(ids, document)
+        return await page.target.encrypt_fields(page.description.name, document["id"], document, found, dek_id=dek_id)
+
+    return await page.run(lambda ref: page.change(ref, encrypt))
+
+
+def _require_room(document: Mapping[str, Any], found: Sequence[str]) -> None:
+    """Refuse a document that would become too large, before a row is made that it could never name."""
+    grown = sum(_size(paths.get(document, path)) // 3 + FIELD_BYTES for path in found)
+    if _size(document) + grown > ITEM_BYTES_MAX:
+        raise RefusedDocumentError(DocumentReason.TOO_LARGE)
+
+
+def _size(value: object) -> int:
+    # As the SDK sends it; base64 of this length is an upper bound, since canonical JSON is never longer.
+    return len(json.dumps(value))
+
+
+async def reencrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDependencies) -> PageResult:
+    """Re-encrypt the documents that the page names.
+
+    Raises:
+        TransientError, RetryError: a service failed; the page may be run again.
+        OperatorError: a right is missing, or nothing may be wrapped under the target MEK.
+    """
+    page = DocumentPage(request, dependencies)
+
+    async def reencrypt(document: dict[str, Any]) -> dict[str, Any] | None:
+        if plaintext_fields(document, page.description.fields):
+            raise RefusedDocumentError(DocumentReason.NOT_ENCRYPTED)
+        dek_id = page.documents.dek_id(ids, document)
+        found = encrypted_fields(document, but_under=dek_id)
+        if not found:
+            return None
+        return await _reencrypted(document, found, dek_id, page)
+
+    return await page.run(lambda ref: page.change(ref, reencrypt))
+
+
+async def _reencrypted(
+    document: dict[str, Any], found: Sequence[str], dek_id: str, page: DocumentPage
+) -> dict[str, Any] | None:
+    name = page.description.name
+    try:
+        return await page.target.reencrypt_fields(
+            name, document["id"], document, found, source=page.source, dek_id=dek_id
+        )
+    except (DekNotFoundError, ForeignMekError):
+        # A writer that has moved to the target already wrote it: its DEK is fresh, and none of the source's.
+        if page.one_key or not await _opens_in_target(document, found, page):
+            raise
+        return None
+
+
+async def _opens_in_target(document: dict[str, Any], found: Sequence[str], page: DocumentPage) -> bool:
+    try:
+        await page.target.decrypt_fields(page.description.name, document["id"], document, found)
+    except (DekNotFoundError, ForeignMekError):
+        return False
+    return True
+
+
+async def check_page(request: PageInput, dependencies: DocumentDependencies) -> PageResult:
+    """Decrypt every field of the documents that the page names, as a reader without a cache would.
+
+    ``changed`` counts the documents that decrypt, ``unchanged`` those without anything to decrypt.
+
+    Raises:
+        TransientError, RetryError: a service failed; the page may be run again.
+        OperatorError: a right is missing.
+    """
+    page = DocumentPage(request, dependencies)
+
+    async def check(document: dict[str, Any]) -> Outcome:
+        if plaintext_fields(document, page.description.fields):
+            raise RefusedDocumentError(DocumentReason.NOT_ENCRYPTED)
+        found = encrypted_fields(document)
+        await page.source.decrypt_fields(page.description.name, document["id"], document, found)
+        return Outcome.CHANGED if found else Outcome.UNCHANGED
+
+    return await page.run(lambda ref: page.handle(ref, check))

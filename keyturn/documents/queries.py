@@ -1,0 +1,112 @@
+"""Which documents name a DEK: looked up by a query, or read off a document.
+
+A query can follow property names, not the elements of a list: fields with ``*`` or an index in their path cannot be
+looked up.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
+
+from field_encrypt import paths
+from field_encrypt.envelope import is_encrypted
+from field_encrypt.errors import InvalidFieldPathError
+from field_encrypt.paths import EVERY_ELEMENT
+from keyturn.cosmos.errors import cosmos_failures
+from keyturn.settings import DocumentContainer
+
+_DEK_ID = '["dekId"]'
+
+
+def encrypted_paths(document: Mapping[str, Any], fields: Iterable[str]) -> list[str]:
+    """Return the concrete paths of everything that is encrypted or ought to be, each once.
+
+    A field that the document does not have is no fault: documents may lack a property.
+    """
+    found = dict.fromkeys(paths.find(document, is_encrypted))
+    for pattern in fields:
+        try:
+            found |= dict.fromkeys(paths.expand(document, [pattern]))
+        except InvalidFieldPathError:
+            continue
+    return [path for path in found if not any(path.startswith(f"{other}/") for other in found)]
+
+
+def named_deks(document: Mapping[str, Any]) -> set[str]:
+    """Return the dekIds that the document names, well-formed or not."""
+    fields = (paths.get(document, path) for path in paths.find(document, is_encrypted))
+    return {str(field["dekId"]) for field in fields}
+
+
+def queryable(description: DocumentContainer) -> list[str]:
+    """Return the expressions, in Cosmos DB's SQL, of the dekIds that a query can look up."""
+    split = [pattern.split("/") for pattern in description.fields]
+    return [_expression(segments) for segments in split if not any(_is_element(segment) for segment in segments)]
+
+
+async def documents_naming(
+    container: ContainerProxy, description: DocumentContainer, dek_ids: Sequence[str], *, limit: int | None
+) -> set[tuple[str, str]]:
+    """Return (dekId, document id) of the container's documents that name one of these dekIds.
+
+    ``limit`` bounds what is returned of each field, where some will do.
+
+    Raises:
+        KeyturnError: of the kind that the failure means.
+    """
+    found: set[tuple[str, str]] = set()
+    names = [f"@dek{place}" for place in range(len(dek_ids))]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "value": dek_id} for name, dek_id in zip(names, dek_ids, strict=True)
+    ]
+    top = "" if limit is None else f"TOP {limit} "
+    for expression in queryable(description):
+        query = f"SELECT {top}c.id, {expression} AS dek FROM c WHERE {expression} IN ({', '.join(names)})"  # noqa: S608 - names of validated settings, quoted; values are parameters
+        async with cosmos_failures(description.name, "query"):
+            async for item in container.query_items(query, parameters=parameters):
+                found.add((str(item["dek"]), str(item["id"])))
+    return found
+
+
+def may_have_fields(description: DocumentContainer) -> str:
+    """Return the condition, in Cosmos DB's SQL, that a document may have an encrypted field, if only an empty list."""
+    return " OR ".join(f"IS_DEFINED({_named_by(pattern)})" for pattern in description.fields)
+
+
+async def sampled_deks(container: ContainerProxy, description: DocumentContainer, limit: int) -> set[str]:
+    """Return the dekIds that some documents name: about so many documents, the same number for every field.
+
+    Raises:
+        AzureError: the container did not answer.
+    """
+    found: set[str] = set()
+    each = max(1, limit // len(description.fields))
+    for pattern in description.fields:
+        named = _named_by(pattern)
+        query = f"SELECT TOP {each} VALUE {named} FROM c WHERE IS_DEFINED({named})"  # noqa: S608 - names of validated settings, quoted
+        async for value in container.query_items(query):
+            found |= {str(value)} if named.endswith(_DEK_ID) else named_deks({"value": value})
+    return found
+
+
+def _named_by(pattern: str) -> str:
+    """Return the expression of the field's dekId, or of the list that holds it in each of its elements."""
+    segments = pattern.split("/")
+    before = list(takewhile(lambda segment: not _is_element(segment), segments))
+    return _expression(segments) if len(before) == len(segments) else _property(before)
+
+
+def _expression(segments: Iterable[str]) -> str:
+    return f"{_property(segments)}{_DEK_ID}"
+
+
+def _property(segments: Iterable[str]) -> str:
+    quoted = (json.dumps(segment.replace("~1", "/").replace("~0", "~")) for segment in segments)
+    return f"c[{']['.join(quoted)}]"
+
+
+def _is_element(segment: str) -> bool:
+    return segment == EVERY_ELEMENT or segment.isdecimal()

@@ -1,0 +1,104 @@
+"""RFC 9457 problem details of every error: what a caller may know, and nothing about our insides.
+
+Facts of an error become extension members. What the developers must look at gets a correlation id instead, under which
+it is logged once.
+
+Bodies from outside, validated into models, with one clear error for the first thing that is off.
+"""
+
+import json
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from keyturn.errors import (
+    InvalidRequestError,
+    InvariantError,
+    KeyturnError,
+    Outcome,
+    SettingsError,
+    TooManyAttemptsError,
+    outcome_of,
+)
+
+CONTENT_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:keyturn:problem:"
+RETRY_AFTER_SECONDS = 5
+
+_log = logging.getLogger(__name__)
+_INTERNAL = Outcome(500, "internal", 70)
+
+
+class Problem(NamedTuple):
+    """A problem as it is answered."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+def problem_of(error: Exception, *, instance: str) -> Problem:
+    """Return the problem that the error becomes; ``instance`` is the path of the request."""
+    # A setting's value, even its name, is for whoever reads the log.
+    hidden = isinstance(error, InvariantError | SettingsError)
+    if not isinstance(error, KeyturnError) or hidden or outcome_of(error) == _INTERNAL:
+        return _internal(error, instance)
+    outcome = outcome_of(error)
+    body = {
+        # Facts first: none of them may take the place of a member that the RFC defines.
+        **error.facts,
+        "type": f"{TYPE_PREFIX}{outcome.problem}",
+        "title": _title(outcome.problem),
+        "status": outcome.status,
+        "detail": error.message,
+        "instance": instance,
+    }
+    if error.hint:
+        body["hint"] = error.hint
+    return Problem(outcome.status, body, _retry_after(error, outcome))
+
+
+def _retry_after(error: KeyturnError, outcome: Outcome) -> dict[str, str]:
+    if isinstance(error, TooManyAttemptsError):
+        return {"Retry-After": str(error.facts.get("retryAfterSeconds", RETRY_AFTER_SECONDS))}
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if outcome.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+
+
+def _internal(error: Exception, instance: str) -> Problem:
+    correlation_id = uuid.uuid4().hex
+    outcome = outcome_of(error) if isinstance(error, KeyturnError) else _INTERNAL
+    _log.error("request to %s failed, correlation id %s", instance, correlation_id, exc_info=error)
+    body = {
+        "type": f"{TYPE_PREFIX}{outcome.problem}",
+        "title": _title(outcome.problem),
+        "status": outcome.status,
+        "detail": "something went wrong on our side; the log has it under the correlation id",
+        "instance": instance,
+        "correlationId": correlation_id,
+    }
+    return Problem(outcome.status, body, {})
+
+
+def _title(slug: str) -> str:
+    return slug.replace("-", " ").capitalize()
+
+
+def parse_json(body: bytes) -> object:
+    """Return the JSON value of the body; raises InvalidRequestError."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
+        raise InvalidRequestError("the body is not JSON", field="body", expected="a JSON object") from None
+
+
+def parse[T: BaseModel](model: type[T], value: object) -> T:
+    """Return the value as the model; raises InvalidRequestError naming the field and what was expected of it."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise InvalidRequestError(f"{field}: {first['msg']}", field=field, expected=first["msg"]) from None

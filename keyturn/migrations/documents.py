@@ -1,0 +1,183 @@
+"""Joins a migration of documents with its clients: what its activities do with a request, by what its record says.
+
+Whether the app may do all that a migration of documents needs: asked before the first document is changed.
+
+Each right is found out by using it without effect, as pre-flight does it: a migration that met a missing right half-way
+would leave documents that nobody was asked about.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from field_encrypt import KeyVaultProvider, PatientProvider
+from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import MekError
+from keyturn.contracts import (
+    DocumentWork,
+    Encrypt,
+    PageInput,
+    PageResult,
+    QuarantinedRow,
+    Reencrypt,
+    RotationRef,
+    ScanInput,
+    ScanResult,
+)
+from keyturn.contracts.pages import RowRef
+from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.documents.dek_ids import DekIds, open_dek_ids
+from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page
+from keyturn.documents.page import DocumentDependencies, KeyAndRows
+from keyturn.documents.store import Choice, DocumentStore, scan_documents, under_other_deks, with_fields, with_plaintext
+from keyturn.errors import InvariantError, PermissionMissingError
+from keyturn.key_vault.errors import keyturn_error
+from keyturn.keyring_clients import KeyringClients
+from keyturn.preflight.context import nobody
+from keyturn.resources import Resources
+from keyturn.runs.progress import record_quarantined
+from keyturn.runs.records import MigrationRecord
+from keyturn.runs.transitions import check_token
+
+HINT = "deploy with documentMigrations for as long as documents are migrated: infra/README.md says what that allows"
+
+
+async def require_rights(source: KeyringClients, containers: Iterable[str], target: KeyringClients) -> None:
+    """Try what a migration does: replace a document, read and create a row of the target, and open a DEK of its MEK.
+
+    Raises:
+        PermissionMissingError: a right is missing; facts say which, and where.
+        KeyturnError: of the kind that the answer of vault or database means.
+    """
+    try:
+        for name in containers:
+            await _require_replace(source.documents[name], name)
+        absent = nobody()
+        await target.rows.read(RowRef(id=absent, partition=absent), "")
+        await _require_create(target.dek_container, f"dek store {target.dek_container.id}")
+    except PermissionMissingError as error:
+        raise PermissionMissingError(error.message, hint=HINT, **error.facts) from error
+    await _require_round_trip(target)
+
+
+async def _require_replace(container: ContainerProxy, name: str) -> None:
+    """Ask to replace a document that does not exist, which a replace never creates."""
+    absent = nobody()
+    async with cosmos_failures(f"container {name}", "replace documents"):
+        try:
+            await container.replace_item(absent, {"id": absent})
+        except CosmosHttpResponseError as error:
+            if not is_absent_item(error):
+                raise
+
+
+async def _require_create(container: ContainerProxy, name: str) -> None:
+    """Ask to create a row without an id, which is refused as invalid to whoever may create rows."""
+    async with cosmos_failures(name, "create rows"):
+        try:
+            await container.create_item({"keyturn": nobody()})
+        except CosmosHttpResponseError as error:
+            if error.status_code != HTTPStatus.BAD_REQUEST:
+                raise
+            return
+    raise InvariantError("a row was created that must be refused", resource=name)
+
+
+async def _require_round_trip(keyring: KeyringClients) -> None:
+    """Wrap a DEK that nobody uses as new rows are wrapped, and open it as readers do."""
+    provider = PatientProvider(KeyVaultProvider(keyring.mek))
+    try:
+        await provider.unwrap(await provider.wrap(Dek.generate()))
+    except MekError as error:
+        raise keyturn_error(error, "wrap and unwrap") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A migration's record and clients, for one container."""
+
+    record: MigrationRecord
+    work: DocumentWork
+    documents: DocumentStore
+    source: KeyringClients
+    target: KeyringClients
+    resources: Resources
+
+    async def ids(self) -> DekIds:
+        """Open the migration's dekIds; a dry run, which stores none, draws its own."""
+        if self.record.dry_run:
+            return DekIds(Dek.generate())
+        provider = PatientProvider(KeyVaultProvider(self.target.mek))
+        return await open_dek_ids(
+            self.resources.migrations.documents, self.record.keyring, self.record.rotation_id, provider
+        )
+
+    async def choice(self, *, proving: bool) -> Choice:
+        """Return which documents a scan is to find."""
+        if isinstance(self.work, Encrypt) and not proving:
+            return with_plaintext(self.documents)
+        if isinstance(self.work, Reencrypt) and not proving:
+            return under_other_deks(self.documents, await self.ids())
+        return with_fields(self.documents)
+
+    def dependencies(self, request: RotationRef, *, proving: bool = False) -> DocumentDependencies:
+        """Return what a page works with; a proof reads by the target alone."""
+
+        async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
+            await record_quarantined(self.resources.every_run, request, rows)
+
+        target = _side(self.target)
+        source = target if proving or self.source is self.target else _side(self.source)
+        return DocumentDependencies(self.documents, source, target, quarantine)
+
+
+async def scan(request: ScanInput, resources: Resources) -> ScanResult:
+    """Find the next page of documents for the migration's work, or of all that a proof has to open."""
+    opened = await _open(request, request.source, resources)
+    choice = await opened.choice(proving=request.selection == "rewrapped")
+    return await scan_documents(opened.documents, request, choice)
+
+
+async def encrypt(request: PageInput, resources: Resources) -> PageResult:
+    """Encrypt a page of documents."""
+    opened = await _open(request, request.source, resources)
+    return await encrypt_page(request, await opened.ids(), opened.dependencies(request))
+
+
+async def reencrypt(request: PageInput, resources: Resources) -> PageResult:
+    """Re-encrypt a page of documents."""
+    opened = await _open(request, request.source, resources)
+    return await reencrypt_page(request, await opened.ids(), opened.dependencies(request))
+
+
+async def check(request: PageInput, resources: Resources) -> PageResult:
+    """Decrypt a page of documents where the migration has put them, or where they are."""
+    opened = await _open(request, request.source, resources)
+    return await check_page(request, opened.dependencies(request, proving=True))
+
+
+async def _open(request: RotationRef, container: str, resources: Resources) -> _Opened:
+    record = await resources.migrations.read(request.rotation_id)
+    check_token(record, request)
+    work = record.work
+    if not isinstance(work, DocumentWork):
+        raise InvariantError("a migration of rows looks for documents", migrationId=record.rotation_id)
+    source = resources.keyring(record.keyring)
+    descriptions = {description.name: description for description in source.keyring.documents}
+    if container not in descriptions:
+        raise InvariantError("a container is not of its keyring any more", container=container)
+    return _Opened(
+        record=record,
+        work=work,
+        documents=DocumentStore(source.documents[container], descriptions[container]),
+        source=source,
+        target=resources.keyring(work.target_keyring) if isinstance(work, Reencrypt) else source,
+        resources=resources,
+    )
+
+
+def _side(keyring: KeyringClients) -> KeyAndRows:
+    return KeyAndRows(keyring.mek, keyring.reader_store)

@@ -1,0 +1,124 @@
+"""The words of messages about migrations: rows moved, documents worked on, rotations rolled back, backups restored."""
+
+from collections.abc import Callable, Mapping
+
+from keyturn.contracts import NotifyInput
+from keyturn.notifications.events import UNREADABLE
+from keyturn.notifications.messages import decided_by, ended_by, moment, paragraph, quarantined, rows
+from keyturn.runs.evidence_summary import UNKNOWN
+from keyturn.runs.records import MigrationRecord
+
+type Words = Callable[[MigrationRecord, NotifyInput], tuple[str, str]]
+
+_NAMES = {
+    "rewrap-deks": "the move of rows",
+    "rollback": "the rollback",
+    "restore": "the restore",
+    "encrypt": "the encryption of documents",
+    "re-encrypt": "the re-encryption of documents",
+    "decrypt-check": "the check of documents",
+}
+
+# What there is to know where a migration has ended before its end.
+_LEFT = "What could be read before can be read now; what was not done can be done by another one."
+
+
+def _name(record: MigrationRecord) -> str:
+    return f"{_NAMES[record.work.kind]} of {record.keyring}"
+
+
+def _started(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    reason = f" The reason: {record.reason}." if record.reason else ""
+    return (
+        f"{_name(record)} has begun",
+        f"{record.requested_by} asked for it.{reason} Until it has ended, no rotation of {record.keyring} begins.",
+    )
+
+
+def _approval_wanted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    counts = record.census.by_version if record.census is not None else {}
+    named = [f"- {version}: {rows(counts[version]) if version in counts else UNKNOWN}" for version in record.versions]
+    return (
+        f"please decide on {_name(record)}",
+        paragraph(
+            "Rows came back that name disabled versions. May these be enabled for as long as moving the rows takes?",
+            *named,
+            f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the restore.",
+            "",
+            f"Rows go to version: {record.target_version or UNKNOWN}",
+            f"Decide by: {moment(record.approval_expires_at)}",
+            f"Evidence digest: {record.evidence_digest}",
+        ),
+    )
+
+
+def _approval_reminder(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+    title, text = _approval_wanted(record, told)
+    return title.replace("please decide", "still waiting for a decision"), text
+
+
+def _approved(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"{_name(record)} is approved",
+        f"{decided_by(record)} approved it. The versions are enabled, and disabled again when the rows have moved.",
+    )
+
+
+def _rejected(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"{_name(record)} was rejected",
+        f"{decided_by(record)} rejected it. Nothing was changed: the rows stay, and nobody can read them.",
+    )
+
+
+def _expired(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"nobody decided on {_name(record)}",
+        "The time to decide is over. Nothing was changed: the rows stay, and nobody can read them. Start another one.",
+    )
+
+
+def _needs_attention(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"{_name(record)} needs your attention",
+        paragraph(
+            f"It has stopped: {told.detail}.",
+            *quarantined(record),
+            f"No rotation of {record.keyring} begins meanwhile. Mend the cause and tell it to retry; or abort it.",
+        ),
+    )
+
+
+def _aborted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return f"{_name(record)} was aborted", f"{ended_by(record)} ended it. {_LEFT}"
+
+
+def _completed(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+    return f"{_name(record)} is complete", f"{told.detail}."
+
+
+def _unreadable(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"{_name(record)} found what does not decrypt",
+        paragraph(f"{told.detail}.", *quarantined(record), "Diagnose each of them: the runbook says how."),
+    )
+
+
+def _failed(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+    why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
+    return f"{_name(record)} failed", paragraph(f"{why}.", _LEFT)
+
+
+MIGRATION_WORDS: Mapping[str, Words] = {
+    "started": _started,
+    "approval_wanted": _approval_wanted,
+    "approval_reminder": _approval_reminder,
+    "approved": _approved,
+    "rejected": _rejected,
+    "expired": _expired,
+    "needs_attention": _needs_attention,
+    "aborted": _aborted,
+    "completed": _completed,
+    UNREADABLE: _unreadable,
+    "failed": _failed,
+}

@@ -1,0 +1,156 @@
+"""The desk that tells people: every event once, on every channel that it is meant for.
+
+Before a message is sent, the record says that it is being sent; afterwards, what became of it. Whoever comes again
+with the same key finds that and sends nothing: no message arrives twice. If the process dies in between, nobody knows
+what arrived, and the record says so: ``interrupted``. A channel that fails is visible in the record, in the log and in
+a metric, and keeps nothing from going on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import uuid4
+
+from keyturn.access.identity import same_person
+from keyturn.contracts import NotifyInput
+from keyturn.errors import UnavailableError
+from keyturn.notifications import deliveries as ledger
+from keyturn.notifications.channels import send
+from keyturn.notifications.events import DECISIONS, EVENTS, ON_CALL, announce
+from keyturn.notifications.rotation_messages import compose, with_link
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import ChannelOutcome, Notice
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import Runs
+from keyturn.settings.channels import Channel, apart
+from keyturn.telemetry import names
+from keyturn.telemetry.metrics import record as measure
+
+_log = logging.getLogger(__name__)
+
+# The approvers' links to decide on a run at a time, by approver.
+type Links = Callable[[RunRecord, datetime], Mapping[str, str]]
+
+_WENT = {"failed": "failed", "interrupted": "was interrupted"}
+
+
+class Channels(NamedTuple):
+    """Who is told of what, as the settings say."""
+
+    everything: Sequence[Channel] = ()
+    on_call: Sequence[Channel] = ()  # what is urgent
+    approvers: Sequence[Channel] = ()  # each alone, what is to be decided on, with a link of his or her own
+
+    def meant_for(self, event: str) -> list[Channel]:
+        """Return the channels, shared by several people, that the event is meant for, each once."""
+        if event == ON_CALL and self.on_call:
+            return apart(self.on_call)
+        return apart([*self.everything, *(self.on_call if EVENTS[event].urgent else [])])
+
+    def asked(self, event: str, record: RunRecord) -> list[Channel]:
+        """Return the approvers' own channels where the event asks for a decision; whoever requested it has none."""
+        if event not in DECISIONS:
+            return []
+        return [item for item in self.approvers if not same_person(item.reader or "", record.requested_by)]
+
+
+class Desk:
+    """Tells people.
+
+    ``public_url`` is where they reach the app, None where nobody has said so. ``links`` makes the approvers' links to
+    decide: credentials, each of which is told to its approver alone.
+    """
+
+    def __init__(self, runs: Runs[RunRecord], channels: Channels, *, public_url: str | None, links: Links) -> None:
+        self._runs = runs
+        self.channels = channels
+        self._public_url = public_url
+        self._links = links
+
+    async def tell(self, told: NotifyInput, now: datetime) -> Notice:
+        """Tell the event unless it was told, and return what became of it; the log is told in any case.
+
+        Raises:
+            TransientError: the record could not be written; nothing was sent.
+        """
+        return await self._tell(told, now, again=False)
+
+    async def tell_on_call(self, record: RotationRecord, now: datetime) -> str:
+        """Tell the people on call that a rotation is about to begin, and return where the message went.
+
+        What did not arrive is sent again, because a rotation waits for it.
+
+        Raises:
+            UnavailableError: it arrived nowhere.
+        """
+        told = NotifyInput(
+            rotation_id=record.rotation_id,
+            keyring=record.keyring,
+            fencing_token=record.fencing_token,
+            key=ON_CALL,
+            event=ON_CALL,
+        )
+        notice = await self._tell(told, now, again=True)
+        arrived = [_named(outcome) for outcome in notice.channels if outcome.outcome == "sent"]
+        if not arrived:
+            failures = ", ".join(f"{_named(outcome)}: {outcome.error}" for outcome in notice.channels)
+            raise UnavailableError(
+                f"nobody on call could be told ({failures})",
+                resource="the notification channels",
+                hint="look at the channels in ON_CALL_URLS and NOTIFICATION_URLS, or waive on_call_notified",
+            )
+        return ", ".join(arrived)
+
+    async def _tell(self, told: NotifyInput, now: datetime, *, again: bool) -> Notice:
+        claim_id = uuid4().hex
+
+        def change(run: RunRecord) -> RunRecord:
+            return ledger.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
+
+        record = await self._runs.update(told.rotation_id, change)
+        notice = ledger.find(record, told.key)
+        if notice.claim != claim_id:
+            for outcome in notice.channels:
+                if outcome.outcome == "interrupted":
+                    _report(told, outcome)
+            return notice
+        announce(told)
+        message = compose(record, told, self._public_url, await self._runs.audit.head(told.rotation_id))
+        links = self._links(record, now)
+        by_place = {(channel.setting, channel.number): channel for channel in self._channels(told, record)}
+        waiting = [outcome for outcome in notice.channels if ledger.is_open(outcome)]
+        sending = []
+        for outcome in waiting:
+            channel = by_place[ledger.place(outcome)]
+            own = links.get(channel.reader or "")
+            sending.append(send(channel, message if own is None else with_link(message, own)))
+        answers = await asyncio.gather(*sending)
+        outcomes = [
+            outcome.model_copy(update={"outcome": "failed" if error else "sent", "error": error})
+            for outcome, error in zip(waiting, answers, strict=True)
+        ]
+        for outcome in outcomes:
+            _report(told, outcome)
+        await self._runs.update(told.rotation_id, lambda run: ledger.settle(run, told.key, outcomes))
+        return ledger.settled(notice, outcomes)
+
+    def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
+        return [*self.channels.meant_for(told.event), *self.channels.asked(told.event, record)]
+
+
+def _report(told: NotifyInput, outcome: ChannelOutcome) -> None:
+    attributes = {names.EVENT: told.event, names.SCHEME: outcome.scheme, names.OUTCOME: outcome.outcome}
+    measure(names.NOTIFICATIONS, 1, attributes)
+    if outcome.outcome != "sent":
+        facts = {names.ROTATION: told.rotation_id, names.KEYRING: told.keyring, names.ERROR_TYPE: outcome.error}
+        _log.warning(
+            "the message %r of %s %s on %s: %s",
+            *(told.event, told.rotation_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "nobody knows"),
+            extra={**attributes, **facts},
+        )
+
+
+def _named(outcome: ChannelOutcome) -> str:
+    return f"{outcome.scheme} (number {outcome.number} of {outcome.setting})"

@@ -1,0 +1,217 @@
+"""The words of a message: what happened, what it means, what to do, and where to look.
+
+Only facts of the run's record are told, which holds no key and no secret; people's remarks are told as they wrote them.
+"""
+
+from collections.abc import Callable, Mapping
+
+from keyturn.audit.chain import Head
+from keyturn.contracts import NotifyInput
+from keyturn.contracts.ids import report_link
+from keyturn.errors import InvariantError
+from keyturn.notifications.channels import Message
+from keyturn.notifications.events import EVENTS
+from keyturn.notifications.messages import decided_by, ended_by, moment, paragraph, quarantined, rows
+from keyturn.notifications.migration_messages import MIGRATION_WORDS
+from keyturn.runs.evidence_summary import evidence_in_short
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
+
+type Words = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
+
+
+def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
+    """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
+    title, text = _words(record, told)
+    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.rotation_id)}"]
+    if head is not None:
+        lines.append(f"Audit chain: {head}")
+    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
+
+
+def _words(record: RunRecord, told: NotifyInput) -> tuple[str, str]:
+    if isinstance(record, MigrationRecord):
+        return MIGRATION_WORDS[told.event](record, told)
+    if isinstance(record, RotationRecord):
+        return WORDS[told.event](record, told)
+    raise InvariantError("there are no words for a run of this kind", kind=record.kind)
+
+
+def with_link(message: Message, link: str) -> Message:
+    """Return the message as one approver alone may read it: with the link by which he or she decides."""
+    return message._replace(body=f"{message.body}\nDecide here, for yourself only: {link}")
+
+
+def _on_call(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"a rotation of {record.keyring} is about to begin",
+        f"{record.requested_by} asked for it. Nothing is expected of you; should it need help, you will be told here.",
+    )
+
+
+def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    plan = record.preflight.plan if record.preflight is not None else None
+    size = "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version."
+    reason = f" The reason: {record.reason}." if record.reason else ""
+    checks = record.preflight.checks if record.preflight is not None else []
+    waived = [check.name for check in checks if check.outcome == "waived"]
+    passed = "passed" if not waived else f"passed, or was waived ({', '.join(waived)})"
+    return (
+        f"rotation of {record.keyring} has begun",
+        paragraph(
+            f"{record.requested_by} asked for it, and every check before it {passed}.{size}{reason}",
+            "Nothing is retired before somebody else approves it.",
+        ),
+    )
+
+
+def _blocked(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    checks = record.preflight.checks if record.preflight is not None else []
+    failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
+    return (
+        f"rotation of {record.keyring} did not begin",
+        "\n".join(["Nothing was changed. These checks failed:", *failed, "Mend them and start again."]),
+    )
+
+
+def _needs_attention(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} needs your attention",
+        "\n".join(
+            [
+                f"It has stopped: {told.detail}.",
+                *quarantined(record),
+                "All versions stay enabled and everything stays readable.",
+                "When the cause is mended, tell it to retry; or abort it.",
+            ]
+        ),
+    )
+
+
+def _approval_wanted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"please decide on the rotation of {record.keyring}",
+        "\n".join(
+            [
+                "Everything has moved onto the new key version. May the old one be retired?",
+                f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the rotation.",
+                "",
+                *evidence_in_short(record),
+                f"Decide by: {moment(record.approval_expires_at)}",
+                f"Evidence digest: {record.evidence_digest}",
+            ]
+        ),
+    )
+
+
+def _approval_reminder(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    title, text = _approval_wanted(record, told)
+    return title.replace("please decide", "still waiting for a decision"), text
+
+
+def _approval_void(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"the approval for {record.keyring} no longer holds",
+        f"Nothing was retired: {told.detail}. They are moved now, and you will be asked again on new evidence.",
+    )
+
+
+def _approved(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} is approved",
+        paragraph(
+            f"{decided_by(record)} approved it.",
+            "Rows are counted once more; if none was left behind, the old versions are retired.",
+        ),
+    )
+
+
+def _rejected(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} was rejected",
+        f"{decided_by(record)} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
+    )
+
+
+def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"nobody decided on the rotation of {record.keyring}",
+        "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
+    )
+
+
+def _aborted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"rotation of {record.keyring} was aborted",
+        f"{ended_by(record)} ended it. Every version stays enabled, and everything stays readable.",
+    )
+
+
+def _retired(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"old key versions of {record.keyring} are retired",
+        paragraph(
+            f"Disabled, not deleted: {told.detail or 'none'}.",
+            "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
+        ),
+    )
+
+
+def _reinstated(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    versions = ", ".join(record.reinstated) or "none was disabled"
+    return (
+        f"retired versions of {record.keyring} are enabled again",
+        paragraph(
+            f"The watch after the retirement met trouble: {told.detail}.",
+            f"Enabled again: {versions}. Find the cause before the next rotation.",
+        ),
+    )
+
+
+def _completed(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    moved = f"{rows(record.census.on_target)} now open" if record.census is not None else "Everything now opens"
+    return (
+        f"rotation of {record.keyring} is complete",
+        f"{moved} with the new key version. Retired: {', '.join(record.retired) or 'nothing'}. Well done, everybody.",
+    )
+
+
+def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
+    return (
+        f"rotation of {record.keyring} failed",
+        paragraph(
+            f"{why}.",
+            "Every version that it had disabled is enabled again. Read the report, mend the cause, start again.",
+        ),
+    )
+
+
+def _overdue(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+    return (
+        f"a rotation of {record.keyring} is overdue",
+        paragraph(
+            f"One was due on {told.detail}, and none has been completed since.",
+            f"The latest, requested on {moment(record.requested_at)}, is {record.state.value.replace('_', ' ')}.",
+        ),
+    )
+
+
+WORDS: Mapping[str, Words] = {
+    "on_call": _on_call,
+    "started": _started,
+    "blocked": _blocked,
+    "needs_attention": _needs_attention,
+    "approval_wanted": _approval_wanted,
+    "approval_reminder": _approval_reminder,
+    "approval_void": _approval_void,
+    "approved": _approved,
+    "rejected": _rejected,
+    "expired": _expired,
+    "aborted": _aborted,
+    "retired": _retired,
+    "reinstated": _reinstated,
+    "completed": _completed,
+    "failed": _failed,
+    "overdue": _overdue,
+}

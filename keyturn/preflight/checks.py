@@ -1,0 +1,109 @@
+"""The checklist as data: in which order it is gone through, what needs what, and what may be waived.
+
+What may be waived is what a person can answer for. A missing right, a version that does not open its rows or a store
+that does not answer would only fail later, with the rotation half-way.
+
+Who answers for a check that fails: waivers of the request, and its reason for starting outside the window.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from keyturn.errors import InvalidRequestError
+from keyturn.preflight import environment as circumstances
+from keyturn.preflight import environment as configuration
+from keyturn.preflight import store
+from keyturn.preflight import vault as identity
+from keyturn.preflight import vault as mek
+from keyturn.preflight.context import Finding, Inquiry, bad, good
+from keyturn.preflight.environment import backup, can_read_documents
+from keyturn.preflight.store import row_versions
+from keyturn.preflight.vault import key_backup
+from keyturn.runs.record_parts import Waiver
+from keyturn.runs.records import RotationRecord
+
+MAINTENANCE_WINDOW = "maintenance_window"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One check; ``right`` is the permission whose absence it finds out."""
+
+    run: Callable[[Inquiry], Awaitable[Finding]]
+    needs: tuple[str, ...] = ()
+    waivable: bool = False
+    right: str = ""
+
+
+CHECKLIST: dict[str, Item] = {
+    "encryption_enabled": Item(configuration.encryption_enabled, waivable=True),
+    "key_provider_is_akv": Item(configuration.key_provider_is_akv),
+    "vault_url_set": Item(configuration.vault_url_set, waivable=True),
+    "can_read_key": Item(identity.can_read_key, right=f"{identity.RIGHTS}read"),
+    "mek_exists": Item(mek.mek_exists, needs=("can_read_key",)),
+    "mek_is_rsa": Item(mek.mek_is_rsa, needs=("mek_exists",)),
+    "mek_size": Item(mek.mek_size, needs=("mek_is_rsa",), waivable=True),
+    "mek_enabled": Item(mek.mek_enabled, needs=("mek_exists",), waivable=True),
+    "mek_not_expired": Item(mek.mek_not_expired, needs=("mek_exists",), waivable=True),
+    "can_wrap_and_unwrap": Item(
+        identity.can_wrap_and_unwrap, needs=("mek_is_rsa",), right=f"{identity.RIGHTS}unwrap/action"
+    ),
+    "can_create_version": Item(identity.can_create_version, right=f"{identity.RIGHTS}create/action"),
+    "can_update_version": Item(identity.can_update_version, right=f"{identity.RIGHTS}update/action"),
+    "store_reachable": Item(store.store_reachable, right=f"{store.RIGHTS}readMetadata"),
+    "can_read_rows": Item(store.can_read_rows, needs=("store_reachable",), right=f"{store.ITEMS}read"),
+    "can_query": Item(
+        store.can_query, needs=("store_reachable",), right=f"{store.CONTAINERS}executeQuery and readChangeFeed"
+    ),
+    "can_read_change_feed": Item(
+        store.can_read_change_feed, needs=("store_reachable",), right=f"{store.CONTAINERS}readChangeFeed"
+    ),
+    "can_patch_rows": Item(store.can_patch_rows, needs=("store_reachable",), right=f"{store.ITEMS}replace"),
+    "can_read_documents": Item(
+        can_read_documents, right=f"{store.ITEMS}read, executeQuery and readChangeFeed on the containers of documents"
+    ),
+    "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
+    "census": Item(store.census, needs=("can_query",)),
+    "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),
+    "row_versions": Item(row_versions, needs=("census", "mek_exists")),
+    "backup": Item(backup, waivable=True, right=f"{store.RIGHTS}read"),
+    "key_backup": Item(
+        key_backup,
+        needs=("mek_exists",),
+        waivable=True,
+        right=f"{identity.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
+    ),
+    "no_migration": Item(circumstances.no_migration, waivable=True),
+    MAINTENANCE_WINDOW: Item(circumstances.maintenance_window, waivable=True),
+    "on_call_notified": Item(circumstances.on_call_notified, waivable=True),
+}
+
+WAIVABLE = frozenset(name for name, item in CHECKLIST.items() if item.waivable)
+
+
+EXPECTED = f"one of {', '.join(sorted(WAIVABLE))}"
+
+
+def require_waivable(checks: Iterable[str]) -> None:
+    """Raise InvalidRequestError, naming the field of a start request, for a check that does not exist or must hold."""
+    for index, check in enumerate(checks):
+        if check not in WAIVABLE:
+            field = f"waivers.{index}.check"
+            raise InvalidRequestError(f"{field}: {check!r} cannot be waived", field=field, expected=EXPECTED)
+
+
+def waivers_hold(record: RotationRecord) -> Finding:
+    """Every waiver of the request names a check that may be waived."""
+    wrong = [waiver.check for waiver in record.options.waivers if waiver.check not in WAIVABLE]
+    if wrong:
+        return bad(f"{', '.join(wrong)} cannot be waived", f"waive {EXPECTED}, and mend the others")
+    return good(f"{len(record.options.waivers)} waivers were given")
+
+
+def waiver_of(record: RotationRecord, check: str) -> Waiver | None:
+    """Return who answers for this check, or None."""
+    if check not in WAIVABLE:
+        return None
+    if check == MAINTENANCE_WINDOW and (force := record.options.force) is not None:
+        return Waiver(check=check, by=record.requested_by, why=force.reason)
+    return next((waiver for waiver in record.options.waivers if waiver.check == check), None)

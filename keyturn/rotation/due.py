@@ -1,0 +1,202 @@
+"""How the keyrings stand: when each was rotated last, when it is due again, and whether it is overdue.
+
+Is a rotation overdue? Whatever keeps it - nobody decides, it is blocked, it fails - somebody must hear of it.
+
+The word has this one meaning everywhere: in health, the list of keyrings, the metric, and what people are told. What
+is *due*, which the schedule's tick starts, is another question (:mod:`keyturn.rotation.schedule`).
+
+What the schedule's tick does for one keyring.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.contracts import Payload, Policy
+from keyturn.contracts.states import State
+from keyturn.errors import MigrationRunningError, RotationRunningError
+from keyturn.key_vault.versions import ROTATION_TAG
+from keyturn.keyring_clients import KeyringClients
+from keyturn.rotation.schedule import due, last_began, next_occurrence
+from keyturn.rotation.start import StartRequest, Workflows, clear_orphan, start
+from keyturn.rotation.status import Summary, summary
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import PAGE_MAX, RotationStore
+from keyturn.settings import Settings
+
+
+def last_completed(records: Sequence[RotationRecord]) -> datetime | None:
+    """Return when the newest of the rotations that did their work was completed."""
+    return max((record.ended_at for record in records if _did_its_work(record) and record.ended_at), default=None)
+
+
+def overdue_since(
+    schedule: str,
+    records: Sequence[RotationRecord],
+    after: timedelta,
+    now: datetime,
+    *,
+    made: datetime | None,
+) -> datetime | None:
+    """Return since when a rotation has been due, if that is longer ago than it may take, else None.
+
+    Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
+    attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``; None
+    where nothing tells when that was.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+    """
+    attempts = [record.requested_at for record in records if not record.options.dry_run]
+    since = last_completed(records) or (None if attempts else made)
+    if since is None and not attempts:
+        return None
+    due = min(attempts) if since is None else next_occurrence(schedule, since)
+    return due if now - due > after else None
+
+
+def _did_its_work(record: RotationRecord) -> bool:
+    return record.state is State.COMPLETED and not record.options.dry_run
+
+
+# Monitors ask often, and a day more or less is nothing to a schedule.
+REMEMBERED_SECONDS = 60.0
+ANSWER_SECONDS = 10.0  # a monitor does not wait for longer
+
+_log = logging.getLogger(__name__)
+
+Versions = Callable[[], Awaitable[Mapping[str, MekVersionProperties]]]
+
+
+class KeyringStatus(Payload):
+    """A keyring as the schedule sees it."""
+
+    keyring: str
+    last_rotation: Summary | None  # the newest, however it ended
+    last_began: datetime | None  # what the schedule counts from; null where nothing tells
+    next_occurrence: datetime
+    overdue: bool
+
+
+async def began(records: Iterable[RotationRecord], versions: Versions) -> datetime | None:
+    """Return when the newest of a keyring's rotations that counts began; without one, when its MEK was made.
+
+    A MEK that is younger than the newest occurrence of the schedule has nothing to be caught up. A version that a
+    failed rotation of ours left behind says nothing about that.
+    """
+    if (counted := last_began(records)) is not None:
+        return counted
+    made = [found.created_on for found in (await versions()).values() if ROTATION_TAG not in found.tags]
+    return max((at for at in made if at is not None), default=None)
+
+
+class RotationHistory(NamedTuple):
+    """A keyring's rotations, and what follows from them."""
+
+    records: Sequence[RotationRecord]  # newest first
+    last_began: datetime | None
+    overdue_since: datetime | None
+
+
+async def rotation_history(
+    runs: RotationStore, keyring: str, versions: Versions, *, schedule: str, overdue_after: timedelta, now: datetime
+) -> RotationHistory:
+    """Return the keyring's rotations; every place that says whether a rotation is overdue has it from here.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    records = await runs.newest(keyring, limit=PAGE_MAX)
+    counted = await began(records, versions)
+    return RotationHistory(records, counted, overdue_since(schedule, records, overdue_after, now, made=counted))
+
+
+async def keyring_status(
+    runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
+) -> KeyringStatus:
+    """Return the keyring's status; raises KeyturnError of the kind that the store's or the vault's answer means."""
+    history = await rotation_history(
+        runs,
+        keyring.keyring.name,
+        keyring.versions.states,
+        schedule=settings.rotation_schedule,
+        overdue_after=settings.keyturn_overdue_after,
+        now=now,
+    )
+    return KeyringStatus(
+        keyring=keyring.keyring.name,
+        last_rotation=summary(history.records[0]) if history.records else None,
+        last_began=history.last_began,
+        next_occurrence=next_occurrence(settings.rotation_schedule, now),
+        overdue=history.overdue_since is not None,
+    )
+
+
+class OverdueMemory:
+    """Whether any keyring is overdue, asked of the store and the vault once a minute at most."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._asked: float | None = None
+        self._overdue: bool | None = None
+
+    async def any_overdue(self, ask: Callable[[], Awaitable[Iterable[KeyringStatus]]]) -> bool | None:
+        """Tell whether any keyring is overdue; None where that cannot be told, which is no failure of the caller."""
+        if self._asked is None or self._monotonic() - self._asked >= REMEMBERED_SECONDS:
+            self._asked = self._monotonic()
+            self._overdue = await _any_overdue(ask)
+        return self._overdue
+
+
+async def _any_overdue(ask: Callable[[], Awaitable[Iterable[KeyringStatus]]]) -> bool | None:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return any(status.overdue for status in await ask())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the app's health is another question
+        _log.warning("whether a keyring is overdue cannot be told: %s", type(error).__name__)
+        return None
+
+
+REQUESTER = "keyturn-schedule"
+
+
+async def start_due(
+    runs: RotationStore,
+    *,
+    keyring: str,
+    schedule: str,
+    policy: Policy,
+    workflows: Workflows,
+    versions: Versions,
+    now: datetime,
+) -> RotationRecord | None:
+    """Start the keyring's rotation if it is due and none is running, and return its record.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    # First, because a run that lost its workflow counts as failed, and its month is still to be done.
+    await clear_orphan(runs.documents, keyring, workflows, now)
+    occurrence = due(schedule, await began(await runs.newest(keyring, limit=PAGE_MAX), versions), now)
+    if occurrence is None:
+        return None
+    try:
+        started = await start(
+            runs,
+            StartRequest(reason=f"scheduled for {occurrence.isoformat()}"),
+            keyring=keyring,
+            requested_by=REQUESTER,
+            trigger="schedule",
+            policy=policy,
+            workflows=workflows,
+            now=now,
+        )
+    except (RotationRunningError, MigrationRunningError):
+        return None
+    return started.record

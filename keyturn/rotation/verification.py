@@ -1,0 +1,111 @@
+"""Verify a keyring as it is now: canaries, probes, references; write what was seen into the run's record.
+
+Probes: the backend's own URLs must answer 200, as the runbook asks by hand.
+
+References: no document may name a DEK that the dek store lacks. Sampled; the rest is the orphan scan's work.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import aiohttp
+from azure.core.exceptions import AzureError
+from azure.cosmos.aio import ContainerProxy
+
+from field_encrypt import DekStore
+from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
+from keyturn.contracts import RotationRef, VerifyResult
+from keyturn.documents.queries import sampled_deks
+from keyturn.errors import UnavailableError
+from keyturn.keyring_clients import KeyringClients
+from keyturn.rotation.canaries import check_all, per_container
+from keyturn.runs.record_parts import Canary, Probe
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import check_token
+from keyturn.settings import DocumentContainer
+
+TIMEOUT_SECONDS = 10
+
+
+async def probe_all(urls: Sequence[str]) -> list[Probe]:
+    """Ask every URL once; no answer is a failed probe, never an error."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        return [await _probe(session, url) for url in urls]
+
+
+async def _probe(session: aiohttp.ClientSession, url: str) -> Probe:
+    try:
+        async with session.get(url) as response:
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return Probe(url=url, outcome="fail", detail=f"no answer: {type(error).__name__}")
+    if status == HTTPStatus.OK:
+        return Probe(url=url, outcome="pass", status=status)
+    return Probe(url=url, outcome="fail", status=status, detail=f"answered {status}, expected 200")
+
+
+SAMPLE = 50
+
+
+async def missing_deks(container: ContainerProxy, description: DocumentContainer, deks: DekStore) -> list[str]:
+    """Return the dekIds that sampled documents name and the store lacks.
+
+    Raises:
+        UnavailableError: a container did not answer.
+    """
+    missing: list[str] = []
+    try:
+        for dek_id in sorted(await sampled_deks(container, description, SAMPLE)):
+            try:
+                await deks.read(dek_id)
+            except DekNotFoundError:
+                missing.append(dek_id)
+            except InvalidRowError:
+                continue  # it is there; that it is malformed is the sweep's to report
+    except (AzureError, RetryError) as error:
+        raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
+    return missing
+
+
+# What durable history and a notification carry of the failures' names.
+NAMED_MAX = 10
+NAME_LENGTH_MAX = 200
+
+
+async def verify(runs: RotationStore, keyring: KeyringClients, ref: RotationRef) -> VerifyResult:
+    """Check everything and return the names of what failed.
+
+    Raises:
+        UnavailableError: a service did not answer, which is no verdict.
+    """
+    known = (await runs.read(ref.rotation_id)).canaries
+    canaries: list[Canary] = []
+    failed: list[str] = []
+    wanted = per_container(len(keyring.keyring.documents))
+    for description in keyring.keyring.documents:
+        container = keyring.documents[description.name]
+        mine = [canary for canary in known if canary.container == description.name]
+        canaries += await check_all(container, description, keyring.encryption(), mine, wanted)
+        if await missing_deks(container, description, keyring.reader_store):
+            failed.append(f"references:{description.name}")
+    probes = await probe_all(keyring.keyring.health_urls)
+    failed += [f"canary:{canary.container}/{canary.document_id}" for canary in canaries if canary.outcome == "fail"]
+    failed += [f"probe:{probe.url}" for probe in probes if probe.outcome == "fail"]
+    await _record(runs, ref, canaries, probes)
+    return VerifyResult(passed=not failed, failed_checks=_named(failed))
+
+
+def _named(failed: list[str]) -> list[str]:
+    """Return the first of the failures, cut to what an event may hold; all of them are in the record."""
+    named = [name[:NAME_LENGTH_MAX] for name in failed[:NAMED_MAX]]
+    return named if len(named) == len(failed) else [*named, f"and {len(failed) - len(named)} more"]
+
+
+async def _record(runs: RotationStore, ref: RotationRef, canaries: list[Canary], probes: list[Probe]) -> None:
+    def change(record: RotationRecord) -> RotationRecord:
+        check_token(record, ref)
+        return record if record.ended else record.changed(canaries=canaries, probes=probes)
+
+    await runs.update(ref.rotation_id, change)

@@ -1,0 +1,68 @@
+"""What no workflow tells: that a rotation is overdue, or that a run's workflow itself was lost."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from keyturn.contracts import NotifyInput
+from keyturn.notifications.events import OVERDUE
+from keyturn.notifications.messages import moment
+from keyturn.notifications.notifier import Desk
+from keyturn.rotation.due import Versions, last_completed, rotation_history
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
+from keyturn.runs.transitions import WORKFLOW_LOST
+from keyturn.telemetry import names
+from keyturn.telemetry.metrics import record as measure
+
+REPEATED = timedelta(days=7)  # how often people are told that a rotation is still overdue
+
+
+async def tell_untold(
+    desk: Desk,
+    runs: RotationStore,
+    *,
+    keyring: str,
+    versions: Versions,
+    schedule: str,
+    overdue_after: timedelta,
+    now: datetime,
+) -> None:
+    """Look at the keyring's runs and tell, each once, what people would otherwise not hear of.
+
+    Of a keyring that has no rotation at all only the metric tells that one is overdue: a message is about a rotation.
+
+    Raises:
+        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    history = await rotation_history(runs, keyring, versions, schedule=schedule, overdue_after=overdue_after, now=now)
+    records, due = history.records, history.overdue_since
+    migrations = await MigrationStore(runs.documents).newest(keyring, limit=PAGE_MAX)
+    for record in (*records, *migrations):
+        if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
+            await desk.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
+    measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: keyring})
+    if (completed := last_completed(records)) is not None:
+        measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: keyring})
+    if due is not None and records:
+        key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
+        await desk.tell(_told(_about(records, key), key=key, event=OVERDUE, detail=moment(due)), now)
+
+
+def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:
+    """Return the rotation that the message is about: the latest try, or the one of which this was told before."""
+    known = (record for record in records if any(notice.key == key for notice in record.notifications))
+    tries = (record for record in records if not record.options.dry_run)
+    return next(known, None) or next(tries, records[0])
+
+
+def _told(record: RunRecord, *, key: str, event: str, detail: str) -> NotifyInput:
+    return NotifyInput(
+        rotation_id=record.rotation_id,
+        keyring=record.keyring,
+        fencing_token=record.fencing_token,
+        key=key,
+        event=event,
+        detail=detail,
+    )

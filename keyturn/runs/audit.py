@@ -1,0 +1,245 @@
+"""The events that a run's record tells of. A pure function of the record, so every reader of it finds the same.
+
+Refused attempts: the only events that no record tells of, so they are appended where the request is refused.
+
+Anchors: the head of a chain in the tags of the key version that the rotation made.
+
+Who can write to the database can rewrite a whole chain, and it holds; the tag, which takes a right on the vault to
+change, then names an event that is not there.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from keyturn.audit.chain import Head, head_of
+from keyturn.audit.events import (
+    UNEXPLAINED_MAX,
+    Attempt,
+    AttemptRefused,
+    AuditEvent,
+    CheckWaived,
+    CommandGiven,
+    DecisionTaken,
+    EventData,
+    EvidenceFrozen,
+    RowQuarantined,
+    RowsUnexplained,
+    StateChanged,
+    VersionCreated,
+    VersionsLent,
+    VersionsReinstated,
+    VersionsRetired,
+    VersionsReturned,
+)
+from keyturn.audit.log import AuditLog
+from keyturn.contracts.ids import keyring_of
+from keyturn.contracts.states import State
+from keyturn.errors import BrokenChainError, CallerError, KeyturnError, ResourceMissingError, UnknownRotationError
+from keyturn.key_vault.versions import MekVersions
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
+from keyturn.runs.store import Runs
+
+
+async def audit_record(audit: AuditLog, record: RunRecord, now: datetime) -> Head | None:
+    """Append whatever the record says has happened and the chain does not have yet, and return the chain's head.
+
+    Called after every change of the record. What one caller died before appending, the next one appends.
+
+    Raises:
+        LostRaceError: others kept appending.
+    """
+    return await audit.append(record.rotation_id, events_of(record, now))
+
+
+def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
+    """Return everything that the record says has happened, in the order of time; ``now`` is for what it does not date.
+
+    What the record forgets (evidence that is void, rows that a new sweep is to meet again) was still in it when the
+    audit followed the change before.
+    """
+    events = [*_quarantined(record, now), *_states(record), *_people(record)]
+    if isinstance(record, RotationRecord):
+        events = [*_versions(record, now), *events, *_waived(record)]
+    if isinstance(record, MigrationRecord):
+        events = [*_loans(record, now), *events]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _event(key: Iterable[object], at: datetime, data: EventData) -> AuditEvent:
+    return AuditEvent(key=":".join(str(part) for part in key), at=at, data=data)
+
+
+def _states(record: RunRecord) -> Iterator[AuditEvent]:
+    for entry in record.history:
+        data = StateChanged(
+            source=entry.source, target=entry.target, step=entry.step, by=entry.actor, detail=entry.detail
+        )
+        yield _event(("state", entry.step), entry.at, data)
+
+
+def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
+    if record.preflight is None:
+        return
+    waivers = {waiver.check: waiver for waiver in record.options.waivers}
+    for check in record.preflight.checks:
+        if check.outcome == "waived":
+            waiver = waivers.get(check.name)
+            by, why = (waiver.by, waiver.why) if waiver is not None else (None, None)
+            data = CheckWaived(check=check.name, by=by, why=why, found=check.detail)
+            yield _event(("waived", check.name), record.preflight.at, data)
+
+
+def _people(record: RunRecord) -> Iterator[AuditEvent]:
+    if record.evidence_digest is not None and record.evidence_frozen_at is not None:
+        frozen = EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
+        yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
+    for decision in [*record.decisions, *([record.decision] if record.decision is not None else [])]:
+        taken = DecisionTaken(
+            decision=decision.decision, by=decision.by, digest=decision.digest, comment=decision.comment
+        )
+        yield _event(("decision", decision.digest), decision.at, taken)
+    for number, command in enumerate(record.commands):
+        given = CommandGiven(command=command.command, by=command.by, step=command.step)
+        yield _event(("command", number), command.at, given)
+
+
+def _quarantined(record: RunRecord, now: datetime) -> Iterator[AuditEvent]:
+    # The same row in another sweep, or the same version in another attempt to retire it, is another event.
+    sweep = max(_last(record, State.SWEEPING), _last(record, State.RUNNING))
+    for row in record.quarantined.named:
+        yield _event(("quarantined", sweep, row.reason, row.id), now, RowQuarantined(row=row))
+
+
+def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
+    if record.target_version is not None:
+        created = VersionCreated(version=record.target_version, replaces=record.old_versions)
+        yield _event(("version", record.target_version), now, created)
+    if record.provenance is not None and record.provenance.count:
+        seen = record.provenance
+        unexplained = RowsUnexplained(since=seen.since, count=seen.count, named=seen.named[:UNEXPLAINED_MAX])
+        yield _event(("unexplained",), now, unexplained)
+    attempt = _last(record, State.RETIRING)
+    if record.retired:
+        approved_by = record.decision.by if record.decision is not None else None
+        retired = VersionsRetired(versions=record.retired, digest=record.evidence_digest, approved_by=approved_by)
+        yield _event(("retired", attempt, *sorted(record.retired)), now, retired)
+    if record.reinstated:
+        reinstated = VersionsReinstated(versions=record.reinstated)
+        yield _event(("reinstated", attempt, *sorted(record.reinstated)), now, reinstated)
+
+
+def undone_retirement(record: RotationRecord, versions: list[str], now: datetime) -> list[AuditEvent]:
+    """Return what a retirement leaves that was undone in the same step, because rows stood in its way."""
+    if not versions:
+        return []
+    attempt, approved_by = _last(record, State.RETIRING), record.decision.by if record.decision is not None else None
+    retired = VersionsRetired(versions=versions, digest=record.evidence_digest, approved_by=approved_by)
+    return [
+        _event(("undone", attempt, "retired", *sorted(versions)), now, retired),
+        _event(("undone", attempt, "reinstated", *sorted(versions)), now, VersionsReinstated(versions=versions)),
+    ]
+
+
+def _loans(record: MigrationRecord, now: datetime) -> Iterator[AuditEvent]:
+    if record.lent:
+        approved_by = record.decision.by if record.decision is not None else None
+        lent = VersionsLent(versions=record.lent, digest=record.evidence_digest, approved_by=approved_by)
+        yield _event(("lent", record.frozen_at_step, *record.lent), now, lent)
+    if record.returned:
+        returned = VersionsReturned(versions=record.returned)
+        yield _event(("returned", record.frozen_at_step, *record.returned), now, returned)
+
+
+def _last(record: RunRecord, state: State) -> int:
+    """Return the step at which the state was entered last, or 0."""
+    return max((entry.step for entry in record.history if entry.target is state), default=0)
+
+
+# Whoever may call the API must not be able to make a chain grow without end; what comes after is only logged.
+EVENTS_MAX = 1000
+
+_log = logging.getLogger(__name__)
+
+
+async def record_refusal[R: RunRecord](
+    runs: Runs[R], rotation_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
+) -> None:
+    """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
+
+    Never fails: the caller is answered with the refusal itself. A refusal without a chain, because there is no such
+    rotation or the database is away, is in the log.
+    """
+    refused = type(error).__name__
+    try:
+        keyring_of(rotation_id)
+    except UnknownRotationError:
+        _log.warning("refused to %s what is no rotation: %s", attempt, refused)
+        return
+    facts = {"rotationId": rotation_id, "attempt": attempt, "error": refused}
+    _log.warning("refused to %s %s: %s", attempt, rotation_id, refused, extra={"custom_dimensions": facts})
+    try:
+        end = await runs.audit.end(rotation_id)
+        if end is not None and end.sequence < EVENTS_MAX:
+            await runs.audit.append(rotation_id, [_refused(attempt, error, by, now)])
+    except KeyturnError as failure:
+        _log.error("the refusal is not in the audit chain of %s: %s", rotation_id, type(failure).__name__)
+
+
+@asynccontextmanager
+async def refusals_told[R: RunRecord](
+    runs: Runs[R], rotation_id: str, attempt: Attempt, *, by: str | None, now: datetime
+) -> AsyncIterator[None]:
+    """Record what is refused within, and raise it on."""
+    try:
+        yield
+    except CallerError as error:
+        await record_refusal(runs, rotation_id, attempt, error, by=by, now=now)
+        raise
+
+
+def _refused(attempt: Attempt, error: KeyturnError, by: str | None, now: datetime) -> AuditEvent:
+    name = type(error).__name__
+    data = AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
+    return AuditEvent(key=f"refused:{attempt}:{name}:{by or ''}:{now:%Y%m%dT%H%M}", at=now, data=data)
+
+
+HEAD_TAG = "keyturn-audit-head"
+
+
+async def anchor(audit: AuditLog, versions: MekVersions, record: RotationRecord) -> None:
+    """Write the chain's head into the tags of the rotation's version, once there is one.
+
+    Never fails a rotation: a vault that is away leaves the earlier anchor, which still holds for what it was written
+    for, and the next state change writes a newer one. What went wrong is in the log.
+    """
+    if record.target_version is None:
+        return
+    try:
+        await _write(audit, versions, record.rotation_id, record.target_version)
+    except KeyturnError as error:
+        name = type(error).__name__
+        _log.error("the audit chain of %s was not anchored: %s: %s", record.rotation_id, name, error.message)
+
+
+async def _write(audit: AuditLog, versions: MekVersions, rotation_id: str, version: str) -> None:
+    if (found := (await versions.states()).get(version)) is None:
+        raise ResourceMissingError("the MEK has no such version", resource="MEK", version=version)
+    head, written = await audit.head(rotation_id), found.tags.get(HEAD_TAG)
+    if head is None:
+        return
+    if written is not None:
+        earlier = Head.parse(written)
+        await _check_borne_out(audit, rotation_id, earlier)
+        if earlier.sequence >= head.sequence:
+            return
+    await versions.tag(found, {HEAD_TAG: str(head)})
+
+
+async def _check_borne_out(audit: AuditLog, rotation_id: str, earlier: Head) -> None:
+    """Raise BrokenChainError unless the chain has the anchored event: overwriting would hide that it was rewritten."""
+    found = await audit.read_chain(rotation_id, after=earlier.sequence - 1, limit=1)
+    if [earlier] != [head_of(event) for event in found]:
+        raise BrokenChainError(f"event {earlier.sequence} is not the one in the tag", sequence=earlier.sequence)

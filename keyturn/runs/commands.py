@@ -1,0 +1,86 @@
+"""What an operator may tell a rotation to do: try again, or end.
+
+A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: a sweep or a soak
+looks for it after every wave of pages, and no state but an end can be entered once it was given.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from keyturn.contracts import CommandInput, CommandResult, Payload
+from keyturn.contracts.base import Name
+from keyturn.contracts.states import TRANSITIONS, State
+from keyturn.errors import WrongStateError
+from keyturn.runs.audit import audit_record, refusals_told
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import COMMANDS_MAX, Command
+from keyturn.runs.store import Runs
+from keyturn.runs.transitions import check_token
+
+
+def abortable(transitions: Mapping[State, frozenset[State]]) -> frozenset[State]:
+    """Return the states in which a run can be told to end."""
+    return frozenset(state for state, targets in transitions.items() if State.ABORTED in targets)
+
+
+# From retiring on, undoing a rotation is reinstating: its table knows no way to aborted.
+ABORTABLE = abortable(TRANSITIONS)
+
+
+class CommandRequest(Payload):
+    """The body of a command; may be left out where the platform vouches for the caller."""
+
+    requested_by: Name | None = Field(default=None)
+
+
+async def give_command[R: RunRecord](
+    runs: Runs[R], rotation_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
+) -> R:
+    """Append the command to the record; the same command in the same wait is one.
+
+    Raises:
+        CallerError: there is no such run.
+        WrongStateError: it is not in a state in which this can be asked.
+    """
+
+    def change(record: R) -> R:
+        allowed = frozenset({State.NEEDS_ATTENTION}) if command == "retry" else abortable(record.transitions)
+        # One place is kept free, so that a run can always be ended.
+        refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
+        if record.state not in allowed or refused:
+            raise WrongStateError(
+                f"the run takes no {command} while it is {record.state}",
+                rotationId=rotation_id,
+                state=record.state.value,
+                allowed=sorted(allowed),
+            )
+        given = Command(command=command, by=by, at=now, step=record.step)
+        if any(_same(given, earlier) for earlier in record.commands):
+            return record
+        return record.changed(commands=[*record.commands, given])
+
+    async with refusals_told(runs, rotation_id, command, by=by, now=now):
+        record = await runs.update(rotation_id, change)
+    await audit_record(runs.audit, record, now)
+    return record
+
+
+def _same(given: Command, earlier: Command) -> bool:
+    return given.command == earlier.command and (given.command == "abort" or given.step == earlier.step)
+
+
+async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> CommandResult:
+    """Return the first command that was not acted upon and still holds.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+    record = await runs.read(request.rotation_id)
+    check_token(record, request)
+    for number, command in enumerate(record.commands[request.seen :], start=request.seen + 1):
+        if command.command == "abort" or command.step == record.step:
+            return CommandResult(command=command.command, seen=number)
+    return CommandResult(command="none", seen=len(record.commands))

@@ -1,0 +1,193 @@
+"""Decide on a rotation: once, on exactly the evidence in force, by somebody other than the requester.
+
+Take a decision to its end: write it, wake the workflow, and mark the message or link that brought it as used.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from keyturn.access.attempts import counted
+from keyturn.access.identity import same_identity, same_person
+from keyturn.contracts import DecisionInput, DecisionResult, Payload
+from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.states import State
+from keyturn.errors import (
+    AlreadyDecidedError,
+    ApprovalExpiredError,
+    CallerError,
+    DigestMismatchError,
+    ForbiddenError,
+    WrongStateError,
+)
+from keyturn.runs.audit import audit_record, refusals_told
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Decision
+from keyturn.runs.store import Runs
+from keyturn.runs.transitions import check_token
+
+OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
+
+
+class DecisionRequest(Payload):
+    """The body of the approval webhook."""
+
+    rotation_id: Annotated[str, StringConstraints(max_length=100)]
+    decision: Literal["approve", "reject"]
+    evidence_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    approver: Name
+    comment: Remark = ""
+
+
+async def decide[R: RunRecord](
+    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+) -> R:
+    """Write the decision into the record; one that this very message wrote before is returned as it is.
+
+    Raises:
+        CallerError: there is no such run.
+        ForbiddenError: the approver is the requester.
+        AlreadyDecidedError: the evidence was decided on.
+        ApprovalExpiredError: the time to decide is over.
+        WrongStateError: the run does not wait for a decision.
+        DigestMismatchError: other evidence is in force; the error names its digest.
+    """
+
+    def change(record: R) -> R:
+        if _wrote(record, webhook_id):
+            return record
+        _check(record, request, by_id, now)
+        decision = Decision(
+            decision=OUTCOMES[request.decision],
+            by=request.approver,
+            by_id=by_id,
+            digest=request.evidence_digest,
+            at=now,
+            webhook_id=webhook_id,
+            comment=request.comment,
+        )
+        return record.changed(decision=decision)
+
+    async with refusals_told(runs, request.rotation_id, "decide", by=request.approver, now=now):
+        record = await runs.update(request.rotation_id, change)
+    await audit_record(runs.audit, record, now)
+    return record
+
+
+def _wrote(record: RunRecord, webhook_id: str) -> bool:
+    made = [*record.decisions, *([record.decision] if record.decision is not None else [])]
+    return any(decision.webhook_id == webhook_id for decision in made)
+
+
+def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
+    rotation_id = record.rotation_id
+    if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
+        raise ForbiddenError(
+            "a run is not decided on by its requester",
+            rotationId=rotation_id,
+            hint="somebody else must look at the evidence",
+        )
+    if record.decision is not None:
+        raise AlreadyDecidedError(
+            f"the evidence was {record.decision.decision}", rotationId=rotation_id, decision=record.decision.decision
+        )
+    expires = record.approval_expires_at
+    waiting = record.state is State.AWAITING_APPROVAL
+    if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
+        raise ApprovalExpiredError("the time to decide is over", rotationId=rotation_id)
+    if not waiting or is_aborted(record):
+        state = "being aborted" if waiting else record.state.value
+        raise WrongStateError(
+            f"the run is {state}", rotationId=rotation_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
+        )
+    if request.evidence_digest != record.evidence_digest:
+        raise DigestMismatchError(
+            "other evidence is in force", rotationId=rotation_id, evidenceDigest=record.evidence_digest
+        )
+
+
+def is_aborted(record: RunRecord) -> bool:
+    """Tell whether an operator asked to end the rotation."""
+    return any(command.command == "abort" for command in record.commands)
+
+
+async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:
+    """Return what was decided on exactly this evidence; an operator's abort goes before any decision.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+    record = await runs.read(request.rotation_id)
+    check_token(record, request)
+    for command in record.commands:
+        if command.command == "abort":
+            return DecisionResult(decision="aborted", decided_by=command.by)
+    decision = record.decision
+    if decision is None or decision.digest != request.evidence_digest:
+        return DecisionResult(decision="none")
+    return DecisionResult(decision=decision.decision, decided_by=decision.by)
+
+
+# No keyring can have this name: an id is used once, whatever rotation its message names.
+PARTITION = "~webhooks"
+# A signature is refused after 5 minutes, so remembering ids for longer than that is enough; a link says itself when.
+KEEP = timedelta(days=1)
+
+type Wake[R: RunRecord] = Callable[[R], Awaitable[object]]
+
+
+class UsedMessage(Payload):
+    """A message or link that was handled to its end."""
+
+    id: str
+    kind: Literal["webhook"] = "webhook"
+    keyring: str = PARTITION
+    rotation_id: str
+    used_at: datetime
+    ttl: int  # Cosmos DB removes the document by itself
+
+
+async def is_used[R: RunRecord](runs: Runs[R], message_id: str) -> bool:
+    """Tell whether the message was handled to its end."""
+    return await runs.documents.read(PARTITION, _document_id(message_id)) is not None
+
+
+async def take_decision[R: RunRecord](
+    runs: Runs[R],
+    request: DecisionRequest,
+    *,
+    message_id: str,
+    wake: Wake[R],
+    now: datetime,
+    by_id: str | None = None,
+    keep: timedelta = KEEP,
+) -> R:
+    """Take an authentic decision; the same message again finishes what broke half-way.
+
+    Raises:
+        TooManyAttemptsError: authentic decisions on this rotation were refused too often.
+        CallerError: whatever ``decide`` raises.
+    """
+    async with (
+        refusals_told(runs, request.rotation_id, "decide", by=request.approver, now=now),
+        counted(runs.documents, [f"decisions {request.rotation_id}"], CallerError, now, first=True),
+    ):
+        record = await decide(runs, request, webhook_id=message_id, now=now, by_id=by_id)
+    if not record.ended:
+        await wake(record)
+    used = UsedMessage(
+        id=_document_id(message_id),
+        rotation_id=record.rotation_id,
+        used_at=now,
+        ttl=int(max(keep, KEEP).total_seconds()),
+    )
+    await runs.documents.create(used.to_payload())
+    return record
+
+
+def _document_id(message_id: str) -> str:
+    # Hashed: a sender's id may hold characters that a document's id may not.
+    return hashlib.sha256(message_id.encode()).hexdigest()

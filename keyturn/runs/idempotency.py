@@ -1,0 +1,61 @@
+"""Idempotency keys of start requests: the claim is written before the work, and names the run it will be.
+
+A request that died half-way is therefore finished, not repeated, by the same request coming again.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Literal
+
+from keyturn.contracts import Payload
+from keyturn.cosmos.state_container import Documents
+from keyturn.errors import IdempotencyConflictError, InvalidRequestError, LostRaceError
+
+# No keyring can have this name: one key must meet its earlier use whatever keyring either request names.
+PARTITION = "~idempotency"
+KEEP = timedelta(days=7)
+KEY_MAX = 255
+_ATTEMPTS = 3
+
+
+class Claim(Payload):
+    """Who used a key first, and for what."""
+
+    id: str
+    kind: Literal["idempotency"] = "idempotency"
+    keyring: str = PARTITION
+    request_hash: str
+    rotation_id: str
+    claimed_at: datetime
+    ttl: int = int(KEEP.total_seconds())  # Cosmos DB removes the document by itself
+
+
+async def claim(documents: Documents, key: str, *, request_hash: str, rotation_id: str, now: datetime) -> str:
+    """Return the id of the run that this key stands for: the given one at its first use.
+
+    Raises:
+        InvalidRequestError: the key is empty, too long, or not printable ASCII.
+        IdempotencyConflictError: the key was used for another request.
+    """
+    if not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
+        raise InvalidRequestError(
+            "Idempotency-Key: expected 1 to 255 printable ASCII characters",
+            field="Idempotency-Key",
+            expected="1 to 255 printable ASCII characters",
+        )
+    # Hashed: a key may hold characters that a document's id may not.
+    own = Claim(
+        id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, rotation_id=rotation_id, claimed_at=now
+    )
+    for _ in range(_ATTEMPTS):
+        if await documents.create(own.to_payload()):
+            return rotation_id
+        if (document := await documents.read(PARTITION, own.id)) is not None:
+            if document["requestHash"] != request_hash:
+                raise IdempotencyConflictError(
+                    "the Idempotency-Key was used for another request",
+                    idempotencyKey=key,
+                    hint="use a new Idempotency-Key for a new request",
+                )
+            return str(document["rotationId"])
+    raise LostRaceError("an Idempotency-Key appeared and vanished", document=own.id, attempts=_ATTEMPTS)

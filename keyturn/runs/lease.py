@@ -1,0 +1,119 @@
+"""One run a keyring at a time, rotation or migration: a lease document whose fencing token grows with every run.
+
+The lease and the run's record are written in one transactional batch, so that neither exists without the other. A run
+whose token is no longer the lease's has lost it, whatever it still believes.
+"""
+
+import asyncio
+import random
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from keyturn.contracts import Payload, RotationRef
+from keyturn.contracts.ids import RunKind, kind_of, run_link
+from keyturn.errors import CallerError, FencedError, LostRaceError, MigrationRunningError, RotationRunningError
+from keyturn.runs.record import RunRecord
+from keyturn.runs.store import ATTEMPTS, Runs, check_size
+
+LEASE_ID = "lease"
+
+
+class Lease(Payload):
+    """Who holds the keyring; it stays when nobody does, because the token must keep growing."""
+
+    id: Literal["lease"] = "lease"
+    kind: Literal["lease"] = "lease"
+    keyring: str
+    holder: str | None  # id of a rotation or of a migration
+    fencing_token: int
+    taken_at: datetime
+    etag: Annotated[str | None, Field(exclude=True)] = None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        return cls.model_validate({**own, "etag": document.get("_etag")})
+
+
+async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
+    """Return the keyring's lease, or None where it was never rotated."""
+    document = await runs.documents.read(keyring, LEASE_ID)
+    return None if document is None else Lease.from_document(document)
+
+
+async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
+    """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
+
+    Raises:
+        RotationRunningError: a rotation holds the keyring.
+        MigrationRunningError: a migration holds the keyring.
+        LostRaceError: others kept changing the lease.
+    """
+    for attempt in range(ATTEMPTS):
+        lease = await read_lease(runs, record.keyring)
+        if lease is not None and lease.holder == record.rotation_id:
+            return await runs.read(record.rotation_id)  # ours: an answer was lost, or the same request came twice
+        if lease is not None and lease.holder is not None:
+            raise running(record.keyring, lease.holder)
+        token = 1 if lease is None else lease.fencing_token + 1
+        taken = Lease(
+            keyring=record.keyring, holder=record.rotation_id, fencing_token=token, taken_at=record.requested_at
+        )
+        holding = record.changed(fencing_token=token)
+        document = holding.to_document()
+        check_size(document)
+        if await runs.documents.batch(record.keyring, [("create", (document,)), _write(lease, taken)]):
+            return await runs.read(record.rotation_id)
+        await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
+    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+
+
+def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
+    if old is None:
+        return ("create", (new.to_payload(),))
+    return ("replace", (LEASE_ID, new.to_payload()), {"if_match_etag": old.etag})
+
+
+def running(keyring: str, holder: str) -> CallerError:
+    """Return the error that names the run that holds the keyring."""
+    if kind_of(holder) is RunKind.MIGRATION:
+        return MigrationRunningError(
+            f"migration {holder} of keyring {keyring} is running",
+            hint="wait for the running migration, or look at it through statusUrl",
+            keyring=keyring,
+            migrationId=holder,
+            statusUrl=run_link(holder),
+        )
+    return RotationRunningError(
+        f"rotation {holder} of keyring {keyring} is running",
+        keyring=keyring,
+        rotationId=holder,
+        statusUrl=run_link(holder),
+    )
+
+
+async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
+    """Give the keyring back; nothing happens where this run does not hold it (any more)."""
+    for _ in range(ATTEMPTS):
+        lease = await read_lease(runs, record.keyring)
+        if lease is None or lease.etag is None or not _holds(lease, record.rotation_id, record.fencing_token):
+            return
+        free = lease.model_copy(update={"holder": None})
+        if await runs.documents.replace(free.to_payload(), lease.etag) is not None:
+            return
+    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+
+
+async def check[R: RunRecord](runs: Runs[R], ref: RotationRef) -> None:
+    """Raise FencedError unless this run still holds its keyring."""
+    lease = await read_lease(runs, ref.keyring)
+    if lease is None or not _holds(lease, ref.rotation_id, ref.fencing_token):
+        holder = None if lease is None else lease.holder
+        raise FencedError("the run does not hold its keyring", rotationId=ref.rotation_id, holder=holder)
+
+
+def _holds(lease: Lease, rotation_id: str, fencing_token: int) -> bool:
+    return lease.holder == rotation_id and lease.fencing_token == fencing_token

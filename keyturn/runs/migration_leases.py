@@ -1,0 +1,185 @@
+"""Leases of running migrations: documents with an expiry beside the rotations of their keyring.
+
+A migration takes its lease before it touches anything, renews it well before it expires, and releases it at its end.
+One that crashes blocks rotations until its lease has expired, no longer. Clocks of the machines involved must agree to
+much better than the time for which a lease lasts.
+
+Keeps a migration's lease with its record: taken and renewed while it is under way, given back when it has ended.
+
+The keyring's own lease keeps two runs apart. This one is for those who look: pre-flight, and whoever migrates by other
+means, whose lease of the same name ends this migration.
+"""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from keyturn.contracts import Payload, Reencrypt
+from keyturn.contracts.ids import RunKind, kind_of
+from keyturn.cosmos.state_container import Documents
+from keyturn.errors import FencedError, InvalidRequestError, InvariantError, LostRaceError, MigrationRunningError
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord
+
+KIND = "migration-lease"
+ATTEMPTS = 5
+NOBODY = "(nobody)"  # the holder of a lease that was given back
+
+_MIGRATION = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+
+
+class MigrationLease(Payload):
+    """One migration under way."""
+
+    id: str
+    kind: Literal["migration-lease"] = "migration-lease"
+    keyring: str
+    migration: str
+    holder: Annotated[str, StringConstraints(min_length=1, max_length=200)]  # who runs it: a host, a process, a person
+    taken_at: datetime
+    expires_at: datetime
+    etag: Annotated[str | None, Field(exclude=True)] = None
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document; raises InvariantError for one that is no lease."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        try:
+            return cls.model_validate({**own, "etag": document.get("_etag")})
+        except ValidationError as error:
+            raise InvariantError("a migration's lease is unreadable", document=document.get("id")) from error
+
+
+async def take(
+    documents: Documents, keyring: str, migration: str, holder: str, *, lasts: timedelta, now: datetime
+) -> MigrationLease:
+    """Take the lease of a migration: a free one, an expired one, or the holder's own.
+
+    Raises:
+        InvalidRequestError: the migration's name is no short lower-case name.
+        MigrationRunningError: another holder runs it.
+        LostRaceError: others kept changing the lease.
+    """
+    if _MIGRATION.fullmatch(migration) is None:
+        expected = "1 to 100 lower-case letters, digits and dashes"
+        raise InvalidRequestError(f"migration: expected {expected}", field="migration", expected=expected)
+    wanted = MigrationLease(
+        id=f"{KIND}.{migration}",
+        keyring=keyring,
+        migration=migration,
+        holder=holder,
+        taken_at=now,
+        expires_at=now + lasts,
+    )
+    for _ in range(ATTEMPTS):
+        if await documents.create(wanted.to_payload()):
+            return await _read(documents, wanted) or wanted
+        found = await _read(documents, wanted)
+        if found is None or found.etag is None:
+            continue  # it was released since
+        if found.holder != holder and found.expires_at > now:
+            raise MigrationRunningError(
+                f"{found.holder} runs migration {migration} of keyring {keyring}",
+                keyring=keyring,
+                migration=migration,
+                holder=found.holder,
+                expiresAt=found.expires_at.isoformat(),
+            )
+        if (stored := await documents.replace(wanted.to_payload(), found.etag)) is not None:
+            return MigrationLease.from_document(stored)
+    raise LostRaceError("others kept changing the migration's lease", document=wanted.id, attempts=ATTEMPTS)
+
+
+async def renew(documents: Documents, lease: MigrationLease, *, lasts: timedelta, now: datetime) -> MigrationLease:
+    """Let the lease last on from now; also an expired one, if nobody has taken it since.
+
+    Raises:
+        FencedError: another holder has it; the migration must stop at once.
+    """
+    for _ in range(ATTEMPTS):
+        found = await _held(documents, lease)
+        renewed = found.model_copy(update={"expires_at": now + lasts})
+        if (stored := await documents.replace(renewed.to_payload(), found.etag or "")) is not None:
+            return MigrationLease.from_document(stored)
+    raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
+
+
+async def find(documents: Documents, keyring: str, migration: str) -> MigrationLease | None:
+    """Return the migration's lease, also an expired one, or None."""
+    document = await documents.read(keyring, f"{KIND}.{migration}")
+    return None if document is None else MigrationLease.from_document(document)
+
+
+async def release(documents: Documents, lease: MigrationLease) -> None:
+    """Give the lease back; nothing happens where the holder does not have it (any more)."""
+    for _ in range(ATTEMPTS):
+        found = await _read(documents, lease)
+        if found is None or not _same(found, lease):
+            return
+        # The app has no right to delete: the document stays, held by nobody.
+        free = found.model_copy(update={"holder": NOBODY, "expires_at": found.taken_at})
+        if await documents.replace(free.to_payload(), found.etag or "") is not None:
+            return
+    raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
+
+
+async def active(documents: Documents, keyring: str, now: datetime) -> list[MigrationLease]:
+    """Return the leases of the keyring's migrations that have not expired, by name.
+
+    Raises:
+        InvariantError: a document of this kind is no lease; nobody knows what it stands for.
+    """
+    found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
+    leases = [MigrationLease.from_document(document) for document in found]
+    return sorted((lease for lease in leases if lease.expires_at > now), key=lambda lease: lease.migration)
+
+
+async def _held(documents: Documents, lease: MigrationLease) -> MigrationLease:
+    found = await _read(documents, lease)
+    if found is None or not _same(found, lease):
+        raise FencedError(
+            "the migration's lease was taken over or given back",
+            migration=lease.migration,
+            holder=found.holder if found else None,
+        )
+    return found
+
+
+def _same(found: MigrationLease, lease: MigrationLease) -> bool:
+    return (found.holder, found.taken_at) == (lease.holder, lease.taken_at)
+
+
+async def _read(documents: Documents, lease: MigrationLease) -> MigrationLease | None:
+    return await find(documents, lease.keyring, lease.migration)
+
+
+# Renewed with every wave of pages and every state change.
+LASTS = timedelta(minutes=15)
+
+
+async def keep_lease(documents: Documents, record: RunRecord, now: datetime) -> None:
+    """Take, renew or give back the lease, as the record's state asks; nothing for a rotation.
+
+    Raises:
+        MigrationRunningError: somebody else runs a migration of this kind.
+    """
+    if not isinstance(record, MigrationRecord):
+        return
+    for keyring, name in _leases_of(record):
+        holder = record.rotation_id
+        held = await find(documents, keyring, name)
+        # One of ours that still has it has given the keyring back, and is about to give this back too.
+        if held is not None and kind_of(held.holder) is RunKind.MIGRATION and (record.ended == (held.holder == holder)):
+            await release(documents, held)
+        if not record.ended:
+            await take(documents, keyring, name, holder, lasts=LASTS, now=now)
+
+
+def _leases_of(record: MigrationRecord) -> list[tuple[str, str]]:
+    """Return the keyrings that must not rotate meanwhile, and the name of the lease in each."""
+    own = (record.keyring, record.work.kind)
+    if isinstance(record.work, Reencrypt) and record.work.target_keyring != record.keyring:
+        return [own, (record.work.target_keyring, f"{record.work.kind}-from-{record.keyring}")]
+    return [own]

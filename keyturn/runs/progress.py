@@ -1,0 +1,122 @@
+"""How far the passes are, written into the record: absolute numbers, so that a repeated write changes nothing.
+
+Name quarantined rows in the run's record.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow, RotationRef
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined, StaleWriters
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import Runs
+from keyturn.runs.transitions import check_token
+
+_COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
+
+
+async def record_progress[R: RunRecord](
+    runs: Runs[R], progress: ProgressInput, now: datetime, documents: int | None = None
+) -> R:
+    """Write how far the pass is; a late repetition of an earlier wave or pass is left out.
+
+    ``documents`` is how many there are in the container, where a pass over documents begins.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+
+    def change(record: R) -> R:
+        check_token(record, progress)
+        known = record.progress.get(progress.phase)
+        if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
+            return record
+        return _with_progress(record, known, progress, now, documents)
+
+    return await runs.update(progress.rotation_id, change)
+
+
+def _order(progress: ProgressInput) -> tuple[datetime, int]:
+    # The passes of a rotation follow each other, so their starting times order them.
+    return progress.pass_started_at, progress.wave
+
+
+def _with_progress[R: RunRecord](
+    record: R, known: PhaseProgress | None, progress: ProgressInput, now: datetime, documents: int | None
+) -> R:
+    current = progress.totals.model_copy(update={"session_tokens": {}})
+    if known is None:
+        earlier, total = PageResult(), record.rows_to_begin_with(progress.phase)
+    elif known.started_at == progress.pass_started_at:
+        earlier, total = known.earlier, known.rows_total
+    else:
+        earlier, total = add(known.earlier, known.current), known.rows_total
+    phase = PhaseProgress(
+        source=progress.source,
+        pass_number=progress.pass_number,
+        wave=progress.wave,
+        scanned=progress.scanned,
+        current=current,
+        earlier=earlier,
+        rows_total=total if documents is None else documents,
+        started_at=progress.pass_started_at,
+        updated_at=now,
+    )
+    count = max(record.quarantined.count, current.quarantined)
+    changed = record.changed(
+        progress={**record.progress, progress.phase: phase},
+        quarantined=record.quarantined.model_copy(update={"count": count}),
+    )
+    if progress.phase == "sweep" and isinstance(changed, RotationRecord):
+        return changed.changed(stale_writers=_stale_writers(phase))
+    return changed
+
+
+def _stale_writers(sweep: PhaseProgress) -> StaleWriters:
+    seen = [part.last_stale_write for part in (sweep.earlier, sweep.current) if part.last_stale_write is not None]
+    return StaleWriters(
+        count=sweep.earlier.stale_writers + sweep.current.stale_writers, last_seen=max(seen, default=None)
+    )
+
+
+def add(first: PageResult, second: PageResult) -> PageResult:
+    """Add two results up."""
+    seen = [part.last_stale_write for part in (first, second) if part.last_stale_write is not None]
+    return PageResult(
+        **{name: getattr(first, name) + getattr(second, name) for name in (*_COUNTERS, "stale_writers")},
+        last_stale_write=max(seen, default=None),
+    )
+
+
+def phase_totals(record: RunRecord, phase: Phase) -> PageResult:
+    """Return the sum over all passes of the phase; the proof's starts anew with each soak."""
+    progress = record.progress.get(phase)
+    return PageResult() if progress is None else add(progress.earlier, progress.current)
+
+
+def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow]) -> R:
+    """Return the record naming these rows too, the same row once; those beyond the first hundred are only counted.
+
+    The count of a pass with more than a hundred comes with its progress.
+    """
+    named = {row.id: row for row in record.quarantined.named}
+    listed = [*named.values(), *{row.id: row for row in rows if row.id not in named}.values()][:NAMED_ROWS_MAX]
+    if len(listed) == len(named):
+        return record
+    count = max(record.quarantined.count, len(listed))
+    return record.changed(quarantined=Quarantined(count=count, named=listed))
+
+
+async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RotationRef, rows: Sequence[QuarantinedRow]) -> None:
+    """Name the rows, the same row once.
+
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+    """
+
+    def change(record: R) -> R:
+        check_token(record, ref)
+        return record if record.ended else with_quarantined(record, rows)
+
+    await runs.update(ref.rotation_id, change)

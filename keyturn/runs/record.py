@@ -1,0 +1,103 @@
+"""What the records of all runs share: a rotation's, and a migration's, which has the same page loop and rules.
+
+A record is one document in the container ``keyturn``, partition ``/keyring``. It is the truth about its run; durable
+history is not. It is only ever changed through :meth:`keyturn.runs.store.Runs.update`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, JsonValue
+
+from keyturn.contracts import CensusResult, Payload, Phase, Policy, RotationInput
+from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.ids import RunKind
+from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
+from keyturn.runs.record_parts import (
+    COMMANDS_MAX,
+    DECISIONS_MAX,
+    HISTORY_MAX,
+    NOTICES_MAX,
+    Command,
+    Decision,
+    Failure,
+    HistoryEntry,
+    Notice,
+    PhaseProgress,
+    Quarantined,
+)
+
+
+class RunRecord(Payload):
+    """One run: how far it is, what was found, what people decided."""
+
+    transitions: ClassVar[Mapping[State, frozenset[State]]] = TRANSITIONS
+
+    kind: RunKind
+    rotation_id: Annotated[str, Field(alias="id")]  # of the run: what its rows and its fencing are known by
+    keyring: str
+    state: State = State.REQUESTED
+    step: int = 0  # number of the last state change that was applied
+    history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_MAX)]
+    history_omitted: int = 0  # entries left out of the middle of a very long history
+
+    requested_by: Name
+    requested_by_id: str | None = None  # object id in Entra ID, where it vouches for the requester
+    requested_at: datetime
+    reason: Remark = ""
+    policy: Policy
+    instance_id: str
+    fencing_token: int
+
+    progress: dict[Phase, PhaseProgress] = Field(default_factory=dict)
+    census: CensusResult | None = None
+    quarantined: Quarantined = Quarantined()
+
+    evidence: dict[str, JsonValue] | None = None
+    evidence_digest: str | None = None
+    evidence_frozen_at: datetime | None = None
+    approval_expires_at: datetime | None = None
+    decision: Decision | None = None  # on the evidence in force
+    decisions: Annotated[list[Decision], Field(max_length=DECISIONS_MAX)] = Field(default_factory=list)  # voided ones
+    commands: Annotated[list[Command], Field(max_length=COMMANDS_MAX)] = Field(default_factory=list)
+
+    notifications: Annotated[list[Notice], Field(max_length=NOTICES_MAX)] = Field(default_factory=list)
+
+    error: Failure | None = None
+    ended_at: datetime | None = None
+
+    etag: Annotated[str | None, Field(exclude=True)] = None  # of the document that this was read from
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the run has reached one of its ends."""
+        return self.state in TERMINAL
+
+    @property
+    def abort(self) -> Command | None:
+        """Return the command by which an operator asked to end the run, if there is one."""
+        return next((given for given in self.commands if given.command == "abort"), None)
+
+    @abstractmethod
+    def rows_to_begin_with(self, phase: Phase) -> int | None:
+        """Return how many rows the phase begins with, as far as the record tells."""
+
+    @abstractmethod
+    def to_input(self) -> RotationInput:
+        """Return what the run's workflow, which is named after its kind, is started with."""
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the document as it is stored."""
+        return self.to_payload()
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Self:
+        """Read a stored document; the database's own properties, all but the ETag, are left out."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        return cls.model_validate({**own, "etag": document.get("_etag")})
+
+    def changed(self, **update: Any) -> Self:
+        """Return a copy with these fields changed, validated like a new record."""
+        return type(self).model_validate({**dict(self), **update})

@@ -1,0 +1,116 @@
+"""The records of a rotation and of a migration: everything that is known about one, in one document."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, override
+
+from pydantic import Field
+
+from keyturn.contracts import MigrationInput, Phase, RewrapDeks, Rollback, RotationInput, Work
+from keyturn.contracts.ids import RunKind
+from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
+from keyturn.errors import InvariantError
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import (
+    CANARIES_MAX,
+    PROBES_MAX,
+    Canary,
+    Preflight,
+    Probe,
+    Proof,
+    Provenance,
+    RequestOptions,
+    StaleWriters,
+    VersionIntent,
+)
+
+
+class RotationRecord(RunRecord):
+    """One rotation."""
+
+    kind: Literal[RunKind.ROTATION] = RunKind.ROTATION
+    trigger: Literal["http", "schedule", "cli"]
+    options: RequestOptions = RequestOptions()
+
+    preflight: Preflight | None = None
+    old_versions: Annotated[list[str], Field(max_length=500)] = Field(default_factory=list)
+    target_version: str | None = None
+    version_intent: VersionIntent | None = None
+
+    provenance: Provenance | None = None
+    stale_writers: StaleWriters = StaleWriters()
+    canaries: Annotated[list[Canary], Field(max_length=CANARIES_MAX)] = Field(default_factory=list)
+    probes: Annotated[list[Probe], Field(max_length=PROBES_MAX)] = Field(default_factory=list)
+    proof: Proof | None = None
+
+    retired: list[str] = Field(default_factory=list)
+    reinstated: list[str] = Field(default_factory=list)
+
+    @override
+    def rows_to_begin_with(self, phase: Phase) -> int | None:
+        """Return how many rows the phase begins with, as far as the last census and the policy tell."""
+        if self.census is None:
+            return None
+        if phase != "proof":
+            return self.census.stale
+        mode, _, size = self.policy.proof.partition(":")
+        return min(int(size), self.census.on_target) if mode == "sample" else self.census.on_target
+
+    @override
+    def to_input(self) -> RotationInput:
+        """Return what the rotation's workflow is started with."""
+        return RotationInput(
+            rotation_id=self.rotation_id,
+            keyring=self.keyring,
+            fencing_token=self.fencing_token,
+            dry_run=self.options.dry_run,
+            policy=self.policy,
+        )
+
+
+class MigrationRecord(RunRecord):
+    """One migration."""
+
+    transitions: ClassVar[Mapping[State, frozenset[State]]] = MIGRATION_TRANSITIONS
+
+    kind: Literal[RunKind.MIGRATION] = RunKind.MIGRATION
+    work: Work
+    dry_run: bool = False
+
+    # Of a restore: where rows go, which disabled versions they name, which of them were enabled, and disabled again.
+    target_version: str | None = None
+    versions: list[str] = Field(default_factory=list)
+    frozen_at_step: int | None = None
+    lent: list[str] = Field(default_factory=list)
+    returned: list[str] = Field(default_factory=list)
+
+    @override
+    def rows_to_begin_with(self, phase: Phase) -> int | None:
+        """Return how many rows the phase begins with: what a check has found, or what the last census left."""
+        if phase != "sweep":
+            return None
+        if (checked := self.progress.get("check")) is not None:
+            return checked.current.changed
+        if self.census is None:
+            return None  # of documents, only a pass over all of them tells
+        if isinstance(self.work, RewrapDeks):
+            return self.work.left(self.census)
+        return sum(self.census.by_version.get(version, 0) for version in self.versions) if self.versions else None
+
+    @override
+    def to_input(self) -> MigrationInput:
+        """Return what the migration's workflow is started with."""
+        return MigrationInput(
+            rotation_id=self.rotation_id,
+            keyring=self.keyring,
+            fencing_token=self.fencing_token,
+            dry_run=self.dry_run,
+            policy=self.policy,
+            work=self.work,
+        )
+
+    @property
+    def rollback(self) -> Rollback:
+        """Return the work of a rollback; raises InvariantError where the migration is of another kind."""
+        if not isinstance(self.work, Rollback):
+            raise InvariantError("the migration is no rollback", migrationId=self.rotation_id)
+        return self.work

@@ -1,0 +1,164 @@
+"""State changes: checked against the table, numbered, written to the history, each applied once.
+
+Entering an end sets the time of the end and gives the keyring's lease back. Going back to the sweep voids whatever was
+decided, because the evidence it was decided on no longer holds. Whatever was changed, the audit chain follows.
+"""
+
+from datetime import datetime
+
+from keyturn.contracts import FailureInput, RotationRef, StepInput
+from keyturn.contracts.states import TERMINAL, State, check_transition
+from keyturn.errors import AbortRequestedError, FencedError, InvariantError, NotSettledError
+from keyturn.runs.audit import audit_record
+from keyturn.runs.lease import release
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
+from keyturn.runs.store import Runs
+
+ACTOR = "keyturn"
+WORKFLOW_LOST = "WorkflowLostError"  # why a rotation failed whose workflow is not there
+HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
+
+
+async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -> R:
+    """Apply the state change, unless it was applied before, and return the record.
+
+    Raises:
+        FencedError: the run is not the one that this step belongs to, or somebody else has ended it.
+        NotSettledError: the step before this one is not visible yet.
+        InvariantError: the target may not be entered yet.
+        InvalidTransitionError: the table does not know the change.
+        AbortRequestedError: an operator asked to end the rotation, and the target is not an end.
+    """
+
+    def change(record: R) -> R:
+        check_token(record, step)
+        if step.step <= record.step:
+            _check_same(record, step)
+            return record
+        if step.step > record.step + 1:
+            # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
+            raise NotSettledError(
+                "a state change came before its predecessor",
+                rotationId=record.rotation_id,
+                step=step.step,
+                expected=record.step + 1,
+            )
+        return enter(record, step.target, detail=step.detail, now=now)
+
+    return await _settle(runs, await runs.update(step.rotation_id, change), now)
+
+
+async def record_failure[R: RunRecord](runs: Runs[R], failure: FailureInput, now: datetime) -> R:
+    """End the run in ``failed`` with its reason; a run that has ended stays as it is.
+
+    Versions that were disabled must have been enabled again before.
+    """
+
+    def change(record: R) -> R:
+        check_token(record, failure)
+        return fail(record, failure.error_type, failure.message, now)
+
+    return await _settle(runs, await runs.update(failure.rotation_id, change), now)
+
+
+async def lose[R: RunRecord](runs: Runs[R], rotation_id: str, reason: str, now: datetime) -> R:
+    """End a run whose workflow is not there (any more) in ``failed``."""
+    lost = await runs.update(rotation_id, lambda record: fail(record, WORKFLOW_LOST, reason, now))
+    return await _settle(runs, lost, now)
+
+
+async def _settle[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
+    # Also when nothing was changed: the first run of this step may have died between the writes.
+    if record.ended:
+        await release(runs, record)
+    await audit_record(runs.audit, record, now)
+    return record
+
+
+def _check_same(record: RunRecord, step: StepInput) -> None:
+    """Raise FencedError where this number belongs to another change: the workflow was given up, and lives on."""
+    if any(entry.step == step.step and entry.target != step.target for entry in record.history):
+        raise FencedError("the run went on without this workflow", rotationId=record.rotation_id, holder=None)
+
+
+def check_token(record: RunRecord, ref: RotationRef) -> None:
+    """Raise FencedError unless the input belongs to this very run."""
+    if ref.fencing_token != record.fencing_token:
+        raise FencedError("the input carries another run's token", rotationId=ref.rotation_id, holder=None)
+
+
+def fail[R: RunRecord](record: R, error_type: str, message: str, now: datetime) -> R:
+    """Return the record as failed, unless it has ended."""
+    if record.ended:
+        return record
+    failed = record.changed(error=Failure(type=error_type, message=message))
+    return enter(failed, State.FAILED, detail=error_type, now=now)
+
+
+def enter[R: RunRecord](record: R, target: State, *, detail: str, now: datetime) -> R:
+    """Return the record in its next state; raises InvalidTransitionError, InvariantError or AbortRequestedError."""
+    check_transition(record.state, target, record.transitions)
+    _check_goes_on(record, target)
+    if target is State.RETIRING:
+        _check_may_retire(record)
+    entry = HistoryEntry(
+        at=now, source=record.state, target=target, step=record.step + 1, actor=_actor(record, target), detail=detail
+    )
+    history, omitted = [*record.history, entry], record.history_omitted
+    if len(history) > HISTORY_MAX:
+        del history[HISTORY_HEAD]
+        omitted += 1
+    entered = record.changed(state=target, step=entry.step, history=history, history_omitted=omitted)
+    if target is State.SWEEPING:
+        # The sweep meets every quarantined row again, so only those that are still there come back.
+        return void_evidence(entered).changed(quarantined=Quarantined())
+    if target is State.RUNNING:
+        return entered.changed(quarantined=Quarantined())  # the same: whatever is still there is met again
+    if target is State.SOAKING:
+        return entered.changed(progress={name: value for name, value in record.progress.items() if name != "proof"})
+    return entered.changed(ended_at=now) if entered.ended else entered
+
+
+def _check_goes_on(record: RunRecord, target: State) -> None:
+    """Raise AbortRequestedError where an abort was taken that could still be obeyed, and the target is no end.
+
+    The abort and this change are writes to one document, so an abort that was taken before the retirement is obeyed.
+    """
+    if record.abort is None or target in TERMINAL or State.ABORTED not in record.transitions[record.state]:
+        return
+    raise AbortRequestedError(
+        "an operator asked to end the run", rotationId=record.rotation_id, requestedBy=record.abort.by
+    )
+
+
+def _check_may_retire(record: RunRecord) -> None:
+    decision = record.decision
+    if decision is None or decision.decision != "approved" or decision.digest != record.evidence_digest:
+        raise InvariantError("nothing is retired without approval of the evidence", rotationId=record.rotation_id)
+    if record.quarantined.count:
+        raise InvariantError("nothing is retired while a row is quarantined", rotationId=record.rotation_id)
+
+
+def _actor(record: RunRecord, target: State) -> str:
+    """Return who brought the change about: a person where one decided or commanded it."""
+    if target in (State.RETIRING, State.REJECTED) and record.decision is not None:
+        return record.decision.by
+    wanted = {State.ABORTED: "abort", State.SWEEPING: "retry", State.RUNNING: "retry"}.get(target)
+    given = [command for command in record.commands if command.command == wanted]
+    if given and (target is State.ABORTED or record.state is State.NEEDS_ATTENTION):
+        return given[-1].by
+    return ACTOR
+
+
+def void_evidence[R: RunRecord](record: R) -> R:
+    """Return the record without evidence in force; a decision on it is kept among the voided ones."""
+    voided = [record.decision] if record.decision is not None else []
+    return record.changed(
+        evidence=None,
+        evidence_digest=None,
+        evidence_frozen_at=None,
+        approval_expires_at=None,
+        decision=None,
+        decisions=[*record.decisions, *voided][-DECISIONS_MAX:],
+    )

@@ -1,0 +1,148 @@
+"""Texts of settings that have a form: each is checked by a pattern and says in words what was expected.
+
+Maintenance windows: when a rotation may start.
+
+Secrets that sign what is sent, as Standard Webhooks writes them.
+"""
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def number(text: object) -> object:
+    """Return the number that a text is, or what was given: a duration may be either, a choice must be a number."""
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if "." in text else int(text)
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if form.fullmatch(text) is None:
+            message = f"expected {expected}"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
+
+def _cron(*, fields: tuple[int, ...], expected: str) -> AfterValidator:
+    def check(text: str) -> str:
+        valid = croniter.is_valid(text, second_at_beginning=True)  # type: ignore[no-untyped-call]  # croniter has no types
+        if len(text.split()) not in fields or not valid:
+            message = f"expected {expected}"
+            raise ValueError(message)
+        return text
+
+    return AfterValidator(check)
+
+
+VaultUrl = Annotated[str, _matching(r"https://[^/?#@\s]+/?", "the vault's URL, as https://<name>.vault.azure.net")]
+CosmosEndpoint = Annotated[
+    str, _matching(r"https://[^/?#@\s]+/?", "the account's URL, as https://<name>.documents.azure.com:443/")
+]
+ManagementUrl = Annotated[
+    str, _matching(r"https://[^/?#@\s]+/?", "the URL of Azure Resource Manager, as https://management.azure.com")
+]
+# What Cosmos DB allows in the name of a database or container.
+CosmosName = Annotated[str, _matching(r"[^/\\?#]{1,255}", "a name in Cosmos DB: up to 255 characters without / \\ ? #")]
+MekName = Annotated[str, _matching(r"[0-9a-zA-Z-]{1,127}", "a key's name: 1 to 127 letters, digits and dashes")]
+KeyringName = Annotated[
+    str, _matching(r"[a-z0-9][a-z0-9-]{0,39}", "1 to 40 lower-case letters, digits and dashes, no dash at the start")
+]
+CosmosResourceId = Annotated[
+    str,
+    _matching(
+        r"(?i)/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.DocumentDB/databaseAccounts/[^/]+",
+        "the account's resource id, as /subscriptions/<id>/resourceGroups/<group>/providers"
+        "/Microsoft.DocumentDB/databaseAccounts/<name>",
+    ),
+]
+ActiontrailUrl = Annotated[
+    str,
+    _matching(
+        r"https://[^/?#@\s]+(/[^\s#]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/[^\s#]*)?",
+        "the URL that takes the events, https:// (http:// only where the host is loopback)",
+    ),
+]
+PublicUrl = Annotated[
+    str,
+    _matching(
+        r"https://[^/?#@\s]+/?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?/?",
+        "the app's own URL as its approvers reach it, https://<host> (http:// only where the host is loopback)",
+    ),
+]
+ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, http:// or https://")]
+
+Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds
+
+# NCRONTAB, as Azure Functions reads it.
+SixFieldCron = Annotated[str, _cron(fields=(6,), expected="six fields: second minute hour day month day-of-week")]
+WindowCron = Annotated[
+    str, _cron(fields=(5, 6), expected="five or six fields: [second] minute hour day month day-of-week")
+]
+
+
+class MaintenanceWindow(BaseModel):
+    """A time that opens at every occurrence of a cron expression, in a time zone, and lasts for a duration.
+
+    Day of month and day of week must both match, as in the rotation schedule: ``0 2 1-7 * 6`` is the first Saturday.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    cron: WindowCron
+    duration: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))]
+    time_zone: ZoneInfo = ZoneInfo("UTC")
+
+    def is_open(self, now: datetime) -> bool:
+        """Tell whether ``now``, aware of its zone, lies in the window; the end is outside."""
+        return now.astimezone(UTC) < self.latest_opening(now) + self.duration
+
+    def latest_opening(self, now: datetime) -> datetime:
+        """Return when the window opened last (UTC), at ``now`` at the latest.
+
+        The search goes over the wall clock's times. One that the clocks skip counts as if they had not been put
+        forward; one that they show twice counts once, the first time.
+        """
+        wall_clock = now.astimezone(self.time_zone).replace(tzinfo=None, microsecond=0) + timedelta(seconds=1)
+        # Arithmetic over a naive time is arithmetic over UTC for croniter: no shift is applied.
+        occurrences = croniter(self.cron, wall_clock, second_at_beginning=True, day_or=False)
+        while True:
+            before: datetime = occurrences.get_prev(datetime)  # type: ignore[no-untyped-call]  # croniter has no types
+            opening = before.replace(tzinfo=self.time_zone, fold=0).astimezone(UTC)
+            if opening <= now:
+                return opening
+
+
+PREFIX = "whsec_"
+BYTES_MIN, BYTES_MAX = 24, 64  # Standard Webhooks 1.0, "Signature scheme"
+_EXPECTED = f"expected {PREFIX} and the base64 of {BYTES_MIN} to {BYTES_MAX} random bytes; several separated by spaces"
+
+
+def signing_secrets(secrets: SecretStr | None) -> list[str]:
+    """Return the secrets, one at least; raises ValueError saying what was expected, never what was found."""
+    found = secrets.get_secret_value().split() if secrets is not None else []
+    if not found or not all(_is_secret(secret) for secret in found):
+        raise ValueError(_EXPECTED)
+    return found
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        size = len(base64.b64decode(text.removeprefix(PREFIX), validate=True))
+    except binascii.Error:
+        return False
+    return text.startswith(PREFIX) and BYTES_MIN <= size <= BYTES_MAX
