@@ -48,7 +48,7 @@ def test_an_id_tells_its_keyring_and_its_kind() -> None:
 
     assert "notes" == keyring_of(migration_id)
     assert kind_of(migration_id) is RunKind.MIGRATION
-    assert not kind_of(new_run_id(RunKind.ROTATION, "notes", NOW))
+    assert kind_of(new_run_id(RunKind.ROTATION, "notes", NOW)) is RunKind.ROTATION
     with pytest.raises(UnknownMigrationError):
         keyring_of(new_run_id(RunKind.ROTATION, "notes", NOW))
 
