@@ -19,7 +19,8 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from field_encrypt import FieldEncryptError, RetryError
-from keyturn.contracts import Payload, RotationRef
+from keyturn.contracts import Payload, RunInput
+from keyturn.contracts.base import named_run
 from keyturn.errors import (
     KeyturnError,
     NotSettledError,
@@ -34,7 +35,7 @@ from keyturn.telemetry.spans import activity_span, working_on
 logger = logging.getLogger("keyturn.activities")
 
 
-def activity[I: RotationRef, O: Payload](
+def activity[I: RunInput, O: Payload](
     blueprint: df.Blueprint, kind: type[I]
 ) -> Callable[[Callable[[I, Resources], Awaitable[O]]], Callable[[I, Resources], Awaitable[O]]]:
     """Register the decorated coroutine as an activity of its own name, and leave it callable as it is."""
@@ -42,7 +43,7 @@ def activity[I: RotationRef, O: Payload](
     def register(work: Callable[[I, Resources], Awaitable[O]]) -> Callable[[I, Resources], Awaitable[O]]:
         # A bare dict: the worker's indexer refuses parameterised annotations.
         async def invoke(payload: dict) -> dict:  # type: ignore[type-arg]
-            with working_on(str(payload.get("rotationId")), str(payload.get("keyring"))):
+            with working_on(*_run_of(payload)):
                 return await _run(work.__name__, kind, work, payload)
 
         invoke.__name__ = work.__name__
@@ -53,7 +54,13 @@ def activity[I: RotationRef, O: Payload](
     return register
 
 
-async def _run[I: RotationRef, O: Payload](
+def _run_of(payload: dict[str, Any]) -> tuple[str, str]:
+    """Return the ids of the run and of its keyring as far as an unchecked payload says."""
+    named = named_run(payload)
+    return str(named.get("rotationId")), str(named.get("keyring"))
+
+
+async def _run[I: RunInput, O: Payload](
     name: str, kind: type[I], work: Callable[[I, Resources], Awaitable[O]], payload: dict[str, Any]
 ) -> dict[str, Any]:
     """Run an activity's work on its payload and return the envelope; raises what a retry may mend."""
@@ -68,7 +75,7 @@ async def _run[I: RotationRef, O: Payload](
     except (UnknownRotationError, UnknownMigrationError) as error:
         # A workflow is started for a record that was written: this one was read from a replica that lags behind.
         logger.warning("%s will be tried again: %s", name, error.message)
-        raise NotSettledError("the run's record is not visible yet", rotationId=request.rotation_id) from None
+        raise NotSettledError("the run's record is not visible yet", rotationId=request.run.run_id) from None
     except (KeyturnError, FieldEncryptError) as error:
         if isinstance(error, RetryError):
             raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None

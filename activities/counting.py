@@ -20,12 +20,12 @@ bp = df.Blueprint()
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
     """Count every row by version, never older than the session tokens."""
     counted = await census.take_census(
-        resources.keyring(request.keyring).rows,
+        resources.keyring(request.run.keyring).rows,
         request.target_version,
         request.session_tokens,
-        request.rewrapped_by or request.rotation_id,
+        request.rewrapped_by or request.run.run_id,
     )
-    await record_census(resources.every_run, request, counted)
+    await record_census(resources.every_run, request.run, counted)
     return counted
 
 
@@ -33,7 +33,7 @@ async def take_census(request: CensusInput, resources: Resources) -> CensusResul
 async def record_progress(request: ProgressInput, resources: Resources) -> ProgressResult:
     """Write the progress into the record, merge the wave's session tokens, and look for an abort."""
     begins = request.wave == 1 and request.source != DEKS
-    documents = await count(resources.keyring(request.keyring).source(request.source)) if begins else None
+    documents = await count(resources.keyring(request.run.keyring).source(request.source)) if begins else None
     record = await progress.record_progress(resources.every_run, request, datetime.now(UTC), documents)
     return ProgressResult(
         session_tokens=merge_session_tokens(*request.session_tokens), aborted=record.abort is not None

@@ -12,7 +12,7 @@ from keyturn.contracts import (
     QuarantinedRow,
     RangesInput,
     RangesResult,
-    RotationRef,
+    RunRef,
     ScanInput,
     ScanResult,
 )
@@ -31,14 +31,14 @@ bp = df.Blueprint()
 @activity(bp, RangesInput)
 async def list_ranges(request: RangesInput, resources: Resources) -> RangesResult:
     """List the feed ranges of what the pass goes over."""
-    return RangesResult(ranges=await list_feed_ranges(resources.keyring(request.keyring).source(request.source)))
+    return RangesResult(ranges=await list_feed_ranges(resources.keyring(request.run.keyring).source(request.source)))
 
 
 @activity(bp, ScanInput)
 async def scan_page(request: ScanInput, resources: Resources) -> ScanResult:
     """Find the next page of selected rows in one feed range."""
-    chosen = await _chosen(request, resources) if request.selection == "chosen" else None
-    return await scan(resources.keyring(request.keyring).rows, request, chosen)
+    chosen = await _chosen(request.run, resources) if request.selection == "chosen" else None
+    return await scan(resources.keyring(request.run.keyring).rows, request, chosen)
 
 
 @activity(bp, PageInput)
@@ -56,31 +56,31 @@ async def prove_page(request: PageInput, resources: Resources) -> PageResult:
 @activity(bp, PageInput)
 async def rewrap_chosen_page(request: PageInput, resources: Resources) -> PageResult:
     """Rewrap those rows of a page that the migration is about."""
-    chosen = await _chosen(request, resources)
+    chosen = await _chosen(request.run, resources)
     return await rewrap.rewrap_page(request, replace(_dependencies(request, resources), chosen=chosen))
 
 
 @activity(bp, PageInput)
 async def roll_back_page(request: PageInput, resources: Resources) -> PageResult:
     """Roll back those rows of a page that are as the migration's rotation left them."""
-    record = await resources.migrations.read(request.rotation_id)
-    rotation = await resources.run_store.read(record.rollback.rotation.rotation_id)
-    states = await resources.keyring(request.keyring).versions.states()
-    origins = Origins(rotation.rotation_id, rotation.old_versions, states)
-    dependencies = replace(_dependencies(request, resources), chosen=await _chosen(request, resources))
+    record = await resources.migrations.read(request.run.run_id)
+    rotation = await resources.run_store.read(record.rollback.rotation.run_id)
+    states = await resources.keyring(request.run.keyring).versions.states()
+    origins = Origins(rotation.run_id, rotation.old_versions, states)
+    dependencies = replace(_dependencies(request, resources), chosen=await _chosen(request.run, resources))
     return await rollback.roll_back_page(request, dependencies, origins)
 
 
-async def _chosen(request: RotationRef, resources: Resources) -> Choice:
-    record = await resources.migrations.read(request.rotation_id)
+async def _chosen(request: RunRef, resources: Resources) -> Choice:
+    record = await resources.migrations.read(request.run_id)
     check_token(record, request)
     return choice_of(record.work, record.versions)
 
 
 def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:
-    keyring = resources.keyring(request.keyring)
+    keyring = resources.keyring(request.run.keyring)
 
     async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
-        await record_quarantined(resources.every_run, request, rows)
+        await record_quarantined(resources.every_run, request.run, rows)
 
     return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine)

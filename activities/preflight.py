@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import PreflightResult, RotationRef
+from keyturn.contracts import PreflightResult, RunInput
 from keyturn.notifications.events import ON_CALL
 from keyturn.preflight.run import record_preflight, run_preflight
 from keyturn.resources import Resources
@@ -14,8 +14,8 @@ from keyturn.runs.records import RotationRecord
 bp = df.Blueprint()
 
 
-@activity(bp, RotationRef)
-async def preflight(request: RotationRef, resources: Resources) -> PreflightResult:
+@activity(bp, RunInput)
+async def preflight(request: RunInput, resources: Resources) -> PreflightResult:
     """Go through the whole checklist and write it, with the plan, into the record."""
     runs, desk = resources.run_store, resources.desk
 
@@ -23,12 +23,12 @@ async def preflight(request: RotationRef, resources: Resources) -> PreflightResu
         return await desk.tell_on_call(record, datetime.now(UTC))
 
     checked = await run_preflight(
-        await runs.read(request.rotation_id),
-        resources.keyring(request.keyring),
+        await runs.read(request.run.run_id),
+        resources.keyring(request.run.keyring),
         settings=resources.settings,
         documents=runs.documents,
         account=resources.account,
         on_call=tell_on_call if desk.channels.meant_for(ON_CALL) else None,
         now=datetime.now(UTC),
     )
-    return await record_preflight(runs, request, checked)
+    return await record_preflight(runs, request.run, checked)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import FailureInput, NotifyInput, RotationRef, StepInput
+from keyturn.contracts import FailureInput, NotifyInput, RunRef, StepInput
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstate
 from keyturn.runs import transitions
@@ -18,37 +18,33 @@ bp = df.Blueprint()
 
 
 @activity(bp, StepInput)
-async def advance(request: StepInput, resources: Resources) -> RotationRef:
+async def advance(request: StepInput, resources: Resources) -> RunRef:
     """Change the run's state, once."""
     now = datetime.now(UTC)
-    await _follow(await transitions.advance(resources.every_run, request, now), request, resources, now)
-    return _ref(request)
+    await _follow(await transitions.advance(resources.every_run, request, now), request.run, resources, now)
+    return request.run
 
 
 @activity(bp, FailureInput)
-async def record_failure(request: FailureInput, resources: Resources) -> RotationRef:
+async def record_failure(request: FailureInput, resources: Resources) -> RunRef:
     """End the run in ``failed``, with every version enabled again that it disabled."""
     if request.retire_attempted:
-        await reinstate(resources.run_store, resources.keyring(request.keyring).versions, request)
+        await reinstate(resources.run_store, resources.keyring(request.run.keyring).versions, request.run)
     now = datetime.now(UTC)
-    await _follow(await transitions.record_failure(resources.every_run, request, now), request, resources, now)
-    return _ref(request)
+    await _follow(await transitions.record_failure(resources.every_run, request, now), request.run, resources, now)
+    return request.run
 
 
 @activity(bp, NotifyInput)
-async def notify(request: NotifyInput, resources: Resources) -> RotationRef:
+async def notify(request: NotifyInput, resources: Resources) -> RunRef:
     """Tell people what happened, once; a channel that fails does not fail the run."""
     await resources.desk.tell(request, datetime.now(UTC))
-    return _ref(request)
+    return request.run
 
 
-async def _follow(record: RunRecord, request: RotationRef, resources: Resources, now: datetime) -> None:
+async def _follow(record: RunRecord, request: RunRef, resources: Resources, now: datetime) -> None:
     """Do what follows from a state change, whatever kind of run it is."""
     if isinstance(record, RotationRecord):
         await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     else:
         await keep_lease(resources.every_run.documents, record, now)
-
-
-def _ref(request: RotationRef) -> RotationRef:
-    return RotationRef(rotation_id=request.rotation_id, keyring=request.keyring, fencing_token=request.fencing_token)

@@ -15,7 +15,7 @@ bp = df.Blueprint()
 @activity(bp, RestoreInput)
 async def freeze_restore(request: RestoreInput, resources: Resources) -> RestoreFound:
     """Look for rows that name disabled versions, and freeze the evidence."""
-    keyring = resources.keyring(request.keyring)
+    keyring = resources.keyring(request.run.keyring)
     found = await restore.survey(keyring.rows, keyring.versions)
     return await restore.freeze_restore(resources.migrations, request, found, datetime.now(UTC))
 
@@ -23,12 +23,12 @@ async def freeze_restore(request: RestoreInput, resources: Resources) -> Restore
 @activity(bp, LendInput)
 async def lend_versions(request: LendInput, resources: Resources) -> LendResult:
     """Enable the approved versions for the time of the restore."""
-    keyring = resources.keyring(request.keyring)
+    keyring = resources.keyring(request.run.keyring)
     return await restore.lend_approved(resources.migrations, request, keyring.rows, keyring.versions)
 
 
 @activity(bp, ReturnInput)
 async def return_versions(request: ReturnInput, resources: Resources) -> ReturnResult:
     """Disable again what was enabled and what no row names."""
-    keyring = resources.keyring(request.keyring)
+    keyring = resources.keyring(request.run.keyring)
     return await restore.return_versions(resources.migrations, request, keyring.rows, keyring.versions)

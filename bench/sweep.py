@@ -89,12 +89,12 @@ class Scene:
         """
         before = await self._unwraps()
         async with People(self.azure.endpoints()) as people:
-            rotation_id = (await people.request_rotation()).body["rotationId"]
-            waiting = await people.wait_for(rotation_id, "awaiting_approval", seconds=SECONDS_MAX)
+            run_id = (await people.request_rotation()).body["rotationId"]
+            waiting = await people.wait_for(run_id, "awaiting_approval", seconds=SECONDS_MAX)
             unwraps = await self._unwraps() - before
-            await people.decide(rotation_id, waiting["evidenceDigest"])
-            status = await people.wait_for(rotation_id, "completed", seconds=SECONDS_MAX)
-            record = (await people.report(rotation_id))["record"]
+            await people.decide(run_id, waiting["evidenceDigest"])
+            status = await people.wait_for(run_id, "completed", seconds=SECONDS_MAX)
+            record = (await people.report(run_id))["record"]
         counts = status["counts"]["sweep"]
         return Sweep(seconds_sweeping(record["history"]), counts["changed"], unwraps, counts["throttled"])
 

@@ -91,7 +91,7 @@ class People:
 
     async def decide(
         self,
-        rotation_id: str,
+        run_id: str,
         digest: str,
         *,
         decision: str = "approve",
@@ -101,9 +101,7 @@ class People:
         secret: str | None = None,
     ) -> Answer:
         """Send a signed decision, as an approval system does."""
-        body = json.dumps(
-            {"rotationId": rotation_id, "decision": decision, "evidenceDigest": digest, "approver": approver}
-        )
+        body = json.dumps({"rotationId": run_id, "decision": decision, "evidenceDigest": digest, "approver": approver})
         message = message_id or f"msg_{uuid.uuid4().hex}"
         sent_at = at or datetime.now(UTC)
         headers = {

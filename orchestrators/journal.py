@@ -12,7 +12,7 @@ from keyturn.contracts import (
     FreezeResult,
     NotifyInput,
     RotationInput,
-    RotationRef,
+    RunRef,
     SoakResult,
     StepInput,
     SweepResult,
@@ -27,7 +27,7 @@ class Journal:
     def __init__(self, ctx: OrchestrationContext, run: RotationInput) -> None:
         self._ctx = ctx
         self._run = run
-        self.ref = RotationRef(rotation_id=run.rotation_id, keyring=run.keyring, fencing_token=run.fencing_token)
+        self.ref = run.run
         self.step = run.step
         self.commands_seen = run.commands_seen
         self.rewrapped = run.rewrapped
@@ -37,8 +37,8 @@ class Journal:
 
     def advance(self, target: State, detail: str = "") -> Generator[Task[Any], Any]:
         """Change the state in the record; raises AbortedError where an operator asked to end the rotation instead."""
-        request = StepInput(**dict(self.ref), step=self.step + 1, target=target, detail=detail)
-        yield from call(self._ctx, "advance", request, RotationRef)
+        request = StepInput(run=self.ref, step=self.step + 1, target=target, detail=detail)
+        yield from call(self._ctx, "advance", request, RunRef)
         self.step += 1  # only now: a change that was refused has no number
         self.state = target
         self._told = 0
@@ -47,8 +47,8 @@ class Journal:
         """Tell people, once each time that this is called: the key is the same on every replay and in every retry."""
         self._told += 1
         key = f"{self.step}.{self._told}:{event}"
-        request = NotifyInput(**dict(self.ref), key=key, event=event, detail=detail)
-        yield from call(self._ctx, "notify", request, RotationRef)
+        request = NotifyInput(run=self.ref, key=key, event=event, detail=detail)
+        yield from call(self._ctx, "notify", request, RunRef)
 
     def freeze(
         self, target: str, census: CensusResult, swept: SweepResult, soaked: SoakResult
@@ -56,7 +56,7 @@ class Journal:
         """Freeze the evidence and return its digest."""
         seen = [at for at in (swept.last_stale_write, soaked.last_stale_write) if at is not None]
         request = FreezeInput(
-            **dict(self.ref),
+            run=self.ref,
             target_version=target,
             census=census,
             stale_writers=swept.stale_writers + soaked.stale_writers,
@@ -73,12 +73,12 @@ class Journal:
             error_type, message = error.details.error_type, error.details.message
         self.step += 1
         request = FailureInput(
-            **dict(self.ref),
+            run=self.ref,
             step=self.step,
             error_type=error_type,
             message=message,
             retire_attempted=self.retiring,
         )
-        yield from call(self._ctx, "record_failure", request, RotationRef)
+        yield from call(self._ctx, "record_failure", request, RunRef)
         self.state = State.FAILED
         yield from self.notify("failed", error_type)

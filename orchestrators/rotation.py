@@ -22,6 +22,7 @@ from keyturn.contracts import (
     RetireInput,
     RetireResult,
     RotationInput,
+    RunInput,
     SoakInput,
     SoakResult,
     SweepInput,
@@ -74,7 +75,7 @@ def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
 def _begin(ctx: OrchestrationContext, run: RotationInput, journal: Journal) -> Generator[Task[Any], Any, str | None]:
     """Check, and create the version; returns None where the rotation has ended."""
     yield from journal.advance(State.PREFLIGHT)
-    checked = yield from call(ctx, "preflight", journal.ref, PreflightResult)
+    checked = yield from call(ctx, "preflight", RunInput(run=journal.ref), PreflightResult)
     if not checked.passed:
         yield from journal.advance(State.BLOCKED, ", ".join(checked.failed_checks))
         yield from journal.notify("blocked", ", ".join(checked.failed_checks))
@@ -85,7 +86,7 @@ def _begin(ctx: OrchestrationContext, run: RotationInput, journal: Journal) -> G
     yield from journal.notify("started")
     yield from journal.advance(State.CREATING_VERSION)
     request = CreateVersionInput(
-        **dict(journal.ref), key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
+        run=journal.ref, key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
     )
     return (yield from call(ctx, "create_version", request, VersionResult)).version
 
@@ -105,7 +106,7 @@ def _round(
     counted = yield from _sweep(ctx, run, journal, target, name="settle", tokens=soaked.session_tokens)
     if counted.rewrapped or counted.quarantined or not counted.settled:
         return AGAIN
-    verified = yield from call(ctx, "verify", journal.ref, VerifyResult)
+    verified = yield from call(ctx, "verify", RunInput(run=journal.ref), VerifyResult)
     if not verified.passed:
         return (yield from _attend(ctx, journal, "failed: " + ", ".join(verified.failed_checks)))
     digest = yield from journal.freeze(target, counted.census, swept, soaked)
@@ -128,7 +129,7 @@ def _retire(
     yield from journal.advance(State.RETIRING)
     journal.retiring = True
     request = RetireInput(
-        **dict(journal.ref), target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
+        run=journal.ref, target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
     )
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
     if retired.stale:
@@ -136,10 +137,10 @@ def _retire(
         return AGAIN
     yield from journal.notify("retired", ", ".join(retired.retired))
     yield from journal.advance(State.WATCHING)
-    watching = WatchInput(**dict(journal.ref), target_version=target, policy=run.policy)
+    watching = WatchInput(run=journal.ref, target_version=target, policy=run.policy)
     watched = yield from call_workflow(ctx, "watch", watching, WatchResult, instance_id=_child(run, "watch"))
     if not watched.healthy:
-        undo = ReinstateInput(**dict(journal.ref), reason=watched.reason)
+        undo = ReinstateInput(run=journal.ref, reason=watched.reason)
         yield from call(ctx, "reinstate_versions", undo, ReinstateResult)
         yield from journal.advance(State.REINSTATED, watched.reason)
         yield from journal.notify("reinstated", watched.reason)
@@ -165,7 +166,7 @@ def _sweep(
     name: str,
     tokens: dict[str, str] | None = None,
 ) -> Generator[Task[Any], Any, SweepResult]:
-    request = SweepInput(**dict(journal.ref), target_version=target, policy=run.policy, session_tokens=tokens or {})
+    request = SweepInput(run=journal.ref, target_version=target, policy=run.policy, session_tokens=tokens or {})
     swept = yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name))
     if swept.aborted:
         raise AbortedError
@@ -177,7 +178,7 @@ def _soak(
     ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str, swept: SweepResult
 ) -> Generator[Task[Any], Any, SoakResult]:
     request = SoakInput(
-        **dict(journal.ref),
+        run=journal.ref,
         target_version=target,
         policy=run.policy,
         session_tokens=swept.session_tokens,
@@ -193,7 +194,7 @@ def _soak(
 
 
 def _child(run: RotationInput, name: str) -> str:
-    return f"{run.rotation_id}:r{run.round}:{name}"
+    return f"{run.run.run_id}:r{run.round}:{name}"
 
 
 def _why_soaked(soaked: SoakResult) -> str:

@@ -25,7 +25,6 @@ from keyturn.contracts import (
     ProgressResult,
     RangesInput,
     RangesResult,
-    RotationRef,
     RowRef,
     ScanInput,
     ScanResult,
@@ -48,7 +47,7 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
     if state.started_at is None:
         state = state.model_copy(update={"started_at": now(ctx)})
     if not state.cursors and not state.drained:
-        request = RangesInput(**dict(_ref(state)), source=state.source)
+        request = RangesInput(run=state.run, source=state.source)
         listed = yield from call(ctx, "list_ranges", request, RangesResult)
         state = state.model_copy(update={"cursors": dict.fromkeys(listed.ranges)})
     activities, aborted = 1, False
@@ -69,10 +68,6 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
         session_tokens=state.session_tokens,
         aborted=aborted,
     ).to_payload()
-
-
-def _ref(state: PassInput) -> RotationRef:
-    return RotationRef(rotation_id=state.rotation_id, keyring=state.keyring, fencing_token=state.fencing_token)
 
 
 def _collect(
@@ -100,7 +95,7 @@ def _collect(
 
 def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput:
     return ScanInput(
-        **dict(_ref(state)),
+        run=state.run,
         target_version=state.target_version,
         selection=OPERATIONS[state.operation].selection,
         source=state.source,
@@ -122,7 +117,7 @@ def _work(
             ctx,
             operation.activity,
             PageInput(
-                **dict(_ref(state)),
+                run=state.run,
                 target_version=state.target_version,
                 source=state.source,
                 dry_run=state.dry_run,
@@ -139,7 +134,7 @@ def _work(
         ctx,
         "record_progress",
         ProgressInput(
-            **dict(_ref(state)),
+            run=state.run,
             phase="check" if state.dry_run else operation.phase,
             source=state.source,
             pass_number=state.pass_number,

@@ -91,9 +91,7 @@ def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Generator[Task[Any
     if state.policy.proof != "all":
         return 0
     request = CensusInput(
-        rotation_id=state.rotation_id,
-        keyring=state.keyring,
-        fencing_token=state.fencing_token,
+        run=state.run,
         target_version=state.target_version,
         session_tokens=state.session_tokens,
     )
@@ -132,9 +130,7 @@ def _pass(
 ) -> Generator[Task[Any], Any, PassResult]:
     share = state.policy.proof_share if operation == "prove" else 1.0
     request = PassInput(
-        rotation_id=state.rotation_id,
-        keyring=state.keyring,
-        fencing_token=state.fencing_token,
+        run=state.run,
         target_version=state.target_version,
         operation=operation,
         policy=state.policy,

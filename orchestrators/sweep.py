@@ -18,7 +18,6 @@ from keyturn.contracts import (
     PageResult,
     PassInput,
     PassResult,
-    RotationRef,
     SweepInput,
     SweepResult,
 )
@@ -36,7 +35,7 @@ PASSES_MAX = 40
 def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Sweep to a fixpoint; see the module's text."""
     given = SweepInput.from_payload(payload)
-    ref = RotationRef(rotation_id=given.rotation_id, keyring=given.keyring, fencing_token=given.fencing_token)
+    ref = given.run
     totals, tokens, settled = PageResult(), given.session_tokens, False
     number = 0
     while True:
@@ -46,7 +45,7 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
         census = yield from call(
             ctx,
             "take_census",
-            CensusInput(**dict(ref), target_version=given.target_version, session_tokens=tokens),
+            CensusInput(run=ref, target_version=given.target_version, session_tokens=tokens),
             CensusResult,
         )
         # A malformed row may carry the target's label: quarantined, yet not stale. One quarantined row is enough to
@@ -76,9 +75,7 @@ def _pass(
     ctx: OrchestrationContext, given: SweepInput, number: int, tokens: dict[str, str]
 ) -> Generator[Task[Any], Any, PassResult]:
     request = PassInput(
-        rotation_id=given.rotation_id,
-        keyring=given.keyring,
-        fencing_token=given.fencing_token,
+        run=given.run,
         target_version=given.target_version,
         operation="rewrap",
         policy=given.policy,

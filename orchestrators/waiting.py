@@ -29,7 +29,7 @@ def wait_for_decision(
     """Wait for a decision on exactly this evidence; returns None when approved, else the end that was reached."""
     expires = now(ctx) + run.policy.approval_expiry
     remind = now(ctx) + run.policy.approval_reminder
-    request = DecisionInput(**dict(journal.ref), evidence_digest=digest)
+    request = DecisionInput(run=journal.ref, evidence_digest=digest)
     events = {name: ctx.wait_for_external_event(name) for name in (DECISION_EVENT, COMMAND_EVENT)}
     looks: list[timedelta] = []
     while True:
@@ -61,7 +61,7 @@ def wait_for_command(ctx: OrchestrationContext, journal: Journal) -> Generator[T
     event = ctx.wait_for_external_event(COMMAND_EVENT)
     looks: list[timedelta] = []
     while True:
-        request = CommandInput(**dict(journal.ref), seen=journal.commands_seen)
+        request = CommandInput(run=journal.ref, seen=journal.commands_seen)
         found = yield from call(ctx, "read_command", request, CommandResult)
         journal.commands_seen = found.seen
         if found.command == "retry":

@@ -15,7 +15,6 @@ from durabletask.task import OrchestrationContext, Task
 from keyturn.contracts import (
     CensusInput,
     CensusResult,
-    RotationRef,
     VerifyResult,
     WatchInput,
     WatchResult,
@@ -33,14 +32,14 @@ TICKS_PER_GENERATION = 50
 def watch(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Watch; see the module's text."""
     state = WatchInput.from_payload(payload)
-    ref = RotationRef(rotation_id=state.rotation_id, keyring=state.keyring, fencing_token=state.fencing_token)
+    ref = state.run
     started = state.started_at or now(ctx)
     for _ in range(TICKS_PER_GENERATION):
         verified = yield from call(ctx, "verify", ref, VerifyResult)
         if not verified.passed:
             return WatchResult(healthy=False, reason="failed: " + ", ".join(verified.failed_checks)).to_payload()
         census = yield from call(
-            ctx, "take_census", CensusInput(**dict(ref), target_version=state.target_version), CensusResult
+            ctx, "take_census", CensusInput(run=ref, target_version=state.target_version), CensusResult
         )
         if census.stale:
             reason = f"{census.stale} rows are not on the new version: a writer still wraps under a retired one"

@@ -34,8 +34,8 @@ def admitted(request: func.HttpRequest, route: str, work: Work) -> Callable[[], 
         by = caller.principal.name if caller.principal is not None else None
         async with contextlib.AsyncExitStack() as told:
             if (attempt := _ATTEMPTS.get(route)) is not None:
-                rotation_id = request.route_params["rotation_id"]
-                refusals = refusals_told(opened.every_run, rotation_id, attempt, by=by, now=datetime.now(UTC))
+                run_id = request.route_params["rotation_id"]
+                refusals = refusals_told(opened.every_run, run_id, attempt, by=by, now=datetime.now(UTC))
                 await told.enter_async_context(refusals)
             caller.require_role(route)
         return await work(opened, caller)

@@ -19,7 +19,7 @@ async def get_migration_audit(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
         record = await opened.migrations.read(req.route_params["migration_id"])
-        return func.HttpResponse(await opened.migrations.audit.export(record.rotation_id), mimetype=CONTENT_TYPE)
+        return func.HttpResponse(await opened.migrations.audit.export(record.run_id), mimetype=CONTENT_TYPE)
 
     return await handle(req, admitted(req, "get_migration_audit", work))
 
@@ -31,6 +31,6 @@ async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
         runs = opened.run_store
         record = await runs.read(req.route_params["rotation_id"])
-        return func.HttpResponse(await runs.audit.export(record.rotation_id), mimetype=CONTENT_TYPE)
+        return func.HttpResponse(await runs.audit.export(record.run_id), mimetype=CONTENT_TYPE)
 
     return await handle(req, admitted(req, "get_audit", work))

@@ -2,7 +2,6 @@
 
 import azure.durable_functions as df
 
-from keyturn.contracts import RotationRef
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstate
 from keyturn.rotation.start import Workflows
@@ -17,7 +16,7 @@ def workflows_of(client: df.DurableFunctionsClient, opened: Resources) -> Workfl
         return await is_alive(client, instance_id)
 
     async def undo(record: RotationRecord) -> None:
-        ref = RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
+        ref = record.ref
         await reinstate(opened.run_store, opened.keyring(record.keyring).versions, ref)
 
     return Workflows(is_alive=alive, reinstate=undo)

@@ -77,7 +77,7 @@ async def begin(
         idempotency_key=req.headers.get("idempotency-key"),
     )
     await ensure_started(client, opened.every_run, record)
-    headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+    headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
     return json_response(migration_summary(record), status=202, headers=headers)
 
 
@@ -89,7 +89,7 @@ async def list_migrations(req: func.HttpRequest) -> func.HttpResponse:
         keyring = opened.settings.keyring(req.params.get("keyring")).name
         limit = limit_of(req)
         records = await opened.migrations.newest(keyring, before=req.params.get("before"), limit=limit)
-        query = {"keyring": keyring, "before": records[-1].rotation_id, "limit": limit} if len(records) == limit else {}
+        query = {"keyring": keyring, "before": records[-1].run_id, "limit": limit} if len(records) == limit else {}
         following = f"{MIGRATIONS}?{urlencode(query)}" if query else None
         lines = [migration_summary(record).to_payload() for record in records]
         return json_response({"migrations": lines, "next": following})
@@ -145,7 +145,7 @@ def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: 
             now=datetime.now(UTC),
         )
         await wake(client, record, COMMAND_EVENT)
-        headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(migration_status(record), status=202, headers=headers)
 
     return work

@@ -48,7 +48,7 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
             idempotency_key=req.headers.get("idempotency-key"),
         )
         await ensure_started(client, opened.every_run, started.record)
-        headers = {"Location": run_link(started.record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(started.record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(accepted(started.record), status=202, headers=headers)
 
     return await handle(req, admitted(req, "start_rotation", work))
@@ -62,7 +62,7 @@ async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
         keyring = opened.settings.keyring(req.params.get("keyring")).name
         limit = limit_of(req)
         records = await opened.run_store.newest(keyring, before=req.params.get("before"), limit=limit)
-        query = {"keyring": keyring, "before": records[-1].rotation_id, "limit": limit} if len(records) == limit else {}
+        query = {"keyring": keyring, "before": records[-1].run_id, "limit": limit} if len(records) == limit else {}
         following = f"{ROTATIONS}?{urlencode(query)}" if query else None
         return json_response({"rotations": [summary(record).to_payload() for record in records], "next": following})
 
@@ -117,7 +117,7 @@ def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: 
             now=datetime.now(UTC),
         )
         await wake(client, record, COMMAND_EVENT)
-        headers = {"Location": run_link(record.rotation_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(status(record), status=202, headers=headers)
 
     return work

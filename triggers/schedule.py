@@ -41,7 +41,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
                 _log.info("no rotation of keyring %s is to be started", keyring.name)
             else:
                 await ensure_started(client, opened.every_run, record)
-                _log.info("rotation %s was due and is started", record.rotation_id)
+                _log.info("rotation %s was due and is started", record.run_id)
             await tell_untold(
                 opened.desk,
                 opened.run_store,

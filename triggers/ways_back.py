@@ -46,10 +46,10 @@ async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsC
 
 async def _end(client: df.DurableFunctionsClient, opened: Resources, record: RotationRecord, by: str) -> None:
     """Abort the rotation and wait until it has ended; where it has not by then, it still holds its keyring."""
-    await give_command(opened.run_store, record.rotation_id, "abort", by=by, now=datetime.now(UTC))
+    await give_command(opened.run_store, record.run_id, "abort", by=by, now=datetime.now(UTC))
     await wake(client, record, COMMAND_EVENT)
     for _ in range(LOOKS):
-        if (await opened.run_store.read(record.rotation_id)).ended:
+        if (await opened.run_store.read(record.run_id)).ended:
             return
         await asyncio.sleep(WAIT_SECONDS)
 

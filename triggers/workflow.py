@@ -9,6 +9,7 @@ import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 from durabletask.client import OrchestrationStatus
 
+from keyturn.contracts.base import named_run
 from keyturn.contracts.states import State
 from keyturn.errors import UnavailableError
 from keyturn.runs.record import RunRecord
@@ -40,7 +41,7 @@ async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: 
         try:
             if await _was_started(client, record):
                 return
-            with in_trace_of(record.rotation_id):
+            with in_trace_of(record.run_id):
                 await client.schedule_new_orchestration(
                     record.kind,  # a workflow is named after the kind of run
                     input=record.to_input().to_payload(),
@@ -48,18 +49,18 @@ async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: 
                     reuse_id_policy=policy,
                 )
         except grpc.aio.AioRpcError as error:
-            _log.warning("the workflow of %s was not started: %s", record.rotation_id, error.code())
+            _log.warning("the workflow of %s was not started: %s", record.run_id, error.code())
         else:
             return
         await asyncio.sleep(WAIT_SECONDS)
-    await lose(runs, record.rotation_id, "the workflow could not be started", datetime.now(UTC))
+    await lose(runs, record.run_id, "the workflow could not be started", datetime.now(UTC))
     raise UnavailableError("the workflow could not be started", resource="the task hub")
 
 
 async def _was_started(client: df.DurableFunctionsClient, record: RunRecord) -> bool:
     state = await client.get_orchestration_state(record.instance_id)
     given = state.get_input(dict) if state is not None else None
-    return isinstance(given, dict) and given.get("rotationId") == record.rotation_id
+    return isinstance(given, dict) and named_run(given).get("rotationId") == record.run_id
 
 
 async def is_alive(client: df.DurableFunctionsClient, instance_id: str) -> bool:
@@ -74,9 +75,9 @@ async def is_alive(client: df.DurableFunctionsClient, instance_id: str) -> bool:
 async def wake(client: df.DurableFunctionsClient, record: RunRecord, event: str) -> None:
     """Tell the workflow to read the record; raises UnavailableError."""
     try:
-        await client.raise_orchestration_event(record.instance_id, event, data={"rotationId": record.rotation_id})
+        await client.raise_orchestration_event(record.instance_id, event, data={"rotationId": record.run_id})
     except grpc.aio.AioRpcError as error:
         if error.code() not in _NOBODY:
             raise UnavailableError(f"the task hub answered {error.code().name}", resource="the task hub") from error
         # The record holds what was decided; whoever starts the next rotation finds that this workflow is gone.
-        _log.warning("there is no workflow for %s", record.rotation_id)
+        _log.warning("there is no workflow for %s", record.run_id)

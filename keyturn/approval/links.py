@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from keyturn.access.identity import same_person
 from keyturn.contracts import Payload
-from keyturn.contracts.base import Name
+from keyturn.contracts.base import Name, RunId
 from keyturn.contracts.ids import approval_link
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
@@ -31,7 +31,7 @@ TOKEN_MAX = 2048  # characters
 class Link(Payload):
     """What a token says."""
 
-    rotation_id: Annotated[str, Field(max_length=100)]
+    run_id: Annotated[RunId, Field(max_length=100)]
     evidence_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     approver: Name
     expires_at: datetime
@@ -57,8 +57,8 @@ def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list
     links: list[tuple[str, str]] = []
     for approver in settings.keyturn_approvers:
         if not same_person(approver, record.requested_by):
-            link = Link(rotation_id=record.rotation_id, evidence_digest=digest, approver=approver, expires_at=until)
-            address = f"{base.rstrip('/')}{approval_link(record.rotation_id)}"
+            link = Link(run_id=record.run_id, evidence_digest=digest, approver=approver, expires_at=until)
+            address = f"{base.rstrip('/')}{approval_link(record.run_id)}"
             links.append((approver, f"{address}?token={quote(make_token(link, secrets[0]))}"))
     return links
 
@@ -69,7 +69,7 @@ def make_token(link: Link, secret: str) -> str:
     return f"{content}.{_signature(content, secret)}"
 
 
-def read_token(token: str, secrets: Sequence[str], *, rotation_id: str, now: datetime) -> Link:
+def read_token(token: str, secrets: Sequence[str], *, run_id: str, now: datetime) -> Link:
     """Return what the token says, if one of the secrets signed it for this rotation and its time is not over.
 
     Raises:
@@ -85,12 +85,10 @@ def read_token(token: str, secrets: Sequence[str], *, rotation_id: str, now: dat
         link = Link.model_validate_json(_decoded(content))
     except (binascii.Error, ValidationError):
         raise _refused() from None
-    if link.rotation_id != rotation_id:
+    if link.run_id != run_id:
         raise _refused()
     if now >= link.expires_at:
-        raise ApprovalExpiredError(
-            "the link has expired", rotationId=rotation_id, hint="the next reminder brings a new one"
-        )
+        raise ApprovalExpiredError("the link has expired", rotationId=run_id, hint="the next reminder brings a new one")
     return link
 
 

@@ -84,7 +84,7 @@ def approval_page(record: RunRecord, link: Link, token: str) -> str:
         section(
             "What you decide on",
             facts(
-                (question.name, record.rotation_id),
+                (question.name, record.run_id),
                 ("Evidence digest", link.evidence_digest),
                 ("You are", link.approver),
                 ("The link opens until", f"{link.expires_at:%Y-%m-%d %H:%M} UTC"),
@@ -97,7 +97,7 @@ def approval_page(record: RunRecord, link: Link, token: str) -> str:
 def decided_page(record: RunRecord, decision: str) -> str:
     """Return the page that confirms a decision."""
     question, approved = question_of(record), decision == "approve"
-    title = f"You have {'approved' if approved else 'rejected'} {record.rotation_id}"
+    title = f"You have {'approved' if approved else 'rejected'} {record.run_id}"
     follows = question.if_approved if approved else question.if_rejected
     return page(title, paragraph(follows), paragraph("You may close this page."))
 
@@ -112,7 +112,7 @@ def problem_page(problem: Problem) -> str:
 def _form(record: RunRecord, token: str) -> str:
     # The token is in the form and in no cookie: another site can send nothing in the approver's name.
     return (
-        f'<form method="post" action="{escape(approval_link(record.rotation_id))}">'
+        f'<form method="post" action="{escape(approval_link(record.run_id))}">'
         f'<input type="hidden" name="token" value="{escape(token)}">'
         '<label for="comment">Comment</label>'
         f'<textarea id="comment" name="comment" rows="3" maxlength="{COMMENT_MAX}"></textarea>'

@@ -19,7 +19,7 @@ from keyturn.runs.store import Runs
 class Approach(NamedTuple):
     """How somebody comes with a link: to which run, with which token, who they are, and from where."""
 
-    rotation_id: str
+    run_id: str
     token: str
     caller: Caller
     sender: str
@@ -37,13 +37,13 @@ async def open_link[R: RunRecord](
         DigestMismatchError: other evidence is in force than the link is for.
         UnknownRotationError: there is no such run.
     """
-    async with refusals_told(runs, approach.rotation_id, "decide", by=_by(approach), now=now):
+    async with refusals_told(runs, approach.run_id, "decide", by=_by(approach), now=now):
         link = await _authentic(runs, approach, secrets, now)
-    record = await runs.read(link.rotation_id)
+    record = await runs.read(link.run_id)
     if record.evidence_digest != link.evidence_digest:
         raise DigestMismatchError(
             "other evidence is in force than this link is for",
-            rotationId=record.rotation_id,
+            rotationId=record.run_id,
             hint="wait for the next message: it has a link to the evidence in force",
         )
     return link, record
@@ -65,12 +65,12 @@ async def decide_by_link[R: RunRecord](
         AlreadyDecidedError: the link was used.
         CallerError: what ``open_link`` raises for the link, and what ``decide`` raises.
     """
-    async with refusals_told(runs, approach.rotation_id, "decide", by=_by(approach), now=now):
+    async with refusals_told(runs, approach.run_id, "decide", by=_by(approach), now=now):
         link = await _authentic(runs, approach, secrets, now)
         if await is_used(runs, link.message_id):
-            raise AlreadyDecidedError("this link was used", rotationId=link.rotation_id)
+            raise AlreadyDecidedError("this link was used", rotationId=link.run_id)
     stated = {"decision": decision, "comment": comment, "approver": link.approver}
-    bound = {"rotationId": link.rotation_id, "evidenceDigest": link.evidence_digest}
+    bound = {"rotationId": link.run_id, "evidenceDigest": link.evidence_digest}
     request = parse(DecisionRequest, {**stated, **bound})
     principal = approach.caller.principal
     record = await take_decision(
@@ -85,17 +85,17 @@ async def decide_by_link[R: RunRecord](
     taken = [one.decision for one in (record.decision, *record.decisions) if one and one.webhook_id == link.message_id]
     if taken != [OUTCOMES[request.decision]]:
         # An earlier attempt with this link was written before it broke, and said something else.
-        raise AlreadyDecidedError("this link was used", rotationId=link.rotation_id)
+        raise AlreadyDecidedError("this link was used", rotationId=link.run_id)
     return record
 
 
 async def _authentic[R: RunRecord](runs: Runs[R], approach: Approach, secrets: Sequence[str], now: datetime) -> Link:
-    forgers = [f"sender {approach.sender}", f"forged {approach.rotation_id}"]
+    forgers = [f"sender {approach.sender}", f"forged {approach.run_id}"]
     async with counted(runs.documents, forgers, UnauthenticatedError, now):
-        link = read_token(approach.token, secrets, rotation_id=approach.rotation_id, now=now)
+        link = read_token(approach.token, secrets, run_id=approach.run_id, now=now)
     principal = approach.caller.principal
     if principal is not None and not same_person(principal.name, link.approver):
-        raise ForbiddenError("the link was made for somebody else", rotationId=link.rotation_id)
+        raise ForbiddenError("the link was made for somebody else", rotationId=link.run_id)
     return link
 
 

@@ -57,7 +57,7 @@ async def submit_decision[R: RunRecord](
 def _claimed_rotation(body: bytes) -> str:
     """Return the rotation that the body names, for the audit only: nothing about the body is known to be true."""
     try:
-        return DecisionRequest.model_validate_json(body).rotation_id
+        return DecisionRequest.model_validate_json(body).run_id
     except ValidationError:
         return "(unknown)"
 

@@ -45,9 +45,9 @@ class Head(NamedTuple):
         return cls(int(match[1]), match[2])
 
 
-def event_id(rotation_id: str, key: str) -> str:
+def event_id(run_id: str, key: str) -> str:
     """Return the event's id: the same for the same key, and of characters that any header or id may hold."""
-    return f"evt_{hashlib.sha256(f'{rotation_id}\n{key}'.encode()).hexdigest()[:32]}"
+    return f"evt_{hashlib.sha256(f'{run_id}\n{key}'.encode()).hexdigest()[:32]}"
 
 
 def hash_of(event: Mapping[str, Any]) -> str:
@@ -55,13 +55,13 @@ def hash_of(event: Mapping[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps({name: value for name, value in event.items() if name != "hash"})).hexdigest()
 
 
-def link(rotation_id: str, event: AuditEvent, previous: Head | None) -> dict[str, Any]:
+def link(run_id: str, event: AuditEvent, previous: Head | None) -> dict[str, Any]:
     """Return the event as the next one of the chain."""
     attributes = {
         "specversion": "1.0",
-        "id": event_id(rotation_id, event.key),
-        "source": f"/keyturn/keyrings/{keyring_of(rotation_id)}",
-        "subject": rotation_id,
+        "id": event_id(run_id, event.key),
+        "source": f"/keyturn/keyrings/{keyring_of(run_id)}",
+        "subject": run_id,
         "type": event.type,
         "time": event.at.astimezone(UTC),
         "datacontenttype": "application/json",

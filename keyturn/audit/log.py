@@ -19,6 +19,7 @@ from pydantic import Field
 from keyturn.audit.chain import Head, canonical, event_id, head_of, link
 from keyturn.audit.events import AuditEvent
 from keyturn.contracts import Payload
+from keyturn.contracts.base import RunId
 from keyturn.contracts.ids import keyring_of
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import LostRaceError
@@ -33,7 +34,7 @@ class ChainEnd(Payload):
     id: str
     kind: Literal["audit-head"] = HEAD_KIND
     keyring: str
-    rotation_id: str
+    run_id: RunId
     sequence: int
     hash: str
     event_ids: list[str]  # of the whole chain, in its order
@@ -51,13 +52,13 @@ class ChainEnd(Payload):
         return Head(self.sequence, self.hash)
 
 
-def end_id(rotation_id: str) -> str:
+def end_id(run_id: str) -> str:
     """Return the id of the document that holds the chain's end."""
-    return f"{rotation_id}:audit"
+    return f"{run_id}:audit"
 
 
 def append_batch(
-    rotation_id: str, events: Mapping[str, AuditEvent], end: ChainEnd | None
+    run_id: str, events: Mapping[str, AuditEvent], end: ChainEnd | None
 ) -> tuple[Head, list[tuple[Any, ...]]]:
     """Return the new head and the operations that append the events, one at least, to a chain that ends so.
 
@@ -66,28 +67,28 @@ def append_batch(
     linked: list[dict[str, Any]] = []
     for event in events.values():
         last = head_of(linked[-1]) if linked else end.head if end is not None else None
-        linked.append(link(rotation_id, event, last))
+        linked.append(link(run_id, event, last))
     head = head_of(linked[-1])
     moved = ChainEnd(
-        id=end_id(rotation_id),
-        keyring=keyring_of(rotation_id),
-        rotation_id=rotation_id,
+        id=end_id(run_id),
+        keyring=keyring_of(run_id),
+        run_id=run_id,
         sequence=head.sequence,
         hash=head.hash,
         event_ids=[*(end.event_ids if end is not None else []), *events],
     ).to_payload()
-    creations: list[tuple[Any, ...]] = [("create", (_document(rotation_id, event),)) for event in linked]
+    creations: list[tuple[Any, ...]] = [("create", (_document(run_id, event),)) for event in linked]
     if end is None:
         return head, [*creations, ("create", (moved,))]
     return head, [*creations, ("replace", (moved["id"], moved), {"if_match_etag": end.etag})]
 
 
-def _document(rotation_id: str, event: dict[str, Any]) -> dict[str, Any]:
+def _document(run_id: str, event: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": f"{end_id(rotation_id)}:{event['sequence']}",
+        "id": f"{end_id(run_id)}:{event['sequence']}",
         "kind": EVENT_KIND,
-        "keyring": keyring_of(rotation_id),
-        "rotationId": rotation_id,
+        "keyring": keyring_of(run_id),
+        "rotationId": run_id,
         "sequence": int(event["sequence"]),
         "event": event,
     }
@@ -104,7 +105,7 @@ class AuditLog:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def append(self, rotation_id: str, events: Sequence[AuditEvent]) -> Head | None:
+    async def append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
         """Append these events in their order, each unless the chain has it, and return the chain's head.
 
         Raises:
@@ -113,32 +114,32 @@ class AuditLog:
         """
         head = None
         for part in batched(events, BATCH_MAX, strict=False):
-            head = await self._append(rotation_id, part)
+            head = await self._append(run_id, part)
         return head
 
-    async def _append(self, rotation_id: str, events: Sequence[AuditEvent]) -> Head | None:
-        identified = {event_id(rotation_id, event.key): event for event in events}
+    async def _append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
+        identified = {event_id(run_id, event.key): event for event in events}
         for attempt in range(ATTEMPTS):
-            end = await self.end(rotation_id)
+            end = await self.end(run_id)
             known = frozenset(end.event_ids) if end is not None else frozenset()
             missing = {found: event for found, event in identified.items() if found not in known}
             if not missing:
                 return end.head if end is not None else None
-            head, operations = append_batch(rotation_id, missing, end)
-            if await self._documents.batch(keyring_of(rotation_id), operations):
+            head, operations = append_batch(run_id, missing, end)
+            if await self._documents.batch(keyring_of(run_id), operations):
                 return head
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-        raise LostRaceError("others kept appending to the audit chain", document=end_id(rotation_id), attempts=ATTEMPTS)
+        raise LostRaceError("others kept appending to the audit chain", document=end_id(run_id), attempts=ATTEMPTS)
 
-    async def end(self, rotation_id: str) -> ChainEnd | None:
+    async def end(self, run_id: str) -> ChainEnd | None:
         """Return the chain's end with the ids of its events, or None where it has not begun."""
-        document = await self._documents.read(keyring_of(rotation_id), end_id(rotation_id))
+        document = await self._documents.read(keyring_of(run_id), end_id(run_id))
         return None if document is None else ChainEnd.from_document(document)
 
-    async def head(self, rotation_id: str) -> Head | None:
+    async def head(self, run_id: str) -> Head | None:
         """Return the sequence and hash that the chain ends with, or None where it has not begun."""
-        end = await self.end(rotation_id)
+        end = await self.end(run_id)
         return None if end is None else end.head
 
     async def heads(self, keyring: str) -> dict[str, Head]:
@@ -147,16 +148,16 @@ class AuditLog:
         found = await self._documents.query(keyring, query, {"@kind": HEAD_KIND})
         return {item["rotationId"]: Head(item["sequence"], item["hash"]) for item in found}
 
-    async def read_chain(self, rotation_id: str, *, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+    async def read_chain(self, run_id: str, *, after: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
         """Return the events that follow the sequence ``after``, in their order: all, or the first ``limit``."""
         events: list[dict[str, Any]] = []
         while limit is None or len(events) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(events))
             page = await self._documents.query(
-                keyring_of(rotation_id),
+                keyring_of(run_id),
                 "SELECT TOP @size c.event, c.sequence FROM c WHERE c.kind = @kind AND c.rotationId = @rotation"
                 " AND c.sequence > @after ORDER BY c.sequence",
-                {"@size": size, "@kind": EVENT_KIND, "@rotation": rotation_id, "@after": after},
+                {"@size": size, "@kind": EVENT_KIND, "@rotation": run_id, "@after": after},
             )
             events += [item["event"] for item in page]
             if len(page) < size:
@@ -164,6 +165,6 @@ class AuditLog:
             after = page[-1]["sequence"]
         return events
 
-    async def export(self, rotation_id: str) -> bytes:
+    async def export(self, run_id: str) -> bytes:
         """Return the chain as JSON Lines, which is what ``verify_chain`` reads."""
-        return b"".join(canonical(event) + b"\n" for event in await self.read_chain(rotation_id))
+        return b"".join(canonical(event) + b"\n" for event in await self.read_chain(run_id))

@@ -47,7 +47,7 @@ class BrokenLink(Payload):
 class VerifyResult(Payload):
     """What came of it: whose chain, how many events hold, what the last of them is, and the first that does not."""
 
-    rotation_id: str | None
+    run_id: str | None
     events: int
     head: str | None  # <sequence>:<hash>
     broken: BrokenLink | None = None
@@ -73,9 +73,9 @@ def verify_chain(lines: Iterable[str | bytes], anchor: Head | None = None) -> Ve
 
 def _result(last: Event | None, broken: BrokenLink | None) -> VerifyResult:
     if last is None:
-        return VerifyResult(rotation_id=None, events=0, head=None, broken=broken)
+        return VerifyResult(run_id=None, events=0, head=None, broken=broken)
     head = head_of(last)
-    return VerifyResult(rotation_id=last["subject"], events=head.sequence, head=str(head), broken=broken)
+    return VerifyResult(run_id=last["subject"], events=head.sequence, head=str(head), broken=broken)
 
 
 type _Found = tuple[int, Problem, str]

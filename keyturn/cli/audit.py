@@ -39,7 +39,7 @@ def verify(
             raise BrokenChainError(
                 f"line {broken.line}, event {broken.sequence}: {broken.problem}: {broken.detail}", **broken.to_payload()
             )
-        typer.echo(f"{verified.rotation_id}: {verified.events} events, unbroken, head {verified.head}")
+        typer.echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
         if anchor is None:
             typer.echo("without --head, events missing at the end or a chain written anew would not show", err=True)
 

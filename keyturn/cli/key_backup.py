@@ -34,20 +34,18 @@ def list_backups(keyring: Keyring = None, *, as_json: AsJson = False) -> None:
             write([backup.to_payload() for backup in found], as_json=True)
             return
         for backup in found:
-            typer.echo(
-                f"{backup.rotation_id}  {backup.versions} versions  until {backup.expires_at.date().isoformat()}"
-            )
+            typer.echo(f"{backup.run_id}  {backup.versions} versions  until {backup.expires_at.date().isoformat()}")
 
 
 @app.command()
 def restore(
-    rotation_id: Annotated[str, typer.Argument(help="whose backup to restore")],
+    run_id: Annotated[str, typer.Argument(help="whose backup to restore")],
     vault_url: Annotated[str, typer.Option(help="a vault of the same subscription and geography, without the key")],
     keyring: Keyring = None,
 ) -> None:
     """Restore the key with all its versions into a vault, and write the id of its newest version."""
     with exit_codes():
-        typer.echo(asyncio.run(_restore(rotation_id, vault_url, keyring)))
+        typer.echo(asyncio.run(_restore(run_id, vault_url, keyring)))
 
 
 async def _list(keyring: str | None) -> list[KeyBackup]:
@@ -55,9 +53,9 @@ async def _list(keyring: str | None) -> list[KeyBackup]:
         return await opened.key_backups.listed()
 
 
-async def _restore(rotation_id: str, vault_url: str, keyring: str | None) -> str:
+async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
     async with _opened(keyring) as opened:
-        backup = await opened.key_backups.find(rotation_id)
+        backup = await opened.key_backups.find(run_id)
         if backup is None:
             expected = "a rotation whose backup is kept: see key-backup list"
             raise InvalidRequestError(f"rotationId: expected {expected}", field="rotationId", expected=expected)

@@ -125,7 +125,7 @@ LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing"
 
 
 def rollback(
-    rotation_id: Annotated[str, typer.Argument(help="the rotation to take back")],
+    run_id: Annotated[str, typer.Argument(help="the rotation to take back")],
     by: By = None,
     reason: Reason = "",
     poll: Poll = POLL_SECONDS,
@@ -136,7 +136,7 @@ def rollback(
 ) -> None:
     """Move the rows of a rotation back to where they came from, and write the migration's id."""
     body = {"requestedBy": by, "reason": reason, "dryRun": dry_run}
-    path = f"{ROTATIONS}/{quote(rotation_id, safe='')}/rollback"
+    path = f"{ROTATIONS}/{quote(run_id, safe='')}/rollback"
     with exit_codes():
         asyncio.run(begin(path, body, "migrationId", poll=poll if wait else None, as_json=as_json))
 

@@ -5,7 +5,7 @@ secret, and every list in them is bounded so that none exceeds 64 KiB at any sto
 JSON is camelCase, as in the HTTP API.
 """
 
-from keyturn.contracts.base import Payload, Policy, RotationInput, RotationRef, StepInput
+from keyturn.contracts.base import Payload, Policy, RotationInput, RunInput, RunRef, StepInput
 from keyturn.contracts.migrations import (
     DecryptCheck,
     DocumentWork,
@@ -118,8 +118,10 @@ __all__ = [
     "RewrapDeks",
     "Rollback",
     "RotationInput",
-    "RotationRef",
     "RowRef",
+    "RunId",
+    "RunInput",
+    "RunRef",
     "ScanInput",
     "ScanResult",
     "Selection",

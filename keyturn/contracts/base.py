@@ -1,9 +1,10 @@
 """What all payloads share, the policy in force, and what starts a workflow or a step."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from keyturn.contracts.states import State
@@ -20,6 +21,10 @@ def _clip(text: object) -> object:
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, BeforeValidator(_clip)]  # ours: cut to its length, because a long detail must not fail a run
 Remark = Annotated[str, StringConstraints(max_length=500)]  # a person's: refused where it is too long, never cut
+
+
+# The id of a run of any kind. JSON that is stored, and the HTTP API, name it after a rotation: every run was one once.
+RunId = Annotated[str, Field(alias="rotationId")]
 
 
 class Payload(BaseModel):
@@ -57,20 +62,39 @@ class Policy(Payload):
     creation_settle: timedelta = timedelta(seconds=30)  # how long a lost answer to "create" may still take effect
 
 
-class RotationRef(Payload):
-    """Input of an activity that needs to know no more than whose it is."""
+class RunRef(Payload):
+    """Which run something belongs to. The fencing token grows with every run of the keyring."""
 
-    rotation_id: str
+    run_id: RunId
     keyring: str
-    fencing_token: int
+    fencing_token: int  # a run with a smaller one than the keyring's has lost its lease
 
 
-class RotationInput(Payload):
+class RunInput(Payload):
+    """Base of the inputs of a run's workflows and activities, and the input of those that need no more."""
+
+    run: RunRef
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest(cls, value: object) -> object:
+        """Take the flat form of release 0.1, which the history of a run in flight may hold."""
+        if not isinstance(value, Mapping) or "rotationId" not in value:
+            return value
+        flat = {"rotationId", "keyring", "fencingToken"}
+        run = {name: value[name] for name in flat if name in value}
+        return {"run": run, **{name: found for name, found in value.items() if name not in flat}}
+
+
+def named_run(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an unchecked payload names its run by: ``run``, or itself in the form of release 0.1."""
+    run = payload.get("run")
+    return run if isinstance(run, Mapping) else payload
+
+
+class RotationInput(RunInput):
     """Input of the ``rotation`` workflow."""
 
-    rotation_id: str
-    keyring: str
-    fencing_token: int  # grows with every rotation of the keyring; a smaller one has lost the lease
     dry_run: bool = False
     policy: Policy
     # Set when the workflow continues as new after evidence was void or an operator asked for another try.
@@ -81,7 +105,7 @@ class RotationInput(Payload):
     rewrapped: int = 0  # rows, over all rounds so far
 
 
-class StepInput(RotationRef):
+class StepInput(RunInput):
     """Input of ``advance``: one state change, numbered so that a second run of it changes nothing."""
 
     step: int  # counts the state changes of this rotation from 1

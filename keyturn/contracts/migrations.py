@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from keyturn.contracts.base import Payload, RotationInput, RotationRef
+from keyturn.contracts.base import Payload, RotationInput, RunInput, RunRef
 from keyturn.contracts.passes import CensusResult
 
 type ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -59,7 +59,7 @@ class Rollback(Payload):
     """Move the rows that a rotation rewrapped back to the version that they came from."""
 
     kind: Literal["rollback"] = "rollback"
-    rotation: RotationRef
+    rotation: RunRef
     new_version: MekVersionId  # that the rotation made
 
 
@@ -79,7 +79,7 @@ class MigrationInput(RotationInput):
     approved_digest: str | None = None  # set when the workflow continues as new with an approval of this evidence
 
 
-class RestoreInput(RotationRef):
+class RestoreInput(RunInput):
     """Input of ``freeze_restore``: look for rows that name disabled versions, and freeze what an approver needs."""
 
     step: int  # the state change that this look follows: a late repetition of an earlier look changes nothing
@@ -95,7 +95,7 @@ class RestoreFound(Payload):
     evidence_digest: str | None  # None where there is nothing to decide
 
 
-class LendInput(RotationRef):
+class LendInput(RunInput):
     """Input of ``lend_versions``: enable what the approved evidence names."""
 
     evidence_digest: str
@@ -110,7 +110,7 @@ class LendResult(Payload):
     missing: list[str]  # versions that rows name by now and that nobody approved: nothing was enabled
 
 
-class ReturnInput(RotationRef):
+class ReturnInput(RunInput):
     """Input of ``return_versions``: disable again what no row names."""
 
     session_tokens: dict[str, str] = Field(default_factory=dict)

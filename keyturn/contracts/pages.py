@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, RotationRef
+from keyturn.contracts.base import Payload, RunInput
 
 # The source of a pass that goes over the keyring's dek store; any other is the name of one of its document containers.
 DEKS = "~deks"
@@ -37,13 +37,13 @@ class RowRef(Payload):
     partition: Scalar
 
 
-class RangesInput(RotationRef):
+class RangesInput(RunInput):
     """Input of ``list_ranges``."""
 
     source: str = DEKS
 
 
-class ScanInput(RotationRef):
+class ScanInput(RunInput):
     """Input of ``scan_page``: read on from a cursor until a page of selected rows is found or the range is drained."""
 
     target_version: str
@@ -65,7 +65,7 @@ class ScanResult(Payload):
     foreign: int = 0
 
 
-class PageInput(RotationRef):
+class PageInput(RunInput):
     """Input of an activity that works on a page."""
 
     target_version: str

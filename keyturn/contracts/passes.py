@@ -5,14 +5,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, Policy, RotationRef
+from keyturn.contracts.base import Payload, Policy, RunInput
 from keyturn.contracts.pages import DEKS, PageResult, SampleShare
 
 # What a pass is counted as: work on rows, the proof of that work, or a look that changes nothing.
 type Phase = Literal["sweep", "proof", "check"]
 
 
-class PassInput(RotationRef):
+class PassInput(RunInput):
     """Input of the ``row_pass`` workflow: one pass over a source with one operation, and its state when continued."""
 
     target_version: str
@@ -44,7 +44,7 @@ class PassResult(Payload):
     aborted: bool = False  # it stopped half-way, because an operator asked to end the rotation
 
 
-class ProgressInput(RotationRef):
+class ProgressInput(RunInput):
     """Input of ``record_progress``: absolute numbers, so that writing them twice is the same as once."""
 
     phase: Phase
@@ -64,7 +64,7 @@ class ProgressResult(Payload):
     aborted: bool = False  # an operator asked to end the rotation
 
 
-class CensusInput(RotationRef):
+class CensusInput(RunInput):
     """Input of ``take_census``."""
 
     target_version: str
@@ -84,7 +84,7 @@ class CensusResult(Payload):
     rewrapped: int = 0  # of those on the target, the ones that the run named put there
 
 
-class SweepInput(RotationRef):
+class SweepInput(RunInput):
     """Input of the ``sweep`` workflow: passes until one moved nothing and the census is zero."""
 
     target_version: str

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, Policy, RotationRef
+from keyturn.contracts.base import Payload, Policy, RunInput
 from keyturn.contracts.pages import SampleShare
 from keyturn.contracts.passes import CensusResult
 
@@ -17,7 +17,7 @@ class PreflightResult(Payload):
     failed_checks: list[str] = Field(default_factory=list)
 
 
-class CreateVersionInput(RotationRef):
+class CreateVersionInput(RunInput):
     """Input of ``create_version``."""
 
     key_size: int
@@ -30,7 +30,7 @@ class VersionResult(Payload):
     version: str
 
 
-class SoakInput(RotationRef):
+class SoakInput(RunInput):
     """Input of the ``soak`` workflow, and its state when it is continued as new."""
 
     target_version: str
@@ -68,7 +68,7 @@ class VerifyResult(Payload):
     failed_checks: list[str] = Field(default_factory=list)
 
 
-class FreezeInput(RotationRef):
+class FreezeInput(RunInput):
     """Input of ``freeze_evidence``."""
 
     target_version: str
@@ -84,7 +84,7 @@ class FreezeResult(Payload):
     evidence_digest: str  # lower-case hex SHA-256 of the evidence's canonical JSON
 
 
-class DecisionInput(RotationRef):
+class DecisionInput(RunInput):
     """Input of ``read_decision``."""
 
     evidence_digest: str
@@ -97,7 +97,7 @@ class DecisionResult(Payload):
     decided_by: str | None = None
 
 
-class RetireInput(RotationRef):
+class RetireInput(RunInput):
     """Input of ``retire_versions``: count, and disable in the same step only if the count is zero."""
 
     target_version: str
@@ -113,7 +113,7 @@ class RetireResult(Payload):
     undone: list[str] = Field(default_factory=list)  # disabled and, because of stale rows, enabled again
 
 
-class ReinstateInput(RotationRef):
+class ReinstateInput(RunInput):
     """Input of ``reinstate_versions``: enable again what this rotation disabled."""
 
     reason: str
@@ -125,7 +125,7 @@ class ReinstateResult(Payload):
     reinstated: list[str]
 
 
-class WatchInput(RotationRef):
+class WatchInput(RunInput):
     """Input of the ``watch`` workflow, and its state when it is continued as new."""
 
     target_version: str
@@ -140,7 +140,7 @@ class WatchResult(Payload):
     reason: str = ""
 
 
-class NotifyInput(RotationRef):
+class NotifyInput(RunInput):
     """Input of ``notify``."""
 
     key: str  # the same whenever the same event is told again, and another for any other event of the rotation
@@ -148,7 +148,7 @@ class NotifyInput(RotationRef):
     detail: str = ""
 
 
-class FailureInput(RotationRef):
+class FailureInput(RunInput):
     """Input of ``record_failure``: error types and our own messages only, never a foreign exception's text."""
 
     step: int
@@ -157,7 +157,7 @@ class FailureInput(RotationRef):
     retire_attempted: bool  # versions may be disabled: enable them again first
 
 
-class CommandInput(RotationRef):
+class CommandInput(RunInput):
     """Input of ``read_command``: did an operator ask to retry or to abort?"""
 
     seen: int  # commands already acted upon

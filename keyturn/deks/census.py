@@ -63,7 +63,7 @@ class _Range:
 
 
 async def take_census(
-    store: DekStore, target_version: str, session_tokens: Mapping[str, str], rotation_id: str | None = None
+    store: DekStore, target_version: str, session_tokens: Mapping[str, str], run_id: str | None = None
 ) -> CensusResult:
     """Count every row of the store; ``rewrapped`` is counted where a rotation is named.
 
@@ -79,9 +79,9 @@ async def take_census(
             token = await token_for(store.container, feed_range, session_tokens)
             where = _Range(store.container, feed_range, token)
             counted = await _count_settled(where, conditions, store.keyring)
-            if rotation_id is None:
+            if run_id is None:
                 return counted
-            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(rotation_id))})
+            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(run_id))})
 
     parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
     return _sum(parts)

@@ -51,7 +51,7 @@ async def _read_rewrapped(ref: RowRef, work: PageWork) -> Row | None:
     """Read the row if it is still one that this rotation put onto the target; otherwise count it, and return None."""
     for seconds in (*LAG_SECONDS, None):
         row = await work.read(ref)
-        if row is not None and row.on_target and row.rotation_id == work.request.rotation_id:
+        if row is not None and row.on_target and row.run_id == work.request.run.run_id:
             return row
         if seconds is not None:
             await work.clock.sleep(seconds)

@@ -104,11 +104,11 @@ class Conditions:
         text = f"NOT {self._foreign} AND IS_STRING({self.label}) AND {self.label} = @label"
         return Condition(text, {**self._parameters, "@label": label})
 
-    def rewrapped_by(self, rotation_id: str) -> Condition:
+    def rewrapped_by(self, run_id: str) -> Condition:
         """Rows on the target that this rotation has put there."""
         stamp = property_path(ROTATION_ID)
         text = f"{self.on_target.text} AND IS_STRING({stamp}) AND {stamp} = @rotationId"
-        return Condition(text, {**self._parameters, "@rotationId": rotation_id})
+        return Condition(text, {**self._parameters, "@rotationId": run_id})
 
     def _condition(self, text: str) -> Condition:
         return Condition(text, self._parameters)

@@ -111,7 +111,7 @@ def new_wrap(opened: Opened, target: MekVersion, work: PageWork) -> NewWrap:
         algorithm=NEW_ALGORITHM,
         key_check=key_check(opened.dek),
         old_version=opened.version,
-        rotation_id=work.request.rotation_id,
+        run_id=work.request.run.run_id,
         rewrapped_at=work.clock.now(),
     )
 
@@ -123,7 +123,7 @@ def _count_rewrapped(row: Row, target: MekVersion, work: PageWork) -> None:
 
 def _count_unchanged(row: Row, target: MekVersion, work: PageWork) -> None:
     work.counts.unchanged += 1
-    ours = row.kind is RowKind.CURRENT and row.rotation_id == work.request.rotation_id
+    ours = row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id
     if ours and row.created_at is not None and _is_after(target, row):
         # An earlier run of this page rewrapped it and died before it could report the stale writer.
         work.counts.add_stale_write(row.created_at)

@@ -21,7 +21,7 @@ from keyturn.key_vault.versions import RETIRED_BY_TAG
 class Origins(NamedTuple):
     """Where the rows of a rotation can go back to."""
 
-    rotation_id: str
+    run_id: str
     old_versions: Sequence[str]  # those that the rotation replaced
     states: Mapping[str, MekVersionProperties]
 
@@ -29,7 +29,7 @@ class Origins(NamedTuple):
         """Tell whether the version is enabled, or will be before rows move: the rotation itself has retired it."""
         if version is None or (found := self.states.get(version)) is None:
             return False
-        return found.enabled or (soon and found.tags.get(RETIRED_BY_TAG) == self.rotation_id)
+        return found.enabled or (soon and found.tags.get(RETIRED_BY_TAG) == self.run_id)
 
     def instead(self, *, soon: bool) -> str | None:
         """Return the newest usable version that the rotation replaced, for a row that does not say its own."""

@@ -83,7 +83,7 @@ class Row:
     key_check: bytes | None = field(repr=False)
     created_at: datetime | None  # as the row itself says
     changed_at: datetime  # the service's time of the last change, in whole seconds
-    rotation_id: str | None
+    run_id: str | None
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -120,7 +120,7 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
         key_check=parsed.key_check if parsed else None,
         created_at=_time(item.get(names.created_at)),
         changed_at=datetime.fromtimestamp(item["_ts"], UTC),
-        rotation_id=_text(item.get(ROTATION_ID)),
+        run_id=_text(item.get(ROTATION_ID)),
         raw=item,
     )
 

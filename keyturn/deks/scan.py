@@ -80,15 +80,15 @@ def _selection(request: ScanInput, chosen: Callable[[Row], bool] | None) -> Call
     if request.selection == "stale":
         return lambda row: row.needs_work
     if request.selection == "rewrapped":
-        return lambda row: row.on_target and row.rotation_id == request.rotation_id and _in_sample(row, request)
+        return lambda row: row.on_target and row.run_id == request.run.run_id and _in_sample(row, request)
     if chosen is None:
-        raise InvariantError("a scan does not know which rows are chosen", rotationId=request.rotation_id)
+        raise InvariantError("a scan does not know which rows are chosen", rotationId=request.run.run_id)
     return chosen
 
 
 def _in_sample(row: Row, request: ScanInput) -> bool:
     """Draw the row, or not, by a hash of its id and the run's: each run draws others, each run of it the same."""
-    drawn = hashlib.sha256(f"{request.rotation_id}/{row.id}".encode()).digest()[:_DRAW_BYTES]
+    drawn = hashlib.sha256(f"{request.run.run_id}/{row.id}".encode()).digest()[:_DRAW_BYTES]
     return int.from_bytes(drawn) < request.sample_share * _DRAWS
 
 
@@ -104,8 +104,8 @@ def choice_of(work: Work, versions: Collection[str]) -> Choice:
     if isinstance(work, RewrapDeks):
         return _rewrapped_from(work)
     if isinstance(work, Rollback):
-        rotation_id = work.rotation.rotation_id
-        return lambda row: row.on_target and row.rotation_id == rotation_id
+        run_id = work.rotation.run_id
+        return lambda row: row.on_target and row.run_id == run_id
     if not isinstance(work, Restore):
         raise InvariantError("a migration of documents looks for rows", work=work.kind)
     # A row without a label may be under any version: whether under one of these, only opening it tells.

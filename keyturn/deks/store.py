@@ -55,7 +55,7 @@ class NewWrap:
     algorithm: str
     key_check: bytes = field(repr=False)
     old_version: str  # the version that unwrapped the row, which an unlabelled row does not name
-    rotation_id: str
+    run_id: str
     rewrapped_at: datetime
 
 
@@ -87,7 +87,7 @@ class DekStore:
                 "wrappedDek": row.raw[names.wrapped_dek],
                 "algorithm": row.algorithm,
             },
-            ROTATION_ID: new.rotation_id,
+            ROTATION_ID: new.run_id,
             REWRAPPED_AT: new.rewrapped_at.isoformat(timespec="milliseconds"),
         }
         return await self._patch(row, [_set(name, value) for name, value in values.items()])

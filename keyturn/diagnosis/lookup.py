@@ -55,7 +55,7 @@ def row_facts(row: Row, keyring: Keyring) -> RowFacts:
         algorithm=_text(row.raw.get(names.algorithm)),
         created_at=row.created_at,
         changed_at=row.changed_at,
-        rotation_id=row.rotation_id,
+        run_id=row.run_id,
     )
 
 

@@ -115,7 +115,7 @@ class RowFacts(Payload):
     algorithm: Text | None
     created_at: datetime | None
     changed_at: datetime  # the service's time of the last change, in whole seconds
-    rotation_id: Text | None
+    run_id: Annotated[Text | None, Field(alias="rotationId")]
 
 
 class VersionFacts(Payload):

@@ -142,7 +142,7 @@ class Patient:
         """Return the patient for a keyring; nothing is asked yet, and the record is never stored."""
         keyring = resources.keyring(name)
         record = RotationRecord(
-            rotation_id=new_run_id(RunKind.ROTATION, name, now()),
+            run_id=new_run_id(RunKind.ROTATION, name, now()),
             keyring=name,
             history=[],
             requested_by=WHO,

@@ -18,6 +18,7 @@ from pydantic import Field
 from keyturn.audit.chain import head_of
 from keyturn.audit.log import AuditLog
 from keyturn.contracts import Payload
+from keyturn.contracts.base import RunId
 from keyturn.contracts.ids import keyring_of
 from keyturn.cosmos.state_container import Documents
 from keyturn.domain_events.actiontrail import Actiontrail, UndeliveredError
@@ -35,7 +36,7 @@ class Cursor(Payload):
     id: str
     kind: Literal["outbox"] = CURSOR_KIND
     keyring: str
-    rotation_id: str
+    run_id: RunId
     delivered: int = 0  # sequence of the last event that the endpoint took
     attempts: int = 0  # failed ones, on the event after it
     next_attempt_at: datetime | None = None
@@ -43,9 +44,9 @@ class Cursor(Payload):
     etag: Annotated[str | None, Field(exclude=True)] = None
 
     @classmethod
-    def of(cls, rotation_id: str) -> Self:
+    def of(cls, run_id: str) -> Self:
         """Return the cursor of a rotation of which nothing was delivered."""
-        return cls(id=f"{rotation_id}:outbox", keyring=keyring_of(rotation_id), rotation_id=rotation_id)
+        return cls(id=f"{run_id}:outbox", keyring=keyring_of(run_id), run_id=run_id)
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:
@@ -75,7 +76,7 @@ async def read_cursors(documents: Documents, keyring: str) -> dict[str, Cursor]:
     """Return the keyring's cursors by rotation."""
     found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": CURSOR_KIND})
     cursors = [Cursor.from_document(document) for document in found]
-    return {cursor.rotation_id: cursor for cursor in cursors}
+    return {cursor.run_id: cursor for cursor in cursors}
 
 
 async def write_cursor(documents: Documents, cursor: Cursor) -> Cursor | None:
@@ -130,23 +131,23 @@ class Outbox:
         """Return the cursors of rotations with undelivered events: those without failures first, then the oldest."""
         cursors = await read_cursors(self._documents, keyring)
         heads = await self._audit.heads(keyring)
-        found = [cursors.get(rotation_id) or Cursor.of(rotation_id) for rotation_id in heads]
-        behind = [cursor for cursor in found if cursor.delivered < heads[cursor.rotation_id].sequence]
-        return sorted(behind, key=lambda cursor: (cursor.attempts > 0, cursor.rotation_id))
+        found = [cursors.get(run_id) or Cursor.of(run_id) for run_id in heads]
+        behind = [cursor for cursor in found if cursor.delivered < heads[cursor.run_id].sequence]
+        return sorted(behind, key=lambda cursor: (cursor.attempts > 0, cursor.run_id))
 
     async def _deliver(self, cursor: Cursor, now: datetime, deliveries: Deliveries) -> bool:
         """Deliver a rotation's events until one is not taken; tells whether the endpoint answers."""
-        for event in await self._audit.read_chain(cursor.rotation_id, after=cursor.delivered, limit=EVENTS_MAX):
+        for event in await self._audit.read_chain(cursor.run_id, after=cursor.delivered, limit=EVENTS_MAX):
             head = head_of(event)
             if head.sequence != cursor.delivered + 1:
-                _log.error("the audit chain of %s lacks event %d", cursor.rotation_id, cursor.delivered + 1)
+                _log.error("the audit chain of %s lacks event %d", cursor.run_id, cursor.delivered + 1)
                 await write_cursor(self._documents, cursor.failed("the chain is broken", now))
                 deliveries.failed += 1
                 return True
             try:
                 await self._actiontrail.deliver(event)
             except UndeliveredError as error:
-                _log.warning("event %s of %s was not delivered: %s", event["id"], cursor.rotation_id, error.reason)
+                _log.warning("event %s of %s was not delivered: %s", event["id"], cursor.run_id, error.reason)
                 await write_cursor(self._documents, cursor.failed(error.reason, now))
                 deliveries.failed += 1
                 return error.reached

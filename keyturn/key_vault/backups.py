@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from field_encrypt.vault_failures import interpret
 from keyturn.contracts import Payload
+from keyturn.contracts.base import RunId
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import keyturn_error
@@ -33,7 +34,7 @@ class KeyBackup(Payload):
     id: str
     kind: Literal["key-backup"] = "key-backup"
     keyring: str
-    rotation_id: str
+    run_id: RunId
     vault_url: str
     mek_name: str
     versions: int
@@ -82,14 +83,14 @@ class KeyBackups:
         self._retention = retention
         self.container = container  # its name, for people
 
-    async def take(self, rotation_id: str, *, versions: int, now: datetime) -> KeyBackup:
+    async def take(self, run_id: str, *, versions: int, now: datetime) -> KeyBackup:
         """Back the MEK up before this rotation, once however often it is asked for; ``versions`` are for the record.
 
         Raises:
             PermissionMissingError: the identity may not back the key up, or not write into the container.
             KeyturnError: of the kind that any other failure means.
         """
-        if (taken := await self.find(rotation_id)) is not None:
+        if (taken := await self.find(run_id)) is not None:
             return taken
         blob = await self._blob()
         seconds = int(self._retention.total_seconds())
@@ -97,7 +98,7 @@ class KeyBackups:
         parts: list[str] = []
         for start in range(0, len(blob), PART_BYTES):
             part = _Part(
-                id=f"{KIND}.{rotation_id}.{attempt}.{len(parts)}",
+                id=f"{KIND}.{run_id}.{attempt}.{len(parts)}",
                 keyring=self._keyring,
                 blob=base64.b64encode(blob[start : start + PART_BYTES]).decode(),
                 ttl=seconds,
@@ -105,9 +106,9 @@ class KeyBackups:
             await self._documents.create(part.to_payload())
             parts.append(part.id)
         backup = KeyBackup(
-            id=f"{KIND}.{rotation_id}",
+            id=f"{KIND}.{run_id}",
             keyring=self._keyring,
-            rotation_id=rotation_id,
+            run_id=run_id,
             vault_url=self._keys.vault_url,
             mek_name=self._mek_name,
             versions=versions,
@@ -119,11 +120,11 @@ class KeyBackups:
             ttl=seconds,
         )
         await self._documents.create(backup.to_payload())
-        return await self.find(rotation_id) or backup
+        return await self.find(run_id) or backup
 
-    async def find(self, rotation_id: str) -> KeyBackup | None:
+    async def find(self, run_id: str) -> KeyBackup | None:
         """Return the backup that was taken before this rotation, or None."""
-        document = await self._documents.read(self._keyring, f"{KIND}.{rotation_id}")
+        document = await self._documents.read(self._keyring, f"{KIND}.{run_id}")
         return None if document is None else KeyBackup.from_document(document)
 
     async def listed(self) -> list[KeyBackup]:

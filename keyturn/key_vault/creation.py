@@ -58,7 +58,7 @@ async def _find_or_create(
     for _ in range(ATTEMPTS):
         declared = await intent.declared()
         until = declared + request.creation_settle if declared else clock.now()
-        if (found := await _look_for(versions, request.rotation_id, until, clock)) is not None:
+        if (found := await _look_for(versions, request.run.run_id, until, clock)) is not None:
             return found
         newest = await _newest(versions)
         # Between the intent and the creation nothing else happens: what takes longer than the intent is waited for
@@ -69,15 +69,15 @@ async def _find_or_create(
             except TransientError as error:  # the answer may be lost, not the creation
                 lost = error
     raise NotSettledError(
-        "the new version could not be created, or its creation not be seen", rotationId=request.rotation_id
+        "the new version could not be created, or its creation not be seen", rotationId=request.run.run_id
     ) from lost
 
 
-async def _look_for(versions: MekVersions, rotation_id: str, until: datetime, clock: Clock) -> str | None:
+async def _look_for(versions: MekVersions, run_id: str, until: datetime, clock: Clock) -> str | None:
     """Return the oldest version with the rotation's tag, looking again until the given time."""
     while True:
         for version, state in (await versions.states()).items():
-            if state.tags.get(ROTATION_TAG) == rotation_id:
+            if state.tags.get(ROTATION_TAG) == run_id:
                 return version
         if clock.now() >= until:
             return None
@@ -95,11 +95,11 @@ async def _create(versions: MekVersions, request: CreateVersionInput, newest: Me
     created = await versions.create(
         request.key_size,
         newest,
-        {ROTATION_TAG: request.rotation_id},
+        {ROTATION_TAG: request.run.run_id},
         answer_within=request.creation_settle.total_seconds() / 2,
     )
     # An earlier creation that was given up may have come true late; the next run would adopt that one.
-    return await _look_for(versions, request.rotation_id, clock.now(), clock) or created
+    return await _look_for(versions, request.run.run_id, clock.now(), clock) or created
 
 
 async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:

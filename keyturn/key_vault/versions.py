@@ -78,7 +78,7 @@ class MekVersions:
         return MekVersionProperties.of(created.properties).version
 
     async def retire(
-        self, versions: Collection[str], *, target_version: str, rotation_id: str, retain_until: datetime
+        self, versions: Collection[str], *, target_version: str, run_id: str, retain_until: datetime
     ) -> None:
         """Disable exactly these versions; one that is disabled already stays as it is.
 
@@ -92,7 +92,7 @@ class MekVersions:
             raise InvariantError("the version in use must not be disabled", versions=protected)
         if missing := sorted(set(versions) - states.keys()):
             raise ResourceMissingError("the MEK has no such version", resource="MEK", versions=missing)
-        tags = {RETIRED_BY_TAG: rotation_id, RETAIN_UNTIL_TAG: f"{retain_until:%Y-%m-%d}"}
+        tags = {RETIRED_BY_TAG: run_id, RETAIN_UNTIL_TAG: f"{retain_until:%Y-%m-%d}"}
         for version, found in states.items():
             if version in versions and found.enabled:
                 await self._change(found, enabled=False, tags=tags)
@@ -102,7 +102,7 @@ class MekVersions:
         async with self._failures(None, "get"):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
-    async def reinstate(self, rotation_id: str) -> list[str]:
+    async def reinstate(self, run_id: str) -> list[str]:
         """Enable again what this rotation has disabled, and return it, oldest first; doing it twice is doing it once.
 
         Raises:
@@ -110,9 +110,9 @@ class MekVersions:
         """
         reinstated = []
         for found in (await self.states()).values():
-            if not found.enabled and found.tags.get(RETIRED_BY_TAG) == rotation_id:
-                await self._change(found, enabled=True, tags={REINSTATED_BY_TAG: rotation_id})
-            elif found.tags.get(REINSTATED_BY_TAG) != rotation_id:
+            if not found.enabled and found.tags.get(RETIRED_BY_TAG) == run_id:
+                await self._change(found, enabled=True, tags={REINSTATED_BY_TAG: run_id})
+            elif found.tags.get(REINSTATED_BY_TAG) != run_id:
                 continue
             reinstated.append(found.version)
         return reinstated

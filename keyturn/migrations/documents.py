@@ -23,7 +23,7 @@ from keyturn.contracts import (
     PageResult,
     QuarantinedRow,
     Reencrypt,
-    RotationRef,
+    RunRef,
     ScanInput,
     ScanResult,
 )
@@ -112,7 +112,7 @@ class _Opened:
             return DekIds(Dek.generate())
         provider = PatientProvider(KeyVaultProvider(self.target.mek))
         return await open_dek_ids(
-            self.resources.migrations.documents, self.record.keyring, self.record.rotation_id, provider
+            self.resources.migrations.documents, self.record.keyring, self.record.run_id, provider
         )
 
     async def choice(self, *, proving: bool) -> Choice:
@@ -123,7 +123,7 @@ class _Opened:
             return under_other_deks(self.documents, await self.ids())
         return with_fields(self.documents)
 
-    def dependencies(self, request: RotationRef, *, proving: bool = False) -> DocumentDependencies:
+    def dependencies(self, request: RunRef, *, proving: bool = False) -> DocumentDependencies:
         """Return what a page works with; a proof reads by the target alone."""
 
         async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
@@ -136,35 +136,35 @@ class _Opened:
 
 async def scan(request: ScanInput, resources: Resources) -> ScanResult:
     """Find the next page of documents for the migration's work, or of all that a proof has to open."""
-    opened = await _open(request, request.source, resources)
+    opened = await _open(request.run, request.source, resources)
     choice = await opened.choice(proving=request.selection == "rewrapped")
     return await scan_documents(opened.documents, request, choice)
 
 
 async def encrypt(request: PageInput, resources: Resources) -> PageResult:
     """Encrypt a page of documents."""
-    opened = await _open(request, request.source, resources)
-    return await encrypt_page(request, await opened.ids(), opened.dependencies(request))
+    opened = await _open(request.run, request.source, resources)
+    return await encrypt_page(request, await opened.ids(), opened.dependencies(request.run))
 
 
 async def reencrypt(request: PageInput, resources: Resources) -> PageResult:
     """Re-encrypt a page of documents."""
-    opened = await _open(request, request.source, resources)
-    return await reencrypt_page(request, await opened.ids(), opened.dependencies(request))
+    opened = await _open(request.run, request.source, resources)
+    return await reencrypt_page(request, await opened.ids(), opened.dependencies(request.run))
 
 
 async def check(request: PageInput, resources: Resources) -> PageResult:
     """Decrypt a page of documents where the migration has put them, or where they are."""
-    opened = await _open(request, request.source, resources)
-    return await check_page(request, opened.dependencies(request, proving=True))
+    opened = await _open(request.run, request.source, resources)
+    return await check_page(request, opened.dependencies(request.run, proving=True))
 
 
-async def _open(request: RotationRef, container: str, resources: Resources) -> _Opened:
-    record = await resources.migrations.read(request.rotation_id)
+async def _open(request: RunRef, container: str, resources: Resources) -> _Opened:
+    record = await resources.migrations.read(request.run_id)
     check_token(record, request)
     work = record.work
     if not isinstance(work, DocumentWork):
-        raise InvariantError("a migration of rows looks for documents", migrationId=record.rotation_id)
+        raise InvariantError("a migration of rows looks for documents", migrationId=record.run_id)
     source = resources.keyring(record.keyring)
     descriptions = {description.name: description for description in source.keyring.documents}
     if container not in descriptions:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, override
 
 from pydantic import Field, RootModel
 
-from keyturn.contracts import DecryptCheck, Encrypt, Payload, Reencrypt, RewrapDeks, Rollback, RotationRef
+from keyturn.contracts import DecryptCheck, Encrypt, Payload, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.base import Name, Remark
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
@@ -45,11 +45,11 @@ def rollback_work(record: RotationRecord) -> Rollback:
     if record.target_version is None:
         raise WrongStateError(
             "the rotation made no version: there is nothing to roll back",
-            rotationId=record.rotation_id,
+            rotationId=record.run_id,
             state=record.state.value,
             allowed=[],
         )
-    rotation = RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
+    rotation = record.ref
     return Rollback(rotation=rotation, new_version=record.target_version)
 
 

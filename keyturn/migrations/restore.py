@@ -67,7 +67,7 @@ async def freeze_restore(
     """
 
     def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request)
+        check_token(record, request.run)
         if record.step != request.step or record.frozen_at_step == request.step:
             return record  # a late repetition: what came after must not change what was decided on
         looked = void_evidence(record).changed(
@@ -88,9 +88,9 @@ async def freeze_restore(
             approval_expires_at=request.expires_at,
         )
 
-    record = await migrations.update(request.rotation_id, change)
+    record = await migrations.update(request.run.run_id, change)
     if record.target_version is None or record.census is None:
-        raise InvariantError("nothing was frozen", migrationId=record.rotation_id)
+        raise InvariantError("nothing was frozen", migrationId=record.run_id)
     return RestoreFound(
         target_version=record.target_version,
         versions=record.versions,
@@ -102,7 +102,7 @@ async def freeze_restore(
 def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
     return {
         "schema": SCHEMA,
-        "migrationId": record.rotation_id,
+        "migrationId": record.run_id,
         "keyring": record.keyring,
         "step": record.step,
         "requestedBy": record.requested_by,
@@ -122,8 +122,8 @@ async def lend_approved(
         FencedError: the run is not the one that this input belongs to.
         InvariantError: the evidence in force is not the one that was approved.
     """
-    record = await migrations.read(request.rotation_id)
-    check_token(record, request)
+    record = await migrations.read(request.run.run_id)
+    check_token(record, request.run)
     decision = record.decision
     approved = decision is not None and decision.decision == "approved" and decision.digest == record.evidence_digest
     target = record.target_version
@@ -134,17 +134,17 @@ async def lend_approved(
         or not target
     ):
         raise InvariantError(
-            "nothing is enabled without an approval of the evidence in force", migrationId=record.rotation_id
+            "nothing is enabled without an approval of the evidence in force", migrationId=record.run_id
         )
     if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
         return LendResult(target_version=target, versions=record.versions, lent=[], missing=missing)
-    lent = await Loans(versions, record.rotation_id).lend(record.versions)
+    lent = await Loans(versions, record.run_id).lend(record.versions)
 
     def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request)
+        check_token(record, request.run)
         return record if record.lent == lent else record.changed(lent=lent)
 
-    await migrations.update(request.rotation_id, change)
+    await migrations.update(request.run.run_id, change)
     return LendResult(target_version=target, versions=record.versions, lent=lent, missing=[])
 
 
@@ -159,9 +159,9 @@ async def return_versions(
         FencedError: the run is not the one that this input belongs to.
         KeyturnError: of the kind that the store's or the vault's answer means; a version may have stayed enabled.
     """
-    record = await migrations.read(request.rotation_id)
-    check_token(record, request)
-    loans = Loans(versions, request.rotation_id)
+    record = await migrations.read(request.run.run_id)
+    check_token(record, request.run)
+    loans = Loans(versions, request.run.run_id)
 
     async def naming(version: str) -> int:
         return (await take_census(store, version, request.session_tokens)).on_target
@@ -174,11 +174,11 @@ async def return_versions(
             kept[version] = rows
 
     def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request)
+        check_token(record, request.run)
         returned = [version for version in settled if version not in kept]
         return record if record.returned == returned else record.changed(returned=returned)
 
-    record = await migrations.update(request.rotation_id, change)
+    record = await migrations.update(request.run.run_id, change)
     return ReturnResult(returned=record.returned, kept=kept)
 
 

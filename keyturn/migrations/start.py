@@ -48,14 +48,14 @@ async def start_migration(
         understood: dict[str, Any] = {**who, "work": work.to_payload(), "reason": reason, "dryRun": dry_run}
         hashed = hashlib.sha256(rfc8785.dumps(understood)).hexdigest()
         migration_id = await claim(
-            migrations.documents, idempotency_key, request_hash=hashed, rotation_id=migration_id, now=now
+            migrations.documents, idempotency_key, request_hash=hashed, run_id=migration_id, now=now
         )
         if (earlier := await migrations.find(migration_id)) is not None:
             return earlier
     await clear_orphan(migrations.documents, keyring, workflows, now)
     await _check_others(migrations, keyring, now)
     record = MigrationRecord(
-        rotation_id=migration_id,
+        run_id=migration_id,
         keyring=keyring,
         history=[HistoryEntry(at=now, source=None, target=State.REQUESTED, step=0, actor=requested_by)],
         requested_by=requested_by,

@@ -54,10 +54,10 @@ class MigrationReport(Payload):
 
 def migration_summary(record: MigrationRecord) -> MigrationSummary:
     """Return the migration as a line of a list."""
-    link = run_link(record.rotation_id)
+    link = run_link(record.run_id)
     waiting = record.state is State.AWAITING_APPROVAL
     return MigrationSummary(
-        migration_id=record.rotation_id,
+        migration_id=record.run_id,
         keyring=record.keyring,
         kind=record.work.kind,
         state=record.state,

@@ -15,7 +15,7 @@ type Place = tuple[Setting, int]
 def find(record: RunRecord, key: str) -> Notice:
     """Return what became of the event of this key; raises InvariantError where it was not told."""
     if (known := _known(record, key)) is None:
-        raise InvariantError("an event was told that the record does not know", rotationId=record.rotation_id, key=key)
+        raise InvariantError("an event was told that the record does not know", rotationId=record.run_id, key=key)
     return known
 
 

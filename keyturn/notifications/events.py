@@ -53,6 +53,6 @@ logger = logging.getLogger("keyturn.events")
 def announce(event: NotifyInput) -> None:
     """Write the event to the log, as a warning where it sounds like one."""
     level = logging.WARNING if EVENTS[event.event].tone in ("warning", "failure") else logging.INFO
-    facts = {ROTATION: event.rotation_id, KEYRING: event.keyring, EVENT: event.event}
-    kind = "migration" if kind_of(event.rotation_id) is RunKind.MIGRATION else "rotation"
-    logger.log(level, "%s %s: %s %s", kind, event.rotation_id, event.event, event.detail, extra=facts)
+    facts = {ROTATION: event.run.run_id, KEYRING: event.run.keyring, EVENT: event.event}
+    kind = "migration" if kind_of(event.run.run_id) is RunKind.MIGRATION else "rotation"
+    logger.log(level, "%s %s: %s %s", kind, event.run.run_id, event.event, event.detail, extra=facts)

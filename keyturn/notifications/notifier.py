@@ -86,9 +86,7 @@ class Desk:
             UnavailableError: it arrived nowhere.
         """
         told = NotifyInput(
-            rotation_id=record.rotation_id,
-            keyring=record.keyring,
-            fencing_token=record.fencing_token,
+            run=record.ref,
             key=ON_CALL,
             event=ON_CALL,
         )
@@ -109,7 +107,7 @@ class Desk:
         def change(run: RunRecord) -> RunRecord:
             return ledger.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
 
-        record = await self._runs.update(told.rotation_id, change)
+        record = await self._runs.update(told.run.run_id, change)
         notice = ledger.find(record, told.key)
         if notice.claim != claim_id:
             for outcome in notice.channels:
@@ -117,7 +115,7 @@ class Desk:
                     _report(told, outcome)
             return notice
         announce(told)
-        message = compose(record, told, self._public_url, await self._runs.audit.head(told.rotation_id))
+        message = compose(record, told, self._public_url, await self._runs.audit.head(told.run.run_id))
         links = self._links(record, now)
         by_place = {(channel.setting, channel.number): channel for channel in self._channels(told, record)}
         waiting = [outcome for outcome in notice.channels if ledger.is_open(outcome)]
@@ -133,7 +131,7 @@ class Desk:
         ]
         for outcome in outcomes:
             _report(told, outcome)
-        await self._runs.update(told.rotation_id, lambda run: ledger.settle(run, told.key, outcomes))
+        await self._runs.update(told.run.run_id, lambda run: ledger.settle(run, told.key, outcomes))
         return ledger.settled(notice, outcomes)
 
     def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
@@ -144,10 +142,10 @@ def _report(told: NotifyInput, outcome: ChannelOutcome) -> None:
     attributes = {names.EVENT: told.event, names.SCHEME: outcome.scheme, names.OUTCOME: outcome.outcome}
     measure(names.NOTIFICATIONS, 1, attributes)
     if outcome.outcome != "sent":
-        facts = {names.ROTATION: told.rotation_id, names.KEYRING: told.keyring, names.ERROR_TYPE: outcome.error}
+        facts = {names.ROTATION: told.run.run_id, names.KEYRING: told.run.keyring, names.ERROR_TYPE: outcome.error}
         _log.warning(
             "the message %r of %s %s on %s: %s",
-            *(told.event, told.rotation_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "nobody knows"),
+            *(told.event, told.run.run_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "nobody knows"),
             extra={**attributes, **facts},
         )
 

@@ -23,7 +23,7 @@ type Words = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
 def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
     title, text = _words(record, told)
-    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.rotation_id)}"]
+    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
     if head is not None:
         lines.append(f"Audit chain: {head}")
     return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)

@@ -12,7 +12,7 @@ from azure.core.exceptions import AzureError
 
 from field_encrypt.mek_errors import MekError
 from keyturn.clock import Clock, SystemClock
-from keyturn.contracts import PreflightResult, RotationRef
+from keyturn.contracts import PreflightResult, RunRef
 from keyturn.contracts.states import State
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.state_container import Documents
@@ -63,7 +63,7 @@ async def run_preflight(
     return Preflight(at=now, checks=checks, plan=plan_of(facts.census, facts.newest_version, record.policy))
 
 
-async def record_preflight(runs: RotationStore, ref: RotationRef, preflight: Preflight) -> PreflightResult:
+async def record_preflight(runs: RotationStore, ref: RunRef, preflight: Preflight) -> PreflightResult:
     """Write the checks and the plan into the run's record; a late repetition changes nothing that was gone by.
 
     Raises:
@@ -75,7 +75,7 @@ async def record_preflight(runs: RotationStore, ref: RotationRef, preflight: Pre
         late = record.state is not State.PREFLIGHT and record.preflight is not None
         return record if late else record.changed(preflight=preflight)
 
-    recorded = (await runs.update(ref.rotation_id, change)).preflight or preflight
+    recorded = (await runs.update(ref.run_id, change)).preflight or preflight
     failed = [check.name for check in recorded.checks if check.outcome == "fail"]
     return PreflightResult(passed=not failed, failed_checks=failed)
 

@@ -69,7 +69,7 @@ async def can_patch_rows(inquiry: Inquiry) -> Finding:
     async with cosmos_failures(RESOURCE, "change rows"):
         try:
             await inquiry.keyring.dek_container.patch_item(
-                name, name, [{"op": "set", "path": "/rotationId", "value": inquiry.record.rotation_id}]
+                name, name, [{"op": "set", "path": "/rotationId", "value": inquiry.record.run_id}]
             )
         except CosmosHttpResponseError as error:
             if is_absent_item(error):

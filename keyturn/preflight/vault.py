@@ -151,7 +151,7 @@ async def key_backup(inquiry: Inquiry) -> Finding:
         )
     if inquiry.record.options.dry_run:
         return good(f"a dry run takes none; a rotation would store {versions} versions in {backups.container}")
-    taken = await backups.take(inquiry.record.rotation_id, versions=versions, now=inquiry.now)
+    taken = await backups.take(inquiry.record.run_id, versions=versions, now=inquiry.now)
     return good(
         f"{taken.versions} versions, {taken.size} bytes, stored in {backups.container} until "
         f"{taken.expires_at.date().isoformat()}; opens in {WHERE_IT_OPENS}"

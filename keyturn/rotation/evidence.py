@@ -29,11 +29,11 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
     """
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, freeze)
+        check_token(record, freeze.run)
         if record.evidence_digest is not None and record.state is not State.SOAKING:
             return record  # a late repetition: what came after must not change what was decided on
         if record.state is not State.SOAKING:
-            raise InvariantError(f"evidence cannot be frozen while {record.state}", rotationId=record.rotation_id)
+            raise InvariantError(f"evidence cannot be frozen while {record.state}", rotationId=record.run_id)
         evidence = build_evidence(record, freeze)
         digest = digest_of(evidence)
         if digest == record.evidence_digest:
@@ -48,9 +48,9 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
             proof=proof_of(record),
         )
 
-    record = await runs.update(freeze.rotation_id, change)
+    record = await runs.update(freeze.run.run_id, change)
     if record.evidence_digest is None:
-        raise InvariantError("no evidence is in force after the freeze", rotationId=record.rotation_id)
+        raise InvariantError("no evidence is in force after the freeze", rotationId=record.run_id)
     return FreezeResult(evidence_digest=record.evidence_digest)
 
 
@@ -64,7 +64,7 @@ def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, Jso
     ]
     return {
         "schema": SCHEMA,
-        "rotationId": record.rotation_id,
+        "rotationId": record.run_id,
         "keyring": record.keyring,
         # Another soak is other evidence, even where it finds the same: an approval does not outlive its round.
         "step": record.step,

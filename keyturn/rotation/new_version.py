@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from keyturn.contracts import CensusResult, RotationRef
+from keyturn.contracts import CensusResult, RunRef
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Provenance, VersionIntent
 from keyturn.runs.records import RotationRecord
@@ -14,13 +14,13 @@ from keyturn.runs.transitions import check_token
 class RecordedIntent:
     """The intent to create a version, kept in the run's record: a creation's answer may be lost, the intent is not."""
 
-    def __init__(self, runs: RotationStore, ref: RotationRef) -> None:
+    def __init__(self, runs: RotationStore, ref: RunRef) -> None:
         self._runs = runs
         self._ref = ref
 
     async def declared(self) -> datetime | None:
         """Return when the intent in force was written, or None."""
-        record = await self._runs.read(self._ref.rotation_id)
+        record = await self._runs.read(self._ref.run_id)
         check_token(record, self._ref)
         return record.version_intent.at if record.version_intent is not None else None
 
@@ -33,12 +33,12 @@ class RecordedIntent:
             known = record.version_intent.at if record.version_intent is not None else None
             return record.changed(version_intent=written) if known == replacing else record
 
-        return (await self._runs.update(self._ref.rotation_id, change)).version_intent == written
+        return (await self._runs.update(self._ref.run_id, change)).version_intent == written
 
 
 async def record_new_version(
     runs: RotationStore,
-    ref: RotationRef,
+    ref: RunRef,
     version: str,
     old_versions: Sequence[str],
     census: CensusResult,
@@ -54,14 +54,14 @@ async def record_new_version(
             target_version=version, old_versions=list(old_versions), census=census, provenance=provenance
         )
 
-    await runs.update(ref.rotation_id, change)
+    await runs.update(ref.run_id, change)
 
 
-async def record_census[R: RunRecord](runs: Runs[R], ref: RotationRef, census: CensusResult) -> None:
+async def record_census[R: RunRecord](runs: Runs[R], ref: RunRef, census: CensusResult) -> None:
     """Write down the latest census, unless the run has ended."""
 
     def change(record: R) -> R:
         check_token(record, ref)
         return record if record.ended or record.census == census else record.changed(census=census)
 
-    await runs.update(ref.rotation_id, change)
+    await runs.update(ref.run_id, change)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyturn.contracts import RetireInput, RetireResult, RotationRef
+from keyturn.contracts import RetireInput, RetireResult, RunRef
 from keyturn.contracts.states import State
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
@@ -49,15 +49,15 @@ async def retire_when_zero(
             await versions.retire(
                 retirement.versions,
                 target_version=request.target_version,
-                rotation_id=request.rotation_id,
+                run_id=request.run.run_id,
                 retain_until=retirement.retain_until,
             )
             standing = await _stale(request, store)
         except Exception:
-            await versions.reinstate(request.rotation_id)
+            await versions.reinstate(request.run.run_id)
             raise
     if standing:
-        undone = await versions.reinstate(request.rotation_id)
+        undone = await versions.reinstate(request.run.run_id)
         return RetireResult(retired=[], stale=standing, undone=undone)
     return RetireResult(retired=list(retirement.versions), stale=0)
 
@@ -76,8 +76,8 @@ async def retire_approved(
         InvariantError: the evidence in force is not the one that was approved.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
-    record = await runs.read(request.rotation_id)
-    check_token(record, request)
+    record = await runs.read(request.run.run_id)
+    check_token(record, request.run)
     _check_approved(record, request)
     result = await retire_when_zero(
         request,
@@ -91,12 +91,12 @@ async def retire_approved(
     )
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, request)
+        check_token(record, request.run)
         return record if record.retired == result.retired else record.changed(retired=result.retired)
 
-    record = await runs.update(request.rotation_id, change)
+    record = await runs.update(request.run.run_id, change)
     await audit_record(runs.audit, record, now)
-    await runs.audit.append(request.rotation_id, undone_retirement(record, result.undone, now))
+    await runs.audit.append(request.run.run_id, undone_retirement(record, result.undone, now))
     return result
 
 
@@ -106,13 +106,13 @@ def _check_approved(record: RotationRecord, request: RetireInput) -> None:
     same = record.evidence_digest == request.evidence_digest == (decision.digest if decision is not None else None)
     if record.state is not State.RETIRING or not approved or not same:
         raise InvariantError(
-            "nothing is retired without an approval of the evidence in force", rotationId=record.rotation_id
+            "nothing is retired without an approval of the evidence in force", rotationId=record.run_id
         )
     if record.evidence is None or record.evidence["oldVersions"] != record.old_versions:
-        raise InvariantError("the evidence names other versions than the record", rotationId=record.rotation_id)
+        raise InvariantError("the evidence names other versions than the record", rotationId=record.run_id)
 
 
-async def reinstate(runs: RotationStore, versions: MekVersions, ref: RotationRef) -> list[str]:
+async def reinstate(runs: RotationStore, versions: MekVersions, ref: RunRef) -> list[str]:
     """Enable the versions that carry this rotation's retirement tag, and return them; twice is the same as once.
 
     The vault is asked first: enabling is what must happen, whatever becomes of the record.
@@ -121,11 +121,11 @@ async def reinstate(runs: RotationStore, versions: MekVersions, ref: RotationRef
         FencedError: the run is not the one that this input belongs to.
         KeyturnError: of the kind that the vault's answer means.
     """
-    enabled = await versions.reinstate(ref.rotation_id)
+    enabled = await versions.reinstate(ref.run_id)
 
     def change(record: RotationRecord) -> RotationRecord:
         check_token(record, ref)
         return record if record.reinstated == enabled else record.changed(reinstated=enabled)
 
-    await runs.update(ref.rotation_id, change)
+    await runs.update(ref.run_id, change)
     return enabled

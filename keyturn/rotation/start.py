@@ -110,17 +110,15 @@ async def start(
         MigrationRunningError: a migration holds the keyring.
         IdempotencyConflictError: the key was used for another request.
     """
-    rotation_id = new_run_id(RunKind.ROTATION, keyring, now)
+    run_id = new_run_id(RunKind.ROTATION, keyring, now)
     if idempotency_key is not None:
         hashed = request_hash(request, keyring=keyring, requested_by=requested_by)
-        rotation_id = await claim(
-            runs.documents, idempotency_key, request_hash=hashed, rotation_id=rotation_id, now=now
-        )
-        if (earlier := await runs.find(rotation_id)) is not None:
+        run_id = await claim(runs.documents, idempotency_key, request_hash=hashed, run_id=run_id, now=now)
+        if (earlier := await runs.find(run_id)) is not None:
             return Started(earlier, replayed=True)
     await clear_orphan(runs.documents, keyring, workflows, now)
     record = RotationRecord(
-        rotation_id=rotation_id,
+        run_id=run_id,
         keyring=keyring,
         history=[HistoryEntry(at=now, source=None, target=State.REQUESTED, step=0, actor=requested_by)],
         requested_by=requested_by,
@@ -157,9 +155,9 @@ async def clear_orphan(documents: Documents, keyring: str, workflows: Workflows,
     # This conditional write proves that the record is not out of date, before anything is enabled in its name.
     reason = "the workflow was lost"
     found = await runs.update(
-        record.rotation_id,
+        record.run_id,
         lambda run: run if run.ended else run.changed(error=Failure(type=WORKFLOW_LOST, message=reason)),
     )
     if isinstance(found, RotationRecord) and not found.ended and found.state in _DISABLED:
         await workflows.reinstate(found)
-    await keep_lease(documents, await lose(runs, record.rotation_id, reason, now), now)
+    await keep_lease(documents, await lose(runs, record.run_id, reason, now), now)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from keyturn.contracts import DEKS, CensusResult, Payload, Phase
+from keyturn.contracts.base import RunId
 from keyturn.contracts.ids import APPROVALS, report_link, run_link
 from keyturn.contracts.states import State
 from keyturn.runs.progress import phase_totals
@@ -28,7 +29,7 @@ class Links(Payload):
 class Accepted(Payload):
     """The answer to a start. It holds nothing that changes, so that a repeated request gets the very same answer."""
 
-    rotation_id: str
+    run_id: RunId
     keyring: str
     requested_by: str
     requested_at: datetime
@@ -58,7 +59,7 @@ class Counts(Payload):
 class Summary(Payload):
     """A line of a list."""
 
-    rotation_id: str
+    run_id: RunId
     keyring: str
     state: State
     trigger: Literal["http", "schedule", "cli"]
@@ -98,19 +99,19 @@ class Status(Summary):
 def accepted(record: RotationRecord) -> Accepted:
     """Return the answer to the request that started this rotation."""
     return Accepted(
-        rotation_id=record.rotation_id,
+        run_id=record.run_id,
         keyring=record.keyring,
         requested_by=record.requested_by,
         requested_at=record.requested_at,
         dry_run=record.options.dry_run,
-        links=Links(status=run_link(record.rotation_id), report=report_link(record.rotation_id)),
+        links=Links(status=run_link(record.run_id), report=report_link(record.run_id)),
     )
 
 
 def summary(record: RotationRecord) -> Summary:
     """Return the rotation as a line of a list."""
     return Summary(
-        rotation_id=record.rotation_id,
+        run_id=record.run_id,
         keyring=record.keyring,
         state=record.state,
         trigger=record.trigger,
@@ -159,8 +160,8 @@ def links(record: RotationRecord) -> Links:
     """Return where to go from here."""
     waiting = record.state is State.AWAITING_APPROVAL
     return Links(
-        status=run_link(record.rotation_id),
-        report=report_link(record.rotation_id),
+        status=run_link(record.run_id),
+        report=report_link(record.run_id),
         approvals=APPROVALS if waiting else None,
     )
 

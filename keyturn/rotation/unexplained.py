@@ -15,13 +15,13 @@ from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 _log = logging.getLogger(__name__)
 
 
-async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekStore, rotation_id: str) -> Found:
+async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekStore, run_id: str) -> Found:
     """Compare the rows with what the keyring's last completed rotation left; called before the first is rewrapped.
 
     Raises:
         KeyturnError: of the kind that the store's answer means.
     """
-    earlier = await runs.newest(store.keyring.name, before=rotation_id, limit=PAGE_MAX)
+    earlier = await runs.newest(store.keyring.name, before=run_id, limit=PAGE_MAX)
     completed = next((record for record in earlier if _moved_every_row(record)), None)
     migrated = await migrations.newest(store.keyring.name, limit=PAGE_MAX)
     provenance = Provenance(store, _since(completed, earlier, migrated))
@@ -34,9 +34,9 @@ async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekS
         found = await provenance.first(condition, NAMED_ROWS_MAX - len(named)) if len(named) < NAMED_ROWS_MAX else []
         named += [UnexplainedRow(id=row_id, reason=reason) for row_id in found]
     if count:
-        _log.warning("%s begins with %d rows that no run has left as they are", rotation_id, count)
+        _log.warning("%s begins with %d rows that no run has left as they are", run_id, count)
     return Found(
-        since=completed.rotation_id if completed is not None else None,
+        since=completed.run_id if completed is not None else None,
         created=await provenance.count(provenance.new) if provenance.new is not None else None,
         count=count,
         named=named,
@@ -57,7 +57,7 @@ def _since(
     known += [record for record in migrated if record.requested_at >= completed.ended_at]
     return Since(
         completed.ended_at,
-        {record.rotation_id: record.ended_at for record in known if record.ended_at is not None},
+        {record.run_id: record.ended_at for record in known if record.ended_at is not None},
         [
             (record.requested_at, record.ended_at)
             for record in known

@@ -14,7 +14,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
-from keyturn.contracts import RotationRef, VerifyResult
+from keyturn.contracts import RunRef, VerifyResult
 from keyturn.documents.queries import sampled_deks
 from keyturn.errors import UnavailableError
 from keyturn.keyring_clients import KeyringClients
@@ -74,13 +74,13 @@ NAMED_MAX = 10
 NAME_LENGTH_MAX = 200
 
 
-async def verify(runs: RotationStore, keyring: KeyringClients, ref: RotationRef) -> VerifyResult:
+async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> VerifyResult:
     """Check everything and return the names of what failed.
 
     Raises:
         UnavailableError: a service did not answer, which is no verdict.
     """
-    known = (await runs.read(ref.rotation_id)).canaries
+    known = (await runs.read(ref.run_id)).canaries
     canaries: list[Canary] = []
     failed: list[str] = []
     wanted = per_container(len(keyring.keyring.documents))
@@ -103,9 +103,9 @@ def _named(failed: list[str]) -> list[str]:
     return named if len(named) == len(failed) else [*named, f"and {len(failed) - len(named)} more"]
 
 
-async def _record(runs: RotationStore, ref: RotationRef, canaries: list[Canary], probes: list[Probe]) -> None:
+async def _record(runs: RotationStore, ref: RunRef, canaries: list[Canary], probes: list[Probe]) -> None:
     def change(record: RotationRecord) -> RotationRecord:
         check_token(record, ref)
         return record if record.ended else record.changed(canaries=canaries, probes=probes)
 
-    await runs.update(ref.rotation_id, change)
+    await runs.update(ref.run_id, change)

@@ -59,9 +59,7 @@ def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:
 
 def _told(record: RunRecord, *, key: str, event: str, detail: str) -> NotifyInput:
     return NotifyInput(
-        rotation_id=record.rotation_id,
-        keyring=record.keyring,
-        fencing_token=record.fencing_token,
+        run=record.ref,
         key=key,
         event=event,
         detail=detail,

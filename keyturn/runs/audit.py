@@ -51,7 +51,7 @@ async def audit_record(audit: AuditLog, record: RunRecord, now: datetime) -> Hea
     Raises:
         LostRaceError: others kept appending.
     """
-    return await audit.append(record.rotation_id, events_of(record, now))
+    return await audit.append(record.run_id, events_of(record, now))
 
 
 def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
@@ -165,7 +165,7 @@ _log = logging.getLogger(__name__)
 
 
 async def record_refusal[R: RunRecord](
-    runs: Runs[R], rotation_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
+    runs: Runs[R], run_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
 ) -> None:
     """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
 
@@ -174,29 +174,29 @@ async def record_refusal[R: RunRecord](
     """
     refused = type(error).__name__
     try:
-        keyring_of(rotation_id)
+        keyring_of(run_id)
     except UnknownRotationError:
         _log.warning("refused to %s what is no rotation: %s", attempt, refused)
         return
-    facts = {"rotationId": rotation_id, "attempt": attempt, "error": refused}
-    _log.warning("refused to %s %s: %s", attempt, rotation_id, refused, extra={"custom_dimensions": facts})
+    facts = {"rotationId": run_id, "attempt": attempt, "error": refused}
+    _log.warning("refused to %s %s: %s", attempt, run_id, refused, extra={"custom_dimensions": facts})
     try:
-        end = await runs.audit.end(rotation_id)
+        end = await runs.audit.end(run_id)
         if end is not None and end.sequence < EVENTS_MAX:
-            await runs.audit.append(rotation_id, [_refused(attempt, error, by, now)])
+            await runs.audit.append(run_id, [_refused(attempt, error, by, now)])
     except KeyturnError as failure:
-        _log.error("the refusal is not in the audit chain of %s: %s", rotation_id, type(failure).__name__)
+        _log.error("the refusal is not in the audit chain of %s: %s", run_id, type(failure).__name__)
 
 
 @asynccontextmanager
 async def refusals_told[R: RunRecord](
-    runs: Runs[R], rotation_id: str, attempt: Attempt, *, by: str | None, now: datetime
+    runs: Runs[R], run_id: str, attempt: Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
     """Record what is refused within, and raise it on."""
     try:
         yield
     except CallerError as error:
-        await record_refusal(runs, rotation_id, attempt, error, by=by, now=now)
+        await record_refusal(runs, run_id, attempt, error, by=by, now=now)
         raise
 
 
@@ -218,28 +218,28 @@ async def anchor(audit: AuditLog, versions: MekVersions, record: RotationRecord)
     if record.target_version is None:
         return
     try:
-        await _write(audit, versions, record.rotation_id, record.target_version)
+        await _write(audit, versions, record.run_id, record.target_version)
     except KeyturnError as error:
         name = type(error).__name__
-        _log.error("the audit chain of %s was not anchored: %s: %s", record.rotation_id, name, error.message)
+        _log.error("the audit chain of %s was not anchored: %s: %s", record.run_id, name, error.message)
 
 
-async def _write(audit: AuditLog, versions: MekVersions, rotation_id: str, version: str) -> None:
+async def _write(audit: AuditLog, versions: MekVersions, run_id: str, version: str) -> None:
     if (found := (await versions.states()).get(version)) is None:
         raise ResourceMissingError("the MEK has no such version", resource="MEK", version=version)
-    head, written = await audit.head(rotation_id), found.tags.get(HEAD_TAG)
+    head, written = await audit.head(run_id), found.tags.get(HEAD_TAG)
     if head is None:
         return
     if written is not None:
         earlier = Head.parse(written)
-        await _check_borne_out(audit, rotation_id, earlier)
+        await _check_borne_out(audit, run_id, earlier)
         if earlier.sequence >= head.sequence:
             return
     await versions.tag(found, {HEAD_TAG: str(head)})
 
 
-async def _check_borne_out(audit: AuditLog, rotation_id: str, earlier: Head) -> None:
+async def _check_borne_out(audit: AuditLog, run_id: str, earlier: Head) -> None:
     """Raise BrokenChainError unless the chain has the anchored event: overwriting would hide that it was rewritten."""
-    found = await audit.read_chain(rotation_id, after=earlier.sequence - 1, limit=1)
+    found = await audit.read_chain(run_id, after=earlier.sequence - 1, limit=1)
     if [earlier] != [head_of(event) for event in found]:
         raise BrokenChainError(f"event {earlier.sequence} is not the one in the tag", sequence=earlier.sequence)

@@ -37,7 +37,7 @@ class CommandRequest(Payload):
 
 
 async def give_command[R: RunRecord](
-    runs: Runs[R], rotation_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
+    runs: Runs[R], run_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
 ) -> R:
     """Append the command to the record; the same command in the same wait is one.
 
@@ -53,7 +53,7 @@ async def give_command[R: RunRecord](
         if record.state not in allowed or refused:
             raise WrongStateError(
                 f"the run takes no {command} while it is {record.state}",
-                rotationId=rotation_id,
+                rotationId=run_id,
                 state=record.state.value,
                 allowed=sorted(allowed),
             )
@@ -62,8 +62,8 @@ async def give_command[R: RunRecord](
             return record
         return record.changed(commands=[*record.commands, given])
 
-    async with refusals_told(runs, rotation_id, command, by=by, now=now):
-        record = await runs.update(rotation_id, change)
+    async with refusals_told(runs, run_id, command, by=by, now=now):
+        record = await runs.update(run_id, change)
     await audit_record(runs.audit, record, now)
     return record
 
@@ -78,8 +78,8 @@ async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> Co
     Raises:
         FencedError: the run is not the one that this input belongs to.
     """
-    record = await runs.read(request.rotation_id)
-    check_token(record, request)
+    record = await runs.read(request.run.run_id)
+    check_token(record, request.run)
     for number, command in enumerate(record.commands[request.seen :], start=request.seen + 1):
         if command.command == "abort" or command.step == record.step:
             return CommandResult(command=command.command, seen=number)

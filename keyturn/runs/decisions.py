@@ -13,7 +13,7 @@ from pydantic import StringConstraints
 from keyturn.access.attempts import counted
 from keyturn.access.identity import same_identity, same_person
 from keyturn.contracts import DecisionInput, DecisionResult, Payload
-from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.base import Name, Remark, RunId
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
@@ -35,7 +35,7 @@ OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "
 class DecisionRequest(Payload):
     """The body of the approval webhook."""
 
-    rotation_id: Annotated[str, StringConstraints(max_length=100)]
+    run_id: Annotated[RunId, StringConstraints(max_length=100)]
     decision: Literal["approve", "reject"]
     evidence_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     approver: Name
@@ -71,8 +71,8 @@ async def decide[R: RunRecord](
         )
         return record.changed(decision=decision)
 
-    async with refusals_told(runs, request.rotation_id, "decide", by=request.approver, now=now):
-        record = await runs.update(request.rotation_id, change)
+    async with refusals_told(runs, request.run_id, "decide", by=request.approver, now=now):
+        record = await runs.update(request.run_id, change)
     await audit_record(runs.audit, record, now)
     return record
 
@@ -83,29 +83,29 @@ def _wrote(record: RunRecord, webhook_id: str) -> bool:
 
 
 def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
-    rotation_id = record.rotation_id
+    run_id = record.run_id
     if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
         raise ForbiddenError(
             "a run is not decided on by its requester",
-            rotationId=rotation_id,
+            rotationId=run_id,
             hint="somebody else must look at the evidence",
         )
     if record.decision is not None:
         raise AlreadyDecidedError(
-            f"the evidence was {record.decision.decision}", rotationId=rotation_id, decision=record.decision.decision
+            f"the evidence was {record.decision.decision}", rotationId=run_id, decision=record.decision.decision
         )
     expires = record.approval_expires_at
     waiting = record.state is State.AWAITING_APPROVAL
     if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
-        raise ApprovalExpiredError("the time to decide is over", rotationId=rotation_id)
+        raise ApprovalExpiredError("the time to decide is over", rotationId=run_id)
     if not waiting or is_aborted(record):
         state = "being aborted" if waiting else record.state.value
         raise WrongStateError(
-            f"the run is {state}", rotationId=rotation_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
+            f"the run is {state}", rotationId=run_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
         )
     if request.evidence_digest != record.evidence_digest:
         raise DigestMismatchError(
-            "other evidence is in force", rotationId=rotation_id, evidenceDigest=record.evidence_digest
+            "other evidence is in force", rotationId=run_id, evidenceDigest=record.evidence_digest
         )
 
 
@@ -120,8 +120,8 @@ async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> 
     Raises:
         FencedError: the run is not the one that this input belongs to.
     """
-    record = await runs.read(request.rotation_id)
-    check_token(record, request)
+    record = await runs.read(request.run.run_id)
+    check_token(record, request.run)
     for command in record.commands:
         if command.command == "abort":
             return DecisionResult(decision="aborted", decided_by=command.by)
@@ -145,7 +145,7 @@ class UsedMessage(Payload):
     id: str
     kind: Literal["webhook"] = "webhook"
     keyring: str = PARTITION
-    rotation_id: str
+    run_id: RunId
     used_at: datetime
     ttl: int  # Cosmos DB removes the document by itself
 
@@ -172,15 +172,15 @@ async def take_decision[R: RunRecord](
         CallerError: whatever ``decide`` raises.
     """
     async with (
-        refusals_told(runs, request.rotation_id, "decide", by=request.approver, now=now),
-        counted(runs.documents, [f"decisions {request.rotation_id}"], CallerError, now, first=True),
+        refusals_told(runs, request.run_id, "decide", by=request.approver, now=now),
+        counted(runs.documents, [f"decisions {request.run_id}"], CallerError, now, first=True),
     ):
         record = await decide(runs, request, webhook_id=message_id, now=now, by_id=by_id)
     if not record.ended:
         await wake(record)
     used = UsedMessage(
         id=_document_id(message_id),
-        rotation_id=record.rotation_id,
+        run_id=record.run_id,
         used_at=now,
         ttl=int(max(keep, KEEP).total_seconds()),
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from keyturn.contracts import Payload
+from keyturn.contracts.base import RunId
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError, LostRaceError
 
@@ -25,12 +26,12 @@ class Claim(Payload):
     kind: Literal["idempotency"] = "idempotency"
     keyring: str = PARTITION
     request_hash: str
-    rotation_id: str
+    run_id: RunId
     claimed_at: datetime
     ttl: int = int(KEEP.total_seconds())  # Cosmos DB removes the document by itself
 
 
-async def claim(documents: Documents, key: str, *, request_hash: str, rotation_id: str, now: datetime) -> str:
+async def claim(documents: Documents, key: str, *, request_hash: str, run_id: str, now: datetime) -> str:
     """Return the id of the run that this key stands for: the given one at its first use.
 
     Raises:
@@ -44,12 +45,10 @@ async def claim(documents: Documents, key: str, *, request_hash: str, rotation_i
             expected="1 to 255 printable ASCII characters",
         )
     # Hashed: a key may hold characters that a document's id may not.
-    own = Claim(
-        id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, rotation_id=rotation_id, claimed_at=now
-    )
+    own = Claim(id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, run_id=run_id, claimed_at=now)
     for _ in range(_ATTEMPTS):
         if await documents.create(own.to_payload()):
-            return rotation_id
+            return run_id
         if (document := await documents.read(PARTITION, own.id)) is not None:
             if document["requestHash"] != request_hash:
                 raise IdempotencyConflictError(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from keyturn.contracts import Payload, RotationRef
+from keyturn.contracts import Payload, RunRef
 from keyturn.contracts.ids import RunKind, kind_of, run_link
 from keyturn.errors import CallerError, FencedError, LostRaceError, MigrationRunningError, RotationRunningError
 from keyturn.runs.record import RunRecord
@@ -54,19 +54,17 @@ async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
     """
     for attempt in range(ATTEMPTS):
         lease = await read_lease(runs, record.keyring)
-        if lease is not None and lease.holder == record.rotation_id:
-            return await runs.read(record.rotation_id)  # ours: an answer was lost, or the same request came twice
+        if lease is not None and lease.holder == record.run_id:
+            return await runs.read(record.run_id)  # ours: an answer was lost, or the same request came twice
         if lease is not None and lease.holder is not None:
             raise running(record.keyring, lease.holder)
         token = 1 if lease is None else lease.fencing_token + 1
-        taken = Lease(
-            keyring=record.keyring, holder=record.rotation_id, fencing_token=token, taken_at=record.requested_at
-        )
+        taken = Lease(keyring=record.keyring, holder=record.run_id, fencing_token=token, taken_at=record.requested_at)
         holding = record.changed(fencing_token=token)
         document = holding.to_document()
         check_size(document)
         if await runs.documents.batch(record.keyring, [("create", (document,)), _write(lease, taken)]):
-            return await runs.read(record.rotation_id)
+            return await runs.read(record.run_id)
         await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
     raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
 
@@ -99,7 +97,7 @@ async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
     """Give the keyring back; nothing happens where this run does not hold it (any more)."""
     for _ in range(ATTEMPTS):
         lease = await read_lease(runs, record.keyring)
-        if lease is None or lease.etag is None or not _holds(lease, record.rotation_id, record.fencing_token):
+        if lease is None or lease.etag is None or not _holds(lease, record.run_id, record.fencing_token):
             return
         free = lease.model_copy(update={"holder": None})
         if await runs.documents.replace(free.to_payload(), lease.etag) is not None:
@@ -107,13 +105,13 @@ async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
     raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
 
 
-async def check[R: RunRecord](runs: Runs[R], ref: RotationRef) -> None:
+async def check[R: RunRecord](runs: Runs[R], ref: RunRef) -> None:
     """Raise FencedError unless this run still holds its keyring."""
     lease = await read_lease(runs, ref.keyring)
-    if lease is None or not _holds(lease, ref.rotation_id, ref.fencing_token):
+    if lease is None or not _holds(lease, ref.run_id, ref.fencing_token):
         holder = None if lease is None else lease.holder
-        raise FencedError("the run does not hold its keyring", rotationId=ref.rotation_id, holder=holder)
+        raise FencedError("the run does not hold its keyring", rotationId=ref.run_id, holder=holder)
 
 
-def _holds(lease: Lease, rotation_id: str, fencing_token: int) -> bool:
-    return lease.holder == rotation_id and lease.fencing_token == fencing_token
+def _holds(lease: Lease, run_id: str, fencing_token: int) -> bool:
+    return lease.holder == run_id and lease.fencing_token == fencing_token

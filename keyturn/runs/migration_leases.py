@@ -168,7 +168,7 @@ async def keep_lease(documents: Documents, record: RunRecord, now: datetime) -> 
     if not isinstance(record, MigrationRecord):
         return
     for keyring, name in _leases_of(record):
-        holder = record.rotation_id
+        holder = record.run_id
         held = await find(documents, keyring, name)
         # One of ours that still has it has given the keyring back, and is about to give this back too.
         if held is not None and kind_of(held.holder) is RunKind.MIGRATION and (record.ended == (held.holder == holder)):

@@ -6,7 +6,7 @@ Name quarantined rows in the run's record.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow, RotationRef
+from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow, RunRef
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined, StaleWriters
 from keyturn.runs.records import RotationRecord
@@ -28,13 +28,13 @@ async def record_progress[R: RunRecord](
     """
 
     def change(record: R) -> R:
-        check_token(record, progress)
+        check_token(record, progress.run)
         known = record.progress.get(progress.phase)
         if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
             return record
         return _with_progress(record, known, progress, now, documents)
 
-    return await runs.update(progress.rotation_id, change)
+    return await runs.update(progress.run.run_id, change)
 
 
 def _order(progress: ProgressInput) -> tuple[datetime, int]:
@@ -108,7 +108,7 @@ def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow]) ->
     return record.changed(quarantined=Quarantined(count=count, named=listed))
 
 
-async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RotationRef, rows: Sequence[QuarantinedRow]) -> None:
+async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RunRef, rows: Sequence[QuarantinedRow]) -> None:
     """Name the rows, the same row once.
 
     Raises:
@@ -119,4 +119,4 @@ async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RotationRef, rows
         check_token(record, ref)
         return record if record.ended else with_quarantined(record, rows)
 
-    await runs.update(ref.rotation_id, change)
+    await runs.update(ref.run_id, change)

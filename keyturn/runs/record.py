@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
-from keyturn.contracts import CensusResult, Payload, Phase, Policy, RotationInput
+from keyturn.contracts import CensusResult, Payload, Phase, Policy, RotationInput, RunRef
 from keyturn.contracts.base import Name, Remark
 from keyturn.contracts.ids import RunKind
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
@@ -36,7 +36,7 @@ class RunRecord(Payload):
     transitions: ClassVar[Mapping[State, frozenset[State]]] = TRANSITIONS
 
     kind: RunKind
-    rotation_id: Annotated[str, Field(alias="id")]  # of the run: what its rows and its fencing are known by
+    run_id: Annotated[str, Field(alias="id")]  # of the run: what its rows and its fencing are known by
     keyring: str
     state: State = State.REQUESTED
     step: int = 0  # number of the last state change that was applied
@@ -69,6 +69,11 @@ class RunRecord(Payload):
     ended_at: datetime | None = None
 
     etag: Annotated[str | None, Field(exclude=True)] = None  # of the document that this was read from
+
+    @property
+    def ref(self) -> RunRef:
+        """Return what inputs of workflows and activities name this run by."""
+        return RunRef(run_id=self.run_id, keyring=self.keyring, fencing_token=self.fencing_token)
 
     @property
     def ended(self) -> bool:

@@ -59,9 +59,7 @@ class RotationRecord(RunRecord):
     def to_input(self) -> RotationInput:
         """Return what the rotation's workflow is started with."""
         return RotationInput(
-            rotation_id=self.rotation_id,
-            keyring=self.keyring,
-            fencing_token=self.fencing_token,
+            run=self.ref,
             dry_run=self.options.dry_run,
             policy=self.policy,
         )
@@ -100,9 +98,7 @@ class MigrationRecord(RunRecord):
     def to_input(self) -> MigrationInput:
         """Return what the migration's workflow is started with."""
         return MigrationInput(
-            rotation_id=self.rotation_id,
-            keyring=self.keyring,
-            fencing_token=self.fencing_token,
+            run=self.ref,
             dry_run=self.dry_run,
             policy=self.policy,
             work=self.work,
@@ -112,5 +108,5 @@ class MigrationRecord(RunRecord):
     def rollback(self) -> Rollback:
         """Return the work of a rollback; raises InvariantError where the migration is of another kind."""
         if not isinstance(self.work, Rollback):
-            raise InvariantError("the migration is no rollback", migrationId=self.rotation_id)
+            raise InvariantError("the migration is no rollback", migrationId=self.run_id)
         return self.work

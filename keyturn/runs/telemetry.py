@@ -54,11 +54,11 @@ def _tell_states(record: RunRecord) -> None:
     for state, spent in seconds.items():
         measure(names.STATE_SECONDS, spent, {names.KEYRING: record.keyring, names.STATE: state})
     left, entered = record.history[-2:]
-    facts = {names.ROTATION: record.rotation_id, names.KEYRING: record.keyring}
+    facts = {names.ROTATION: record.run_id, names.KEYRING: record.keyring}
     tell_span(
         f"state {left.target}",
-        state_of(record.rotation_id, left.step),
-        rotation_context(record.rotation_id),
+        state_of(record.run_id, left.step),
+        rotation_context(record.run_id),
         begun=left.at,
         ended=entered.at,
         attributes={**facts, names.STATE: left.target.value, names.STEP: left.step},
@@ -66,7 +66,7 @@ def _tell_states(record: RunRecord) -> None:
     if record.ended_at is not None:
         tell_span(
             record.kind,
-            root_of(record.rotation_id),
+            root_of(record.run_id),
             Context(),
             begun=record.requested_at,
             ended=record.ended_at,

@@ -6,7 +6,7 @@ decided, because the evidence it was decided on no longer holds. Whatever was ch
 
 from datetime import datetime
 
-from keyturn.contracts import FailureInput, RotationRef, StepInput
+from keyturn.contracts import FailureInput, RunRef, StepInput
 from keyturn.contracts.states import TERMINAL, State, check_transition
 from keyturn.errors import AbortRequestedError, FencedError, InvariantError, NotSettledError
 from keyturn.runs.audit import audit_record
@@ -32,7 +32,7 @@ async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -
     """
 
     def change(record: R) -> R:
-        check_token(record, step)
+        check_token(record, step.run)
         if step.step <= record.step:
             _check_same(record, step)
             return record
@@ -40,13 +40,13 @@ async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -
             # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
             raise NotSettledError(
                 "a state change came before its predecessor",
-                rotationId=record.rotation_id,
+                rotationId=record.run_id,
                 step=step.step,
                 expected=record.step + 1,
             )
         return enter(record, step.target, detail=step.detail, now=now)
 
-    return await _settle(runs, await runs.update(step.rotation_id, change), now)
+    return await _settle(runs, await runs.update(step.run.run_id, change), now)
 
 
 async def record_failure[R: RunRecord](runs: Runs[R], failure: FailureInput, now: datetime) -> R:
@@ -56,15 +56,15 @@ async def record_failure[R: RunRecord](runs: Runs[R], failure: FailureInput, now
     """
 
     def change(record: R) -> R:
-        check_token(record, failure)
+        check_token(record, failure.run)
         return fail(record, failure.error_type, failure.message, now)
 
-    return await _settle(runs, await runs.update(failure.rotation_id, change), now)
+    return await _settle(runs, await runs.update(failure.run.run_id, change), now)
 
 
-async def lose[R: RunRecord](runs: Runs[R], rotation_id: str, reason: str, now: datetime) -> R:
+async def lose[R: RunRecord](runs: Runs[R], run_id: str, reason: str, now: datetime) -> R:
     """End a run whose workflow is not there (any more) in ``failed``."""
-    lost = await runs.update(rotation_id, lambda record: fail(record, WORKFLOW_LOST, reason, now))
+    lost = await runs.update(run_id, lambda record: fail(record, WORKFLOW_LOST, reason, now))
     return await _settle(runs, lost, now)
 
 
@@ -79,13 +79,13 @@ async def _settle[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
 def _check_same(record: RunRecord, step: StepInput) -> None:
     """Raise FencedError where this number belongs to another change: the workflow was given up, and lives on."""
     if any(entry.step == step.step and entry.target != step.target for entry in record.history):
-        raise FencedError("the run went on without this workflow", rotationId=record.rotation_id, holder=None)
+        raise FencedError("the run went on without this workflow", rotationId=record.run_id, holder=None)
 
 
-def check_token(record: RunRecord, ref: RotationRef) -> None:
+def check_token(record: RunRecord, ref: RunRef) -> None:
     """Raise FencedError unless the input belongs to this very run."""
     if ref.fencing_token != record.fencing_token:
-        raise FencedError("the input carries another run's token", rotationId=ref.rotation_id, holder=None)
+        raise FencedError("the input carries another run's token", rotationId=ref.run_id, holder=None)
 
 
 def fail[R: RunRecord](record: R, error_type: str, message: str, now: datetime) -> R:
@@ -127,17 +127,15 @@ def _check_goes_on(record: RunRecord, target: State) -> None:
     """
     if record.abort is None or target in TERMINAL or State.ABORTED not in record.transitions[record.state]:
         return
-    raise AbortRequestedError(
-        "an operator asked to end the run", rotationId=record.rotation_id, requestedBy=record.abort.by
-    )
+    raise AbortRequestedError("an operator asked to end the run", rotationId=record.run_id, requestedBy=record.abort.by)
 
 
 def _check_may_retire(record: RunRecord) -> None:
     decision = record.decision
     if decision is None or decision.decision != "approved" or decision.digest != record.evidence_digest:
-        raise InvariantError("nothing is retired without approval of the evidence", rotationId=record.rotation_id)
+        raise InvariantError("nothing is retired without approval of the evidence", rotationId=record.run_id)
     if record.quarantined.count:
-        raise InvariantError("nothing is retired while a row is quarantined", rotationId=record.rotation_id)
+        raise InvariantError("nothing is retired while a row is quarantined", rotationId=record.run_id)
 
 
 def _actor(record: RunRecord, target: State) -> str:

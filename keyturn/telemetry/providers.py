@@ -69,7 +69,7 @@ class LogHandler(logging.Handler):
 def _attributes(record: logging.LogRecord) -> dict[str, str]:
     attributes = {"logger": record.name}
     if (work := current_work.get()) is not None:
-        attributes |= {ROTATION: work.rotation_id, KEYRING: work.keyring}
+        attributes |= {ROTATION: work.run_id, KEYRING: work.keyring}
     attributes |= {name: str(record.__dict__[name]) for name in ATTRIBUTES if name in record.__dict__}
     if record.exc_info is not None and record.exc_info[0] is not None:
         attributes[ERROR_TYPE] = record.exc_info[0].__name__

@@ -17,21 +17,21 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
-from keyturn.contracts import RotationRef
+from keyturn.contracts import RunInput
 from keyturn.telemetry import metrics as instruments
 from keyturn.telemetry import names
 
 
-def root_of(rotation_id: str) -> SpanContext:
+def root_of(run_id: str) -> SpanContext:
     """Return the ids of the rotation's own span, which every other span of it is below."""
-    digest = hashlib.sha256(f"keyturn/trace/v1\n{rotation_id}".encode()).digest()
+    digest = hashlib.sha256(f"keyturn/trace/v1\n{run_id}".encode()).digest()
     return _context(digest[:16], digest[16:24])
 
 
-def state_of(rotation_id: str, step: int) -> SpanContext:
+def state_of(run_id: str, step: int) -> SpanContext:
     """Return the ids of the span of the state that this step began."""
-    digest = hashlib.sha256(f"keyturn/trace/v1\n{rotation_id}\n{step}".encode()).digest()
-    return _context(root_of(rotation_id).trace_id.to_bytes(16), digest[16:24])
+    digest = hashlib.sha256(f"keyturn/trace/v1\n{run_id}\n{step}".encode()).digest()
+    return _context(root_of(run_id).trace_id.to_bytes(16), digest[16:24])
 
 
 def _context(trace_id: bytes, span_id: bytes) -> SpanContext:
@@ -56,7 +56,7 @@ chosen_ids: ContextVar[SpanContext | None] = ContextVar("keyturn_chosen_ids", de
 class Work(NamedTuple):
     """Whose work goes on, for the log."""
 
-    rotation_id: str
+    run_id: str
     keyring: str
 
 
@@ -64,9 +64,9 @@ current_work: ContextVar[Work | None] = ContextVar("keyturn_current_work", defau
 
 
 @contextlib.contextmanager
-def working_on(rotation_id: str, keyring: str) -> Iterator[None]:
+def working_on(run_id: str, keyring: str) -> Iterator[None]:
     """Say whose work goes on inside: log records and request units are told with it."""
-    token = current_work.set(Work(rotation_id, keyring))
+    token = current_work.set(Work(run_id, keyring))
     try:
         yield
     finally:
@@ -74,11 +74,11 @@ def working_on(rotation_id: str, keyring: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def activity_span(name: str, request: RotationRef) -> Iterator[None]:
+def activity_span(name: str, request: RunInput) -> Iterator[None]:
     """Measure one run of an activity, as a child of its rotation."""
     attributes = {
-        names.ROTATION: request.rotation_id,
-        names.KEYRING: request.keyring,
+        names.ROTATION: request.run.run_id,
+        names.KEYRING: request.run.keyring,
         names.ACTIVITY: name,
         names.INPUT_DIGEST: _digest(request),
     }
@@ -86,7 +86,7 @@ def activity_span(name: str, request: RotationRef) -> Iterator[None]:
     try:
         with _tracer.start_as_current_span(
             f"activity {name}",
-            context=below(root_of(request.rotation_id)),
+            context=below(root_of(request.run.run_id)),
             links=_platform(),
             attributes=attributes,
             record_exception=False,  # its text is not ours to tell
@@ -100,7 +100,7 @@ def activity_span(name: str, request: RotationRef) -> Iterator[None]:
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 raise
     finally:
-        measured = {names.KEYRING: request.keyring, names.ACTIVITY: name, names.OUTCOME: outcome}
+        measured = {names.KEYRING: request.run.keyring, names.ACTIVITY: name, names.OUTCOME: outcome}
         instruments.record(names.ACTIVITY_SECONDS, time.monotonic() - started, measured)
 
 
@@ -121,18 +121,18 @@ def _nanoseconds(at: datetime) -> int:
 
 
 @contextlib.contextmanager
-def in_trace_of(rotation_id: str) -> Iterator[None]:
+def in_trace_of(run_id: str) -> Iterator[None]:
     """Let whatever is scheduled inside belong to the rotation's trace."""
-    token = context.attach(rotation_context(rotation_id))
+    token = context.attach(rotation_context(run_id))
     try:
         yield
     finally:
         context.detach(token)
 
 
-def rotation_context(rotation_id: str) -> Context:
+def rotation_context(run_id: str) -> Context:
     """Return the context in which a new span is a child of the rotation's own."""
-    return below(root_of(rotation_id))
+    return below(root_of(run_id))
 
 
 def _platform() -> list[Link]:
@@ -145,5 +145,5 @@ def _platform() -> list[Link]:
     return [Link(invocation)] if invocation.is_valid else []
 
 
-def _digest(request: RotationRef) -> str:
+def _digest(request: RunInput) -> str:
     return hashlib.sha256(json.dumps(request.to_payload(), sort_keys=True).encode()).hexdigest()[:16]

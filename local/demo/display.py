@@ -72,7 +72,7 @@ class Display:
 
 def summarise(console: Console, report: Report) -> None:
     """Print the result as a table a person reads with pleasure, and whatever promise was broken."""
-    table = Table(title=f"Rotation {report.rotation_id}", show_header=False, title_style="bold", min_width=76)
+    table = Table(title=f"Rotation {report.run_id}", show_header=False, title_style="bold", min_width=76)
     table.add_column(style="dim")
     table.add_column()
     operations = report.vault_operations

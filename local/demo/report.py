@@ -11,7 +11,7 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
-    rotation_id: str
+    run_id: str
     state: str
     old_version: str
     new_version: str
@@ -41,7 +41,7 @@ class Report(BaseModel):
         old_version = status["retired"][0] if status["retired"] else status["oldVersions"][0]
         names = ("unwrap", "wrap", "get", "list", "create", "update")
         return cls(
-            rotation_id=status["rotationId"],
+            run_id=status["rotationId"],
             state=status["state"],
             old_version=old_version,
             new_version=status["targetVersion"],

@@ -48,10 +48,10 @@ async def rotate(azure: LocalAzure, deks: int, seen: Seen) -> Report:
     patience = SECONDS_BASE + deks * SECONDS_PER_ROW_MAX
     async with People(azure.endpoints()) as people:
         answer = await people.request_rotation(requestedBy="dana@notelett.example", reason="demo")
-        rotation_id: str = answer.body["rotationId"]
-        waiting = await people.wait_for(rotation_id, "awaiting_approval", seconds=patience, seen=seen)
-        await people.decide(rotation_id, waiting["evidenceDigest"], approver="sam@notelett.example")
-        status = await people.wait_for(rotation_id, "completed", seconds=patience, seen=seen)
+        run_id: str = answer.body["rotationId"]
+        waiting = await people.wait_for(run_id, "awaiting_approval", seconds=patience, seen=seen)
+        await people.decide(run_id, waiting["evidenceDigest"], approver="sam@notelett.example")
+        status = await people.wait_for(run_id, "completed", seconds=patience, seen=seen)
     seconds = time.monotonic() - started
     load = await _stop_traffic(azure)
     operations = await _get(azure, "key_vault", "/_control/operations/counts?who=keyturn")

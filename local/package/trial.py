@@ -72,7 +72,7 @@ def _shell(scratch: Path) -> Path:
 async def _rotate(azure: LocalAzure) -> dict[str, Any]:
     async with People(azure.endpoints()) as people:
         answer = await people.request_rotation(reason="trial of a bundle")
-        rotation_id: str = answer.body["rotationId"]
-        waiting = await people.wait_for(rotation_id, "awaiting_approval")
-        await people.decide(rotation_id, waiting["evidenceDigest"])
-        return await people.wait_for(rotation_id, "completed")
+        run_id: str = answer.body["rotationId"]
+        waiting = await people.wait_for(run_id, "awaiting_approval")
+        await people.decide(run_id, waiting["evidenceDigest"])
+        return await people.wait_for(run_id, "completed")

@@ -33,7 +33,7 @@ def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
     if run.given.approved_digest is not None:
         return (yield from _restore(run, run.given.approved_digest))
     expires = now(run.ctx) + run.given.policy.approval_expiry
-    look = RestoreInput(**dict(run.ref), step=run.step, expires_at=expires)
+    look = RestoreInput(run=run.ref, step=run.step, expires_at=expires)
     found = yield from call(run.ctx, "freeze_restore", look, RestoreFound)
     if found.evidence_digest is None:
         return (yield from run.complete("no row names a disabled version"))
@@ -49,7 +49,7 @@ def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
 
 
 def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State | None]:
-    request = LendInput(**dict(run.ref), evidence_digest=digest)
+    request = LendInput(run=run.ref, evidence_digest=digest)
     try:
         lent = yield from call(run.ctx, "lend_versions", request, LendResult)
         if lent.missing:
@@ -79,5 +79,5 @@ def _move_and_prove(run: MigrationRun, lent: LendResult) -> Generator[Task[Any],
 
 
 def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Generator[Task[Any], Any, ReturnResult]:
-    request = ReturnInput(**dict(run.ref), session_tokens=tokens)
+    request = ReturnInput(run=run.ref, session_tokens=tokens)
     return (yield from call(run.ctx, "return_versions", request, ReturnResult))

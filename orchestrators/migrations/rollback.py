@@ -21,17 +21,17 @@ from orchestrators.migrations.run import MigrationRun
 
 def rollback(run: MigrationRun, work: Rollback) -> Generator[Task[Any], Any, State | None]:
     """Roll the rotation back; returns the end, or None to go round again."""
-    target, rotation_id = work.new_version, work.rotation.rotation_id
+    target, run_id = work.new_version, work.rotation.run_id
     checked = (yield from run.row_pass("roll_back", target, dry_run=True)).totals
-    census = yield from run.census(target, rewrapped_by=rotation_id)
+    census = yield from run.census(target, rewrapped_by=run_id)
     others = census.total - census.foreign - checked.changed - checked.quarantined
     found = f"{checked.changed} rows are the rotation's, {others} are not, {checked.quarantined} cannot go back"
     if run.given.dry_run:
         return (yield from run.complete(f"dry run: {found}"))
     if checked.changed:
-        undo = ReinstateInput(**dict(work.rotation), reason=f"rolled back by {run.ref.rotation_id}")
+        undo = ReinstateInput(run=work.rotation, reason=f"rolled back by {run.ref.run_id}")
         yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
-    moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=rotation_id)
+    moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=run_id)
     if moved.unsettled:
         return (yield from run.attend(moved.unsettled))
     return (yield from run.complete(f"{found}; {moved.changed} were moved back, {moved.on_target} stay on {target}"))

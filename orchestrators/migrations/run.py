@@ -62,7 +62,7 @@ class MigrationRun(Journal):
         """Make one pass over the source with an operation of the table; raises AbortedError where asked to end."""
         self._passes += 1
         request = PassInput(
-            **dict(self.ref),
+            run=self.ref,
             target_version=target,
             operation=operation,
             source=source,
@@ -72,7 +72,7 @@ class MigrationRun(Journal):
             session_tokens=tokens or {},
             pass_number=self._passes,
         )
-        instance_id = f"{self.ref.rotation_id}:r{self.given.round}:p{self._passes}"
+        instance_id = f"{self.ref.run_id}:r{self.given.round}:p{self._passes}"
         done = yield from call_workflow(self.ctx, "row_pass", request, PassResult, instance_id=instance_id)
         if done.aborted:
             raise AbortedError
@@ -83,7 +83,7 @@ class MigrationRun(Journal):
     ) -> Generator[Task[Any], Any, CensusResult]:
         """Count every row of the dek store, never older than the session tokens."""
         request = CensusInput(
-            **dict(self.ref), target_version=target, session_tokens=tokens or {}, rewrapped_by=rewrapped_by
+            run=self.ref, target_version=target, session_tokens=tokens or {}, rewrapped_by=rewrapped_by
         )
         return (yield from call(self.ctx, "take_census", request, CensusResult))
 

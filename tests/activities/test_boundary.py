@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from activities import boundary
-from keyturn.contracts import RotationRef
+from keyturn.contracts import RunInput
 from keyturn.errors import SettingsError, UnavailableError
 
-PAYLOAD = {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}
+PAYLOAD = {"run": {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}}
 SECRET = "what a foreign text may quote"
 
 
@@ -18,11 +18,11 @@ async def outcome(monkeypatch: pytest.MonkeyPatch, error: Exception, payload: di
     async def nothing() -> None:
         return None
 
-    async def work(_request: RotationRef, _resources: object) -> RotationRef:
+    async def work(_request: RunInput, _resources: object) -> RunInput:
         raise error
 
     monkeypatch.setattr(boundary, "resources", nothing)
-    return await boundary._run("work", RotationRef, work, PAYLOAD if payload is None else payload)
+    return await boundary._run("work", RunInput, work, PAYLOAD if payload is None else payload)
 
 
 async def test_a_permanent_failure_is_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,18 @@ async def test_a_defect_is_a_value_without_its_text(monkeypatch: pytest.MonkeyPa
 
 async def test_a_payload_of_another_kind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A payload that the activity does not know fails for good and names the property."""
-    envelope = await outcome(monkeypatch, AssertionError(), {"rotationId": "x", "surplus": 1})
+    envelope = await outcome(monkeypatch, AssertionError(), {**PAYLOAD, "surplus": 1})
 
     assert envelope["failure"]["errorType"] == "InvariantError"
     assert "surplus" in envelope["failure"]["message"]
+
+
+@pytest.mark.parametrize(
+    "payload", [PAYLOAD, {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}]
+)
+async def test_a_run_is_named_by_its_ref_or_as_release_0_1_did(payload: dict[str, Any]) -> None:
+    """Durable history of a run that the release before began holds the run's three properties beside the others."""
+    request = RunInput.from_payload(payload)
+
+    assert request.run.to_payload() == PAYLOAD["run"]
+    assert request.to_payload() == PAYLOAD

@@ -74,14 +74,14 @@ async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
         yield opened
 
 
-async def link_to_decide(stage: Stage, rotation_id: str) -> str:
+async def link_to_decide(stage: Stage, run_id: str) -> str:
     """Wait for the link that the approver is sent, and return it."""
-    await stage.people.wait_for(rotation_id, "awaiting_approval")
+    await stage.people.wait_for(run_id, "awaiting_approval")
     async with asyncio.timeout(SECONDS):
         while True:
             messages = stage.control("inbox", "GET", "messages")["messages"]
             for one in messages:
                 found = re.search(r"http\S+/approval\?token=\S+", one["message"])
-                if found and one["channel"] == APPROVER and rotation_id in one["message"]:
+                if found and one["channel"] == APPROVER and run_id in one["message"]:
                     return found[0]
             await asyncio.sleep(POLL_SECONDS)

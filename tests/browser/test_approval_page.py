@@ -20,9 +20,9 @@ async def wider_than_the_screen(tab: Any) -> bool:
 
 async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> None:
     """Tab, a comment, tab, enter: the rotation is completed, and the decision is the approver's with the comment."""
-    rotation_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, rotation_id))
-    digest = (await stage.people.status(rotation_id))["evidenceDigest"]
+    run_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, run_id))
+    digest = (await stage.people.status(run_id))["evidenceDigest"]
     assert digest in await tab.inner_text("main")
     assert not await wider_than_the_screen(tab)
 
@@ -33,8 +33,8 @@ async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> 
     async with tab.expect_navigation():
         await tab.keyboard.press("Enter")
 
-    assert f"You have approved {rotation_id}" in await tab.inner_text("h1")
-    decision = (await stage.people.wait_for(rotation_id, "completed"))["decision"]
+    assert f"You have approved {run_id}" in await tab.inner_text("h1")
+    decision = (await stage.people.wait_for(run_id, "completed"))["decision"]
     assert (decision["decision"], decision["by"], decision["comment"]) == (
         "approved",
         APPROVER,
@@ -44,48 +44,48 @@ async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> 
 
 async def test_a_link_that_was_used_shows_the_decision_and_no_form(stage: Stage, tab: Any) -> None:
     """Whoever comes back, or reloads, reads what was decided and cannot decide again."""
-    rotation_id = await stage.start()
-    link = await link_to_decide(stage, rotation_id)
+    run_id = await stage.start()
+    link = await link_to_decide(stage, run_id)
     await tab.goto(link)
     async with tab.expect_navigation():
         await tab.get_by_role("button", name="Reject").click()
-    assert f"You have rejected {rotation_id}" in await tab.inner_text("h1")
+    assert f"You have rejected {run_id}" in await tab.inner_text("h1")
 
     await tab.goto(link)
 
     assert await tab.locator("form").count() == 0
     assert "There is nothing more to decide." in await tab.inner_text("main")
-    assert (await stage.people.wait_for(rotation_id, "rejected"))["decision"]["by"] == APPROVER
+    assert (await stage.people.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER
 
 
 async def test_what_others_wrote_is_text(stage: Stage, tab: Any) -> None:
     """A reason full of markup is shown as it was typed; nothing of it runs or loads."""
-    rotation_id = await stage.start(reason=HOSTILE)
-    await tab.goto(await link_to_decide(stage, rotation_id))
+    run_id = await stage.start(reason=HOSTILE)
+    await tab.goto(await link_to_decide(stage, run_id))
 
     assert HOSTILE in await tab.inner_text("main")
     assert await tab.locator("script, img").count() == 0
-    await stage.people.command(rotation_id, "abort")
-    await stage.people.wait_for(rotation_id, "aborted")
+    await stage.people.command(run_id, "abort")
+    await stage.people.wait_for(run_id, "aborted")
 
 
 async def test_every_control_has_a_name_and_the_page_a_language(stage: Stage, tab: Any) -> None:
     """What a screen reader needs: one heading, a language, and a label for the one field."""
-    rotation_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, rotation_id))
+    run_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, run_id))
 
     assert await tab.locator("html").get_attribute("lang") == "en"
     assert await tab.get_by_role("heading", level=1).count() == 1
     assert await tab.get_by_role("textbox", name="Comment").count() == 1
     assert [await button.inner_text() for button in await tab.get_by_role("button").all()] == ["Approve", "Reject"]
-    await stage.people.command(rotation_id, "abort")
-    await stage.people.wait_for(rotation_id, "aborted")
+    await stage.people.command(run_id, "abort")
+    await stage.people.wait_for(run_id, "aborted")
 
 
 async def test_the_policy_of_the_page_is_enforced(stage: Stage, tab: Any, said: list[str]) -> None:
     """Markup that got in nevertheless would neither run nor be sent elsewhere: the browser says so."""
-    rotation_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, rotation_id))
+    run_id = await stage.start()
+    await tab.goto(await link_to_decide(stage, run_id))
 
     await tab.evaluate(
         "const made = document.createElement('script'); made.textContent = 'document.title = \"taken over\"';"
@@ -95,14 +95,14 @@ async def test_the_policy_of_the_page_is_enforced(stage: Stage, tab: Any, said: 
     assert await tab.title() != "taken over"
     assert any("Content Security Policy" in complaint for complaint in said)
     said.clear()
-    await stage.people.command(rotation_id, "abort")
-    await stage.people.wait_for(rotation_id, "aborted")
+    await stage.people.command(run_id, "abort")
+    await stage.people.wait_for(run_id, "aborted")
 
 
 async def test_a_link_that_was_changed_is_refused_in_words(stage: Stage, tab: Any, said: list[str]) -> None:
     """The page of the refusal is a page as well, and holds no form."""
-    rotation_id = await stage.start()
-    link = await link_to_decide(stage, rotation_id)
+    run_id = await stage.start()
+    link = await link_to_decide(stage, run_id)
 
     answer = await tab.goto(link[:-4] + "AAAA")
 
@@ -111,5 +111,5 @@ async def test_a_link_that_was_changed_is_refused_in_words(stage: Stage, tab: An
     assert not await wider_than_the_screen(tab)
     assert all("401" in complaint for complaint in said)
     said.clear()
-    await stage.people.command(rotation_id, "abort")
-    await stage.people.wait_for(rotation_id, "aborted")
+    await stage.people.command(run_id, "abort")
+    await stage.people.wait_for(run_id, "aborted")

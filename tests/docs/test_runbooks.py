@@ -68,16 +68,16 @@ async def test_a_rotation_is_run(stage: Stage, desk: Desk) -> None:
     old = await stage.newest_version()
 
     decided = await desk.follow("At the desk", "Pre-flight", "Rotate", "Decide", give="ID")
-    rotation_id = decided.out.splitlines()[-1]
-    status = await stage.people.status(rotation_id)
+    run_id = decided.out.splitlines()[-1]
+    status = await stage.people.status(run_id)
     target = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
     head = (target.properties.tags or {})["keyturn-audit-head"]
-    verified = await desk.follow("Verify", ID=rotation_id, HEAD=head, NOTE=(await a_note(stage))["id"])
+    verified = await desk.follow("Verify", ID=run_id, HEAD=head, NOTE=(await a_note(stage))["id"])
 
     assert ("completed", [old]) == (status["state"], status["retired"])
     assert {"keyring", "overdue"} <= set(decided.out.replace('"', " ").replace(":", " ").split())
     assert "verdict" in verified.out
-    assert f"{rotation_id}: " in verified.out
+    assert f"{run_id}: " in verified.out
     assert "unbroken" in verified.out
 
 
@@ -87,15 +87,15 @@ async def test_a_rotation_that_needs_attention(stage: Stage, desk: Desk) -> None
     row_id = await stage.add_row(old)
     row = await stage.row(row_id)
     await stage.rows.replace_item(row_id, {**row, "wrappedDek": to_base64(bytes(256))})
-    rotation_id = await stage.start()
-    await stage.people.wait_for(rotation_id, "needs_attention")
+    run_id = await stage.start()
+    await stage.people.wait_for(run_id, "needs_attention")
 
-    looked = await desk.follow("Look", ID=rotation_id, DEK=row_id)
+    looked = await desk.follow("Look", ID=run_id, DEK=row_id)
     await stage.rows.replace_item(row_id, row)
-    await desk.follow("Try again", ID=rotation_id)
-    waiting = await stage.people.status(rotation_id)
-    await desk.follow("Give up", ID=rotation_id)
-    await stage.people.wait_for(rotation_id, "aborted")
+    await desk.follow("Try again", ID=run_id)
+    waiting = await stage.people.status(run_id)
+    await desk.follow("Give up", ID=run_id)
+    await stage.people.wait_for(run_id, "aborted")
 
     assert row_id in looked.out
     assert "restore the row from a snapshot of the dek store" in looked.out
@@ -160,12 +160,12 @@ async def test_a_document_that_fails(stage: Stage, desk: Desk) -> None:
 
 async def test_a_key_is_brought_back(stage: Stage, desk: Desk, other_vault: ServiceProcess) -> None:
     """The backup of a rotation is listed, and opens in another vault with every version that there was."""
-    rotation_id = (await stage.rotate())["rotationId"]
+    run_id = (await stage.rotate())["rotationId"]
 
-    followed = await desk.follow("Bring the key back", ID=rotation_id, OTHER_VAULT=other_vault.url)
+    followed = await desk.follow("Bring the key back", ID=run_id, OTHER_VAULT=other_vault.url)
 
     listed, restored = followed.out.splitlines()[0], followed.out.splitlines()[-1]
-    assert rotation_id in listed
+    assert run_id in listed
     assert restored.startswith(f"{other_vault.url}/keys/{stage.mek_name}/")
 
 

@@ -44,9 +44,9 @@ async def test_events_are_accepted(stage: Stage, desk: Desk) -> None:
     """A dry run's events arrive at the receiver."""
     followed = await desk.follow("Are events accepted", give="SEEN")
 
-    rotation_id = followed.out.splitlines()[-1]
+    run_id = followed.out.splitlines()[-1]
     for _ in range(100):
-        found = stage.control("actiontrail", "GET", "events", params={"subject": rotation_id})["events"]
+        found = stage.control("actiontrail", "GET", "events", params={"subject": run_id})["events"]
         if found and found[-1]["type"].endswith("state_changed") and found[-1]["data"].get("to") == "completed":
             return
         await asyncio.sleep(POLL_SECONDS)
@@ -69,6 +69,6 @@ async def test_rights_are_looked_at(desk: Desk) -> None:
 
 async def test_backups_are_listed(stage: Stage, desk: Desk) -> None:
     """The backup of a rotation is there."""
-    rotation_id = (await stage.rotate())["rotationId"]
+    run_id = (await stage.rotate())["rotationId"]
 
-    assert rotation_id in (await desk.follow("Is there a backup")).out
+    assert run_id in (await desk.follow("Is there a backup")).out

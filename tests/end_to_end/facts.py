@@ -18,7 +18,7 @@ async def took_nothing_away(play: Play, scenario: Scenario) -> None:
     assert await play.stage.unreadable_notes() == []
     disabled = play.enabled_before - {name for name, enabled in versions.items() if enabled}
     assert disabled == (set(status["retired"]) if scenario.end == "completed" else set())
-    assert len(await play.stage.made_by(play.rotation_id)) == ("creating_version" in scenario.path)
+    assert len(await play.stage.made_by(play.run_id)) == ("creating_version" in scenario.path)
 
 
 async def everything_moved(play: Play) -> None:

@@ -23,22 +23,22 @@ class Play:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.people = stage.people
-        self.rotation_id = ""
+        self.run_id = ""
         self.kept: dict[str, Any] = {}
         self.old_version = ""  # the newest one before the rotation
         self.enabled_before: set[str] = set()
 
     async def reaches(self, *states: str) -> dict[str, Any]:
         """Wait until the rotation is in one of the states, and return its status."""
-        return await self.people.wait_for(self.rotation_id, *states, seconds=SECONDS)
+        return await self.people.wait_for(self.run_id, *states, seconds=SECONDS)
 
     async def status(self) -> dict[str, Any]:
         """Return the rotation's status."""
-        return await self.people.status(self.rotation_id)
+        return await self.people.status(self.run_id)
 
     async def record(self) -> dict[str, Any]:
         """Return the rotation's record, from its report."""
-        record: dict[str, Any] = (await self.people.report(self.rotation_id))["record"]
+        record: dict[str, Any] = (await self.people.report(self.run_id))["record"]
         return record
 
     async def evidence(self) -> dict[str, Any]:
@@ -54,13 +54,13 @@ class Play:
     async def decide(self, decision: str = "approve", **how: Any) -> Answer:
         """Wait for evidence and decide on it."""
         waiting = await self.reaches("awaiting_approval")
-        return await self.people.decide(self.rotation_id, waiting["evidenceDigest"], decision=decision, **how)
+        return await self.people.decide(self.run_id, waiting["evidenceDigest"], decision=decision, **how)
 
     async def hears(self, event: str) -> None:
         """Wait until people are told the event: it comes after the state, and an alert is set on it."""
 
         async def told() -> bool:
-            return self.stage.said(self.rotation_id, event)
+            return self.stage.said(self.run_id, event)
 
         await self.until(told)
 
@@ -91,12 +91,12 @@ async def reject(play: Play) -> None:
 
 async def abort(play: Play) -> None:
     """Abort the rotation where it stands."""
-    assert (await play.people.command(play.rotation_id, "abort")).status == 202
+    assert (await play.people.command(play.run_id, "abort")).status == 202
 
 
 async def retry(play: Play) -> None:
     """Tell the rotation that needs attention to try again."""
-    assert (await play.people.command(play.rotation_id, "retry")).status == 202
+    assert (await play.people.command(play.run_id, "retry")).status == 202
 
 
 def after(state: str, act: Act) -> Act:
@@ -149,7 +149,7 @@ async def disarmed(play: Play) -> None:
 
 async def started(play: Play, **body: Any) -> None:
     """Request the rotation over HTTP."""
-    play.rotation_id = await play.stage.start(**body)
+    play.run_id = await play.stage.start(**body)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -169,21 +169,19 @@ class Stage:
         """Let go on what a rule holds in a service."""
         self.control(service, "DELETE", "faults?kind=hold")
 
-    def said(self, rotation_id: str, event: str) -> bool:
+    def said(self, run_id: str, event: str) -> bool:
         """Tell whether the app has logged the event of this rotation, on which an alert is set."""
-        return self.log_lines(f"rotation {rotation_id}: {event}") > 0
+        return self.log_lines(f"rotation {run_id}: {event}") > 0
 
     def log_lines(self, text: str) -> int:
         """Count the lines of the app's log that hold the text."""
         return self.azure.layout.log("functions_host").read_text().count(text)
 
-    async def made_by(self, rotation_id: str) -> list[str]:
+    async def made_by(self, run_id: str) -> list[str]:
         """Return the versions that carry the rotation's tag."""
         listed = self.keys.list_properties_of_key_versions(self.mek_name)
         return [
-            str(version.version)
-            async for version in listed
-            if (version.tags or {}).get("keyturn-rotation") == rotation_id
+            str(version.version) async for version in listed if (version.tags or {}).get("keyturn-rotation") == run_id
         ]
 
     async def end_what_runs(self) -> None:
@@ -286,12 +284,12 @@ class Stage:
         assert answer.status == 202, answer.body
         return str(answer.body["rotationId"])
 
-    async def approve(self, rotation_id: str, seconds: float = 120) -> dict[str, Any]:
+    async def approve(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
         """Wait so long for the evidence, approve it as somebody else, and wait for the end."""
-        waiting = await self.people.wait_for(rotation_id, "awaiting_approval", seconds=seconds)
-        answer = await self.people.decide(rotation_id, waiting["evidenceDigest"])
+        waiting = await self.people.wait_for(run_id, "awaiting_approval", seconds=seconds)
+        answer = await self.people.decide(run_id, waiting["evidenceDigest"])
         assert answer.status == 200, answer.body
-        return await self.people.wait_for(rotation_id, "completed")
+        return await self.people.wait_for(run_id, "completed")
 
     async def rotate(self) -> dict[str, Any]:
         """Run a whole rotation and return its last status."""

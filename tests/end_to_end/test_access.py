@@ -26,18 +26,18 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 @pytest.fixture(scope="module")
 async def waiting(guarded: GuardedStage) -> AsyncIterator[dict[str, Any]]:
     """A rotation that waits for a decision, and is given up in the end unless somebody has decided."""
-    rotation_id = await guarded.start()
-    yield await guarded.people.wait_for(rotation_id, "awaiting_approval")
-    if not (status := await guarded.people.status(rotation_id))["decision"]:
-        await guarded.people.call("POST", f"/api/rotations/{rotation_id}/abort")
-        status = await guarded.people.wait_for(rotation_id, "aborted")
+    run_id = await guarded.start()
+    yield await guarded.people.wait_for(run_id, "awaiting_approval")
+    if not (status := await guarded.people.status(run_id))["decision"]:
+        await guarded.people.call("POST", f"/api/rotations/{run_id}/abort")
+        status = await guarded.people.wait_for(run_id, "aborted")
     assert status
 
 
 def token(stage: GuardedStage, status: dict[str, Any], approver: str, hours: float = 1) -> str:
     """Return the token of an approver's link to the evidence in force."""
     link = Link(
-        rotation_id=status["rotationId"],
+        run_id=status["rotationId"],
         evidence_digest=status["evidenceDigest"],
         approver=approver,
         expires_at=datetime.now(UTC) + timedelta(hours=hours),

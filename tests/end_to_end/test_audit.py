@@ -22,25 +22,25 @@ WANTED, COMPLETED = "Keyturn: please decide on the rotation of notelett", "Keytu
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
-async def export(stage: Stage, rotation_id: str) -> list[str]:
+async def export(stage: Stage, run_id: str) -> list[str]:
     """Return the rotation's chain, one event a line."""
-    answer = await stage.people.call("GET", f"/api/rotations/{rotation_id}/audit")
+    answer = await stage.people.call("GET", f"/api/rotations/{run_id}/audit")
     assert answer.status == 200
     return list(answer.body.splitlines())
 
 
-async def all_told(stage: Stage, rotation_id: str) -> dict[str, Head]:
+async def all_told(stage: Stage, run_id: str) -> dict[str, Head]:
     """Wait for the last message, which follows the last event and its anchor, and return the heads."""
     deadline = time.monotonic() + SECONDS
-    while COMPLETED not in (heads := heads_told(stage, rotation_id)):
+    while COMPLETED not in (heads := heads_told(stage, run_id)):
         assert time.monotonic() < deadline, f"nobody was told the end, only {sorted(heads)}"
         await asyncio.sleep(POLL_SECONDS)
     return heads
 
 
-def heads_told(stage: Stage, rotation_id: str) -> dict[str, Head]:
+def heads_told(stage: Stage, run_id: str) -> dict[str, Head]:
     """Return the head of the chain in each message about the rotation, by the message's title."""
-    told = [item for item in messages_of(stage) if item["channel"] == "everything" and rotation_id in item["message"]]
+    told = [item for item in messages_of(stage) if item["channel"] == "everything" and run_id in item["message"]]
     found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in told}
     return {title: Head.parse(match[1]) for title, match in found.items() if match is not None}
 
@@ -65,9 +65,9 @@ async def test_what_outsiders_have_shows_every_falsification(stage: Stage) -> No
     An event that was changed, dropped, swapped with the next or put in again is named, and so is an end cut off.
     """
     status = await stage.rotate()
-    rotation_id = status["rotationId"]
-    heads = await all_told(stage, rotation_id)
-    lines = await export(stage, rotation_id)
+    run_id = status["rotationId"]
+    heads = await all_told(stage, run_id)
+    lines = await export(stage, run_id)
     events = [json.loads(line) for line in lines]
     key = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
     anchored = Head.parse((key.properties.tags or {})[HEAD_TAG])
@@ -88,13 +88,13 @@ async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(az
     """The rotation completes all the same; then every event arrives, in order, once, as it is in the chain."""
     azure.processes["actiontrail"].kill()
     try:
-        rotation_id = (await stage.rotate())["rotationId"]
-        await all_told(stage, rotation_id)
+        run_id = (await stage.rotate())["rotationId"]
+        await all_told(stage, run_id)
     finally:
         azure.start("actiontrail")
 
-    arrived = await delivered(stage, rotation_id)
+    arrived = await delivered(stage, run_id)
 
-    lines = await export(stage, rotation_id)
+    lines = await export(stage, run_id)
     assert [json.loads(line) for line in lines] == arrived
     assert {"completed", "requested"} <= {event["data"].get("to") for event in arrived}

@@ -13,12 +13,12 @@ pytestmark = pytest.mark.end_to_end
 SECONDS = 60
 
 
-async def until_rows_moved(stage: Stage, rotation_id: str) -> None:
+async def until_rows_moved(stage: Stage, run_id: str) -> None:
     """Wait until the sweep has rewrapped some rows, and not all."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         census = await stage.census()
-        target = (await stage.people.status(rotation_id))["targetVersion"]
+        target = (await stage.people.status(run_id))["targetVersion"]
         if 0 < census.get(str(target), 0) < census.total():
             return
     raise AssertionError("the sweep did not get to its middle")
@@ -27,15 +27,15 @@ async def until_rows_moved(stage: Stage, rotation_id: str) -> None:
 async def test_the_host_dies_in_the_middle_of_a_sweep(azure: LocalAzure, stage: Stage) -> None:
     """A rotation goes on when the host comes back: it completes, with one new version and every note readable."""
     stage.arm("key_vault", operation="unwrap", kind="hold", skip=40, count=None)
-    rotation_id = await stage.start()
-    await until_rows_moved(stage, rotation_id)
+    run_id = await stage.start()
+    await until_rows_moved(stage, run_id)
 
     azure.processes["functions_host"].kill()
     stage.control("key_vault", "DELETE", "faults")
     azure.start("functions_host")
-    status = await stage.approve(rotation_id)
+    status = await stage.approve(run_id)
 
-    assert await stage.made_by(rotation_id) == [status["targetVersion"]]
+    assert await stage.made_by(run_id) == [status["targetVersion"]]
     assert set(await stage.census()) == {status["targetVersion"]}
     assert await stage.unreadable_notes() == []
 
@@ -48,11 +48,11 @@ async def test_the_host_dies_between_an_effect_and_its_report(azure: LocalAzure,
     stage.arm("functions_host", operation=activity, kind="kill_after")
 
     async with stage.keep_alive(azure, "functions_host") as restarts:
-        rotation_id = await stage.start()
-        status = await stage.approve(rotation_id)
+        run_id = await stage.start()
+        status = await stage.approve(run_id)
 
     assert restarts.count == 1
-    assert await stage.made_by(rotation_id) == [status["targetVersion"]]
+    assert await stage.made_by(run_id) == [status["targetVersion"]]
     assert set(await stage.census()) == {status["targetVersion"]}
     assert len([version for version, enabled in (await stage.versions()).items() if enabled]) == 1
 

@@ -32,11 +32,11 @@ async def held(guarded: GuardedStage) -> AsyncIterator[list[str]]:
     version = await guarded.newest_version()
     migration_id = await begin(guarded, "/api/migrations", kind="rewrap-deks", newVersion=version, dryRun=True)
     await reach(guarded, migration_id, "completed")
-    rotation_id = await guarded.start()
-    await guarded.people.wait_for(rotation_id, "awaiting_approval")
-    yield [rotation_id, migration_id]
-    await guarded.people.call("POST", f"/api/rotations/{rotation_id}/abort")
-    await guarded.people.wait_for(rotation_id, "aborted")
+    run_id = await guarded.start()
+    await guarded.people.wait_for(run_id, "awaiting_approval")
+    yield [run_id, migration_id]
+    await guarded.people.call("POST", f"/api/rotations/{run_id}/abort")
+    await guarded.people.wait_for(run_id, "aborted")
 
 
 async def state_of(stage: GuardedStage) -> dict[str, Any]:

@@ -62,8 +62,8 @@ async def test_a_missing_right_blocks_the_rotation(guarded: GuardedStage, right:
     before = (await guarded.versions(), await guarded.census())
 
     async with guarded.without(right):
-        rotation_id = await guarded.start()
-        status = await guarded.people.wait_for(rotation_id, "blocked")
+        run_id = await guarded.start()
+        status = await guarded.people.wait_for(run_id, "blocked")
 
     assert CHECKS[right] in status["failedChecks"]
     assert before == (await guarded.versions(), await guarded.census())

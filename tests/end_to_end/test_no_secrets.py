@@ -90,14 +90,14 @@ def fired(stage: GuardedStage) -> dict[str, int]:
     return {f"{rule['operation']} {rule['kind']}": rule["fired"] for rule in rules}
 
 
-async def forge(stage: GuardedStage, rotation_id: str, digest: str) -> list[int]:
+async def forge(stage: GuardedStage, run_id: str, digest: str) -> list[int]:
     """Send decisions that count for nothing, and secrets to where they do not belong; return the statuses."""
     eve = stage.person("eve@example.com", READER)
-    key, address = stage.azure.endpoints()["functionKey"], f"/api/rotations/{rotation_id}"
+    key, address = stage.azure.endpoints()["functionKey"], f"/api/rotations/{run_id}"
     beside = json.dumps({"requestedBy": "dana@example.com", "password": MISPLACED}).encode()
     answers = [
-        await stage.people.decide(rotation_id, digest, secret=STRANGER),
-        await stage.people.decide(rotation_id, digest, approver="dana@example.com"),
+        await stage.people.decide(run_id, digest, secret=STRANGER),
+        await stage.people.decide(run_id, digest, approver="dana@example.com"),
         await stage.people.call("POST", "/api/approvals", data=MISPLACED.encode()),
         await stage.people.call("GET", f"/api/rotations?code={quote(key)}&password={MISPLACED}"),
         await stage.people.call("GET", "/api/rotations", headers={"authorization": f"Bearer {MISPLACED}"}),
@@ -108,11 +108,11 @@ async def forge(stage: GuardedStage, rotation_id: str, digest: str) -> list[int]
     return [answer.status for answer in answers]
 
 
-async def approve_on_the_page(stage: GuardedStage, rotation_id: str) -> list[int]:
+async def approve_on_the_page(stage: GuardedStage, run_id: str) -> list[int]:
     """Open the link that was sent, also as somebody else and cut short; decide, twice; return the statuses."""
     sam, olga = stage.person(SAM, APPROVER), stage.person("olga@example.com", APPROVER)
-    [token] = [link.token for link in links_of(stage) if link.rotation_id == rotation_id]
-    page = f"/api/rotations/{rotation_id}/approval"
+    [token] = [link.token for link in links_of(stage) if link.run_id == run_id]
+    page = f"/api/rotations/{run_id}/approval"
     form = urlencode({"token": token, "comment": "looked at it", "decision": "approve"}).encode()
     answers = [
         await olga.call("GET", f"{page}?token={quote(token)}", headers=FORM),
@@ -132,27 +132,27 @@ async def rotate_badly(stage: GuardedStage) -> dict[str, Any]:
     malformed = await stage.add_row(old, wrappedDek=f"no base64! {QUOTED}")
     break_things(stage)
     async with stage.keep_alive(stage.azure, "functions_host") as restarts:
-        rotation_id = await stage.start(reason="much goes wrong")
-        await stage.people.wait_for(rotation_id, "needs_attention")
+        run_id = await stage.start(reason="much goes wrong")
+        await stage.people.wait_for(run_id, "needs_attention")
         went_wrong = {**fired(stage), "kill": restarts.count}
         await stage.delete_row(malformed)
-        assert (await stage.people.command(rotation_id, "retry", by="dana@example.com")).status == 202
-        waiting = await stage.people.wait_for(rotation_id, "awaiting_approval")
-        await sent(stage, rotation_id)
+        assert (await stage.people.command(run_id, "retry", by="dana@example.com")).status == 202
+        waiting = await stage.people.wait_for(run_id, "awaiting_approval")
+        await sent(stage, run_id)
         answered = {
-            "forged": await forge(stage, rotation_id, waiting["evidenceDigest"]),
-            "page": await approve_on_the_page(stage, rotation_id),
+            "forged": await forge(stage, run_id, waiting["evidenceDigest"]),
+            "page": await approve_on_the_page(stage, run_id),
         }
-        status = await stage.people.wait_for(rotation_id, "completed")
-    named = (await stage.people.report(rotation_id))["record"]["provenance"]["named"]
+        status = await stage.people.wait_for(run_id, "completed")
+    named = (await stage.people.report(run_id))["record"]["provenance"]["named"]
     names = {"planted": [planted, malformed], "named": [row["id"] for row in named]}
     return {"status": status, "answered": answered, "went_wrong": went_wrong, **names}
 
 
-async def sent(stage: GuardedStage, rotation_id: str) -> None:
+async def sent(stage: GuardedStage, run_id: str) -> None:
     """Wait until the approver has the link: messages follow the change of state."""
     deadline = time.monotonic() + 60
-    while not any(link.rotation_id == rotation_id for link in links_of(stage)):
+    while not any(link.run_id == run_id for link in links_of(stage)):
         assert time.monotonic() < deadline, "no link was sent"
         await asyncio.sleep(POLL_SECONDS)
 

@@ -38,26 +38,26 @@ async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: Loc
     stage.arm("functions_host", operation="notify", kind="kill_after")
 
     async with stage.keep_alive(azure, "functions_host") as restarts:
-        rotation_id = await stage.start()
-        waiting = await stage.people.wait_for(rotation_id, "awaiting_approval")
-        await settled(stage, rotation_id, "approval_wanted")
+        run_id = await stage.start()
+        waiting = await stage.people.wait_for(run_id, "awaiting_approval")
+        await settled(stage, run_id, "approval_wanted")
         stage.arm("functions_host", operation="notify", kind="kill_after")
-        await stage.people.decide(rotation_id, waiting["evidenceDigest"])
-        await stage.people.wait_for(rotation_id, "completed")
-        told = await settled(stage, rotation_id)
+        await stage.people.decide(run_id, waiting["evidenceDigest"])
+        await stage.people.wait_for(run_id, "completed")
+        told = await settled(stage, run_id)
 
     assert restarts.count == 2
     assert [notice["event"] for notice in told] == ["on_call", *TOLD]
     assert {channel["outcome"] for notice in told for channel in notice["channels"]} == {"sent"}
-    assert titles(stage, rotation_id, "everything") == [
+    assert titles(stage, run_id, "everything") == [
         "Keyturn: rotation of notelett has begun",
         "Keyturn: please decide on the rotation of notelett",
         "Keyturn: rotation of notelett is approved",
         "Keyturn: old key versions of notelett are retired",
         "Keyturn: rotation of notelett is complete",
     ]
-    assert titles(stage, rotation_id, "sam@example.com") == ["Keyturn: please decide on the rotation of notelett"]
-    assert titles(stage, rotation_id, "on-call") == [
+    assert titles(stage, run_id, "sam@example.com") == ["Keyturn: please decide on the rotation of notelett"]
+    assert titles(stage, run_id, "on-call") == [
         "Keyturn: a rotation of notelett is about to begin",
         "Keyturn: please decide on the rotation of notelett",
     ]
@@ -67,8 +67,8 @@ async def test_a_failing_channel_is_visible_and_harmless(stage: Stage) -> None:
     """A channel that answers nothing but errors keeps nothing from completing, and the record names it."""
     stage.arm("inbox", operation="everything", kind="status", status=503, count=None)
     try:
-        rotation_id = (await stage.rotate())["rotationId"]
-        told = {notice["event"]: notice["channels"] for notice in await settled(stage, rotation_id)}
+        run_id = (await stage.rotate())["rotationId"]
+        told = {notice["event"]: notice["channels"] for notice in await settled(stage, run_id)}
     finally:
         stage.control("inbox", "DELETE", "faults")
 
@@ -76,7 +76,7 @@ async def test_a_failing_channel_is_visible_and_harmless(stage: Stage) -> None:
     sent = {"setting": "ON_CALL_URLS", "number": 1, "scheme": "json", "outcome": "sent", "error": None}
     assert told["completed"] == [failed]
     assert told["approval_wanted"][:2] == [failed, sent]
-    assert titles(stage, rotation_id, "everything") == []
+    assert titles(stage, run_id, "everything") == []
 
 
 async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(stage: Stage) -> None:
@@ -84,8 +84,8 @@ async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(stage: 
     versions = await stage.versions()
     stage.arm("inbox", operation="on-call", kind="status", status=503, count=None)
     try:
-        rotation_id = await stage.start()
-        status = await stage.people.wait_for(rotation_id, "blocked")
+        run_id = await stage.start()
+        status = await stage.people.wait_for(run_id, "blocked")
     finally:
         stage.control("inbox", "DELETE", "faults")
 
@@ -96,31 +96,31 @@ async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(stage: 
 async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAzure, stage: Stage) -> None:
     """A message that was on its way when the host died is marked as interrupted; the rotation goes on."""
     stage.arm("inbox", operation="everything", kind="delay", delayMs=3500)  # the sender gives up after 4 s
-    rotation_id = await stage.start()
-    await noticed(stage, rotation_id, lambda told: told[-1]["event"] == "started")
+    run_id = await stage.start()
+    await noticed(stage, run_id, lambda told: told[-1]["event"] == "started")
 
     azure.processes["functions_host"].kill()
     azure.start("functions_host")
-    await stage.approve(rotation_id)
-    started = next(notice for notice in await settled(stage, rotation_id) if notice["event"] == "started")
+    await stage.approve(run_id)
+    started = next(notice for notice in await settled(stage, run_id) if notice["event"] == "started")
 
     assert [channel["outcome"] for channel in started["channels"]] == ["interrupted"]
-    assert titles(stage, rotation_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
+    assert titles(stage, run_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
 
 
-async def settled(stage: Stage, rotation_id: str, last: str = "completed") -> list[dict[str, Any]]:
+async def settled(stage: Stage, run_id: str, last: str = "completed") -> list[dict[str, Any]]:
     """Return the notices when the last message, which follows the change of state, was sent."""
 
     def sent(told: list[dict[str, Any]]) -> bool:
         return told[-1]["event"] == last and all(item["outcome"] != "sending" for item in told[-1]["channels"])
 
-    return await noticed(stage, rotation_id, sent)
+    return await noticed(stage, run_id, sent)
 
 
-async def noticed(stage: Stage, rotation_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
+async def noticed(stage: Stage, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
     """Return the notices, of which there is one at least, once the condition holds for them."""
     deadline = time.monotonic() + SECONDS
-    while not (told := await notices(stage, rotation_id)) or not condition(told):
+    while not (told := await notices(stage, run_id)) or not condition(told):
         assert time.monotonic() < deadline, f"the notices were not as expected in time: {told}"
         await asyncio.sleep(LOOK_SECONDS)
     return told

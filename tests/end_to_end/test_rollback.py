@@ -11,9 +11,9 @@ from tests.end_to_end.stage import Stage
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
 
-def path_of(rotation_id: str) -> str:
+def path_of(run_id: str) -> str:
     """Return the address at which a rotation is rolled back."""
-    return f"/api/rotations/{rotation_id}/rollback"
+    return f"/api/rotations/{run_id}/rollback"
 
 
 async def test_after_a_completed_rotation(stage: Stage) -> None:
@@ -47,15 +47,15 @@ async def test_after_a_half_done_sweep(stage: Stage) -> None:
     """A rotation that needs attention is ended, and the rows that it had moved go back."""
     old = await version_of_rows(stage)
     malformed = await stage.add_row(old, wrappedDek="this is not base64!")
-    rotation_id = await stage.start()
-    new = (await stage.people.wait_for(rotation_id, "needs_attention"))["targetVersion"]
+    run_id = await stage.start()
+    new = (await stage.people.wait_for(run_id, "needs_attention"))["targetVersion"]
     await stage.rows.delete_item(malformed, partition_key=malformed)
     assert set(await stage.census()) == {new}
 
-    await reach(stage, await begin(stage, path_of(rotation_id)), "completed")
+    await reach(stage, await begin(stage, path_of(run_id)), "completed")
 
     assert set(await stage.census()) == {old}
-    assert (await stage.people.status(rotation_id))["state"] == "aborted"
+    assert (await stage.people.status(run_id))["state"] == "aborted"
     assert (await stage.versions())[new] is True
     assert await stage.unreadable_notes() == []
 
@@ -95,9 +95,9 @@ async def test_after_somebody_else_rotated_again(azure: LocalAzure, stage: Stage
 
 async def test_a_rotation_that_made_no_version_has_nothing_to_roll_back(stage: Stage) -> None:
     """A dry run of a rotation cannot be rolled back."""
-    rotation_id = await stage.start(dryRun=True)
-    await stage.people.wait_for(rotation_id, "completed")
+    run_id = await stage.start(dryRun=True)
+    await stage.people.wait_for(run_id, "completed")
 
-    answer = await stage.people.call("POST", path_of(rotation_id), data=json.dumps({"requestedBy": OPERATOR}).encode())
+    answer = await stage.people.call("POST", path_of(run_id), data=json.dumps({"requestedBy": OPERATOR}).encode())
 
     assert (answer.status, answer.body["type"]) == (409, "urn:keyturn:problem:wrong-state")

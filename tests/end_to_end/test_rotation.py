@@ -79,8 +79,8 @@ async def test_a_malformed_row_is_named_and_the_rest_moves(stage: Stage) -> None
     malformed = await stage.add_row(old, wrappedDek="this is not base64!")
     before = await stage.row(malformed)
 
-    rotation_id = await stage.start()
-    status = await stage.people.wait_for(rotation_id, "needs_attention")
+    run_id = await stage.start()
+    status = await stage.people.wait_for(run_id, "needs_attention")
 
     census = await stage.census()
     assert [row["id"] for row in status["quarantined"]["named"]] == [malformed]
@@ -89,6 +89,6 @@ async def test_a_malformed_row_is_named_and_the_rest_moves(stage: Stage) -> None
     assert (await stage.versions())[old] is True
 
     await stage.rows.delete_item(malformed, partition_key=malformed)
-    retried = await stage.people.call("POST", f"/api/rotations/{rotation_id}/retry", data=b'{"requestedBy": "ops"}')
+    retried = await stage.people.call("POST", f"/api/rotations/{run_id}/retry", data=b'{"requestedBy": "ops"}')
     assert retried.status == 202
-    assert (await stage.approve(rotation_id))["retired"] == [old]
+    assert (await stage.approve(run_id))["retired"] == [old]

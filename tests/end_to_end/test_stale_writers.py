@@ -78,11 +78,11 @@ async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_co
             stage.control("backend", "PUT", "load", json={"pinnedVersion": old})
             reader = Reader(stage)
             reading = asyncio.create_task(reader.run())
-            rotation_id = await stage.start()
-            await stage.people.wait_for(rotation_id, "sweeping")
+            run_id = await stage.start()
+            await stage.people.wait_for(run_id, "sweeping")
 
             written = await write_for_a_minute(stage)
-            status = await stage.approve(rotation_id)
+            status = await stage.approve(run_id)
 
             reading.cancel()
             await asyncio.wait([reading])

@@ -44,13 +44,13 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
         async with Stage(azure) as stage:
             stage.arm("functions_host", operation="freeze_evidence", kind="kill_after")
             async with stage.keep_alive(azure, "functions_host") as restarts:
-                rotation_id = await stage.start()
-                await stage.approve(rotation_id)
+                run_id = await stage.start()
+                await stage.approve(run_id)
         azure.processes["functions_host"].terminate()
 
     log = azure.layout.log("functions_host").read_text()
     spans = [span for span in told(log, '{\n    "name": "') if "context" in span]
-    root = root_of(rotation_id)
+    root = root_of(run_id)
     ours = [span for span in spans if span["context"]["trace_id"] == f"0x{root.trace_id:032x}"]
     names = Counter(span["name"] for span in ours)
     assert restarts.count == 1
@@ -60,5 +60,5 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     assert [names[f"state {state}"] for state in STATES] == [1] * len(STATES)
     assert {name.split()[0] for name in names} == {"rotation", "state", "activity"}
     records = [record["attributes"] for record in told(log, '{\n    "body": "')]
-    assert any(record.get("keyturn.rotation.id") == rotation_id for record in records)
+    assert any(record.get("keyturn.rotation.id") == run_id for record in records)
     assert '"name": "keyturn.rows"' in log

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from keyturn.telemetry.logs import LOGGERS
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import EVENTS, announce
 from tests.infra.bicep import INFRA, ROOT, Template
 from tests.infra.readme import table
@@ -47,9 +47,7 @@ TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "tele
 def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture, run_id: str) -> None:
     """The patterns of the queries find event and keyring in the line that the app logs for an event of any run."""
     told = NotifyInput(
-        rotation_id=run_id,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=run_id, keyring="notes", fencing_token=1),
         key="7.1:needs_attention",
         event="needs_attention",
         detail="2 rows",

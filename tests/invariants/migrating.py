@@ -13,7 +13,6 @@ from keyturn.contracts import (
     RestoreInput,
     ReturnInput,
     Rollback,
-    RotationRef,
     Work,
 )
 from keyturn.contracts.states import State
@@ -56,22 +55,22 @@ class RestoreScript(Steps):
     async def to_lent(self) -> None:
         """Look, have it approved, and enable what was approved."""
         await self.advance(State.RUNNING)
-        look = RestoreInput(**self.ref, step=self.step, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+        look = RestoreInput(run=self.ref, step=self.step, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
         found = await self.act("freeze_restore", look)
         self.digest, self.target = found["evidenceDigest"], found["targetVersion"]
         await self.advance(State.AWAITING_APPROVAL)
-        await self.scene.decide(await self.scene.resources.migrations.read(self.rotation_id))
-        await self.act("read_decision", DecisionInput(**self.ref, evidence_digest=self.digest))
+        await self.scene.decide(await self.scene.resources.migrations.read(self.run_id))
+        await self.act("read_decision", DecisionInput(run=self.ref, evidence_digest=self.digest))
         await self.advance(State.RUNNING)
-        await self.act("lend_versions", LendInput(**self.ref, evidence_digest=self.digest))
+        await self.act("lend_versions", LendInput(run=self.ref, evidence_digest=self.digest))
 
     async def to_end(self) -> dict[str, Any]:
         """Move the rows, prove them, and disable again what no row names; returns what became of the versions."""
         assert await self.work("rewrap_chosen")
-        census = CensusInput(**self.ref, target_version=self.target, session_tokens=self.tokens)
+        census = CensusInput(run=self.ref, target_version=self.target, session_tokens=self.tokens)
         await self.act("take_census", census)
         await self.work("prove")
-        returned = await self.act("return_versions", ReturnInput(**self.ref, session_tokens=self.tokens))
+        returned = await self.act("return_versions", ReturnInput(run=self.ref, session_tokens=self.tokens))
         await self.advance(State.COMPLETED)
         return returned
 
@@ -83,16 +82,16 @@ async def given_up(scene: Scene, rows: int = 3) -> Rollback:
     await script.to_new_version()
     await script.to_frozen()
     await script.advance(State.ABORTED)
-    return Rollback(rotation=RotationRef(**script.ref), new_version=script.target)
+    return Rollback(rotation=script.ref, new_version=script.target)
 
 
 async def roll_back(script: Steps, work: Rollback) -> None:
     """Play a rollback."""
     script.target = work.new_version
     await script.advance(State.RUNNING)
-    await script.act("reinstate_versions", ReinstateInput(**dict(work.rotation), reason="rolled back"))
+    await script.act("reinstate_versions", ReinstateInput(run=work.rotation, reason="rolled back"))
     assert await script.work("roll_back")
-    rotation_id = work.rotation.rotation_id
-    census = CensusInput(**script.ref, target_version=work.new_version, rewrapped_by=rotation_id)
+    run_id = work.rotation.run_id
+    census = CensusInput(run=script.ref, target_version=work.new_version, rewrapped_by=run_id)
     assert (await script.act("take_census", census))["rewrapped"] == 0
     await script.advance(State.COMPLETED)

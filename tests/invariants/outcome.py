@@ -12,10 +12,10 @@ TIMES = (("preflight", "at"),)
 RENEWED = {"migration-lease": {"takenAt", "expiresAt"}}
 
 
-async def outcome(scene: Scene, rotation_id: str) -> dict[str, Any]:
+async def outcome(scene: Scene, run_id: str) -> dict[str, Any]:
     """Return the record, every other document of the keyring, the rows and the versions as they are."""
     documents = {document["id"]: _lasting(document) for document in await scene.documents()}
-    record = documents.pop(rotation_id)
+    record = documents.pop(run_id)
     for part, name in TIMES:
         if record.get(part) is not None:
             del record[part][name]

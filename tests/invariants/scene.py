@@ -16,7 +16,7 @@ from durabletask.client import OrchestrationStatus
 import activities
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
-from keyturn.contracts import Payload, Policy, RotationRef
+from keyturn.contracts import Payload, Policy
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
@@ -158,7 +158,7 @@ class Scene:
 
     async def unapproved(self, record: RotationRecord) -> list[str]:
         """I5, here and now."""
-        return unapproved(await self.vault_versions(), {record.rotation_id: await self.runs.read(record.rotation_id)})
+        return unapproved(await self.vault_versions(), {record.run_id: await self.runs.read(record.run_id)})
 
     def deletes_seen(self) -> int:
         """Return how many deletes the database has received since :meth:`count_deletes`."""
@@ -202,12 +202,6 @@ class Scene:
         answer: dict[str, Any] = await registered(activities)[name](request.to_payload())
         return answer
 
-    def ref(self, record: RunRecord) -> dict[str, Any]:
-        """Return what every activity's input begins with."""
-        return dict(
-            RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token)
-        )
-
     async def begin(self, record: RotationRecord) -> str:
         """Start the record's workflow and return its instance id."""
         assert self.engine is not None, "ask for the fixture playing"
@@ -233,7 +227,7 @@ class Scene:
         """Wait until the rotation is in one of the states, and return its record."""
         async with asyncio.timeout(SECONDS):
             while True:
-                found = await self.runs.read(record.rotation_id)
+                found = await self.runs.read(record.run_id)
                 if found.state in states:
                     return found
                 assert found.state not in TERMINAL, f"{found.state}: {found.error} {found.preflight}"
@@ -242,7 +236,7 @@ class Scene:
     async def decide(self, record: RunRecord, approver: str = APPROVER, digest: str | None = None) -> None:
         """Approve the evidence in force, or another digest."""
         request = DecisionRequest(
-            rotation_id=record.rotation_id,
+            run_id=record.run_id,
             decision="approve",
             evidence_digest=digest or record.evidence_digest or "",
             approver=approver,
@@ -265,7 +259,7 @@ class Scene:
             self.engine.client.raise_orchestration_event,
             record.instance_id,
             event,
-            data={"rotationId": record.rotation_id},
+            data={"rotationId": record.run_id},
         )
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ from keyturn.contracts import (
     NotifyInput,
     ReinstateInput,
     RetireInput,
-    RotationRef,
+    RunInput,
 )
 from keyturn.contracts.states import State
 from keyturn.runs.records import RotationRecord
@@ -31,12 +31,12 @@ class Script(Steps):
 
     def creation(self) -> CreateVersionInput:
         """Return the input of create_version."""
-        return CreateVersionInput(**self.ref, key_size=2048, creation_settle=timedelta(seconds=2))
+        return CreateVersionInput(run=self.ref, key_size=2048, creation_settle=timedelta(seconds=2))
 
     async def check(self) -> None:
         """Run the pre-flight, which is for a rotation that may begin."""
-        assert await self.act("preflight", RotationRef(**self.ref)) == {"passed": True, "failedChecks": []}
-        await self.act("notify", NotifyInput(**self.ref, key="1.1:started", event="started"))
+        assert await self.act("preflight", RunInput(run=self.ref)) == {"passed": True, "failedChecks": []}
+        await self.act("notify", NotifyInput(run=self.ref, key="1.1:started", event="started"))
 
     async def to_new_version(self) -> None:
         """Enter the rotation, and create the version."""
@@ -48,18 +48,18 @@ class Script(Steps):
         """Sweep, prove, verify, freeze, and ask."""
         await self.advance(State.SWEEPING)
         await self.work("rewrap")
-        request = CensusInput(**self.ref, target_version=self.target, session_tokens=self.tokens)
+        request = CensusInput(run=self.ref, target_version=self.target, session_tokens=self.tokens)
         self.census = await self.act("take_census", request)
         await self.advance(State.SOAKING)
         await self.work("prove")
-        await self.act("verify", RotationRef(**self.ref))
+        await self.act("verify", RunInput(run=self.ref))
         self.digest = (await self.act("freeze_evidence", self.freezing()))["evidenceDigest"]
         await self.advance(State.AWAITING_APPROVAL)
 
     def freezing(self) -> FreezeInput:
         """Return the input of freeze_evidence."""
         return FreezeInput(
-            **self.ref,
+            run=self.ref,
             target_version=self.target,
             census=self.census,
             stale_writers=0,
@@ -69,24 +69,24 @@ class Script(Steps):
 
     async def to_retiring(self) -> None:
         """Have the evidence approved, and enter the state in which versions may be disabled."""
-        await self.scene.decide(await self.scene.runs.read(self.rotation_id))
-        await self.act("read_decision", DecisionInput(**self.ref, evidence_digest=self.digest))
-        await self.act("read_command", CommandInput(**self.ref, seen=0))
+        await self.scene.decide(await self.scene.runs.read(self.run_id))
+        await self.act("read_decision", DecisionInput(run=self.ref, evidence_digest=self.digest))
+        await self.act("read_command", CommandInput(run=self.ref, seen=0))
         await self.advance(State.RETIRING)
 
     def retirement(self) -> RetireInput:
         """Return the input of retire_versions."""
         return RetireInput(
-            **self.ref, target_version=self.target, evidence_digest=self.digest, session_tokens=self.tokens
+            run=self.ref, target_version=self.target, evidence_digest=self.digest, session_tokens=self.tokens
         )
 
     async def to_end(self) -> None:
         """Retire, reinstate and fail: every activity that is left."""
         await self.act("retire_versions", self.retirement())
         await self.advance(State.WATCHING)
-        await self.act("reinstate_versions", ReinstateInput(**self.ref, reason="a canary failed"))
+        await self.act("reinstate_versions", ReinstateInput(run=self.ref, reason="a canary failed"))
         failure = FailureInput(
-            **self.ref, step=self.step + 1, error_type="InvariantError", message="made up", retire_attempted=True
+            run=self.ref, step=self.step + 1, error_type="InvariantError", message="made up", retire_attempted=True
         )
         await self.act("record_failure", failure)
 

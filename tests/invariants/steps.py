@@ -19,8 +19,8 @@ class Steps:
 
     def __init__(self, scene: Scene, record: RunRecord, act: Act | None = None) -> None:
         self.scene = scene
-        self.rotation_id = record.rotation_id
-        self.ref = scene.ref(record)
+        self.run_id = record.run_id
+        self.ref = record.ref
         self.step = 0
         self.target = ""
         self.tokens: dict[str, str] = {}
@@ -37,17 +37,17 @@ class Steps:
     async def advance(self, target: State) -> None:
         """Change the state."""
         self.step += 1
-        await self.act("advance", StepInput(**self.ref, step=self.step, target=target))
+        await self.act("advance", StepInput(run=self.ref, step=self.step, target=target))
 
     async def pages(self, operation: str, source: str = DEKS) -> list[PageInput]:
         """Scan the source once, as the operation does, and return the pages that were found."""
         found = []
         work = OPERATIONS[operation]
-        for feed_range in (await self.act("list_ranges", RangesInput(**self.ref, source=source)))["ranges"]:
+        for feed_range in (await self.act("list_ranges", RangesInput(run=self.ref, source=source)))["ranges"]:
             cursor, drained = None, False
             while not drained:
                 request = ScanInput(
-                    **self.ref,
+                    run=self.ref,
                     target_version=self.target,
                     selection=work.selection,
                     source=source,
@@ -59,7 +59,7 @@ class Steps:
                 cursor, drained = scanned["cursor"], scanned["drained"]
                 if scanned["refs"]:
                     page = PageInput(
-                        **self.ref,
+                        run=self.ref,
                         target_version=self.target,
                         source=source,
                         refs=scanned["refs"],
@@ -77,7 +77,7 @@ class Steps:
             changed += totals["changed"]
             tokens.append(totals.pop("sessionTokens"))
         progress = ProgressInput(
-            **self.ref,
+            run=self.ref,
             phase=OPERATIONS[operation].phase,
             pass_number=self._passes,
             pass_started_at=started,

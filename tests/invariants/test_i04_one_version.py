@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import RotationRef
 from keyturn.key_vault import creation
 from keyturn.rotation.new_version import RecordedIntent
 from tests.invariants.checks.versions import MADE_BY, not_one_new_version
@@ -27,18 +26,18 @@ async def script(scene: Scene) -> Script:
 
 async def wrong(scene: Scene, script: Script) -> list[str]:
     """Ask the vault which versions the rotation has made."""
-    return not_one_new_version({scene.old}, await scene.vault_versions(), script.rotation_id)
+    return not_one_new_version({scene.old}, await scene.vault_versions(), script.run_id)
 
 
 @asynccontextmanager
 async def creation_of_a_dead_run(scene: Scene, script: Script) -> AsyncIterator[None]:
     """Write the intent of a run that died then, and let the version that it asked for come true late."""
-    intent = RecordedIntent(scene.runs, RotationRef(**script.ref))
+    intent = RecordedIntent(scene.runs, script.ref)
     await intent.declare(datetime.now(UTC), replacing=None)
 
     async def come_true() -> None:
         await asyncio.sleep(LATE_SECONDS)
-        await scene.world.mek.create(tags={MADE_BY: script.rotation_id})
+        await scene.world.mek.create(tags={MADE_BY: script.run_id})
 
     late = asyncio.create_task(come_true())
     yield

@@ -28,10 +28,10 @@ async def script(scene: Scene) -> Script:
 
 async def retire(scene: Scene, script: Script) -> list[str]:
     """Enter the state, run the activity if that went well, and return what the check says."""
-    entered = await scene.act("advance", StepInput(**script.ref, step=script.step + 1, target=State.RETIRING))
+    entered = await scene.act("advance", StepInput(run=script.ref, step=script.step + 1, target=State.RETIRING))
     if "result" in entered:
         await scene.act("retire_versions", script.retirement())
-    return await scene.unapproved(await scene.runs.read(script.rotation_id))
+    return await scene.unapproved(await scene.runs.read(script.run_id))
 
 
 async def is_disabled(scene: Scene) -> bool:
@@ -56,12 +56,12 @@ async def thaw(scene: Scene, script: Script) -> None:
         evidence = {**(record.evidence or {}), "quarantined": 7}
         return record.changed(evidence=evidence, evidence_digest="e" * 64)
 
-    await scene.runs.update(script.rotation_id, change)
+    await scene.runs.update(script.run_id, change)
 
 
 async def test_an_approval_of_the_evidence_by_another_retires(scene: Scene, script: Script) -> None:
     """With the approval of somebody else, on the evidence in force, the old version is disabled."""
-    await scene.decide(await scene.runs.read(script.rotation_id))
+    await scene.decide(await scene.runs.read(script.run_id))
 
     assert [] == await retire(scene, script)
     assert await is_disabled(scene)
@@ -80,7 +80,7 @@ async def test_without_an_approval_nothing_is_retired(
 
 async def test_an_approval_of_other_evidence_does_not_count(scene: Scene, script: Script) -> None:
     """Evidence that changed after the approval keeps the version enabled."""
-    await scene.decide(await scene.runs.read(script.rotation_id))
+    await scene.decide(await scene.runs.read(script.run_id))
     await thaw(scene, script)
 
     assert [] == await retire(scene, script)
@@ -91,7 +91,7 @@ async def test_an_approval_of_other_evidence_does_not_count(scene: Scene, script
 async def test_the_requester_cannot_approve(scene: Scene, script: Script, name: str) -> None:
     """The requester's own approval is refused, in whatever way the name is written."""
     with pytest.raises(decision.ForbiddenError):
-        await scene.decide(await scene.runs.read(script.rotation_id), approver=name)
+        await scene.decide(await scene.runs.read(script.run_id), approver=name)
 
     assert [] == await retire(scene, script)
     assert not await is_disabled(scene)
@@ -109,7 +109,7 @@ async def test_broken_both_checks_of_the_approval(
 
 async def test_broken_the_digest_is_not_compared(scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """With neither check an approval of other evidence is as good as one of this."""
-    await scene.decide(await scene.runs.read(script.rotation_id))
+    await scene.decide(await scene.runs.read(script.run_id))
     await thaw(scene, script)
     without_check_of_the_step(monkeypatch)
     without_check_of_the_activity(monkeypatch)
@@ -121,6 +121,6 @@ async def test_broken_the_digest_is_not_compared(scene: Scene, script: Script, m
 async def test_broken_the_requester_may_approve(scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody compares approver and requester, one person is enough, and the check says so."""
     monkeypatch.setattr(decision, "same_person", lambda *_: False)
-    await scene.decide(await scene.runs.read(script.rotation_id), approver=REQUESTER)
+    await scene.decide(await scene.runs.read(script.run_id), approver=REQUESTER)
 
     assert [f"version {scene.old} is retired, but the requester approved"] == await retire(scene, script)

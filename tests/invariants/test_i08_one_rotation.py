@@ -49,7 +49,7 @@ async def test_of_two_starts_in_one_moment_one_wins(scene: Scene, same_moment: N
     assert [] == await wrong(scene)
     (refused,) = [answer for answer in answers if isinstance(answer, RotationRunningError)]
     (running,) = [answer for answer in answers if answer is not refused]
-    assert f"/api/rotations/{running.rotation_id}" == refused.facts["statusUrl"]
+    assert f"/api/rotations/{running.run_id}" == refused.facts["statusUrl"]
 
 
 async def test_the_next_rotation_comes_after_the_end_of_the_last(scene: Scene) -> None:
@@ -88,7 +88,7 @@ async def test_broken_the_holder_is_not_looked_at(scene: Scene, monkeypatch: pyt
     monkeypatch.setattr(lease, "read_lease", as_if_free)
     second = await scene.start()
 
-    assert [f"{second.rotation_id} began while {first.rotation_id} ran"] == await wrong(scene)
+    assert [f"{second.run_id} began while {first.run_id} ran"] == await wrong(scene)
 
 
 async def test_broken_the_token_does_not_grow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,15 +104,15 @@ async def test_broken_the_token_does_not_grow(scene: Scene, monkeypatch: pytest.
     monkeypatch.setattr(lease, "read_lease", from_the_start)
     second = await scene.start()
 
-    assert [f"{second.rotation_id} has token 1, not more than the one before"] == await wrong(scene)
+    assert [f"{second.run_id} has token 1, not more than the one before"] == await wrong(scene)
 
 
 async def test_a_run_with_an_old_token_changes_nothing(scene: Scene) -> None:
     """An activity that carries another run's token is refused, and the record stays as it is."""
     record = await scene.start()
-    request = StepInput(**{**scene.ref(record), "fencing_token": 0}, step=1, target=State.PREFLIGHT)
+    request = StepInput(run=record.ref.model_copy(update={"fencing_token": 0}), step=1, target=State.PREFLIGHT)
 
     refused = await scene.act("advance", request)
 
     assert "FencedError" == refused["failure"]["errorType"]
-    assert record == await scene.runs.read(record.rotation_id)
+    assert record == await scene.runs.read(record.run_id)

@@ -33,7 +33,7 @@ async def test_death_after_any_request_changes_nothing(scene: Scene, after: int)
     retired = await script.act("retire_versions", script.retirement())
     versions = await scene.vault_versions()
 
-    assert [] == not_one_new_version({scene.old}, versions, record.rotation_id)
+    assert [] == not_one_new_version({scene.old}, versions, record.run_id)
     assert {script.target} == {row["mekVersion"] for row in await scene.rows()}
     assert [] == await scene.changed_deks()
     assert ([scene.old], 0, False) == (retired["retired"], retired["stale"], versions[scene.old].enabled)
@@ -53,7 +53,7 @@ async def test_broken_a_row_written_in_two_steps(scene: Scene, monkeypatch: pyte
 
     for after in range(1, 9):
         row = await scene.world.add(scene.old)
-        page = PageInput(**script.ref, target_version=script.target, refs=[row], operations_per_second=1000)
+        page = PageInput(run=script.ref, target_version=script.target, refs=[row], operations_per_second=1000)
         await Dying(scene, after, CHANGING).act("rewrap_page", page)
 
     assert ["gives no DEK"] == [wrong.partition(" ")[2].partition(" ")[2] for wrong in await scene.changed_deks()]

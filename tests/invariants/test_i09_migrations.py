@@ -22,7 +22,7 @@ NOTES = [{"id": f"note-{number}", "title": f"title {number}"} for number in rang
 async def test_every_activity_of_a_restore_runs_twice_with_one_outcome(scene: Scene) -> None:
     """What was approved is enabled once and disabled again once, and the rows are moved once."""
     record = await restore_wanted(scene)
-    twice = Twice(scene, record.rotation_id)
+    twice = Twice(scene, record.run_id)
     script = RestoreScript(scene, record, twice.act)
 
     await script.to_lent()
@@ -54,7 +54,7 @@ async def test_every_activity_of_a_rollback_runs_twice_with_one_outcome(scene: S
     """Rows go back once, to the wrap that they had."""
     work = await given_up(scene)
     record = await begun(scene, work)
-    twice = Twice(scene, record.rotation_id)
+    twice = Twice(scene, record.run_id)
 
     await roll_back(Steps(scene, record, twice.act), work)
 
@@ -68,7 +68,7 @@ async def test_a_migrations_page_runs_twice_with_one_outcome(scene: Scene) -> No
     await scene.world.add_many(3, scene.old)
     target = await scene.world.mek.create()
     record = await begun(scene, RewrapDeks(new_version=target))
-    twice = Twice(scene, record.rotation_id)
+    twice = Twice(scene, record.run_id)
     script = Steps(scene, record, twice.act)
     script.target = target
 
@@ -99,7 +99,7 @@ async def test_every_activity_on_documents_runs_twice_with_one_outcome(scene: Sc
     ran, wrong, rows = set[str](), list[str](), list[int]()
     for operation, work in works.items():
         record = await begun(scene, work)
-        twice = Twice(scene, record.rotation_id)
+        twice = Twice(scene, record.run_id)
         script = Steps(scene, record, twice.act)
         await script.advance(State.RUNNING)
         assert await script.work(operation, notes.id) == len(NOTES)
@@ -118,7 +118,7 @@ async def test_every_activity_on_documents_runs_twice_with_one_outcome(scene: Sc
 async def test_broken_a_loan_that_is_forgotten(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that counts as lent only what it has enabled itself forgets, at its second run, what is to be disabled."""
     record = await restore_wanted(scene)
-    twice = Twice(scene, record.rotation_id, "lend_versions")
+    twice = Twice(scene, record.run_id, "lend_versions")
     unbroken = Loans.lend
 
     async def forgetful(self: Loans, wanted: Collection[str]) -> list[str]:

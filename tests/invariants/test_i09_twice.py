@@ -18,7 +18,7 @@ async def begin(scene: Scene, *only: str) -> tuple[Twice, Script]:
     await scene.world.add_many(3, scene.old)
     await scene.world.add(scene.old, mekVersion=...)
     record = await scene.start()
-    twice = Twice(scene, record.rotation_id, *only)
+    twice = Twice(scene, record.run_id, *only)
     return twice, Script(scene, record, twice.act)
 
 
@@ -43,7 +43,7 @@ async def test_a_bad_row_is_named_once(scene: Scene) -> None:
     """A page that quarantines a row names it once, however often it runs."""
     await scene.world.add(scene.old, wrappedDek="!")
     record = await scene.start()
-    twice = Twice(scene, record.rotation_id)
+    twice = Twice(scene, record.run_id)
     script = Script(scene, record)
     script.target = await scene.world.mek.create()
 
@@ -51,7 +51,7 @@ async def test_a_bad_row_is_named_once(scene: Scene) -> None:
         await twice.act("rewrap_page", page)
 
     assert [] == twice.wrong
-    assert 1 == (await scene.runs.read(record.rotation_id)).quarantined.count
+    assert 1 == (await scene.runs.read(record.run_id)).quarantined.count
 
 
 async def test_broken_progress_that_adds(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ async def test_broken_state_changes_without_numbers(scene: Scene, monkeypatch: p
     unbroken = transitions.advance
 
     async def unnumbered(runs: Any, step: Any, now: Any) -> Any:
-        record = await runs.read(step.rotation_id)
+        record = await runs.read(step.run.run_id)
         return await unbroken(runs, step.model_copy(update={"step": record.step + 1}), now)
 
     monkeypatch.setattr(transitions, "advance", unnumbered)

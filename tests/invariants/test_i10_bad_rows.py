@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import QuarantinedRow, RotationRef
+from keyturn.contracts import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.deks import rewrap
 from keyturn.deks.page import PageWork
@@ -100,11 +100,11 @@ async def test_broken_quarantine_that_raises(
     assert any("was left behind for a bad one" in reason for reason in await wrong(playing, record, bad))
 
 
-async def quarantine_late(scene: Scene, rotation_id: str, rows: Sequence[str]) -> None:
+async def quarantine_late(scene: Scene, run_id: str, rows: Sequence[str]) -> None:
     """Name bad rows after the approval, as a page that comes late would."""
-    record = await scene.runs.read(rotation_id)
+    record = await scene.runs.read(run_id)
     named = [QuarantinedRow(id=row_id, reason="malformed_wrap") for row_id in rows]
-    await record_quarantined(scene.runs, RotationRef(**scene.ref(record)), named)
+    await record_quarantined(scene.runs, record.ref, named)
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -114,7 +114,7 @@ async def test_a_quarantined_row_blocks_retirement(
     """A bad row that the census counts on the target keeps the old version; broken, the check sees it disabled."""
     script = await ready_to_retire(scene)
     row = await scene.world.add(script.target, wrappedDek="!")
-    await quarantine_late(scene, script.rotation_id, [row.id])
+    await quarantine_late(scene, script.run_id, [row.id])
     if broken:
 
         def forgetful(**fields: Any) -> Retirement:
@@ -125,5 +125,5 @@ async def test_a_quarantined_row_blocks_retirement(
     await script.act("retire_versions", script.retirement())
 
     expected = [f"version {scene.old} is disabled with bad rows left"] if broken else []
-    record = await scene.runs.read(script.rotation_id)
+    record = await scene.runs.read(script.run_id)
     assert expected == await wrong(scene, record, {row.id: "malformed_wrap"})

@@ -25,7 +25,7 @@ async def wrong(scene: Scene, operation: str = "rewrap") -> list[str]:
     await scene.run_workflow(
         "row_pass",
         PassInput(
-            **scene.ref(record),
+            run=record.ref,
             target_version=target,
             operation=operation,
             policy=Policy.model_validate({**QUICK, "page_rows": PAGE_ROWS, "window_pages": 4}),

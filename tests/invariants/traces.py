@@ -73,7 +73,7 @@ def _passwords(azure: LocalAzure) -> Iterator[Secret]:
 class SentLink(NamedTuple):
     """A link that an approver was sent."""
 
-    rotation_id: str
+    run_id: str
     token: str
     channel: str
 
@@ -93,19 +93,19 @@ def messages_of(stage: Stage) -> list[dict[str, str]]:
     return messages
 
 
-async def traces_of(stage: Stage, rotation_id: str) -> dict[str, Any]:
+async def traces_of(stage: Stage, run_id: str) -> dict[str, Any]:
     """Return all logs, durable history, the app's documents, events, messages and HTTP answers, by what they are."""
     hub = "task_hub_control"
     instances = stage.control(hub, "GET", "instances")["instanceIds"]
-    answers = [await stage.people.call("GET", path.format(id=rotation_id)) for path in PATHS]
+    answers = [await stage.people.call("GET", path.format(id=run_id)) for path in PATHS]
     answers += [await stage.people.request_rotation(keyring="no such keyring")]
-    answers += [await stage.people.decide(rotation_id, "0" * 64)]
+    answers += [await stage.people.decide(run_id, "0" * 64)]
     approvers, messages = {link.channel for link in links_of(stage)}, messages_of(stage)
     return {
         "log": logs_of(stage.azure),
         "history": [stage.control(hub, "GET", f"instances/{name}/history") for name in instances],
         "documents": [document async for document in stage.runs.read_all_items()],
-        "events": await delivered(stage, rotation_id),
+        "events": await delivered(stage, run_id),
         "messages": [message for message in messages if message["channel"] not in approvers],
         "answers": [shown(answer) for answer in answers],
         FOR_ONE_APPROVER: [message for message in messages if message["channel"] in approvers],
@@ -122,15 +122,15 @@ def shown(answer: Answer) -> str:
     return json.dumps([answer.status, dict(answer.headers), answer.body])
 
 
-async def delivered(stage: Stage, rotation_id: str) -> list[dict[str, Any]]:
+async def delivered(stage: Stage, run_id: str) -> list[dict[str, Any]]:
     """Wait until the receiver has the rotation's whole audit chain, and return what it has of it."""
-    answer = await stage.people.call("GET", f"/api/rotations/{rotation_id}/audit")
+    answer = await stage.people.call("GET", f"/api/rotations/{run_id}/audit")
     wanted = [json.loads(line)["id"] for line in answer.body.splitlines()]
     deadline, events = time.monotonic() + DELIVERY_SECONDS, []
     while len(events) < len(wanted):
         assert time.monotonic() < deadline, f"{len(events)} of {len(wanted)} events were delivered"
         await asyncio.sleep(POLL_SECONDS)
-        events = stage.control("actiontrail", "GET", "events", params={"subject": rotation_id})["events"]
+        events = stage.control("actiontrail", "GET", "events", params={"subject": run_id})["events"]
     return events
 
 

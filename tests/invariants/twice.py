@@ -20,9 +20,9 @@ OF_MIGRATIONS = OF_RESTORES | OF_ROLLBACKS | OF_DOCUMENTS
 class Twice:
     """Runs activities twice, all or only some, and keeps what the second run changed."""
 
-    def __init__(self, scene: Scene, rotation_id: str, *only: str) -> None:
+    def __init__(self, scene: Scene, run_id: str, *only: str) -> None:
         self._scene = scene
-        self._rotation_id = rotation_id
+        self._rotation_id = run_id
         self._only = only
         self.ran: set[str] = set()
         self.wrong: list[str] = []

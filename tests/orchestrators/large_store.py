@@ -23,8 +23,8 @@ from keyturn.contracts import (
     ProgressResult,
     RangesResult,
     RetireResult,
-    RotationRef,
     RowRef,
+    RunRef,
     ScanInput,
     ScanResult,
     VerifyResult,
@@ -86,7 +86,7 @@ class LargeStore:
             "freeze_evidence": FreezeResult(evidence_digest="a" * 64),
             "read_decision": DecisionResult(decision="approved", decided_by="sam@example.com"),
             "retire_versions": RetireResult(retired=[OLD], stale=0),
-            "notify": RotationRef(rotation_id="", keyring="", fencing_token=0),
+            "notify": RunRef(run_id="", keyring="", fencing_token=0),
         }
         work = {
             "advance": self._advance,
@@ -102,7 +102,7 @@ class LargeStore:
 
     def _advance(self, payload: Any) -> Payload:
         self.states.append(payload["target"])
-        return RotationRef(rotation_id="", keyring="", fencing_token=0)
+        return RunRef(run_id="", keyring="", fencing_token=0)
 
     def _scan(self, request: ScanInput) -> Payload:
         return self.ranges[request.range].scan(request)

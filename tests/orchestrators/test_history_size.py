@@ -13,7 +13,7 @@ from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 
 import orchestrators
-from keyturn.contracts import RANGES_MAX, Policy, RotationInput
+from keyturn.contracts import RANGES_MAX, Policy, RotationInput, RunRef
 from tests.invariants.engine import registered
 from tests.local.task_hub.hub_process import HubProcess
 from tests.orchestrators.large_store import LargeStore
@@ -35,9 +35,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 def run(hub: HubProcess, store: LargeStore, instance_id: str) -> OrchestrationStatus:
     """Run one rotation with the app's own workflows, on a policy that waits little, and return how it ended."""
     given = RotationInput(
-        rotation_id=f"{instance_id}.20261124T030000Z.abcdef",
-        keyring=instance_id,
-        fencing_token=1,
+        run=RunRef(run_id=f"{instance_id}.20261124T030000Z.abcdef", keyring=instance_id, fencing_token=1),
         policy=Policy(soak=SECOND, quiet_interval=SECOND, tail_interval=SECOND, watch=SECOND),
     )
     quiet = logging.getLogger("tests.orchestrators")

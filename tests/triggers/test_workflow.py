@@ -26,7 +26,7 @@ from triggers.workflow import ensure_started, is_alive, wake
 def rotation(ctx: OrchestrationContext, payload: dict[str, Any]) -> Any:
     """Stand where the workflow stands: wait to be woken, and tell whose it was."""
     event = yield ctx.wait_for_external_event("decision")
-    return [payload["rotationId"], event["rotationId"]]
+    return [payload["run"]["rotationId"], event["rotationId"]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,7 +54,7 @@ async def test_a_started_workflow_lives_until_it_ends(runs: RotationStore, durab
 
     await wake(durable, record, "decision")
 
-    assert [record.rotation_id, record.rotation_id] == await finished(durable, record)
+    assert [record.run_id, record.run_id] == await finished(durable, record)
     assert [False, True, False] == [before, during, await is_alive(durable, record.instance_id)]
 
 
@@ -70,7 +70,7 @@ async def test_a_repeated_request_starts_no_second_workflow(
     await ensure_started(durable, runs, record)
 
     assert not await is_alive(durable, record.instance_id)
-    assert State.REQUESTED is (await runs.read(record.rotation_id)).state
+    assert State.REQUESTED is (await runs.read(record.run_id)).state
 
 
 async def test_the_next_rotation_takes_the_place_of_one_that_ended(
@@ -79,7 +79,7 @@ async def test_the_next_rotation_takes_the_place_of_one_that_ended(
     """The keyring's id is used again as soon as the workflow before has ended, be it a moment after its record."""
     first = await start_run(runs)
     await ensure_started(durable, runs, first)
-    await lose(runs, first.rotation_id, "given up", NOW)
+    await lose(runs, first.run_id, "given up", NOW)
     second = await start_run(runs, first.keyring)
 
     starting = asyncio.create_task(ensure_started(durable, runs, second))
@@ -87,7 +87,7 @@ async def test_the_next_rotation_takes_the_place_of_one_that_ended(
     await starting
     await wake(durable, second, "decision")
 
-    assert [second.rotation_id, second.rotation_id] == await finished(durable, second)
+    assert [second.run_id, second.run_id] == await finished(durable, second)
 
 
 async def test_a_record_that_has_gone_on_is_not_started_again(
@@ -112,7 +112,7 @@ async def test_nobody_to_wake_is_no_failure(
     await finished(durable, record)
     await wake(durable, record, "decision")
 
-    assert [f"there is no workflow for {record.rotation_id}"] * 2 == [
+    assert [f"there is no workflow for {record.run_id}"] * 2 == [
         logged.getMessage() for logged in caplog.records if logged.name == "triggers.workflow"
     ]
 
@@ -124,12 +124,12 @@ async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_k
     monkeypatch.setattr(workflow, "WAIT_SECONDS", 0.01)
     first = await start_run(runs)
     await ensure_started(durable, runs, first)
-    await lose(runs, first.rotation_id, "given up", NOW)
+    await lose(runs, first.run_id, "given up", NOW)
     second = await start_run(runs, first.keyring)
 
     with pytest.raises(UnavailableError):
         await ensure_started(durable, runs, second)
-    failed, lease = await runs.read(second.rotation_id), await read_lease(runs, first.keyring)
+    failed, lease = await runs.read(second.run_id), await read_lease(runs, first.keyring)
 
     assert State.FAILED is failed.state
     assert failed.error is not None
@@ -155,4 +155,4 @@ async def test_a_hub_that_is_away_is_said_to_be_unavailable(
     finally:
         await away.close()
 
-    assert State.FAILED is (await runs.read(record.rotation_id)).state
+    assert State.FAILED is (await runs.read(record.run_id)).state

@@ -22,9 +22,9 @@ async def _decisions_that_are_refused(play: Play) -> None:
     """The requester's, one on other evidence, and a second one."""
     digest = (await play.reaches("awaiting_approval"))["evidenceDigest"]
     own = await play.decide(approver="Dana@Example.com ")
-    wrong = await play.people.decide(play.rotation_id, WRONG_DIGEST)
+    wrong = await play.people.decide(play.run_id, WRONG_DIGEST)
     await approve(play)
-    again = await play.people.decide(play.rotation_id, digest, decision="reject", approver="kim@example.com")
+    again = await play.people.decide(play.run_id, digest, decision="reject", approver="kim@example.com")
 
     assert own.status == HTTPStatus.FORBIDDEN
     assert (wrong.status, wrong.body["evidenceDigest"]) == (HTTPStatus.CONFLICT, digest)
@@ -48,7 +48,7 @@ async def _digest_is_of_the_canonical_evidence(play: Play) -> None:
 async def _messages_that_are_not_authentic(play: Play) -> None:
     """Forged, too old, unsigned and altered ones are refused alike, and no event reaches the workflow."""
     digest = (await play.reaches("awaiting_approval"))["evidenceDigest"]
-    body = json.dumps({"rotationId": play.rotation_id, "decision": "approve", "evidenceDigest": digest}).encode()
+    body = json.dumps({"rotationId": play.run_id, "decision": "approve", "evidenceDigest": digest}).encode()
     now = datetime.now(UTC)
     signed = {
         "webhook-id": "msg_1",
@@ -56,8 +56,8 @@ async def _messages_that_are_not_authentic(play: Play) -> None:
         "webhook-signature": Webhook(FORGER).sign("msg_1", now, body.decode()),
     }
     answers = [
-        await play.people.decide(play.rotation_id, digest, secret=FORGER),
-        await play.people.decide(play.rotation_id, digest, at=now - timedelta(minutes=6)),
+        await play.people.decide(play.run_id, digest, secret=FORGER),
+        await play.people.decide(play.run_id, digest, at=now - timedelta(minutes=6)),
         await play.people.call("POST", "/api/approvals", data=body),
         await play.people.call("POST", "/api/approvals", data=body + b" ", headers=signed),
     ]
@@ -71,9 +71,7 @@ async def _a_message_that_comes_again(play: Play) -> None:
     assert (await play.decide("reject", message_id="msg_once")).status == HTTPStatus.OK
     ended = await play.reaches("rejected")
     raised = _events_raised(play)
-    replayed = await play.people.decide(
-        play.rotation_id, ended["evidenceDigest"], decision="reject", message_id="msg_once"
-    )
+    replayed = await play.people.decide(play.run_id, ended["evidenceDigest"], decision="reject", message_id="msg_once")
 
     assert replayed.status == HTTPStatus.UNAUTHORIZED
     assert (raised, _events_raised(play)) == (1, 1)
@@ -96,7 +94,7 @@ async def _approval_without_an_answer(play: Play) -> None:
     digest = (await play.reaches("awaiting_approval"))["evidenceDigest"]
     async with play.stage.keep_alive(play.stage.azure, "functions_host") as restarts:
         try:
-            await play.people.decide(play.rotation_id, digest, message_id="msg_retried")
+            await play.people.decide(play.run_id, digest, message_id="msg_retried")
         except aiohttp.ClientError:
             play.kept["unanswered"] = True
 
@@ -109,7 +107,7 @@ async def _approval_without_an_answer(play: Play) -> None:
 
 async def _too_late(play: Play) -> None:
     ended = await play.reaches("expired")
-    late = await play.people.decide(play.rotation_id, ended["evidenceDigest"])
+    late = await play.people.decide(play.run_id, ended["evidenceDigest"])
 
     assert late.status == HTTPStatus.GONE
     await play.hears("approval_reminder")
@@ -131,7 +129,7 @@ async def _ask_again(play: Play) -> None:
         return status["state"] == "awaiting_approval" and status["evidenceDigest"] != play.kept["digest"]
 
     await play.until(other_digest)
-    old = await play.people.decide(play.rotation_id, play.kept["digest"], approver="kim@example.com")
+    old = await play.people.decide(play.run_id, play.kept["digest"], approver="kim@example.com")
 
     assert (old.status, old.body["evidenceDigest"]) == (HTTPStatus.CONFLICT, (await play.status())["evidenceDigest"])
     assert (await play.stage.versions())[play.old_version] is True

@@ -22,7 +22,7 @@ def _reinstated(reason: str) -> Act:
 
         assert reason in record["history"][-1]["detail"]
         assert play.old_version in record["reinstated"]
-        assert tags["keyturn-reinstated-by"] == play.rotation_id
+        assert tags["keyturn-reinstated-by"] == play.run_id
         await play.hears("reinstated")
 
     return fact
@@ -70,7 +70,7 @@ async def _retained(play: Play) -> None:
     old = (await play.stage.keys.get_key(play.stage.mek_name, play.old_version)).properties
 
     assert old.enabled is False
-    assert (old.tags or {})["keyturn-retired-by"] == play.rotation_id
+    assert (old.tags or {})["keyturn-retired-by"] == play.run_id
     assert "keyturn-retain-until" in (old.tags or {})
 
 
@@ -83,14 +83,14 @@ async def _outlives_durable_history(play: Play) -> None:
         return (await people.call("GET", instance, headers=key)).status == HTTPStatus.OK
 
     await play.until(ended)
-    before = [await play.status(), await people.report(play.rotation_id)]
+    before = [await play.status(), await people.report(play.run_id)]
     purged = await people.call("DELETE", instance, headers=key)
     gone = await people.call("GET", instance, headers=key)
     listed = await people.call("GET", "/api/rotations")
 
     assert (purged.status, gone.status) == (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
-    assert before == [await play.status(), await people.report(play.rotation_id)]
-    assert play.rotation_id == listed.body["rotations"][0]["rotationId"]
+    assert before == [await play.status(), await people.report(play.run_id)]
+    assert play.run_id == listed.body["rotations"][0]["rotationId"]
 
 
 SCENARIOS = {

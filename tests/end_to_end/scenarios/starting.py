@@ -23,9 +23,9 @@ async def _second_start(play: Play) -> None:
     assert answer.status == HTTPStatus.CONFLICT
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert answer.body["type"] == "urn:keyturn:problem:rotation-running"
-    assert answer.body["rotationId"] == play.rotation_id
+    assert answer.body["rotationId"] == play.run_id
     followed = await play.people.call("GET", answer.body["statusUrl"])
-    assert followed.body["rotationId"] == play.rotation_id
+    assert followed.body["rotationId"] == play.run_id
 
 
 async def _start_with_key(play: Play) -> None:
@@ -36,7 +36,7 @@ async def _start_with_key(play: Play) -> None:
     assert [answer.status for answer in answers] == [HTTPStatus.ACCEPTED] * 2
     assert answers[0].body == answers[1].body
     assert other.status == HTTPStatus.UNPROCESSABLE_ENTITY
-    play.rotation_id = answers[0].body["rotationId"]
+    play.run_id = answers[0].body["rotationId"]
 
 
 async def _twenty_starts(play: Play) -> None:
@@ -46,7 +46,7 @@ async def _twenty_starts(play: Play) -> None:
     refused = [answer for answer in answers if answer.status == HTTPStatus.CONFLICT]
     assert (len(taken), len(refused)) == (1, 19)
     assert {answer.body["rotationId"] for answer in refused} == set(taken)
-    play.rotation_id = taken[0]
+    play.run_id = taken[0]
 
 
 async def _lost_run(play: Play) -> None:
@@ -101,8 +101,8 @@ async def _timer_fires_twice(play: Play) -> None:
         return bool(play.kept["begun"])
 
     await play.until(begun)
-    (play.rotation_id,) = play.kept["begun"]
-    play.kept["scheduled"] = before | {play.rotation_id}
+    (play.run_id,) = play.kept["begun"]
+    play.kept["scheduled"] = before | {play.run_id}
 
 
 async def _timer_fires_in_vain(play: Play) -> None:
@@ -144,15 +144,15 @@ async def _unnamed_then_both(play: Play) -> None:
     assert (unnamed.status, unnamed.body["known"]) == (HTTPStatus.NOT_FOUND, [ARCHIVE, play.stage.keyring])
     await started(play, keyring=ARCHIVE)
     play.kept["other"] = await play.stage.start(keyring=play.stage.keyring)
-    for rotation_id in (play.rotation_id, play.kept["other"]):
-        await play.people.wait_for(rotation_id, "awaiting_approval")
+    for run_id in (play.run_id, play.kept["other"]):
+        await play.people.wait_for(run_id, "awaiting_approval")
 
 
 async def _both_keyrings_stand(play: Play) -> None:
     """Each keyring shows its own last rotation; one that was rotated long ago is overdue, and health says so."""
     assert await _overdue(play) == {ARCHIVE: False, play.stage.keyring: False}
 
-    document = await play.stage.runs.read_item(play.rotation_id, partition_key=ARCHIVE)
+    document = await play.stage.runs.read_item(play.run_id, partition_key=ARCHIVE)
     document["requestedAt"] = document["endedAt"] = "2026-01-01T03:00:00Z"
     await play.stage.runs.replace_item(document["id"], document)
 
@@ -164,7 +164,7 @@ async def _both_keyrings_stand(play: Play) -> None:
 async def _overdue(play: Play) -> dict[str, Any]:
     listed = (await play.people.call("GET", "/api/keyrings")).body["keyrings"]
     last = {found["keyring"]: found["lastRotation"]["rotationId"] for found in listed}
-    assert last == {ARCHIVE: play.rotation_id, play.stage.keyring: play.kept["other"]}
+    assert last == {ARCHIVE: play.run_id, play.stage.keyring: play.kept["other"]}
     return {found["keyring"]: found["overdue"] for found in listed}
 
 

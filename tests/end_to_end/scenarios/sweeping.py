@@ -128,7 +128,7 @@ async def _came_back(play: Play) -> None:
 
 async def _history_is_small(play: Play) -> None:
     """No event is larger than 64 KiB, no generation has more than 1,000 events, and a pass did continue as new."""
-    histories = [play.stage.history(name) for name in play.stage.instances(play.rotation_id)]
+    histories = [play.stage.history(name) for name in play.stage.instances(play.run_id)]
     runs = [run for history in histories for run in history["generations"]]
 
     assert max(event["bytes"] for run in runs for event in run["events"]) <= EVENT_BYTES_MAX

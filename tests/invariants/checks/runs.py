@@ -16,9 +16,9 @@ def running_at_once(records: Iterable[RotationRecord]) -> list[str]:
     wrong = []
     for earlier, later in pairwise(ordered):
         if earlier.ended_at is None or earlier.ended_at > later.requested_at:
-            wrong.append(f"{later.rotation_id} began while {earlier.rotation_id} ran")
+            wrong.append(f"{later.run_id} began while {earlier.run_id} ran")
         if later.fencing_token <= earlier.fencing_token:
-            wrong.append(f"{later.rotation_id} has token {later.fencing_token}, not more than the one before")
+            wrong.append(f"{later.run_id} has token {later.fencing_token}, not more than the one before")
     return wrong
 
 
@@ -53,7 +53,7 @@ def unreconciled(record: RotationRecord, rows: Collection[Item]) -> list[str]:
     stale = [item["id"] for item in rows if item.get("mekVersion") != record.target_version]
     wrong = [f"the rotation is {record.state}, and row {row_id} is not on the target" for row_id in stale]
     if record.proof is not None and record.proof.mode == "all":
-        rewrapped = sum(item.get("rotationId") == record.rotation_id for item in rows)
+        rewrapped = sum(item.get("rotationId") == record.run_id for item in rows)
         if record.proof.proven < rewrapped:
             wrong.append(f"{rewrapped} rows were rewrapped, and {record.proof.proven} proven")
     return wrong

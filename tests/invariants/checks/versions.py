@@ -30,10 +30,10 @@ async def versions_of(keys: KeyClient, mek_name: str) -> dict[str, Version]:
     return {str(found.version): Version(bool(found.enabled), dict(found.tags or {})) async for found in listed}
 
 
-def not_one_new_version(before: Collection[str], after: Mapping[str, Version], rotation_id: str) -> list[str]:
+def not_one_new_version(before: Collection[str], after: Mapping[str, Version], run_id: str) -> list[str]:
     """I4: say so unless the rotation made exactly one version, with its tag."""
     made = [name for name in after if name not in before]
-    tagged = [name for name in made if after[name].tags.get(MADE_BY) == rotation_id]
+    tagged = [name for name in made if after[name].tags.get(MADE_BY) == run_id]
     wrong = [] if len(made) == 1 else [f"{len(made)} versions were made, not 1"]
     return wrong + [f"version {name} does not name its rotation" for name in made if name not in tagged]
 

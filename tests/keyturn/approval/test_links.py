@@ -16,7 +16,7 @@ from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_tok
 from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record
 
 ROTATION = "notes.20261124T120000Z.abcdef"
-LINK = Link(rotation_id=ROTATION, evidence_digest="a" * 64, approver=APPROVER, expires_at=NOW + timedelta(hours=1))
+LINK = Link(run_id=ROTATION, evidence_digest="a" * 64, approver=APPROVER, expires_at=NOW + timedelta(hours=1))
 
 
 async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: RotationStore) -> None:
@@ -27,8 +27,8 @@ async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: R
 
     assert [APPROVER, "otto@example.com"] == [approver for approver, _ in links]
     for approver, url in links:
-        assert ("keyturn.example", f"/api/rotations/{record.rotation_id}/approval") == urlsplit(url)[1:3]
-        link = read_token(token_of(url), [SECRET], rotation_id=record.rotation_id, now=SOON)
+        assert ("keyturn.example", f"/api/rotations/{record.run_id}/approval") == urlsplit(url)[1:3]
+        link = read_token(token_of(url), [SECRET], run_id=record.run_id, now=SOON)
         assert (approver, record.evidence_digest) == (link.approver, link.evidence_digest)
         assert NOW + timedelta(hours=24) == link.expires_at
 
@@ -38,7 +38,7 @@ async def test_a_link_never_outlives_the_time_to_decide(runs: RotationStore) -> 
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     token = link_token(record, KEYTURN_APPROVAL_LINK_EXPIRY="P30D")
 
-    link = read_token(token, [SECRET], rotation_id=record.rotation_id, now=SOON)
+    link = read_token(token, [SECRET], run_id=record.run_id, now=SOON)
 
     assert record.approval_expires_at == link.expires_at
 
@@ -60,13 +60,13 @@ def test_a_token_is_read_while_one_secret_replaces_another() -> None:
     """Links that were sent before the new secret open as long as the old one is active."""
     token = make_token(LINK, SECRET)
 
-    assert LINK == read_token(token, [NEXT_SECRET, SECRET], rotation_id=ROTATION, now=NOW)
+    assert LINK == read_token(token, [NEXT_SECRET, SECRET], run_id=ROTATION, now=NOW)
 
 
 def test_a_token_ends() -> None:
     """At its time it is over, and who comes late is told so."""
     with pytest.raises(ApprovalExpiredError):
-        read_token(make_token(LINK, SECRET), [SECRET], rotation_id=ROTATION, now=LINK.expires_at)
+        read_token(make_token(LINK, SECRET), [SECRET], run_id=ROTATION, now=LINK.expires_at)
 
 
 def _with(**changed: str) -> str:
@@ -99,19 +99,19 @@ def test_a_forged_token_is_refused(forgery: str) -> None:
     content, _, signature = make_token(LINK, SECRET).partition(".")
 
     with pytest.raises(UnauthenticatedError, match=r"^the link is not authentic$"):
-        read_token(FORGERIES[forgery](content, signature), [SECRET], rotation_id=ROTATION, now=NOW)
+        read_token(FORGERIES[forgery](content, signature), [SECRET], run_id=ROTATION, now=NOW)
 
 
 def test_a_token_of_another_rotation_is_refused() -> None:
     """The address names the rotation too, and must name the same."""
     with pytest.raises(UnauthenticatedError):
-        read_token(make_token(LINK, SECRET), [SECRET], rotation_id=ROTATION.replace("notes", "files"), now=NOW)
+        read_token(make_token(LINK, SECRET), [SECRET], run_id=ROTATION.replace("notes", "files"), now=NOW)
 
 
 def test_without_secrets_every_token_is_refused() -> None:
     """Nobody can have signed it."""
     with pytest.raises(UnauthenticatedError):
-        read_token(make_token(LINK, SECRET), [], rotation_id=ROTATION, now=NOW)
+        read_token(make_token(LINK, SECRET), [], run_id=ROTATION, now=NOW)
 
 
 def test_a_token_shows_no_secret() -> None:

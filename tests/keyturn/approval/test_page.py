@@ -20,7 +20,7 @@ from keyturn.rotation.evidence import build_evidence, digest_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance, RequestOptions, Waiver
 from keyturn.runs.records import MigrationRecord, RotationRecord
-from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record, ref_of
+from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record
 
 EVIL = "<script>alert('x')</script>\" onload=\"x"
 
@@ -60,7 +60,7 @@ def waiting(**fields: Any) -> RotationRecord:
         state=State.AWAITING_APPROVAL,
     )
     freeze = FreezeInput(
-        **ref_of(record), target_version=EVIL, census=CENSUS, stale_writers=0, last_stale_write=None, expires_at=NOW
+        run=record.ref, target_version=EVIL, census=CENSUS, stale_writers=0, last_stale_write=None, expires_at=NOW
     )
     evidence = build_evidence(record, freeze)
     return record.changed(evidence=evidence, evidence_digest=digest_of(evidence), **fields)
@@ -75,7 +75,7 @@ def restoring(**fields: Any) -> MigrationRecord:
         "reason": EVIL,
     }
     values: dict[str, Any] = {
-        "rotation_id": "notes.m.20260301T030000Z.abcdef",
+        "run_id": "notes.m.20260301T030000Z.abcdef",
         "keyring": "notes",
         "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=EVIL)],
         "requested_by": EVIL,
@@ -94,7 +94,7 @@ def restoring(**fields: Any) -> MigrationRecord:
 def shown(record: RunRecord, token: str = "") -> Page:
     """Return the page for an approver."""
     link = Link(
-        rotation_id=record.rotation_id,
+        run_id=record.run_id,
         evidence_digest=record.evidence_digest or "",
         approver=APPROVER,
         expires_at=NOW + timedelta(hours=1),
@@ -108,7 +108,7 @@ def test_the_page_says_what_is_decided_on() -> None:
 
     page = shown(record)
 
-    for said in (record.rotation_id, record.evidence_digest, APPROVER, "10 of 10 rows", "waived by", "last rotation"):
+    for said in (record.run_id, record.evidence_digest, APPROVER, "10 of 10 rows", "waived by", "last rotation"):
         assert str(said) in page.text
 
 
@@ -119,7 +119,7 @@ def test_the_form_carries_the_token_and_two_decisions() -> None:
     page = shown(record, token='to"ken')
 
     [form] = page.named("form")
-    assert ("post", f"/api/rotations/{record.rotation_id}/approval") == (form["method"], form["action"])
+    assert ("post", f"/api/rotations/{record.run_id}/approval") == (form["method"], form["action"])
     assert [("token", 'to"ken')] == [(field["name"], field["value"]) for field in page.named("input")]
     assert ["approve", "reject"] == [button["value"] for button in page.named("button")]
 
@@ -182,8 +182,8 @@ def test_a_restore_asks_to_enable_versions() -> None:
     page = shown(record, token="token")
 
     [form] = page.named("form")
-    assert f"/api/migrations/{record.rotation_id}/approval" == form["action"]
-    for said in ("7 of 10 rows name disabled versions", "old: 4 rows", EVIL, "d" * 64, APPROVER, record.rotation_id):
+    assert f"/api/migrations/{record.run_id}/approval" == form["action"]
+    for said in ("7 of 10 rows name disabled versions", "old: 4 rows", EVIL, "d" * 64, APPROVER, record.run_id):
         assert said in page.text
     assert [] == page.named("script")
     assert [] == shown(restoring(state=State.RUNNING)).named("form")
@@ -196,7 +196,7 @@ def test_answers_are_pages_too() -> None:
     record = waiting()
     refused = problem_of(WrongStateError(EVIL, hint=EVIL), instance="/api/x")
 
-    assert f"You have approved {record.rotation_id}" in Page(decided_page(record, "approve")).text
+    assert f"You have approved {record.run_id}" in Page(decided_page(record, "approve")).text
     assert "Nothing is disabled" in Page(decided_page(record, "reject")).text
     assert [] == Page(problem_page(refused)).named("script")
     assert EVIL in Page(problem_page(refused)).text

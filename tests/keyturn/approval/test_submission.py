@@ -36,7 +36,7 @@ def signed_in(name: str, object_id: str = SOMEBODY) -> Caller:
 
 def approach(record: RotationRecord, token: str, caller: Caller = KEYS, sender: str | None = None) -> Approach:
     """Come with a token."""
-    return Approach(record.rotation_id, token, caller, sender or new_keyring())
+    return Approach(record.run_id, token, caller, sender or new_keyring())
 
 
 async def decide(
@@ -67,7 +67,7 @@ async def test_a_link_decides(runs: RotationStore, decision: str, outcome: str) 
         decided.decision.comment,
         decided.decision.by_id,
     )
-    assert [record.rotation_id] == workflow.woken
+    assert [record.run_id] == workflow.woken
 
 
 async def test_a_link_decides_once(runs: RotationStore) -> None:
@@ -82,8 +82,8 @@ async def test_a_link_decides_once(runs: RotationStore) -> None:
                 await decide(runs, coming, decision, workflow)
         decided = await step_to(runs, decided, State.SWEEPING) if decided.decision else decided
 
-    assert [record.rotation_id] == workflow.woken
-    assert 1 == len((await runs.read(record.rotation_id)).decisions)
+    assert [record.run_id] == workflow.woken
+    assert 1 == len((await runs.read(record.run_id)).decisions)
 
 
 async def test_another_approvers_link_comes_too_late(runs: RotationStore) -> None:
@@ -105,7 +105,7 @@ async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: R
     again = await decide(runs, coming, workflow=workflow)
 
     assert again.decision is not None
-    assert ("approved", [record.rotation_id]) == (again.decision.decision, workflow.woken)
+    assert ("approved", [record.run_id]) == (again.decision.decision, workflow.woken)
 
 
 async def test_looking_changes_nothing_and_may_be_repeated(runs: RotationStore) -> None:
@@ -154,7 +154,7 @@ async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: Rotation
 async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
     """Names change; the object id does not."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    await runs.update(record.rotation_id, lambda run: run.changed(requested_by_id=SOMEBODY))
+    await runs.update(record.run_id, lambda run: run.changed(requested_by_id=SOMEBODY))
 
     with pytest.raises(ForbiddenError):
         await decide(runs, approach(record, link_token(record), signed_in(APPROVER)))
@@ -194,7 +194,7 @@ async def test_refused_attempts_are_in_the_audit(runs: RotationStore) -> None:
     with pytest.raises(ForbiddenError):
         await open_link(runs, coming, secrets=[SECRET], now=NOW + timedelta(minutes=2))
 
-    told = [event["data"] for event in await runs.audit.read_chain(record.rotation_id)]
+    told = [event["data"] for event in await runs.audit.read_chain(record.run_id)]
     assert ("decide", "eve@example.com", "ForbiddenError") in [
         (data["attempt"], data["by"], data["error"]) for data in told if "attempt" in data
     ]

@@ -20,12 +20,12 @@ def event(number: int) -> AuditEvent:
     return AuditEvent(key=f"test:{number}", at=NOW + timedelta(seconds=number), data=data)
 
 
-def chain(length: int, rotation_id: str | None = None) -> list[dict[str, Any]]:
+def chain(length: int, run_id: str | None = None) -> list[dict[str, Any]]:
     """Return a chain of so many events."""
-    rotation_id = rotation_id or fresh_rotation()
+    run_id = run_id or fresh_rotation()
     linked: list[dict[str, Any]] = []
     for number in range(1, length + 1):
-        linked.append(link(rotation_id, event(number), head_of(linked[-1]) if linked else None))
+        linked.append(link(run_id, event(number), head_of(linked[-1]) if linked else None))
     return linked
 
 

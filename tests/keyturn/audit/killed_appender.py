@@ -26,14 +26,14 @@ LONGEST_SECONDS = 0.15  # some fifteen appends
 
 async def append_from(number: int, acknowledged: int) -> None:
     """Append one event after another, for ever."""
-    url, database, container, rotation_id = sys.argv[1:5]
+    url, database, container, run_id = sys.argv[1:5]
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
     async with CosmosClient(
         url, os.environ["COSMOS_MASTER_KEY"], transport=AioHttpTransport(session=session)
     ) as client:
         audit = AuditLog(Documents(client.get_database_client(database).get_container_client(container)))
         while True:
-            await audit.append(rotation_id, [event(number)])
+            await audit.append(run_id, [event(number)])
             os.write(acknowledged, b".")
             number += 1
 

@@ -41,20 +41,20 @@ async def test_the_head_is_written_beside_the_other_tags(world: World, audit: Au
     record = await made(world)
     heads = []
     for number in range(2):
-        heads.append(await audit.append(record.rotation_id, [event(number)]))
+        heads.append(await audit.append(record.run_id, [event(number)]))
         await anchor(audit, versions, record)
         assert heads[-1] == await anchored(versions, record)
     state = (await versions.states())[record.target_version or ""]
 
     assert state.enabled
     assert "r1" == state.tags[ROTATION_TAG]
-    assert verify_chain(lines(await audit.read_chain(record.rotation_id)), heads[0]).broken is None
+    assert verify_chain(lines(await audit.read_chain(record.run_id)), heads[0]).broken is None
 
 
 async def test_an_anchor_is_written_once(world: World, audit: AuditLog, versions: MekVersions) -> None:
     """A head that is anchored already costs the vault no write."""
     record = await made(world)
-    await audit.append(record.rotation_id, [event(1)])
+    await audit.append(record.run_id, [event(1)])
     await anchor(audit, versions, record)
     updates = world.mek.vault.operations("admin").count("update")
 
@@ -66,7 +66,7 @@ async def test_an_anchor_is_written_once(world: World, audit: AuditLog, versions
 async def test_a_rotation_without_a_version_has_no_anchor(world: World, audit: AuditLog, versions: MekVersions) -> None:
     """Before the version exists, and for a dry run, nothing is written to the vault."""
     record = await made(world, target_version=None)
-    await audit.append(record.rotation_id, [event(1)])
+    await audit.append(record.run_id, [event(1)])
 
     await anchor(audit, versions, record)
 
@@ -82,21 +82,21 @@ async def test_an_anchor_that_the_chain_does_not_bear_out_stays(
 ) -> None:
     """Somebody rewrites the stored chain: the tag keeps the true head, the log says so, and verifying shows it."""
     record = await made(world)
-    rotation_id, keyring = record.rotation_id, keyring_of(record.rotation_id)
-    true_head = await audit.append(rotation_id, [event(1)])
+    run_id, keyring = record.run_id, keyring_of(record.run_id)
+    true_head = await audit.append(run_id, [event(1)])
     await anchor(audit, versions, record)
-    forged = link(rotation_id, event(2), None)
+    forged = link(run_id, event(2), None)
     for document_id, fields in (
-        (f"{rotation_id}:audit:00000001", {"event": forged}),
-        (f"{rotation_id}:audit", {"hash": forged["hash"]}),
+        (f"{run_id}:audit:00000001", {"event": forged}),
+        (f"{run_id}:audit", {"hash": forged["hash"]}),
     ):
         document = dict(await container.read_item(document_id, keyring))
         await container.replace_item(document_id, {**document, **fields})
-    await audit.append(rotation_id, [event(3)])
+    await audit.append(run_id, [event(3)])
 
     with caplog.at_level(logging.ERROR):
         await anchor(audit, versions, record)
-    exported = (await audit.export(rotation_id)).splitlines()
+    exported = (await audit.export(run_id)).splitlines()
     broken = verify_chain(exported, true_head).broken
 
     assert head_of(forged) != true_head == await anchored(versions, record)
@@ -111,13 +111,13 @@ async def test_a_vault_that_is_away_does_not_hold_the_rotation_up(
 ) -> None:
     """The failure is in the log, and the next state change anchors the newer head."""
     record = await made(world)
-    await audit.append(record.rotation_id, [event(1)])
+    await audit.append(record.run_id, [event(1)])
 
     world.mek.fault(operation="update", kind="status", status=403, body={"error": {"code": "Forbidden"}})
     with caplog.at_level(logging.ERROR):
         await anchor(audit, versions, record)
     refused = await anchored(versions, record)
-    head = await audit.append(record.rotation_id, [event(2)])
+    head = await audit.append(record.run_id, [event(2)])
     await anchor(audit, versions, record)
 
     assert refused is None

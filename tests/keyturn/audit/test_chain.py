@@ -47,16 +47,16 @@ def test_other_content_has_another_hash(one: dict[str, object], other: dict[str,
 
 def test_a_link_is_a_cloud_event() -> None:
     """The event is what the CloudEvents library reads, with its place in the chain in extension attributes."""
-    rotation_id = fresh_rotation()
-    first = link(rotation_id, event(1), None)
-    second = link(rotation_id, event(2), head_of(first))
+    run_id = fresh_rotation()
+    first = link(run_id, event(1), None)
+    second = link(run_id, event(2), head_of(first))
 
     read = http.from_structured_event(
         HTTPMessage(headers={"content-type": "application/cloudevents+json"}, body=canonical(second))
     )
 
-    assert (rotation_id, "dev.keyturn.rotation.command_given") == (read.get_subject(), read.get_type())
-    assert f"/keyturn/keyrings/{rotation_id.partition('.')[0]}" == read.get_source()
+    assert (run_id, "dev.keyturn.rotation.command_given") == (read.get_subject(), read.get_type())
+    assert f"/keyturn/keyrings/{run_id.partition('.')[0]}" == read.get_source()
     assert NOW + timedelta(seconds=2) == read.get_time()
     assert ("00000001", GENESIS) == (first["sequence"], first["previoushash"])
     assert ("00000002", first["hash"]) == (read.get_extension("sequence"), read.get_extension("previoushash"))
@@ -65,20 +65,20 @@ def test_a_link_is_a_cloud_event() -> None:
 
 def test_the_same_event_is_the_same_link() -> None:
     """Whoever links an event to the same head makes the same bytes, whatever zone the time was given in."""
-    rotation_id = fresh_rotation()
+    run_id = fresh_rotation()
     same = event(1).model_copy(update={"at": event(1).at.astimezone(timezone(timedelta(hours=5)))})
 
-    assert canonical(link(rotation_id, event(1), None)) == canonical(link(rotation_id, same, None))
+    assert canonical(link(run_id, event(1), None)) == canonical(link(run_id, same, None))
 
 
 @given(TEXTS, TEXTS)
 def test_a_key_is_one_id(one: str, other: str) -> None:
     """Ids are told apart like keys, within a rotation and between rotations, and fit any header."""
-    rotation_id = "k.20260301T030000Z.abcdef"
+    run_id = "k.20260301T030000Z.abcdef"
 
-    assert (one == other) is (event_id(rotation_id, one) == event_id(rotation_id, other))
-    assert event_id(rotation_id, one) != event_id("k.20260301T030000Z.abcdee", one)
-    assert event_id(rotation_id, one).removeprefix("evt_").isalnum()
+    assert (one == other) is (event_id(run_id, one) == event_id(run_id, other))
+    assert event_id(run_id, one) != event_id("k.20260301T030000Z.abcdee", one)
+    assert event_id(run_id, one).removeprefix("evt_").isalnum()
 
 
 def test_a_head_is_read_as_it_is_written() -> None:

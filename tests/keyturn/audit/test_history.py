@@ -33,7 +33,7 @@ async def test_a_whole_rotation_is_told(runs: RotationStore, audit: AuditLog) ->
     record = await bring_to(runs, State.COMPLETED)
 
     await audit_record(audit, record, NOW)
-    found = await audit.read_chain(record.rotation_id)
+    found = await audit.read_chain(record.run_id)
     changes = [item["data"] for item in found if item["type"].endswith("state_changed")]
     [frozen] = [item["data"] for item in found if item["type"].endswith("evidence_frozen")]
     [decided] = [item["data"] for item in found if item["type"].endswith("decision_taken")]
@@ -64,7 +64,7 @@ async def test_following_again_adds_what_is_new(runs: RotationStore, audit: Audi
 async def test_a_command_is_told_with_its_giver(runs: RotationStore) -> None:
     """An operator's retry is an event of its own, beside the change that it brings about."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
-    commanded = await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
+    commanded = await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
     assert ["command_given"] == told(commanded)[len(told(record)) :]
 
@@ -91,7 +91,7 @@ async def test_a_row_that_is_quarantined_again_is_told_again(runs: RotationStore
     twice = await audit_record(audit, quarantined, NOW)
     swept = await step_to(runs, record, State.SWEEPING)
     await audit_record(audit, with_quarantined(swept, [ROW]), NOW)
-    found = await audit.read_chain(record.rotation_id)
+    found = await audit.read_chain(record.run_id)
     rows = [item["data"]["row"] for item in found if item["type"].endswith("row_quarantined")]
 
     assert once == twice
@@ -139,9 +139,9 @@ async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, aud
     for target in (State.SWEEPING, State.SOAKING, State.AWAITING_APPROVAL, State.RETIRING):
         again = await step_to(runs, again, target)
 
-    await audit.append(record.rotation_id, undone_retirement(record, ["old"], NOW))
+    await audit.append(record.run_id, undone_retirement(record, ["old"], NOW))
     await audit_record(audit, again.changed(retired=["old"]), NOW)
-    found = await audit.read_chain(record.rotation_id)
+    found = await audit.read_chain(record.run_id)
 
     assert 2 == [item["type"].rpartition(".")[2] for item in found].count("versions_retired")
 
@@ -163,7 +163,7 @@ def test_versions_that_a_restore_enables_and_disables_are_told() -> None:
 def make_restore(**fields: Any) -> MigrationRecord:
     """Return a restore's record that is stored nowhere."""
     values: dict[str, Any] = {
-        "rotation_id": new_run_id(RunKind.MIGRATION, "default", NOW),
+        "run_id": new_run_id(RunKind.MIGRATION, "default", NOW),
         "keyring": "default",
         "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
         "requested_by": REQUESTER,

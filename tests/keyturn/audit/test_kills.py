@@ -21,8 +21,8 @@ async def test_thirty_kills_leave_one_unbroken_chain(
     audit: AuditLog, cosmos: LocalCosmos, container: ContainerProxy
 ) -> None:
     """After thirty SIGKILLs in the middle of appends, every event that was acknowledged is there once, in order."""
-    rotation_id, key = fresh_rotation(), (cosmos._state / "master_key").read_text()
-    arguments = [cosmos.url, DATABASE, container.id, rotation_id, str(KILLS)]
+    run_id, key = fresh_rotation(), (cosmos._state / "master_key").read_text()
+    arguments = [cosmos.url, DATABASE, container.id, run_id, str(KILLS)]
 
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "tests.keyturn.audit.killed_appender", *arguments],
@@ -31,12 +31,12 @@ async def test_thirty_kills_leave_one_unbroken_chain(
     )
     output, _ = await process.communicate()
     acknowledged = int(output)
-    found = await audit.read_chain(rotation_id)
-    verified = verify_chain(lines(found), await audit.head(rotation_id))
+    found = await audit.read_chain(run_id)
+    verified = verify_chain(lines(found), await audit.head(run_id))
 
     assert 0 == process.returncode
     assert acknowledged >= KILLS
     # The last child may have died between the write and its report.
     assert len(found) in {acknowledged, acknowledged + 1}
     assert (len(found), None) == (verified.events, verified.broken)
-    assert [event_id(rotation_id, f"test:{number}") for number in range(len(found))] == [item["id"] for item in found]
+    assert [event_id(run_id, f"test:{number}") for number in range(len(found))] == [item["id"] for item in found]

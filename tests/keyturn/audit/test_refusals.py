@@ -15,17 +15,17 @@ REFUSED = DigestMismatchError("other evidence is in force", evidenceDigest="f" *
 
 async def begun(audit: AuditLog, length: int = 1) -> str:
     """Return a rotation whose chain has so many events."""
-    rotation_id = fresh_rotation()
-    await audit.append(rotation_id, [event(number) for number in range(length)])
-    return rotation_id
+    run_id = fresh_rotation()
+    await audit.append(run_id, [event(number) for number in range(length)])
+    return run_id
 
 
 async def test_a_refused_attempt_is_told(runs: RotationStore, audit: AuditLog) -> None:
     """Who tried what, and which rule refused it."""
-    rotation_id = await begun(audit)
+    run_id = await begun(audit)
 
-    await record_refusal(runs, rotation_id, "decide", REFUSED, by="eve", now=NOW)
-    [found] = await audit.read_chain(rotation_id, after=1)
+    await record_refusal(runs, run_id, "decide", REFUSED, by="eve", now=NOW)
+    [found] = await audit.read_chain(run_id, after=1)
 
     expected = {
         "attempt": "decide",
@@ -38,34 +38,34 @@ async def test_a_refused_attempt_is_told(runs: RotationStore, audit: AuditLog) -
 
 async def test_repeated_refusals_are_one_a_minute(runs: RotationStore, audit: AuditLog) -> None:
     """The same attempt by the same person counts once a minute; another person or another rule counts apart."""
-    rotation_id = await begun(audit)
+    run_id = await begun(audit)
     forged = UnauthenticatedError("the message is not authentic")
 
     for seconds in (0, 10, 59, 60):
-        await record_refusal(runs, rotation_id, "decide", REFUSED, by="eve", now=NOW + timedelta(seconds=seconds))
-    await record_refusal(runs, rotation_id, "decide", forged, by=None, now=NOW)
-    await record_refusal(runs, rotation_id, "decide", forged, by=None, now=NOW)
-    found = await audit.read_chain(rotation_id, after=1)
+        await record_refusal(runs, run_id, "decide", REFUSED, by="eve", now=NOW + timedelta(seconds=seconds))
+    await record_refusal(runs, run_id, "decide", forged, by=None, now=NOW)
+    await record_refusal(runs, run_id, "decide", forged, by=None, now=NOW)
+    found = await audit.read_chain(run_id, after=1)
 
     assert ["eve", "eve", None] == [item["data"]["by"] for item in found]
 
 
 async def test_a_rotation_that_does_not_exist_gets_no_chain(runs: RotationStore, audit: AuditLog) -> None:
     """Attempts on made-up rotations leave nothing behind, whatever was given for an id."""
-    rotation_id = fresh_rotation()
+    run_id = fresh_rotation()
 
-    for aimed_at in (rotation_id, "nothing"):
+    for aimed_at in (run_id, "nothing"):
         await record_refusal(runs, aimed_at, "abort", REFUSED, by="eve", now=NOW)
 
-    assert await audit.head(rotation_id) is None
+    assert await audit.head(run_id) is None
 
 
 async def test_refusals_cannot_fill_the_store(runs: RotationStore, audit: AuditLog) -> None:
     """Beyond so many events, refusals are only logged; what the rotation itself does is still appended."""
-    rotation_id = await begun(audit, EVENTS_MAX)
+    run_id = await begun(audit, EVENTS_MAX)
 
-    await record_refusal(runs, rotation_id, "abort", REFUSED, by="eve", now=NOW)
-    head = await audit.append(rotation_id, [event(EVENTS_MAX)])
+    await record_refusal(runs, run_id, "abort", REFUSED, by="eve", now=NOW)
+    head = await audit.append(run_id, [event(EVENTS_MAX)])
 
     assert head is not None
     assert EVENTS_MAX + 1 == head.sequence
@@ -75,10 +75,10 @@ async def test_a_refusal_is_answered_without_its_event(
     runs: RotationStore, audit: AuditLog, cosmos: LocalCosmos
 ) -> None:
     """Where the database is away, recording the refusal raises nothing."""
-    rotation_id = await begun(audit)
+    run_id = await begun(audit)
 
     cosmos.fault(operation="batch", kind="reset_before", count=None)
-    await record_refusal(runs, rotation_id, "abort", REFUSED, by="x" * 5000, now=NOW)
+    await record_refusal(runs, run_id, "abort", REFUSED, by="x" * 5000, now=NOW)
     cosmos.clear_faults()
 
-    assert 1 == len(await audit.read_chain(rotation_id))
+    assert 1 == len(await audit.read_chain(run_id))

@@ -28,14 +28,14 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose, record_failure
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import lines
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, ref_of, start_run, step_to
+from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, start_run, step_to
 
 SECRET = f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
 
 
 async def told(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]:
     """Return the chain in short: type and data of each event."""
-    found = await audit.read_chain(record.rotation_id)
+    found = await audit.read_chain(record.run_id)
     assert verify_chain(lines(found)).broken is None
     return [(item["type"].rpartition(".")[2], item["data"]) for item in found]
 
@@ -43,13 +43,13 @@ async def told(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]
 async def submit(runs: RotationStore, record: RotationRecord, *, message: str = "m1", **fields: Any) -> RotationRecord:
     """Send a signed decision on the evidence in force, but for what is given."""
     secret = fields.pop("secret", SECRET)
-    decision = {"rotationId": record.rotation_id, "decision": "approve", "approver": APPROVER}
+    decision = {"rotationId": record.run_id, "decision": "approve", "approver": APPROVER}
     body = json.dumps({**decision, "evidenceDigest": record.evidence_digest, **fields})
     at = datetime.now(UTC)
     headers = {
-        "webhook-id": f"{message}-{record.rotation_id}",
+        "webhook-id": f"{message}-{record.run_id}",
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(f"{message}-{record.rotation_id}", at, body),
+        "webhook-signature": Webhook(secret).sign(f"{message}-{record.run_id}", at, body),
     }
 
     async def wake(_record: RotationRecord) -> None:
@@ -81,7 +81,7 @@ async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
     await step_to(runs, record, State.CREATING_VERSION)
     after = await told(audit, record)
 
-    assert State.CREATING_VERSION is (await runs.read(record.rotation_id)).state
+    assert State.CREATING_VERSION is (await runs.read(record.run_id)).state
     assert before == after[:-1]
     assert ("state_changed", "creating_version") == (after[-1][0], after[-1][1]["to"])
 
@@ -136,8 +136,8 @@ async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: Au
     record = await bring_to(runs, State.SWEEPING)
 
     with pytest.raises(WrongStateError):
-        await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
-    await give_command(runs, record.rotation_id, "abort", by="olga", now=NOW)
+        await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
+    await give_command(runs, record.run_id, "abort", by="olga", now=NOW)
     chain = await told(audit, record)
 
     assert [("attempt_refused", "retry"), ("command_given", "abort")] == [
@@ -162,8 +162,8 @@ async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
     failed, lost = await bring_to(runs, State.SWEEPING), await start_run(runs)
     failure = {"step": failed.step + 1, "error_type": "UnavailableError", "message": "the vault did not answer"}
 
-    await record_failure(runs, FailureInput(**ref_of(failed), **failure, retire_attempted=False), NOW)
-    await lose(runs, lost.rotation_id, "the workflow was lost", NOW)
+    await record_failure(runs, FailureInput(run=failed.ref, **failure, retire_attempted=False), NOW)
+    await lose(runs, lost.run_id, "the workflow was lost", NOW)
 
     for record, detail in ((failed, "UnavailableError"), (lost, "WorkflowLostError")):
         kind, data = (await told(audit, record))[-1]

@@ -38,7 +38,7 @@ def test_an_unbroken_chain_verifies() -> None:
         verified = verify_chain(lines(CHAIN), anchor)
 
         assert (ROTATION, 6, str(HEAD), None) == (
-            verified.rotation_id,
+            verified.run_id,
             verified.events,
             verified.head,
             verified.broken,

@@ -102,7 +102,7 @@ async def _rewrap(world: World, log: SessionLog, row_id: str) -> None:
         algorithm="RSA-OAEP-256",
         key_check=bytes(16),
         old_version=OLD,
-        rotation_id=ROTATION,
+        run_id=ROTATION,
         rewrapped_at=datetime(2026, 11, 24, tzinfo=UTC),
     )
     written = await world.store.rewrap(row, new)

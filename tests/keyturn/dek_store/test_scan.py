@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 
+from keyturn.contracts import RunRef
 from keyturn.contracts.pages import PAGE_BYTES_MAX, ScanInput, ScanResult
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.deks import scan as scan_module
@@ -17,9 +18,7 @@ Selection = Literal["stale", "rewrapped"]
 def request(feed_range: str, cursor: str | None, page_rows: int, selection: Selection = "stale") -> ScanInput:
     """Return a scan's input."""
     return ScanInput(
-        rotation_id=ROTATION,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1),
         target_version=TARGET,
         selection=selection,
         range=feed_range,

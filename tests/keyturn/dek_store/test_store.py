@@ -27,7 +27,7 @@ def new_wrap(old_version: str = OLD) -> NewWrap:
         algorithm="RSA-OAEP-256",
         key_check=CHECK,
         old_version=old_version,
-        rotation_id=ROTATION,
+        run_id=ROTATION,
         rewrapped_at=NOW,
     )
 

@@ -23,6 +23,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
 from field_encrypt.errors import DekExistsError
+from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.cosmos.state_container import Documents
@@ -112,8 +113,8 @@ async def migrate(dependencies: DocumentDependencies, ids: DekIds) -> None:
             cursor, drained = None, False
             while not drained:
                 request = ScanInput(
-                    **dict.fromkeys(("rotation_id", "keyring", "target_version"), MIGRATION),
-                    fencing_token=1,
+                    run=RunRef(run_id=MIGRATION, keyring=MIGRATION, fencing_token=1),
+                    target_version=MIGRATION,
                     selection="chosen",
                     range=feed_range,
                     cursor=cursor,

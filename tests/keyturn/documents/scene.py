@@ -8,6 +8,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RowDefaults
 from field_encrypt.dek import Dek
+from keyturn.contracts import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
@@ -118,9 +119,7 @@ def refs(*ids: str) -> list[RowRef]:
 def page_of(found: Sequence[RowRef], *, dry_run: bool = False, rate: float = 1000) -> PageInput:
     """Return a page's input."""
     return PageInput(
-        rotation_id=MIGRATION,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=MIGRATION, keyring="notes", fencing_token=1),
         target_version="",
         source=NAME,
         dry_run=dry_run,

@@ -1,5 +1,6 @@
 """Documents are found through the container's change feed: exactly those that an operation has to do with."""
 
+from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.documents import store as scan
@@ -14,9 +15,7 @@ async def found(scene: Scene, chosen: scan.Choice) -> set[str]:
         cursor, drained = None, False
         while not drained:
             request = ScanInput(
-                rotation_id=MIGRATION,
-                keyring="notes",
-                fencing_token=1,
+                run=RunRef(run_id=MIGRATION, keyring="notes", fencing_token=1),
                 target_version="",
                 selection="chosen",
                 source=NAME,

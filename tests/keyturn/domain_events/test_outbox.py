@@ -26,40 +26,40 @@ from tests.local.actiontrail.receiver import Receiver, new_secret
 TICK = timedelta(seconds=30)
 
 
-async def appended(audit: AuditLog, count: int, rotation_id: str | None = None) -> str:
+async def appended(audit: AuditLog, count: int, run_id: str | None = None) -> str:
     """Return a rotation whose chain has so many events."""
-    rotation_id = rotation_id or fresh_rotation()
-    await audit.append(rotation_id, [event(number) for number in range(count)])
-    return rotation_id
+    run_id = run_id or fresh_rotation()
+    await audit.append(run_id, [event(number) for number in range(count)])
+    return run_id
 
 
-async def deliver(outbox: Outbox, rotation_id: str, now: datetime = NOW) -> Deliveries:
+async def deliver(outbox: Outbox, run_id: str, now: datetime = NOW) -> Deliveries:
     """Deliver what is due of the rotation's keyring."""
-    return await outbox.deliver_due([keyring_of(rotation_id)], now)
+    return await outbox.deliver_due([keyring_of(run_id)], now)
 
 
 async def test_events_are_delivered_in_order_and_once(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
     """The receiver gets the chain as it is, and no event again while nothing fails."""
-    rotation_id, repeated = await appended(audit, 5), receiver.repeated
+    run_id, repeated = await appended(audit, 5), receiver.repeated
 
-    first = await deliver(outbox, rotation_id)
-    await audit.append(rotation_id, [event(5)])
-    second = await deliver(outbox, rotation_id)
-    third = await deliver(outbox, rotation_id)
+    first = await deliver(outbox, run_id)
+    await audit.append(run_id, [event(5)])
+    second = await deliver(outbox, run_id)
+    third = await deliver(outbox, run_id)
 
     assert [Deliveries(delivered=5), Deliveries(delivered=1), Deliveries()] == [first, second, third]
-    assert await audit.read_chain(rotation_id) == receiver.events(rotation_id)
+    assert await audit.read_chain(run_id) == receiver.events(run_id)
     assert repeated == receiver.repeated
 
 
 async def test_what_arrived_verifies(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
     """The receiver can prove by itself that it has the whole chain."""
-    rotation_id = await appended(audit, 5)
+    run_id = await appended(audit, 5)
 
-    await deliver(outbox, rotation_id)
-    verified = verify_chain(lines(receiver.events(rotation_id)), await audit.head(rotation_id))
+    await deliver(outbox, run_id)
+    verified = verify_chain(lines(receiver.events(run_id)), await audit.head(run_id))
 
-    assert (rotation_id, 5, None) == (verified.rotation_id, verified.events, verified.broken)
+    assert (run_id, 5, None) == (verified.run_id, verified.events, verified.broken)
 
 
 async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
@@ -72,13 +72,13 @@ async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
         record = await step_to(runs, record, target)
         await audit_record(audit, record, now)
         now += timedelta(hours=1)
-        assert 0 == (await deliver(outbox, record.rotation_id, now)).delivered
+        assert 0 == (await deliver(outbox, record.run_id, now)).delivered
     receiver.service.start()
-    late = await deliver(outbox, record.rotation_id, now + LONGEST_WAIT)
-    found = await audit.read_chain(record.rotation_id)
+    late = await deliver(outbox, record.run_id, now + LONGEST_WAIT)
+    found = await audit.read_chain(record.run_id)
 
     assert len(found) == late.delivered
-    assert found == receiver.events(record.rotation_id)
+    assert found == receiver.events(record.run_id)
     assert {"completed", "requested"} <= {item["data"].get("to") for item in found}
 
 
@@ -86,17 +86,17 @@ async def test_attempts_come_at_longer_and_longer_intervals(
     runs: RotationStore, audit: AuditLog, outbox: Outbox, receiver: Receiver
 ) -> None:
     """While the endpoint refuses, waits double up to five minutes, and the cursor says what was answered."""
-    rotation_id, tried = await appended(audit, 1), []
+    run_id, tried = await appended(audit, 1), []
     receiver.fault(kind="status", status=503, count=None)
 
     for tick in range(60):
         now = NOW + tick * TICK
-        if (await deliver(outbox, rotation_id, now)).failed:
+        if (await deliver(outbox, run_id, now)).failed:
             tried.append(now)
-    cursor = (await read_cursors(runs.documents, keyring_of(rotation_id)))[rotation_id]
+    cursor = (await read_cursors(runs.documents, keyring_of(run_id)))[run_id]
     receiver.clear_faults()
-    taken = await deliver(outbox, rotation_id, now + LONGEST_WAIT)
-    moved = (await read_cursors(runs.documents, keyring_of(rotation_id)))[rotation_id]
+    taken = await deliver(outbox, run_id, now + LONGEST_WAIT)
+    moved = (await read_cursors(runs.documents, keyring_of(run_id)))[run_id]
 
     waits = [second - first for first, second in pairwise(tried)]
     assert FIRST_WAIT <= waits[0] <= TICK
@@ -111,14 +111,14 @@ async def test_a_lost_answer_brings_the_event_again_under_its_id(
     audit: AuditLog, outbox: Outbox, receiver: Receiver
 ) -> None:
     """An event that was taken although nobody heard of it comes again, and the receiver keeps it once."""
-    rotation_id, repeated = await appended(audit, 3), receiver.repeated
+    run_id, repeated = await appended(audit, 3), receiver.repeated
     receiver.fault(kind="reset_after", skip=1)
 
-    cut = await deliver(outbox, rotation_id)
-    again = await deliver(outbox, rotation_id, NOW + FIRST_WAIT)
+    cut = await deliver(outbox, run_id)
+    again = await deliver(outbox, run_id, NOW + FIRST_WAIT)
 
     assert (Deliveries(delivered=1, failed=1), Deliveries(delivered=2)) == (cut, again)
-    assert await audit.read_chain(rotation_id) == receiver.events(rotation_id)
+    assert await audit.read_chain(run_id) == receiver.events(run_id)
     assert repeated + 1 == receiver.repeated
 
 
@@ -126,32 +126,32 @@ async def test_a_crash_before_the_cursor_moved_brings_the_event_again(
     audit: AuditLog, outbox: Outbox, receiver: Receiver, cosmos: LocalCosmos
 ) -> None:
     """Delivery that dies after the endpoint took an event, and before that was written down, repeats it."""
-    rotation_id = await appended(audit, 2)
-    await deliver(outbox, rotation_id)
-    await audit.append(rotation_id, [event(2), event(3)])
+    run_id = await appended(audit, 2)
+    await deliver(outbox, run_id)
+    await audit.append(run_id, [event(2), event(3)])
 
     cosmos.fault(operation="replace", kind="status", status=503, count=None)
     with pytest.raises(UnavailableError):
-        await deliver(outbox, rotation_id)
+        await deliver(outbox, run_id)
     cosmos.clear_faults()
-    again = await deliver(outbox, rotation_id)
+    again = await deliver(outbox, run_id)
 
     assert 2 == again.delivered
-    assert await audit.read_chain(rotation_id) == receiver.events(rotation_id)
+    assert await audit.read_chain(run_id) == receiver.events(run_id)
 
 
 async def test_several_runs_at_once_keep_the_order(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
     """Two timers that overlap, and an appender beside them, still bring every event once and in order."""
-    rotation_id = await appended(audit, 10)
+    run_id = await appended(audit, 10)
 
     async def append_more() -> None:
         for number in range(10, 20):
-            await audit.append(rotation_id, [event(number)])
+            await audit.append(run_id, [event(number)])
 
-    await asyncio.gather(append_more(), *(deliver(outbox, rotation_id) for _ in range(3)))
-    await deliver(outbox, rotation_id)
+    await asyncio.gather(append_more(), *(deliver(outbox, run_id) for _ in range(3)))
+    await deliver(outbox, run_id)
 
-    assert await audit.read_chain(rotation_id) == receiver.events(rotation_id)
+    assert await audit.read_chain(run_id) == receiver.events(run_id)
 
 
 async def test_one_rotations_failure_does_not_hold_up_the_others(
@@ -175,14 +175,14 @@ async def test_an_endpoint_that_does_not_answer_is_asked_once_a_run(
     audit: AuditLog, outbox: Outbox, receiver: Receiver
 ) -> None:
     """With the endpoint away, one attempt a run is enough to know; the others just wait."""
-    rotation_id = await appended(audit, 1)
-    keyring, when, _ = rotation_id.split(".")
+    run_id = await appended(audit, 1)
+    keyring, when, _ = run_id.split(".")
     await appended(audit, 1, f"{keyring}.{when}.ffffff")
     receiver.fault(kind="reset_before", count=None)
 
-    down = await deliver(outbox, rotation_id)
+    down = await deliver(outbox, run_id)
     receiver.clear_faults()
-    up = await deliver(outbox, rotation_id, NOW + FIRST_WAIT)
+    up = await deliver(outbox, run_id, NOW + FIRST_WAIT)
 
     assert Deliveries(failed=1, waiting=1) == down
     assert Deliveries(delivered=2) == up
@@ -190,26 +190,26 @@ async def test_an_endpoint_that_does_not_answer_is_asked_once_a_run(
 
 async def test_a_backlog_is_worked_off_run_by_run(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
     """One run has an end however much there is; the next goes on."""
-    rotation_id = await appended(audit, EVENTS_MAX + 5)
+    run_id = await appended(audit, EVENTS_MAX + 5)
 
-    delivered = [(await deliver(outbox, rotation_id)).delivered for _ in range(3)]
+    delivered = [(await deliver(outbox, run_id)).delivered for _ in range(3)]
 
     assert [EVENTS_MAX, 5, 0] == delivered
-    assert EVENTS_MAX + 5 == len(receiver.events(rotation_id))
+    assert EVENTS_MAX + 5 == len(receiver.events(run_id))
 
 
 async def test_a_chain_with_a_hole_is_not_delivered_beyond_it(
     container: ContainerProxy, audit: AuditLog, outbox: Outbox, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody deleted an event: what follows does not go out as if nothing were missing, and the log says so."""
-    rotation_id = await appended(audit, 3)
-    await container.delete_item(f"{rotation_id}:audit:00000002", keyring_of(rotation_id))
+    run_id = await appended(audit, 3)
+    await container.delete_item(f"{run_id}:audit:00000002", keyring_of(run_id))
 
     with caplog.at_level(logging.ERROR):
-        deliveries = await deliver(outbox, rotation_id)
+        deliveries = await deliver(outbox, run_id)
 
     assert Deliveries(delivered=1, failed=1) == deliveries
-    assert 1 == len(receiver.events(rotation_id))
+    assert 1 == len(receiver.events(run_id))
     assert "lacks event 2" in caplog.text
 
 
@@ -217,11 +217,11 @@ async def test_the_signature_is_of_every_active_secret(
     runs: RotationStore, audit: AuditLog, receiver: Receiver
 ) -> None:
     """While secrets are changed, a receiver that knows any of them takes the event; one that knows none does not."""
-    rotation_id = await appended(audit, 2)
+    run_id = await appended(audit, 2)
     for secrets, taken in ([new_secret()], 0), ([new_secret(), receiver.secrets[1]], 2):
         actiontrail = Actiontrail(receiver.url, secrets)
-        deliveries = await deliver(Outbox(runs.documents, actiontrail), rotation_id, NOW + taken * FIRST_WAIT)
+        deliveries = await deliver(Outbox(runs.documents, actiontrail), run_id, NOW + taken * FIRST_WAIT)
         await actiontrail.close()
 
         assert taken == deliveries.delivered
-    assert head_of(receiver.events(rotation_id)[-1]) == await audit.head(rotation_id)
+    assert head_of(receiver.events(run_id)[-1]) == await audit.head(run_id)

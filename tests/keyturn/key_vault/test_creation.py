@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from keyturn.clock import SystemClock
+from keyturn.contracts import RunRef
 from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
 from keyturn.key_vault.creation import create_version
@@ -15,7 +16,7 @@ from tests.keyturn.world import ROTATION, World
 
 SETTLE = timedelta(seconds=30)
 REQUEST = CreateVersionInput(
-    rotation_id=ROTATION, keyring="notes", fencing_token=1, key_size=2048, creation_settle=SETTLE
+    run=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1), key_size=2048, creation_settle=SETTLE
 )
 
 

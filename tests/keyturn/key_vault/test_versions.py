@@ -25,7 +25,7 @@ async def three(world: World) -> list[str]:
 
 async def retire(versions: MekVersions, chosen: list[str], target: str) -> None:
     """Retire versions for the tests' rotation."""
-    await versions.retire(chosen, target_version=target, rotation_id=ROTATION, retain_until=RETAIN_UNTIL)
+    await versions.retire(chosen, target_version=target, run_id=ROTATION, retain_until=RETAIN_UNTIL)
 
 
 async def test_exactly_the_named_versions_are_retired(versions: MekVersions, three: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts import Policy, RewrapDeks, RotationRef, StepInput, Work
+from keyturn.contracts import Policy, RewrapDeks, RunRef, StepInput, Work
 from keyturn.contracts.pages import PageInput, RowRef
 from keyturn.contracts.states import State
 from keyturn.key_vault.versions import MekVersions
@@ -47,22 +47,15 @@ async def started(
     )
 
 
-def ref_of(record: MigrationRecord) -> dict[str, Any]:
-    """Return what every activity's input begins with."""
-    return dict(RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token))
-
-
 async def step_to(migrations: MigrationStore, record: MigrationRecord, target: State) -> MigrationRecord:
     """Take the next step."""
-    return await advance(migrations, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+    return await advance(migrations, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
 
 
 def page_of(run_id: str, target: str, refs: Sequence[RowRef], *, dry_run: bool = False) -> PageInput:
     """Return a page's input."""
     return PageInput(
-        rotation_id=run_id,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=run_id, keyring="notes", fencing_token=1),
         target_version=target,
         refs=list(refs),
         operations_per_second=1000,

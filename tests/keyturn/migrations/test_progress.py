@@ -8,7 +8,7 @@ from keyturn.rotation.status import Counts
 from keyturn.runs.progress import record_progress
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from tests.keyturn.migrations.scene import NOW, ref_of, started
+from tests.keyturn.migrations.scene import NOW, started
 
 WORK = Encrypt(containers=["notes", "archive"])
 
@@ -25,7 +25,7 @@ async def report(
 ) -> Counts:
     """Report a wave of the pass over the container that began so many seconds ago, 200 documents in it."""
     request = ProgressInput(
-        **ref_of(record),
+        run=record.ref,
         phase="sweep",
         source=source,
         pass_number=begun + 1,

@@ -13,7 +13,7 @@ from keyturn.migrations import restore
 from keyturn.runs.record_parts import Decision
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from tests.keyturn.migrations.scene import NOW, enabled, ref_of, started, step_to, versions_of
+from tests.keyturn.migrations.scene import NOW, enabled, started, step_to, versions_of
 from tests.keyturn.world import ROTATION, World
 
 
@@ -22,7 +22,7 @@ async def retired(world: World) -> tuple[str, str]:
     """A version that a rotation has retired, and the current one."""
     old, new = await world.mek.create(), await world.mek.create()
     until = datetime(2026, 12, 24, tzinfo=UTC)
-    await versions_of(world).retire([old], target_version=new, rotation_id=ROTATION, retain_until=until)
+    await versions_of(world).retire([old], target_version=new, run_id=ROTATION, retain_until=until)
     return old, new
 
 
@@ -40,7 +40,7 @@ async def running(migrations: MigrationStore) -> MigrationRecord:
 
 async def freeze(world: World, migrations: MigrationStore, record: MigrationRecord) -> RestoreFound:
     """Look, and freeze what was found."""
-    request = RestoreInput(**ref_of(record), step=record.step, expires_at=NOW + timedelta(days=7))
+    request = RestoreInput(run=record.ref, step=record.step, expires_at=NOW + timedelta(days=7))
     found = await restore.survey(world.store, versions_of(world))
     return await restore.freeze_restore(migrations, request, found, NOW)
 
@@ -51,19 +51,19 @@ async def approved(world: World, migrations: MigrationStore) -> MigrationRecord:
     digest = (await freeze(world, migrations, record)).evidence_digest or ""
     decision = Decision(decision="approved", by="grace@example.com", digest=digest, at=NOW)
     record = await step_to(migrations, record, State.AWAITING_APPROVAL)
-    record = await migrations.update(record.rotation_id, lambda run: run.changed(decision=decision))
+    record = await migrations.update(record.run_id, lambda run: run.changed(decision=decision))
     return await step_to(migrations, record, State.RUNNING)
 
 
 async def lend(world: World, migrations: MigrationStore, record: MigrationRecord) -> LendResult:
     """Enable what was approved."""
-    request = LendInput(**ref_of(record), evidence_digest=record.evidence_digest or "")
+    request = LendInput(run=record.ref, evidence_digest=record.evidence_digest or "")
     return await restore.lend_approved(migrations, request, world.store, versions_of(world))
 
 
 async def give_back(world: World, migrations: MigrationStore, record: MigrationRecord) -> ReturnResult:
     """Disable again what no row names."""
-    return await restore.return_versions(migrations, ReturnInput(**ref_of(record)), world.store, versions_of(world))
+    return await restore.return_versions(migrations, ReturnInput(run=record.ref), world.store, versions_of(world))
 
 
 async def remove_rows(world: World) -> None:
@@ -88,7 +88,7 @@ async def test_what_is_found_is_frozen_once(world: World, migrations: MigrationS
     await add_under(world, old)
     again = await freeze(world, migrations, record)
 
-    stored = await migrations.read(record.rotation_id)
+    stored = await migrations.read(record.run_id)
     assert (new, [old], 2) == (first.target_version, first.versions, first.rows)
     assert first == again
     assert {old: 2} == (stored.evidence or {})["versions"]
@@ -113,10 +113,8 @@ async def test_nothing_is_enabled_without_an_approval(
     record = await approved(world, migrations)
 
     for request in (
-        LendInput(
-            **ref_of(undecided), evidence_digest=(await migrations.read(undecided.rotation_id)).evidence_digest or ""
-        ),
-        LendInput(**ref_of(record), evidence_digest="0" * 64),
+        LendInput(run=undecided.ref, evidence_digest=(await migrations.read(undecided.run_id)).evidence_digest or ""),
+        LendInput(run=record.ref, evidence_digest="0" * 64),
     ):
         with pytest.raises(InvariantError):
             await restore.lend_approved(migrations, request, world.store, versions_of(world))
@@ -156,7 +154,7 @@ async def test_versions_are_lent_and_go_back_as_they_were(
     assert [[old], [old]] == [one.lent for one in lent]
     assert ReturnResult(returned=[], kept={old: 2}) == kept
     assert {old, new} == await enabled(world)
-    assert record.rotation_id == (await tags_of(world, old))[LENT_TO_TAG]
+    assert record.run_id == (await tags_of(world, old))[LENT_TO_TAG]
 
     await remove_rows(world)
     returned = [await give_back(world, migrations, record) for _ in range(2)]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keyturn.contracts import Rollback, RotationRef
+from keyturn.contracts import Rollback, RunRef
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rollback import Origins, roll_back_page
@@ -26,10 +26,10 @@ async def two(world: World) -> tuple[str, str]:
     return await world.mek.create(), await world.mek.create()
 
 
-async def rotated(world: World, two: tuple[str, str], count: int, rotation_id: str = ROTATION) -> list[RowRef]:
+async def rotated(world: World, two: tuple[str, str], count: int, run_id: str = ROTATION) -> list[RowRef]:
     """Store so many rows under the first version, and rewrap them as a rotation does."""
     refs = await world.add_many(count, two[0])
-    await rewrap_page(page_of(rotation_id, two[1], refs), dependencies(world, Sink()))
+    await rewrap_page(page_of(run_id, two[1], refs), dependencies(world, Sink()))
     return refs
 
 
@@ -37,7 +37,7 @@ async def roll_back(
     world: World, two: tuple[str, str], refs: list[RowRef], sink: Sink, *, dry_run: bool = False
 ) -> PageResult:
     """Roll the page back."""
-    work = Rollback(rotation=RotationRef(rotation_id=ROTATION, keyring="notes", fencing_token=1), new_version=two[1])
+    work = Rollback(rotation=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1), new_version=two[1])
     chosen = choice_of(work, [])
     origins = Origins(ROTATION, [two[0]], await versions_of(world).states())
     page = page_of(MIGRATION, two[1], refs, dry_run=dry_run)
@@ -119,7 +119,7 @@ async def test_a_dry_run_counts_what_the_rotation_itself_retired(world: World, t
     """Such a version will be enabled before rows move, so its rows can go back; nothing is written."""
     refs = await rotated(world, two, 2)
     until = datetime(2026, 12, 24, tzinfo=UTC)
-    await versions_of(world).retire([two[0]], target_version=two[1], rotation_id=ROTATION, retain_until=until)
+    await versions_of(world).retire([two[0]], target_version=two[1], run_id=ROTATION, retain_until=until)
     before, sink = [await world.item(ref) for ref in refs], Sink()
 
     result = await roll_back(world, two, refs, sink, dry_run=True)

@@ -50,14 +50,14 @@ def test_an_id_tells_its_keyring_and_its_kind() -> None:
     assert kind_of(migration_id) is RunKind.MIGRATION
     assert kind_of(new_run_id(RunKind.ROTATION, "notes", NOW)) is RunKind.ROTATION
     with pytest.raises(UnknownMigrationError):
-        keyring_of(new_run_id(RunKind.ROTATION, "notes", NOW))
+        keyring_of(new_run_id(RunKind.ROTATION, "notes", NOW), RunKind.MIGRATION)
 
 
 async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, documents: Documents) -> None:
     """The store of every run reads a migration's record as one."""
     record = await started(migrations)
 
-    assert record == await EveryRun(documents).read(record.rotation_id)
+    assert record == await EveryRun(documents).read(record.run_id)
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -71,7 +71,7 @@ async def test_of_a_rotation_and_a_migration_at_once_one_begins(
     refused = [one for one in begun if isinstance(one, RotationRunningError | MigrationRunningError)]
     [holder] = [one for one in begun if not isinstance(one, BaseException)]
     assert 1 == len(refused)
-    assert holder.rotation_id in refused[0].facts["statusUrl"]
+    assert holder.run_id in refused[0].facts["statusUrl"]
 
 
 async def test_a_lease_of_somebody_elses_migration_is_respected(
@@ -98,7 +98,7 @@ async def test_a_migration_that_lost_its_workflow_gives_way(migrations: Migratio
     later = NOW + START_GRACE
     begun = await started(migrations, keyring=keyring, alive=workflows(alive=False), now=later)
 
-    ended = await migrations.read(lost.rotation_id)
+    ended = await migrations.read(lost.run_id)
     assert (State.FAILED, "WorkflowLostError") == (ended.state, ended.error and ended.error.type)
     assert [] == await leases.active(documents, keyring, NOW)
     assert begun.fencing_token > lost.fencing_token
@@ -115,7 +115,7 @@ async def test_the_lease_follows_the_record(migrations: MigrationStore, document
     for _ in range(2):
         await keep_lease(documents, ended, NOW)
 
-    assert [record.rotation_id] == [lease.holder for lease in renewed]
+    assert [record.run_id] == [lease.holder for lease in renewed]
     assert [] == await leases.active(documents, record.keyring, NOW + timedelta(minutes=10))
 
 
@@ -131,7 +131,7 @@ async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
     await keep_lease(documents, second, NOW)
     await keep_lease(documents, ended, NOW)
 
-    assert [second.rotation_id] == [lease.holder for lease in await leases.active(documents, first.keyring, NOW)]
+    assert [second.run_id] == [lease.holder for lease in await leases.active(documents, first.keyring, NOW)]
 
 
 async def test_the_lease_of_somebody_else_ends_the_migration(migrations: MigrationStore, documents: Documents) -> None:
@@ -151,12 +151,12 @@ async def test_the_same_request_with_the_same_key_is_one_migration(migrations: M
     again = await started(migrations, keyring=keyring, idempotency_key=keyring, now=later)
     with pytest.raises(MigrationRunningError):
         await started(migrations, keyring=keyring, now=later)
-    ended = await lose(migrations, first.rotation_id, "lost", later)
+    ended = await lose(migrations, first.run_id, "lost", later)
     afterwards = await started(migrations, keyring=keyring, idempotency_key=keyring, now=later)
     other = await started(migrations, keyring=keyring, now=later)
 
     assert (first, ended) == (again, afterwards)
-    assert first.rotation_id != other.rotation_id
+    assert first.run_id != other.run_id
 
 
 @pytest.mark.parametrize(
@@ -172,4 +172,4 @@ async def test_a_key_is_for_one_request(migrations: MigrationStore, other: dict[
     with pytest.raises(IdempotencyConflictError):
         await started(migrations, keyring=keyring, idempotency_key=keyring, **other)
 
-    assert [first.rotation_id] == [record.rotation_id for record in await migrations.newest(keyring)]
+    assert [first.run_id] == [record.run_id for record in await migrations.newest(keyring)]

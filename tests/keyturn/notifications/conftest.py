@@ -31,10 +31,10 @@ class Inbox:
         """Return the apprise URL of a channel."""
         return f"json://someone:secret-of-{name}@localhost:{self.service.port}/channels/{name}"
 
-    def read(self, channel: str, rotation_id: str) -> list[dict[str, str]]:
+    def read(self, channel: str, run_id: str) -> list[dict[str, str]]:
         """Return the messages about a rotation on a channel."""
         messages = requests.get(f"{self.service.url}/_control/messages", timeout=TIMEOUT).json()["messages"]
-        return [item for item in messages if item["channel"] == channel and rotation_id in item["message"]]
+        return [item for item in messages if item["channel"] == channel and run_id in item["message"]]
 
     def fail(self, channel: str, **rule: object) -> None:
         """Arm a fault of a channel."""
@@ -63,7 +63,7 @@ def inbox(running_inbox: Inbox) -> Iterator[Inbox]:
 
 def links(record: RunRecord, _now: datetime) -> dict[str, str]:
     """Return the approvers' links."""
-    return {"grace@example.com": f"https://keyturn.example/{record.rotation_id}?token=of-grace"}
+    return {"grace@example.com": f"https://keyturn.example/{record.run_id}?token=of-grace"}
 
 
 def desk_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Desk:

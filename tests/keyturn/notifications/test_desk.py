@@ -14,12 +14,12 @@ from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.notifications.conftest import Inbox, desk_of, links
-from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, start_run
+from tests.keyturn.rotation.runs import NOW, bring_to, start_run
 
 
 def told(record: RotationRecord, event: str, **fields: Any) -> NotifyInput:
     """Return an event of the rotation."""
-    return NotifyInput(**{**ref_of(record), "key": f"1.1:{event}", "event": event, **fields})
+    return NotifyInput(**{"run": record.ref, "key": f"1.1:{event}", "event": event, **fields})
 
 
 def outcomes(notice: Notice) -> list[tuple[str, str, str | None]]:
@@ -30,15 +30,15 @@ def outcomes(notice: Notice) -> list[tuple[str, str, str | None]]:
 async def test_an_event_is_told_and_written_down(runs: RotationStore, inbox: Inbox) -> None:
     """The message arrives with a link to the report and the head of the audit chain; the record says so."""
     record = await bring_to(runs, State.PREFLIGHT)
-    head = await runs.audit.head(record.rotation_id)
+    head = await runs.audit.head(record.run_id)
 
     notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
 
-    [message] = inbox.read("all", record.rotation_id)
+    [message] = inbox.read("all", record.run_id)
     assert head is not None
-    assert (await runs.read(record.rotation_id)).notifications == [notice]
+    assert (await runs.read(record.run_id)).notifications == [notice]
     assert outcomes(notice) == [("NOTIFICATION_URLS", "sent", None)]
-    assert f"Report: https://keyturn.example/api/rotations/{record.rotation_id}/report" in message["message"]
+    assert f"Report: https://keyturn.example/api/rotations/{record.run_id}/report" in message["message"]
     assert f"Audit chain: {head}" in message["message"].splitlines()
 
 
@@ -49,7 +49,7 @@ async def test_the_same_event_is_told_once(runs: RotationStore, inbox: Inbox) ->
     for _ in range(2):
         await desk_of(runs, inbox).tell(told(record, "started"), NOW)
 
-    assert len(inbox.read("all", record.rotation_id)) == 1
+    assert len(inbox.read("all", record.run_id)) == 1
 
 
 async def test_of_two_at_once_one_sends(runs: RotationStore, inbox: Inbox) -> None:
@@ -58,7 +58,7 @@ async def test_of_two_at_once_one_sends(runs: RotationStore, inbox: Inbox) -> No
 
     await asyncio.gather(*(desk_of(runs, inbox).tell(told(record, "started"), NOW) for _ in range(2)))
 
-    assert len(inbox.read("all", record.rotation_id)) == 1
+    assert len(inbox.read("all", record.run_id)) == 1
 
 
 async def test_events_of_other_keys_are_told_each(runs: RotationStore, inbox: Inbox) -> None:
@@ -68,7 +68,7 @@ async def test_events_of_other_keys_are_told_each(runs: RotationStore, inbox: In
     for number in (1, 2):
         await desk_of(runs, inbox).tell(told(record, "approval_reminder", key=f"5.{number}:approval_reminder"), NOW)
 
-    assert len(inbox.read("all", record.rotation_id)) == 2
+    assert len(inbox.read("all", record.run_id)) == 2
 
 
 async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: RotationStore, inbox: Inbox) -> None:
@@ -76,12 +76,12 @@ async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: Rotat
     record = await start_run(runs)
     open_channel = ChannelOutcome(setting="NOTIFICATION_URLS", number=1, scheme="json", outcome="sending")
     left = Notice(key="1.1:started", event="started", at=NOW, claim="another", channels=[open_channel])
-    await runs.update(record.rotation_id, lambda run: run.changed(notifications=[left]))
+    await runs.update(record.run_id, lambda run: run.changed(notifications=[left]))
 
     notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
 
     assert outcomes(notice) == [("NOTIFICATION_URLS", "interrupted", None)]
-    assert inbox.read("all", record.rotation_id) == []
+    assert inbox.read("all", record.run_id) == []
 
 
 async def test_people_on_call_are_told_of_what_is_urgent(runs: RotationStore, inbox: Inbox) -> None:
@@ -92,7 +92,7 @@ async def test_people_on_call_are_told_of_what_is_urgent(runs: RotationStore, in
     for event in ("started", "blocked"):
         await desk.tell(told(record, event), NOW)
 
-    assert [len(inbox.read(channel, record.rotation_id)) for channel in ("all", "pager", "night")] == [2, 2, 1]
+    assert [len(inbox.read(channel, record.run_id)) for channel in ("all", "pager", "night")] == [2, 2, 1]
 
 
 async def test_each_approver_gets_a_link_alone(runs: RotationStore, inbox: Inbox) -> None:
@@ -101,7 +101,7 @@ async def test_each_approver_gets_a_link_alone(runs: RotationStore, inbox: Inbox
 
     await desk_of(runs, inbox, on_call="pager").tell(told(record, "approval_wanted"), NOW)
 
-    messages = {name: inbox.read(name, record.rotation_id) for name in ("all", "pager", "grace", "ada")}
+    messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
     assert {name: len(found) for name, found in messages.items()} == {"all": 1, "pager": 1, "grace": 1, "ada": 0}
     assert "token=of-grace" in messages["grace"][0]["message"]
     assert "token" not in str(messages["all"]) + str(messages["pager"])
@@ -122,7 +122,7 @@ async def test_a_failing_channel_is_named_and_the_others_are_told(
         notice = await desk_of(runs, inbox, everything="broken all").tell(told(record, "started"), NOW)
 
     ours = [line for line in caplog.records if line.name.startswith(("keyturn", "apprise"))]
-    said = " ".join(line.getMessage() for line in ours) + (await runs.read(record.rotation_id)).model_dump_json()
+    said = " ".join(line.getMessage() for line in ours) + (await runs.read(record.run_id)).model_dump_json()
     assert outcomes(notice) == [("NOTIFICATION_URLS", "failed", error), ("NOTIFICATION_URLS", "sent", None)]
     assert f"failed on json (number 1 of NOTIFICATION_URLS): {error}" in said
     assert "secret" not in said
@@ -136,7 +136,7 @@ async def test_on_call_is_told_before_a_rotation_begins(runs: RotationStore, inb
     went = {await desk.tell_on_call(record, NOW) for _ in range(2)}
 
     assert went == {"json (number 1 of ON_CALL_URLS)"}
-    assert [len(inbox.read(channel, record.rotation_id)) for channel in ("pager", "all")] == [1, 0]
+    assert [len(inbox.read(channel, record.run_id)) for channel in ("pager", "all")] == [1, 0]
 
 
 async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: RotationStore, inbox: Inbox) -> None:
@@ -150,7 +150,7 @@ async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: Rota
     went = await desk.tell_on_call(record, NOW)
 
     assert went == "json (number 1 of ON_CALL_URLS)"
-    assert len(inbox.read("pager", record.rotation_id)) == 1
+    assert len(inbox.read("pager", record.run_id)) == 1
 
 
 async def test_without_channels_the_log_is_told_once(runs: RotationStore, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,5 +162,5 @@ async def test_without_channels_the_log_is_told_once(runs: RotationStore, caplog
         for _ in range(2):
             await desk.tell(told(record, "started"), NOW)
 
-    assert caplog.messages == [f"rotation {record.rotation_id}: started "]
-    assert [notice.event for notice in (await runs.read(record.rotation_id)).notifications] == ["started"]
+    assert caplog.messages == [f"rotation {record.run_id}: started "]
+    assert [notice.event for notice in (await runs.read(record.run_id)).notifications] == ["started"]

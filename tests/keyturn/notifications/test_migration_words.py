@@ -17,7 +17,7 @@ from keyturn.contracts import (
     Restore,
     RewrapDeks,
     Rollback,
-    RotationRef,
+    RunRef,
     Work,
 )
 from keyturn.contracts.states import State
@@ -29,7 +29,7 @@ from keyturn.runs.records import MigrationRecord
 
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 MIGRATION = "notes.m.20260301T030000Z.abcdef"
-ROTATION = RotationRef(rotation_id="notes.20260301T020000Z.abcdef", keyring="notes", fencing_token=1)
+ROTATION = RunRef(run_id="notes.20260301T020000Z.abcdef", keyring="notes", fencing_token=1)
 WORKS: list[Work] = [
     RewrapDeks(new_version="f" * 32),
     Rollback(rotation=ROTATION, new_version="f" * 32),
@@ -43,7 +43,7 @@ WORKS: list[Work] = [
 def message(event: str, detail: str = "", work: Work = WORKS[2], **fields: Any) -> str:
     """Return title and body of the event's message."""
     record = MigrationRecord(
-        rotation_id=MIGRATION,
+        run_id=MIGRATION,
         keyring="notes",
         history=[HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor="ada@example.com")],
         requested_by="ada@example.com",
@@ -54,7 +54,9 @@ def message(event: str, detail: str = "", work: Work = WORKS[2], **fields: Any) 
         work=work,
         **fields,
     )
-    told = NotifyInput(rotation_id=MIGRATION, keyring="notes", fencing_token=2, key="1.1", event=event, detail=detail)
+    told = NotifyInput(
+        run=RunRef(run_id=MIGRATION, keyring="notes", fencing_token=2), key="1.1", event=event, detail=detail
+    )
     composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
     return f"{composed.title}\n{composed.body}"
 

@@ -10,7 +10,7 @@ from keyturn.rotation.watchdog import tell_untold
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import advance, lose
-from tests.keyturn.migrations.scene import NOW, ref_of, started
+from tests.keyturn.migrations.scene import NOW, started
 from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
 
 
@@ -23,23 +23,23 @@ def migrations(runs: RotationStore) -> MigrationStore:
 async def waiting(migrations: MigrationStore) -> MigrationRecord:
     """Return a restore that waits for a decision on its evidence."""
     record = await started(migrations, Restore())
-    await advance(migrations, StepInput(**ref_of(record), step=1, target=State.RUNNING), NOW)
+    await advance(migrations, StepInput(run=record.ref, step=1, target=State.RUNNING), NOW)
     frozen = {"evidence": {}, "evidence_digest": "d" * 64, "approval_expires_at": NOW + timedelta(days=1)}
-    await migrations.update(record.rotation_id, lambda run: run.changed(**frozen))
-    return await advance(migrations, StepInput(**ref_of(record), step=2, target=State.AWAITING_APPROVAL), NOW)
+    await migrations.update(record.run_id, lambda run: run.changed(**frozen))
+    return await advance(migrations, StepInput(run=record.ref, step=2, target=State.AWAITING_APPROVAL), NOW)
 
 
 async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:
     """Twice is once; an approver's link is on that approver's channel alone; the record has what became of it."""
     record = await waiting(migrations)
     desk = desk_of(EveryRun(migrations.documents), inbox, on_call="pager")
-    told = NotifyInput(**ref_of(record), key="2.1:approval_wanted", event="approval_wanted")
+    told = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
 
     for _ in range(2):
         await desk.tell(told, NOW)
 
-    messages = {name: inbox.read(name, record.rotation_id) for name in ("all", "pager", "grace", "ada")}
-    [notice] = (await migrations.read(record.rotation_id)).notifications
+    messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
+    [notice] = (await migrations.read(record.run_id)).notifications
     assert {"all": 1, "pager": 1, "grace": 1, "ada": 0} == {name: len(found) for name, found in messages.items()}
     assert f"Keyturn: please decide on the restore of {record.keyring}" == messages["all"][0]["title"]
     assert "token=of-grace" in messages["grace"][0]["message"]
@@ -52,7 +52,7 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
 ) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""
     record = await started(migrations)
-    await lose(migrations, record.rotation_id, "the workflow was lost", NOW)
+    await lose(migrations, record.run_id, "the workflow was lost", NOW)
 
     for _ in range(2):
         await tell_untold(
@@ -65,6 +65,6 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
             now=NOW,
         )
 
-    [message] = inbox.read("all", record.rotation_id)
+    [message] = inbox.read("all", record.run_id)
     assert f"Keyturn: the move of rows of {record.keyring} failed" == message["title"]
     assert "WorkflowLostError: the workflow was lost" in message["message"]

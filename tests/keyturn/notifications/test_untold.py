@@ -30,9 +30,9 @@ async def test_an_overdue_rotation_is_told_once_a_week(runs: RotationStore, inbo
 
     for days in (9, 11, 12, 19):
         await look(runs, inbox, record.keyring, days)
-        counts.append(len(inbox.read("all", record.rotation_id)))
+        counts.append(len(inbox.read("all", record.run_id)))
 
-    [first, *_] = inbox.read("all", record.rotation_id)
+    [first, *_] = inbox.read("all", record.run_id)
     assert counts == [0, 1, 1, 2]
     assert first["title"] == f"Keyturn: a rotation of {record.keyring} is overdue"
     assert "One was due on 1 March 2026 03:00 UTC" in first["message"]
@@ -47,23 +47,23 @@ async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs:
     for target in (State.PREFLIGHT, State.BLOCKED):
         second = await step_to(runs, second, target)
     await look(runs, inbox, first.keyring, 12)
-    in_time = [len(inbox.read("all", record.rotation_id)) for record in (first, second)]
+    in_time = [len(inbox.read("all", record.run_id)) for record in (first, second)]
 
     await look(runs, inbox, first.keyring, 19)
 
     assert [1, 0] == in_time
-    assert [1, 1] == [len(inbox.read("all", record.rotation_id)) for record in (first, second)]
+    assert [1, 1] == [len(inbox.read("all", record.run_id)) for record in (first, second)]
 
 
 async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RotationStore, inbox: Inbox) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""
     record = await start_run(runs)
-    await lose(runs, record.rotation_id, "the workflow was lost", NOW)
+    await lose(runs, record.run_id, "the workflow was lost", NOW)
 
     for _ in range(2):
         await look(runs, inbox, record.keyring, 0)
 
-    [message] = inbox.read("all", record.rotation_id)
+    [message] = inbox.read("all", record.run_id)
     assert message["title"] == f"Keyturn: rotation of {record.keyring} failed"
     assert "WorkflowLostError: the workflow was lost" in message["message"]
 

@@ -13,7 +13,7 @@ from keyturn.notifications.migration_messages import MIGRATION_WORDS
 from keyturn.notifications.rotation_messages import WORDS, compose
 from keyturn.runs.record_parts import Check, Decision, Preflight, Proof, Provenance, StaleWriters
 from keyturn.runs.records import RotationRecord
-from tests.keyturn.rotation.runs import NOW, make_record, ref_of
+from tests.keyturn.rotation.runs import NOW, make_record
 
 CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})
 EVIDENCE = {
@@ -41,7 +41,7 @@ def message(event: str, detail: str = "", **fields: Any) -> str:
 
 def text(record: RotationRecord, event: str, detail: str = "") -> str:
     """Return title and body of the event's message about this record."""
-    told = NotifyInput(**ref_of(record), key="1.1", event=event, detail=detail)
+    told = NotifyInput(run=record.ref, key="1.1", event=event, detail=detail)
     composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
     return f"{composed.title}\n{composed.body}"
 
@@ -60,7 +60,7 @@ def test_every_message_says_where_to_look(event: str) -> None:
     said = text(record, event)
 
     assert said.startswith("Keyturn: ")
-    assert f"Report: https://keyturn.example/api/rotations/{record.rotation_id}/report" in said
+    assert f"Report: https://keyturn.example/api/rotations/{record.run_id}/report" in said
     assert f"Audit chain: 7:{'a' * 64}" in said
 
 

@@ -117,7 +117,7 @@ async def test_a_dry_run_disturbs_nobody(scene: Scene) -> None:
     """Nothing is sent for a rotation that will not be."""
 
     async def on_call(record: RotationRecord) -> str:
-        raise AssertionError(f"{record.rotation_id} disturbed somebody")
+        raise AssertionError(f"{record.run_id} disturbed somebody")
 
     scene.on_call = on_call
 

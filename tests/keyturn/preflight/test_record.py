@@ -6,7 +6,6 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.contracts import RotationRef
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import FencedError
@@ -14,7 +13,7 @@ from keyturn.preflight import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.store import RotationStore
 from tests.keyturn.preflight.scene import NOW
-from tests.keyturn.rotation.runs import bring_to, ref_of
+from tests.keyturn.rotation.runs import bring_to
 
 GOOD = Preflight(at=NOW, checks=[Check(name="mek_exists", outcome="pass", detail="it does")])
 BAD = Preflight(at=NOW, checks=[*GOOD.checks, Check(name="backup", outcome="fail", detail="none", hint="make one")])
@@ -32,32 +31,32 @@ async def runs(cosmos_client: CosmosClient) -> RotationStore:
 async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RotationStore) -> None:
     """The workflow learns the names, the record keeps all of it; running again replaces it."""
     record = await bring_to(runs, State.PREFLIGHT)
-    ref = RotationRef(**ref_of(record))
+    ref = record.ref
 
     first = await record_preflight(runs, ref, GOOD)
     second = await record_preflight(runs, ref, BAD)
 
     assert (True, []) == (first.passed, first.failed_checks)
     assert (False, ["backup"]) == (second.passed, second.failed_checks)
-    assert BAD == (await runs.read(record.rotation_id)).preflight
+    assert BAD == (await runs.read(record.run_id)).preflight
 
 
 async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
     """What the rotation went on with stays what it went on with."""
     record = await bring_to(runs, State.PREFLIGHT)
-    await record_preflight(runs, RotationRef(**ref_of(record)), GOOD)
-    blocked = await runs.update(record.rotation_id, lambda run: run.changed(state=State.BLOCKED))
+    await record_preflight(runs, record.ref, GOOD)
+    blocked = await runs.update(record.run_id, lambda run: run.changed(state=State.BLOCKED))
 
-    late = await record_preflight(runs, RotationRef(**ref_of(blocked)), BAD)
+    late = await record_preflight(runs, blocked.ref, BAD)
 
     assert late.passed
-    assert GOOD == (await runs.read(record.rotation_id)).preflight
+    assert GOOD == (await runs.read(record.run_id)).preflight
 
 
 async def test_another_runs_findings_are_refused(runs: RotationStore) -> None:
     """A run that lost its keyring writes nothing."""
     record = await bring_to(runs, State.PREFLIGHT)
-    stranger = RotationRef(**{**ref_of(record), "fencing_token": record.fencing_token + 1})
+    stranger = record.ref.model_copy(update={"fencing_token": record.fencing_token + 1})
 
     with pytest.raises(FencedError):
         await record_preflight(runs, stranger, GOOD)

@@ -7,6 +7,7 @@ import pytest
 
 from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
+from keyturn.contracts import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.rows import Row
@@ -35,9 +36,7 @@ class Sink:
 def page_of(refs: Sequence[RowRef], target: str, rate: float = 1000) -> PageInput:
     """Return a page's input."""
     return PageInput(
-        rotation_id=ROTATION,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1),
         target_version=target,
         refs=list(refs),
         operations_per_second=rate,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from keyturn.contracts import CensusResult, FreezeInput, Policy, RotationRef, StepInput
+from keyturn.contracts import CensusResult, FreezeInput, Policy, StepInput
 from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
 from keyturn.contracts.states import State
 from keyturn.rotation.evidence import freeze_evidence
@@ -57,7 +57,7 @@ def new_keyring() -> str:
 def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
     """Return a record that is stored nowhere."""
     values: dict[str, Any] = {
-        "rotation_id": new_run_id(RunKind.ROTATION, keyring, NOW),
+        "run_id": new_run_id(RunKind.ROTATION, keyring, NOW),
         "keyring": keyring,
         "history": [HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
         "requested_by": REQUESTER,
@@ -77,7 +77,7 @@ def workflows(*, alive: bool = True) -> Workflows:
         return alive
 
     async def reinstate(record: RotationRecord) -> None:
-        raise AssertionError(f"nothing of {record.rotation_id} is to be enabled")
+        raise AssertionError(f"nothing of {record.run_id} is to be enabled")
 
     return Workflows(is_alive=is_alive, reinstate=reinstate)
 
@@ -99,18 +99,13 @@ async def start_run(
     return started.record
 
 
-def ref_of(record: RotationRecord) -> dict[str, Any]:
-    """Return what every activity's input begins with."""
-    return dict(RotationRef(rotation_id=record.rotation_id, keyring=record.keyring, fencing_token=record.fencing_token))
-
-
 async def step_to(runs: RotationStore, record: RotationRecord, target: State) -> RotationRecord:
     """Take the next step, with frozen evidence and an approval where the target asks for them."""
     if target is State.AWAITING_APPROVAL:
         record = await freeze(runs, record)
     if target is State.RETIRING:
         record = await approve(runs, record)
-    return await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+    return await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
 
 
 async def bring_to(runs: RotationStore, state: State, **body: Any) -> RotationRecord:
@@ -130,12 +125,12 @@ async def freeze(runs: RotationStore, record: RotationRecord, **fields: Any) -> 
         "last_stale_write": None,
         "expires_at": NOW + timedelta(days=7),
     }
-    await freeze_evidence(runs, FreezeInput(**ref_of(record), **{**values, **fields}), NOW)
-    return await runs.read(record.rotation_id)
+    await freeze_evidence(runs, FreezeInput(run=record.ref, **{**values, **fields}), NOW)
+    return await runs.read(record.run_id)
 
 
 async def approve(runs: RotationStore, record: RotationRecord) -> RotationRecord:
     """Write an approval of the evidence in force, as the webhook would."""
     digest = record.evidence_digest or ""
     decision = Decision(decision="approved", by=APPROVER, digest=digest, at=NOW)
-    return await runs.update(record.rotation_id, lambda run: run.changed(decision=decision))
+    return await runs.update(record.run_id, lambda run: run.changed(decision=decision))

@@ -11,12 +11,12 @@ from keyturn.runs.record_parts import COMMANDS_MAX, Command
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
-from tests.keyturn.rotation.runs import NOW, bring_to, ref_of, step_to
+from tests.keyturn.rotation.runs import NOW, bring_to, step_to
 
 
 async def read(runs: RotationStore, record: RotationRecord, seen: int = 0) -> tuple[str, int]:
     """Return what the workflow reads, and how far it then has read."""
-    result = await read_command(runs, CommandInput(**ref_of(record), seen=seen))
+    result = await read_command(runs, CommandInput(run=record.ref, seen=seen))
     return result.command, result.seen
 
 
@@ -30,13 +30,13 @@ async def test_a_command_is_taken_only_where_the_rotation_can_obey_it(
     allowed = {State.NEEDS_ATTENTION} if command == "retry" else ABORTABLE
 
     if state in allowed:
-        given = await give_command(runs, record.rotation_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # of the table
+        given = await give_command(runs, record.run_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # of the table
         assert [(command, "otto", NOW, record.step)] == [tuple(dict(one).values()) for one in given.commands]
         return
     with pytest.raises(WrongStateError) as raised:
-        await give_command(runs, record.rotation_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # the same
+        await give_command(runs, record.run_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # the same
 
-    expected = {"rotationId": record.rotation_id, "state": state.value, "allowed": sorted(allowed)}
+    expected = {"rotationId": record.run_id, "state": state.value, "allowed": sorted(allowed)}
     assert expected == raised.value.facts
 
 
@@ -58,7 +58,7 @@ async def test_the_same_command_twice_is_one(runs: RotationStore) -> None:
     record = await bring_to(runs, State.NEEDS_ATTENTION)
 
     for by in ("otto", "olga"):
-        given = await give_command(runs, record.rotation_id, "retry", by=by, now=NOW)
+        given = await give_command(runs, record.run_id, "retry", by=by, now=NOW)
 
     assert ["otto"] == [command.by for command in given.commands]
     assert ("retry", 1) == await read(runs, record)
@@ -68,11 +68,11 @@ async def test_the_same_command_twice_is_one(runs: RotationStore) -> None:
 async def test_a_retry_is_void_after_its_wait(runs: RotationStore) -> None:
     """A retry that the workflow did not need is not obeyed in a later wait; one given there is."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
-    await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
+    await give_command(runs, record.run_id, "retry", by="otto", now=NOW)
     for target in (State.SWEEPING, State.NEEDS_ATTENTION):
         record = await step_to(runs, record, target)
     void = await read(runs, record)
-    await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
+    await give_command(runs, record.run_id, "retry", by="otto", now=NOW)
 
     assert ("none", 1) == void
     assert ("retry", 2) == await read(runs, record)
@@ -81,10 +81,10 @@ async def test_a_retry_is_void_after_its_wait(runs: RotationStore) -> None:
 async def test_an_abort_is_never_void_and_ends_all_retries(runs: RotationStore) -> None:
     """An abort that the workflow has not obeyed yet still holds; after it no retry is taken."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
-    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+    await give_command(runs, record.run_id, "abort", by="otto", now=NOW)
 
     with pytest.raises(WrongStateError):
-        await give_command(runs, record.rotation_id, "retry", by="olga", now=NOW)
+        await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
     assert ("abort", 1) == await read(runs, record)
 
@@ -94,11 +94,11 @@ async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RotationStore
     """Whatever the workflow was about to do, it learns of the abort from the record, and may only end."""
     record = await bring_to(runs, state)
     onwards = sorted(TRANSITIONS[state] - TERMINAL)
-    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+    await give_command(runs, record.run_id, "abort", by="otto", now=NOW)
 
     for target in onwards:
         with pytest.raises(AbortRequestedError):
-            await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=target), NOW)
+            await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
     ended = await step_to(runs, record, State.ABORTED)
 
     assert ("otto", State.ABORTED) == (ended.history[-1].actor, ended.state)
@@ -108,11 +108,11 @@ async def test_there_is_always_room_for_an_abort(runs: RotationStore) -> None:
     """Commands are bounded, and the last place is the abort's."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     many = [Command(command="retry", by="otto", at=NOW, step=-number) for number in range(1, COMMANDS_MAX)]
-    await runs.update(record.rotation_id, lambda run: run.changed(commands=many))
+    await runs.update(record.run_id, lambda run: run.changed(commands=many))
 
     with pytest.raises(WrongStateError):
-        await give_command(runs, record.rotation_id, "retry", by="otto", now=NOW)
-    await give_command(runs, record.rotation_id, "abort", by="otto", now=NOW)
+        await give_command(runs, record.run_id, "retry", by="otto", now=NOW)
+    await give_command(runs, record.run_id, "abort", by="otto", now=NOW)
 
     assert ("abort", COMMANDS_MAX) == await read(runs, record)
 

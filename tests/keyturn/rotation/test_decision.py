@@ -27,7 +27,7 @@ from keyturn.runs.commands import give_command
 from keyturn.runs.decisions import DecisionRequest, decide, read_decision
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, freeze, ref_of, step_to
+from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, freeze, step_to
 
 SOON = NOW + timedelta(minutes=1)
 OTHER_DIGEST = "0" * 64
@@ -36,7 +36,7 @@ OTHER_DIGEST = "0" * 64
 def request_of(record: RotationRecord, **fields: Any) -> DecisionRequest:
     """Return an approval of the evidence in force."""
     body = {
-        "rotationId": record.rotation_id,
+        "rotationId": record.run_id,
         "decision": "approve",
         "evidenceDigest": record.evidence_digest or OTHER_DIGEST,
         "approver": APPROVER,
@@ -49,7 +49,7 @@ async def test_an_approval_is_written_and_read_by_the_workflow(runs: RotationSto
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     decided = await decide(runs, request_of(record, comment="looks good"), webhook_id="m1", now=SOON)
-    read = await read_decision(runs, DecisionInput(**ref_of(record), evidence_digest=record.evidence_digest or ""))
+    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=record.evidence_digest or ""))
 
     assert decided.decision is not None
     assert ("approved", APPROVER, record.evidence_digest, SOON, "m1", "looks good") == (
@@ -68,7 +68,7 @@ async def test_a_rejection_is_a_decision_too(runs: RotationStore) -> None:
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     await decide(runs, request_of(record, decision="reject"), webhook_id="m1", now=SOON)
-    read = await read_decision(runs, DecisionInput(**ref_of(record), evidence_digest=record.evidence_digest or ""))
+    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=record.evidence_digest or ""))
 
     assert ("rejected", APPROVER) == (read.decision, read.decided_by)
 
@@ -122,8 +122,8 @@ async def test_decisions_are_refused(runs: RotationStore, sentence: str) -> None
     with pytest.raises(case.error) as raised:
         await decide(runs, request_of(record, **case.body), webhook_id="m1", now=NOW + case.after)
 
-    assert {"rotationId": record.rotation_id, **case.facts}.items() <= raised.value.facts.items()
-    assert record == await runs.read(record.rotation_id)
+    assert {"rotationId": record.run_id, **case.facts}.items() <= raised.value.facts.items()
+    assert record == await runs.read(record.run_id)
 
 
 async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RotationStore) -> None:
@@ -133,7 +133,7 @@ async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RotationSt
     with pytest.raises(DigestMismatchError) as raised:
         await decide(runs, request_of(record, evidenceDigest=OTHER_DIGEST), webhook_id="m1", now=SOON)
 
-    assert {"rotationId": record.rotation_id, "evidenceDigest": record.evidence_digest} == raised.value.facts
+    assert {"rotationId": record.run_id, "evidenceDigest": record.evidence_digest} == raised.value.facts
 
 
 async def test_an_unknown_rotation_is_not_decided_on(runs: RotationStore) -> None:
@@ -166,7 +166,7 @@ async def test_of_concurrent_decisions_one_counts(runs: RotationStore) -> None:
     counted = [answer for answer in answers if isinstance(answer, RotationRecord)]
     refused = [answer for answer in answers if isinstance(answer, AlreadyDecidedError)]
     assert [1, 7] == [len(counted), len(refused)]
-    assert counted[0].decision == (await runs.read(record.rotation_id)).decision
+    assert counted[0].decision == (await runs.read(record.run_id)).decision
 
 
 async def test_the_same_message_is_taken_again_at_any_later_time(runs: RotationStore) -> None:
@@ -192,7 +192,7 @@ async def test_a_decision_on_voided_evidence_is_not_read(runs: RotationStore) ->
     frozen = await freeze(runs, soaking, stale_writers=1)
 
     reads = [
-        await read_decision(runs, DecisionInput(**ref_of(record), evidence_digest=digest or ""))
+        await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=digest or ""))
         for digest in (record.evidence_digest, frozen.evidence_digest)
     ]
 
@@ -204,7 +204,7 @@ async def test_a_decision_is_read_for_its_own_evidence_only(runs: RotationStore)
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await decide(runs, request_of(record), webhook_id="m1", now=SOON)
 
-    read = await read_decision(runs, DecisionInput(**ref_of(record), evidence_digest=OTHER_DIGEST))
+    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=OTHER_DIGEST))
 
     assert ("none", None) == (read.decision, read.decided_by)
 
@@ -215,11 +215,11 @@ async def test_an_abort_goes_before_an_approval(runs: RotationStore) -> None:
     await decide(runs, request_of(decided), webhook_id="m1", now=SOON)
     undecided = await bring_to(runs, State.AWAITING_APPROVAL)
     for record in (decided, undecided):
-        await give_command(runs, record.rotation_id, "abort", by="otto", now=SOON)
+        await give_command(runs, record.run_id, "abort", by="otto", now=SOON)
 
     with pytest.raises(WrongStateError, match="being aborted"):
         await decide(runs, request_of(undecided), webhook_id="m2", now=SOON)
-    read = await read_decision(runs, DecisionInput(**ref_of(decided), evidence_digest=decided.evidence_digest or ""))
+    read = await read_decision(runs, DecisionInput(run=decided.ref, evidence_digest=decided.evidence_digest or ""))
 
     assert ("aborted", "otto") == (read.decision, read.decided_by)
 
@@ -230,7 +230,7 @@ async def test_another_runs_workflow_reads_no_decision(runs: RotationStore) -> N
 
     with pytest.raises(FencedError):
         await read_decision(
-            runs, DecisionInput(**{**ref_of(record), "fencing_token": 99}, evidence_digest=OTHER_DIGEST)
+            runs, DecisionInput(run=record.ref.model_copy(update={"fencing_token": 99}), evidence_digest=OTHER_DIGEST)
         )
 
 

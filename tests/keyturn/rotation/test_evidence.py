@@ -16,7 +16,7 @@ from keyturn.runs.progress import record_progress
 from keyturn.runs.record_parts import Canary, Check, Preflight, Probe, Provenance
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, ref_of, step_to
+from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, step_to
 
 
 async def full_run(runs: RotationStore) -> RotationRecord:
@@ -26,7 +26,7 @@ async def full_run(runs: RotationStore) -> RotationRecord:
     )
     checks = [Check(name="mek", outcome="pass"), Check(name="backup", outcome="waived", detail="none found")]
     await runs.update(
-        record.rotation_id,
+        record.run_id,
         lambda run: run.changed(
             preflight=Preflight(at=NOW, checks=checks),
             old_versions=["old"],
@@ -36,7 +36,7 @@ async def full_run(runs: RotationStore) -> RotationRecord:
         ),
     )
     proven = ProgressInput(
-        **ref_of(record),
+        run=record.ref,
         phase="proof",
         pass_number=1,
         pass_started_at=NOW,
@@ -57,7 +57,7 @@ async def test_evidence_holds_everything_that_an_approver_needs(runs: RotationSt
     evidence: dict[str, Any] = frozen.evidence or {}
     assert {
         "schema": "keyturn/evidence/v1",
-        "rotationId": record.rotation_id,
+        "rotationId": record.run_id,
         "keyring": record.keyring,
         "step": record.step,
         "requestedBy": "ada@example.com",
@@ -146,7 +146,7 @@ async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RotationStore)
     """The unsafe proof mode is a warning that the approver reads."""
     record = await bring_to(runs, State.SOAKING)
     policy = record.policy.model_copy(update={"proof": "unsafe_off"})
-    await runs.update(record.rotation_id, lambda run: run.changed(policy=policy))
+    await runs.update(record.run_id, lambda run: run.changed(policy=policy))
 
     frozen = await freeze(runs, record)
 
@@ -167,7 +167,7 @@ async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore
     result = await freeze_evidence(
         runs,
         FreezeInput(
-            **ref_of(soaking),
+            run=soaking.ref,
             target_version="new",
             census=CENSUS,
             stale_writers=0,
@@ -177,4 +177,4 @@ async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore
         NOW,
     )
 
-    assert result.evidence_digest == (await runs.read(soaking.rotation_id)).evidence_digest
+    assert result.evidence_digest == (await runs.read(soaking.run_id)).evidence_digest

@@ -15,7 +15,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
-from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, ref_of, start_run
+from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run
 from tests.keyturn.rotation.test_start import start_with
 
 READER = ROLES["Cosmos DB Built-in Data Reader"]
@@ -41,11 +41,9 @@ async def test_a_change_whose_answer_is_lost_is_made_once(runs: RotationStore, c
     record = await start_run(runs)
     cosmos.fault(operation="replace", kind="reset_after")
 
-    await runs.update(
-        record.rotation_id, lambda run: with_quarantined(run, [QuarantinedRow(id="row", reason="malformed")])
-    )
+    await runs.update(record.run_id, lambda run: with_quarantined(run, [QuarantinedRow(id="row", reason="malformed")]))
 
-    assert (await runs.read(record.rotation_id)).quarantined.count == 1
+    assert (await runs.read(record.run_id)).quarantined.count == 1
 
 
 async def test_a_step_whose_answer_is_lost_is_one_step(runs: RotationStore, cosmos: LocalCosmos) -> None:
@@ -53,7 +51,7 @@ async def test_a_step_whose_answer_is_lost_is_one_step(runs: RotationStore, cosm
     record = await start_run(runs)
     cosmos.fault(operation="replace", kind="reset_after")
 
-    moved = await advance(runs, StepInput(**ref_of(record), step=1, target=State.PREFLIGHT), NOW)
+    moved = await advance(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), NOW)
 
     assert (State.PREFLIGHT, 1, 2) == (moved.state, moved.step, len(moved.history))
 
@@ -73,9 +71,9 @@ async def test_a_start_whose_answer_is_lost_starts_one_rotation(
     again = await start_with(runs, keyring, key)
     held = await read_lease(runs, keyring)
 
-    assert first.record.rotation_id == again.record.rotation_id
+    assert first.record.run_id == again.record.run_id
     assert held is not None
-    assert first.record.rotation_id == held.holder
+    assert first.record.run_id == held.holder
     assert len(await runs.newest(keyring)) == 1
 
 
@@ -84,7 +82,7 @@ async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RotationStor
     record = await bring_to(runs, State.PREFLIGHT)
     cosmos.fault(operation="replace", kind="reset_after", skip=1)
 
-    await advance(runs, StepInput(**ref_of(record), step=record.step + 1, target=State.BLOCKED), NOW)
+    await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=State.BLOCKED), NOW)
     held = await read_lease(runs, record.keyring)
 
     assert held is not None
@@ -95,11 +93,11 @@ async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, rea
     """An identity that may read and not write can look at a rotation, and is told what it lacks when it writes."""
     record = await start_run(runs)
 
-    assert record == await reader.read(record.rotation_id)
+    assert record == await reader.read(record.run_id)
     with pytest.raises(PermissionMissingError) as raised:
         await start_run(reader)
     with pytest.raises(PermissionMissingError):
-        await reader.update(record.rotation_id, lambda run: run.changed(reason="x"))
+        await reader.update(record.run_id, lambda run: run.changed(reason="x"))
 
     assert {"resource": "the keyturn container", "operation": "batch"} == raised.value.facts
 
@@ -109,6 +107,6 @@ async def test_a_missing_container_is_the_operators_to_mend(cosmos_client: Cosmo
     nowhere = RotationStore(Documents(cosmos_client.get_database_client("keyturn").get_container_client("nowhere")))
 
     with pytest.raises(ResourceMissingError):
-        await nowhere.read(make_record().rotation_id)
+        await nowhere.read(make_record().run_id)
     with pytest.raises(ResourceMissingError):
         await start_run(nowhere)

@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 
-from keyturn.contracts import RotationRef
 from keyturn.errors import FencedError, RotationRunningError
 from keyturn.runs import lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import make_record, new_keyring, ref_of
+from tests.keyturn.rotation.runs import make_record, new_keyring
 
 
 async def test_the_token_grows_with_every_rotation(runs: RotationStore) -> None:
@@ -37,11 +36,11 @@ async def test_a_held_keyring_is_refused_with_its_holder(runs: RotationStore) ->
 
     expected = {
         "keyring": keyring,
-        "rotationId": first.rotation_id,
-        "statusUrl": f"/api/rotations/{first.rotation_id}",
+        "rotationId": first.run_id,
+        "statusUrl": f"/api/rotations/{first.run_id}",
     }
     assert expected == raised.value.facts
-    assert await runs.find(second.rotation_id) is None
+    assert await runs.find(second.run_id) is None
 
 
 @pytest.mark.parametrize("rotated_before", [False, True], ids=["first rotation ever", "rotated before"])
@@ -58,7 +57,7 @@ async def test_of_twenty_concurrent_starts_one_runs(runs: RotationStore, *, rota
     winners = [one for one in taken if isinstance(one, RotationRecord)]
     losers = [one for one in taken if isinstance(one, RotationRunningError)]
     assert [1, 19] == [len(winners), len(losers)]
-    assert {winners[0].rotation_id} == {loser.facts["rotationId"] for loser in losers}
+    assert {winners[0].run_id} == {loser.facts["rotationId"] for loser in losers}
     assert before + 1 == len(await runs.newest(keyring))
 
 
@@ -82,24 +81,24 @@ async def test_only_the_holder_gives_it_back(runs: RotationStore) -> None:
     held = await lease.read_lease(runs, keyring)
 
     assert held is not None
-    assert holder.rotation_id == held.holder
+    assert holder.run_id == held.holder
 
 
 async def test_a_run_without_the_lease_is_fenced(runs: RotationStore) -> None:
     """The check passes for the holder and fails for a run that gave the keyring back, naming who holds it now."""
     keyring = new_keyring()
     first = await lease.take(runs, make_record(keyring))
-    await lease.check(runs, RotationRef(**ref_of(first)))
+    await lease.check(runs, first.ref)
     await lease.release(runs, first)
     second = await lease.take(runs, make_record(keyring))
 
     with pytest.raises(FencedError) as raised:
-        await lease.check(runs, RotationRef(**ref_of(first)))
+        await lease.check(runs, first.ref)
 
-    assert {"rotationId": first.rotation_id, "holder": second.rotation_id} == raised.value.facts
+    assert {"rotationId": first.run_id, "holder": second.run_id} == raised.value.facts
 
 
 async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RotationStore) -> None:
     """Without a lease nobody holds the keyring."""
     with pytest.raises(FencedError):
-        await lease.check(runs, RotationRef(**ref_of(make_record(new_keyring()))))
+        await lease.check(runs, make_record(new_keyring()).ref)

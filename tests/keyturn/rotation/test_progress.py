@@ -30,7 +30,7 @@ from keyturn.runs.record_parts import (
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import DOCUMENT_BYTES_MAX, RotationStore
 from keyturn.runs.transitions import advance, lose
-from tests.keyturn.rotation.runs import NOW, bring_to, make_record, ref_of, start_run, step_to
+from tests.keyturn.rotation.runs import NOW, bring_to, make_record, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
 
@@ -38,7 +38,7 @@ STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10
 async def sweeping(runs: RotationStore, census: CensusResult | None = STALE, **policy: Any) -> RotationRecord:
     """Return a run that sweeps, with the census of its pre-flight."""
     record = await bring_to(runs, State.SWEEPING)
-    return await runs.update(record.rotation_id, lambda run: run.changed(census=census, policy=Policy(**policy)))
+    return await runs.update(record.run_id, lambda run: run.changed(census=census, policy=Policy(**policy)))
 
 
 async def report_wave(
@@ -56,8 +56,7 @@ async def report_wave(
     """Report a wave of a pass, as the workflow does."""
     progress = ProgressInput.model_validate(
         {
-            **ref_of(record),
-            "fencing_token": token or record.fencing_token,
+            "run": record.ref.model_copy(update={"fencing_token": token or record.fencing_token}),
             "phase": phase,
             "pass_number": number,
             "pass_started_at": began,
@@ -79,7 +78,7 @@ async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: Rotat
     await report_wave(runs, record, 2, changed=90, at=NOW + timedelta(hours=1))
     await report_wave(runs, record, 1, changed=50)
 
-    assert newest == await runs.read(record.rotation_id)
+    assert newest == await runs.read(record.run_id)
     assert (1, 2, 200, 90) == (
         newest.progress["sweep"].pass_number,
         newest.progress["sweep"].wave,
@@ -108,7 +107,7 @@ async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(
     record = await sweeping(runs)
     with pytest.raises(FencedError):
         await report_wave(runs, record, 1, changed=1, token=99)
-    ended = await lose(runs, record.rotation_id, "lost", NOW)
+    ended = await lose(runs, record.run_id, "lost", NOW)
 
     assert ended == await report_wave(runs, record, 1, changed=1)
 
@@ -179,12 +178,12 @@ async def test_status_names_failed_checks_and_where_to_go(runs: RotationStore) -
     waiting = status(await bring_to(runs, State.AWAITING_APPROVAL))
     record = await bring_to(runs, State.BLOCKED)
     checks = [Check(name="mek", outcome="pass"), Check(name="backup", outcome="fail", hint="switch it on")]
-    record = await runs.update(record.rotation_id, lambda run: run.changed(preflight=Preflight(at=NOW, checks=checks)))
+    record = await runs.update(record.run_id, lambda run: run.changed(preflight=Preflight(at=NOW, checks=checks)))
 
     blocked = status(record)
 
     assert ["backup"] == blocked.failed_checks
-    assert (f"/api/rotations/{record.rotation_id}", None) == (blocked.links.status, blocked.links.approvals)
+    assert (f"/api/rotations/{record.run_id}", None) == (blocked.links.status, blocked.links.approvals)
     assert waiting.links.approvals == "/api/approvals"
 
 
@@ -192,7 +191,7 @@ async def test_status_tells_why_the_state_is_what_it_is(runs: RotationStore) -> 
     """Whoever finds a rotation waiting reads the reason beside the state."""
     record = await bring_to(runs, State.SWEEPING)
     step = StepInput(
-        **ref_of(record), step=record.step + 1, target=State.NEEDS_ATTENTION, detail="2 rows cannot be rewrapped"
+        run=record.ref, step=record.step + 1, target=State.NEEDS_ATTENTION, detail="2 rows cannot be rewrapped"
     )
 
     assert status(record).detail == ""
@@ -216,7 +215,7 @@ async def test_the_report_is_the_whole_record(runs: RotationStore) -> None:
     whole = report(record).to_payload()
 
     assert record.to_document() == whole["record"]
-    assert whole["record"]["evidence"]["rotationId"] == record.rotation_id
+    assert whole["record"]["evidence"]["rotationId"] == record.run_id
     assert "etag" not in whole["record"]
     assert whole["status"]["state"] == "completed"
 
@@ -225,10 +224,10 @@ async def test_quarantined_rows_are_named_once_and_counted_beyond_a_hundred(runs
     """The same row twice is one; the first hundred are named, and the pass's own count goes beyond them."""
     record = await sweeping(runs)
     rows = [QuarantinedRow(id=f"row-{number}", reason="malformed") for number in range(150)]
-    record = await runs.update(record.rotation_id, lambda run: with_quarantined(run, rows[:2]))
+    record = await runs.update(record.run_id, lambda run: with_quarantined(run, rows[:2]))
     assert record is with_quarantined(record, rows[:2])
     named = with_quarantined(record, rows)
-    await runs.update(record.rotation_id, lambda run: with_quarantined(run, rows))
+    await runs.update(record.run_id, lambda run: with_quarantined(run, rows))
 
     counted = await report_wave(runs, record, 1, quarantined=150)
 

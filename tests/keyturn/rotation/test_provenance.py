@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import Policy, RewrapDeks, Rollback, RotationRef, Work
+from keyturn.contracts import Policy, RewrapDeks, Rollback, RunRef, Work
 from keyturn.contracts.ids import RunKind, new_run_id
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
@@ -37,7 +37,7 @@ class Past:
         return await self._add(at, state=state, ended_at=at, policy=Policy(), **fields)
 
     async def _add(self, at: datetime, **fields: Any) -> RotationRecord:
-        own = {"rotation_id": new_run_id(RunKind.ROTATION, self.keyring.name, at), "fencing_token": next(self._tokens)}
+        own = {"run_id": new_run_id(RunKind.ROTATION, self.keyring.name, at), "fencing_token": next(self._tokens)}
         record = make_record(self.keyring.name, **{**own, **fields})
         await self.runs.documents.create(record.to_document())
         return record
@@ -46,7 +46,7 @@ class Past:
         """Add a migration that began so long ago and took so long."""
         began = self.now - ago
         record = MigrationRecord(
-            rotation_id=new_run_id(RunKind.MIGRATION, self.keyring.name, began),
+            run_id=new_run_id(RunKind.MIGRATION, self.keyring.name, began),
             keyring=self.keyring.name,
             history=[HistoryEntry(at=began, source=None, target=State.REQUESTED, step=0, actor="ops")],
             state=State.COMPLETED,
@@ -60,7 +60,7 @@ class Past:
             dry_run=dry_run,
         )
         await self.runs.documents.create(record.to_document())
-        return record.rotation_id
+        return record.run_id
 
     async def row(self, **properties: Any) -> str:
         """Add a row, which the service dates by its own clock: now."""
@@ -71,7 +71,7 @@ class Past:
         """Look back from a rotation that begins now."""
         store = DekStore(self.world.container, self.keyring)
         begins = await self._add(self.now)
-        return await look_back(self.runs, MigrationStore(self.runs.documents), store, begins.rotation_id)
+        return await look_back(self.runs, MigrationStore(self.runs.documents), store, begins.run_id)
 
 
 def names(found: Provenance) -> dict[str, str]:
@@ -93,21 +93,21 @@ async def test_rows_as_the_last_rotation_left_them_are_not_named(runs: RotationS
     """What was last changed before the rotation ended was counted and proven by it, whatever it says."""
     past = Past(runs, world)
     last = await past.ended(-HOUR)
-    await past.row(rotationId=last.rotation_id)
+    await past.row(rotationId=last.run_id)
     await past.row()
 
-    assert Provenance(since=last.rotation_id, created=0, count=0, named=[]) == await past.seen()
+    assert Provenance(since=last.run_id, created=0, count=0, named=[]) == await past.seen()
 
 
 async def test_the_second_in_which_the_rotation_ended_counts(runs: RotationStore, world: World) -> None:
     """The service dates by the second: what it dates by the last one is named, unless the rotation has written it."""
     past = Past(runs, world)
-    rotation_id = new_run_id(RunKind.ROTATION, past.keyring.name, past.now)
-    await past.row(rotationId=rotation_id, createdAt=...)
+    run_id = new_run_id(RunKind.ROTATION, past.keyring.name, past.now)
+    await past.row(rotationId=run_id, createdAt=...)
     changed = await past.row(createdAt=...)
     dated = (await world.container.read_item(changed, partition_key=changed))["_ts"]
     past.now = datetime.fromtimestamp(dated, UTC) + timedelta(milliseconds=999)
-    await past.ended(timedelta(0), rotation_id=rotation_id)
+    await past.ended(timedelta(0), run_id=run_id)
 
     assert {changed: "changed"} == names(await past.seen())
 
@@ -116,14 +116,14 @@ async def test_a_row_that_was_changed_since_is_named(runs: RotationStore, world:
     """A row of that rotation, an old row and one that does not say how old it is: nobody should have written them."""
     past = Past(runs, world)
     last = await past.ended(HOUR)
-    moved = await past.row(rotationId=last.rotation_id)
+    moved = await past.row(rotationId=last.run_id)
     old = await past.row(createdAt=(past.now - timedelta(days=400)).isoformat())
     silent = await past.row(createdAt=...)
 
     found = await past.seen()
 
     assert dict.fromkeys((moved, old, silent), "changed") == names(found)
-    assert (last.rotation_id, 0, 3) == (found.since, found.created, found.count)
+    assert (last.run_id, 0, 3) == (found.since, found.created, found.count)
 
 
 async def test_a_new_row_is_counted_and_not_named(runs: RotationStore, world: World) -> None:
@@ -144,8 +144,8 @@ async def test_what_a_later_rotation_has_changed_is_explained(runs: RotationStor
     await past.ended(3 * HOUR)
     gave_up = await past.ended(HOUR, state=State.ABORTED)
     expired = await past.ended(-HOUR, state=State.EXPIRED)
-    late = await past.row(rotationId=gave_up.rotation_id)
-    await past.row(rotationId=expired.rotation_id)
+    late = await past.row(rotationId=gave_up.run_id)
+    await past.row(rotationId=expired.run_id)
     made_up = await past.row(rotationId=new_run_id(RunKind.ROTATION, past.keyring.name, past.now))
 
     found = await past.seen()
@@ -182,7 +182,7 @@ async def test_what_a_rollback_has_put_back_is_explained(
     """A rollback takes a rotation's id out of the row: what changed while it ran, and looks so, is its work."""
     past = Past(runs, world)
     last = await past.ended(3 * HOUR)
-    ref = RotationRef(rotation_id=last.rotation_id, keyring=last.keyring, fencing_token=last.fencing_token)
+    ref = RunRef(run_id=last.run_id, keyring=last.keyring, fencing_token=last.fencing_token)
     await past.migrated(Rollback(rotation=ref, new_version="f" * 32), HOUR, took, dry_run=dry_run)
     row = await past.row(createdAt=(past.now - timedelta(days=400)).isoformat(), **properties)
 

@@ -23,7 +23,7 @@ async def test_a_start_reads_the_record_that_its_batch_wrote(runs: RotationStore
     """The record and the lease are written in one batch, whose session the SDK does not keep."""
     record = await start_run(runs)
 
-    assert record == await runs.read(record.rotation_id)
+    assert record == await runs.read(record.run_id)
     assert [record] == await runs.newest(record.keyring)
 
 
@@ -32,4 +32,4 @@ async def test_state_changes_follow_each_other(runs: RotationStore) -> None:
     """Each change meets the one before it."""
     record = await bring_to(runs, State.COMPLETED)
 
-    assert State.COMPLETED is (await runs.read(record.rotation_id)).state
+    assert State.COMPLETED is (await runs.read(record.run_id)).state

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from keyturn.contracts import RunRef
 from keyturn.contracts.steps import RetireInput, RetireResult
 from keyturn.errors import InvariantError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
@@ -27,9 +28,7 @@ def versions_of(world: World) -> MekVersions:
 async def retire(world: World, old: str, target: str, quarantined: int = 0) -> RetireResult:
     """Run the step."""
     request = RetireInput(
-        rotation_id=ROTATION,
-        keyring="notes",
-        fencing_token=1,
+        run=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1),
         target_version=target,
         evidence_digest="0" * 64,
         session_tokens={},
@@ -134,7 +133,7 @@ async def test_a_run_after_a_crash_takes_back_what_must_not_stay(world: World, t
     old, target = two
     await world.add(old)
     await versions_of(world).retire(
-        [old], target_version=target, rotation_id=ROTATION, retain_until=datetime(2026, 12, 24, tzinfo=UTC)
+        [old], target_version=target, run_id=ROTATION, retain_until=datetime(2026, 12, 24, tzinfo=UTC)
     )
 
     result = await retire(world, old, target)

@@ -194,4 +194,4 @@ async def test_the_tick_catches_a_failed_month_up(runs: RotationStore) -> None:
 
     assert after_blocked is not None
     assert after_lost is not None
-    assert State.FAILED is (await runs.read(lost.rotation_id)).state
+    assert State.FAILED is (await runs.read(lost.run_id)).state

@@ -68,7 +68,7 @@ async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: Rotat
     assert (State.REQUESTED, 0, REQUESTER, NOW) == (record.state, record.step, record.requested_by, record.requested_at)
     assert f"rotation-{record.keyring}" == record.instance_id
     assert record.options.force is not None
-    assert (record.rotation_id, 1, True) == (given.rotation_id, given.fencing_token, given.dry_run)
+    assert (record.run_id, 1, True) == (given.run.run_id, given.run.fencing_token, given.dry_run)
 
 
 async def test_the_same_key_and_body_replays_the_first_answer(runs: RotationStore) -> None:
@@ -77,11 +77,11 @@ async def test_the_same_key_and_body_replays_the_first_answer(runs: RotationStor
     first = await start_with(runs, keyring, key, reason="yearly")
     running = await start_with(runs, keyring, key, reason="yearly")
     for state in (State.PREFLIGHT, State.BLOCKED):
-        await step_to(runs, await runs.read(first.record.rotation_id), state)
+        await step_to(runs, await runs.read(first.record.run_id), state)
     ended = await start_with(runs, keyring, key, reason="yearly")
 
     assert [False, True, True] == [one.replayed for one in (first, running, ended)]
-    assert {first.record.rotation_id} == {one.record.rotation_id for one in (running, ended)}
+    assert {first.record.run_id} == {one.record.run_id for one in (running, ended)}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(run
 
     answers = await asyncio.gather(*(start_with(runs, keyring, key) for _ in range(20)))
 
-    assert len({answer.record.rotation_id for answer in answers}) == 1
+    assert len({answer.record.run_id for answer in answers}) == 1
     assert len(await runs.newest(keyring)) == 1
 
 
@@ -121,7 +121,7 @@ async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: Rotati
     started = [answer for answer in answers if isinstance(answer, RotationRecord)]
     refused = [answer for answer in answers if isinstance(answer, RotationRunningError)]
     assert [1, 19] == [len(started), len(refused)]
-    assert {started[0].rotation_id} == {error.facts["rotationId"] for error in refused}
+    assert {started[0].run_id} == {error.facts["rotationId"] for error in refused}
 
 
 async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition(
@@ -140,7 +140,7 @@ async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition
     first, second = [await start_with(runs, keyring, key) for _ in range(2)]
 
     assert [False, True] == [first.replayed, second.replayed]
-    assert first.record.rotation_id == second.record.rotation_id
+    assert first.record.run_id == second.record.run_id
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\nb"])
@@ -158,7 +158,7 @@ async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: Ro
     lost = await bring_to(runs, state)
 
     started = await restart(runs, lost.keyring, workflows(alive=False))
-    found = await runs.read(lost.rotation_id)
+    found = await runs.read(lost.run_id)
 
     assert State.FAILED is found.state
     assert found.error is not None
@@ -180,8 +180,8 @@ async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: 
     flows = workflows(alive=False)._replace(reinstate=reinstate)
     await restart(runs, lost.keyring, flows)
 
-    assert [(state, lost.rotation_id)] == seen
-    assert State.FAILED is (await runs.read(lost.rotation_id)).state
+    assert [(state, lost.run_id)] == seen
+    assert State.FAILED is (await runs.read(lost.run_id)).state
 
 
 async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RotationStore) -> None:
@@ -196,8 +196,8 @@ async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: Rotat
     held = await lease.read_lease(runs, lost.keyring)
 
     assert held is not None
-    assert lost.rotation_id == held.holder
-    assert State.WATCHING is (await runs.read(lost.rotation_id)).state
+    assert lost.run_id == held.holder
+    assert State.WATCHING is (await runs.read(lost.run_id)).state
 
 
 async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RotationStore) -> None:
@@ -207,7 +207,7 @@ async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RotationStore)
     with pytest.raises(RotationRunningError):
         await restart(runs, record.keyring, workflows(alive=True))
 
-    assert State.SWEEPING is (await runs.read(record.rotation_id)).state
+    assert State.SWEEPING is (await runs.read(record.run_id)).state
 
 
 async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RotationStore) -> None:
@@ -216,17 +216,17 @@ async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RotationS
 
     with pytest.raises(RotationRunningError):
         await restart(runs, record.keyring, workflows(alive=False), now=NOW + START_GRACE - timedelta(seconds=1))
-    assert State.REQUESTED is (await runs.read(record.rotation_id)).state
+    assert State.REQUESTED is (await runs.read(record.run_id)).state
     await restart(runs, record.keyring, workflows(alive=False))
 
-    assert State.FAILED is (await runs.read(record.rotation_id)).state
+    assert State.FAILED is (await runs.read(record.run_id)).state
 
 
 async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RotationStore) -> None:
     """A crash between the last state change and the release is mended by the next start."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await approve(runs, record)
-    await runs.update(record.rotation_id, lambda run: run.changed(state=State.REJECTED, ended_at=NOW))
+    await runs.update(record.run_id, lambda run: run.changed(state=State.REJECTED, ended_at=NOW))
 
     started = await start_run(runs, record.keyring)
 

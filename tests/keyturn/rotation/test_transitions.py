@@ -1,7 +1,6 @@
 """State changes in the record: each once, in order, with its history; ends give the keyring back."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -23,15 +22,17 @@ from tests.keyturn.rotation.runs import (
     freeze,
     make_record,
     new_keyring,
-    ref_of,
     start_run,
     step_to,
 )
 
 
-def step_of(record: RotationRecord, step: int, target: State, **fields: Any) -> StepInput:
+def step_of(
+    record: RotationRecord, step: int, target: State, *, detail: str = "", fencing_token: int | None = None
+) -> StepInput:
     """Return the input of ``advance``."""
-    return StepInput(**{**ref_of(record), **fields}, step=step, target=target)
+    run = record.ref if fencing_token is None else record.ref.model_copy(update={"fencing_token": fencing_token})
+    return StepInput(run=run, step=step, target=target, detail=detail)
 
 
 async def test_a_step_is_written_with_its_history(runs: RotationStore) -> None:
@@ -39,7 +40,7 @@ async def test_a_step_is_written_with_its_history(runs: RotationStore) -> None:
     record = await start_run(runs)
 
     await advance(runs, step_of(record, 1, State.PREFLIGHT, detail="go"), NOW + timedelta(seconds=3))
-    read = await runs.read(record.rotation_id)
+    read = await runs.read(record.run_id)
 
     entry = read.history[-1]
     assert (State.PREFLIGHT, 1) == (read.state, read.step)
@@ -58,12 +59,12 @@ async def test_a_repeated_step_changes_nothing(runs: RotationStore) -> None:
     record = await start_run(runs)
     for number, target in enumerate([State.PREFLIGHT, State.CREATING_VERSION], start=1):
         await advance(runs, step_of(record, number, target), NOW)
-    before = await runs.read(record.rotation_id)
+    before = await runs.read(record.run_id)
 
     await advance(runs, step_of(record, 2, State.CREATING_VERSION), NOW + timedelta(hours=1))
     await advance(runs, step_of(record, 1, State.PREFLIGHT), NOW + timedelta(hours=1))
 
-    assert before == await runs.read(record.rotation_id)
+    assert before == await runs.read(record.run_id)
 
 
 async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RotationStore) -> None:
@@ -73,8 +74,8 @@ async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: Rotation
     with pytest.raises(NotSettledError) as raised:
         await advance(runs, step_of(record, 2, State.PREFLIGHT), NOW)
 
-    assert {"rotationId": record.rotation_id, "step": 2, "expected": 1} == raised.value.facts
-    assert record == await runs.read(record.rotation_id)
+    assert {"rotationId": record.run_id, "step": 2, "expected": 1} == raised.value.facts
+    assert record == await runs.read(record.run_id)
 
 
 async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationStore) -> None:
@@ -84,7 +85,7 @@ async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationSt
     with pytest.raises(InvalidTransitionError):
         await advance(runs, step_of(record, 1, State.RETIRING), NOW)
 
-    assert record == await runs.read(record.rotation_id)
+    assert record == await runs.read(record.run_id)
 
 
 async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
@@ -94,14 +95,14 @@ async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
     with pytest.raises(FencedError):
         await advance(runs, step_of(record, 1, State.PREFLIGHT, fencing_token=record.fencing_token + 1), NOW)
 
-    assert record == await runs.read(record.rotation_id)
+    assert record == await runs.read(record.run_id)
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.SWEEPING, State.WATCHING])
 async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(runs: RotationStore, state: State) -> None:
     """The number that ended the run is not taken for the workflow's own step of the same number."""
     record = await bring_to(runs, state)
-    await lose(runs, record.rotation_id, "the workflow was lost", NOW)
+    await lose(runs, record.run_id, "the workflow was lost", NOW)
 
     with pytest.raises(FencedError):
         await advance(runs, step_of(record, record.step + 1, State.PREFLIGHT), NOW)
@@ -150,19 +151,19 @@ async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(ru
     held = await lease.read_lease(runs, record.keyring)
 
     assert held is not None
-    assert following.rotation_id == held.holder
+    assert following.run_id == held.holder
 
 
 async def test_a_failure_is_recorded_once_with_its_reason(runs: RotationStore) -> None:
     """The first failure is the one that is kept, and an end is never turned into another."""
     record = await bring_to(runs, State.SWEEPING)
-    failure = FailureInput(**ref_of(record), step=9, error_type="KeyDisabled", message="off", retire_attempted=False)
+    failure = FailureInput(run=record.ref, step=9, error_type="KeyDisabled", message="off", retire_attempted=False)
 
     await record_failure(runs, failure, NOW)
     await record_failure(runs, failure.model_copy(update={"error_type": "Other"}), NOW + timedelta(hours=1))
-    failed = await runs.read(record.rotation_id)
+    failed = await runs.read(record.run_id)
     blocked = await bring_to(runs, State.BLOCKED)
-    late = FailureInput(**ref_of(blocked), step=9, error_type="Late", message="late", retire_attempted=False)
+    late = FailureInput(run=blocked.ref, step=9, error_type="Late", message="late", retire_attempted=False)
 
     assert failed.error is not None
     assert (State.FAILED, "KeyDisabled", "off", NOW) == (
@@ -188,7 +189,7 @@ async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(r
         update = {"decision": "rejected"} if case == "rejected" else {"digest": "0" * 64}
         return run if decision is None else run.changed(decision=decision.model_copy(update=update))
 
-    spoilt = await runs.update(record.rotation_id, spoil)
+    spoilt = await runs.update(record.run_id, spoil)
 
     with pytest.raises(InvariantError, match="nothing is retired"):
         await advance(runs, step_of(spoilt, spoilt.step + 1, State.RETIRING), NOW)
@@ -209,7 +210,7 @@ async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(
     """After a retry only the rows that still cannot be rewrapped are named."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     row = QuarantinedRow(id="row", reason="malformed")
-    await runs.update(record.rotation_id, lambda run: with_quarantined(run, [row]))
+    await runs.update(record.run_id, lambda run: with_quarantined(run, [row]))
 
     swept = await step_to(runs, record, State.SWEEPING)
 
@@ -220,7 +221,7 @@ async def test_a_new_soak_begins_its_proof_anew(runs: RotationStore) -> None:
     """What an earlier soak has proven is not counted towards this one."""
     record = await bring_to(runs, State.SOAKING)
     proven = ProgressInput(
-        **ref_of(record),
+        run=record.ref,
         phase="proof",
         pass_number=1,
         pass_started_at=NOW,
@@ -241,9 +242,9 @@ async def test_people_are_named_where_they_brought_the_change_about(runs: Rotati
     """The history names the approver, and who told the rotation to try again or to end."""
     retired = await bring_to(runs, State.RETIRING)
     waiting = await bring_to(runs, State.NEEDS_ATTENTION)
-    waiting = await give_command(runs, waiting.rotation_id, "retry", by="olga", now=NOW)
+    waiting = await give_command(runs, waiting.run_id, "retry", by="olga", now=NOW)
     swept = await step_to(runs, waiting, State.SWEEPING)
-    await give_command(runs, waiting.rotation_id, "abort", by="otto", now=NOW)
+    await give_command(runs, waiting.run_id, "abort", by="otto", now=NOW)
     aborted = await step_to(runs, swept, State.ABORTED)
 
     actors = [run.history[-1].actor for run in (retired, swept, aborted)]

@@ -31,7 +31,7 @@ STRANGER = "whsec_" + base64.b64encode(b"somebody else's secret").decode()
 def body_of(record: RotationRecord, **fields: Any) -> bytes:
     """Return the body of an approval of the evidence in force."""
     approval = {
-        "rotationId": record.rotation_id,
+        "rotationId": record.run_id,
         "decision": "approve",
         "evidenceDigest": record.evidence_digest,
         "approver": APPROVER,
@@ -61,7 +61,7 @@ class Workflow:
         if self.failures:
             self.failures -= 1
             raise ConnectionResetError
-        self.woken.append(record.rotation_id)
+        self.woken.append(record.run_id)
 
 
 async def submit(
@@ -89,7 +89,7 @@ async def test_a_message_signed_by_any_active_secret_decides(runs: RotationStore
 
     assert decided.decision is not None
     assert APPROVER == decided.decision.by
-    assert [record.rotation_id] == workflow.woken
+    assert [record.run_id] == workflow.woken
 
 
 FORGERIES: Mapping[str, Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]] = {
@@ -122,7 +122,7 @@ async def test_forgeries_are_refused_with_nothing_raised(runs: RotationStore, fo
     with pytest.raises(UnauthenticatedError):
         await submit(runs, headers, forged, workflow)
 
-    assert record == await runs.read(record.rotation_id)
+    assert record == await runs.read(record.run_id)
     assert [] == workflow.woken
 
 
@@ -158,7 +158,7 @@ async def test_a_replayed_message_is_refused_with_nothing_raised(runs: RotationS
     with pytest.raises(UnauthenticatedError):
         await submit(runs, headers, body, workflow)
 
-    assert [record.rotation_id] == workflow.woken
+    assert [record.run_id] == workflow.woken
 
 
 async def test_a_used_message_id_does_not_count_for_another_rotation(runs: RotationStore) -> None:
@@ -170,7 +170,7 @@ async def test_a_used_message_id_does_not_count_for_another_rotation(runs: Rotat
     with pytest.raises(UnauthenticatedError):
         await submit(runs, signed(body_of(second), SECRET, message="msg_once"), body_of(second), workflow)
 
-    assert [first.rotation_id] == workflow.woken
+    assert [first.run_id] == workflow.woken
 
 
 async def test_a_redelivery_after_our_failure_finishes_the_work(runs: RotationStore) -> None:
@@ -181,11 +181,11 @@ async def test_a_redelivery_after_our_failure_finishes_the_work(runs: RotationSt
 
     with pytest.raises(ConnectionResetError):
         await submit(runs, headers, body, workflow)
-    recorded = await runs.read(record.rotation_id)
+    recorded = await runs.read(record.run_id)
     again = await submit(runs, headers, body, workflow)
 
     assert recorded.decision == again.decision
-    assert [record.rotation_id] == workflow.woken
+    assert [record.run_id] == workflow.woken
 
 
 async def test_a_refused_decision_does_not_use_its_message_up(runs: RotationStore) -> None:
@@ -210,7 +210,7 @@ async def test_a_second_decision_is_refused(runs: RotationStore) -> None:
     with pytest.raises(AlreadyDecidedError):
         await submit(runs, signed(rejection, SECRET), rejection, workflow)
 
-    assert [record.rotation_id] == workflow.woken
+    assert [record.run_id] == workflow.woken
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b'{"rotationId": 1}'])
@@ -249,5 +249,5 @@ async def test_authentic_decisions_that_are_refused_are_bounded_too(runs: Rotati
         await submit(runs, signed(right, SECRET), right, Workflow())
 
     assert 0 < raised.value.facts["retryAfterSeconds"] <= 600
-    told = [event["data"].get("error") for event in await runs.audit.read_chain(record.rotation_id)]
+    told = [event["data"].get("error") for event in await runs.audit.read_chain(record.run_id)]
     assert {"DigestMismatchError", "TooManyAttemptsError"} <= set(told)

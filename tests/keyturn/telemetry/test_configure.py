@@ -13,10 +13,10 @@ import os
 from keyturn import telemetry
 telemetry.configure(os.environ)
 telemetry.configure(os.environ)
-from keyturn.contracts import RotationRef
+from keyturn.contracts import RunInput, RunRef
 from keyturn.telemetry.spans import activity_span
-ref = RotationRef(rotation_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
-with activity_span("verify", ref):
+run = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
+with activity_span("verify", RunInput(run=run)):
     pass
 """
 

@@ -2,26 +2,26 @@
 
 import logging
 
-from keyturn.contracts import NotifyInput, RotationRef
+from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import announce
 from keyturn.telemetry import names
 from keyturn.telemetry.spans import working_on
 from tests.keyturn.telemetry.conftest import Told
 
-REF = RotationRef(rotation_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
+REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 logger = logging.getLogger("keyturn.some.module")
 
 
 def test_a_record_says_whose_work_it_belongs_to(told: Told) -> None:
     """A record within an activity has rotation and keyring; outside it has neither."""
-    with working_on(REF.rotation_id, REF.keyring):
+    with working_on(REF.run_id, REF.keyring):
         logger.warning("a probe answered %d", 503)
     logger.warning("nobody's work")
 
     assert told.logs() == [
         (
             "a probe answered 503",
-            {"logger": logger.name, names.ROTATION: REF.rotation_id, names.KEYRING: REF.keyring},
+            {"logger": logger.name, names.ROTATION: REF.run_id, names.KEYRING: REF.keyring},
         ),
         ("nobody's work", {"logger": logger.name}),
     ]
@@ -38,14 +38,14 @@ def test_information_is_told_whatever_the_worker_logs(told: Told) -> None:
 
 def test_an_events_line_has_the_event(told: Told) -> None:
     """What alerts look for is the text; the same facts are attributes."""
-    announce(NotifyInput(**dict(REF), key="1.1:failed", event="failed", detail="TimeoutError"))
+    announce(NotifyInput(run=REF, key="1.1:failed", event="failed", detail="TimeoutError"))
 
     assert told.logs() == [
         (
-            f"rotation {REF.rotation_id}: failed TimeoutError",
+            f"rotation {REF.run_id}: failed TimeoutError",
             {
                 "logger": "keyturn.events",
-                names.ROTATION: REF.rotation_id,
+                names.ROTATION: REF.run_id,
                 names.KEYRING: "notes",
                 names.EVENT: "failed",
             },

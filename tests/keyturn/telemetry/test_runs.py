@@ -1,6 +1,6 @@
 """What a change of the record tells: absolute numbers, and each state once."""
 
-from keyturn.contracts import CensusResult, PageResult, ProgressInput, RotationRef, StepInput
+from keyturn.contracts import CensusResult, PageResult, ProgressInput, StepInput
 from keyturn.contracts.states import State
 from keyturn.rotation.new_version import record_census
 from keyturn.runs.progress import record_progress
@@ -8,7 +8,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
 from keyturn.telemetry import names
 from keyturn.telemetry.spans import root_of, state_of
-from tests.keyturn.rotation.runs import NOW, PATHS, bring_to, ref_of, start_run
+from tests.keyturn.rotation.runs import NOW, PATHS, bring_to, start_run
 from tests.keyturn.telemetry.conftest import Told
 
 
@@ -16,12 +16,12 @@ async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, to
     """Every state but the last is a span below the rotation's, which is told at the end and has no parent."""
     record = await bring_to(runs, State.COMPLETED)
 
-    root = root_of(record.rotation_id)
+    root = root_of(record.run_id)
     spans = told.spans(root.trace_id)
     states = [State.REQUESTED, *PATHS[State.COMPLETED]][:-1]
     assert [span.name for span in spans] == [*(f"state {state}" for state in states), "rotation"]
     assert [span.context.span_id for span in spans[:-1]] == [
-        state_of(record.rotation_id, step).span_id for step in range(len(states))
+        state_of(record.run_id, step).span_id for step in range(len(states))
     ]
     assert {span.parent.span_id for span in spans[:-1]} == {root.span_id}
     assert (spans[-1].context.span_id, spans[-1].parent) == (root.span_id, None)
@@ -33,7 +33,7 @@ async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, told: 
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
 
-    await advance(runs, StepInput(**ref_of(record), step=record.step, target=State.SWEEPING), NOW)
+    await advance(runs, StepInput(run=record.ref, step=record.step, target=State.SWEEPING), NOW)
 
     assert told.spans() == []
     assert told.metric(names.STATE_SECONDS) == {}
@@ -45,7 +45,7 @@ async def test_rows_are_told_by_state(runs: RotationStore, told: Told) -> None:
     told.forget()
     counted = CensusResult(total=10, on_target=6, stale=3, unlabelled=2, foreign=1, by_version={})
 
-    await record_census(runs, RotationRef(**ref_of(record)), counted)
+    await record_census(runs, record.ref, counted)
 
     expected = {"on_target": 6, "stale": 3, "unlabelled": 2, "foreign": 1, "quarantined": 0}
     assert told.metric(names.ROWS) == {(record.keyring, state): count for state, count in expected.items()}
@@ -57,7 +57,7 @@ async def test_progress_is_absolute(runs: RotationStore, told: Told) -> None:
     told.forget()
     totals = PageResult(changed=5, vault_operations=6, throttled=2)
     progress = ProgressInput(
-        **ref_of(record),
+        run=record.ref,
         phase="sweep",
         pass_number=1,
         pass_started_at=NOW,
@@ -81,6 +81,6 @@ async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RotationStore, 
     told.forget()
     later = NOW.replace(minute=2)
 
-    await advance(runs, StepInput(**ref_of(record), step=1, target=State.PREFLIGHT), later)
+    await advance(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), later)
 
     assert told.metric(names.STATE_SECONDS) == {(record.keyring, "requested"): 120.0}

@@ -32,9 +32,9 @@ class Receiver:
         answer.raise_for_status()
         return answer
 
-    def events(self, rotation_id: str) -> list[dict[str, Any]]:
+    def events(self, run_id: str) -> list[dict[str, Any]]:
         """Return the events of a rotation in the order in which they came."""
-        shown: dict[str, list[dict[str, Any]]] = self.control("GET", "events", params={"subject": rotation_id}).json()
+        shown: dict[str, list[dict[str, Any]]] = self.control("GET", "events", params={"subject": run_id}).json()
         return shown["events"]
 
     @property
