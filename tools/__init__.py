@@ -1,0 +1,1 @@
+"""What engineers of this repository run by hand; no part of it is deployed or packaged."""
