@@ -1,12 +1,32 @@
-"""``python -m keyturn.cli COMMAND``; without one, it lists them."""
+"""``keyturn COMMAND``, or ``python -m keyturn.cli COMMAND`` in a checkout; without one, it lists them."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from keyturn import __version__
 from keyturn.cli import audit, capacity, diagnosis, doctor, key_backup, migrations, runs, ways_back
 
-app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        typer.echo(f"keyturn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version, and end")
+    ] = False,
+) -> None:
+    """Keyturn on the command line."""
+
+
 app.command()(doctor.doctor)
 for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, runs.keyrings):
     app.command()(command)
