@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
-from keyturn.capacity import TABLES
 from keyturn.cli.outcome import exit_codes
 from keyturn.errors import InvalidRequestError
 
 
 def capacity(
-    name: Annotated[str | None, typer.Argument(help=f"one of {', '.join(TABLES)}; without, all")] = None,
+    name: Annotated[str | None, typer.Argument(help="sweep, rotation, work, cost or vaults; without, all")] = None,
 ) -> None:
     """Print how long rotations take and what they cost, from pre-flight's own model."""
+    from keyturn.capacity import TABLES
+
     with exit_codes():
         if name is not None and name not in TABLES:
             expected = f"one of {', '.join(TABLES)}"

@@ -8,19 +8,18 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from azure.identity.aio import DefaultAzureCredential
-from azure.keyvault.keys.aio import KeyClient
 
 from keyturn.cli.outcome import exit_codes
 from keyturn.cli.output import AsJson, write
 from keyturn.cli.runs import Keyring
 from keyturn.errors import InvalidRequestError
-from keyturn.key_vault.backups import KeyBackup
-from keyturn.resources import KeyringResources, Resources
-from keyturn.settings import load_settings
+
+if TYPE_CHECKING:
+    from keyturn.key_vault.backups import KeyBackup
+    from keyturn.resources import KeyringResources
 
 app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
 
@@ -50,12 +49,15 @@ def restore(
         typer.echo(asyncio.run(_restore(rotation_id, vault_url, keyring)))
 
 
-async def _list(keyring: str | None) -> list[KeyBackup]:
+async def _list(keyring: str | None) -> "list[KeyBackup]":
     async with _opened(keyring) as opened:
         return await opened.key_backups.listed()
 
 
 async def _restore(rotation_id: str, vault_url: str, keyring: str | None) -> str:
+    from azure.identity.aio import DefaultAzureCredential
+    from azure.keyvault.keys.aio import KeyClient
+
     async with _opened(keyring) as opened:
         backup = await opened.key_backups.find(rotation_id)
         if backup is None:
@@ -70,7 +72,10 @@ async def _restore(rotation_id: str, vault_url: str, keyring: str | None) -> str
 
 
 @asynccontextmanager
-async def _opened(keyring: str | None) -> AsyncIterator[KeyringResources]:
+async def _opened(keyring: str | None) -> "AsyncIterator[KeyringResources]":
+    from keyturn.resources import Resources
+    from keyturn.settings import load_settings
+
     resources = await Resources.open(load_settings(dict(os.environ)))
     try:
         yield resources.keyring(keyring)

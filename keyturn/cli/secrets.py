@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from keyturn.errors import SettingsError
-from keyturn.settings.signing import signing_secrets
 
 
 def signing_secret(file: Path | None, variable: str) -> str:
@@ -15,6 +12,10 @@ def signing_secret(file: Path | None, variable: str) -> str:
     Raises:
         SettingsError: there is none; it never tells what was found.
     """
+    from pydantic import SecretStr
+
+    from keyturn.settings.signing import signing_secrets
+
     try:
         text = file.read_text() if file is not None else os.environ.get(variable, "")
         return signing_secrets(SecretStr(text))[0]
