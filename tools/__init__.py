@@ -1,1 +1,1 @@
-"""What writes tables of the docs and looks at the tree; nothing that is deployed or installed."""
+"""What engineers of this repository run by hand; no part of it is deployed or packaged."""

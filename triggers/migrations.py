@@ -9,8 +9,8 @@ import azure.functions as func
 
 from keyturn import contracts
 from keyturn.access.caller import Caller
-from keyturn.contracts.ids import MIGRATIONS, run_link
 from keyturn.http import parse
+from keyturn.ids import MIGRATIONS, run_link
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RewrapDeksRequest, StartMigration
 from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary

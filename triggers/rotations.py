@@ -8,8 +8,8 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.contracts.ids import ROTATIONS, run_link
 from keyturn.http import parse
+from keyturn.ids import ROTATIONS, run_link
 from keyturn.preflight.checks import require_waivable
 from keyturn.resources import Resources
 from keyturn.rotation.start import StartRequest, start

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from keyturn.contracts import Payload
-from keyturn.contracts.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
+from keyturn.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
 from keyturn.rotation.due import KeyringStatus

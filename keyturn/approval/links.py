@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from keyturn.access.identity import same_person
 from keyturn.contracts import Payload
 from keyturn.contracts.base import Name, RunId
-from keyturn.contracts.ids import approval_link
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
+from keyturn.ids import approval_link
 from keyturn.runs.record import RunRecord
 from keyturn.settings import Settings
 

@@ -9,9 +9,9 @@ from html import escape
 
 from keyturn.approval.links import Link
 from keyturn.approval.questions import Question, question_of
-from keyturn.contracts.ids import approval_link
 from keyturn.contracts.states import State
 from keyturn.http import Problem
+from keyturn.ids import approval_link
 from keyturn.runs.record import RunRecord
 
 STYLE = (

@@ -17,8 +17,8 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from keyturn.audit.events import AuditEvent
-from keyturn.contracts.ids import keyring_of
 from keyturn.errors import InvalidRequestError
+from keyturn.ids import keyring_of
 
 GENESIS = "0" * 64  # what the first event names as the hash before it
 SEQUENCE_DIGITS = 8  # CloudEvents' sequence extension orders by text

@@ -20,9 +20,9 @@ from keyturn.audit.chain import Head, canonical, event_id, head_of, link
 from keyturn.audit.events import AuditEvent
 from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.contracts.ids import keyring_of
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import LostRaceError
+from keyturn.ids import keyring_of
 
 EVENT_KIND = "audit"
 HEAD_KIND: Literal["audit-head"] = "audit-head"

@@ -1,19 +1,45 @@
-"""``python -m keyturn.cli COMMAND``; without one, it lists them."""
+"""``keyturn COMMAND``, or ``python -m keyturn.cli COMMAND`` in a checkout; without one, it lists them."""
 
 import sys
+from typing import Annotated
 
 import typer
 
-from keyturn.cli import audit, diagnosis, doctor, key_backup, migrations
-from keyturn.cli import migrations as ways_back
-from keyturn.cli import rotations as runs
+from keyturn import __version__
+from keyturn.cli import audit, diagnosis, doctor, key_backup, migrations, rotations
 
-app = typer.Typer(help="Keyturn on the command line.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        typer.echo(f"keyturn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version, and end")
+    ] = False,
+) -> None:
+    """Keyturn on the command line."""
+
+
 app.command()(doctor.doctor)
-for command in (runs.rotate, runs.status, runs.report, runs.approve, runs.retry, runs.abort, runs.keyrings):
+for command in (
+    rotations.rotate,
+    rotations.status,
+    rotations.report,
+    rotations.approve,
+    rotations.retry,
+    rotations.abort,
+    rotations.keyrings,
+):
     app.command()(command)
 app.command()(diagnosis.orphans)
-for way in (ways_back.rollback, ways_back.restore, migrations.reencrypt):
+for way in (migrations.rollback, migrations.restore, migrations.reencrypt):
     app.command()(way)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from keyturn.audit.chain import Head
-from keyturn.audit.verify import verify_chain
 from keyturn.cli.client import Api
 from keyturn.cli.output import exit_codes
 from keyturn.cli.rotations import Run, path_of
@@ -32,6 +30,9 @@ def verify(
     ] = None,
 ) -> None:
     """Recompute the chain offline and name the first broken link."""
+    from keyturn.audit.chain import Head
+    from keyturn.audit.verify import verify_chain
+
     with exit_codes():
         anchor = Head.parse(head) if head is not None else None
         verified = verify_chain(_lines(file), anchor)

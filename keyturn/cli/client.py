@@ -8,10 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import aiohttp
-from azure.core.exceptions import AzureError
-from azure.identity.aio import DefaultAzureCredential
-
 from keyturn.errors import (
     OUTCOMES,
     InvariantError,
@@ -21,7 +17,6 @@ from keyturn.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from keyturn.http import TYPE_PREFIX
 
 URL = "KEYTURN_URL"
 FUNCTION_KEY = "KEYTURN_FUNCTION_KEY"
@@ -31,8 +26,6 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Members of a problem that are no facts of the error.
 _OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
-# Several errors share a problem type, and with it an exit code: one of them stands for all.
-_KINDS = {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
 
 
 class Api:
@@ -55,6 +48,8 @@ class Api:
         self._scope = environment.get(TOKEN_SCOPE)
 
     async def __aenter__(self) -> Self:
+        import aiohttp
+
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         if self._scope:
             try:
@@ -97,6 +92,8 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """Call the app; raises UnavailableError where nobody answers."""
+        import aiohttp
+
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             async with self._session.request(
@@ -122,10 +119,18 @@ def _answer(status: int, body: bytes) -> Any:
         content = None
     if status < HTTPStatus.MULTIPLE_CHOICES and content is not None:
         return content
-    if isinstance(content, dict) and content.get("type") in _KINDS:
+    kinds = _kinds()
+    if isinstance(content, dict) and content.get("type") in kinds:
         facts = {name: value for name, value in content.items() if name not in _OF_THE_RFC and name != "message"}
-        raise _KINDS[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
+        raise kinds[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
     raise _foreign(status)
+
+
+def _kinds() -> dict[str, type[KeyturnError]]:
+    """Return the error of each problem type. Several share one, and with it an exit code: one stands for all."""
+    from keyturn.http import TYPE_PREFIX
+
+    return {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
 
 
 def _foreign(status: int) -> KeyturnError:
@@ -141,6 +146,9 @@ def _foreign(status: int) -> KeyturnError:
 
 
 async def _token(scope: str) -> str:
+    from azure.core.exceptions import AzureError
+    from azure.identity.aio import DefaultAzureCredential
+
     try:
         async with DefaultAzureCredential() as credential:
             return (await credential.get_token(scope)).token

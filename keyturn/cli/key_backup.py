@@ -8,19 +8,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from azure.identity.aio import DefaultAzureCredential
-from azure.keyvault.keys.aio import KeyClient
 
 from keyturn.cli.output import AsJson, exit_codes, write
 from keyturn.cli.rotations import Keyring
 from keyturn.errors import InvalidRequestError
-from keyturn.key_vault.backups import KeyBackup
-from keyturn.keyring_clients import KeyringClients
-from keyturn.resources import Resources
-from keyturn.settings import load_settings
+
+if TYPE_CHECKING:
+    from keyturn.key_vault.backups import KeyBackup
+    from keyturn.keyring_clients import KeyringClients
 
 app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
 
@@ -48,12 +46,15 @@ def restore(
         typer.echo(asyncio.run(_restore(run_id, vault_url, keyring)))
 
 
-async def _list(keyring: str | None) -> list[KeyBackup]:
+async def _list(keyring: str | None) -> "list[KeyBackup]":
     async with _opened(keyring) as opened:
         return await opened.key_backups.listed()
 
 
 async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
+    from azure.identity.aio import DefaultAzureCredential
+    from azure.keyvault.keys.aio import KeyClient
+
     async with _opened(keyring) as opened:
         backup = await opened.key_backups.find(run_id)
         if backup is None:
@@ -68,7 +69,10 @@ async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
 
 
 @asynccontextmanager
-async def _opened(keyring: str | None) -> AsyncIterator[KeyringClients]:
+async def _opened(keyring: str | None) -> "AsyncIterator[KeyringClients]":
+    from keyturn.resources import Resources
+    from keyturn.settings import load_settings
+
     resources = await Resources.open(load_settings(dict(os.environ)))
     try:
         yield resources.keyring(keyring)

@@ -11,7 +11,7 @@ import typer
 
 from keyturn.cli.output import AsJson, exit_codes
 from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, begin
-from keyturn.contracts.ids import MIGRATIONS, ROTATIONS
+from keyturn.ids import MIGRATIONS, ROTATIONS
 
 REENCRYPTIONS = "/api/reencryptions"
 

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
 
 from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
-from keyturn.settings.types import signing_secrets
 
 
 @contextmanager
@@ -92,6 +90,10 @@ def signing_secret(file: Path | None, variable: str) -> str:
     Raises:
         SettingsError: there is none; it never tells what was found.
     """
+    from pydantic import SecretStr
+
+    from keyturn.settings.types import signing_secrets
+
     try:
         text = file.read_text() if file is not None else os.environ.get(variable, "")
         return signing_secrets(SecretStr(text))[0]

@@ -9,13 +9,11 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from standardwebhooks import Webhook
 
 from keyturn.cli.client import Api
 from keyturn.cli.output import AsJson, Field, exit_codes, signing_secret, write
-from keyturn.contracts.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind, kind_of
-from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import InvalidRequestError, WrongStateError
+from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind
 
 SECRETS = "APPROVAL_WEBHOOK_SECRETS"
 
@@ -126,6 +124,8 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
 
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
+    from keyturn.ids import kind_of
+
     return f"{MIGRATIONS if kind_of(run) is RunKind.MIGRATION else ROTATIONS}/{quote(run, safe='')}"
 
 
@@ -168,17 +168,23 @@ def _told(run: str, found: dict[str, Any]) -> str:
 
 
 def _is_undecided(found: dict[str, Any]) -> bool:
+    from keyturn.contracts.states import State
+
     return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
 
 
 def _needs_somebody(found: dict[str, Any]) -> bool:
     """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
+    from keyturn.contracts.states import TERMINAL, State
+
     state = State(found["state"])
     return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
 
 
 def _require_good_end(run: str, found: dict[str, Any]) -> None:
     """Raise WrongStateError where what was waited for did not come out well."""
+    from keyturn.contracts.states import TERMINAL, State
+
     state = State(found["state"])
     hint = f"look at it: python -m keyturn.cli report {run}"
     if state in TERMINAL - {State.COMPLETED} or state is State.NEEDS_ATTENTION:
@@ -204,6 +210,8 @@ async def _post(path: str, body: dict[str, Any]) -> Any:
 
 
 async def _decide(body: str, secret: str) -> Any:
+    from standardwebhooks import Webhook
+
     message, now = f"msg_{uuid.uuid4().hex}", datetime.now(UTC)
     headers = {
         "webhook-id": message,

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from azure.core.exceptions import AzureError
 
 from field_encrypt.mek_errors import MekError
-from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
 from keyturn.errors import KeyturnError, PermissionMissingError
+from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.context import Facts, Finding, Inquiry

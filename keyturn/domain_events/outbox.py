@@ -19,9 +19,9 @@ from keyturn.audit.chain import head_of
 from keyturn.audit.log import AuditLog
 from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.contracts.ids import keyring_of
 from keyturn.cosmos.state_container import Documents
 from keyturn.domain_events.actiontrail import Actiontrail, UndeliveredError
+from keyturn.ids import keyring_of
 
 CURSOR_KIND: Literal["outbox"] = "outbox"
 

@@ -7,9 +7,9 @@ from typing import Any
 import rfc8785
 
 from keyturn.contracts import Policy, Work
-from keyturn.contracts.ids import RunKind, instance_id_of, kind_of, new_run_id
 from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError
+from keyturn.ids import RunKind, instance_id_of, kind_of, new_run_id
 from keyturn.rotation.start import Workflows, clear_orphan
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import take

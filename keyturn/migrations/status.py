@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from keyturn.contracts import CensusResult, Payload, Phase, Work
-from keyturn.contracts.ids import APPROVALS, run_link
 from keyturn.contracts.states import State
+from keyturn.ids import APPROVALS, run_link
 from keyturn.rotation.status import Counts, Links, counts_of
 from keyturn.runs.record_parts import Decision, Failure, Quarantined
 from keyturn.runs.records import MigrationRecord

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from keyturn.contracts import NotifyInput
-from keyturn.contracts.ids import RunKind, kind_of
+from keyturn.ids import RunKind, kind_of
 from keyturn.telemetry.names import EVENT, KEYRING, ROTATION
 
 type Tone = Literal["info", "success", "warning", "failure"]

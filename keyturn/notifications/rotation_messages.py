@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from keyturn.audit.chain import Head
 from keyturn.contracts import NotifyInput
-from keyturn.contracts.ids import report_link
 from keyturn.errors import InvariantError
+from keyturn.ids import report_link
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.messages import decided_by, ended_by, moment, paragraph, quarantined, rows

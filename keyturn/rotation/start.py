@@ -15,10 +15,10 @@ from pydantic import Field, StringConstraints
 
 from keyturn.contracts import Payload, Policy
 from keyturn.contracts.base import Name, Remark
-from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, RotationRunningError
+from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import read_lease, release, take

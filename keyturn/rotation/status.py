@@ -8,8 +8,8 @@ from typing import Literal
 
 from keyturn.contracts import DEKS, CensusResult, Payload, Phase
 from keyturn.contracts.base import RunId
-from keyturn.contracts.ids import APPROVALS, report_link, run_link
 from keyturn.contracts.states import State
+from keyturn.ids import APPROVALS, report_link, run_link
 from keyturn.runs.progress import phase_totals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters

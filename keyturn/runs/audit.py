@@ -34,9 +34,9 @@ from keyturn.audit.events import (
     VersionsReturned,
 )
 from keyturn.audit.log import AuditLog
-from keyturn.contracts.ids import keyring_of
 from keyturn.contracts.states import State
 from keyturn.errors import BrokenChainError, CallerError, KeyturnError, ResourceMissingError, UnknownRotationError
+from keyturn.ids import keyring_of
 from keyturn.key_vault.versions import MekVersions
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from keyturn.contracts import Payload, RunRef
-from keyturn.contracts.ids import RunKind, kind_of, run_link
 from keyturn.errors import CallerError, FencedError, LostRaceError, MigrationRunningError, RotationRunningError
+from keyturn.ids import RunKind, kind_of, run_link
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import ATTEMPTS, Runs, check_size
 

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError
 
 from keyturn.contracts import Payload, Reencrypt
-from keyturn.contracts.ids import RunKind, kind_of
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import FencedError, InvalidRequestError, InvariantError, LostRaceError, MigrationRunningError
+from keyturn.ids import RunKind, kind_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
 

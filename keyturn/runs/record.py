@@ -13,8 +13,8 @@ from pydantic import Field, JsonValue
 
 from keyturn.contracts import CensusResult, Payload, Phase, Policy, RotationInput, RunRef
 from keyturn.contracts.base import Name, Remark
-from keyturn.contracts.ids import RunKind
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
+from keyturn.ids import RunKind
 from keyturn.runs.record_parts import (
     COMMANDS_MAX,
     DECISIONS_MAX,

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal, override
 from pydantic import Field
 
 from keyturn.contracts import MigrationInput, Phase, RewrapDeks, Rollback, RotationInput, Work
-from keyturn.contracts.ids import RunKind
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.errors import InvariantError
+from keyturn.ids import RunKind
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import (
     CANARIES_MAX,

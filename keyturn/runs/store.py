@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from keyturn.audit.log import AuditLog
-from keyturn.contracts.ids import RunKind, keyring_of, unknown_run
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import InvariantError, LostRaceError
+from keyturn.ids import RunKind, keyring_of, unknown_run
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.telemetry import tell_change

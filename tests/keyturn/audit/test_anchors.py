@@ -9,7 +9,7 @@ from azure.cosmos.aio import ContainerProxy
 from keyturn.audit.chain import Head, head_of, link
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts.ids import keyring_of
+from keyturn.ids import keyring_of
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
 from keyturn.runs.audit import HEAD_TAG, anchor
 from keyturn.runs.records import RotationRecord

@@ -8,9 +8,9 @@ import pytest
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.contracts import Policy, QuarantinedRow, Restore
-from keyturn.contracts.ids import RunKind, new_run_id
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
+from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.audit import audit_record, events_of, undone_retirement
 from keyturn.runs.commands import give_command
 from keyturn.runs.progress import with_quarantined

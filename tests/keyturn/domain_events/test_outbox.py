@@ -11,11 +11,11 @@ from azure.cosmos.aio import ContainerProxy
 from keyturn.audit.chain import head_of
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts.ids import keyring_of
 from keyturn.contracts.states import State
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import EVENTS_MAX, FIRST_WAIT, LONGEST_WAIT, Deliveries, Outbox, read_cursors
 from keyturn.errors import UnavailableError
+from keyturn.ids import keyring_of
 from keyturn.runs.audit import audit_record
 from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import Policy, Restore
-from keyturn.contracts.ids import RunKind, keyring_of, kind_of, new_run_id
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import Documents
 from keyturn.errors import IdempotencyConflictError, MigrationRunningError, RotationRunningError, UnknownMigrationError
+from keyturn.ids import RunKind, keyring_of, kind_of, new_run_id
 from keyturn.rotation.start import START_GRACE, StartRequest, start
 from keyturn.runs import migration_leases as leases
 from keyturn.runs.migration_leases import keep_lease

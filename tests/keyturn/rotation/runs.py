@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from keyturn.contracts import CensusResult, FreezeInput, Policy, StepInput
-from keyturn.contracts.ids import RunKind, instance_id_of, new_run_id
 from keyturn.contracts.states import State
+from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.rotation.evidence import freeze_evidence
 from keyturn.rotation.start import StartRequest, Workflows, start
 from keyturn.runs.record_parts import Decision, HistoryEntry

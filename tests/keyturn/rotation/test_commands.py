@@ -3,9 +3,9 @@
 import pytest
 
 from keyturn.contracts import CommandInput, StepInput
-from keyturn.contracts.ids import RunKind, new_run_id
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
 from keyturn.errors import AbortRequestedError, FencedError, UnknownRotationError, WrongStateError
+from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.commands import ABORTABLE, give_command, read_command
 from keyturn.runs.record_parts import COMMANDS_MAX, Command
 from keyturn.runs.records import RotationRecord

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from keyturn.contracts import DecisionInput
-from keyturn.contracts.ids import RunKind, new_run_id
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
@@ -23,6 +22,7 @@ from keyturn.errors import (
     WrongStateError,
 )
 from keyturn.http import parse
+from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.commands import give_command
 from keyturn.runs.decisions import DecisionRequest, decide, read_decision
 from keyturn.runs.records import RotationRecord

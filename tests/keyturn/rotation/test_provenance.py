@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import Policy, RewrapDeks, Rollback, RunRef, Work
-from keyturn.contracts.ids import RunKind, new_run_id
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
+from keyturn.ids import RunKind, new_run_id
 from keyturn.rotation.unexplained import look_back
 from keyturn.runs.record_parts import HistoryEntry, Provenance
 from keyturn.runs.records import MigrationRecord, RotationRecord

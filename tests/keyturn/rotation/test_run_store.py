@@ -7,8 +7,8 @@ import pytest
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts import QuarantinedRow
-from keyturn.contracts.ids import RunKind, keyring_of, new_run_id
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
+from keyturn.ids import RunKind, keyring_of, new_run_id
 from keyturn.runs.lease import release
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.records import RotationRecord
