@@ -29,9 +29,9 @@ from triggers import (
     health,
     keyrings,
     migrations,
+    rollback_and_restore,
     rotations,
     schedule,
-    ways_back,
 )
 
 telemetry.configure(os.environ)
@@ -39,7 +39,18 @@ telemetry.configure(os.environ)
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 for part in (
-    *(rotations, keyrings, migrations, ways_back, approvals, approval_page, audit, diagnosis, api_description, health),
+    *(
+        rotations,
+        keyrings,
+        migrations,
+        rollback_and_restore,
+        approvals,
+        approval_page,
+        audit,
+        diagnosis,
+        api_description,
+        health,
+    ),
     *(schedule, domain_events),
     *(rotation, sweep, row_pass, soak, watch, migration),
     *(preflight, versions, pages, documents, counting, verifying, deciding, retiring, restoring, recording),

@@ -29,7 +29,7 @@ from keyturn.errors import (
     UnknownMigrationError,
     UnknownRotationError,
 )
-from keyturn.resources import Resources, resources
+from keyturn.resources import Resources, process_resources
 from keyturn.telemetry.spans import activity_span, working_on
 
 logger = logging.getLogger("keyturn.activities")
@@ -67,7 +67,7 @@ async def _run[I: RunInput, O: Payload](
     try:
         request = kind.from_payload(payload)
         with activity_span(name, request):
-            result = await work(request, await resources())
+            result = await work(request, await process_resources())
     except TransientError as error:
         logger.warning("%s will be tried again: %s", name, error.message)
         # The worker writes the whole chain of causes into history and log, and a cause's text is not ours.

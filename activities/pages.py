@@ -20,7 +20,7 @@ from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.deks import proof, rewrap, rollback
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.rollback import Origins
-from keyturn.deks.scan import Choice, choice_of, scan
+from keyturn.deks.scan import RowFilter, row_filter_of, scan
 from keyturn.resources import Resources
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.transitions import check_token
@@ -71,10 +71,10 @@ async def roll_back_page(request: PageInput, resources: Resources) -> PageResult
     return await rollback.roll_back_page(request, dependencies, origins)
 
 
-async def _chosen(request: RunRef, resources: Resources) -> Choice:
+async def _chosen(request: RunRef, resources: Resources) -> RowFilter:
     record = await resources.migrations.read(request.run_id)
     check_token(record, request)
-    return choice_of(record.work, record.versions)
+    return row_filter_of(record.work, record.versions)
 
 
 def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:

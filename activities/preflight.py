@@ -17,10 +17,10 @@ bp = df.Blueprint()
 @activity(bp, RunInput)
 async def preflight(request: RunInput, resources: Resources) -> PreflightResult:
     """Go through the whole checklist and write it, with the plan, into the record."""
-    runs, desk = resources.run_store, resources.desk
+    runs, notifier = resources.run_store, resources.notifier
 
     async def tell_on_call(record: RotationRecord) -> str:
-        return await desk.tell_on_call(record, datetime.now(UTC))
+        return await notifier.tell_on_call(record, datetime.now(UTC))
 
     checked = await run_preflight(
         await runs.read(request.run.run_id),
@@ -28,7 +28,7 @@ async def preflight(request: RunInput, resources: Resources) -> PreflightResult:
         settings=resources.settings,
         documents=runs.documents,
         account=resources.account,
-        on_call=tell_on_call if desk.channels.meant_for(ON_CALL) else None,
+        on_call=tell_on_call if notifier.channels.meant_for(ON_CALL) else None,
         now=datetime.now(UTC),
     )
     return await record_preflight(runs, request.run, checked)

@@ -38,7 +38,7 @@ async def record_failure(request: FailureInput, resources: Resources) -> RunRef:
 @activity(bp, NotifyInput)
 async def notify(request: NotifyInput, resources: Resources) -> RunRef:
     """Tell people what happened, once; a channel that fails does not fail the run."""
-    await resources.desk.tell(request, datetime.now(UTC))
+    await resources.notifier.tell(request, datetime.now(UTC))
     return request.run
 
 

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import LendInput, LendResult, RestoreFound, RestoreInput, ReturnInput, ReturnResult
+from keyturn.contracts import (
+    DisableAgainInput,
+    DisableAgainResult,
+    EnableTemporarilyInput,
+    EnableTemporarilyResult,
+    RestoreFound,
+    RestoreInput,
+)
 from keyturn.migrations import restore
 from keyturn.resources import Resources
 
@@ -20,15 +27,15 @@ async def freeze_restore(request: RestoreInput, resources: Resources) -> Restore
     return await restore.freeze_restore(resources.migrations, request, found, datetime.now(UTC))
 
 
-@activity(bp, LendInput)
-async def lend_versions(request: LendInput, resources: Resources) -> LendResult:
+@activity(bp, EnableTemporarilyInput)
+async def enable_temporarily(request: EnableTemporarilyInput, resources: Resources) -> EnableTemporarilyResult:
     """Enable the approved versions for the time of the restore."""
     keyring = resources.keyring(request.run.keyring)
-    return await restore.lend_approved(resources.migrations, request, keyring.rows, keyring.versions)
+    return await restore.enable_approved(resources.migrations, request, keyring.rows, keyring.versions)
 
 
-@activity(bp, ReturnInput)
-async def return_versions(request: ReturnInput, resources: Resources) -> ReturnResult:
+@activity(bp, DisableAgainInput)
+async def disable_again(request: DisableAgainInput, resources: Resources) -> DisableAgainResult:
     """Disable again what was enabled and what no row names."""
     keyring = resources.keyring(request.run.keyring)
-    return await restore.return_versions(resources.migrations, request, keyring.rows, keyring.versions)
+    return await restore.disable_again(resources.migrations, request, keyring.rows, keyring.versions)

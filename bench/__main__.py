@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import this_machine
-from bench.sweep import CASES, Scene, Sweep
+from bench.sweep import CASES, ActivityHarness, Sweep
 
 ROUNDS = 3
 
@@ -23,12 +23,12 @@ def measure(rounds: int, console: Console) -> dict[str, list[Sweep]]:
     for number in range(1, rounds + 1):
         for name, case in CASES.items():
             console.print(f"round {number} of {rounds}: {name}")
-            scene = Scene(case)
+            harness = ActivityHarness(case)
             try:
-                with scene.azure.running():
-                    measured[name].append(asyncio.run(scene.rotate()))
+                with harness.azure.running():
+                    measured[name].append(asyncio.run(harness.rotate()))
             finally:
-                scene.remove()
+                harness.remove()
     return measured
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import aiohttp
 
-from local.people import People
+from local.callers import Callers
 from local.supervisor import LocalAzure, Options
 
 SECONDS_MAX = 900
@@ -63,7 +63,7 @@ class Sweep:
     throttled: int
 
 
-class Scene:
+class ActivityHarness:
     """A local Azure of one case, on which rotations follow each other."""
 
     def __init__(self, case: Case) -> None:
@@ -88,13 +88,13 @@ class Scene:
             UnexpectedStateError: the rotation was not completed.
         """
         before = await self._unwraps()
-        async with People(self.azure.endpoints()) as people:
-            run_id = (await people.request_rotation()).body["rotationId"]
-            waiting = await people.wait_for(run_id, "awaiting_approval", seconds=SECONDS_MAX)
+        async with Callers(self.azure.endpoints()) as callers:
+            run_id = (await callers.request_rotation()).body["rotationId"]
+            waiting = await callers.wait_for(run_id, "awaiting_approval", seconds=SECONDS_MAX)
             unwraps = await self._unwraps() - before
-            await people.decide(run_id, waiting["evidenceDigest"])
-            status = await people.wait_for(run_id, "completed", seconds=SECONDS_MAX)
-            record = (await people.report(run_id))["record"]
+            await callers.decide(run_id, waiting["evidenceDigest"])
+            status = await callers.wait_for(run_id, "completed", seconds=SECONDS_MAX)
+            record = (await callers.report(run_id))["record"]
         counts = status["counts"]["sweep"]
         return Sweep(seconds_sweeping(record["history"]), counts["changed"], unwraps, counts["throttled"])
 

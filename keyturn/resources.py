@@ -26,7 +26,7 @@ from keyturn.domain_events.outbox import Outbox
 from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
-from keyturn.notifications.notifier import Channels, Desk
+from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.rotation.due import KeyringStatus, keyring_status
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.settings import Keyring, Settings, load_settings
@@ -52,7 +52,7 @@ class Resources:
         self.run_store = RotationStore(Documents(self.records))
         self.migrations = MigrationStore(self.run_store.documents)
         self.every_run = EveryRun(self.run_store.documents)
-        self.desk = Desk(
+        self.notifier = Notifier(
             self.every_run,
             Channels(
                 everything=channels_of("NOTIFICATION_URLS", settings.notification_urls),
@@ -76,13 +76,13 @@ class Resources:
             PermissionMissingError: the identity may not read the account's metadata.
             UnavailableError: the account did not answer.
         """
-        async with contextlib.AsyncExitStack() as opened:
-            credential = await opened.enter_async_context(DefaultAzureCredential())
+        async with contextlib.AsyncExitStack() as resources:
+            credential = await resources.enter_async_context(DefaultAzureCredential())
             cosmos = CosmosClient(settings.cosmos_endpoint, credential, transport=MeteredTransport())
-            opened.push_async_callback(cosmos.close)
+            resources.push_async_callback(cosmos.close)
             async with cosmos_failures("the Cosmos DB account", "read the metadata"):
                 await cosmos.__aenter__()
-            opened.pop_all()  # from here on, close() is responsible
+            resources.pop_all()  # from here on, close() is responsible
             return cls(settings, credential, cosmos)
 
     def database(self, name: str) -> DatabaseProxy:
@@ -140,9 +140,9 @@ class Resources:
 
     async def close(self) -> None:
         """Close every connection."""
-        for opened in self._keyrings.values():
-            await opened.mek.close()
-            await opened.keys.close()
+        for resources in self._keyrings.values():
+            await resources.mek.close()
+            await resources.keys.close()
         if self.account is not None:
             await self.account.close()
         if self._actiontrail is not None:
@@ -155,7 +155,7 @@ _opening = asyncio.Lock()
 _opened: dict[asyncio.AbstractEventLoop, Resources] = {}
 
 
-async def resources() -> Resources:
+async def process_resources() -> Resources:
     """Return this process's resources, opened at the first call.
 
     Raises:

@@ -34,7 +34,7 @@ from keyturn.contracts import (
 )
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, call, call_workflow
-from orchestrators.journal import Journal
+from orchestrators.run_recorder import RunRecorder
 from orchestrators.soak import sample_share
 from orchestrators.waiting import end, wait_for_command, wait_for_decision
 
@@ -48,148 +48,152 @@ AGAIN = None
 def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
     """Run one rotation; see the module's text."""
     run = RotationInput.from_payload(payload)
-    journal = Journal(ctx, run)
+    recorder = RunRecorder(ctx, run)
     try:
         target = run.target_version
         if target is None:
-            target = yield from _begin(ctx, run, journal)
-        state = AGAIN if target is None else (yield from _round(ctx, run, journal, target))
+            target = yield from _begin(ctx, run, recorder)
+        state = AGAIN if target is None else (yield from _round(ctx, run, recorder, target))
     except AbortedError:
-        state = yield from end(journal, State.ABORTED, None)
+        state = yield from end(recorder, State.ABORTED, None)
     except (StepFailedError, TaskFailedError) as error:
-        yield from journal.fail(error)
+        yield from recorder.fail(error)
         return {"state": State.FAILED}
     if target is not None and state is AGAIN:
         again = {
-            "step": journal.step,
+            "step": recorder.step,
             "round": run.round + 1,
             "target_version": target,
-            "commands_seen": journal.commands_seen,
-            "rewrapped": journal.rewrapped,
+            "commands_seen": recorder.commands_seen,
+            "rewrapped": recorder.rewrapped,
         }
         ctx.continue_as_new(run.model_copy(update=again).to_payload(), save_events=True)
         return None
-    return {"state": journal.state}
+    return {"state": recorder.state}
 
 
-def _begin(ctx: OrchestrationContext, run: RotationInput, journal: Journal) -> Generator[Task[Any], Any, str | None]:
+def _begin(
+    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder
+) -> Generator[Task[Any], Any, str | None]:
     """Check, and create the version; returns None where the rotation has ended."""
-    yield from journal.advance(State.PREFLIGHT)
-    checked = yield from call(ctx, "preflight", RunInput(run=journal.ref), PreflightResult)
+    yield from recorder.advance(State.PREFLIGHT)
+    checked = yield from call(ctx, "preflight", RunInput(run=recorder.ref), PreflightResult)
     if not checked.passed:
-        yield from journal.advance(State.BLOCKED, ", ".join(checked.failed_checks))
-        yield from journal.notify("blocked", ", ".join(checked.failed_checks))
+        yield from recorder.advance(State.BLOCKED, ", ".join(checked.failed_checks))
+        yield from recorder.notify("blocked", ", ".join(checked.failed_checks))
         return None
     if run.dry_run:
-        yield from journal.advance(State.COMPLETED, "dry run")
+        yield from recorder.advance(State.COMPLETED, "dry run")
         return None
-    yield from journal.notify("started")
-    yield from journal.advance(State.CREATING_VERSION)
+    yield from recorder.notify("started")
+    yield from recorder.advance(State.CREATING_VERSION)
     request = CreateVersionInput(
-        run=journal.ref, key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
+        run=recorder.ref, key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
     )
     return (yield from call(ctx, "create_version", request, VersionResult)).version
 
 
 def _round(
-    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str
+    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str
 ) -> Generator[Task[Any], Any, State | None]:
     """Sweep, soak, verify, ask, retire, watch; returns the end, or AGAIN."""
-    yield from journal.advance(State.SWEEPING)
-    swept = yield from _sweep(ctx, run, journal, target, name="sweep")
+    yield from recorder.advance(State.SWEEPING)
+    swept = yield from _sweep(ctx, run, recorder, target, name="sweep")
     if swept.quarantined or not swept.settled:
-        return (yield from _attend(ctx, journal, _why(swept)))
-    yield from journal.advance(State.SOAKING)
-    soaked = yield from _soak(ctx, run, journal, target, swept)
+        return (yield from _wait_for_operator(ctx, recorder, _why(swept)))
+    yield from recorder.advance(State.SOAKING)
+    soaked = yield from _soak(ctx, run, recorder, target, swept)
     if soaked.quarantined or soaked.unproven:
-        return (yield from _attend(ctx, journal, _why_soaked(soaked)))
-    counted = yield from _sweep(ctx, run, journal, target, name="settle", tokens=soaked.session_tokens)
+        return (yield from _wait_for_operator(ctx, recorder, _why_soaked(soaked)))
+    counted = yield from _sweep(ctx, run, recorder, target, name="settle", tokens=soaked.session_tokens)
     if counted.rewrapped or counted.quarantined or not counted.settled:
         return AGAIN
-    verified = yield from call(ctx, "verify", RunInput(run=journal.ref), VerifyResult)
+    verified = yield from call(ctx, "verify", RunInput(run=recorder.ref), VerifyResult)
     if not verified.passed:
-        return (yield from _attend(ctx, journal, "failed: " + ", ".join(verified.failed_checks)))
-    digest = yield from journal.freeze(target, counted.census, swept, soaked)
-    yield from journal.advance(State.AWAITING_APPROVAL)
-    yield from journal.notify("approval_wanted", digest)
-    ended = yield from wait_for_decision(ctx, run, journal, digest)
+        return (yield from _wait_for_operator(ctx, recorder, "failed: " + ", ".join(verified.failed_checks)))
+    digest = yield from recorder.freeze(target, counted.census, swept, soaked)
+    yield from recorder.advance(State.AWAITING_APPROVAL)
+    yield from recorder.notify("approval_wanted", digest)
+    ended = yield from wait_for_decision(ctx, run, recorder, digest)
     if ended is not None:
         return ended
-    return (yield from _retire(ctx, run, journal, target, digest))
+    return (yield from _retire(ctx, run, recorder, target, digest))
 
 
 def _retire(
-    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str, digest: str
+    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str, digest: str
 ) -> Generator[Task[Any], Any, State | None]:
     """Sweep once more, disable in the step that counts zero, watch; anything new voids the approval."""
-    final = yield from _sweep(ctx, run, journal, target, name="final")
+    final = yield from _sweep(ctx, run, recorder, target, name="final")
     if final.rewrapped or final.quarantined or not final.settled:
-        yield from journal.notify("approval_void", "rows were written under an old version after the freeze")
+        yield from recorder.notify("approval_void", "rows were written under an old version after the freeze")
         return AGAIN
-    yield from journal.advance(State.RETIRING)
-    journal.retiring = True
+    yield from recorder.advance(State.RETIRING)
+    recorder.retiring = True
     request = RetireInput(
-        run=journal.ref, target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
+        run=recorder.ref, target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
     )
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
     if retired.stale:
-        yield from journal.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
+        yield from recorder.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
         return AGAIN
-    yield from journal.notify("retired", ", ".join(retired.retired))
-    yield from journal.advance(State.WATCHING)
-    watching = WatchInput(run=journal.ref, target_version=target, policy=run.policy)
+    yield from recorder.notify("retired", ", ".join(retired.retired))
+    yield from recorder.advance(State.WATCHING)
+    watching = WatchInput(run=recorder.ref, target_version=target, policy=run.policy)
     watched = yield from call_workflow(ctx, "watch", watching, WatchResult, instance_id=_child(run, "watch"))
     if not watched.healthy:
-        undo = ReinstateInput(run=journal.ref, reason=watched.reason)
+        undo = ReinstateInput(run=recorder.ref, reason=watched.reason)
         yield from call(ctx, "reinstate_versions", undo, ReinstateResult)
-        yield from journal.advance(State.REINSTATED, watched.reason)
-        yield from journal.notify("reinstated", watched.reason)
+        yield from recorder.advance(State.REINSTATED, watched.reason)
+        yield from recorder.notify("reinstated", watched.reason)
         return State.REINSTATED
-    yield from journal.advance(State.COMPLETED)
-    yield from journal.notify("completed")
+    yield from recorder.advance(State.COMPLETED)
+    yield from recorder.notify("completed")
     return State.COMPLETED
 
 
-def _attend(ctx: OrchestrationContext, journal: Journal, reason: str) -> Generator[Task[Any], Any, State | None]:
+def _wait_for_operator(
+    ctx: OrchestrationContext, recorder: RunRecorder, reason: str
+) -> Generator[Task[Any], Any, State | None]:
     """Wait in needs_attention until somebody asks for another try or for the end."""
-    yield from journal.advance(State.NEEDS_ATTENTION, reason)
-    yield from journal.notify("needs_attention", reason)
-    return (yield from wait_for_command(ctx, journal))
+    yield from recorder.advance(State.NEEDS_ATTENTION, reason)
+    yield from recorder.notify("needs_attention", reason)
+    return (yield from wait_for_command(ctx, recorder))
 
 
 def _sweep(
     ctx: OrchestrationContext,
     run: RotationInput,
-    journal: Journal,
+    recorder: RunRecorder,
     target: str,
     *,
     name: str,
     tokens: dict[str, str] | None = None,
 ) -> Generator[Task[Any], Any, SweepResult]:
-    request = SweepInput(run=journal.ref, target_version=target, policy=run.policy, session_tokens=tokens or {})
+    request = SweepInput(run=recorder.ref, target_version=target, policy=run.policy, session_tokens=tokens or {})
     swept = yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name))
     if swept.aborted:
         raise AbortedError
-    journal.rewrapped += swept.rewrapped
+    recorder.rewrapped += swept.rewrapped
     return swept
 
 
 def _soak(
-    ctx: OrchestrationContext, run: RotationInput, journal: Journal, target: str, swept: SweepResult
+    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str, swept: SweepResult
 ) -> Generator[Task[Any], Any, SoakResult]:
     request = SoakInput(
-        run=journal.ref,
+        run=recorder.ref,
         target_version=target,
         policy=run.policy,
         session_tokens=swept.session_tokens,
         cursors=swept.cursors,
         last_stale_write=swept.last_stale_write,
-        sample_share=sample_share(run.policy.proof, journal.rewrapped),
+        sample_share=sample_share(run.policy.proof, recorder.rewrapped),
     )
     soaked = yield from call_workflow(ctx, "soak", request, SoakResult, instance_id=_child(run, "soak"))
     if soaked.aborted:
         raise AbortedError
-    journal.rewrapped += soaked.rewrapped
+    recorder.rewrapped += soaked.rewrapped
     return soaked
 
 

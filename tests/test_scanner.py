@@ -37,7 +37,7 @@ def test_a_known_secret_is_found_however_it_was_written(way: str) -> None:
     findings = SCANNER.scan(WAYS[way](KEY), "the log")
 
     assert findings
-    assert {("the canary", "the log")} == {(finding.secret, finding.where) for finding in findings}
+    assert {(finding.secret, finding.where) for finding in findings} == {("the canary", "the log")}
     assert KEY.hex() not in str(findings)
 
 
@@ -54,21 +54,21 @@ def test_a_known_secret_is_found_however_it_was_written(way: str) -> None:
 )
 def test_a_secret_of_a_known_shape_is_found(shape: str, text: str) -> None:
     """What looks like a credential is one, although nobody said so before."""
-    assert [Finding(shape, "shape", "here")] == Scanner([]).scan(text, "here")
-    assert [] == Scanner([], [shape]).scan(text, "here")
+    assert Scanner([]).scan(text, "here") == [Finding(shape, "shape", "here")]
+    assert Scanner([], [shape]).scan(text, "here") == []
 
 
 @pytest.mark.parametrize("harmless", ["", "nothing to see", {"keyCheck": "q83vEjRWeJA="}, [1, 2, None], b"\x00\xff"])
 def test_what_is_harmless_is_not_found(harmless: object) -> None:
     """Texts, numbers and other bytes are no secrets."""
-    assert [] == SCANNER.scan(harmless, "here")
+    assert SCANNER.scan(harmless, "here") == []
 
 
 def test_another_key_is_not_found() -> None:
     """A thousand other keys, in base64, do not look like the canary."""
     others = [base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(1000)]
 
-    assert [] == SCANNER.scan(others, "here")
+    assert SCANNER.scan(others, "here") == []
 
 
 def test_a_secret_that_chance_would_find_is_refused() -> None:

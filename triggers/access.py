@@ -9,8 +9,8 @@ import azure.functions as func
 from keyturn.access.caller import Caller, identify
 from keyturn.access.identity import HEADER
 from keyturn.audit.events import Attempt
-from keyturn.resources import Resources, resources
-from keyturn.runs.audit import refusals_told
+from keyturn.resources import Resources, process_resources
+from keyturn.runs.audit import audit_refusals
 
 type Work = Callable[[Resources, Caller], Awaitable[func.HttpResponse]]
 
@@ -29,15 +29,15 @@ def admitted(request: func.HttpRequest, route: str, work: Work) -> Callable[[], 
     """Return the work for whoever may use the route; for everybody else it raises what ``identify`` or a role does."""
 
     async def enter() -> func.HttpResponse:
-        opened = await resources()
-        caller = identify(opened.settings, request.headers.get(HEADER))
+        resources = await process_resources()
+        caller = identify(resources.settings, request.headers.get(HEADER))
         by = caller.principal.name if caller.principal is not None else None
         async with contextlib.AsyncExitStack() as told:
             if (attempt := _ATTEMPTS.get(route)) is not None:
                 run_id = request.route_params["rotation_id"]
-                refusals = refusals_told(opened.every_run, run_id, attempt, by=by, now=datetime.now(UTC))
+                refusals = audit_refusals(resources.every_run, run_id, attempt, by=by, now=datetime.now(UTC))
                 await told.enter_async_context(refusals)
             caller.require_role(route)
-        return await work(opened, caller)
+        return await work(resources, caller)
 
     return enter

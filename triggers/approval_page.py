@@ -13,7 +13,7 @@ import azure.functions as func
 
 from keyturn.access.caller import Caller
 from keyturn.approval.page import HEADERS, approval_page, decided_page, problem_page
-from keyturn.approval.submission import Approach, decide_by_link, open_link
+from keyturn.approval.submission import LinkRequest, decide_by_link, open_link
 from keyturn.errors import InvalidRequestError
 from keyturn.http import problem_of
 from keyturn.resources import Resources
@@ -54,11 +54,11 @@ async def decide_restore_approval(req: func.HttpRequest, client: df.DurableFunct
 
 
 async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         token = req.params.get("token", "")
-        secrets = opened.settings.approval_secrets()
+        secrets = resources.settings.approval_secrets()
         link, record = await open_link(
-            opened.every_run, _approach(req, token, caller), secrets=secrets, now=datetime.now(UTC)
+            resources.every_run, _link_request(req, token, caller), secrets=secrets, now=datetime.now(UTC)
         )
         return _html(approval_page(record, link, token))
 
@@ -66,14 +66,14 @@ async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, route: str) -> func.HttpResponse:
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         form = _form(req)
         record = await decide_by_link(
-            opened.every_run,
-            _approach(req, form.get("token", ""), caller),
+            resources.every_run,
+            _link_request(req, form.get("token", ""), caller),
             form.get("decision"),
             form.get("comment", ""),
-            secrets=opened.settings.approval_secrets(),
+            secrets=resources.settings.approval_secrets(),
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),
         )
@@ -82,8 +82,8 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, rout
     return await _handle(req, route, work)
 
 
-def _approach(req: func.HttpRequest, token: str, caller: Caller) -> Approach:
-    return Approach(req.route_params["rotation_id"], token, caller, sender_of(req))
+def _link_request(req: func.HttpRequest, token: str, caller: Caller) -> LinkRequest:
+    return LinkRequest(req.route_params["rotation_id"], token, caller, sender_of(req))
 
 
 def _form(req: func.HttpRequest) -> dict[str, str]:

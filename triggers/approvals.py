@@ -8,7 +8,7 @@ import azure.functions as func
 from keyturn.approval.webhook import submit_decision
 from keyturn.errors import InvariantError
 from keyturn.migrations.status import MigrationStatus, migration_status
-from keyturn.resources import resources
+from keyturn.resources import process_resources
 from keyturn.rotation.status import Status, status
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
@@ -25,12 +25,12 @@ async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClie
     """Take a decision."""
 
     async def work() -> func.HttpResponse:
-        opened = await resources()
+        resources = await process_resources()
         record = await submit_decision(
-            opened.every_run,
+            resources.every_run,
             dict(req.headers),
             read_body(req),
-            secrets=opened.settings.approval_secrets(),
+            secrets=resources.settings.approval_secrets(),
             sender=sender_of(req),
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),

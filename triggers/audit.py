@@ -17,9 +17,9 @@ CONTENT_TYPE = "application/jsonl"
 async def get_migration_audit(req: func.HttpRequest) -> func.HttpResponse:
     """Export a migration's audit chain."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await opened.migrations.read(req.route_params["migration_id"])
-        return func.HttpResponse(await opened.migrations.audit.export(record.run_id), mimetype=CONTENT_TYPE)
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await resources.migrations.read(req.route_params["migration_id"])
+        return func.HttpResponse(await resources.migrations.audit.export(record.run_id), mimetype=CONTENT_TYPE)
 
     return await handle(req, admitted(req, "get_migration_audit", work))
 
@@ -28,8 +28,8 @@ async def get_migration_audit(req: func.HttpRequest) -> func.HttpResponse:
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     """Export a rotation's audit chain."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        runs = opened.run_store
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        runs = resources.run_store
         record = await runs.read(req.route_params["rotation_id"])
         return func.HttpResponse(await runs.audit.export(record.run_id), mimetype=CONTENT_TYPE)
 

@@ -21,9 +21,9 @@ bp = df.Blueprint()
 async def get_dek(req: func.HttpRequest) -> func.HttpResponse:
     """Tell whether a DEK opens, and what to do if it does not."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
         dek_id = require_id("dekId", req.route_params["dek_id"])
-        return json_response(await diagnose_dek(_keyring(opened, req), dek_id))
+        return json_response(await diagnose_dek(_keyring(resources, req), dek_id))
 
     return await handle(req, admitted(req, "get_dek", work))
 
@@ -32,10 +32,10 @@ async def get_dek(req: func.HttpRequest) -> func.HttpResponse:
 async def get_document_diagnosis(req: func.HttpRequest) -> func.HttpResponse:
     """Tell of every encrypted field of a document whether it opens, and what to do if it does not."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
         asked = req.params
         found = await diagnose_document(
-            _keyring(opened, req), asked.get("container"), asked.get("id"), asked.get("partition")
+            _keyring(resources, req), asked.get("container"), asked.get("id"), asked.get("partition")
         )
         return json_response(found)
 
@@ -46,13 +46,13 @@ async def get_document_diagnosis(req: func.HttpRequest) -> func.HttpResponse:
 async def get_orphans(req: func.HttpRequest) -> func.HttpResponse:
     """Look at some more documents or rows, from where the token says."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
         asked = {name: req.params[name] for name in ("kind", "minAge", "token") if name in req.params}
         request = parse(OrphanRequest, asked)
-        return json_response(await scan_orphans(_keyring(opened, req), request, now=datetime.now(UTC)))
+        return json_response(await scan_orphans(_keyring(resources, req), request, now=datetime.now(UTC)))
 
     return await handle(req, admitted(req, "get_orphans", work))
 
 
-def _keyring(opened: Resources, req: func.HttpRequest) -> KeyringClients:
-    return opened.keyring(req.params.get("keyring"))
+def _keyring(resources: Resources, req: func.HttpRequest) -> KeyringClients:
+    return resources.keyring(req.params.get("keyring"))

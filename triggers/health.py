@@ -8,7 +8,7 @@ import azure.functions as func
 
 from keyturn.access.caller import require_sign_in
 from keyturn.errors import SettingsError
-from keyturn.resources import resources
+from keyturn.resources import process_resources
 from keyturn.rotation.due import OverdueMemory
 from triggers.http import json_response
 
@@ -22,10 +22,10 @@ _overdue = OverdueMemory()
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's parameter
     """Tell whether the app runs on settings that it can work with, and whether a rotation is overdue."""
     try:
-        opened = await resources()
-        require_sign_in(opened.settings)
+        resources = await process_resources()
+        require_sign_in(resources.settings)
     except SettingsError as error:
         _log.error("the app cannot work: %s", error.message)
         return json_response({"status": "misconfigured"}, status=503)
-    overdue = await _overdue.any_overdue(lambda: opened.keyring_statuses(datetime.now(UTC)))
+    overdue = await _overdue.any_overdue(lambda: resources.keyring_statuses(datetime.now(UTC)))
     return json_response({"status": "ok", "overdue": overdue})

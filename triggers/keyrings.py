@@ -17,8 +17,8 @@ bp = df.Blueprint()
 async def list_keyrings(req: func.HttpRequest) -> func.HttpResponse:
     """List every keyring with its last rotation, its next occurrence and whether it is overdue."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        found = await opened.keyring_statuses(datetime.now(UTC))
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        found = await resources.keyring_statuses(datetime.now(UTC))
         return json_response({"keyrings": [status.to_payload() for status in found]})
 
     return await handle(req, admitted(req, "list_keyrings", work))

@@ -9,7 +9,7 @@ from keyturn.runs.records import RotationRecord
 from triggers.workflow import is_alive
 
 
-def workflows_of(client: df.DurableFunctionsClient, opened: Resources) -> Workflows:
+def workflows_of(client: df.DurableFunctionsClient, resources: Resources) -> Workflows:
     """Return how to ask after another run's workflow, and how to enable again what that run disabled."""
 
     async def alive(instance_id: str) -> bool:
@@ -17,6 +17,6 @@ def workflows_of(client: df.DurableFunctionsClient, opened: Resources) -> Workfl
 
     async def undo(record: RotationRecord) -> None:
         ref = record.ref
-        await reinstate(opened.run_store, opened.keyring(record.keyring).versions, ref)
+        await reinstate(resources.run_store, resources.keyring(record.keyring).versions, ref)
 
     return Workflows(is_alive=alive, reinstate=undo)

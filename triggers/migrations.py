@@ -30,13 +30,13 @@ bp = df.Blueprint()
 async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Start a migration."""
 
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(StartMigration, read_json(req)).root
         if isinstance(request, RewrapDeksRequest):
-            wanted: contracts.Work = await request.work(opened.keyring(request.keyring).versions)
+            wanted: contracts.Work = await request.work(resources.keyring(request.keyring).versions)
         else:
-            wanted = await request.work(opened)
-        return await begin(req, client, opened, caller, request, wanted)
+            wanted = await request.work(resources)
+        return await begin(req, client, resources, caller, request, wanted)
 
     return await handle(req, admitted(req, "start_any_migration", work))
 
@@ -46,9 +46,9 @@ async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctions
 async def start_reencryption(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Start the recovery from a lost MEK: re-encrypt from a key that can still be read onto another."""
 
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(ReencryptionRequest, read_json(req))
-        return await begin(req, client, opened, caller, request, await request.work(opened))
+        return await begin(req, client, resources, caller, request, await request.work(resources))
 
     return await handle(req, admitted(req, "start_reencryption", work))
 
@@ -56,7 +56,7 @@ async def start_reencryption(req: func.HttpRequest, client: df.DurableFunctionsC
 async def begin(
     req: func.HttpRequest,
     client: df.DurableFunctionsClient,
-    opened: Resources,
+    resources: Resources,
     caller: Caller,
     request: MigrationRequest,
     wanted: contracts.Work,
@@ -64,19 +64,19 @@ async def begin(
     """Start this migration, and answer the request that asked for it."""
     requester = caller.identity(request.requested_by)
     record = await start_migration(
-        opened.migrations,
+        resources.migrations,
         wanted,
-        keyring=opened.settings.keyring(request.keyring).name,
+        keyring=resources.settings.keyring(request.keyring).name,
         requested_by=requester.name,
         requested_by_id=requester.object_id,
         reason=request.reason,
         dry_run=request.dry_run,
-        policy=opened.settings.policy,
-        workflows=workflows_of(client, opened),
+        policy=resources.settings.policy,
+        workflows=workflows_of(client, resources),
         now=datetime.now(UTC),
         idempotency_key=req.headers.get("idempotency-key"),
     )
-    await ensure_started(client, opened.every_run, record)
+    await ensure_started(client, resources.every_run, record)
     headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
     return json_response(migration_summary(record), status=202, headers=headers)
 
@@ -85,10 +85,10 @@ async def begin(
 async def list_migrations(req: func.HttpRequest) -> func.HttpResponse:
     """List a keyring's migrations, newest first."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        keyring = opened.settings.keyring(req.params.get("keyring")).name
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        keyring = resources.settings.keyring(req.params.get("keyring")).name
         limit = limit_of(req)
-        records = await opened.migrations.newest(keyring, before=req.params.get("before"), limit=limit)
+        records = await resources.migrations.newest(keyring, before=req.params.get("before"), limit=limit)
         query = {"keyring": keyring, "before": records[-1].run_id, "limit": limit} if len(records) == limit else {}
         following = f"{MIGRATIONS}?{urlencode(query)}" if query else None
         lines = [migration_summary(record).to_payload() for record in records]
@@ -101,8 +101,8 @@ async def list_migrations(req: func.HttpRequest) -> func.HttpResponse:
 async def get_migration(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where a migration stands."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await opened.migrations.read(req.route_params["migration_id"])
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await resources.migrations.read(req.route_params["migration_id"])
         headers = {} if record.ended else {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(migration_status(record), headers=headers)
 
@@ -113,8 +113,8 @@ async def get_migration(req: func.HttpRequest) -> func.HttpResponse:
 async def get_migration_report(req: func.HttpRequest) -> func.HttpResponse:
     """Return everything that is known about a migration."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await opened.migrations.read(req.route_params["migration_id"])
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await resources.migrations.read(req.route_params["migration_id"])
         return json_response(migration_report(record))
 
     return await handle(req, admitted(req, "get_migration_report", work))
@@ -135,10 +135,10 @@ async def abort_migration(req: func.HttpRequest, client: df.DurableFunctionsClie
 
 
 def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(CommandRequest, read_json(req, default={}))
         record = await give_command(
-            opened.migrations,
+            resources.migrations,
             req.route_params["migration_id"],
             command,
             by=caller.identity(request.requested_by).name,

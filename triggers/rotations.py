@@ -29,25 +29,25 @@ bp = df.Blueprint()
 async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Start a rotation."""
 
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(StartRequest, read_json(req))
         require_waivable(waiver.check for waiver in request.waivers)
         requester = caller.identity(request.requested_by)
         for number, waiver in enumerate(request.waivers):
             caller.require_own(waiver.by, f"waivers.{number}.by")
         started = await start(
-            opened.run_store,
+            resources.run_store,
             request,
-            keyring=opened.settings.keyring(request.keyring).name,
+            keyring=resources.settings.keyring(request.keyring).name,
             requested_by=requester.name,
             requested_by_id=requester.object_id,
             trigger="http",
-            policy=opened.settings.policy,
-            workflows=workflows_of(client, opened),
+            policy=resources.settings.policy,
+            workflows=workflows_of(client, resources),
             now=datetime.now(UTC),
             idempotency_key=req.headers.get("idempotency-key"),
         )
-        await ensure_started(client, opened.every_run, started.record)
+        await ensure_started(client, resources.every_run, started.record)
         headers = {"Location": run_link(started.record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(accepted(started.record), status=202, headers=headers)
 
@@ -58,10 +58,10 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
 async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
     """List a keyring's rotations, newest first."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        keyring = opened.settings.keyring(req.params.get("keyring")).name
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        keyring = resources.settings.keyring(req.params.get("keyring")).name
         limit = limit_of(req)
-        records = await opened.run_store.newest(keyring, before=req.params.get("before"), limit=limit)
+        records = await resources.run_store.newest(keyring, before=req.params.get("before"), limit=limit)
         query = {"keyring": keyring, "before": records[-1].run_id, "limit": limit} if len(records) == limit else {}
         following = f"{ROTATIONS}?{urlencode(query)}" if query else None
         return json_response({"rotations": [summary(record).to_payload() for record in records], "next": following})
@@ -73,8 +73,8 @@ async def list_rotations(req: func.HttpRequest) -> func.HttpResponse:
 async def get_rotation(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where a rotation stands."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await opened.run_store.read(req.route_params["rotation_id"])
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await resources.run_store.read(req.route_params["rotation_id"])
         headers = {} if record.ended else {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return json_response(status(record), headers=headers)
 
@@ -85,8 +85,8 @@ async def get_rotation(req: func.HttpRequest) -> func.HttpResponse:
 async def get_report(req: func.HttpRequest) -> func.HttpResponse:
     """Return everything that is known about a rotation."""
 
-    async def work(opened: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await opened.run_store.read(req.route_params["rotation_id"])
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        record = await resources.run_store.read(req.route_params["rotation_id"])
         return json_response(report(record))
 
     return await handle(req, admitted(req, "get_report", work))
@@ -107,10 +107,10 @@ async def abort_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
 
 
 def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(CommandRequest, read_json(req, default={}))
         record = await give_command(
-            opened.run_store,
+            resources.run_store,
             req.route_params["rotation_id"],
             command,
             by=caller.identity(request.requested_by).name,

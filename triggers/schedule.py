@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
-from keyturn.resources import resources
+from keyturn.resources import process_resources
 from keyturn.rotation.due import start_due
-from keyturn.rotation.watchdog import tell_untold
+from keyturn.rotation.watchdog import tell_unreported
 from triggers.lost_runs import workflows_of
 from triggers.workflow import ensure_started
 
@@ -21,34 +21,34 @@ _log = logging.getLogger(__name__)
 @bp.durable_client_input(client_name="client")
 async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     """Start every keyring's rotation that is due and tell what is overdue; no failure keeps the other keyrings back."""
-    opened = await resources()
+    resources = await process_resources()
     failures: list[Exception] = []
     if timer.past_due:
         _log.warning("the schedule is looked at late")
-    for keyring in opened.settings.keyrings:
+    for keyring in resources.settings.keyrings:
         try:
-            versions = opened.keyring(keyring.name).versions.states
+            versions = resources.keyring(keyring.name).versions.states
             record = await start_due(
-                opened.run_store,
+                resources.run_store,
                 keyring=keyring.name,
-                schedule=opened.settings.rotation_schedule,
-                policy=opened.settings.policy,
-                workflows=workflows_of(client, opened),
+                schedule=resources.settings.rotation_schedule,
+                policy=resources.settings.policy,
+                workflows=workflows_of(client, resources),
                 versions=versions,
                 now=datetime.now(UTC),
             )
             if record is None:
                 _log.info("no rotation of keyring %s is to be started", keyring.name)
             else:
-                await ensure_started(client, opened.every_run, record)
+                await ensure_started(client, resources.every_run, record)
                 _log.info("rotation %s was due and is started", record.run_id)
-            await tell_untold(
-                opened.desk,
-                opened.run_store,
+            await tell_unreported(
+                resources.notifier,
+                resources.run_store,
                 keyring=keyring.name,
                 versions=versions,
-                schedule=opened.settings.rotation_schedule,
-                overdue_after=opened.settings.keyturn_overdue_after,
+                schedule=resources.settings.rotation_schedule,
+                overdue_after=resources.settings.keyturn_overdue_after,
                 now=datetime.now(UTC),
             )
         except Exception as error:  # noqa: BLE001 - raised below, when every keyring has had its turn

@@ -23,7 +23,7 @@ WAIT_SECONDS = 0.5
 
 _ENDED = frozenset({OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
 # The instance does not exist, or has ended.
-_NOBODY = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
+_NO_WORKFLOW = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +77,7 @@ async def wake(client: df.DurableFunctionsClient, record: RunRecord, event: str)
     try:
         await client.raise_orchestration_event(record.instance_id, event, data={"rotationId": record.run_id})
     except grpc.aio.AioRpcError as error:
-        if error.code() not in _NOBODY:
+        if error.code() not in _NO_WORKFLOW:
             raise UnavailableError(f"the task hub answered {error.code().name}", resource="the task hub") from error
         # The record holds what was decided; whoever starts the next rotation finds that this workflow is gone.
         _log.warning("there is no workflow for %s", record.run_id)

@@ -28,7 +28,7 @@ def question_of(record: RunRecord) -> Question:
     if isinstance(record, RotationRecord):
         return _retirement(record, evidence)
     if isinstance(record, MigrationRecord):
-        return _loan(record, evidence)
+        return _restore(record, evidence)
     raise InvariantError("nobody decides on a run of this kind", kind=record.kind)
 
 
@@ -47,7 +47,7 @@ def _retirement(record: RotationRecord, evidence: dict[str, Any]) -> Question:
     )
 
 
-def _loan(record: MigrationRecord, evidence: dict[str, Any]) -> Question:
+def _restore(record: MigrationRecord, evidence: dict[str, Any]) -> Question:
     rows = evidence.get("versions") or {}
     census = evidence.get("census") or {}
     reason = evidence.get("reason")

@@ -10,13 +10,13 @@ from keyturn.access.identity import same_person
 from keyturn.approval.links import Link, read_token
 from keyturn.errors import AlreadyDecidedError, DigestMismatchError, ForbiddenError, UnauthenticatedError
 from keyturn.http import parse
-from keyturn.runs.audit import refusals_told
+from keyturn.runs.audit import audit_refusals
 from keyturn.runs.decisions import OUTCOMES, DecisionRequest, Wake, is_used, take_decision
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
 
 
-class Approach(NamedTuple):
+class LinkRequest(NamedTuple):
     """How somebody comes with a link: to which run, with which token, who they are, and from where."""
 
     run_id: str
@@ -26,7 +26,7 @@ class Approach(NamedTuple):
 
 
 async def open_link[R: RunRecord](
-    runs: Runs[R], approach: Approach, *, secrets: Sequence[str], now: datetime
+    runs: Runs[R], link_request: LinkRequest, *, secrets: Sequence[str], now: datetime
 ) -> tuple[Link, R]:
     """Return what the link says and the run it is about; changes nothing.
 
@@ -37,8 +37,8 @@ async def open_link[R: RunRecord](
         DigestMismatchError: other evidence is in force than the link is for.
         UnknownRotationError: there is no such run.
     """
-    async with refusals_told(runs, approach.run_id, "decide", by=_by(approach), now=now):
-        link = await _authentic(runs, approach, secrets, now)
+    async with audit_refusals(runs, link_request.run_id, "decide", by=_by(link_request), now=now):
+        link = await _authentic(runs, link_request, secrets, now)
     record = await runs.read(link.run_id)
     if record.evidence_digest != link.evidence_digest:
         raise DigestMismatchError(
@@ -51,7 +51,7 @@ async def open_link[R: RunRecord](
 
 async def decide_by_link[R: RunRecord](
     runs: Runs[R],
-    approach: Approach,
+    link_request: LinkRequest,
     decision: str | None,
     comment: str,
     *,
@@ -65,14 +65,14 @@ async def decide_by_link[R: RunRecord](
         AlreadyDecidedError: the link was used.
         CallerError: what ``open_link`` raises for the link, and what ``decide`` raises.
     """
-    async with refusals_told(runs, approach.run_id, "decide", by=_by(approach), now=now):
-        link = await _authentic(runs, approach, secrets, now)
+    async with audit_refusals(runs, link_request.run_id, "decide", by=_by(link_request), now=now):
+        link = await _authentic(runs, link_request, secrets, now)
         if await is_used(runs, link.message_id):
             raise AlreadyDecidedError("this link was used", rotationId=link.run_id)
     stated = {"decision": decision, "comment": comment, "approver": link.approver}
     bound = {"rotationId": link.run_id, "evidenceDigest": link.evidence_digest}
     request = parse(DecisionRequest, {**stated, **bound})
-    principal = approach.caller.principal
+    principal = link_request.caller.principal
     record = await take_decision(
         runs,
         request,
@@ -89,16 +89,18 @@ async def decide_by_link[R: RunRecord](
     return record
 
 
-async def _authentic[R: RunRecord](runs: Runs[R], approach: Approach, secrets: Sequence[str], now: datetime) -> Link:
-    forgers = [f"sender {approach.sender}", f"forged {approach.run_id}"]
+async def _authentic[R: RunRecord](
+    runs: Runs[R], link_request: LinkRequest, secrets: Sequence[str], now: datetime
+) -> Link:
+    forgers = [f"sender {link_request.sender}", f"forged {link_request.run_id}"]
     async with counted(runs.documents, forgers, UnauthenticatedError, now):
-        link = read_token(approach.token, secrets, run_id=approach.run_id, now=now)
-    principal = approach.caller.principal
+        link = read_token(link_request.token, secrets, run_id=link_request.run_id, now=now)
+    principal = link_request.caller.principal
     if principal is not None and not same_person(principal.name, link.approver):
         raise ForbiddenError("the link was made for somebody else", rotationId=link.run_id)
     return link
 
 
-def _by(approach: Approach) -> str | None:
-    principal = approach.caller.principal
+def _by(link_request: LinkRequest) -> str | None:
+    principal = link_request.caller.principal
     return principal.name if principal is not None else None

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from keyturn.access.attempts import counted
 from keyturn.errors import UnauthenticatedError
 from keyturn.http import parse, parse_json
-from keyturn.runs.audit import refusals_told
+from keyturn.runs.audit import audit_refusals
 from keyturn.runs.decisions import DecisionRequest, Wake, is_used, take_decision
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
@@ -43,7 +43,7 @@ async def submit_decision[R: RunRecord](
         InvalidRequestError, and everything that ``decide`` raises.
     """
     claimed = _claimed_rotation(body)
-    async with refusals_told(runs, claimed, "decide", by=None, now=now):
+    async with audit_refusals(runs, claimed, "decide", by=None, now=now):
         forgers = [f"sender {sender}", f"forged {claimed}"]
         async with counted(runs.documents, forgers, UnauthenticatedError, now):
             webhook_id = verify_signature(headers, body, secrets)

@@ -101,7 +101,7 @@ class VersionsReinstated(Payload):
     versions: Versions
 
 
-class VersionsLent(Payload):
+class VersionsTemporarilyEnabled(Payload):
     """Disabled versions were enabled for the time of a restore, on this evidence, with this approval."""
 
     versions: Versions
@@ -109,7 +109,7 @@ class VersionsLent(Payload):
     approved_by: Name | None
 
 
-class VersionsReturned(Payload):
+class VersionsDisabledAgain(Payload):
     """What was enabled for a restore was disabled again, because no row named it."""
 
     versions: Versions
@@ -135,8 +135,8 @@ type EventData = (
     | CommandGiven
     | VersionsRetired
     | VersionsReinstated
-    | VersionsLent
-    | VersionsReturned
+    | VersionsTemporarilyEnabled
+    | VersionsDisabledAgain
     | AttemptRefused
 )
 
@@ -153,8 +153,8 @@ TYPES: Mapping[type[EventData], str] = {
     CommandGiven: f"{TYPE_PREFIX}command_given",
     VersionsRetired: f"{TYPE_PREFIX}versions_retired",
     VersionsReinstated: f"{TYPE_PREFIX}versions_reinstated",
-    VersionsLent: f"{TYPE_PREFIX}versions_lent",
-    VersionsReturned: f"{TYPE_PREFIX}versions_returned",
+    VersionsTemporarilyEnabled: f"{TYPE_PREFIX}versions_lent",
+    VersionsDisabledAgain: f"{TYPE_PREFIX}versions_returned",
     AttemptRefused: f"{TYPE_PREFIX}attempt_refused",
 }
 

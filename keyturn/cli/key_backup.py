@@ -47,25 +47,25 @@ def restore(
 
 
 async def _list(keyring: str | None) -> "list[KeyBackup]":
-    async with _opened(keyring) as opened:
-        return await opened.key_backups.listed()
+    async with _opened(keyring) as resources:
+        return await resources.key_backups.listed()
 
 
 async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
     from azure.identity.aio import DefaultAzureCredential
     from azure.keyvault.keys.aio import KeyClient
 
-    async with _opened(keyring) as opened:
-        backup = await opened.key_backups.find(run_id)
+    async with _opened(keyring) as resources:
+        backup = await resources.key_backups.find(run_id)
         if backup is None:
             expected = "a rotation whose backup is kept: see key-backup list"
             raise InvalidRequestError(f"rotationId: expected {expected}", field="rotationId", expected=expected)
-        options: dict[str, Any] = {"verify_challenge_resource": opened.keyring.verify_challenge_resource}
+        options: dict[str, Any] = {"verify_challenge_resource": resources.keyring.verify_challenge_resource}
         async with (
             DefaultAzureCredential() as credential,
             KeyClient(vault_url, credential, **options) as vault,
         ):
-            return await opened.key_backups.restore(backup, vault)
+            return await resources.key_backups.restore(backup, vault)
 
 
 @asynccontextmanager

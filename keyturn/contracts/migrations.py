@@ -95,29 +95,29 @@ class RestoreFound(Payload):
     evidence_digest: str | None  # None where there is nothing to decide
 
 
-class LendInput(RunInput):
+class EnableTemporarilyInput(RunInput):
     """Input of ``lend_versions``: enable what the approved evidence names."""
 
     evidence_digest: str
 
 
-class LendResult(Payload):
+class EnableTemporarilyResult(Payload):
     """Answer of ``lend_versions``; the first two are as they were approved."""
 
     target_version: str
     versions: list[str]
-    lent: list[str]
+    enabled: list[str]
     missing: list[str]  # versions that rows name by now and that nobody approved: nothing was enabled
 
 
-class ReturnInput(RunInput):
+class DisableAgainInput(RunInput):
     """Input of ``return_versions``: disable again what no row names."""
 
     session_tokens: dict[str, str] = Field(default_factory=dict)
 
 
-class ReturnResult(Payload):
+class DisableAgainResult(Payload):
     """Answer of ``return_versions``."""
 
-    returned: list[str]
+    disabled: list[str]
     kept: dict[str, int]  # versions that stay enabled, because so many rows still name them

@@ -8,7 +8,7 @@ from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rows import QuarantineReason, Row, before_rewrap
 from keyturn.deks.store import WriteOutcome
-from keyturn.deks.unwrap import Opened, open_row
+from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
 # A row that was found as rewrapped and is read as something else may come from a replica that lags behind: seconds to
@@ -64,20 +64,20 @@ async def _read_rewrapped(ref: RowRef, work: PageWork) -> Row | None:
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
     """Return why the row is not proven, or None if it is."""
-    opened = await open_row(row, work)
-    if isinstance(opened, Opened):
+    unwrapped = await unwrap_row(row, work)
+    if isinstance(unwrapped, Unwrapped):
         # A rewrap always writes the key check: without one, somebody has removed it.
         return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
-    if opened in NOT_THE_ROWS_FAULT:
+    if unwrapped in NOT_THE_ROWS_FAULT:
         raise ResourceMissingError(
             "the target version is disabled or gone", resource=f"MEK version {work.request.target_version}"
         )
-    return opened
+    return unwrapped
 
 
 async def _undo(row: Row, work: PageWork) -> WriteOutcome | None:
     """Put the previous wrap back; None if there is none that opens."""
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous is None or not isinstance(await open_row(previous, work), Opened):
+    if previous is None or not isinstance(await unwrap_row(previous, work), Unwrapped):
         return None
     return await work.written(work.store.restore(row))

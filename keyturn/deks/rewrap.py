@@ -14,7 +14,7 @@ from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rows import QuarantineReason, Row, RowKind
 from keyturn.deks.store import NewWrap, WriteOutcome
-from keyturn.deks.unwrap import Opened, open_row
+from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.key_vault.errors import keyturn_error
 
 NEW_ALGORITHM = "RSA-OAEP-256"  # of every new wrap; RSA-OAEP (SHA-1) is only ever read
@@ -91,26 +91,26 @@ async def _write(row: Row, new: NewWrap, work: PageWork) -> WriteOutcome:
 
 async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | None:
     """Wrap the row's DEK anew, or quarantine the row and return None."""
-    opened = await open_row(row, work)
-    if isinstance(opened, Opened):
-        return _Prepared(row, new_wrap(opened, target, work))
+    unwrapped = await unwrap_row(row, work)
+    if isinstance(unwrapped, Unwrapped):
+        return _Prepared(row, new_wrap(unwrapped, target, work))
     _count_stale_writer(row, target, work)
-    work.quarantine(row.id, opened, row.version)
+    work.quarantine(row.id, unwrapped, row.version)
     return None
 
 
-def new_wrap(opened: Opened, target: MekVersion, work: PageWork) -> NewWrap:
+def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWrap:
     """Wrap an opened DEK with the version's public key, here; raises KeyturnError of the kind that a failure means."""
     try:
-        wrapped = work.mek.wrap(opened.dek.reveal(), target, NEW_ALGORITHM)
+        wrapped = work.mek.wrap(unwrapped.dek.reveal(), target, NEW_ALGORITHM)
     except MekError as error:
         raise keyturn_error(error, "wrap") from error
     return NewWrap(
         version=target.version,
         wrapped=wrapped,
         algorithm=NEW_ALGORITHM,
-        key_check=key_check(opened.dek),
-        old_version=opened.version,
+        key_check=key_check(unwrapped.dek),
+        old_version=unwrapped.version,
         run_id=work.request.run.run_id,
         rewrapped_at=work.clock.now(),
     )

@@ -14,7 +14,7 @@ from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap
 from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
 from keyturn.deks.store import WriteOutcome
-from keyturn.deks.unwrap import Opened, open_row
+from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 
 
@@ -80,12 +80,12 @@ async def _write_back(row: Row, work: PageWork, origins: Origins) -> WriteOutcom
         return WriteOutcome.WRITTEN if soon else await work.written(work.store.restore(row))
     named = previous.version if previous is not None else None
     version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
-    opened = await open_row(row, work)
-    if not isinstance(opened, Opened):
-        return opened
+    unwrapped = await unwrap_row(row, work)
+    if not isinstance(unwrapped, Unwrapped):
+        return unwrapped
     if version is None:
         return QuarantineReason.VERSION_DISABLED if named in origins.states else QuarantineReason.UNKNOWN_VERSION
     if soon:
         return WriteOutcome.WRITTEN
-    wrap = new_wrap(opened, await work.vault.fetch_version(version), work)
+    wrap = new_wrap(unwrapped, await work.vault.fetch_version(version), work)
     return await work.written(work.store.rewrap(row, wrap))

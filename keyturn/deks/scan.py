@@ -96,10 +96,10 @@ def _overflows(refs: list[RowRef], page_rows: int) -> bool:
     return len(refs) > page_rows or sum(len(ref.model_dump_json()) for ref in refs) > PAGE_BYTES_MAX
 
 
-Choice = Callable[[Row], bool]
+RowFilter = Callable[[Row], bool]
 
 
-def choice_of(work: Work, versions: Collection[str]) -> Choice:
+def row_filter_of(work: Work, versions: Collection[str]) -> RowFilter:
     """Return the condition that the work's rows fulfil; ``versions`` are those that a restore has found."""
     if isinstance(work, RewrapDeks):
         return _rewrapped_from(work)
@@ -112,7 +112,7 @@ def choice_of(work: Work, versions: Collection[str]) -> Choice:
     return lambda row: row.needs_work and (row.version in versions or row.kind is RowKind.UNLABELLED)
 
 
-def _rewrapped_from(work: RewrapDeks) -> Choice:
+def _rewrapped_from(work: RewrapDeks) -> RowFilter:
     if work.old_version is None:
         return lambda row: row.needs_work
     return lambda row: row.needs_work and row.version == work.old_version

@@ -19,14 +19,14 @@ REASONS: Mapping[type[MekError], QuarantineReason] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Unwrapped:
     """A row's DEK and the version that unwrapped it."""
 
     dek: Dek
     version: str
 
 
-async def open_row(row: Row, work: PageWork) -> Opened | QuarantineReason:
+async def unwrap_row(row: Row, work: PageWork) -> Unwrapped | QuarantineReason:
     """Return the row's DEK, or why the row does not open.
 
     A row without a label is tried under every enabled version, the newest first. Where the row has a key check, what
@@ -40,10 +40,10 @@ async def open_row(row: Row, work: PageWork) -> Opened | QuarantineReason:
     candidates: Sequence[str] = [row.version] if row.version else await work.enabled_versions()
     failures = []
     for version in candidates:
-        opened = await _open_under(row, version, work)
-        if isinstance(opened, Dek):
-            return Opened(opened, version)
-        failures.append(opened)
+        unwrapped = await _open_under(row, version, work)
+        if isinstance(unwrapped, Dek):
+            return Unwrapped(unwrapped, version)
+        failures.append(unwrapped)
     refused = QuarantineReason.UNWRAP_REFUSED  # says the least: any other failure is nearer to the cause
     return next((failure for failure in failures if failure is not refused), refused)
 

@@ -100,14 +100,14 @@ class _Examination:
             return self._told(Verdict.ROW_FOREIGN, f"the row names key {name!r} and version {label!r}, not this MEK")
         if row.reason is not None or row.wrapped is None:
             return self._told(Verdict.ROW_MALFORMED, f"a property of the row cannot be read: {row.reason}")
-        opened, version = await self._open()
-        if isinstance(opened, Verdict):
-            return await self._refused(opened, None, f"under version {version}: {opened}")
-        if row.key_check is not None and not matches_key_check(opened, row.key_check):
+        unwrapped_dek, version = await self._open()
+        if isinstance(unwrapped_dek, Verdict):
+            return await self._refused(unwrapped_dek, None, f"under version {version}: {unwrapped_dek}")
+        if row.key_check is not None and not matches_key_check(unwrapped_dek, row.key_check):
             return await self._refused(
-                Verdict.KEY_CHECK_DIFFERS, opened, f"version {version} unwraps another DEK than the key check's"
+                Verdict.KEY_CHECK_DIFFERS, unwrapped_dek, f"version {version} unwraps another DEK than the key check's"
             )
-        return await self._opened(opened, version)
+        return await self._opened(unwrapped_dek, version)
 
     async def _opened(self, dek: Dek, version: str) -> Examined:
         row = self._row
@@ -135,13 +135,13 @@ class _Examination:
     async def _open(self) -> tuple[Dek | Verdict, str]:
         """Unwrap the row, and return what came of it under which version."""
         row = self._row
-        opened, tried = Verdict.WRAP_REFUSED, "(none)"
+        unwrapped_dek, tried = Verdict.WRAP_REFUSED, "(none)"
         for version in [row.version] if row.version else self._candidates():
             result = await self._unwrap(row, version)
             if isinstance(result, Dek) or row.version:
                 return result, version
-            opened, tried = result, version
-        return opened, tried
+            unwrapped_dek, tried = result, version
+        return unwrapped_dek, tried
 
     def _candidates(self) -> Sequence[str]:
         """Return the versions that may have wrapped a row without a label, the likeliest first."""

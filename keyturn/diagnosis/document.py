@@ -39,12 +39,12 @@ async def diagnose_document(
         PermissionMissingError: the app's identity may not look.
         UnavailableError: a service did not answer, which says nothing about the document.
     """
-    opened = keyring.documents.get(container or "")
-    if container is None or opened is None:
+    unwrapped = keyring.documents.get(container or "")
+    if container is None or unwrapped is None:
         expected = f"one of {', '.join(sorted(keyring.documents)) or 'none: KEYTURN_DOCUMENTS names no container'}"
         raise InvalidRequestError(f"container: expected {expected}", field="container", expected=expected)
     wanted = require_id("id", document_id)
-    document = await _read(opened, container, wanted, partition)
+    document = await _read(unwrapped, container, wanted, partition)
     if document is None:
         return DocumentDiagnosis(
             keyring=keyring.keyring.name,

@@ -20,7 +20,7 @@ from keyturn.errors import KeyturnError, PermissionMissingError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight.context import Facts, Finding, Inquiry
+from keyturn.preflight.context import CheckContext, Facts, Finding
 from keyturn.resources import Resources
 from keyturn.runs.records import RotationRecord
 
@@ -130,15 +130,15 @@ WHO = "keyturn doctor"
 
 
 @dataclass(frozen=True)
-class Patient:
+class Examined:
     """One keyring of the deployment, with pre-flight's view of it."""
 
     resources: Resources
     keyring: KeyringClients
-    inquiry: Inquiry
+    context: CheckContext
 
     @classmethod
-    def of(cls, resources: Resources, name: str, now: Callable[[], datetime]) -> "Patient":
+    def of(cls, resources: Resources, name: str, now: Callable[[], datetime]) -> "Examined":
         """Return the patient for a keyring; nothing is asked yet, and the record is never stored."""
         keyring = resources.keyring(name)
         record = RotationRecord(
@@ -152,7 +152,7 @@ class Patient:
             instance_id=instance_id_of(RunKind.ROTATION, name),
             fencing_token=0,
         )
-        inquiry = Inquiry(
+        context = CheckContext(
             record=record,
             keyring=keyring,
             settings=resources.settings,
@@ -162,17 +162,17 @@ class Patient:
             now=now(),
             facts=Facts(keyring),
         )
-        return cls(resources, keyring, inquiry)
+        return cls(resources, keyring, context)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """A check that changes nothing, and the lines without which it would only fail for the same reason."""
 
-    run: Callable[[Patient], Awaitable[Answer]]
+    run: Callable[[Examined], Awaitable[Answer]]
     needs: tuple[str, ...]
 
 
-def made_up() -> str:
+def unused_name() -> str:
     """Return a name that nothing has."""
     return f"keyturn-doctor-{secrets.token_hex(6)}"

@@ -10,33 +10,33 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from keyturn.cosmos.errors import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
 from keyturn.deks.store import RESOURCE
-from keyturn.doctor.checks import BROKEN, Answer, Look, Patient, expect, made_up, ok, problem, unchecked, warning
+from keyturn.doctor.checks import BROKEN, Answer, Examined, Look, expect, ok, problem, unchecked, unused_name, warning
 
 CONTAINER_MISSING = 1003  # substatus of a 404
 NO_ROWS = "the dek store is empty, and a query of constants needs a row"
 _TIERS = {"Continuous7Days": timedelta(days=7), "Continuous30Days": timedelta(days=30)}
 
 
-async def undefined_comparisons(patient: Patient) -> Answer:
+async def undefined_comparisons(examined: Examined) -> Answer:
     """A comparison with an absent property, or across types, is neither true nor false."""
-    found = await _evaluated(patient, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
+    found = await _evaluated(examined, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
     return _expected(found, {}, 'comparisons with an absent property and of "1" with 1 are undefined')
 
 
-async def three_valued_logic(patient: Patient) -> Answer:
+async def three_valued_logic(examined: Examined) -> Answer:
     """A condition that IS_STRING guards is false for an absent property, and can be negated."""
     found = await _evaluated(
-        patient,
+        examined,
         guarded='(IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
         negated='NOT (IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
     )
     return _expected(found, {"guarded": False, "negated": True}, "false AND undefined is false")
 
 
-async def ignore_case(patient: Patient) -> Answer:
+async def ignore_case(examined: Examined) -> Answer:
     """STRINGEQUALS and STARTSWITH ignore case when they are told to."""
     found = await _evaluated(
-        patient,
+        examined,
         equal='STRINGEQUALS("aBc", "AbC", true)',
         starts='STARTSWITH("aBc", "Ab", true)',
         exact='STRINGEQUALS("aBc", "AbC")',
@@ -44,11 +44,11 @@ async def ignore_case(patient: Patient) -> Answer:
     return _expected(found, {"equal": True, "starts": True, "exact": False}, "both ignore case only when told to")
 
 
-async def not_found(patient: Patient) -> Answer:
+async def not_found(examined: Examined) -> Answer:
     """An absent row and an absent container are told apart."""
-    keyring = patient.keyring
-    database = patient.resources.database(keyring.keyring.cosmos_database)
-    name = made_up()
+    keyring = examined.keyring
+    database = examined.resources.database(keyring.keyring.cosmos_database)
+    name = unused_name()
     row = await _status_of(keyring.dek_container.read_item(name, name))
     container = await _status_of(database.get_container_client(name).read_item(name, name))
     if row != (HTTPStatus.NOT_FOUND, 0):
@@ -58,12 +58,12 @@ async def not_found(patient: Patient) -> Answer:
     return expect(container, (HTTPStatus.NOT_FOUND, CONTAINER_MISSING), "absent rows and containers are told", BROKEN)
 
 
-async def session_tokens(patient: Patient) -> Answer:
+async def session_tokens(examined: Examined) -> Answer:
     """A session token has the form that is merged."""
     headers: list[Mapping[str, Any]] = []
     query = "SELECT TOP 1 VALUE c.id FROM c"
     async with cosmos_failures(RESOURCE, "query"):
-        found = patient.keyring.dek_container.query_items(
+        found = examined.keyring.dek_container.query_items(
             query, response_hook=lambda answered, _: headers.append(dict(answered))
         )
         async for _ in found:
@@ -78,10 +78,10 @@ async def session_tokens(patient: Patient) -> Answer:
     return ok(f"a session token, {merged['range']}, has the known form")
 
 
-async def ttl_default(patient: Patient) -> Answer:
+async def ttl_default(examined: Examined) -> Answer:
     """The container ``keyturn`` removes documents whose time to live is over."""
     async with cosmos_failures("the keyturn container", "read its properties"):
-        properties = await patient.resources.records.read()
+        properties = await examined.resources.records.read()
     if properties.get("defaultTtl") is None:
         return warning(
             "its default time to live is off: keys of idempotent requests and ids of webhooks stay for ever",
@@ -90,14 +90,14 @@ async def ttl_default(patient: Patient) -> Answer:
     return ok(f"its default time to live is {properties['defaultTtl']}")
 
 
-async def backup_policy(patient: Patient) -> Answer:
+async def backup_policy(examined: Examined) -> Answer:
     """The resource manager tells the policy, and no backup outlives the versions that open what is in it."""
-    if patient.resources.account is None:
+    if examined.resources.account is None:
         return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
-    tier = await patient.resources.account.continuous_backup()
+    tier = await examined.resources.account.continuous_backup()
     if tier is None:
         return unchecked("the account is backed up periodically", "compare its retention with KEYTURN_RETAIN yourself")
-    retain = patient.resources.settings.policy.retain
+    retain = examined.resources.settings.policy.retain
     if (kept := _TIERS.get(tier)) is None or kept <= retain:
         return ok(f"{tier}; retired versions are kept for {retain.days} days")
     return warning(
@@ -106,26 +106,26 @@ async def backup_policy(patient: Patient) -> Answer:
     )
 
 
-async def patch_right(patient: Patient) -> Answer:
+async def patch_right(examined: Examined) -> Answer:
     """An identity that may replace rows and not create them may patch them."""
-    name = made_up()
+    name = unused_name()
     # A row without an id is one that the service must refuse, whoever sends it.
-    created, _ = await _status_of(patient.keyring.dek_container.create_item({"madeUp": name}))
+    created, _ = await _status_of(examined.keyring.dek_container.create_item({"madeUp": name}))
     patched = await _status_of(
-        patient.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
+        examined.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
     )
     if created != HTTPStatus.FORBIDDEN:
         return unchecked("this identity may create rows too, so a patch shows nothing", "ask as the app's identity")
     return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them", BROKEN)
 
 
-async def _evaluated(patient: Patient, **expressions: str) -> dict[str, Any] | None:
+async def _evaluated(examined: Examined, **expressions: str) -> dict[str, Any] | None:
     """Return what the expressions are, without those that are undefined; None where there is no row to ask."""
-    absent = made_up()
+    absent = unused_name()
     values = ", ".join(f'"{name}": {text.format(absent)}' for name, text in expressions.items())
     async with cosmos_failures(RESOURCE, "query"):
         query = f"SELECT TOP 1 VALUE {{{values}}} FROM c"  # noqa: S608 - our own text
-        found = [item async for item in patient.keyring.dek_container.query_items(query)]
+        found = [item async for item in examined.keyring.dek_container.query_items(query)]
     return dict(found[0]) if found else None
 
 

@@ -16,7 +16,7 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.change_feed import list_feed_ranges, read_feed_page
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
-from keyturn.doctor.checks import BROKEN, Answer, Patient, expect, made_up, ok, problem, unchecked
+from keyturn.doctor.checks import BROKEN, Answer, Examined, expect, ok, problem, unchecked, unused_name
 
 RIGHTS = (
     "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/write and delete in Azure Resource Manager, "
@@ -58,15 +58,15 @@ class _Watching(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it l
 
 
 @asynccontextmanager
-async def throwaway_container(patient: Patient, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
+async def throwaway_container(examined: Examined, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
     """Make the container in the keyring's database; at the end, delete it."""
-    name, database = made_up(), patient.keyring.keyring.cosmos_database
-    endpoint, credential = patient.resources.settings.cosmos_endpoint, patient.resources.credential
+    name, database = unused_name(), examined.keyring.keyring.cosmos_database
+    endpoint, credential = examined.resources.settings.cosmos_endpoint, examined.resources.credential
     await account.create_container(database, name, "/partition")
     try:
         throttled: list[dict[str, str]] = []
         async with CosmosClient(endpoint, credential, transport=_Watching(throttled)) as other:
-            ours = patient.resources.database(database)
+            ours = examined.resources.database(database)
             again = other.get_database_client(database).get_container_client(name)
             yield ThrowawayContainer(name, account, ours, ours.get_container_client(name), again, throttled)
     finally:
@@ -133,7 +133,7 @@ async def conditional_writes(made: ThrowawayContainer) -> Answer:
 
 async def no_containers_by_token(made: ThrowawayContainer) -> Answer:
     """No access token makes a container through the data plane."""
-    name = made_up()
+    name = unused_name()
     try:
         await made.database.create_container(name, PartitionKey("/partition"))
     except CosmosHttpResponseError as error:
@@ -170,8 +170,8 @@ async def throttle_answer(made: ThrowawayContainer) -> Answer:
         )
         await asyncio.gather(*writes, return_exceptions=True)  # what matters is what they were answered with
         if made.throttled:
-            untold = sum(RETRY_AFTER not in headers for headers in made.throttled)
-            return expect(untold, 0, f"429 with {RETRY_AFTER}, waited out by the SDK", BROKEN)
+            silent = sum(RETRY_AFTER not in headers for headers in made.throttled)
+            return expect(silent, 0, f"429 with {RETRY_AFTER}, waited out by the SDK", BROKEN)
     return unchecked(f"{BURST_WAVES * BURST_WRITES} large writes were not throttled")
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from keyturn.doctor.checks import BROKEN, Answer, Line, Outcome, Patient, ask, made_up, ok, problem, unchecked
+from keyturn.doctor.checks import BROKEN, Answer, Examined, Line, Outcome, ask, ok, problem, unchecked, unused_name
 from keyturn.preflight.checks import CHECKLIST
 from keyturn.preflight.store import ITEMS
 from keyturn.settings import Settings
@@ -132,41 +132,41 @@ LEFT_TO_PREFLIGHT = frozenset(
 EXAMINED = tuple(name for name in CHECKLIST if name not in LEFT_TO_PREFLIGHT)
 
 
-async def check_rights(patient: Patient) -> list[Line]:
+async def check_rights(examined: Examined) -> list[Line]:
     """Go through the checklist; what needs a check that failed is not checked."""
     lines: list[Line] = []
     bad: set[str] = set()
-    subject = patient.keyring.keyring.name
+    subject = examined.keyring.keyring.name
     for name in EXAMINED:
         item = CHECKLIST[name]
         missing = next((need for need in item.needs if need in bad), None)
         if missing is not None:
             answer = unchecked(f"{missing} failed", f"mend {missing} first")
         else:
-            answer = await ask(item.run(patient.inquiry), item.right)
+            answer = await ask(item.run(examined.context), item.right)
         if answer.outcome is not Outcome.OK:
             bad.add(name)
         lines.append(Line.of(name, answer, subject))
     return lines
 
 
-async def check_records(patient: Patient) -> list[Line]:
+async def check_records(examined: Examined) -> list[Line]:
     """Ask for a document of the container ``keyturn`` that does not exist, to read and to replace it."""
-    container = patient.resources.settings.keyturn_container
-    reading = await ask(_read(patient), f"{ITEMS}read on the container {container}")
+    container = examined.resources.settings.keyturn_container
+    reading = await ask(_read(examined), f"{ITEMS}read on the container {container}")
     if reading.outcome is not Outcome.OK:
         writing = unchecked("can_read_records failed", "mend can_read_records first")
     else:
-        writing = await ask(_replace(patient), f"{ITEMS}replace on the container {container}")
+        writing = await ask(_replace(examined), f"{ITEMS}replace on the container {container}")
     return [Line.of("can_read_records", reading), Line.of("can_replace_records", writing)]
 
 
-async def _read(patient: Patient) -> Answer:
-    await patient.resources.run_store.documents.read(made_up(), made_up())
+async def _read(examined: Examined) -> Answer:
+    await examined.resources.run_store.documents.read(unused_name(), unused_name())
     return ok("a point read was answered")
 
 
-async def _replace(patient: Patient) -> Answer:
-    name = made_up()
-    await patient.resources.run_store.documents.replace({"id": name, "keyring": name}, etag="*")
+async def _replace(examined: Examined) -> Answer:
+    name = unused_name()
+    await examined.resources.run_store.documents.replace({"id": name, "keyring": name}, etag="*")
     return ok("a replacement of a document that does not exist was answered")

@@ -18,17 +18,29 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from keyturn.doctor.checks import BROKEN, Answer, Line, Look, Patient, expect, made_up, ok, problem, unchecked, warning
+from keyturn.doctor.checks import (
+    BROKEN,
+    Answer,
+    Examined,
+    Line,
+    Look,
+    expect,
+    ok,
+    problem,
+    unchecked,
+    unused_name,
+    warning,
+)
 
 _NOT_ALLOWED = "this identity may only look at the MEK itself: ask as somebody who may read other keys"
 
 
-async def algorithms_apart(patient: Patient) -> Answer:
+async def algorithms_apart(examined: Examined) -> Answer:
     """What was wrapped with one algorithm is not opened with the other."""
-    version = await _usable(patient)
-    wrapped = patient.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
+    version = await _usable(examined)
+    wrapped = examined.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
     try:
-        await patient.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
+        await examined.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
     except UnwrapRefusedError:
         return ok("a wrap with RSA-OAEP was refused as RSA-OAEP-256")
     return problem("a wrap with RSA-OAEP was opened as RSA-OAEP-256", BROKEN)
@@ -44,20 +56,20 @@ class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-c
         self.requests += 1
 
 
-async def local_wrap_free(patient: Patient) -> Answer:
+async def local_wrap_free(examined: Examined) -> Answer:
     """A wrap with the public key makes no request."""
-    keyring = patient.keyring
-    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(patient)).version)
+    keyring = examined.keyring
+    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(examined)).version)
     counter = _Counter()
-    async with CryptographyClient(key, patient.resources.credential, per_call_policies=[counter]) as client:
+    async with CryptographyClient(key, examined.resources.credential, per_call_policies=[counter]) as client:
         await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, Dek.generate().reveal())
     return expect(counter.requests, 0, "a wrap by the SDK made no request", BROKEN)
 
 
-async def unknown_key_lists_empty(patient: Patient) -> Answer:
+async def unknown_key_lists_empty(examined: Examined) -> Answer:
     """The versions of a key that does not exist are an empty list."""
     try:
-        listed = [found async for found in patient.keyring.keys.list_properties_of_key_versions(made_up())]
+        listed = [found async for found in examined.keyring.keys.list_properties_of_key_versions(unused_name())]
     except HttpResponseError as error:
         if error.status_code == HTTPStatus.FORBIDDEN:
             return unchecked(_NOT_ALLOWED)
@@ -65,40 +77,40 @@ async def unknown_key_lists_empty(patient: Patient) -> Answer:
     return expect(listed, [], "an unknown key has an empty list of versions", BROKEN)
 
 
-async def list_pages(patient: Patient) -> Answer:
+async def list_pages(examined: Examined) -> Answer:
     """A list in pages of one holds what a list in large pages holds."""
-    keyring = patient.keyring
+    keyring = examined.keyring
     listed = keyring.keys.list_properties_of_key_versions(keyring.keyring.mek_name, max_page_size=1)
     found = {MekVersionProperties.of(properties).version async for properties in listed}
-    known = set(await patient.inquiry.facts.versions())
+    known = set(await examined.context.facts.versions())
     return expect(found, known, f"{len(known)} versions in pages of one are all versions", BROKEN)
 
 
-async def newest_without_version(patient: Patient) -> Answer:
+async def newest_without_version(examined: Examined) -> Answer:
     """Without a version, the vault answers none that is older than another."""
-    newest = await patient.inquiry.facts.newest()
-    created = [found.created_on for found in (await patient.inquiry.facts.versions()).values() if found.created_on]
+    newest = await examined.context.facts.newest()
+    created = [found.created_on for found in (await examined.context.facts.versions()).values() if found.created_on]
     youngest = max(created, default=newest.created_on)
     return expect(newest.created_on, youngest, "without a version the vault answers the newest", BROKEN)
 
 
-async def names_ignore_case(patient: Patient) -> Answer:
+async def names_ignore_case(examined: Examined) -> Answer:
     """The MEK is found by its name in other letters."""
-    name = patient.keyring.keyring.mek_name
+    name = examined.keyring.keyring.mek_name
     if (other := name.swapcase()) == name:
         return unchecked(f"{name} has no letters")
     try:
-        found = await patient.keyring.keys.get_key(other)
+        found = await examined.keyring.keys.get_key(other)
     except HttpResponseError as error:
         if error.status_code == HTTPStatus.FORBIDDEN:
             return unchecked(f"{other} may not be read; a role's scope may be spelt exactly")
         raise
-    newest = await patient.inquiry.facts.newest()
+    newest = await examined.context.facts.newest()
     return expect(found.properties.version, newest.version, f"{other} is {name}", BROKEN)
 
 
-async def _usable(patient: Patient) -> MekVersion:
-    return await patient.keyring.mek.newest_enabled()
+async def _usable(examined: Examined) -> MekVersion:
+    return await examined.keyring.mek.newest_enabled()
 
 
 _MEK = ("can_read_key", "mek_exists")

@@ -17,7 +17,7 @@ from field_encrypt import MekClient
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import MekVersionDisabledError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from keyturn.doctor.checks import BROKEN, Answer, Patient, expect, made_up, ok, problem, unchecked, warning
+from keyturn.doctor.checks import BROKEN, Answer, Examined, expect, ok, problem, unchecked, unused_name, warning
 from keyturn.key_vault.pacing import LIMITS
 
 KEY_SIZE = 2048  # bits: the cheapest, and creations are limited alike for all sizes
@@ -45,14 +45,14 @@ class ThrowawayKey:
 
 
 @asynccontextmanager
-async def throwaway_key(patient: Patient) -> AsyncIterator[ThrowawayKey]:
+async def throwaway_key(examined: Examined) -> AsyncIterator[ThrowawayKey]:
     """Make the key; at the end, disable every version of it."""
-    keyring = patient.keyring.keyring
-    name, keys = made_up(), patient.keyring.keys
+    keyring = examined.keyring.keyring
+    name, keys = unused_name(), examined.keyring.keys
     verify = keyring.verify_challenge_resource
     created = await keys.create_rsa_key(name, size=KEY_SIZE)
     async with MekClient(
-        keyring.vault_url, name, patient.resources.credential, verify_challenge_resource=verify
+        keyring.vault_url, name, examined.resources.credential, verify_challenge_resource=verify
     ) as mek:
         first, dek = MekVersion.fetched(created), Dek.generate()
         wrapped = mek.wrap(dek.reveal(), first, ALGORITHM)

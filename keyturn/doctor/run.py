@@ -15,7 +15,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from keyturn.doctor import cosmos_probes as probe_database
 from keyturn.doctor import key_vault_probes as probe_vault
-from keyturn.doctor.checks import Answer, Line, Outcome, Patient, ask, ok, problem, unchecked, warning
+from keyturn.doctor.checks import Answer, Examined, Line, Outcome, ask, ok, problem, unchecked, warning
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
 from keyturn.doctor.deployment import EXAMINED, check_endpoints, check_keys, check_records, check_rights, endpoints_of
@@ -46,33 +46,33 @@ IDS = (*LOOKED_AT, *PROBED, *BY_HAND)
 KEY, CONTAINER = "probe_key", "probe_container"  # lines that tell what was made, and what is left
 
 
-async def probe(patient: Patient) -> list[Line]:
+async def probe(examined: Examined) -> list[Line]:
     """Try everything, in the vault and the database of this keyring."""
-    return [*await _vault(patient), *await _database(patient)]
+    return [*await _vault(examined), *await _database(examined)]
 
 
-async def _vault(patient: Patient) -> list[Line]:
+async def _vault(examined: Examined) -> list[Line]:
     lines: list[Line] = []
 
     async def tried() -> Answer:
-        async with probe_vault.throwaway_key(patient) as key:
+        async with probe_vault.throwaway_key(examined) as key:
             lines.extend([Line.of(name, await ask(check(key))) for name, check in probe_vault.VAULT_PROBES.items()])
             made = await probe_vault.burst(key)
             lines.extend([Line.of(name, await check(made)) for name, check in probe_vault.BURST_PROBES.items()])
-        vault = patient.keyring.keyring.vault_url
+        vault = examined.keyring.keyring.vault_url
         return ok(f"left behind with every version disabled: az keyvault key delete --id {vault}/keys/{key.name}")
 
     answer = await ask(tried(), probe_vault.RIGHTS)
     return [Line.of(KEY, answer), *_completed(lines, [*probe_vault.VAULT_PROBES, *probe_vault.BURST_PROBES], KEY)]
 
 
-async def _database(patient: Patient) -> list[Line]:
+async def _database(examined: Examined) -> list[Line]:
     lines: list[Line] = []
 
     async def tried() -> Answer:
-        if (account := patient.resources.account) is None:
+        if (account := examined.resources.account) is None:
             return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
-        async with probe_database.throwaway_container(patient, account) as made:
+        async with probe_database.throwaway_container(examined, account) as made:
             lines.extend(
                 [Line.of(name, await ask(check(made))) for name, check in probe_database.DATABASE_PROBES.items()]
             )
@@ -149,27 +149,27 @@ async def _with_services(settings: Settings, now: Callable[[], datetime], *, pro
         ]
     try:
         lines = [Line.of("identity", ok("a token was issued, and the account's metadata was read"))]
-        patients = [Patient.of(resources, keyring.name, now) for keyring in settings.keyrings]
-        for patient in patients:
-            lines += await check_rights(patient)
+        patients = [Examined.of(resources, keyring.name, now) for keyring in settings.keyrings]
+        for examined in patients:
+            lines += await check_rights(examined)
         lines += await check_records(patients[0])
-        for patient in patients:
-            lines += await _looked_at(patient, lines)
+        for examined in patients:
+            lines += await _looked_at(examined, lines)
         return lines + (await probe(patients[0]) if probing else _left("--probe", PROBED))
     finally:
         await resources.close()
 
 
-async def _looked_at(patient: Patient, before: list[Line]) -> list[Line]:
+async def _looked_at(examined: Examined, before: list[Line]) -> list[Line]:
     """Look at the assumptions, each where what it needs was found to be there."""
-    name = patient.keyring.keyring.name
+    name = examined.keyring.keyring.name
     bad = {line.id for line in before if line.subject in ("", name) and line.outcome is not Outcome.OK}
     lines: list[Line] = []
     for line, look in {**VAULT, **DATABASE}.items():
         if (missing := next((need for need in look.needs if need in bad), None)) is not None:
             lines += _left(missing, [line], name)
         else:
-            lines.append(Line.of(line, await ask(look.run(patient)), name))
+            lines.append(Line.of(line, await ask(look.run(examined)), name))
     return lines
 
 

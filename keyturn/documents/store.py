@@ -129,10 +129,10 @@ def _scalar(value: object) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-Choice = Callable[[Mapping[str, Any]], bool]
+RowFilter = Callable[[Mapping[str, Any]], bool]
 
 
-async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: Choice) -> ScanResult:
+async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: RowFilter) -> ScanResult:
     """Find the next page of chosen documents in one feed range.
 
     Raises:
@@ -149,18 +149,18 @@ async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: C
     return await scan_feed(documents.container, request, examine)
 
 
-def with_plaintext(documents: DocumentStore) -> Choice:
+def with_plaintext(documents: DocumentStore) -> RowFilter:
     """Choose documents in which a field is plaintext that the settings name."""
     return lambda document: bool(plaintext_fields(document, documents.description.fields))
 
 
-def with_fields(documents: DocumentStore) -> Choice:
+def with_fields(documents: DocumentStore) -> RowFilter:
     """Choose documents in which there is anything to decrypt, or that ought to be encrypted."""
     plaintext = with_plaintext(documents)
     return lambda document: bool(encrypted_fields(document)) or plaintext(document)
 
 
-def under_other_deks(documents: DocumentStore, ids: DekIds) -> Choice:
+def under_other_deks(documents: DocumentStore, ids: DekIds) -> RowFilter:
     """Choose documents that are not under the DEK which the migration of these ids makes for them."""
     plaintext = with_plaintext(documents)
 

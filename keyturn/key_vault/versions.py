@@ -3,9 +3,9 @@
 Nothing here deletes. What a rotation disables it tags with its id, so that it is known later which versions to enable
 again: a version that somebody else disabled is never enabled.
 
-Loans: disabled versions that are enabled for the time of a restore, and disabled again afterwards.
+Temporary enablement: disabled versions are enabled for the time of a restore, and disabled again afterwards.
 
-A tag says that a version is lent, so that exactly what was enabled is disabled again, whoever dies in between. All
+A tag marks a version that is enabled temporarily, so exactly what was enabled is disabled again, whoever dies. All
 other tags stay: the version goes back to being retired by whom it was. A keyring has one run at a time, so a loan that
 a run left behind when it was lost is the next one's to settle.
 """
@@ -28,8 +28,8 @@ ROTATION_TAG = "keyturn-rotation"
 RETIRED_BY_TAG = "keyturn-retired-by"
 RETAIN_UNTIL_TAG = "keyturn-retain-until"
 REINSTATED_BY_TAG = "keyturn-reinstated-by"
-LENT_TO_TAG = "keyturn-lent-to"
-_STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, LENT_TO_TAG})
+TEMPORARY_FOR_TAG = "keyturn-lent-to"
+_STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, TEMPORARY_FOR_TAG})
 
 
 class MekVersions:
@@ -151,40 +151,40 @@ class MekVersions:
             raise keyturn_error(error, operation) from error
 
 
-class Loans:
-    """The versions that are lent, and to whom this run lends."""
+class TemporaryEnablement:
+    """The versions that are enabled for the time of a run."""
 
     def __init__(self, versions: MekVersions, run_id: str) -> None:
         self._versions = versions
         self._run_id = run_id
 
-    async def lend(self, wanted: Collection[str]) -> list[str]:
-        """Enable those of the versions that are disabled, and return what is lent, oldest first.
+    async def enable(self, wanted: Collection[str]) -> list[str]:
+        """Enable those of the versions that are disabled, and return what is temporarily enabled, oldest first.
 
         Raises:
             KeyturnError: of the kind that the vault's answer means.
         """
         for found in (await self._versions.states()).values():
             if found.version in wanted and not found.enabled:
-                await self._versions.change(found, enabled=True, tags={**found.tags, LENT_TO_TAG: self._run_id})
-        return await self.lent()
+                await self._versions.change(found, enabled=True, tags={**found.tags, TEMPORARY_FOR_TAG: self._run_id})
+        return await self.enabled()
 
-    async def lent(self) -> list[str]:
-        """Return what is lent, oldest first."""
-        return [found.version for found in (await self._versions.states()).values() if is_lent(found)]
+    async def enabled(self) -> list[str]:
+        """Return what is temporarily enabled, oldest first."""
+        return [found.version for found in (await self._versions.states()).values() if is_temporary(found)]
 
-    async def take_back(self, version: str) -> None:
-        """Disable a version again if it is lent.
+    async def disable_again(self, version: str) -> None:
+        """Disable a version again if it is temporarily enabled.
 
         Raises:
             KeyturnError: of the kind that the vault's answer means.
         """
         found = (await self._versions.states())[version]
-        if is_lent(found):
-            tags = {name: value for name, value in found.tags.items() if name != LENT_TO_TAG}
+        if is_temporary(found):
+            tags = {name: value for name, value in found.tags.items() if name != TEMPORARY_FOR_TAG}
             await self._versions.change(found, enabled=False, tags=tags)
 
 
-def is_lent(found: MekVersionProperties) -> bool:
+def is_temporary(found: MekVersionProperties) -> bool:
     """Tell whether the version is enabled only for the time of a restore."""
-    return found.enabled and LENT_TO_TAG in found.tags
+    return found.enabled and TEMPORARY_FOR_TAG in found.tags

@@ -32,11 +32,18 @@ from keyturn.cosmos.errors import cosmos_failures, is_absent_item
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
-from keyturn.documents.store import Choice, DocumentStore, scan_documents, under_other_deks, with_fields, with_plaintext
+from keyturn.documents.store import (
+    DocumentStore,
+    RowFilter,
+    scan_documents,
+    under_other_deks,
+    with_fields,
+    with_plaintext,
+)
 from keyturn.errors import InvariantError, PermissionMissingError
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight.context import nobody
+from keyturn.preflight.context import unused_name
 from keyturn.resources import Resources
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.records import MigrationRecord
@@ -55,7 +62,7 @@ async def require_rights(source: KeyringClients, containers: Iterable[str], targ
     try:
         for name in containers:
             await _require_replace(source.documents[name], name)
-        absent = nobody()
+        absent = unused_name()
         await target.rows.read(RowRef(id=absent, partition=absent), "")
         await _require_create(target.dek_container, f"dek store {target.dek_container.id}")
     except PermissionMissingError as error:
@@ -65,7 +72,7 @@ async def require_rights(source: KeyringClients, containers: Iterable[str], targ
 
 async def _require_replace(container: ContainerProxy, name: str) -> None:
     """Ask to replace a document that does not exist, which a replace never creates."""
-    absent = nobody()
+    absent = unused_name()
     async with cosmos_failures(f"container {name}", "replace documents"):
         try:
             await container.replace_item(absent, {"id": absent})
@@ -78,7 +85,7 @@ async def _require_create(container: ContainerProxy, name: str) -> None:
     """Ask to create a row without an id, which is refused as invalid to whoever may create rows."""
     async with cosmos_failures(name, "create rows"):
         try:
-            await container.create_item({"keyturn": nobody()})
+            await container.create_item({"keyturn": unused_name()})
         except CosmosHttpResponseError as error:
             if error.status_code != HTTPStatus.BAD_REQUEST:
                 raise
@@ -96,7 +103,7 @@ async def _require_round_trip(keyring: KeyringClients) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _Job:
     """A migration's record and clients, for one container."""
 
     record: MigrationRecord
@@ -115,7 +122,7 @@ class _Opened:
             self.resources.migrations.documents, self.record.keyring, self.record.run_id, provider
         )
 
-    async def choice(self, *, proving: bool) -> Choice:
+    async def row_filter(self, *, proving: bool) -> RowFilter:
         """Return which documents a scan is to find."""
         if isinstance(self.work, Encrypt) and not proving:
             return with_plaintext(self.documents)
@@ -136,30 +143,30 @@ class _Opened:
 
 async def scan(request: ScanInput, resources: Resources) -> ScanResult:
     """Find the next page of documents for the migration's work, or of all that a proof has to open."""
-    opened = await _open(request.run, request.source, resources)
-    choice = await opened.choice(proving=request.selection == "rewrapped")
-    return await scan_documents(opened.documents, request, choice)
+    job = await _open(request.run, request.source, resources)
+    row_filter = await job.row_filter(proving=request.selection == "rewrapped")
+    return await scan_documents(job.documents, request, row_filter)
 
 
 async def encrypt(request: PageInput, resources: Resources) -> PageResult:
     """Encrypt a page of documents."""
-    opened = await _open(request.run, request.source, resources)
-    return await encrypt_page(request, await opened.ids(), opened.dependencies(request.run))
+    job = await _open(request.run, request.source, resources)
+    return await encrypt_page(request, await job.ids(), job.dependencies(request.run))
 
 
 async def reencrypt(request: PageInput, resources: Resources) -> PageResult:
     """Re-encrypt a page of documents."""
-    opened = await _open(request.run, request.source, resources)
-    return await reencrypt_page(request, await opened.ids(), opened.dependencies(request.run))
+    job = await _open(request.run, request.source, resources)
+    return await reencrypt_page(request, await job.ids(), job.dependencies(request.run))
 
 
 async def check(request: PageInput, resources: Resources) -> PageResult:
     """Decrypt a page of documents where the migration has put them, or where they are."""
-    opened = await _open(request.run, request.source, resources)
-    return await check_page(request, opened.dependencies(request.run, proving=True))
+    job = await _open(request.run, request.source, resources)
+    return await check_page(request, job.dependencies(request.run, proving=True))
 
 
-async def _open(request: RunRef, container: str, resources: Resources) -> _Opened:
+async def _open(request: RunRef, container: str, resources: Resources) -> _Job:
     record = await resources.migrations.read(request.run_id)
     check_token(record, request)
     work = record.work
@@ -169,7 +176,7 @@ async def _open(request: RunRef, container: str, resources: Resources) -> _Opene
     descriptions = {description.name: description for description in source.keyring.documents}
     if container not in descriptions:
         raise InvariantError("a container is not of its keyring any more", container=container)
-    return _Opened(
+    return _Job(
         record=record,
         work=work,
         documents=DocumentStore(source.documents[container], descriptions[container]),

@@ -12,18 +12,18 @@ from pydantic import JsonValue
 
 from keyturn.contracts import (
     CensusResult,
-    LendInput,
-    LendResult,
+    DisableAgainInput,
+    DisableAgainResult,
+    EnableTemporarilyInput,
+    EnableTemporarilyResult,
     RestoreFound,
     RestoreInput,
-    ReturnInput,
-    ReturnResult,
 )
 from keyturn.contracts.states import State
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError, ResourceMissingError
-from keyturn.key_vault.versions import Loans, MekVersions, is_lent
+from keyturn.key_vault.versions import MekVersions, TemporaryEnablement, is_temporary
 from keyturn.rotation.evidence import digest_of
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
@@ -41,14 +41,14 @@ class Survey(NamedTuple):
 
 
 async def survey(store: DekStore, versions: MekVersions) -> Survey:
-    """Count the rows by version; a version that is lent is one that was disabled.
+    """Count the rows by version; a temporarily enabled version is one that was disabled.
 
     Raises:
         ResourceMissingError: no version of the MEK is enabled.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
     states, current = await versions.states(), await versions.current()
-    enabled = [name for name, found in states.items() if found.enabled and not is_lent(found)]
+    enabled = [name for name, found in states.items() if found.enabled and not is_temporary(found)]
     if not enabled:
         raise ResourceMissingError("no version of the MEK is enabled", resource="MEK")
     target = current if current in enabled else enabled[-1]
@@ -75,8 +75,8 @@ async def freeze_restore(
             target_version=found.target_version,
             versions=sorted(found.named),
             frozen_at_step=request.step,
-            lent=[],
-            returned=[],
+            temporarily_enabled=[],
+            disabled_again=[],
         )
         if not found.named:
             return looked  # there is nothing to decide on
@@ -113,9 +113,9 @@ def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
     }
 
 
-async def lend_approved(
-    migrations: MigrationStore, request: LendInput, store: DekStore, versions: MekVersions
-) -> LendResult:
+async def enable_approved(
+    migrations: MigrationStore, request: EnableTemporarilyInput, store: DekStore, versions: MekVersions
+) -> EnableTemporarilyResult:
     """Enable the versions that the approved evidence names, and write down which were; twice is the same as once.
 
     Raises:
@@ -137,20 +137,20 @@ async def lend_approved(
             "nothing is enabled without an approval of the evidence in force", migrationId=record.run_id
         )
     if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
-        return LendResult(target_version=target, versions=record.versions, lent=[], missing=missing)
-    lent = await Loans(versions, record.run_id).lend(record.versions)
+        return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=[], missing=missing)
+    enabled = await TemporaryEnablement(versions, record.run_id).enable(record.versions)
 
     def change(record: MigrationRecord) -> MigrationRecord:
         check_token(record, request.run)
-        return record if record.lent == lent else record.changed(lent=lent)
+        return record if record.temporarily_enabled == enabled else record.changed(temporarily_enabled=enabled)
 
     await migrations.update(request.run.run_id, change)
-    return LendResult(target_version=target, versions=record.versions, lent=lent, missing=[])
+    return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=enabled, missing=[])
 
 
-async def return_versions(
-    migrations: MigrationStore, request: ReturnInput, store: DekStore, versions: MekVersions
-) -> ReturnResult:
+async def disable_again(
+    migrations: MigrationStore, request: DisableAgainInput, store: DekStore, versions: MekVersions
+) -> DisableAgainResult:
     """Disable again, of the versions that were enabled for this run, those that no row names.
 
     Counted, disabled, and counted again; a row that appears in between has its version enabled again at once.
@@ -161,37 +161,37 @@ async def return_versions(
     """
     record = await migrations.read(request.run.run_id)
     check_token(record, request.run)
-    loans = Loans(versions, request.run.run_id)
+    temporary = TemporaryEnablement(versions, request.run.run_id)
 
     async def naming(version: str) -> int:
         return (await take_census(store, version, request.session_tokens)).on_target
 
     kept: dict[str, int] = {}
     # Also what the record names and is disabled already: an earlier run of this may have died before its second count.
-    settled = sorted({*record.lent, *(await loans.lent())})
+    settled = sorted({*record.temporarily_enabled, *(await temporary.enabled())})
     for version in settled:
-        if rows := await _settle(version, naming, loans):
+        if rows := await _settle(version, naming, temporary):
             kept[version] = rows
 
     def change(record: MigrationRecord) -> MigrationRecord:
         check_token(record, request.run)
-        returned = [version for version in settled if version not in kept]
-        return record if record.returned == returned else record.changed(returned=returned)
+        disabled = [version for version in settled if version not in kept]
+        return record if record.disabled_again == disabled else record.changed(disabled_again=disabled)
 
     record = await migrations.update(request.run.run_id, change)
-    return ReturnResult(returned=record.returned, kept=kept)
+    return DisableAgainResult(disabled=record.disabled_again, kept=kept)
 
 
-async def _settle(version: str, naming: Callable[[str], Awaitable[int]], loans: Loans) -> int:
+async def _settle(version: str, naming: Callable[[str], Awaitable[int]], temporary: TemporaryEnablement) -> int:
     """Disable the version if no row names it; returns how many do."""
     rows = await naming(version)
     if not rows:
-        await loans.take_back(version)
+        await temporary.disable_again(version)
         try:
             rows = await naming(version)
         except Exception:
-            await loans.lend([version])
+            await temporary.enable([version])
             raise
     if rows:
-        await loans.lend([version])
+        await temporary.enable([version])
     return rows

@@ -1,6 +1,9 @@
 """What a caller sees of a migration. Unknown is null, never a guess."""
 
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
 
 from keyturn.contracts import CensusResult, Payload, Phase, Work
 from keyturn.contracts.states import State
@@ -36,8 +39,8 @@ class MigrationStatus(MigrationSummary):
     census: CensusResult | None
     target_version: str | None  # of a restore, as are the next three: where its rows go
     versions: list[str]  # disabled versions that rows were found to name
-    lent: list[str]  # those that were enabled for it
-    returned: list[str]  # those that were disabled again
+    temporarily_enabled: Annotated[list[str], Field(alias="lent")]  # those that were enabled for it
+    disabled_again: Annotated[list[str], Field(alias="returned")]  # those that were disabled again
     quarantined: Quarantined
     evidence_digest: str | None
     approval_expires_at: datetime | None
@@ -82,8 +85,8 @@ def migration_status(record: MigrationRecord) -> MigrationStatus:
         census=record.census,
         target_version=record.target_version,
         versions=record.versions,
-        lent=record.lent,
-        returned=record.returned,
+        temporarily_enabled=record.temporarily_enabled,
+        disabled_again=record.disabled_again,
         quarantined=record.quarantined,
         evidence_digest=record.evidence_digest,
         approval_expires_at=record.approval_expires_at,

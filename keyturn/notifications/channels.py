@@ -27,11 +27,13 @@ async def send(channel: Channel, message: Message) -> str | None:
 
 
 def _send(channel: Channel, message: Message) -> str | None:
-    if (opened := open_channel(channel)) is None:
+    if (unwrapped := open_channel(channel)) is None:
         return "NoChannelError"
     with listening() as reason:
         try:
-            sent = opened.notify(body=message.body, title=message.title, notify_type=message.tone, body_format="text")
+            sent = unwrapped.notify(
+                body=message.body, title=message.title, notify_type=message.tone, body_format="text"
+            )
         except Exception as error:  # noqa: BLE001 - plugins of a hundred services: whatever one raises, its type is told
             return type(error).__name__
     return None if sent else reason.kind

@@ -1,4 +1,4 @@
-"""The desk that tells people: every event once, on every channel that it is meant for.
+"""Sends notifications: every event once, on every channel that it is meant for.
 
 Before a message is sent, the record says that it is being sent; afterwards, what became of it. Whoever comes again
 with the same key finds that and sends nothing: no message arrives twice. If the process dies in between, nobody knows
@@ -16,7 +16,7 @@ from uuid import uuid4
 from keyturn.access.identity import same_person
 from keyturn.contracts import NotifyInput
 from keyturn.errors import UnavailableError
-from keyturn.notifications import deliveries as ledger
+from keyturn.notifications import deliveries
 from keyturn.notifications.channels import send
 from keyturn.notifications.events import DECISIONS, EVENTS, ON_CALL, announce
 from keyturn.notifications.rotation_messages import compose, with_link
@@ -56,7 +56,7 @@ class Channels(NamedTuple):
         return [item for item in self.approvers if not same_person(item.reader or "", record.requested_by)]
 
 
-class Desk:
+class Notifier:
     """Tells people.
 
     ``public_url`` is where they reach the app, None where nobody has said so. ``links`` makes the approvers' links to
@@ -105,10 +105,10 @@ class Desk:
         claim_id = uuid4().hex
 
         def change(run: RunRecord) -> RunRecord:
-            return ledger.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
+            return deliveries.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
 
         record = await self._runs.update(told.run.run_id, change)
-        notice = ledger.find(record, told.key)
+        notice = deliveries.find(record, told.key)
         if notice.claim != claim_id:
             for outcome in notice.channels:
                 if outcome.outcome == "interrupted":
@@ -118,10 +118,10 @@ class Desk:
         message = compose(record, told, self._public_url, await self._runs.audit.head(told.run.run_id))
         links = self._links(record, now)
         by_place = {(channel.setting, channel.number): channel for channel in self._channels(told, record)}
-        waiting = [outcome for outcome in notice.channels if ledger.is_open(outcome)]
+        waiting = [outcome for outcome in notice.channels if deliveries.is_open(outcome)]
         sending = []
         for outcome in waiting:
-            channel = by_place[ledger.place(outcome)]
+            channel = by_place[deliveries.place(outcome)]
             own = links.get(channel.reader or "")
             sending.append(send(channel, message if own is None else with_link(message, own)))
         answers = await asyncio.gather(*sending)
@@ -131,8 +131,8 @@ class Desk:
         ]
         for outcome in outcomes:
             _report(told, outcome)
-        await self._runs.update(told.run.run_id, lambda run: ledger.settle(run, told.key, outcomes))
-        return ledger.settled(notice, outcomes)
+        await self._runs.update(told.run.run_id, lambda run: deliveries.settle(run, told.key, outcomes))
+        return deliveries.settled(notice, outcomes)
 
     def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
         return [*self.channels.meant_for(told.event), *self.channels.asked(told.event, record)]

@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from keyturn.errors import InvalidRequestError
-from keyturn.preflight import environment as circumstances
+from keyturn.preflight import environment, store
 from keyturn.preflight import environment as configuration
-from keyturn.preflight import store
 from keyturn.preflight import vault as identity
 from keyturn.preflight import vault as mek
-from keyturn.preflight.context import Finding, Inquiry, bad, good
+from keyturn.preflight.context import CheckContext, Finding, bad, good
 from keyturn.preflight.environment import backup, can_read_documents
 from keyturn.preflight.store import row_versions
 from keyturn.preflight.vault import key_backup
@@ -29,7 +28,7 @@ MAINTENANCE_WINDOW = "maintenance_window"
 class Item:
     """One check; ``right`` is the permission whose absence it finds out."""
 
-    run: Callable[[Inquiry], Awaitable[Finding]]
+    run: Callable[[CheckContext], Awaitable[Finding]]
     needs: tuple[str, ...] = ()
     waivable: bool = False
     right: str = ""
@@ -73,9 +72,9 @@ CHECKLIST: dict[str, Item] = {
         waivable=True,
         right=f"{identity.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),
-    "no_migration": Item(circumstances.no_migration, waivable=True),
-    MAINTENANCE_WINDOW: Item(circumstances.maintenance_window, waivable=True),
-    "on_call_notified": Item(circumstances.on_call_notified, waivable=True),
+    "no_migration": Item(environment.no_migration, waivable=True),
+    MAINTENANCE_WINDOW: Item(environment.maintenance_window, waivable=True),
+    "on_call_notified": Item(environment.on_call_notified, waivable=True),
 }
 
 WAIVABLE = frozenset(name for name, item in CHECKLIST.items() if item.waivable)

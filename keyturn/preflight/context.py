@@ -42,7 +42,7 @@ def bad(detail: str, hint: str) -> Finding:
     return Finding(ok=False, detail=detail, hint=hint)
 
 
-def nobody() -> str:
+def unused_name() -> str:
     """Return an id that no item has: asking for it shows what is allowed, and nothing else."""
     return f"keyturn-preflight-{uuid4().hex}"
 
@@ -91,7 +91,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class CheckContext:
     """Everything that the checks of one rotation work with."""
 
     record: RotationRecord

@@ -20,7 +20,7 @@ from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, 
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.checks import CHECKLIST, Item, waiver_of, waivers_hold
-from keyturn.preflight.context import Facts, Finding, Inquiry, OnCall, bad
+from keyturn.preflight.context import CheckContext, Facts, Finding, OnCall, bad
 from keyturn.preflight.plan import plan_of
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.records import RotationRecord
@@ -48,13 +48,13 @@ async def run_preflight(
     ``documents`` is the container ``keyturn``; ``account`` and ``on_call`` are None where none is configured.
     """
     facts = Facts(keyring)
-    inquiry = Inquiry(record, keyring, settings, documents, account, on_call, now, facts)
+    context = CheckContext(record, keyring, settings, documents, account, on_call, now, facts)
     checks = [_concluded(record, "waivers", waivers_hold(record))]
     failed: set[str] = set()
     for name, item in CHECKLIST.items():
         missing = next((need for need in item.needs if need in failed), None)
         if missing is None:
-            finding = await _find(item, inquiry, clock or SystemClock())
+            finding = await _find(item, context, clock or SystemClock())
         else:
             finding = bad(f"not checked, because {missing} failed", f"mend {missing} first")
         checks.append(_concluded(record, name, finding))
@@ -80,12 +80,12 @@ async def record_preflight(runs: RotationStore, ref: RunRef, preflight: Prefligh
     return PreflightResult(passed=not failed, failed_checks=failed)
 
 
-async def _find(item: Item, inquiry: Inquiry, clock: Clock) -> Finding:
+async def _find(item: Item, context: CheckContext, clock: Clock) -> Finding:
     """Run one check, again while what it asks does not answer; a failure is a finding."""
     attempt = 0
     while True:
         try:
-            return await _attempt(item, inquiry)
+            return await _attempt(item, context)
         except TransientError as error:
             if attempt == len(WAITS):
                 return bad(f"asked {attempt + 1} times: {error.message}", error.hint or "start again when it answers")
@@ -98,10 +98,10 @@ async def _find(item: Item, inquiry: Inquiry, clock: Clock) -> Finding:
         attempt += 1
 
 
-async def _attempt(item: Item, inquiry: Inquiry) -> Finding:
+async def _attempt(item: Item, context: CheckContext) -> Finding:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await item.run(inquiry)
+            return await item.run(context)
     except TimeoutError as error:
         raise OperatorError(f"no answer within {ANSWER_SECONDS:.0f} s", hint="start again when it answers") from error
     except MekError as error:

@@ -21,19 +21,19 @@ from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import Conditions
 from keyturn.deks.rows import Row, classify
 from keyturn.deks.store import RESOURCE
-from keyturn.preflight.context import Finding, Inquiry, bad, good, nobody
+from keyturn.preflight.context import CheckContext, Finding, bad, good, unused_name
 
 RIGHTS = "Microsoft.DocumentDB/databaseAccounts/"
 ITEMS = f"{RIGHTS}sqlDatabases/containers/items/"
 CONTAINERS = f"{RIGHTS}sqlDatabases/containers/"
 
 
-async def store_reachable(inquiry: Inquiry) -> Finding:
+async def store_reachable(context: CheckContext) -> Finding:
     """The container answers, and is partitioned as the settings say."""
     async with cosmos_failures(RESOURCE, "read its properties"):
-        properties = await inquiry.keyring.dek_container.read()
+        properties = await context.keyring.dek_container.read()
     paths: list[str] = properties["partitionKey"]["paths"]
-    expected = f"/{inquiry.keyring.keyring.row_names.partition_key}"
+    expected = f"/{context.keyring.keyring.row_names.partition_key}"
     if paths != [expected]:
         return bad(
             f"the dek store is partitioned by {', '.join(paths)}, not by {expected}",
@@ -42,34 +42,34 @@ async def store_reachable(inquiry: Inquiry) -> Finding:
     return good(f"container {properties['id']} answers, partitioned by {expected}")
 
 
-async def can_read_rows(inquiry: Inquiry) -> Finding:
+async def can_read_rows(context: CheckContext) -> Finding:
     """The identity may read a row: asked for one that does not exist."""
-    name = nobody()
-    await inquiry.keyring.rows.read(RowRef(id=name, partition=name), "")
+    name = unused_name()
+    await context.keyring.rows.read(RowRef(id=name, partition=name), "")
     return good("a point read was answered")
 
 
-async def can_query(inquiry: Inquiry) -> Finding:
+async def can_query(context: CheckContext) -> Finding:
     """The identity may query rows."""
     async with cosmos_failures(RESOURCE, "query"):
-        found = [row async for row in inquiry.keyring.dek_container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
+        found = [row async for row in context.keyring.dek_container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
     return good(f"a query was answered with {len(found)} rows")
 
 
-async def can_read_change_feed(inquiry: Inquiry) -> Finding:
+async def can_read_change_feed(context: CheckContext) -> Finding:
     """The identity may read the change feed."""
-    first = (await inquiry.facts.ranges())[0]
-    page = await read_feed_page(inquiry.keyring.dek_container, first, None, 1)
+    first = (await context.facts.ranges())[0]
+    page = await read_feed_page(context.keyring.dek_container, first, None, 1)
     return good(f"the change feed was answered with {len(page.items)} rows")
 
 
-async def can_patch_rows(inquiry: Inquiry) -> Finding:
+async def can_patch_rows(context: CheckContext) -> Finding:
     """The identity may change a row: asked for one that does not exist, which a patch never creates."""
-    name = nobody()
+    name = unused_name()
     async with cosmos_failures(RESOURCE, "change rows"):
         try:
-            await inquiry.keyring.dek_container.patch_item(
-                name, name, [{"op": "set", "path": "/rotationId", "value": inquiry.record.run_id}]
+            await context.keyring.dek_container.patch_item(
+                name, name, [{"op": "set", "path": "/rotationId", "value": context.record.run_id}]
             )
         except CosmosHttpResponseError as error:
             if is_absent_item(error):
@@ -78,9 +78,9 @@ async def can_patch_rows(inquiry: Inquiry) -> Finding:
     return bad("a row was changed that cannot exist", f"look at row {name} of the dek store")
 
 
-async def store_partitions(inquiry: Inquiry) -> Finding:
+async def store_partitions(context: CheckContext) -> Finding:
     """The store has no more physical partitions than a pass can keep cursors of."""
-    count = len(await inquiry.facts.ranges())
+    count = len(await context.facts.ranges())
     if count <= RANGES_MAX:
         return good(f"{count} physical partitions, of at most {RANGES_MAX}")
     return bad(
@@ -88,9 +88,9 @@ async def store_partitions(inquiry: Inquiry) -> Finding:
     )
 
 
-async def census(inquiry: Inquiry) -> Finding:
+async def census(context: CheckContext) -> Finding:
     """Every row is counted, by the version that wraps it and by kind."""
-    counted = await inquiry.facts.counted()
+    counted = await context.facts.counted()
     by_version = [f"{version}: {count}" for version, count in counted.by_version.items() if version != OTHER_LABELS]
     return good(
         f"{counted.total} rows; stale after the rotation's start: {counted.stale}, "
@@ -99,9 +99,9 @@ async def census(inquiry: Inquiry) -> Finding:
     )
 
 
-async def store_has_rows(inquiry: Inquiry) -> Finding:
+async def store_has_rows(context: CheckContext) -> Finding:
     """There are rows of this MEK: none at all looks like the wrong container or the wrong key."""
-    counted = await inquiry.facts.counted()
+    counted = await context.facts.counted()
     if counted.stale:
         return good(f"{counted.stale} rows are wrapped by this MEK")
     return bad(
@@ -114,12 +114,12 @@ async def store_has_rows(inquiry: Inquiry) -> Finding:
 SAMPLE = 5
 
 
-async def row_versions(inquiry: Inquiry) -> Finding:
+async def row_versions(context: CheckContext) -> Finding:
     """Look at the versions that the census has found."""
-    counts = dict((await inquiry.facts.counted()).by_version)
+    counts = dict((await context.facts.counted()).by_version)
     counts.pop(OTHER_LABELS, None)
-    known = await inquiry.facts.versions()
-    problems = {version: await _problem(inquiry, known, version) for version in counts}
+    known = await context.facts.versions()
+    problems = {version: await _problem(context, known, version) for version in counts}
     found = [f"{version} ({counts[version]} rows) {problem}" for version, problem in problems.items() if problem]
     if found:
         return bad(
@@ -130,33 +130,33 @@ async def row_versions(inquiry: Inquiry) -> Finding:
     return good(f"{len(counts)} versions each opened a row that names it")
 
 
-async def _problem(inquiry: Inquiry, known: Mapping[str, MekVersionProperties], version: str) -> str | None:
+async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperties], version: str) -> str | None:
     if version not in known:
         return "does not exist"
     if not known[version].enabled:
         return "is disabled"
     reasons: list[str] = []
-    for row in await _sample(inquiry, version):
-        reason = await _reason_not_to_open(inquiry, row, version)
+    for row in await _sample(context, version):
+        reason = await _reason_not_to_open(context, row, version)
         if reason is None:
             return None
         reasons.append(f"{row.id}: {reason}")
     return f"opened none of the sampled rows ({', '.join(reasons) or 'they are gone'})"
 
 
-async def _sample(inquiry: Inquiry, version: str) -> list[Row]:
-    keyring = inquiry.keyring.keyring
+async def _sample(context: CheckContext, version: str) -> list[Row]:
+    keyring = context.keyring.keyring
     query, parameters = Conditions(keyring, version).on_target.query(f"TOP {SAMPLE} *")
     async with cosmos_failures(RESOURCE, "query"):
-        found = [item async for item in inquiry.keyring.dek_container.query_items(query, parameters=parameters)]
+        found = [item async for item in context.keyring.dek_container.query_items(query, parameters=parameters)]
     return [classify(item, keyring, version) for item in found]
 
 
-async def _reason_not_to_open(inquiry: Inquiry, row: Row, version: str) -> str | None:
+async def _reason_not_to_open(context: CheckContext, row: Row, version: str) -> str | None:
     if row.reason is not None or row.wrapped is None or row.algorithm is None:
         return str(row.reason)
     try:
-        dek = Dek(await inquiry.keyring.mek.unwrap(row.wrapped, version, row.algorithm))
+        dek = Dek(await context.keyring.mek.unwrap(row.wrapped, version, row.algorithm))
     except (UnwrapRefusedError, InvalidDekError, MekVersionDisabledError) as error:
         return type(error).__name__
     if row.key_check is not None and not matches_key_check(dek, row.key_check):

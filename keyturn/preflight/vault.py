@@ -21,34 +21,34 @@ from field_encrypt.mek_versions import RSA_TYPES
 from field_encrypt.vault_failures import interpret
 from keyturn.key_vault.backups import VERSIONS_MAX, WHERE_IT_OPENS
 from keyturn.key_vault.errors import keyturn_error
-from keyturn.preflight.context import Finding, Inquiry, bad, good
+from keyturn.preflight.context import CheckContext, Finding, bad, good
 
 
-async def mek_exists(inquiry: Inquiry) -> Finding:
+async def mek_exists(context: CheckContext) -> Finding:
     """The MEK has a version; a rotation creates a version, never a key."""
-    name = inquiry.keyring.keyring.mek_name
-    versions = await inquiry.facts.versions()
+    name = context.keyring.keyring.mek_name
+    versions = await context.facts.versions()
     if not versions:
         return bad(
             f"the vault has no key {name}",
             "compare FIELD_ENCRYPT_MEK_NAME and AZURE_KEYVAULT_URL with the backend's; a new key would open no row",
         )
-    newest = await inquiry.facts.newest()
+    newest = await context.facts.newest()
     return good(f"key {name} has {len(versions)} versions, the newest is {newest.version}")
 
 
-async def mek_is_rsa(inquiry: Inquiry) -> Finding:
+async def mek_is_rsa(context: CheckContext) -> Finding:
     """The newest version is an RSA key: only such a key wraps without the vault."""
-    newest = await inquiry.facts.newest()
+    newest = await context.facts.newest()
     if newest.jwk.kty in RSA_TYPES:
         return good(f"version {newest.version} is of type {newest.jwk.kty}")
     return bad(f"version {newest.version} is of type {newest.jwk.kty}", "the MEK must be an RSA key")
 
 
-async def mek_size(inquiry: Inquiry) -> Finding:
+async def mek_size(context: CheckContext) -> Finding:
     """The new version is not smaller than the one it follows."""
-    newest = await inquiry.facts.newest()
-    size, wanted = newest.key_size or 0, inquiry.record.policy.key_size
+    newest = await context.facts.newest()
+    size, wanted = newest.key_size or 0, context.record.policy.key_size
     if size <= wanted:
         return good(f"version {newest.version} has {size} bits, the new one will have {wanted}")
     return bad(
@@ -57,9 +57,9 @@ async def mek_size(inquiry: Inquiry) -> Finding:
     )
 
 
-async def mek_enabled(inquiry: Inquiry) -> Finding:
+async def mek_enabled(context: CheckContext) -> Finding:
     """The newest version is enabled: it is what the backend wraps under."""
-    newest = await inquiry.facts.newest()
+    newest = await context.facts.newest()
     if newest.enabled:
         return good(f"version {newest.version} is enabled")
     return bad(
@@ -67,15 +67,15 @@ async def mek_enabled(inquiry: Inquiry) -> Finding:
     )
 
 
-async def mek_not_expired(inquiry: Inquiry) -> Finding:
+async def mek_not_expired(context: CheckContext) -> Finding:
     """The newest version is within its validity: outside it unwraps, but nothing is wrapped under it."""
-    newest = await inquiry.facts.newest()
-    if newest.expires_on is not None and inquiry.now >= newest.expires_on:
+    newest = await context.facts.newest()
+    if newest.expires_on is not None and context.now >= newest.expires_on:
         return bad(
             f"version {newest.version} expired at {newest.expires_on.isoformat()}",
             "the backend cannot create DEKs; waive, because a rotation is the remedy",
         )
-    if newest.not_before is not None and inquiry.now < newest.not_before:
+    if newest.not_before is not None and context.now < newest.not_before:
         return bad(
             f"version {newest.version} is not valid before {newest.not_before.isoformat()}",
             "wait until it is valid, or correct its dates",
@@ -88,51 +88,51 @@ RIGHTS = "Microsoft.KeyVault/vaults/keys/"
 IMPOSSIBLE_KEY_SIZE = 1  # bits
 
 
-async def can_read_key(inquiry: Inquiry) -> Finding:
+async def can_read_key(context: CheckContext) -> Finding:
     """The identity may list and read the versions of the MEK."""
-    versions = await inquiry.facts.versions()
+    versions = await context.facts.versions()
     return good(f"{len(versions)} versions were listed")
 
 
-async def can_wrap_and_unwrap(inquiry: Inquiry) -> Finding:
+async def can_wrap_and_unwrap(context: CheckContext) -> Finding:
     """A random DEK makes the way through the newest enabled version: there locally, back by the vault."""
-    versions = await inquiry.facts.versions()
+    versions = await context.facts.versions()
     enabled = next((version for version in reversed(versions) if versions[version].enabled), None)
     if enabled is None:
         return bad("no version of the MEK is enabled", "enable the version that the rows name")
-    fetched = await inquiry.keyring.versions.fetch(enabled)
+    fetched = await context.keyring.versions.fetch(enabled)
     # Not by the MEK's client, which refuses an expired version: rotating away from one must be possible.
     local = CryptographyClient.from_jwk(fetched.jwk.model_dump())
     dek = Dek.generate()
     wrapped = local.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, dek.reveal()).encrypted_key
-    returned = Dek(await inquiry.keyring.mek.unwrap(wrapped, enabled, "RSA-OAEP-256"))
+    returned = Dek(await context.keyring.mek.unwrap(wrapped, enabled, "RSA-OAEP-256"))
     if returned != dek:
         return bad(f"version {enabled} returned another DEK than was wrapped", "do not rotate: call the developers")
     return good(f"a random DEK was wrapped locally and unwrapped by version {enabled}")
 
 
-async def can_create_version(inquiry: Inquiry) -> Finding:
+async def can_create_version(context: CheckContext) -> Finding:
     """The identity may create a version: asked for one of an impossible size, which is refused as invalid."""
-    creation = inquiry.keyring.keys.create_rsa_key(
-        inquiry.keyring.keyring.mek_name, size=IMPOSSIBLE_KEY_SIZE, retry_total=0
+    creation = context.keyring.keys.create_rsa_key(
+        context.keyring.keyring.mek_name, size=IMPOSSIBLE_KEY_SIZE, retry_total=0
     )
-    return await _refused(inquiry, "create", creation, HTTPStatus.BAD_REQUEST)
+    return await _refused(context, "create", creation, HTTPStatus.BAD_REQUEST)
 
 
-async def can_update_version(inquiry: Inquiry) -> Finding:
+async def can_update_version(context: CheckContext) -> Finding:
     """The identity may disable and enable versions: asked for one that does not exist, which is not found."""
-    update = inquiry.keyring.keys.update_key_properties(inquiry.keyring.keyring.mek_name, uuid4().hex, enabled=True)
-    return await _refused(inquiry, "update", update, HTTPStatus.NOT_FOUND)
+    update = context.keyring.keys.update_key_properties(context.keyring.keyring.mek_name, uuid4().hex, enabled=True)
+    return await _refused(context, "update", update, HTTPStatus.NOT_FOUND)
 
 
-async def _refused(inquiry: Inquiry, operation: str, request: Awaitable[object], expected: HTTPStatus) -> Finding:
+async def _refused(context: CheckContext, operation: str, request: Awaitable[object], expected: HTTPStatus) -> Finding:
     """Expect this refusal of a request; any other failure is raised as what it means."""
     try:
         await request
     except AzureError as error:
         if isinstance(error, HttpResponseError) and error.status_code == expected:
             return good(f"the vault got as far as refusing an invalid {operation} request with {expected:d}")
-        name = inquiry.keyring.keyring.mek_name
+        name = context.keyring.keyring.mek_name
         raise keyturn_error(interpret(error, name, None, operation), operation) from error
     return bad(
         f"the vault accepted an {operation} request that it must refuse",
@@ -140,18 +140,18 @@ async def _refused(inquiry: Inquiry, operation: str, request: Awaitable[object],
     )
 
 
-async def key_backup(inquiry: Inquiry) -> Finding:
+async def key_backup(context: CheckContext) -> Finding:
     """A backup of the MEK is stored; a dry run only tells whether one could be."""
-    backups = inquiry.keyring.key_backups
-    versions = len(await inquiry.facts.versions())
+    backups = context.keyring.key_backups
+    versions = len(await context.facts.versions())
     if versions > VERSIONS_MAX:
         return bad(
             f"the MEK has {versions} versions, and Key Vault backs up at most {VERSIONS_MAX}",
             "re-encrypt onto a new key, or waive",
         )
-    if inquiry.record.options.dry_run:
+    if context.record.options.dry_run:
         return good(f"a dry run takes none; a rotation would store {versions} versions in {backups.container}")
-    taken = await backups.take(inquiry.record.run_id, versions=versions, now=inquiry.now)
+    taken = await backups.take(context.record.run_id, versions=versions, now=context.now)
     return good(
         f"{taken.versions} versions, {taken.size} bytes, stored in {backups.container} until "
         f"{taken.expires_at.date().isoformat()}; opens in {WHERE_IT_OPENS}"

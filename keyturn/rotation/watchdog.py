@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from keyturn.contracts import NotifyInput
 from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.messages import moment
-from keyturn.notifications.notifier import Desk
+from keyturn.notifications.notifier import Notifier
 from keyturn.rotation.due import Versions, last_completed, rotation_history
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
@@ -18,8 +18,8 @@ from keyturn.telemetry.metrics import record as measure
 REPEATED = timedelta(days=7)  # how often people are told that a rotation is still overdue
 
 
-async def tell_untold(
-    desk: Desk,
+async def tell_unreported(
+    notifier: Notifier,
     runs: RotationStore,
     *,
     keyring: str,
@@ -41,13 +41,13 @@ async def tell_untold(
     migrations = await MigrationStore(runs.documents).newest(keyring, limit=PAGE_MAX)
     for record in (*records, *migrations):
         if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
-            await desk.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
+            await notifier.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
     measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: keyring})
     if (completed := last_completed(records)) is not None:
         measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: keyring})
     if due is not None and records:
         key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
-        await desk.tell(_told(_about(records, key), key=key, event=OVERDUE, detail=moment(due)), now)
+        await notifier.tell(_told(_about(records, key), key=key, event=OVERDUE, detail=moment(due)), now)
 
 
 def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:

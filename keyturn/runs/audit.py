@@ -28,10 +28,10 @@ from keyturn.audit.events import (
     RowsUnexplained,
     StateChanged,
     VersionCreated,
-    VersionsLent,
+    VersionsDisabledAgain,
     VersionsReinstated,
     VersionsRetired,
-    VersionsReturned,
+    VersionsTemporarilyEnabled,
 )
 from keyturn.audit.log import AuditLog
 from keyturn.contracts.states import State
@@ -60,11 +60,11 @@ def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
     What the record forgets (evidence that is void, rows that a new sweep is to meet again) was still in it when the
     audit followed the change before.
     """
-    events = [*_quarantined(record, now), *_states(record), *_people(record)]
+    events = [*_quarantined(record, now), *_states(record), *_decisions(record)]
     if isinstance(record, RotationRecord):
         events = [*_versions(record, now), *events, *_waived(record)]
     if isinstance(record, MigrationRecord):
-        events = [*_loans(record, now), *events]
+        events = [*_temporary_enablement(record, now), *events]
     return sorted(events, key=lambda event: event.at)
 
 
@@ -92,7 +92,7 @@ def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
             yield _event(("waived", check.name), record.preflight.at, data)
 
 
-def _people(record: RunRecord) -> Iterator[AuditEvent]:
+def _decisions(record: RunRecord) -> Iterator[AuditEvent]:
     if record.evidence_digest is not None and record.evidence_frozen_at is not None:
         frozen = EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
         yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
@@ -143,14 +143,16 @@ def undone_retirement(record: RotationRecord, versions: list[str], now: datetime
     ]
 
 
-def _loans(record: MigrationRecord, now: datetime) -> Iterator[AuditEvent]:
-    if record.lent:
+def _temporary_enablement(record: MigrationRecord, now: datetime) -> Iterator[AuditEvent]:
+    if record.temporarily_enabled:
         approved_by = record.decision.by if record.decision is not None else None
-        lent = VersionsLent(versions=record.lent, digest=record.evidence_digest, approved_by=approved_by)
-        yield _event(("lent", record.frozen_at_step, *record.lent), now, lent)
-    if record.returned:
-        returned = VersionsReturned(versions=record.returned)
-        yield _event(("returned", record.frozen_at_step, *record.returned), now, returned)
+        enabled = VersionsTemporarilyEnabled(
+            versions=record.temporarily_enabled, digest=record.evidence_digest, approved_by=approved_by
+        )
+        yield _event(("lent", record.frozen_at_step, *record.temporarily_enabled), now, enabled)
+    if record.disabled_again:
+        disabled = VersionsDisabledAgain(versions=record.disabled_again)
+        yield _event(("returned", record.frozen_at_step, *record.disabled_again), now, disabled)
 
 
 def _last(record: RunRecord, state: State) -> int:
@@ -189,7 +191,7 @@ async def record_refusal[R: RunRecord](
 
 
 @asynccontextmanager
-async def refusals_told[R: RunRecord](
+async def audit_refusals[R: RunRecord](
     runs: Runs[R], run_id: str, attempt: Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
     """Record what is refused within, and raise it on."""

@@ -14,7 +14,7 @@ from keyturn.contracts import CommandInput, CommandResult, Payload
 from keyturn.contracts.base import Name
 from keyturn.contracts.states import TRANSITIONS, State
 from keyturn.errors import WrongStateError
-from keyturn.runs.audit import audit_record, refusals_told
+from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import COMMANDS_MAX, Command
 from keyturn.runs.store import Runs
@@ -62,7 +62,7 @@ async def give_command[R: RunRecord](
             return record
         return record.changed(commands=[*record.commands, given])
 
-    async with refusals_told(runs, run_id, command, by=by, now=now):
+    async with audit_refusals(runs, run_id, command, by=by, now=now):
         record = await runs.update(run_id, change)
     await audit_record(runs.audit, record, now)
     return record

@@ -23,7 +23,7 @@ from keyturn.errors import (
     ForbiddenError,
     WrongStateError,
 )
-from keyturn.runs.audit import audit_record, refusals_told
+from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision
 from keyturn.runs.store import Runs
@@ -71,7 +71,7 @@ async def decide[R: RunRecord](
         )
         return record.changed(decision=decision)
 
-    async with refusals_told(runs, request.run_id, "decide", by=request.approver, now=now):
+    async with audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now):
         record = await runs.update(request.run_id, change)
     await audit_record(runs.audit, record, now)
     return record
@@ -172,7 +172,7 @@ async def take_decision[R: RunRecord](
         CallerError: whatever ``decide`` raises.
     """
     async with (
-        refusals_told(runs, request.run_id, "decide", by=request.approver, now=now),
+        audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now),
         counted(runs.documents, [f"decisions {request.run_id}"], CallerError, now, first=True),
     ):
         record = await decide(runs, request, webhook_id=message_id, now=now, by_id=by_id)

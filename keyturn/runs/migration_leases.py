@@ -25,7 +25,7 @@ from keyturn.runs.records import MigrationRecord
 
 KIND = "migration-lease"
 ATTEMPTS = 5
-NOBODY = "(nobody)"  # the holder of a lease that was given back
+FREE = "(nobody)"  # the holder of a lease that was given back
 
 _MIGRATION = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -119,7 +119,7 @@ async def release(documents: Documents, lease: MigrationLease) -> None:
         if found is None or not _same(found, lease):
             return
         # The app has no right to delete: the document stays, held by nobody.
-        free = found.model_copy(update={"holder": NOBODY, "expires_at": found.taken_at})
+        free = found.model_copy(update={"holder": FREE, "expires_at": found.taken_at})
         if await documents.replace(free.to_payload(), found.etag or "") is not None:
             return
     raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)

@@ -78,8 +78,8 @@ class MigrationRecord(RunRecord):
     target_version: str | None = None
     versions: list[str] = Field(default_factory=list)
     frozen_at_step: int | None = None
-    lent: list[str] = Field(default_factory=list)
-    returned: list[str] = Field(default_factory=list)
+    temporarily_enabled: Annotated[list[str], Field(alias="lent")] = Field(default_factory=list)
+    disabled_again: Annotated[list[str], Field(alias="returned")] = Field(default_factory=list)
 
     @override
     def rows_to_begin_with(self, phase: Phase) -> int | None:

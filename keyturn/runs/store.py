@@ -15,7 +15,7 @@ from keyturn.errors import InvariantError, LostRaceError
 from keyturn.ids import RunKind, keyring_of, unknown_run
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
-from keyturn.runs.telemetry import tell_change
+from keyturn.runs.telemetry import record_metrics
 
 # Cosmos DB takes 2 MB; the bounds of the record's parts keep it far below this.
 DOCUMENT_BYTES_MAX = 1_500_000
@@ -83,7 +83,7 @@ class Runs[R: RunRecord]:
             check_size(document)
             if (stored := await self.documents.replace(document, record.etag)) is not None:
                 written = self._record_of(stored)
-                tell_change(record, written)
+                record_metrics(record, written)
                 return written
             # Writers that lost at the same moment must not meet again at the next.
             await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only

@@ -13,7 +13,7 @@ from keyturn.telemetry.metrics import record as measure
 from keyturn.telemetry.spans import root_of, rotation_context, state_of, tell_span
 
 
-def tell_change(before: RunRecord, after: RunRecord) -> None:
+def record_metrics(before: RunRecord, after: RunRecord) -> None:
     """Tell what this change of the record made known."""
     # With every state all numbers are told again: what a process had not sent yet when it died is not lost for long.
     moved = after.step != before.step

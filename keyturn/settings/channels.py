@@ -123,7 +123,7 @@ def open_channel(channel: Channel) -> "NotifyBase | None":
 
     silence()
     asset = apprise.AppriseAsset(app_id="Keyturn", app_desc="Keyturn", app_url="", image_url_mask="")
-    opened: NotifyBase | None = apprise.Apprise.instantiate(
+    unwrapped: NotifyBase | None = apprise.Apprise.instantiate(
         channel.url.get_secret_value(), asset=asset, suppress_exceptions=True
     )
-    return opened
+    return unwrapped

@@ -109,9 +109,9 @@ class MaintenanceWindow(BaseModel):
 
     def is_open(self, now: datetime) -> bool:
         """Tell whether ``now``, aware of its zone, lies in the window; the end is outside."""
-        return now.astimezone(UTC) < self.latest_opening(now) + self.duration
+        return now.astimezone(UTC) < self.latest_start(now) + self.duration
 
-    def latest_opening(self, now: datetime) -> datetime:
+    def latest_start(self, now: datetime) -> datetime:
         """Return when the window opened last (UTC), at ``now`` at the latest.
 
         The search goes over the wall clock's times. One that the clocks skip counts as if they had not been put

@@ -10,7 +10,7 @@ from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from local.actiontrail.journal import Journal
+from local.actiontrail.event_log import EventLog
 from local.common.faults import CONTROL_PREFIX, Faults
 from local.common.serve import add_health
 
@@ -22,7 +22,7 @@ class ActiontrailService:
     """A receiver that believes nothing without a signature."""
 
     def __init__(self, state: Path, secrets: Sequence[str]) -> None:
-        self._journal = Journal(state / "events.jsonl")
+        self._event_log = EventLog(state / "events.jsonl")
         self._webhooks = [Webhook(secret) for secret in secrets]
         self._repeated = 0
 
@@ -51,12 +51,12 @@ class ActiontrailService:
             return web.json_response({"error": f"the body is no CloudEvent: {type(error).__name__}"}, status=400)
         if event.get_id() != headers["webhook-id"]:
             return web.json_response({"error": "webhook-id: expected the id of the event"}, status=400)
-        if not self._journal.add(event.get_id(), json.loads(body)):
+        if not self._event_log.add(event.get_id(), json.loads(body)):
             self._repeated += 1
         return web.Response(status=204)
 
     async def _show(self, request: web.Request) -> web.Response:
-        events = [json.loads(line) for line in self._journal.lines]
+        events = [json.loads(line) for line in self._event_log.lines]
         subject = request.query.get("subject")
         shown = [event for event in events if subject is None or event.get("subject") == subject]
         return web.json_response({"events": shown, "repeated": self._repeated})

@@ -109,5 +109,5 @@ class Load:
         # Texts of other errors can quote requests and documents; those of the library never do.
         detail = str(error) if isinstance(error, FieldEncryptError) else None
         line = {"at": datetime.now(UTC).isoformat(), "kind": kind, "noteId": note_id, "error": type(error).__name__}
-        with self._failures.open("a") as journal:
-            journal.write(json.dumps({**line, "detail": detail}) + "\n")
+        with self._failures.open("a") as event_log:
+            event_log.write(json.dumps({**line, "detail": detail}) + "\n")

@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 
+from local.callers import Callers
 from local.demo.report import Report
-from local.people import People
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
 
@@ -46,12 +46,12 @@ async def rotate(azure: LocalAzure, deks: int, seen: Seen) -> Report:
     """Rotate under live traffic and look at the result from outside."""
     started = time.monotonic()
     patience = SECONDS_BASE + deks * SECONDS_PER_ROW_MAX
-    async with People(azure.endpoints()) as people:
-        answer = await people.request_rotation(requestedBy="dana@notelett.example", reason="demo")
+    async with Callers(azure.endpoints()) as callers:
+        answer = await callers.request_rotation(requestedBy="dana@notelett.example", reason="demo")
         run_id: str = answer.body["rotationId"]
-        waiting = await people.wait_for(run_id, "awaiting_approval", seconds=patience, seen=seen)
-        await people.decide(run_id, waiting["evidenceDigest"], approver="sam@notelett.example")
-        status = await people.wait_for(run_id, "completed", seconds=patience, seen=seen)
+        waiting = await callers.wait_for(run_id, "awaiting_approval", seconds=patience, seen=seen)
+        await callers.decide(run_id, waiting["evidenceDigest"], approver="sam@notelett.example")
+        status = await callers.wait_for(run_id, "completed", seconds=patience, seen=seen)
     seconds = time.monotonic() - started
     load = await _stop_traffic(azure)
     operations = await _get(azure, "key_vault", "/_control/operations/counts?who=keyturn")

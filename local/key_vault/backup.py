@@ -7,8 +7,8 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from local.common.files import write_private
-from local.key_vault.bodies import RestoreKey, encode_base64url, parse
 from local.key_vault.errors import VaultError, bad_parameter, key_not_found
+from local.key_vault.requests import RestoreKey, encode_base64url, parse
 from local.key_vault.store import record_of, version_of
 from local.key_vault.vault import Call, Vault
 

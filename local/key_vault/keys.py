@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from local.key_vault.bodies import CreateKey, UpdateKey, decode_base64url, encode_base64url, parse
 from local.key_vault.errors import bad_parameter
 from local.key_vault.model import KeyVersion
+from local.key_vault.requests import CreateKey, UpdateKey, decode_base64url, encode_base64url, parse
 from local.key_vault.vault import Call, Vault
 
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")

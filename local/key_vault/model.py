@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from local.key_vault.bodies import Attributes, CreateKey, KeyOperation, UpdateKey, encode_base64url
+from local.key_vault.requests import Attributes, CreateKey, KeyOperation, UpdateKey, encode_base64url
 
 RECOVERABLE_DAYS = 90  # soft delete with purge protection, the vault that this product asks for
 

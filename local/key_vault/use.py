@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from local.key_vault.bodies import Algorithm, KeyOperation, UseKey, encode_base64url, parse
 from local.key_vault.errors import VaultError, bad_parameter, not_allowed
 from local.key_vault.model import KeyVersion
+from local.key_vault.requests import Algorithm, KeyOperation, UseKey, encode_base64url, parse
 from local.key_vault.vault import Call, Vault
 
 HASHES: dict[Algorithm, type[hashes.HashAlgorithm]] = {"RSA-OAEP": hashes.SHA1, "RSA-OAEP-256": hashes.SHA256}

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import local
+from local.callers import Callers
 from local.package.bundle import Bundle
 from local.package.environment import Environment
-from local.people import People
 from local.supervisor import LocalAzure, Options
 
 DEKS = 20
@@ -70,9 +70,9 @@ def _shell(scratch: Path) -> Path:
 
 
 async def _rotate(azure: LocalAzure) -> dict[str, Any]:
-    async with People(azure.endpoints()) as people:
-        answer = await people.request_rotation(reason="trial of a bundle")
+    async with Callers(azure.endpoints()) as callers:
+        answer = await callers.request_rotation(reason="trial of a bundle")
         run_id: str = answer.body["rotationId"]
-        waiting = await people.wait_for(run_id, "awaiting_approval")
-        await people.decide(run_id, waiting["evidenceDigest"])
-        return await people.wait_for(run_id, "completed")
+        waiting = await callers.wait_for(run_id, "awaiting_approval")
+        await callers.decide(run_id, waiting["evidenceDigest"])
+        return await callers.wait_for(run_id, "completed")

@@ -54,12 +54,12 @@ def _change(run: MigrationRun, work: DocumentWork, operation: str, past: str, re
         return (yield from run.complete(detail))
     done = yield from _settle(run, operation, work.containers)
     if done.quarantined:
-        return (yield from run.attend(f"{done.quarantined} documents cannot be {past}"))
+        return (yield from run.wait_for_operator(f"{done.quarantined} documents cannot be {past}"))
     if not done.settled:
-        return (yield from run.attend(f"writers keep bringing documents that are to be {past}"))
+        return (yield from run.wait_for_operator(f"writers keep bringing documents that are to be {past}"))
     proven = yield from _once(run, "prove_documents", work.containers)
     if proven.quarantined:
-        return (yield from run.attend(f"{proven.quarantined} documents do not decrypt"))
+        return (yield from run.wait_for_operator(f"{proven.quarantined} documents do not decrypt"))
     detail = f"{done.changed} documents were {past}, {proven.changed} decrypt{remark}"
     return (yield from run.complete(detail))
 

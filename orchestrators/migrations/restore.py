@@ -15,12 +15,12 @@ from durabletask.task import Task, TaskFailedError
 
 from keyturn.contracts import (
     CensusResult,
-    LendInput,
-    LendResult,
+    DisableAgainInput,
+    DisableAgainResult,
+    EnableTemporarilyInput,
+    EnableTemporarilyResult,
     RestoreFound,
     RestoreInput,
-    ReturnInput,
-    ReturnResult,
 )
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, call, now
@@ -49,12 +49,16 @@ def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
 
 
 def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State | None]:
-    request = LendInput(run=run.ref, evidence_digest=digest)
+    request = EnableTemporarilyInput(run=run.ref, evidence_digest=digest)
     try:
-        lent = yield from call(run.ctx, "lend_versions", request, LendResult)
-        if lent.missing:
-            return (yield from run.attend(f"not approved, and named by rows by now: {', '.join(lent.missing)}"))
-        why, moved = yield from _move_and_prove(run, lent)
+        enabled = yield from call(run.ctx, "enable_temporarily", request, EnableTemporarilyResult)
+        if enabled.missing:
+            return (
+                yield from run.wait_for_operator(
+                    f"not approved, and named by rows by now: {', '.join(enabled.missing)}"
+                )
+            )
+        why, moved = yield from _move_and_prove(run, enabled)
     except (AbortedError, StepFailedError, TaskFailedError):
         yield from _give_back(run, {})
         raise
@@ -62,22 +66,24 @@ def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State 
     if given.kept:
         why = why or f"rows still name {', '.join(given.kept)}: they stay enabled"
     if why:
-        return (yield from run.attend(why))
-    return (yield from run.complete(f"{moved.changed} rows were moved; disabled again: {', '.join(given.returned)}"))
+        return (yield from run.wait_for_operator(why))
+    return (yield from run.complete(f"{moved.changed} rows were moved; disabled again: {', '.join(given.disabled)}"))
 
 
-def _move_and_prove(run: MigrationRun, lent: LendResult) -> Generator[Task[Any], Any, tuple[str, Moved]]:
+def _move_and_prove(
+    run: MigrationRun, enabled: EnableTemporarilyResult
+) -> Generator[Task[Any], Any, tuple[str, Moved]]:
     """Move the rows and prove them; returns why somebody has to look, if so, and what was moved."""
 
     def left(census: CensusResult) -> int:
-        return sum(census.by_version.get(version, 0) for version in lent.versions)
+        return sum(census.by_version.get(version, 0) for version in enabled.versions)
 
-    moved = yield from run.move("rewrap_chosen", lent.target_version, left)
-    proof = yield from run.row_pass("prove", lent.target_version, tokens=moved.session_tokens)
+    moved = yield from run.move("rewrap_chosen", enabled.target_version, left)
+    proof = yield from run.row_pass("prove", enabled.target_version, tokens=moved.session_tokens)
     unproven = f"{proof.totals.quarantined} rows were not proven" if proof.totals.quarantined else ""
     return moved.unsettled or unproven, moved
 
 
-def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Generator[Task[Any], Any, ReturnResult]:
-    request = ReturnInput(run=run.ref, session_tokens=tokens)
-    return (yield from call(run.ctx, "return_versions", request, ReturnResult))
+def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Generator[Task[Any], Any, DisableAgainResult]:
+    request = DisableAgainInput(run=run.ref, session_tokens=tokens)
+    return (yield from call(run.ctx, "disable_again", request, DisableAgainResult))

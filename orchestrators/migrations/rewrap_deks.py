@@ -22,5 +22,5 @@ def rewrap_deks(run: MigrationRun, work: RewrapDeks) -> Generator[Task[Any], Any
         return (yield from run.complete(f"dry run: {found.changed} rows would be moved, {found.quarantined} cannot"))
     moved = yield from run.move("rewrap_chosen", target, work.left)
     if moved.unsettled:
-        return (yield from run.attend(moved.unsettled))
+        return (yield from run.wait_for_operator(moved.unsettled))
     return (yield from run.complete(f"{moved.changed} rows were moved"))

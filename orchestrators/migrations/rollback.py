@@ -33,5 +33,5 @@ def rollback(run: MigrationRun, work: Rollback) -> Generator[Task[Any], Any, Sta
         yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
     moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=run_id)
     if moved.unsettled:
-        return (yield from run.attend(moved.unsettled))
+        return (yield from run.wait_for_operator(moved.unsettled))
     return (yield from run.complete(f"{found}; {moved.changed} were moved back, {moved.on_target} stay on {target}"))

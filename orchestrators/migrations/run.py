@@ -16,7 +16,7 @@ from keyturn.contracts import (
 )
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, call, call_workflow
-from orchestrators.journal import Journal
+from orchestrators.run_recorder import RunRecorder
 from orchestrators.waiting import wait_for_command
 
 # Passes before a migration gives up on writers that keep bringing rows which it is to move.
@@ -40,7 +40,7 @@ class Moved(NamedTuple):
         return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
 
 
-class MigrationRun(Journal):
+class MigrationRun(RunRecorder):
     """The journal of a migration, and its steps."""
 
     def __init__(self, ctx: OrchestrationContext, given: MigrationInput) -> None:
@@ -114,7 +114,7 @@ class MigrationRun(Journal):
             yield from self.notify(event or state.value, detail)
         return state
 
-    def attend(self, reason: str) -> Generator[Task[Any], Any, State | None]:
+    def wait_for_operator(self, reason: str) -> Generator[Task[Any], Any, State | None]:
         """Wait in needs_attention until somebody asks for another try (None) or for the end."""
         yield from self.advance(State.NEEDS_ATTENTION, reason)
         yield from self.notify("needs_attention", reason)

@@ -21,7 +21,7 @@ async def outcome(monkeypatch: pytest.MonkeyPatch, error: Exception, payload: di
     async def work(_request: RunInput, _resources: object) -> RunInput:
         raise error
 
-    monkeypatch.setattr(boundary, "resources", nothing)
+    monkeypatch.setattr(boundary, "process_resources", nothing)
     return await boundary._run("work", RunInput, work, PAYLOAD if payload is None else payload)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from local.people import POLL_SECONDS
+from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure, Options
 from local.supervisor.environment import APPROVER
+from tests.end_to_end.app_harness import SECONDS, AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.stage import SECONDS, Stage
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # Debian's, and that of hosted runners
 ROOT = 0
@@ -67,19 +67,19 @@ async def tab(browser: Any, said: list[str]) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
+async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
     """The stage, with nothing running from earlier tests."""
-    async with Stage(azure) as opened:
+    async with AppHarness(azure) as opened:
         await opened.end_what_runs()
         yield opened
 
 
-async def link_to_decide(stage: Stage, run_id: str) -> str:
+async def link_to_decide(app: AppHarness, run_id: str) -> str:
     """Wait for the link that the approver is sent, and return it."""
-    await stage.people.wait_for(run_id, "awaiting_approval")
+    await app.callers.wait_for(run_id, "awaiting_approval")
     async with asyncio.timeout(SECONDS):
         while True:
-            messages = stage.control("inbox", "GET", "messages")["messages"]
+            messages = app.control("inbox", "GET", "messages")["messages"]
             for one in messages:
                 found = re.search(r"http\S+/approval\?token=\S+", one["message"])
                 if found and one["channel"] == APPROVER and run_id in one["message"]:

@@ -6,7 +6,7 @@ import pytest
 
 from local.supervisor.environment import APPROVER
 from tests.browser.conftest import link_to_decide
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.app_harness import AppHarness
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
 
@@ -18,11 +18,11 @@ async def wider_than_the_screen(tab: Any) -> bool:
     return bool(await tab.evaluate("document.scrollingElement.scrollWidth > window.innerWidth"))
 
 
-async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> None:
+async def test_an_approver_decides_by_keyboard_alone(app: AppHarness, tab: Any) -> None:
     """Tab, a comment, tab, enter: the rotation is completed, and the decision is the approver's with the comment."""
-    run_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, run_id))
-    digest = (await stage.people.status(run_id))["evidenceDigest"]
+    run_id = await app.start()
+    await tab.goto(await link_to_decide(app, run_id))
+    digest = (await app.callers.status(run_id))["evidenceDigest"]
     assert digest in await tab.inner_text("main")
     assert not await wider_than_the_screen(tab)
 
@@ -34,7 +34,7 @@ async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> 
         await tab.keyboard.press("Enter")
 
     assert f"You have approved {run_id}" in await tab.inner_text("h1")
-    decision = (await stage.people.wait_for(run_id, "completed"))["decision"]
+    decision = (await app.callers.wait_for(run_id, "completed"))["decision"]
     assert (decision["decision"], decision["by"], decision["comment"]) == (
         "approved",
         APPROVER,
@@ -42,10 +42,10 @@ async def test_an_approver_decides_by_keyboard_alone(stage: Stage, tab: Any) -> 
     )
 
 
-async def test_a_link_that_was_used_shows_the_decision_and_no_form(stage: Stage, tab: Any) -> None:
+async def test_a_link_that_was_used_shows_the_decision_and_no_form(app: AppHarness, tab: Any) -> None:
     """Whoever comes back, or reloads, reads what was decided and cannot decide again."""
-    run_id = await stage.start()
-    link = await link_to_decide(stage, run_id)
+    run_id = await app.start()
+    link = await link_to_decide(app, run_id)
     await tab.goto(link)
     async with tab.expect_navigation():
         await tab.get_by_role("button", name="Reject").click()
@@ -55,37 +55,37 @@ async def test_a_link_that_was_used_shows_the_decision_and_no_form(stage: Stage,
 
     assert await tab.locator("form").count() == 0
     assert "There is nothing more to decide." in await tab.inner_text("main")
-    assert (await stage.people.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER
+    assert (await app.callers.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER
 
 
-async def test_what_others_wrote_is_text(stage: Stage, tab: Any) -> None:
+async def test_what_others_wrote_is_text(app: AppHarness, tab: Any) -> None:
     """A reason full of markup is shown as it was typed; nothing of it runs or loads."""
-    run_id = await stage.start(reason=HOSTILE)
-    await tab.goto(await link_to_decide(stage, run_id))
+    run_id = await app.start(reason=HOSTILE)
+    await tab.goto(await link_to_decide(app, run_id))
 
     assert HOSTILE in await tab.inner_text("main")
     assert await tab.locator("script, img").count() == 0
-    await stage.people.command(run_id, "abort")
-    await stage.people.wait_for(run_id, "aborted")
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")
 
 
-async def test_every_control_has_a_name_and_the_page_a_language(stage: Stage, tab: Any) -> None:
+async def test_every_control_has_a_name_and_the_page_a_language(app: AppHarness, tab: Any) -> None:
     """What a screen reader needs: one heading, a language, and a label for the one field."""
-    run_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, run_id))
+    run_id = await app.start()
+    await tab.goto(await link_to_decide(app, run_id))
 
     assert await tab.locator("html").get_attribute("lang") == "en"
     assert await tab.get_by_role("heading", level=1).count() == 1
     assert await tab.get_by_role("textbox", name="Comment").count() == 1
     assert [await button.inner_text() for button in await tab.get_by_role("button").all()] == ["Approve", "Reject"]
-    await stage.people.command(run_id, "abort")
-    await stage.people.wait_for(run_id, "aborted")
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")
 
 
-async def test_the_policy_of_the_page_is_enforced(stage: Stage, tab: Any, said: list[str]) -> None:
+async def test_the_policy_of_the_page_is_enforced(app: AppHarness, tab: Any, said: list[str]) -> None:
     """Markup that got in nevertheless would neither run nor be sent elsewhere: the browser says so."""
-    run_id = await stage.start()
-    await tab.goto(await link_to_decide(stage, run_id))
+    run_id = await app.start()
+    await tab.goto(await link_to_decide(app, run_id))
 
     await tab.evaluate(
         "const made = document.createElement('script'); made.textContent = 'document.title = \"taken over\"';"
@@ -95,14 +95,14 @@ async def test_the_policy_of_the_page_is_enforced(stage: Stage, tab: Any, said: 
     assert await tab.title() != "taken over"
     assert any("Content Security Policy" in complaint for complaint in said)
     said.clear()
-    await stage.people.command(run_id, "abort")
-    await stage.people.wait_for(run_id, "aborted")
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")
 
 
-async def test_a_link_that_was_changed_is_refused_in_words(stage: Stage, tab: Any, said: list[str]) -> None:
+async def test_a_link_that_was_changed_is_refused_in_words(app: AppHarness, tab: Any, said: list[str]) -> None:
     """The page of the refusal is a page as well, and holds no form."""
-    run_id = await stage.start()
-    link = await link_to_decide(stage, run_id)
+    run_id = await app.start()
+    link = await link_to_decide(app, run_id)
 
     answer = await tab.goto(link[:-4] + "AAAA")
 
@@ -111,5 +111,5 @@ async def test_a_link_that_was_changed_is_refused_in_words(stage: Stage, tab: An
     assert not await wider_than_the_screen(tab)
     assert all("401" in complaint for complaint in said)
     said.clear()
-    await stage.people.command(run_id, "abort")
-    await stage.people.wait_for(run_id, "aborted")
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")

@@ -1,5 +1,5 @@
 """A local Azure on which the runbooks are followed."""
 
-from tests.end_to_end.conftest import azure, stage
+from tests.end_to_end.conftest import app, azure
 
-__all__ = ["azure", "stage"]
+__all__ = ["app", "azure"]

@@ -46,7 +46,7 @@ def _steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_no_workflow_is_left_out() -> None:
     """The workflows are those that these tests look at."""
-    assert set(NAMES) == {file.stem for file in WORKFLOWS.iterdir()}
+    assert {file.stem for file in WORKFLOWS.iterdir()} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,7 +55,7 @@ def test_a_workflow_is_plain_yaml(name: str) -> None:
     text = _text(name)
 
     assert "\t" not in text
-    assert [] == [line for line in text.splitlines() if line != line.rstrip() or len(line) > 140]
+    assert [line for line in text.splitlines() if line != line.rstrip() or len(line) > 140] == []
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 
@@ -65,7 +65,7 @@ def test_actions_are_pinned() -> None:
     used = [step["uses"] for name in NAMES for step in _steps(_workflow(name)) if "uses" in step]
     shown = re.findall(r"uses: (\S+)", (REPOSITORY / "docs" / "deploy.md").read_text())
 
-    assert [] == [action for action in (*used, *shown) if not PINNED.fullmatch(action)]
+    assert [action for action in (*used, *shown) if not PINNED.fullmatch(action)] == []
     assert len(used) > 3
 
 
@@ -74,11 +74,11 @@ def test_only_the_deployment_may_ask_for_a_token() -> None:
     jobs = {name: job for workflow in NAMES for name, job in _workflow(workflow)["jobs"].items()}
 
     assert [{"contents": "read"}] * len(NAMES) == [_workflow(name)["permissions"] for name in NAMES]
-    assert {"deploy": {"contents": "read", "id-token": "write"}} == {
-        name: job["permissions"] for name, job in jobs.items() if "permissions" in job
+    assert {name: job["permissions"] for name, job in jobs.items() if "permissions" in job} == {
+        "deploy": {"contents": "read", "id-token": "write"}
     }
-    assert ("check", "production") == (jobs["deploy"]["needs"], jobs["deploy"]["environment"])
-    assert [] == [name for name in NAMES if "secrets." in _text(name)]
+    assert (jobs["deploy"]["needs"], jobs["deploy"]["environment"]) == ("check", "production")
+    assert [name for name in NAMES if "secrets." in _text(name)] == []
 
 
 def test_a_deployment_gets_every_parameter() -> None:
@@ -87,7 +87,7 @@ def test_a_deployment_gets_every_parameter() -> None:
     given = _workflow("deploy")["jobs"]["deploy"]["env"]
     identity = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
 
-    assert set() == (identity | set(re.findall(r"\$\{(\w+)", parameters))) - set(given)
+    assert (identity | set(re.findall(r"\$\{(\w+)", parameters))) - set(given) == set()
     assert {name: f"${{{{ vars.{name} }}}}" for name in given} == given
 
 
@@ -95,8 +95,8 @@ def test_the_long_tests_run_every_night() -> None:
     """What every change leaves out, a schedule runs."""
     nightly = _workflow("nightly")
 
-    assert {"schedule", "workflow_dispatch"} == set(nightly["on"])
-    assert ["make test-long", "make test-browser"] == [step["run"] for step in _steps(nightly) if "run" in step]
+    assert set(nightly["on"]) == {"schedule", "workflow_dispatch"}
+    assert [step["run"] for step in _steps(nightly) if "run" in step] == ["make test-long", "make test-browser"]
 
 
 def test_the_checks_are_those_of_every_change() -> None:
@@ -104,7 +104,7 @@ def test_the_checks_are_those_of_every_change() -> None:
     commands = [step["run"] for step in _workflow("deploy")["jobs"]["check"]["steps"] if "run" in step]
     targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
-    assert [".ci/run", "make audit", "make package"] == commands
+    assert commands == [".ci/run", "make audit", "make package"]
     assert {"audit", "package", "sbom", "test-long"} <= set(targets)
     assert (REPOSITORY / ".ci" / "run").stat().st_mode & 0o111
 
@@ -128,7 +128,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not file.exists() or (heading and heading not in _headings(file)):
             broken.append(target)
 
-    assert [] == broken
+    assert broken == []
 
 
 def _headings(page: Path) -> set[str]:

@@ -50,7 +50,7 @@ def test_a_cell_is_what_preflight_would_plan(rows: int, key: str) -> None:
     assert plan.seconds is not None
 
     assert duration(plan.seconds) == _cell(TABLES["rotation"](), rows, key)
-    assert f"${plan.cost_usd:,.2f}" == _cell(TABLES["cost"](), rows, key)
+    assert _cell(TABLES["cost"](), rows, key) == f"${plan.cost_usd:,.2f}"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_cell_is_what_preflight_would_plan(rows: int, key: str) -> None:
 )
 def test_a_duration_is_said_in_one_unit(seconds: float, said: str) -> None:
     """Seconds, minutes, hours, days: the largest of which there is one and a half."""
-    assert said == duration(seconds)
+    assert duration(seconds) == said
 
 
 def test_every_alert_has_its_answer() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from field_encrypt.encoding import to_base64
 from local.supervisor import LocalAzure
-from tests.docs.desk import Desk
+from tests.docs.shell import Shell
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.migrating import begin, reach, version_of_rows
 from tests.end_to_end.moving_documents import (
     APP,
@@ -22,7 +23,6 @@ from tests.end_to_end.moving_documents import (
     rights,
     two_keyrings,
 )
-from tests.end_to_end.stage import Stage
 from tests.end_to_end.test_restore import bring_back
 from tests.local.services import ServiceProcess, start_service
 
@@ -32,18 +32,18 @@ ROTATION = "MEK_ROTATION.md"
 
 
 @pytest.fixture
-def desk(azure: LocalAzure, tmp_path: Path, stage: Stage) -> Desk:
+def shell(azure: LocalAzure, tmp_path: Path, app: AppHarness) -> Shell:
     """A desk at which the runbook of rotations is followed."""
-    return Desk(azure, tmp_path, ROTATION)
+    return Shell(azure, tmp_path, ROTATION)
 
 
 @pytest.fixture
-async def documents_may_change(stage: Stage) -> AsyncIterator[None]:
+async def documents_may_change(app: AppHarness) -> AsyncIterator[None]:
     """The app may change documents and create rows, for this test."""
-    held = stage.control("identity", "GET", APP)["roles"]
-    await allow(stage, [*held, *rights()])
+    held = app.control("identity", "GET", APP)["roles"]
+    await allow(app, [*held, *rights()])
     yield
-    await allow(stage, held)
+    await allow(app, held)
 
 
 @pytest.fixture
@@ -58,142 +58,142 @@ def other_vault(azure: LocalAzure, tmp_path: Path) -> Iterator[ServiceProcess]:
     running.stop()
 
 
-async def a_note(stage: Stage) -> dict[str, Any]:
+async def a_note(app: AppHarness) -> dict[str, Any]:
     """Return a note."""
-    return next(iter((await all_notes(stage)).values()))
+    return next(iter((await all_notes(app)).values()))
 
 
-async def test_a_rotation_is_run(stage: Stage, desk: Desk) -> None:
+async def test_a_rotation_is_run(app: AppHarness, shell: Shell) -> None:
     """From the desk to the audit: the old version is disabled, and everything that is looked at afterwards is sound."""
-    old = await stage.newest_version()
+    old = await app.newest_version()
 
-    decided = await desk.follow("At the desk", "Pre-flight", "Rotate", "Decide", give="ID")
+    decided = await shell.follow("At the desk", "Pre-flight", "Rotate", "Decide", give="ID")
     run_id = decided.out.splitlines()[-1]
-    status = await stage.people.status(run_id)
-    target = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
+    status = await app.callers.status(run_id)
+    target = await app.keys.get_key(app.mek_name, status["targetVersion"])
     head = (target.properties.tags or {})["keyturn-audit-head"]
-    verified = await desk.follow("Verify", ID=run_id, HEAD=head, NOTE=(await a_note(stage))["id"])
+    verified = await shell.follow("Verify", ID=run_id, HEAD=head, NOTE=(await a_note(app))["id"])
 
-    assert ("completed", [old]) == (status["state"], status["retired"])
+    assert (status["state"], status["retired"]) == ("completed", [old])
     assert {"keyring", "overdue"} <= set(decided.out.replace('"', " ").replace(":", " ").split())
     assert "verdict" in verified.out
     assert f"{run_id}: " in verified.out
     assert "unbroken" in verified.out
 
 
-async def test_a_rotation_that_needs_attention(stage: Stage, desk: Desk) -> None:
+async def test_a_rotation_that_needs_attention(app: AppHarness, shell: Shell) -> None:
     """The row is named and diagnosed, mended and tried again; and a rotation that is given up retires nothing."""
-    old = await stage.newest_version()
-    row_id = await stage.add_row(old)
-    row = await stage.row(row_id)
-    await stage.rows.replace_item(row_id, {**row, "wrappedDek": to_base64(bytes(256))})
-    run_id = await stage.start()
-    await stage.people.wait_for(run_id, "needs_attention")
+    old = await app.newest_version()
+    row_id = await app.add_row(old)
+    row = await app.row(row_id)
+    await app.rows.replace_item(row_id, {**row, "wrappedDek": to_base64(bytes(256))})
+    run_id = await app.start()
+    await app.callers.wait_for(run_id, "needs_attention")
 
-    looked = await desk.follow("Look", ID=run_id, DEK=row_id)
-    await stage.rows.replace_item(row_id, row)
-    await desk.follow("Try again", ID=run_id)
-    waiting = await stage.people.status(run_id)
-    await desk.follow("Give up", ID=run_id)
-    await stage.people.wait_for(run_id, "aborted")
+    looked = await shell.follow("Look", ID=run_id, DEK=row_id)
+    await app.rows.replace_item(row_id, row)
+    await shell.follow("Try again", ID=run_id)
+    waiting = await app.callers.status(run_id)
+    await shell.follow("Give up", ID=run_id)
+    await app.callers.wait_for(run_id, "aborted")
 
     assert row_id in looked.out
     assert "restore the row from a snapshot of the dek store" in looked.out
-    assert "awaiting_approval" == waiting["state"]
-    assert (await stage.versions())[old]
-    await stage.rotate()
+    assert waiting["state"] == "awaiting_approval"
+    assert (await app.versions())[old]
+    await app.rotate()
 
 
-async def test_a_rotation_is_taken_back(stage: Stage, desk: Desk) -> None:
+async def test_a_rotation_is_taken_back(app: AppHarness, shell: Shell) -> None:
     """Every row is on the version that it came from, which is enabled again; looking changed nothing."""
-    old = await version_of_rows(stage)
-    rotation = await stage.rotate()
+    old = await version_of_rows(app)
+    rotation = await app.rotate()
 
-    followed = await desk.follow("Rollback", ID=rotation["rotationId"])
+    followed = await shell.follow("Rollback", ID=rotation["rotationId"])
 
-    assert {old} == set(await stage.census())
-    assert (await stage.versions())[old]
+    assert set(await app.census()) == {old}
+    assert (await app.versions())[old]
     assert "dry run: " in followed.out
-    assert [] == await stage.unreadable_notes()
-    await stage.rotate()
+    assert await app.unreadable_notes() == []
+    await app.rotate()
 
 
-async def test_rows_from_a_backup_are_restored(stage: Stage, desk: Desk) -> None:
+async def test_rows_from_a_backup_are_restored(app: AppHarness, shell: Shell) -> None:
     """They are on the current version, and the one that they named is disabled as before."""
-    old, new, backup = await bring_back(stage, 5)
-    assert 5 == len(backup) == len(await stage.unreadable_notes())
+    old, new, backup = await bring_back(app, 5)
+    assert 5 == len(backup) == len(await app.unreadable_notes())
 
-    await desk.follow("Restore")
+    await shell.follow("Restore")
 
-    assert {new} == set(await stage.census())
-    assert not (await stage.versions())[old]
-    assert [] == await stage.unreadable_notes()
+    assert set(await app.census()) == {new}
+    assert not (await app.versions())[old]
+    assert await app.unreadable_notes() == []
 
 
-async def test_rows_are_moved_by_hand(stage: Stage, desk: Desk) -> None:
+async def test_rows_are_moved_by_hand(app: AppHarness, shell: Shell) -> None:
     """Every row of one version is on another afterwards, and both stay enabled."""
-    old = await stage.newest_version()
-    await stage.keys.create_rsa_key(stage.mek_name, size=2048)
-    new = await stage.newest_version()
+    old = await app.newest_version()
+    await app.keys.create_rsa_key(app.mek_name, size=2048)
+    new = await app.newest_version()
 
-    await desk.follow("Move rows by hand", OLD_VERSION=old, NEW_VERSION=new)
+    await shell.follow("Move rows by hand", OLD_VERSION=old, NEW_VERSION=new)
 
-    assert {new} == set(await stage.census())
-    assert (await stage.versions())[old]
-    assert [] == await stage.unreadable_notes()
-    await stage.rotate()
+    assert set(await app.census()) == {new}
+    assert (await app.versions())[old]
+    assert await app.unreadable_notes() == []
+    await app.rotate()
 
 
-async def test_a_document_that_fails(stage: Stage, desk: Desk) -> None:
+async def test_a_document_that_fails(app: AppHarness, shell: Shell) -> None:
     """The section says what is wrong with it and what to do, and finds it among all others."""
-    note = await a_note(stage)
-    row = await stage.row(note["title"]["dekId"])
-    await stage.rows.delete_item(row["id"], partition_key=row["id"])
+    note = await a_note(app)
+    row = await app.row(note["title"]["dekId"])
+    await app.rows.delete_item(row["id"], partition_key=row["id"])
 
-    followed = await desk.follow("A document fails to decrypt", NOTE=note["id"], DEK=row["id"])
-    await stage.rows.create_item(row)
+    followed = await shell.follow("A document fails to decrypt", NOTE=note["id"], DEK=row["id"])
+    await app.rows.create_item(row)
 
     assert "restore the row from a snapshot of the dek store, and never point the document at another" in followed.out
     assert f"{row['id']}  notes  {note['id']}\n" in followed.out
     assert f"notes/{note['id']}" in followed.out
 
 
-async def test_a_key_is_brought_back(stage: Stage, desk: Desk, other_vault: ServiceProcess) -> None:
+async def test_a_key_is_brought_back(app: AppHarness, shell: Shell, other_vault: ServiceProcess) -> None:
     """The backup of a rotation is listed, and opens in another vault with every version that there was."""
-    run_id = (await stage.rotate())["rotationId"]
+    run_id = (await app.rotate())["rotationId"]
 
-    followed = await desk.follow("Bring the key back", ID=run_id, OTHER_VAULT=other_vault.url)
+    followed = await shell.follow("Bring the key back", ID=run_id, OTHER_VAULT=other_vault.url)
 
     listed, restored = followed.out.splitlines()[0], followed.out.splitlines()[-1]
     assert run_id in listed
-    assert restored.startswith(f"{other_vault.url}/keys/{stage.mek_name}/")
+    assert restored.startswith(f"{other_vault.url}/keys/{app.mek_name}/")
 
 
 async def test_documents_move_to_a_new_key(
-    azure: LocalAzure, stage: Stage, desk: Desk, documents_may_change: None
+    azure: LocalAzure, app: AppHarness, shell: Shell, documents_may_change: None
 ) -> None:
     """Every document has a new DEK under the new key and decrypts."""
-    before = await all_notes(stage)
-    await stage.use(RECOVERED_MEK, RECOVERED_DEKS)
-    await stage.keys.create_rsa_key(RECOVERED_MEK, size=2048)
+    before = await all_notes(app)
+    await app.use(RECOVERED_MEK, RECOVERED_DEKS)
+    await app.keys.create_rsa_key(RECOVERED_MEK, size=2048)
     azure.reconfigure(two_keyrings(azure))
 
-    await desk.follow("Re-encrypt", OLD=stage.keyring, NEW=RECOVERED, SNAPSHOT="restored 2026-11-24T12:00Z")
-    moved = await all_notes(stage)
+    await shell.follow("Re-encrypt", OLD=app.keyring, NEW=RECOVERED, SNAPSHOT="restored 2026-11-24T12:00Z")
+    moved = await all_notes(app)
     body = {"snapshotReference": "back again", "reason": "the next test"}
-    back = await begin(stage, "/api/reencryptions", keyring=RECOVERED, targetKeyring=stage.keyring, **body)
-    await reach(stage, back, "completed")
+    back = await begin(app, "/api/reencryptions", keyring=RECOVERED, targetKeyring=app.keyring, **body)
+    await reach(app, back, "completed")
 
     assert set(before) == set(moved)
     assert set(deks_of(moved)).isdisjoint(deks_of(before))
-    assert [] == await stage.unreadable_notes()
+    assert await app.unreadable_notes() == []
 
 
-async def test_a_leak_is_contained(stage: Stage, desk: Desk, documents_may_change: None) -> None:
+async def test_a_leak_is_contained(app: AppHarness, shell: Shell, documents_may_change: None) -> None:
     """Every document has a DEK that it had never before."""
-    before = await all_notes(stage)
+    before = await all_notes(app)
 
-    await desk.follow("A leak")
+    await shell.follow("A leak")
 
-    assert set(deks_of(await all_notes(stage))).isdisjoint(deks_of(before))
-    assert [] == await stage.unreadable_notes()
+    assert set(deks_of(await all_notes(app))).isdisjoint(deks_of(before))
+    assert await app.unreadable_notes() == []

@@ -46,7 +46,7 @@ def test_every_command_is_in_the_table_with_its_test(name: str) -> None:
     tests = followed_by(file)
 
     expected = {(f"`{command}`", section, f"`{file}` `{tests[section]}`") for command, section in runbook.commands()}
-    assert expected == {(row[0], row[1], row[2]) for row in runbook.table("command")}
+    assert {(row[0], row[1], row[2]) for row in runbook.table("command")} == expected
 
 
 def test_every_verdict_is_in_the_runbook() -> None:
@@ -68,8 +68,8 @@ def test_the_inventory_is_what_the_code_reads() -> None:
     host_keys = {row[0].removesuffix(" key") for row in inventory if row[1] == "host key"}
 
     assert secret_fields(Settings) | secret_fields(BackendSettings) | {KEY_VARIABLE} == settings
-    assert set(Keys.model_fields) == host_keys
-    assert set() == secret_fields(Keyring)
+    assert host_keys == set(Keys.model_fields)
+    assert secret_fields(Keyring) == set()
 
 
 def test_every_secret_says_who_reads_it_and_where_it_comes_from() -> None:

@@ -28,7 +28,7 @@ class Ended(NamedTuple):
         return json.loads(self.out)
 
 
-def desk(azure: LocalAzure) -> dict[str, str]:
+def operator_environment(azure: LocalAzure) -> dict[str, str]:
     """Return the environment of a desk: the app's address and key, its settings, and an operator who is signed in."""
     endpoints = azure.endpoints()
     settings = app_environment(
@@ -63,4 +63,4 @@ async def execute(*command: str, cwd: Path, env: Mapping[str, str]) -> Ended:
 async def keyturn(azure: LocalAzure, *arguments: str, **environment: str) -> Ended:
     """Run ``python -m keyturn.cli`` at the desk, with these variables on top."""
     command = (sys.executable, "-m", "keyturn.cli", *arguments)
-    return await execute(*command, cwd=REPOSITORY, env={**desk(azure), **environment})
+    return await execute(*command, cwd=REPOSITORY, env={**operator_environment(azure), **environment})

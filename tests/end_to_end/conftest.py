@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.guarded import GuardedStage
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.guarded import GuardedApp
 from tests.end_to_end.tidying import tidy
 
 # What scenarios assert is told as in a test's own file.
@@ -31,11 +31,11 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 
 
 @pytest.fixture
-async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
+async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
     """The stage on quick settings, with nothing armed, nothing running and nothing astray from earlier tests."""
     azure.reconfigure(QUICK)
     azure.start("functions_host")
-    async with Stage(azure) as opened:
+    async with AppHarness(azure) as opened:
         opened.clear_faults()
         await opened.end_what_runs()
         await tidy(opened)
@@ -48,13 +48,13 @@ async def stage(azure: LocalAzure) -> AsyncIterator[Stage]:
 async def tidied(azure: LocalAzure) -> AsyncIterator[None]:
     """Leave one enabled version behind, and every row on it, after tests that work with several."""
     yield
-    async with Stage(azure) as opened:
+    async with AppHarness(azure) as opened:
         await opened.end_what_runs()
         await tidy(opened)
 
 
 @pytest.fixture(scope="session")
-async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedStage]:
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedApp]:
     """A second local Azure: Entra authentication in front of the app."""
     options = Options(
         state=tmp_path_factory.mktemp("guarded"),
@@ -70,5 +70,5 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         },
     )
     with LocalAzure(options).running() as running:
-        async with GuardedStage(running) as opened:
+        async with GuardedApp(running) as opened:
             yield opened

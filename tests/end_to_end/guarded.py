@@ -6,32 +6,32 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, override
 
+from local.callers import Callers
 from local.functions_host.sign_in import AUDIENCE
 from local.identity.signing_key import load_signing_key
 from local.identity.tokens import issue
-from local.people import People
 from local.supervisor import LocalAzure
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.app_harness import AppHarness
 
 REQUESTER, APPROVER, OPERATOR, READER = (f"Keyturn.{role}" for role in ("Requester", "Approver", "Operator", "Reader"))
 APP = "principals/keyturn"
 
 
-class GuardedStage(Stage):
+class GuardedApp(AppHarness):
     """The stage; :meth:`person` gives somebody who calls the app, and :attr:`people` is a person of every role."""
 
     def __init__(self, azure: LocalAzure) -> None:
         super().__init__(azure)
-        self._unguarded = self.people
-        self._persons: list[People] = []
-        self.people = self.person("dana@example.com", REQUESTER, APPROVER, OPERATOR, READER)
-        self.app: dict[str, Any] = self.control("identity", "GET", APP)
+        self._unguarded = self.callers
+        self._persons: list[Callers] = []
+        self.callers = self.person("dana@example.com", REQUESTER, APPROVER, OPERATOR, READER)
+        self.app_identity: dict[str, Any] = self.control("identity", "GET", APP)
 
     @override
     async def __aexit__(self, *failure: object) -> None:
         for person in self._persons:
             await person.__aexit__(None, None, None)
-        self.people = self._unguarded
+        self.callers = self._unguarded
         await super().__aexit__(*failure)
 
     def token(self, name: str, *roles: str, audience: str = AUDIENCE, seconds: int = 3600) -> str:
@@ -41,9 +41,9 @@ class GuardedStage(Stage):
         named = {"name": name, "object_id": object_id, "roles": roles}
         return issue(**named, resource=audience, signing_key=key, seconds=seconds)[0]
 
-    def person(self, name: str, *roles: str) -> People:
+    def person(self, name: str, *roles: str) -> Callers:
         """Return a person with these roles."""
-        self._persons.append(People(self.azure.endpoints(), self.token(name, *roles)))
+        self._persons.append(Callers(self.azure.endpoints(), self.token(name, *roles)))
         return self._persons[-1]
 
     @asynccontextmanager
@@ -53,14 +53,14 @@ class GuardedStage(Stage):
         The app is started again, because its tokens say for a while what it was allowed before; whoever needs the
         right again starts it once more.
         """
-        left = [held for held in self.app["roles"] if held != right]
-        assert len(left) == len(self.app["roles"]) - 1, f"the app does not hold {right}"
+        left = [held for held in self.app_identity["roles"] if held != right]
+        assert len(left) == len(self.app_identity["roles"]) - 1, f"the app does not hold {right}"
         self._allow(left)
         try:
             await asyncio.to_thread(self.restart_app)
             yield
         finally:
-            self._allow(self.app["roles"])
+            self._allow(self.app_identity["roles"])
 
     def _allow(self, rights: list[str]) -> None:
         self.control("identity", "PUT", APP, json={"roles": rights})

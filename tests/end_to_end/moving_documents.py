@@ -17,8 +17,8 @@ from local.supervisor.environment import (
     NOTES_CONTAINER,
 )
 from local.supervisor.tenant import DOCUMENT_MIGRATIONS
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
-from tests.end_to_end.stage import Stage
 
 RECOVERED, RECOVERED_MEK, RECOVERED_DEKS = "recovered", "recovered-mek", "recovered_deks"
 APP = "principals/keyturn"
@@ -48,26 +48,26 @@ def two_keyrings(azure: LocalAzure) -> dict[str, str]:
     return {**QUICK, "KEYTURN_KEYRINGS": json.dumps([{**own, **where}, {**recovered, **where}])}
 
 
-async def allow(stage: Stage, held: list[str]) -> None:
+async def allow(app: AppHarness, held: list[str]) -> None:
     """Let the app hold these rights; it is started again, because its tokens say what it was allowed before."""
-    stage.control("identity", "PUT", APP, json={"roles": held})
-    stage.azure.processes["functions_host"].kill()
-    await asyncio.to_thread(stage.azure.start, "functions_host")
+    app.control("identity", "PUT", APP, json={"roles": held})
+    app.azure.processes["functions_host"].kill()
+    await asyncio.to_thread(app.azure.start, "functions_host")
 
 
-async def all_notes(stage: Stage) -> dict[str, dict[str, Any]]:
+async def all_notes(app: AppHarness) -> dict[str, dict[str, Any]]:
     """Return every note as it is stored, by its id."""
-    return {note["id"]: note async for note in stage.notes.read_all_items()}
+    return {note["id"]: note async for note in app.notes.read_all_items()}
 
 
 def deks_of(notes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the dekId of each note, whose fields must agree."""
     named = [{note[field]["dekId"] for field in NOTE_FIELDS} for note in notes.values()]
-    assert {1} == {len(deks) for deks in named}
+    assert {len(deks) for deks in named} == {1}
     return [deks.pop() for deks in named]
 
 
-def reader(stage: Stage) -> FieldEncryption:
+def reader(app: AppHarness) -> FieldEncryption:
     """Return a reader of the key and dek store that the stage looks at."""
-    store = DekStore(stage.rows, RowDefaults(mek_name=stage.mek_name))
-    return FieldEncryption(PatientProvider(KeyVaultProvider(stage.mek)), store, None)
+    store = DekStore(app.rows, RowDefaults(mek_name=app.mek_name))
+    return FieldEncryption(PatientProvider(KeyVaultProvider(app.mek)), store, None)

@@ -15,7 +15,7 @@ ODD_TEXTS = (
     *("notelett", "dana@example.com", "notelett.20260101T000000Z.000000", "~webhooks", "a" * 64, "PT1H", "P9999999D"),
 )
 ODD_VALUES: tuple[Any, ...] = (None, True, False, 0, -1, 2**63, 1.5, [], {}, [[]], {"": None}, [None] * 30, "\ud800")
-ODD_BODIES = (
+ODD_PAYLOADS = (
     *(b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 50_000, b"1" * 5_000, b'{"a": NaN}', b"{}" * 2),
     *(
         b"\x00",
@@ -76,7 +76,7 @@ def _request(
 
 def _body(chance: random.Random, schema: str, kind: str, texts: list[str]) -> bytes:
     if chance.random() < 0.3:
-        return chance.choice(ODD_BODIES)
+        return chance.choice(ODD_PAYLOADS)
     properties = _properties(schema)
     density = chance.choice((0.1, 0.6))  # few properties are almost right, where most may be left out
     values = {name: _value(chance, texts) for name in properties if chance.random() < density}

@@ -11,9 +11,9 @@ import pytest
 from keyturn.audit.chain import Head, head_of
 from keyturn.audit.verify import verify_chain
 from keyturn.runs.audit import HEAD_TAG
-from local.people import POLL_SECONDS
+from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.app_harness import AppHarness
 from tests.invariants.traces import delivered, messages_of
 
 SECONDS = 60.0
@@ -22,25 +22,25 @@ WANTED, COMPLETED = "Keyturn: please decide on the rotation of notelett", "Keytu
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
-async def export(stage: Stage, run_id: str) -> list[str]:
+async def export(app: AppHarness, run_id: str) -> list[str]:
     """Return the rotation's chain, one event a line."""
-    answer = await stage.people.call("GET", f"/api/rotations/{run_id}/audit")
+    answer = await app.callers.call("GET", f"/api/rotations/{run_id}/audit")
     assert answer.status == 200
     return list(answer.body.splitlines())
 
 
-async def all_told(stage: Stage, run_id: str) -> dict[str, Head]:
+async def all_told(app: AppHarness, run_id: str) -> dict[str, Head]:
     """Wait for the last message, which follows the last event and its anchor, and return the heads."""
     deadline = time.monotonic() + SECONDS
-    while COMPLETED not in (heads := heads_told(stage, run_id)):
+    while COMPLETED not in (heads := heads_told(app, run_id)):
         assert time.monotonic() < deadline, f"nobody was told the end, only {sorted(heads)}"
         await asyncio.sleep(POLL_SECONDS)
     return heads
 
 
-def heads_told(stage: Stage, run_id: str) -> dict[str, Head]:
+def heads_told(app: AppHarness, run_id: str) -> dict[str, Head]:
     """Return the head of the chain in each message about the rotation, by the message's title."""
-    told = [item for item in messages_of(stage) if item["channel"] == "everything" and run_id in item["message"]]
+    told = [item for item in messages_of(app) if item["channel"] == "everything" and run_id in item["message"]]
     found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in told}
     return {title: Head.parse(match[1]) for title, match in found.items() if match is not None}
 
@@ -59,17 +59,17 @@ def falsifications(lines: list[str]) -> dict[str, tuple[list[str], str, int]]:
     }
 
 
-async def test_what_outsiders_have_shows_every_falsification(stage: Stage) -> None:
+async def test_what_outsiders_have_shows_every_falsification(app: AppHarness) -> None:
     """The tag of the new version holds the last head, every message the head of its time: all are borne out.
 
     An event that was changed, dropped, swapped with the next or put in again is named, and so is an end cut off.
     """
-    status = await stage.rotate()
+    status = await app.rotate()
     run_id = status["rotationId"]
-    heads = await all_told(stage, run_id)
-    lines = await export(stage, run_id)
+    heads = await all_told(app, run_id)
+    lines = await export(app, run_id)
     events = [json.loads(line) for line in lines]
-    key = await stage.keys.get_key(stage.mek_name, status["targetVersion"])
+    key = await app.keys.get_key(app.mek_name, status["targetVersion"])
     anchored = Head.parse((key.properties.tags or {})[HEAD_TAG])
     [frozen] = [head_of(event) for event in events if event["type"].endswith("evidence_frozen")]
 
@@ -80,21 +80,23 @@ async def test_what_outsiders_have_shows_every_falsification(stage: Stage) -> No
     for way, (falsified, problem, sequence) in falsifications(lines).items():
         broken = verify_chain(falsified, anchored).broken
         assert broken is not None, way
-        assert (problem, sequence) == (broken.problem, broken.sequence), way
+        assert (broken.problem, broken.sequence) == (problem, sequence), way
 
 
 @pytest.mark.timeout(400)  # the longer the outage, the longer the wait for the next attempt
-async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(azure: LocalAzure, stage: Stage) -> None:
+async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(
+    azure: LocalAzure, app: AppHarness
+) -> None:
     """The rotation completes all the same; then every event arrives, in order, once, as it is in the chain."""
     azure.processes["actiontrail"].kill()
     try:
-        run_id = (await stage.rotate())["rotationId"]
-        await all_told(stage, run_id)
+        run_id = (await app.rotate())["rotationId"]
+        await all_told(app, run_id)
     finally:
         azure.start("actiontrail")
 
-    arrived = await delivered(stage, run_id)
+    arrived = await delivered(app, run_id)
 
-    lines = await export(stage, run_id)
+    lines = await export(app, run_id)
     assert [json.loads(line) for line in lines] == arrived
     assert {"completed", "requested"} <= {event["data"].get("to") for event in arrived}

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from local.supervisor import LocalAzure
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import keyturn
-from tests.end_to_end.stage import Stage
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
 
-async def a_note(stage: Stage) -> dict[str, Any]:
+async def a_note(app: AppHarness) -> dict[str, Any]:
     """Return a note that no other test harms."""
-    found = [note async for note in stage.notes.query_items("SELECT TOP 1 * FROM c WHERE c.id = 'note-000007'")]
+    found = [note async for note in app.notes.query_items("SELECT TOP 1 * FROM c WHERE c.id = 'note-000007'")]
     return dict(found[0])
 
 
@@ -25,56 +25,56 @@ def flipped(encoded: str) -> str:
     return base64.b64encode(raw).decode()
 
 
-async def test_a_sound_note_is_told_with_its_dek(stage: Stage) -> None:
+async def test_a_sound_note_is_told_with_its_dek(app: AppHarness) -> None:
     """Every field authenticates, under a row whose version is enabled."""
-    note = await a_note(stage)
+    note = await a_note(app)
 
-    answer = await stage.people.call(
+    answer = await app.callers.call(
         "GET", f"/api/documents/diagnosis?container=notes&id={note['id']}&partition={note['workspaceId']}"
     )
-    dek = await stage.people.call("GET", f"/api/deks/{note['title']['dekId']}")
+    dek = await app.callers.call("GET", f"/api/deks/{note['title']['dekId']}")
 
-    assert (200, "sound") == (answer.status, answer.body["verdict"])
-    assert [True, True] == [field["authenticates"] for field in answer.body["fields"]]
-    assert (200, "sound", "enabled") == (dek.status, dek.body["verdict"], dek.body["version"]["state"])
+    assert (answer.status, answer.body["verdict"]) == (200, "sound")
+    assert [field["authenticates"] for field in answer.body["fields"]] == [True, True]
+    assert (dek.status, dek.body["verdict"], dek.body["version"]["state"]) == (200, "sound", "enabled")
 
 
-async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalAzure, stage: Stage) -> None:
+async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalAzure, app: AppHarness) -> None:
     """One after the other on one note: the command says what is wrong and what to do next."""
-    note = await a_note(stage)
+    note = await a_note(app)
     dek_id = note["title"]["dekId"]
-    row = await stage.row(dek_id)
+    row = await app.row(dek_id)
     asked = ("diagnose", "document", note["id"], "--container", "notes", "--partition", note["workspaceId"])
 
     try:
         harmed = {**note, "title": {**note["title"], "ct": flipped(note["title"]["ct"])}}
-        await stage.notes.replace_item(note["id"], harmed)
+        await app.notes.replace_item(note["id"], harmed)
         tampered = await keyturn(azure, *asked, "--json")
-        await stage.notes.replace_item(note["id"], note)
-        await stage.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
+        await app.notes.replace_item(note["id"], note)
+        await app.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
         refused = await keyturn(azure, "diagnose", "dek", dek_id)
-        await stage.rows.delete_item(dek_id, partition_key=dek_id)
+        await app.rows.delete_item(dek_id, partition_key=dek_id)
         missing = await keyturn(azure, *asked, "--field", "nextStep")
         orphans = await keyturn(azure, "orphans", "missing-deks", "--min-age", "PT0S")
     finally:
-        await stage.notes.upsert_item(note)
-        await stage.rows.upsert_item(row)
+        await app.notes.upsert_item(note)
+        await app.rows.upsert_item(row)
 
-    assert (0, "field_tampered") == (tampered.code, tampered.json["verdict"])
+    assert (tampered.code, tampered.json["verdict"]) == (0, "field_tampered")
     assert "field title" in tampered.json["finding"]
     assert "wrap_refused" in refused.out
     assert "restore the row from a snapshot of the dek store, and never point the document" in missing.out
-    assert f"{dek_id}  notes  {note['id']}\n" == orphans.out
-    assert "sound\n" == (await keyturn(azure, *asked, "--field", "verdict")).out
+    assert orphans.out == f"{dek_id}  notes  {note['id']}\n"
+    assert (await keyturn(azure, *asked, "--field", "verdict")).out == "sound\n"
 
 
-async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, stage: Stage) -> None:
+async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, app: AppHarness) -> None:
     """A row without a document is found, and left alone."""
-    row_id = await stage.add_row(await stage.newest_version())
+    row_id = await app.add_row(await app.newest_version())
 
     found = await keyturn(azure, "orphans", "unused-deks")
 
-    await stage.rows.delete_item(row_id, partition_key=row_id)
+    await app.rows.delete_item(row_id, partition_key=row_id)
     assert row_id in found.out.split()
 
 
@@ -89,9 +89,9 @@ async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, stage: Stag
         ("deks/a?keyring=absent", 404, None),
     ],
 )
-async def test_what_cannot_be_asked_is_refused(stage: Stage, path: str, status: int, field: str | None) -> None:
+async def test_what_cannot_be_asked_is_refused(app: AppHarness, path: str, status: int, field: str | None) -> None:
     """The problem names the parameter."""
-    answer = await stage.people.call("GET", f"/api/{path}")
+    answer = await app.callers.call("GET", f"/api/{path}")
 
-    assert status == answer.status
-    assert field == answer.body.get("field")
+    assert answer.status == status
+    assert answer.body.get("field") == field

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from function_app import app
-from local.people import People
-from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedStage
+import function_app
+from local.callers import Callers
+from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedApp
 from tests.end_to_end.migrating import begin, reach
 from tests.end_to_end.requests_at_random import Request, requests_at_random
 
@@ -24,7 +24,7 @@ CALLERS: dict[str, tuple[str, ...] | None] = {
 
 
 @pytest.fixture(scope="module")
-async def held(guarded: GuardedStage) -> AsyncIterator[list[str]]:
+async def held(guarded: GuardedApp) -> AsyncIterator[list[str]]:
     """A rotation that waits for a decision, and a migration that has ended.
 
     The rotation holds the keyring, so that no start succeeds meanwhile.
@@ -33,24 +33,24 @@ async def held(guarded: GuardedStage) -> AsyncIterator[list[str]]:
     migration_id = await begin(guarded, "/api/migrations", kind="rewrap-deks", newVersion=version, dryRun=True)
     await reach(guarded, migration_id, "completed")
     run_id = await guarded.start()
-    await guarded.people.wait_for(run_id, "awaiting_approval")
+    await guarded.callers.wait_for(run_id, "awaiting_approval")
     yield [run_id, migration_id]
-    await guarded.people.call("POST", f"/api/rotations/{run_id}/abort")
-    await guarded.people.wait_for(run_id, "aborted")
+    await guarded.callers.call("POST", f"/api/rotations/{run_id}/abort")
+    await guarded.callers.wait_for(run_id, "aborted")
 
 
-async def state_of(stage: GuardedStage) -> dict[str, Any]:
+async def state_of(app: GuardedApp) -> dict[str, Any]:
     """Return what a caller could have changed: runs, what was decided and commanded, versions, rows."""
     selected = "c.id, c.state, c.decision, c.decisions, c.commands, c.requestedBy"
     query = f"SELECT {selected} FROM c WHERE c.kind IN ('rotation', 'migration')"  # noqa: S608 - constant
-    found = [item async for item in stage.runs.query_items(query)]
-    rows = {row["id"]: row["_etag"] async for row in stage.rows.read_all_items()}
-    return {"versions": await stage.versions(), "rows": rows, **{item["id"]: item for item in found}}
+    found = [item async for item in app.runs.query_items(query)]
+    rows = {row["id"]: row["_etag"] async for row in app.rows.read_all_items()}
+    return {"versions": await app.versions(), "rows": rows, **{item["id"]: item for item in found}}
 
 
 def test_every_route_of_the_app_is_tried() -> None:
     """What the app registers for HTTP, by name, method and path, is what requests are made for: a new route too."""
-    triggers = {one.get_function_name(): one.get_trigger().get_dict_repr() for one in app.get_functions()}
+    triggers = {one.get_function_name(): one.get_trigger().get_dict_repr() for one in function_app.app.get_functions()}
     routes = {
         (name, method.value, f"/api/{trigger['route']}")
         for name, trigger in triggers.items()
@@ -60,10 +60,10 @@ def test_every_route_of_the_app_is_tried() -> None:
     tried = {(one.operation, one.method, one.route) for one in requests_at_random(1, 0, [], {})}
 
     assert routes == tried
-    assert 20 < len(routes)
+    assert len(routes) > 20
 
 
-async def send(person: People, request: Request) -> str | None:
+async def send(person: Callers, request: Request) -> str | None:
     """Send a request and return what is wrong with its answer, if anything."""
     answer = await person.call(request.method, request.path, data=request.body, headers=request.headers)
     said = json.dumps(answer.body)
@@ -75,10 +75,10 @@ async def send(person: People, request: Request) -> str | None:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_nothing_breaks_and_nothing_changes(guarded: GuardedStage, held: list[str], caller: str) -> None:
+async def test_nothing_breaks_and_nothing_changes(guarded: GuardedApp, held: list[str], caller: str) -> None:
     """No answer is a 5xx or shows an inside, and no rotation, decision, command or version is another than before."""
     roles = CALLERS[caller]
-    person = People(guarded.azure.endpoints()) if roles is None else guarded.person("eve@example.com", *roles)
+    person = Callers(guarded.azure.endpoints()) if roles is None else guarded.person("eve@example.com", *roles)
     before = await state_of(guarded)
 
     # An operator may abort: that is tried on what does not exist.
@@ -88,5 +88,5 @@ async def test_nothing_breaks_and_nothing_changes(guarded: GuardedStage, held: l
     if roles is None:
         await person.__aexit__(None, None, None)
 
-    assert [] == wrong
-    assert before == await state_of(guarded)
+    assert wrong == []
+    assert await state_of(guarded) == before

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.bulk import fill
-from tests.end_to_end.stage import Stage
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -35,11 +35,11 @@ async def test_a_rotation_over_twenty_thousand_rows_leaves_small_events_and_shor
         version_max_age=VERSION_MAX_AGE,
     )
     with LocalAzure(options).running() as azure:
-        async with Stage(azure) as stage:
-            fill(azure, stage.mek, await stage.mek.newest_enabled(), ROWS)
+        async with AppHarness(azure) as app:
+            fill(azure, app.mek, await app.mek.newest_enabled(), ROWS)
 
-            status = await stage.approve(await stage.start(), seconds=SECONDS)
-            runs = [run for name in stage.instances("") for run in stage.history(name)["generations"]]
+            status = await app.approve(await app.start(), seconds=SECONDS)
+            runs = [run for name in app.instances("") for run in app.history(name)["generations"]]
 
     assert (status["census"]["onTarget"], status["census"]["stale"]) == (ROWS + NOTES, 0)
     assert status["counts"]["sweep"]["changed"] == ROWS + NOTES

@@ -7,7 +7,7 @@ import pytest
 
 from local.identity.roles import CONTAINERS, COSMOS, KEYS, container
 from local.supervisor.environment import COSMOS_DATABASE, DEK_CONTAINER, NOTES_CONTAINER, RUN_CONTAINER
-from tests.end_to_end.guarded import GuardedStage
+from tests.end_to_end.guarded import GuardedApp
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
 
@@ -44,38 +44,38 @@ AT_THE_DOOR = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def begun(guarded: GuardedStage) -> AsyncIterator[None]:
+async def begun(guarded: GuardedApp) -> AsyncIterator[None]:
     """A keyring that has had a rotation before, as every one but a new one has; in the end an app with all rights."""
-    await guarded.people.wait_for(await guarded.start(dryRun=True), "completed")
+    await guarded.callers.wait_for(await guarded.start(dryRun=True), "completed")
     yield
     await asyncio.to_thread(guarded.restart_app)
 
 
-def test_every_right_is_taken_away_once(guarded: GuardedStage) -> None:
+def test_every_right_is_taken_away_once(guarded: GuardedApp) -> None:
     """The tables below name all that the app's identity holds, and nothing else."""
-    assert sorted(guarded.app["roles"]) == sorted([*CHECKS, *AT_THE_DOOR])
+    assert sorted(guarded.app_identity["roles"]) == sorted([*CHECKS, *AT_THE_DOOR])
 
 
 @pytest.mark.parametrize("right", CHECKS, ids=lambda right: right.removeprefix("Microsoft."))
-async def test_a_missing_right_blocks_the_rotation(guarded: GuardedStage, right: str) -> None:
+async def test_a_missing_right_blocks_the_rotation(guarded: GuardedApp, right: str) -> None:
     """The rotation is blocked by the check that is for this right; no version was made, no row was moved."""
     before = (await guarded.versions(), await guarded.census())
 
     async with guarded.without(right):
         run_id = await guarded.start()
-        status = await guarded.people.wait_for(run_id, "blocked")
+        status = await guarded.callers.wait_for(run_id, "blocked")
 
     assert CHECKS[right] in status["failedChecks"]
-    assert before == (await guarded.versions(), await guarded.census())
+    assert (await guarded.versions(), await guarded.census()) == before
 
 
 @pytest.mark.parametrize("right", sorted(AT_THE_DOOR), ids=lambda right: right.removeprefix("Microsoft."))
-async def test_without_its_records_nothing_begins(guarded: GuardedStage, right: str) -> None:
+async def test_without_its_records_nothing_begins(guarded: GuardedApp, right: str) -> None:
     """The start is refused and says that a right is missing; nothing was made, nothing was moved."""
     before = (await guarded.versions(), await guarded.census())
 
     async with guarded.without(right):
-        answer = await guarded.people.request_rotation()
+        answer = await guarded.callers.request_rotation()
 
-    assert (500, "urn:keyturn:problem:permission-missing") == (answer.status, answer.body["type"])
-    assert before == (await guarded.versions(), await guarded.census())
+    assert (answer.status, answer.body["type"]) == (500, "urn:keyturn:problem:permission-missing")
+    assert (await guarded.versions(), await guarded.census()) == before

@@ -15,10 +15,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from local.people import POLL_SECONDS, Answer
+from local.callers import POLL_SECONDS, Answer
 from local.supervisor import LocalAzure, Options
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.guarded import APPROVER, READER, GuardedStage
+from tests.end_to_end.guarded import APPROVER, READER, GuardedApp
 from tests.invariants.traces import (
     FOR_ONE_APPROVER,
     SentLink,
@@ -70,48 +70,48 @@ def settings_of(azure: LocalAzure) -> dict[str, str]:
     }
 
 
-def break_things(stage: GuardedStage) -> None:
+def break_things(app: GuardedApp) -> None:
     """Arm what goes wrong while rows are moved; every error of a service quotes a canary."""
     said = {"error": {"code": "InternalServerError", "message": f"the request was {QUOTED}"}}
     # Pre-flight opens a few rows, and must pass.
-    stage.arm("key_vault", operation="unwrap", kind="throttle", skip=PREFLIGHT, count=5)
-    stage.arm("key_vault", operation="unwrap", kind="status", status=500, body=said, skip=PREFLIGHT + 8, count=2)
-    stage.arm("key_vault", operation="unwrap", kind="reset_before", skip=PREFLIGHT + 16)
-    stage.arm("cosmos", operation="patch", kind="status", status=500, body=said, skip=4)
-    stage.arm("cosmos", operation="patch", kind="reset_after", skip=8)
-    stage.arm("cosmos", operation="patch", kind="etag_race", count=3)
-    stage.arm("functions_host", operation="record_progress", kind="kill_after")  # when the pages have met all that
-    stage.control("inbox", "POST", "faults", json={"operation": "broken", "kind": "status", "count": None})
+    app.arm("key_vault", operation="unwrap", kind="throttle", skip=PREFLIGHT, count=5)
+    app.arm("key_vault", operation="unwrap", kind="status", status=500, body=said, skip=PREFLIGHT + 8, count=2)
+    app.arm("key_vault", operation="unwrap", kind="reset_before", skip=PREFLIGHT + 16)
+    app.arm("cosmos", operation="patch", kind="status", status=500, body=said, skip=4)
+    app.arm("cosmos", operation="patch", kind="reset_after", skip=8)
+    app.arm("cosmos", operation="patch", kind="etag_race", count=3)
+    app.arm("functions_host", operation="record_progress", kind="kill_after")  # when the pages have met all that
+    app.control("inbox", "POST", "faults", json={"operation": "broken", "kind": "status", "count": None})
 
 
-def fired(stage: GuardedStage) -> dict[str, int]:
+def fired(app: GuardedApp) -> dict[str, int]:
     """Return how often each kind of fault has struck."""
-    rules = [rule for service in ("key_vault", "cosmos") for rule in stage.control(service, "GET", "faults")]
+    rules = [rule for service in ("key_vault", "cosmos") for rule in app.control(service, "GET", "faults")]
     return {f"{rule['operation']} {rule['kind']}": rule["fired"] for rule in rules}
 
 
-async def forge(stage: GuardedStage, run_id: str, digest: str) -> list[int]:
+async def forge(app: GuardedApp, run_id: str, digest: str) -> list[int]:
     """Send decisions that count for nothing, and secrets to where they do not belong; return the statuses."""
-    eve = stage.person("eve@example.com", READER)
-    key, address = stage.azure.endpoints()["functionKey"], f"/api/rotations/{run_id}"
+    eve = app.person("eve@example.com", READER)
+    key, address = app.azure.endpoints()["functionKey"], f"/api/rotations/{run_id}"
     beside = json.dumps({"requestedBy": "dana@example.com", "password": MISPLACED}).encode()
     answers = [
-        await stage.people.decide(run_id, digest, secret=STRANGER),
-        await stage.people.decide(run_id, digest, approver="dana@example.com"),
-        await stage.people.call("POST", "/api/approvals", data=MISPLACED.encode()),
-        await stage.people.call("GET", f"/api/rotations?code={quote(key)}&password={MISPLACED}"),
-        await stage.people.call("GET", "/api/rotations", headers={"authorization": f"Bearer {MISPLACED}"}),
-        await stage.people.call("POST", f"{address}/retry", data=beside),
+        await app.callers.decide(run_id, digest, secret=STRANGER),
+        await app.callers.decide(run_id, digest, approver="dana@example.com"),
+        await app.callers.call("POST", "/api/approvals", data=MISPLACED.encode()),
+        await app.callers.call("GET", f"/api/rotations?code={quote(key)}&password={MISPLACED}"),
+        await app.callers.call("GET", "/api/rotations", headers={"authorization": f"Bearer {MISPLACED}"}),
+        await app.callers.call("POST", f"{address}/retry", data=beside),
         await eve.call("POST", f"{address}/abort", data=beside),
         await eve.call("GET", f"{address}/approval?token={MISPLACED}"),
     ]
     return [answer.status for answer in answers]
 
 
-async def approve_on_the_page(stage: GuardedStage, run_id: str) -> list[int]:
+async def approve_on_the_page(app: GuardedApp, run_id: str) -> list[int]:
     """Open the link that was sent, also as somebody else and cut short; decide, twice; return the statuses."""
-    sam, olga = stage.person(SAM, APPROVER), stage.person("olga@example.com", APPROVER)
-    [token] = [link.token for link in links_of(stage) if link.run_id == run_id]
+    sam, olga = app.person(SAM, APPROVER), app.person("olga@example.com", APPROVER)
+    [token] = [link.token for link in links_of(app) if link.run_id == run_id]
     page = f"/api/rotations/{run_id}/approval"
     form = urlencode({"token": token, "comment": "looked at it", "decision": "approve"}).encode()
     answers = [
@@ -124,35 +124,35 @@ async def approve_on_the_page(stage: GuardedStage, run_id: str) -> list[int]:
     return [answer.status for answer in answers]
 
 
-async def rotate_badly(stage: GuardedStage) -> dict[str, Any]:
+async def rotate_badly(app: GuardedApp) -> dict[str, Any]:
     """Rotate while everything that can goes wrong, and return what a ``LeftBehind`` says of it."""
-    await stage.rotate()  # the next one compares the rows with what this one leaves
-    old = await stage.newest_version()
-    planted = await stage.add_row(old)  # it says that it is older than that
-    malformed = await stage.add_row(old, wrappedDek=f"no base64! {QUOTED}")
-    break_things(stage)
-    async with stage.keep_alive(stage.azure, "functions_host") as restarts:
-        run_id = await stage.start(reason="much goes wrong")
-        await stage.people.wait_for(run_id, "needs_attention")
-        went_wrong = {**fired(stage), "kill": restarts.count}
-        await stage.delete_row(malformed)
-        assert (await stage.people.command(run_id, "retry", by="dana@example.com")).status == 202
-        waiting = await stage.people.wait_for(run_id, "awaiting_approval")
-        await sent(stage, run_id)
+    await app.rotate()  # the next one compares the rows with what this one leaves
+    old = await app.newest_version()
+    planted = await app.add_row(old)  # it says that it is older than that
+    malformed = await app.add_row(old, wrappedDek=f"no base64! {QUOTED}")
+    break_things(app)
+    async with app.keep_alive(app.azure, "functions_host") as restarts:
+        run_id = await app.start(reason="much goes wrong")
+        await app.callers.wait_for(run_id, "needs_attention")
+        went_wrong = {**fired(app), "kill": restarts.count}
+        await app.delete_row(malformed)
+        assert (await app.callers.command(run_id, "retry", by="dana@example.com")).status == 202
+        waiting = await app.callers.wait_for(run_id, "awaiting_approval")
+        await sent(app, run_id)
         answered = {
-            "forged": await forge(stage, run_id, waiting["evidenceDigest"]),
-            "page": await approve_on_the_page(stage, run_id),
+            "forged": await forge(app, run_id, waiting["evidenceDigest"]),
+            "page": await approve_on_the_page(app, run_id),
         }
-        status = await stage.people.wait_for(run_id, "completed")
-    named = (await stage.people.report(run_id))["record"]["provenance"]["named"]
+        status = await app.callers.wait_for(run_id, "completed")
+    named = (await app.callers.report(run_id))["record"]["provenance"]["named"]
     names = {"planted": [planted, malformed], "named": [row["id"] for row in named]}
     return {"status": status, "answered": answered, "went_wrong": went_wrong, **names}
 
 
-async def sent(stage: GuardedStage, run_id: str) -> None:
+async def sent(app: GuardedApp, run_id: str) -> None:
     """Wait until the approver has the link: messages follow the change of state."""
     deadline = time.monotonic() + 60
-    while not any(link.run_id == run_id for link in links_of(stage)):
+    while not any(link.run_id == run_id for link in links_of(app)):
         assert time.monotonic() < deadline, "no link was sent"
         await asyncio.sleep(POLL_SECONDS)
 
@@ -172,13 +172,13 @@ async def left(tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
     azure.options = replace(options, settings=settings_of(azure))
     heard: list[Answer] = []
     with azure.running(), overheard(heard):
-        async with GuardedStage(azure) as stage:
-            known = await secrets_of(stage)
-            happened = await rotate_badly(stage)
-            known += await secrets_of(stage)
-            traces = await traces_of(stage, happened["status"]["rotationId"])
-            sent_links = links_of(stage)
-            headers = [person._signed_in["authorization"] for person in stage._persons]
+        async with GuardedApp(azure) as app:
+            known = await secrets_of(app)
+            happened = await rotate_badly(app)
+            known += await secrets_of(app)
+            traces = await traces_of(app, happened["status"]["rotationId"])
+            sent_links = links_of(app)
+            headers = [person._signed_in["authorization"] for person in app._persons]
             known += [Secret("a caller's token", header.partition(" ")[2].encode()) for header in headers]
         azure.processes["functions_host"].terminate()  # what waits to be sent is sent
         log = logs_of(azure)
@@ -217,12 +217,12 @@ def test_no_secret_is_left_behind(left: LeftBehind) -> None:
 
 def test_much_has_gone_wrong(left: LeftBehind) -> None:
     """Every fault has struck, every forgery was refused, the planted row was named, and the rotation completed."""
-    assert [] == [fault for fault, count in left.went_wrong.items() if not count]
+    assert [fault for fault, count in left.went_wrong.items() if not count] == []
     assert b"rewrap_page will be tried again" in left.traces["log"]
-    assert [401, 403, 401, 200, 401, 400, 403, 403] == left.answered["forged"]
-    assert [403, 401, 200, 200, 409] == left.answered["page"]
+    assert left.answered["forged"] == [401, 403, 401, 200, 401, 400, 403, 403]
+    assert left.answered["page"] == [403, 401, 200, 200, 409]
     assert set(left.planted) == set(left.named)
-    assert "completed" == left.status["state"]
+    assert left.status["state"] == "completed"
 
 
 def test_a_planted_row_is_told_before_it_moves(left: LeftBehind) -> None:
@@ -241,9 +241,9 @@ def test_all_of_it_was_looked_at(left: LeftBehind) -> None:
     kinds = Counter(next(iter(told)) for told in left.traces["telemetry"])
     names = {secret.name.partition(" of ")[0] for secret in left.known}
 
-    assert set(TRACES) == set(left.traces)
-    assert [] == [name for name, trace in left.traces.items() if not trace]
-    assert {"name", "resource_metrics", "body"} == set(kinds)
+    assert set(left.traces) == set(TRACES)
+    assert [name for name, trace in left.traces.items() if not trace] == []
+    assert set(kinds) == {"name", "resource_metrics", "body"}
     assert {"a DEK", "a wrapped DEK", "a private key's d", "a private key's p", "the function key"} <= names
     assert {
         "the master key",
@@ -252,7 +252,7 @@ def test_all_of_it_was_looked_at(left: LeftBehind) -> None:
         "an actiontrail secret",
         "a caller's token",
     } <= names
-    assert 2 == len(left.links)  # of this rotation and of the one before
+    assert len(left.links) == 2  # of this rotation and of the one before
 
 
 def as_text(written: bytes) -> str:
@@ -276,5 +276,5 @@ def test_a_planted_canary_is_found(left: LeftBehind, where: str) -> None:
         if [("the canary", where)] != [*{(found.secret, found.where) for found in scanner.scan(planted, where)}]:
             missed.append(form)
 
-    assert [] == scanner.scan(trace, where)
-    assert [] == missed
+    assert scanner.scan(trace, where) == []
+    assert missed == []

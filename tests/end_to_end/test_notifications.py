@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.supervisor import LocalAzure
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.app_harness import AppHarness
 
 pytestmark = pytest.mark.end_to_end
 
@@ -16,111 +16,111 @@ SECONDS, LOOK_SECONDS = 60.0, 0.05
 TOLD = ["started", "approval_wanted", "approved", "retired", "completed"]
 
 
-def messages(stage: Stage, run_id: str, channel: str) -> list[dict[str, str]]:
+def messages(app: AppHarness, run_id: str, channel: str) -> list[dict[str, str]]:
     """Return the messages about the run that arrived on a channel of the inbox."""
-    arrived = stage.control("inbox", "GET", "messages")["messages"]
+    arrived = app.control("inbox", "GET", "messages")["messages"]
     return [item for item in arrived if item["channel"] == channel and run_id in item["message"]]
 
 
-def titles(stage: Stage, run_id: str, channel: str) -> list[str]:
+def titles(app: AppHarness, run_id: str, channel: str) -> list[str]:
     """Return their titles."""
-    return [item["title"] for item in messages(stage, run_id, channel)]
+    return [item["title"] for item in messages(app, run_id, channel)]
 
 
-async def notices(stage: Stage, run_id: str) -> list[dict[str, Any]]:
+async def notices(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
     """Return what the run's record says of the messages."""
-    told: list[dict[str, Any]] = (await stage.people.report(run_id))["record"]["notifications"]
+    told: list[dict[str, Any]] = (await app.callers.report(run_id))["record"]["notifications"]
     return told
 
 
-async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, stage: Stage) -> None:
+async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
     """A host that dies after messages were sent sends none of them twice, and leaves none out."""
-    stage.arm("functions_host", operation="notify", kind="kill_after")
+    app.arm("functions_host", operation="notify", kind="kill_after")
 
-    async with stage.keep_alive(azure, "functions_host") as restarts:
-        run_id = await stage.start()
-        waiting = await stage.people.wait_for(run_id, "awaiting_approval")
-        await settled(stage, run_id, "approval_wanted")
-        stage.arm("functions_host", operation="notify", kind="kill_after")
-        await stage.people.decide(run_id, waiting["evidenceDigest"])
-        await stage.people.wait_for(run_id, "completed")
-        told = await settled(stage, run_id)
+    async with app.keep_alive(azure, "functions_host") as restarts:
+        run_id = await app.start()
+        waiting = await app.callers.wait_for(run_id, "awaiting_approval")
+        await settled(app, run_id, "approval_wanted")
+        app.arm("functions_host", operation="notify", kind="kill_after")
+        await app.callers.decide(run_id, waiting["evidenceDigest"])
+        await app.callers.wait_for(run_id, "completed")
+        told = await settled(app, run_id)
 
     assert restarts.count == 2
     assert [notice["event"] for notice in told] == ["on_call", *TOLD]
     assert {channel["outcome"] for notice in told for channel in notice["channels"]} == {"sent"}
-    assert titles(stage, run_id, "everything") == [
+    assert titles(app, run_id, "everything") == [
         "Keyturn: rotation of notelett has begun",
         "Keyturn: please decide on the rotation of notelett",
         "Keyturn: rotation of notelett is approved",
         "Keyturn: old key versions of notelett are retired",
         "Keyturn: rotation of notelett is complete",
     ]
-    assert titles(stage, run_id, "sam@example.com") == ["Keyturn: please decide on the rotation of notelett"]
-    assert titles(stage, run_id, "on-call") == [
+    assert titles(app, run_id, "sam@example.com") == ["Keyturn: please decide on the rotation of notelett"]
+    assert titles(app, run_id, "on-call") == [
         "Keyturn: a rotation of notelett is about to begin",
         "Keyturn: please decide on the rotation of notelett",
     ]
 
 
-async def test_a_failing_channel_is_visible_and_harmless(stage: Stage) -> None:
+async def test_a_failing_channel_is_visible_and_harmless(app: AppHarness) -> None:
     """A channel that answers nothing but errors keeps nothing from completing, and the record names it."""
-    stage.arm("inbox", operation="everything", kind="status", status=503, count=None)
+    app.arm("inbox", operation="everything", kind="status", status=503, count=None)
     try:
-        run_id = (await stage.rotate())["rotationId"]
-        told = {notice["event"]: notice["channels"] for notice in await settled(stage, run_id)}
+        run_id = (await app.rotate())["rotationId"]
+        told = {notice["event"]: notice["channels"] for notice in await settled(app, run_id)}
     finally:
-        stage.control("inbox", "DELETE", "faults")
+        app.control("inbox", "DELETE", "faults")
 
     failed = {"setting": "NOTIFICATION_URLS", "number": 1, "scheme": "json", "outcome": "failed", "error": "HTTP 503"}
     sent = {"setting": "ON_CALL_URLS", "number": 1, "scheme": "json", "outcome": "sent", "error": None}
     assert told["completed"] == [failed]
     assert told["approval_wanted"][:2] == [failed, sent]
-    assert titles(stage, run_id, "everything") == []
+    assert titles(app, run_id, "everything") == []
 
 
-async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(stage: Stage) -> None:
+async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(app: AppHarness) -> None:
     """The on-call check of pre-flight is the one place where a channel that fails has a say."""
-    versions = await stage.versions()
-    stage.arm("inbox", operation="on-call", kind="status", status=503, count=None)
+    versions = await app.versions()
+    app.arm("inbox", operation="on-call", kind="status", status=503, count=None)
     try:
-        run_id = await stage.start()
-        status = await stage.people.wait_for(run_id, "blocked")
+        run_id = await app.start()
+        status = await app.callers.wait_for(run_id, "blocked")
     finally:
-        stage.control("inbox", "DELETE", "faults")
+        app.control("inbox", "DELETE", "faults")
 
     assert status["failedChecks"] == ["on_call_notified"]
-    assert await stage.versions() == versions
+    assert await app.versions() == versions
 
 
-async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAzure, stage: Stage) -> None:
+async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAzure, app: AppHarness) -> None:
     """A message that was on its way when the host died is marked as interrupted; the rotation goes on."""
-    stage.arm("inbox", operation="everything", kind="delay", delayMs=3500)  # the sender gives up after 4 s
-    run_id = await stage.start()
-    await noticed(stage, run_id, lambda told: told[-1]["event"] == "started")
+    app.arm("inbox", operation="everything", kind="delay", delayMs=3500)  # the sender gives up after 4 s
+    run_id = await app.start()
+    await noticed(app, run_id, lambda told: told[-1]["event"] == "started")
 
     azure.processes["functions_host"].kill()
     azure.start("functions_host")
-    await stage.approve(run_id)
-    started = next(notice for notice in await settled(stage, run_id) if notice["event"] == "started")
+    await app.approve(run_id)
+    started = next(notice for notice in await settled(app, run_id) if notice["event"] == "started")
 
     assert [channel["outcome"] for channel in started["channels"]] == ["interrupted"]
-    assert titles(stage, run_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
+    assert titles(app, run_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
 
 
-async def settled(stage: Stage, run_id: str, last: str = "completed") -> list[dict[str, Any]]:
+async def settled(app: AppHarness, run_id: str, last: str = "completed") -> list[dict[str, Any]]:
     """Return the notices when the last message, which follows the change of state, was sent."""
 
     def sent(told: list[dict[str, Any]]) -> bool:
         return told[-1]["event"] == last and all(item["outcome"] != "sending" for item in told[-1]["channels"])
 
-    return await noticed(stage, run_id, sent)
+    return await noticed(app, run_id, sent)
 
 
-async def noticed(stage: Stage, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
+async def noticed(app: AppHarness, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
     """Return the notices, of which there is one at least, once the condition holds for them."""
     deadline = time.monotonic() + SECONDS
-    while not (told := await notices(stage, run_id)) or not condition(told):
+    while not (told := await notices(app, run_id)) or not condition(told):
         assert time.monotonic() < deadline, f"the notices were not as expected in time: {told}"
         await asyncio.sleep(LOOK_SECONDS)
     return told

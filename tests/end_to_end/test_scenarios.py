@@ -4,11 +4,11 @@ import pytest
 
 from keyturn.contracts.states import TERMINAL, TRANSITIONS
 from local.supervisor import LocalAzure
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import SETTINGS, settings_of
 from tests.end_to_end.facts import took_nothing_away, went_as_planned
-from tests.end_to_end.play import Play, started
+from tests.end_to_end.scenario_run import ScenarioRun, started
 from tests.end_to_end.scenarios import SCENARIOS
-from tests.end_to_end.stage import Stage
 
 
 def by_settings() -> list[object]:
@@ -30,32 +30,32 @@ async def test_scenario(azure: LocalAzure, sentence: str) -> None:
     """The sentence holds: the rotation goes through these states, takes nothing away, and its facts are true."""
     scenario = SCENARIOS[sentence]
     azure.reconfigure(settings_of(scenario.settings, azure))
-    async with Stage(azure) as stage:
-        await stage.end_what_runs()
-        play = Play(stage)
-        play.old_version = await stage.newest_version()
-        play.enabled_before = {name for name, enabled in (await stage.versions()).items() if enabled}
+    async with AppHarness(azure) as app:
+        await app.end_what_runs()
+        scenario_run = ScenarioRun(app)
+        scenario_run.old_version = await app.newest_version()
+        scenario_run.enabled_before = {name for name, enabled in (await app.versions()).items() if enabled}
         try:
-            await scenario.prepared(play)
-            await (scenario.start(play) if scenario.start else started(play, **scenario.request))
-            await scenario.people(play)
-            await play.reaches(scenario.end)
-            stage.clear_faults()
+            await scenario.prepared(scenario_run)
+            await (scenario.start(scenario_run) if scenario.start else started(scenario_run, **scenario.request))
+            await scenario.callers(scenario_run)
+            await scenario_run.reaches(scenario.end)
+            app.clear_faults()
 
-            await went_as_planned(play, scenario)
+            await went_as_planned(scenario_run, scenario)
             for fact in scenario.facts:
-                await fact(play)
-            await took_nothing_away(play, scenario)
+                await fact(scenario_run)
+            await took_nothing_away(scenario_run, scenario)
         finally:
-            stage.clear_faults()
-            await stage.end_what_runs()
-            await scenario.tidied(play)
+            app.clear_faults()
+            await app.end_what_runs()
+            await scenario.tidied(scenario_run)
 
 
 def test_every_state_and_every_end_is_in_the_table() -> None:
     """The scenarios go through all states, and end in every way in which a rotation can end."""
     paths = [scenario.path.split() for scenario in SCENARIOS.values()]
 
-    assert set(TRANSITIONS) == {state for path in paths for state in path}
-    assert TERMINAL == {path[-1] for path in paths}
-    assert set(SETTINGS) == {scenario.settings for scenario in SCENARIOS.values()}
+    assert {state for path in paths for state in path} == set(TRANSITIONS)
+    assert {path[-1] for path in paths} == TERMINAL
+    assert {scenario.settings for scenario in SCENARIOS.values()} == set(SETTINGS)

@@ -11,8 +11,8 @@ import pytest
 from field_encrypt.dek import Dek, matches_key_check
 from field_encrypt.errors import FieldEncryptError
 from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
-from tests.end_to_end.stage import Stage
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -27,23 +27,23 @@ SAMPLE = 5
 class Reader:
     """Reads rows at random all along, each under the label that it has at that instant."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, app: AppHarness) -> None:
+        self._app = app
         self.opened = 0
         self.failures: list[str] = []
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            known = [str(row) async for row in self._stage.rows.query_items("SELECT VALUE c.id FROM c")]
+            known = [str(row) async for row in self._app.rows.query_items("SELECT VALUE c.id FROM c")]
             for row_id in random.sample(known, SAMPLE):
                 await self._open(row_id)
 
     async def _open(self, row_id: str) -> None:
-        row = await self._stage.row(row_id)
+        row = await self._app.row(row_id)
         wrapped, check = (base64.b64decode(row[name]) for name in ("wrappedDek", "keyCheck"))
         try:
-            dek = Dek(await self._stage.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"]))
+            dek = Dek(await self._app.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"]))
         except FieldEncryptError as error:
             self.failures.append(f"{row_id} under {row['mekVersion']}: {type(error).__name__}")
         else:
@@ -51,19 +51,19 @@ class Reader:
         self.opened += 1
 
 
-async def write_for_a_minute(stage: Stage) -> int:
+async def write_for_a_minute(app: AppHarness) -> int:
     """Let the pinned writer work for a minute, and return how many rows it created."""
-    load = await asyncio.to_thread(stage.control, "backend", "PUT", "load", json={"writesPerSecond": ROWS_PER_SECOND})
+    load = await asyncio.to_thread(app.control, "backend", "PUT", "load", json={"writesPerSecond": ROWS_PER_SECOND})
     ends = time.monotonic() + WRITING_SECONDS
     while time.monotonic() < ends:  # noqa: ASYNC110 - the test is about this time
         await asyncio.sleep(1)
-    await asyncio.to_thread(stage.control, "backend", "PUT", "load", json={"writesPerSecond": 0})
+    await asyncio.to_thread(app.control, "backend", "PUT", "load", json={"writesPerSecond": 0})
     async with asyncio.timeout(SETTLE_SECONDS):  # a write that is under way is counted when it has ended
-        load = await asyncio.to_thread(stage.control, "backend", "GET", "load")
-        while (await stage.census()).total() != NOTES + load["writes"]["ok"]:
-            load = await asyncio.to_thread(stage.control, "backend", "GET", "load")
+        load = await asyncio.to_thread(app.control, "backend", "GET", "load")
+        while (await app.census()).total() != NOTES + load["writes"]["ok"]:
+            load = await asyncio.to_thread(app.control, "backend", "GET", "load")
     # It notices at last: a backend that wraps under a disabled version is not ready, and the watch would reinstate.
-    await asyncio.to_thread(stage.control, "backend", "PUT", "load", json={"pinnedVersion": None})
+    await asyncio.to_thread(app.control, "backend", "PUT", "load", json={"pinnedVersion": None})
     assert load["writes"]["failed"] == 0
     return int(load["writes"]["ok"])
 
@@ -73,16 +73,16 @@ async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_co
     """The rotation completes, no row is left, the writer is reported, and every row opened whenever it was read."""
     options = Options(state=tmp_path, deks=NOTES, bits=2048, vault_limits="off", partitions=2, settings=SETTINGS)
     with LocalAzure(options).running() as azure:
-        async with Stage(azure) as stage:
-            old = await stage.newest_version()
-            stage.control("backend", "PUT", "load", json={"pinnedVersion": old})
-            reader = Reader(stage)
+        async with AppHarness(azure) as app:
+            old = await app.newest_version()
+            app.control("backend", "PUT", "load", json={"pinnedVersion": old})
+            reader = Reader(app)
             reading = asyncio.create_task(reader.run())
-            run_id = await stage.start()
-            await stage.people.wait_for(run_id, "sweeping")
+            run_id = await app.start()
+            await app.callers.wait_for(run_id, "sweeping")
 
-            written = await write_for_a_minute(stage)
-            status = await stage.approve(run_id)
+            written = await write_for_a_minute(app)
+            status = await app.approve(run_id)
 
             reading.cancel()
             await asyncio.wait([reading])
@@ -91,6 +91,6 @@ async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_co
             assert reader.opened > 100
             assert written > WRITING_SECONDS * ROWS_PER_SECOND / 2  # a busy machine is slower than what was asked for
             assert status["staleWriters"]["count"] == written
-            assert await stage.census() == {status["targetVersion"]: NOTES + written}
+            assert await app.census() == {status["targetVersion"]: NOTES + written}
             assert status["retired"] == [old]
-            assert await stage.unreadable_notes() == []
+            assert await app.unreadable_notes() == []

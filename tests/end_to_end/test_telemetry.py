@@ -9,8 +9,8 @@ import pytest
 
 from keyturn.telemetry.spans import root_of
 from local.supervisor import LocalAzure, Options
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.stage import Stage
 
 pytestmark = pytest.mark.end_to_end
 
@@ -41,11 +41,11 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
         version_max_age=VERSION_MAX_AGE,
     )
     with LocalAzure(options).running() as azure:
-        async with Stage(azure) as stage:
-            stage.arm("functions_host", operation="freeze_evidence", kind="kill_after")
-            async with stage.keep_alive(azure, "functions_host") as restarts:
-                run_id = await stage.start()
-                await stage.approve(run_id)
+        async with AppHarness(azure) as app:
+            app.arm("functions_host", operation="freeze_evidence", kind="kill_after")
+            async with app.keep_alive(azure, "functions_host") as restarts:
+                run_id = await app.start()
+                await app.approve(run_id)
         azure.processes["functions_host"].terminate()
 
     log = azure.layout.log("functions_host").read_text()

@@ -53,9 +53,9 @@ def test_every_method_blocks_and_returns_what_the_library_does(opening: Opening)
         moved = encryption.reencrypt_fields("notes", "note-1", stored, FIELDS)
         many = encryption.encrypt_documents("notes", [NOTE] * 3, FIELDS, at_once=2)
 
-        assert NOTE == encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
+        assert encryption.decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
         assert stored["title"]["dekId"] != moved["title"]["dekId"]
-        assert [NOTE] * 4 == encryption.decrypt_documents("notes", [moved, *many], None)
+        assert encryption.decrypt_documents("notes", [moved, *many], None) == [NOTE] * 4
     assert opening.closed
 
 
@@ -65,7 +65,7 @@ def test_threads_may_call_at_the_same_time(opening: Opening) -> None:
         stored = list(threads.map(lambda _: encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS), range(16)))
         read = list(threads.map(lambda note: encryption.decrypt_fields("notes", "note-1", note, FIELDS), stored))
 
-    assert [NOTE] * 16 == read
+    assert read == [NOTE] * 16
 
 
 def test_errors_are_raised_in_the_calling_thread(opening: Opening) -> None:
@@ -77,7 +77,7 @@ def test_errors_are_raised_in_the_calling_thread(opening: Opening) -> None:
             encryption.encrypt_fields("notes", "note-1", NOTE, ["missing"])
         with pytest.raises(DekNotFoundError):
             encryption.decrypt_fields("notes", "note-1", {"title": {**stored["title"], "dekId": "none"}}, ["title"])
-        assert NOTE == encryption.decrypt_fields("notes", "note-1", stored, ["title"])
+        assert encryption.decrypt_fields("notes", "note-1", stored, ["title"]) == NOTE
 
 
 @pytest.mark.parametrize("phase", ["opening", "closing"])
@@ -121,7 +121,7 @@ def test_call_from_its_own_loop_is_refused(opening: Opening) -> None:
     with BlockingFieldEncryption(calling_back) as encryption:
         pass
 
-    assert [RuntimeError] == [type(error) for error in outcome]
+    assert [type(error) for error in outcome] == [RuntimeError]
 
 
 def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
@@ -151,7 +151,7 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
         threading.Thread(target=lambda: (_until_closed(facade), loops[0].call_soon_threadsafe(go.set))).start()
     reader.join(5)
 
-    assert [NOTE] == results
+    assert results == [NOTE]
     assert opening.closed
 
 

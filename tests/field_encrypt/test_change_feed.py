@@ -48,7 +48,7 @@ async def test_now_gives_what_comes_after_and_nothing_before(
     ended = {found: await drain(container, found, cursor) for found, (_, cursor) in started.items()}
 
     assert [set()] * len(ranges) == [seen for seen, _ in started.values()]
-    assert later == set().union(*(seen for seen, _ in ended.values()))
+    assert set().union(*(seen for seen, _ in ended.values())) == later
 
 
 async def test_split_after_the_place_was_taken_loses_nothing(cosmos_client: CosmosClient, cosmos: LocalCosmos) -> None:
@@ -61,7 +61,7 @@ async def test_split_after_the_place_was_taken_loses_nothing(cosmos_client: Cosm
 
     seen = [(await drain(container, found, cursor))[0] for found, (_, cursor) in started.items()]
 
-    assert before | after == set().union(*seen)
+    assert set().union(*seen) == before | after
 
 
 async def test_place_in_a_container_that_was_made_anew_is_lost(cosmos_client: CosmosClient) -> None:

@@ -17,7 +17,7 @@ def test_no_representation_shows_the_key() -> None:
     """Neither repr, str nor formatting shows a byte of the key."""
     dek = Dek(KEY)
 
-    assert ("Dek(<hidden>)", "Dek(<hidden>)", "Dek(<hidden>)") == (repr(dek), str(dek), f"{dek}")
+    assert (repr(dek), str(dek), f"{dek}") == ("Dek(<hidden>)", "Dek(<hidden>)", "Dek(<hidden>)")
 
 
 def test_key_is_never_serialised() -> None:
@@ -34,14 +34,14 @@ def test_key_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(InvalidDekError) as refusal:
         Dek(bytes(length))
 
-    assert length == refusal.value.length
+    assert refusal.value.length == length
 
 
 def test_generated_keys_differ() -> None:
     """Each generated DEK is a new one of 32 bytes."""
     first, second = Dek.generate(), Dek.generate()
 
-    assert 32 == len(first.reveal())
+    assert len(first.reveal()) == 32
     assert first != second
 
 
@@ -49,7 +49,7 @@ def test_key_check_is_a_keyed_hash_of_a_fixed_label() -> None:
     """The key check is the first half of HMAC-SHA256 over the label, keyed by the DEK."""
     expected = hmac.new(KEY, b"keyturn/key-check/v1", hashlib.sha256).digest()[:16]
 
-    assert expected == key_check(Dek(KEY))
+    assert key_check(Dek(KEY)) == expected
 
 
 def test_key_check_matches_its_own_dek_only() -> None:
@@ -63,5 +63,5 @@ def test_key_check_matches_its_own_dek_only() -> None:
 def test_equal_keys_are_equal_deks() -> None:
     """DEKs compare by their bytes and can stand in sets."""
     assert Dek(KEY) == Dek(KEY)
-    assert 1 == len({Dek(KEY), Dek(KEY)})
+    assert len({Dek(KEY), Dek(KEY)}) == 1
     assert Dek(KEY) != KEY

@@ -33,7 +33,7 @@ async def test_second_read_is_answered_from_memory() -> None:
     first, second = await cache.get("a", loads.load), await cache.get("a", loads.load)
 
     assert first is second
-    assert 1 == loads.count
+    assert loads.count == 1
 
 
 async def test_simultaneous_misses_share_one_load() -> None:
@@ -42,8 +42,8 @@ async def test_simultaneous_misses_share_one_load() -> None:
 
     deks = await asyncio.gather(*(cache.get("a", loads.load) for _ in range(50)))
 
-    assert 1 == loads.count
-    assert 1 == len(set(deks))
+    assert loads.count == 1
+    assert len(set(deks)) == 1
 
 
 async def test_entry_ends_with_its_time() -> None:
@@ -58,7 +58,7 @@ async def test_entry_ends_with_its_time() -> None:
     now = 10.0
     await cache.get("a", loads.load)
 
-    assert (1, 2) == (before, loads.count)
+    assert (before, loads.count) == (1, 2)
 
 
 async def test_least_recently_used_entry_makes_room() -> None:
@@ -71,9 +71,9 @@ async def test_least_recently_used_entry_makes_room() -> None:
     await cache.get("a", loads.load)
     await cache.get("c", loads.load)
 
-    assert (3, 3, 2) == (loaded, loads.count, len(cache))
+    assert (loaded, loads.count, len(cache)) == (3, 3, 2)
     await cache.get("b", loads.load)
-    assert 4 == loads.count
+    assert loads.count == 4
 
 
 async def test_invalidated_entry_is_loaded_anew_and_others_stay() -> None:
@@ -86,7 +86,7 @@ async def test_invalidated_entry_is_loaded_anew_and_others_stay() -> None:
     await cache.get("a", loads.load)
     await cache.get("b", loads.load)
 
-    assert 3 == loads.count
+    assert loads.count == 3
 
 
 @pytest.mark.parametrize(("wrap", "loads_expected"), [(b"wrap", 1), (b"another wrap", 2), (None, 2)])
@@ -98,7 +98,7 @@ async def test_entry_outlives_news_of_its_own_wrap_only(wrap: bytes | None, load
     cache.invalidate_other_wraps("a", wrap)
     await cache.get("a", loads.load)
 
-    assert loads_expected == loads.count
+    assert loads.count == loads_expected
 
 
 async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
@@ -114,7 +114,7 @@ async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
     current = await cache.get("a", loads.load)
 
     assert overtaken != current
-    assert 2 == loads.count
+    assert loads.count == 2
 
 
 async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
@@ -127,8 +127,8 @@ async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
     results = await asyncio.gather(cache.get("a", fail), cache.get("a", fail), return_exceptions=True)
     await cache.get("a", loads.load)
 
-    assert [DekNotFoundError, DekNotFoundError] == [type(result) for result in results]
-    assert 1 == loads.count
+    assert [type(result) for result in results] == [DekNotFoundError, DekNotFoundError]
+    assert loads.count == 1
 
 
 async def test_cancelled_waiter_leaves_the_load_to_the_others() -> None:
@@ -144,7 +144,7 @@ async def test_cancelled_waiter_leaves_the_load_to_the_others() -> None:
     assert isinstance(await staying, Dek)
     with pytest.raises(asyncio.CancelledError):
         await leaving
-    assert 1 == loads.count
+    assert loads.count == 1
 
 
 async def test_clear_drops_everything() -> None:
@@ -155,4 +155,4 @@ async def test_clear_drops_everything() -> None:
     cache.clear()
     await cache.get("a", loads.load)
 
-    assert 2 == loads.count
+    assert loads.count == 2

@@ -27,7 +27,7 @@ async def test_created_row_is_read_back(cosmos_client: CosmosClient) -> None:
     await store.create("dek-1", WRAPPED, CHECK)
     row = await store.read("dek-1")
 
-    assert ("dek-1", WRAPPED, "v1", CHECK) == (row.dek_id, row.wrapped_under("v1"), row.mek_version, row.key_check)
+    assert (row.dek_id, row.wrapped_under("v1"), row.mek_version, row.key_check) == ("dek-1", WRAPPED, "v1", CHECK)
 
 
 async def test_partition_key_is_derived_from_the_dek_id(cosmos_client: CosmosClient) -> None:
@@ -37,8 +37,8 @@ async def test_partition_key_is_derived_from_the_dek_id(cosmos_client: CosmosCli
 
     await store.create("dek-7", WRAPPED, CHECK)
 
-    assert b"wrapped" == (await store.read("dek-7")).wrapped
-    assert "7" == (await container.read_item("dek-7", partition_key="7"))["bucket"]
+    assert (await store.read("dek-7")).wrapped == b"wrapped"
+    assert (await container.read_item("dek-7", partition_key="7"))["bucket"] == "7"
 
 
 async def test_existing_row_is_never_overwritten(cosmos_client: CosmosClient) -> None:
@@ -49,7 +49,7 @@ async def test_existing_row_is_never_overwritten(cosmos_client: CosmosClient) ->
     with pytest.raises(DekExistsError):
         await store.create("dek-1", WRAPPED.model_copy(update={"wrapped": b"other"}), CHECK)
 
-    assert b"wrapped" == (await store.read("dek-1")).wrapped
+    assert (await store.read("dek-1")).wrapped == b"wrapped"
 
 
 async def test_create_whose_answer_is_lost_succeeds(cosmos_client: CosmosClient, cosmos: LocalCosmos) -> None:
@@ -60,7 +60,7 @@ async def test_create_whose_answer_is_lost_succeeds(cosmos_client: CosmosClient,
 
     await store.create("dek-1", WRAPPED, CHECK)
 
-    assert b"wrapped" == (await store.read("dek-1")).wrapped
+    assert (await store.read("dek-1")).wrapped == b"wrapped"
 
 
 async def test_missing_row_is_named(cosmos_client: CosmosClient) -> None:
@@ -70,7 +70,7 @@ async def test_missing_row_is_named(cosmos_client: CosmosClient) -> None:
     with pytest.raises(DekNotFoundError) as missing:
         await store.read("dek-9")
 
-    assert "dek-9" == missing.value.dek_id
+    assert missing.value.dek_id == "dek-9"
 
 
 async def test_malformed_row_is_named(cosmos_client: CosmosClient) -> None:
@@ -81,7 +81,7 @@ async def test_malformed_row_is_named(cosmos_client: CosmosClient) -> None:
     with pytest.raises(InvalidRowError) as malformed:
         await DekStore(container, DEFAULTS).read("dek-1")
 
-    assert ("dek-1", "wrappedDek") == (malformed.value.dek_id, malformed.value.property_name)
+    assert (malformed.value.dek_id, malformed.value.property_name) == ("dek-1", "wrappedDek")
 
 
 async def test_store_that_is_away_is_worth_another_try(cosmos_client: CosmosClient, cosmos: LocalCosmos) -> None:
@@ -92,7 +92,7 @@ async def test_store_that_is_away_is_worth_another_try(cosmos_client: CosmosClie
     with pytest.raises(DekStoreUnavailableError) as away:
         await store.create("dek-1", WRAPPED, CHECK)
 
-    assert ("create", 500) == (away.value.operation, away.value.status)
+    assert (away.value.operation, away.value.status) == ("create", 500)
 
 
 async def test_identity_that_may_only_read_is_forbidden_to_create(

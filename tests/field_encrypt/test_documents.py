@@ -36,7 +36,7 @@ async def test_documents_come_back_in_their_order(world: World) -> None:
     stored = await world.encryption.encrypt_documents("notes", NOTES, FIELDS)
 
     assert len(NOTES) == len({note["title"]["dekId"] for note in stored}) == len(await world.dek_ids())
-    assert NOTES == await world.reader().decrypt_documents("notes", stored, FIELDS)
+    assert await world.reader().decrypt_documents("notes", stored, FIELDS) == NOTES
     assert NOTES[3] == await world.reader().decrypt_fields("notes", "note-3", stored[3], FIELDS)
 
 
@@ -46,8 +46,8 @@ async def test_shared_dek_is_fetched_once(world: World) -> None:
 
     read = await world.reader().decrypt_documents("notes", [stored] * 8, None)
 
-    assert [NOTE] * 8 == read
-    assert 1 == world.mek.operations.count("unwrap")
+    assert read == [NOTE] * 8
+    assert world.mek.operations.count("unwrap") == 1
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -58,13 +58,13 @@ async def test_no_more_documents_than_asked_for_are_under_way(world: World, at_o
 
     await FieldEncryption(provider, world.store, None).decrypt_documents("notes", stored, FIELDS, at_once=at_once)
 
-    assert at_once == provider.most
+    assert provider.most == at_once
 
 
 async def test_no_documents_are_no_work(world: World) -> None:
     """An empty list stays empty."""
-    assert [] == await world.encryption.encrypt_documents("notes", [], FIELDS)
-    assert [] == await world.reader().decrypt_documents("notes", [], FIELDS)
+    assert await world.encryption.encrypt_documents("notes", [], FIELDS) == []
+    assert await world.reader().decrypt_documents("notes", [], FIELDS) == []
 
 
 async def test_failure_names_its_document(world: World) -> None:
@@ -75,8 +75,8 @@ async def test_failure_names_its_document(world: World) -> None:
     with pytest.raises(TamperedFieldError) as tampered:
         await world.reader().decrypt_documents("notes", stored, FIELDS)
 
-    assert "note-7" == tampered.value.document_id
-    assert ["document note-7"] == tampered.value.__notes__
+    assert tampered.value.document_id == "note-7"
+    assert tampered.value.__notes__ == ["document note-7"]
 
 
 async def test_missing_row_names_its_document(world: World) -> None:
@@ -87,7 +87,7 @@ async def test_missing_row_names_its_document(world: World) -> None:
     with pytest.raises(DekNotFoundError) as missing:
         await world.reader().decrypt_documents("notes", stored, FIELDS)
 
-    assert ["document note-1"] == missing.value.__notes__
+    assert missing.value.__notes__ == ["document note-1"]
     assert missing.value.__cause__ is not None
 
 
@@ -102,5 +102,5 @@ async def test_nothing_to_encrypt_makes_no_row(world: World) -> None:
     """A document whose named lists are empty is returned as it is, and costs nothing."""
     document = {"id": "note-1", "parts": []}
 
-    assert document == await world.encryption.encrypt_fields("notes", "note-1", document, ["parts/*/text"])
-    assert set() == await world.dek_ids()
+    assert await world.encryption.encrypt_fields("notes", "note-1", document, ["parts/*/text"]) == document
+    assert await world.dek_ids() == set()

@@ -28,8 +28,8 @@ async def test_wrap_is_the_one_of_rfc_3394() -> None:
     wrapped = await EnvProvider(KEY).wrap(DEK)
 
     assert bytes.fromhex(expected) == wrapped.wrapped
-    assert ("env", "A256KW") == (wrapped.mek_name, wrapped.algorithm)
-    assert DEK == await EnvProvider(KEY).unwrap(wrapped)
+    assert (wrapped.mek_name, wrapped.algorithm) == ("env", "A256KW")
+    assert await EnvProvider(KEY).unwrap(wrapped) == DEK
 
 
 async def test_label_tells_keys_apart_and_shows_neither() -> None:
@@ -38,7 +38,7 @@ async def test_label_tells_keys_apart_and_shows_neither() -> None:
 
     assert labels[0] == labels[1] != labels[2]
     assert labels[0].startswith("env:")
-    assert 12 == len(labels[0])
+    assert len(labels[0]) == 12
 
 
 async def test_row_of_another_key_is_recognised() -> None:
@@ -96,7 +96,7 @@ def test_malformed_key_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidSettingError) as refusal:
         EnvProvider(key)
 
-    assert "FIELD_ENCRYPT_KEY" == refusal.value.setting
+    assert refusal.value.setting == "FIELD_ENCRYPT_KEY"
     assert not key or key not in str(refusal.value)
 
 
@@ -119,7 +119,7 @@ async def test_documents_survive_a_round_trip(cosmos_client: CosmosClient) -> No
 
     stored = await writer.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
-    assert NOTE == await FieldEncryption(EnvProvider(KEY), store, None).decrypt_fields("notes", "note-1", stored, None)
+    assert await FieldEncryption(EnvProvider(KEY), store, None).decrypt_fields("notes", "note-1", stored, None) == NOTE
 
 
 async def test_vault_provider_refuses_rows_of_the_environment(world: World) -> None:

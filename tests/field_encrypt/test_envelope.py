@@ -29,11 +29,11 @@ async def test_document_survives_a_round_trip(world: World) -> None:
     """Named fields are encrypted, nested and listed ones too; the input is left as it was."""
     stored = await world.encrypted()
 
-    assert {"enc", "alg", "dekId", "mekVersion", "iv", "ct", "tag"} == stored["title"].keys()
-    assert ("note-1", world.version) == (stored["id"], stored["title"]["mekVersion"])
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, None)
-    assert "t" == NOTE["title"]
+    assert stored["title"].keys() == {"enc", "alg", "dekId", "mekVersion", "iv", "ct", "tag"}
+    assert (stored["id"], stored["title"]["mekVersion"]) == ("note-1", world.version)
+    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
+    assert await world.reader().decrypt_fields("notes", "note-1", stored, None) == NOTE
+    assert NOTE["title"] == "t"
 
 
 async def test_only_named_fields_are_decrypted(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_cached_dek_needs_neither_row_nor_vault(world: World) -> None:
     for _ in range(3):
         await world.encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert before == world.mek.operations
+    assert world.mek.operations == before
 
 
 async def test_document_costs_one_unwrap_however_many_fields_it_has(world: World) -> None:
@@ -90,7 +90,7 @@ async def test_document_costs_one_unwrap_however_many_fields_it_has(world: World
 
     await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert 1 == world.mek.operations.count("unwrap")
+    assert world.mek.operations.count("unwrap") == 1
 
 
 async def test_reader_follows_the_row_to_a_new_version(world: World) -> None:
@@ -99,7 +99,7 @@ async def test_reader_follows_the_row_to_a_new_version(world: World) -> None:
     await world.rewrap(stored["title"]["dekId"], await world.mek.create())
     await world.mek.change(world.version, enabled=False)
 
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
 
 
 class OvertakenProvider(KeyVaultProvider):
@@ -129,7 +129,7 @@ async def test_reader_that_is_overtaken_by_a_rotation_reads_the_row_again(world:
     provider.overtake = rotation
     reader = FieldEncryption(provider, world.store, None)
 
-    assert NOTE == await reader.decrypt_fields("notes", "note-1", stored, FIELDS)
+    assert await reader.decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
 
 
 async def test_disabled_version_is_reported_when_the_row_still_names_it(world: World) -> None:
@@ -149,7 +149,7 @@ async def test_row_of_an_older_writer_is_readable(world: World, lacking: str) ->
     stored = await world.encrypted()
     await world.change(stored["title"]["dekId"], **{lacking: None})
 
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
 
 
 async def test_missing_row_is_named(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_missing_row_is_named(world: World) -> None:
     with pytest.raises(DekNotFoundError) as missing:
         await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
-    assert dek_id == missing.value.dek_id
+    assert missing.value.dek_id == dek_id
 
 
 async def test_row_that_holds_another_dek_is_detected(world: World) -> None:
@@ -227,8 +227,8 @@ async def test_readers_of_one_document_share_one_unwrap(world: World) -> None:
 
     read = await asyncio.gather(*(reader.decrypt_fields("notes", "note-1", stored, FIELDS) for _ in range(10)))
 
-    assert [NOTE] * 10 == read
-    assert 1 == world.mek.operations.count("unwrap")
+    assert read == [NOTE] * 10
+    assert world.mek.operations.count("unwrap") == 1
 
 
 async def test_every_error_is_one_of_the_library(world: World) -> None:

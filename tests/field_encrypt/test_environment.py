@@ -59,4 +59,4 @@ async def test_variable_at_fault_is_named(change: dict[str, Any], setting: str) 
         async with provider_from_environment(env):
             pytest.fail("a provider was opened")
 
-    assert setting == refusal.value.setting
+    assert refusal.value.setting == setting

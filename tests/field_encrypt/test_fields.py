@@ -37,7 +37,7 @@ def test_any_json_value_survives_a_round_trip(value: Any) -> None:
     back = decrypted(encrypted(value))
 
     assert value == back
-    assert value == decrypted(encrypted(back))
+    assert decrypted(encrypted(back)) == value
 
 
 @pytest.mark.parametrize("value", [True, False, 0, 1, None, "", [], {}, {"enc": 1}])
@@ -52,16 +52,16 @@ def test_stored_form_is_the_one_of_the_format() -> None:
     """The stored form has exactly the properties of the format, with a nonce of 12 bytes and a tag of 16."""
     stored = encrypted()
 
-    assert PROPERTIES == tuple(stored)
-    assert (1, "A256GCM", "dek-1", "v1") == (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"])
-    assert (12, 16) == (len(base64.b64decode(stored["iv"])), len(base64.b64decode(stored["tag"])))
+    assert tuple(stored) == PROPERTIES
+    assert (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"]) == (1, "A256GCM", "dek-1", "v1")
+    assert (len(base64.b64decode(stored["iv"])), len(base64.b64decode(stored["tag"]))) == (12, 16)
 
 
 def test_additional_data_is_canonical_json_of_the_place() -> None:
     """The additional data is RFC 8785 JSON: sorted names, no spaces."""
     expected = b'{"container":"notes","dekId":"dek-1","documentId":"note-1","fieldPath":"title"}'
 
-    assert expected == PLACE.additional_data("dek-1")
+    assert PLACE.additional_data("dek-1") == expected
 
 
 def test_no_two_encryptions_are_equal() -> None:
@@ -80,7 +80,7 @@ def test_value_that_json_cannot_carry_is_refused_by_its_field(value: Any) -> Non
     with pytest.raises(InvalidValueError) as refusal:
         encrypted(value)
 
-    assert "title" == refusal.value.field_path
+    assert refusal.value.field_path == "title"
     assert "9007199254740992" not in str(refusal.value)
 
 
@@ -102,7 +102,7 @@ def test_missing_property_is_named(name: str) -> None:
     with pytest.raises(InvalidFieldError) as refusal:
         decrypted(stored)
 
-    assert name == refusal.value.property_name
+    assert refusal.value.property_name == name
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_malformed_property_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidFieldError) as refusal:
         decrypted({**encrypted(), name: value})
 
-    assert (name, "title") == (refusal.value.property_name, refusal.value.field_path)
+    assert (refusal.value.property_name, refusal.value.field_path) == (name, "title")
 
 
 @pytest.mark.parametrize("stored", ["text", None, [], 5])
@@ -141,7 +141,7 @@ def test_plaintext_where_an_encrypted_field_should_be_is_refused(stored: Any) ->
     with pytest.raises(InvalidFieldError) as refusal:
         decrypted(stored)
 
-    assert "enc" == refusal.value.property_name
+    assert refusal.value.property_name == "enc"
 
 
 @pytest.mark.parametrize("name", ["iv", "ct", "tag"])
@@ -167,12 +167,12 @@ def test_flipped_bit_is_named_with_the_field(bit: int, position: int, name: str)
         decrypted({**stored, name: base64.b64encode(raw).decode()})
 
     error = tampered.value
-    assert ("notes", "note-1", "title", "dek-1") == (
+    assert (
         error.container,
         error.document_id,
         error.field_path,
         error.dek_id,
-    )
+    ) == ("notes", "note-1", "title", "dek-1")
 
 
 @pytest.mark.parametrize(

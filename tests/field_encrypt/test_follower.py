@@ -68,7 +68,7 @@ async def test_rewrapped_rows_are_dropped_and_the_others_stay(world: World, stor
     await reader.read(stored)
 
     assert len(stored) - 2 == left
-    assert unwraps + 2 == world.mek.operations.count("unwrap")
+    assert world.mek.operations.count("unwrap") == unwraps + 2
 
 
 async def test_own_writes_stay_cached(world: World) -> None:
@@ -92,7 +92,7 @@ async def test_first_poll_empties_the_cache(world: World, stored: list[dict[str,
 
     await reader.follower.poll()
 
-    assert 0 == len(reader.cache)
+    assert len(reader.cache) == 0
 
 
 async def test_rows_that_exist_are_not_read(
@@ -110,7 +110,7 @@ async def test_rows_that_exist_are_not_read(
     await Reader(world).follower.poll()
 
     assert pages
-    assert [] == [item for page in pages for item in page.items]
+    assert [item for page in pages for item in page.items] == []
 
 
 async def test_failed_polls_lose_nothing(
@@ -154,7 +154,7 @@ async def test_split_of_the_store_is_followed(world: World, cosmos: LocalCosmos,
 
     await reader.follower.poll()
 
-    assert 0 == len(reader.cache)
+    assert len(reader.cache) == 0
 
 
 async def test_empty_pages_are_passed(world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]]) -> None:
@@ -167,7 +167,7 @@ async def test_empty_pages_are_passed(world: World, cosmos: LocalCosmos, stored:
 
     await reader.follower.poll()
 
-    assert 0 == len(reader.cache)
+    assert len(reader.cache) == 0
 
 
 async def test_store_that_was_made_anew_is_followed_from_its_own_now(

@@ -33,8 +33,8 @@ async def test_what_is_wrapped_here_is_unwrapped_by_the_vault(mek: Mek, algorith
 
     wrapped = mek.client.wrap(DEK, version, algorithm)
 
-    assert DEK == await mek.client.unwrap(wrapped, version.version, algorithm)
-    assert 256 == len(wrapped)
+    assert await mek.client.unwrap(wrapped, version.version, algorithm) == DEK
+    assert len(wrapped) == 256
 
 
 async def test_wraps_never_call_the_vault_and_unwraps_call_it_once(mek: Mek) -> None:
@@ -45,7 +45,7 @@ async def test_wraps_never_call_the_vault_and_unwraps_call_it_once(mek: Mek) -> 
     for wrapped in wraps[:3]:
         await mek.client.unwrap(wrapped, version.version, OAEP_256)
 
-    assert ["get", "unwrap", "unwrap", "unwrap"] == mek.operations
+    assert mek.operations == ["get", "unwrap", "unwrap", "unwrap"]
 
 
 async def test_simultaneous_first_unwraps_fetch_the_version_once(mek: Mek) -> None:
@@ -57,8 +57,8 @@ async def test_simultaneous_first_unwraps_fetch_the_version_once(mek: Mek) -> No
     async with mek.new_client() as cold:
         unwrapped = await asyncio.gather(*(cold.unwrap(wrapped, name, OAEP_256) for _ in range(10)))
 
-    assert [DEK] * 10 == unwrapped
-    assert ["get"] + ["unwrap"] * 10 == sorted(mek.operations[before:])
+    assert unwrapped == [DEK] * 10
+    assert sorted(mek.operations[before:]) == ["get"] + ["unwrap"] * 10
 
 
 async def test_version_is_described_as_the_vault_has_it(mek: Mek) -> None:
@@ -69,8 +69,8 @@ async def test_version_is_described_as_the_vault_has_it(mek: Mek) -> None:
     version = await mek.client.fetch_version(name)
 
     assert (name, mek.name, True, 2048) == (version.version, version.mek_name, version.enabled, version.key_size)
-    assert ({"rotation": "r1"}, expires, None) == (version.tags, version.expires_on, version.not_before)
-    assert version == type(version).model_validate_json(version.model_dump_json())
+    assert (version.tags, version.expires_on, version.not_before) == ({"rotation": "r1"}, expires, None)
+    assert type(version).model_validate_json(version.model_dump_json()) == version
 
 
 async def test_versions_are_listed_with_their_state(mek: Mek) -> None:
@@ -111,7 +111,7 @@ async def test_version_outside_its_validity_unwraps_but_does_not_wrap(
 
     with pytest.raises(MekNotUsableError, match=reason):
         mek.client.wrap(DEK, version)
-    assert DEK == await mek.client.unwrap(wrapped, name, OAEP_256)
+    assert await mek.client.unwrap(wrapped, name, OAEP_256) == DEK
 
 
 async def test_version_that_is_not_for_wrapping_is_refused(mek: Mek) -> None:
@@ -195,7 +195,7 @@ async def test_throttled_unwrap_is_raised_at_once(mek: Mek, rule: dict[str, obje
     with pytest.raises(MekThrottledError):
         await mek.client.unwrap(wrapped, name, OAEP_256)
 
-    assert [1] == [rule["fired"] for rule in mek.vault.control("GET", "faults")]
+    assert [rule["fired"] for rule in mek.vault.control("GET", "faults")] == [1]
 
 
 async def test_short_outage_is_bridged_by_the_sdk(mek: Mek) -> None:
@@ -204,7 +204,7 @@ async def test_short_outage_is_bridged_by_the_sdk(mek: Mek) -> None:
     wrapped = mek.client.wrap(DEK, await mek.client.get_version(name))
     mek.fault(operation="unwrap", kind="status", status=503)
 
-    assert DEK == await mek.client.unwrap(wrapped, name, OAEP_256)
+    assert await mek.client.unwrap(wrapped, name, OAEP_256) == DEK
 
 
 @pytest.mark.parametrize("rule", [{"kind": "status", "status": 502}, {"kind": "reset_before"}, {"kind": "reset_after"}])
@@ -236,7 +236,7 @@ async def test_no_error_shows_key_material(mek: Mek) -> None:
     with pytest.raises(MekError) as refusal:
         await mek.client.unwrap(b"wrapped bytes", name, OAEP_256)
 
-    assert f"MEK {mek.name}, version {name}: unwrap: 400 BadParameter" == str(refusal.value)
+    assert str(refusal.value) == f"MEK {mek.name}, version {name}: unwrap: 400 BadParameter"
 
 
 async def test_newest_version_is_the_current_one(mek: Mek) -> None:
@@ -244,7 +244,7 @@ async def test_newest_version_is_the_current_one(mek: Mek) -> None:
     for _ in range(3):
         newest = await mek.create()
 
-    assert newest == (await mek.client.newest_enabled()).version
+    assert (await mek.client.newest_enabled()).version == newest
 
 
 async def test_newest_usable_version_is_the_current_one(mek: Mek) -> None:
@@ -253,7 +253,7 @@ async def test_newest_usable_version_is_the_current_one(mek: Mek) -> None:
     await mek.change(disabled, enabled=False)
     await mek.create(not_before=datetime.now(UTC) + HOUR)
 
-    assert usable == (await mek.client.newest_enabled()).version
+    assert (await mek.client.newest_enabled()).version == usable
     await mek.change(usable, enabled=False)
     with pytest.raises(MekNotUsableError):
         await mek.client.newest_enabled()

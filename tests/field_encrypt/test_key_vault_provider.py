@@ -29,7 +29,7 @@ async def test_dek_survives_wrap_and_unwrap(mek: Mek) -> None:
     wrapped = await provider.wrap(dek)
 
     assert (mek.name, version, "RSA-OAEP-256") == (wrapped.mek_name, wrapped.mek_version, wrapped.algorithm)
-    assert dek == await provider.unwrap(wrapped)
+    assert await provider.unwrap(wrapped) == dek
 
 
 async def test_writers_move_to_a_new_version_within_the_bounded_age(mek: Mek) -> None:
@@ -45,9 +45,9 @@ async def test_writers_move_to_a_new_version_within_the_bounded_age(mek: Mek) ->
     clock.now += 0.1
     after = [await provider.wrap(Dek.generate()) for _ in range(3)]
 
-    assert [old, old] == [first.mek_version, before.mek_version]
-    assert [new] * 3 == [wrapped.mek_version for wrapped in after]
-    assert ["get", "get"] == mek.operations
+    assert [first.mek_version, before.mek_version] == [old, old]
+    assert [wrapped.mek_version for wrapped in after] == [new] * 3
+    assert mek.operations == ["get", "get"]
 
 
 async def test_writers_leave_a_disabled_version_within_the_bounded_age(mek: Mek) -> None:
@@ -63,7 +63,7 @@ async def test_writers_leave_a_disabled_version_within_the_bounded_age(mek: Mek)
     await mek.change(old, enabled=False)
     clock.now += 60
 
-    assert old == wrapped.mek_version
+    assert wrapped.mek_version == old
     with pytest.raises(MekNotUsableError):
         await provider.wrap(Dek.generate())
 
@@ -94,8 +94,8 @@ async def test_patience_waits_out_throttling(mek: Mek) -> None:
     wrapped = await provider.wrap(dek)
     mek.fault(operation="unwrap", kind="throttle", count=3)
 
-    assert dek == await provider.unwrap(wrapped)
-    assert 4 == mek.operations.count("unwrap")
+    assert await provider.unwrap(wrapped) == dek
+    assert mek.operations.count("unwrap") == 4
 
 
 async def test_patience_ends(mek: Mek) -> None:
@@ -119,4 +119,4 @@ async def test_patience_does_not_wait_for_a_person(mek: Mek) -> None:
     with pytest.raises(MekVersionDisabledError):
         await provider.unwrap(wrapped)
 
-    assert 1 == mek.operations.count("unwrap")
+    assert mek.operations.count("unwrap") == 1

@@ -34,7 +34,7 @@ DOCUMENT: dict[str, Any] = {
 )
 def test_patterns_name_concrete_paths(patterns: list[str], expected: list[str]) -> None:
     """A pattern expands to the concrete paths in the document, each once."""
-    assert expected == paths.expand(DOCUMENT, patterns)
+    assert paths.expand(DOCUMENT, patterns) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_path_that_names_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidFieldPathError) as refusal:
         paths.expand(DOCUMENT, [pattern])
 
-    assert pattern == refusal.value.field_path
+    assert refusal.value.field_path == pattern
 
 
 def test_what_is_not_there_may_be_left_out() -> None:
@@ -54,7 +54,7 @@ def test_what_is_not_there_may_be_left_out() -> None:
 
     found = paths.present(document, ["title", "missing", "parts/*/text", "author/name"])
 
-    assert ["title", "parts/0/text"] == found
+    assert found == ["title", "parts/0/text"]
 
 
 def test_path_inside_another_is_refused() -> None:
@@ -62,7 +62,7 @@ def test_path_inside_another_is_refused() -> None:
     with pytest.raises(InvalidFieldPathError) as refusal:
         paths.expand(DOCUMENT, ["author/name", "author"])
 
-    assert "author/name" == refusal.value.field_path
+    assert refusal.value.field_path == "author/name"
 
 
 @given(names=st.lists(st.text(), min_size=1, max_size=4))
@@ -76,4 +76,4 @@ def test_found_paths_lead_back_to_their_value(names: list[str]) -> None:
     found = paths.get(document, path)
     paths.put(document, path, "changed")
 
-    assert ("needle", "changed") == (found, paths.get(document, path))
+    assert (found, paths.get(document, path)) == ("needle", "changed")

@@ -45,8 +45,8 @@ async def test_all_fields_get_one_fresh_dek(world: World, fields: list[str] | No
     assert {dek_of(old), dek_of(new)} == await world.dek_ids()
     assert dek_of(new) == new["author"]["name"]["dekId"] == new["parts"][1]["text"]["dekId"]
     assert old["title"]["ct"] != new["title"]["ct"]
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", new, FIELDS)
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", old, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
+    assert await world.reader().decrypt_fields("notes", "note-1", old, FIELDS) == NOTE
 
 
 async def test_fields_that_are_not_named_keep_their_dek(world: World) -> None:
@@ -57,7 +57,7 @@ async def test_fields_that_are_not_named_keep_their_dek(world: World) -> None:
 
     assert dek_of(old) == new["author"]["name"]["dekId"]
     assert dek_of(old) != dek_of(new)
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", new, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
 
 
 async def test_documents_move_onto_another_key_and_store(world: World, elsewhere: World) -> None:
@@ -67,9 +67,9 @@ async def test_documents_move_onto_another_key_and_store(world: World, elsewhere
     new = await elsewhere.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=world.reader())
     await world.mek.change(world.version, enabled=False)
 
-    assert elsewhere.version == new["title"]["mekVersion"]
+    assert new["title"]["mekVersion"] == elsewhere.version
     assert {dek_of(new)} == await elsewhere.dek_ids()
-    assert NOTE == await elsewhere.reader().decrypt_fields("notes", "note-1", new, FIELDS)
+    assert await elsewhere.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
 
 
 async def test_documents_move_from_a_key_in_the_environment_into_the_vault(world: World) -> None:
@@ -79,7 +79,7 @@ async def test_documents_move_from_a_key_in_the_environment_into_the_vault(world
 
     new = await world.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=desk)
 
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", new, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
 
 
 async def test_document_that_was_not_stored_takes_the_same_row_again(world: World) -> None:
@@ -92,7 +92,7 @@ async def test_document_that_was_not_stored_takes_the_same_row_again(world: Worl
     assert {dek_of(old), dek_id} == await world.dek_ids()
     assert dek_id == dek_of(again) == dek_of(lost)
     assert lost["title"]["iv"] != again["title"]["iv"]
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", again, FIELDS)
+    assert await world.reader().decrypt_fields("notes", "note-1", again, FIELDS) == NOTE
 
 
 async def test_row_that_was_taken_may_have_been_rewrapped(world: World) -> None:
@@ -104,8 +104,8 @@ async def test_row_that_was_taken_may_have_been_rewrapped(world: World) -> None:
 
     again = await world.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
 
-    assert version == again["title"]["mekVersion"]
-    assert NOTE == await world.reader().decrypt_fields("notes", "note-1", again, FIELDS)
+    assert again["title"]["mekVersion"] == version
+    assert await world.reader().decrypt_fields("notes", "note-1", again, FIELDS) == NOTE
 
 
 async def test_finished_document_is_left_as_it_is(world: World, elsewhere: World) -> None:
@@ -131,7 +131,7 @@ async def test_row_that_cannot_be_opened_is_not_taken(world: World) -> None:
     with pytest.raises(UnwrapRefusedError) as refused:
         await world.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
 
-    assert dek_id == refused.value.dek_id
+    assert refused.value.dek_id == dek_id
 
 
 async def test_failed_row_hands_out_no_document(world: World, cosmos: LocalCosmos) -> None:
@@ -145,8 +145,8 @@ async def test_failed_row_hands_out_no_document(world: World, cosmos: LocalCosmo
 
 async def test_document_without_encrypted_fields_makes_no_row(world: World) -> None:
     """There is nothing to re-encrypt, and nothing is made."""
-    assert NOTE == await world.encryption.reencrypt_fields("notes", "note-1", NOTE, None)
-    assert set() == await world.dek_ids()
+    assert await world.encryption.reencrypt_fields("notes", "note-1", NOTE, None) == NOTE
+    assert await world.dek_ids() == set()
 
 
 async def test_tampered_or_missing_fields_are_refused_before_a_row_is_made(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_tampered_or_missing_fields_are_refused_before_a_row_is_made(world
     with pytest.raises(InvalidFieldPathError):
         await world.encryption.reencrypt_fields("notes", "note-1", old, ["missing"])
 
-    assert rows == await world.dek_ids()
+    assert await world.dek_ids() == rows
 
 
 async def test_value_that_holds_something_encrypted_is_not_encrypted_again(world: World) -> None:

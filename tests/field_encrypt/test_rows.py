@@ -38,7 +38,7 @@ def test_new_row_is_the_one_of_the_contract() -> None:
         "keyCheck": base64.b64encode(bytes(16)).decode(),
     }
 
-    assert expected == row()
+    assert row() == expected
 
 
 def test_names_are_settings() -> None:
@@ -48,20 +48,20 @@ def test_names_are_settings() -> None:
     written = row(names, partition_value="tenant-7")
     read = DekRow.parse(written, names, DEFAULTS)
 
-    assert ("tenant-7", "v1") == (written["tenant"], written["kekVersion"])
-    assert WRAPPED == read.wrapped_under("v1")
+    assert (written["tenant"], written["kekVersion"]) == ("tenant-7", "v1")
+    assert read.wrapped_under("v1") == WRAPPED
 
 
 def test_row_of_an_older_writer_takes_the_defaults() -> None:
     """A row without labels and key check is read with the defaults and without a version."""
     read = DekRow.parse({"id": "dek-1", "wrappedDek": "AAAA"}, RowNames(), DEFAULTS)
 
-    assert ("notes-mek", "RSA-OAEP-256", None, None) == (
+    assert (
         read.mek_name,
         read.algorithm,
         read.mek_version,
         read.key_check,
-    )
+    ) == ("notes-mek", "RSA-OAEP-256", None, None)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_malformed_property_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidRowError) as refusal:
         DekRow.parse({**row(), name: value}, RowNames(), DEFAULTS)
 
-    assert name == refusal.value.property_name
+    assert refusal.value.property_name == name
 
 
 def test_no_representation_shows_the_wrapped_bytes() -> None:

@@ -94,7 +94,7 @@ FIELDS, ROWS = load("fields.json"), load("rows.json")
 
 def assert_named(error: FieldEncryptError, wanted: dict[str, Any]) -> None:
     """Check that the error says what was found to be wrong."""
-    assert wanted == {name: getattr(error, name) for name in wanted}
+    assert {name: getattr(error, name) for name in wanted} == wanted
     assert all(str(value) in str(error) for value in wanted.values())
 
 
@@ -107,7 +107,7 @@ def test_field(raw: dict[str, Any]) -> None:
     def read() -> Any:
         field = EncryptedField.parse(vector.stored, vector.fieldPath)
         if vector.additionalData is not None:
-            assert vector.additionalData == place.additional_data(field.dek_id).decode()
+            assert place.additional_data(field.dek_id).decode() == vector.additionalData
         return decrypt_value(field, dek=Dek(base64.b64decode(vector.dek)), place=place)
 
     if vector.outcome == "decrypted":
@@ -173,7 +173,7 @@ def test_unknown_outcome_fails(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize("content", [FIELDS, ROWS])
 def test_names_are_unique(content: dict[str, Any]) -> None:
     """A failure names one vector."""
-    assert {1} == set(Counter(vector["name"] for vector in content["vectors"]).values())
+    assert set(Counter(vector["name"] for vector in content["vectors"]).values()) == {1}
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -56,23 +56,23 @@ def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture, ru
         announce(told)
         announce(told.model_copy(update={"detail": ""}))
 
-    assert 2 == len(caplog.messages)
+    assert len(caplog.messages) == 2
     for line in caplog.messages:
-        assert ("needs_attention", "notes") == (_first("eventPattern", line), _first("keyringPattern", line))
+        assert (_first("eventPattern", line), _first("keyringPattern", line)) == ("needs_attention", "notes")
 
 
 def test_events_are_those_that_are_told() -> None:
     """Every event that an alert waits for is one that people are told, and all that workflows tell are."""
     awaited = {event for events in TELEMETRY["events"].values() for event in events}
 
-    assert set() == (awaited | _told()) - set(EVENTS)
+    assert (awaited | _told()) - set(EVENTS) == set()
 
 
 def test_the_mek_is_found_in_the_vaults_log(templates: dict[str, Template]) -> None:
     """The queries find the MEK's name in every form of address that the vault's log has, and no other key's."""
     [pattern] = set(re.findall(r'extract\(@"(/[^"]*keys/[^"]*)", 1, RequestUri\)', _queried(templates)))
 
-    assert ["mek", "mek", "mek", "mek", "mek-2"] == [_group(pattern, uri) for uri in URIS]
+    assert [_group(pattern, uri) for uri in URIS] == ["mek", "mek", "mek", "mek", "mek-2"]
 
 
 def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
@@ -80,7 +80,7 @@ def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
     named = set(re.findall(r'"(Key[A-Z]\w+)"', templates[ALERTS].text))
 
     assert {"KeyUnwrap", "KeyUpdate", "KeyPurge", "KeyRotationPolicySet"} <= named
-    assert set() == named - OPERATIONS
+    assert named - OPERATIONS == set()
 
 
 def test_queries_name_columns_that_exist(templates: dict[str, Template]) -> None:
@@ -97,7 +97,7 @@ def test_queries_name_columns_that_exist(templates: dict[str, Template]) -> None
     }
 
     assert named
-    assert set() == named - known
+    assert named - known == set()
 
 
 def test_the_schedule_says_that_it_was_looked_at(templates: dict[str, Template]) -> None:
@@ -105,7 +105,7 @@ def test_the_schedule_says_that_it_was_looked_at(templates: dict[str, Template])
     module = ast.parse((ROOT / "triggers" / "schedule.py").read_text())
     [function] = [node for node in module.body if isinstance(node, ast.AsyncFunctionDef)]
 
-    assert f"_log.info({TELEMETRY['scheduleLine']!r})" == ast.unparse(function.body[-1])
+    assert ast.unparse(function.body[-1]) == f"_log.info({TELEMETRY['scheduleLine']!r})"
     assert schedule._log.name.split(".")[0] in LOGGERS
     assert 'Message == "${telemetry.scheduleLine}"' in templates[ALERTS].variable("scheduleSilent")
 

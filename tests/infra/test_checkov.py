@@ -29,7 +29,7 @@ LOOKED_AT = {
 
 def test_no_file_is_unreadable_to_checkov(checkov_report: dict[str, Any]) -> None:
     """Not one template is left out because checkov cannot parse it."""
-    assert 0 == checkov_report["summary"]["parsing_errors"]
+    assert checkov_report["summary"]["parsing_errors"] == 0
 
 
 def test_checkov_has_looked_at_what_matters(checkov_report: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def test_checkov_has_looked_at_what_matters(checkov_report: dict[str, Any]) -> N
     results = checkov_report["results"]
     looked_at = {check["resource"] for check in results["passed_checks"] + results["failed_checks"]}
 
-    assert set() == LOOKED_AT - looked_at
+    assert LOOKED_AT - looked_at == set()
 
 
 def test_no_resource_is_conditional(templates: dict[str, Template]) -> None:
@@ -49,7 +49,7 @@ def test_no_resource_is_conditional(templates: dict[str, Template]) -> None:
         if resource.conditional
     ]
 
-    assert [] == conditional
+    assert conditional == []
 
 
 def test_broken_rules_are_the_listed_ones(checkov_report: dict[str, Any]) -> None:
@@ -66,5 +66,5 @@ def test_every_exception_has_its_reason() -> None:
     unexplained = [line for line in entries if not re.fullmatch(r"  - CKV\w+ +# \S.{20,}", line)]
     inline = [path.name for path in (ROOT / "infra").rglob("*.bicep") if "checkov:skip" in path.read_text()]
 
-    assert [] == unexplained
-    assert [] == inline
+    assert unexplained == []
+    assert inline == []

@@ -58,8 +58,8 @@ def test_the_app_asks_for_what_flex_consumption_takes(templates: dict[str, Templ
     app = templates[APP]
     settings = set(app.variable("platformSettings")) | set(main.variable("settings"))
 
-    assert FLEX == set(app.resources["app"].properties["siteConfig"])
-    assert set() == settings & DEPRECATED
+    assert set(app.resources["app"].properties["siteConfig"]) == FLEX
+    assert settings & DEPRECATED == set()
 
 
 def test_no_password_deploys(templates: dict[str, Template]) -> None:
@@ -70,7 +70,7 @@ def test_no_password_deploys(templates: dict[str, Template]) -> None:
         if resource.type.endswith("/basicPublishingCredentialsPolicies")
     ]
 
-    assert {"ftp": False, "scm": False} == {policy.config["name"]: policy.properties["allow"] for policy in policies}
+    assert {policy.config["name"]: policy.properties["allow"] for policy in policies} == {"ftp": False, "scm": False}
 
 
 def test_names_fit(templates: dict[str, Template]) -> None:
@@ -79,8 +79,8 @@ def test_names_fit(templates: dict[str, Template]) -> None:
         prefix for template in templates.values() for prefix in re.findall(r"'([a-z-]+)\$\{token\}'", template.text)
     }
 
-    assert set(LONGEST) == prefixes
-    assert [] == [prefix for prefix in prefixes if len(prefix) + TOKEN > LONGEST[prefix]]
+    assert prefixes == set(LONGEST)
+    assert [prefix for prefix in prefixes if len(prefix) + TOKEN > LONGEST[prefix]] == []
 
 
 def test_roles_are_named_for_one_resource_group(templates: dict[str, Template]) -> None:
@@ -92,8 +92,8 @@ def test_roles_are_named_for_one_resource_group(templates: dict[str, Template]) 
         if resource.type == "Microsoft.Authorization/roleDefinitions"
     ]
 
-    assert 2 == len(names)
-    assert [] == [name for name in names if "${uniqueString(resourceGroup().id)}" not in name]
+    assert len(names) == 2
+    assert [name for name in names if "${uniqueString(resourceGroup().id)}" not in name] == []
 
 
 @pytest.mark.parametrize("name", [ACCESS, MIGRATIONS])
@@ -103,7 +103,7 @@ def test_the_accounts_roles_change_one_after_the_other(templates: dict[str, Temp
     awaited = [resource.config.get("dependsOn", []) for resource in made]
     after = {name for names in awaited for name in names}
 
-    assert 1 == awaited.count([])
+    assert awaited.count([]) == 1
     assert [1] * (len(made) - 1) == [len(names) for names in awaited if names]
     assert len(made) - 1 == len(after)
 
@@ -112,8 +112,8 @@ def test_one_modules_roles_come_after_the_others(templates: dict[str, Template])
     """What only migrations need is granted before the rest, whose last step others wait for."""
     awaited = re.findall(r"^module (\w+) .*?\n  dependsOn: \[(\w+)\]", templates[COSMOS].text, re.MULTILINE | re.DOTALL)
 
-    assert "migrations" == dict(awaited)["access"]
-    assert "records" == dict(awaited)["migrations"]
+    assert dict(awaited)["access"] == "migrations"
+    assert dict(awaited)["migrations"] == "records"
 
 
 def test_a_private_endpoint_waits_for_the_accounts_roles(templates: dict[str, Template], main: Template) -> None:

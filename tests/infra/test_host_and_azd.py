@@ -69,7 +69,7 @@ def _host() -> _Host:
 
 def test_host_json_has_the_hosts_form() -> None:
     """Every property of host.json is one that the host knows, with a value that it takes."""
-    assert "2.0" == _host().version
+    assert _host().version == "2.0"
 
 
 def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
@@ -78,8 +78,8 @@ def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
     loud = {"Trace", "Debug", "Information"}
     text = "".join(template.text for template in templates.values())
 
-    assert "Warning" == levels["Microsoft.AspNetCore"]
-    assert [] == [name for name, level in levels.items() if name.startswith("Microsoft") and level in loud]
+    assert levels["Microsoft.AspNetCore"] == "Warning"
+    assert [name for name, level in levels.items() if name.startswith("Microsoft") and level in loud] == []
     assert "URL_QUERY_REDACTION" not in text
     assert "AppServiceHTTPLogs" not in text
 
@@ -90,7 +90,7 @@ def test_one_instance_holds_a_whole_window(main: Template) -> None:
     largest = next(item.le for item in bounds.metadata if hasattr(item, "le"))
 
     assert largest <= _host().extensions.durableTask.maxConcurrentActivityFunctions
-    assert 4 == main.parameters["maximumInstanceCount"]["default"]
+    assert main.parameters["maximumInstanceCount"]["default"] == 4
 
 
 def test_azd_finds_the_templates_and_the_app(templates: dict[str, Template], main: Template) -> None:
@@ -102,8 +102,8 @@ def test_azd_finds_the_templates_and_the_app(templates: dict[str, Template], mai
         part["'azd-service-name'"] for part in walk(tags) if isinstance(part, dict) and "'azd-service-name'" in part
     ]
 
-    assert INFRA / "main.bicep" == ROOT / project["infra"]["path"] / f"{project['infra']['module']}.bicep"
-    assert {"project": ".", "language": "python", "host": "function"} == described
+    assert ROOT / project["infra"]["path"] / f"{project['infra']['module']}.bicep" == INFRA / "main.bicep"
+    assert described == {"project": ".", "language": "python", "host": "function"}
     assert [service] == named
     assert "{ 'azd-env-name': environmentName }" in main.text
     assert f"SERVICE_{service.upper()}_NAME" in main.outputs
@@ -117,4 +117,4 @@ def test_sign_in_leaves_out_routes_that_exist(templates: dict[str, Template]) ->
     routes = [path.removeprefix(f"/{prefix}/") for path in validation["excludedPaths"]]
 
     assert validation["requireAuthentication"] is True
-    assert [] == [route for route in routes if f'route="{route}"' not in triggers]
+    assert [route for route in routes if f'route="{route}"' not in triggers] == []

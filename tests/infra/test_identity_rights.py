@@ -55,14 +55,14 @@ def test_every_right_has_its_code_path() -> None:
         missing += [f"{role}, {right}: {file} {name}" for file, name in named if name not in _definitions(file)]
         missing += [f"{role}, {right}"] if not named and not re.match(r"none[^:]*: \S.{20,}", path) else []
 
-    assert [] == missing
+    assert missing == []
 
 
 def test_no_large_role_but_the_listed(templates: dict[str, Template]) -> None:
     """No Officer, Owner, Contributor or Administrator is assigned but those that are listed."""
     large = {role for _, role, _ in _granted(templates) if re.search("Officer|Owner|Contributor|Administrator", role)}
 
-    assert LARGE == large
+    assert large == LARGE
 
 
 def test_nothing_can_be_deleted_or_purged(templates: dict[str, Template]) -> None:
@@ -71,7 +71,7 @@ def test_nothing_can_be_deleted_or_purged(templates: dict[str, Template]) -> Non
     forbidden = [action for action in actions if re.search(r"\*|delete|purge|restore|recover|upsert|write", action)]
 
     assert actions
-    assert [] == forbidden
+    assert forbidden == []
 
 
 def test_every_assignment_is_to_the_identity(templates: dict[str, Template]) -> None:
@@ -86,7 +86,7 @@ def test_every_assignment_is_to_the_identity(templates: dict[str, Template]) -> 
     from_main = [value for value in passed if value != "principalId"]
     identity = {"operand_1": "identity", "operand_2": {"operator": _output("principalId")}}
 
-    assert {"principalId"} == set(principals)
+    assert set(principals) == {"principalId"}
     assert all({"operator": {"type": "property_accessor", "operands": identity}} == value for value in from_main)
 
 
@@ -96,12 +96,12 @@ def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -
     assigned = {(role, scope) for _, role, scope in _granted(templates) if role in deployed}
     local = [*PRINCIPALS["keyturn"], *DOCUMENT_MIGRATIONS]
 
-    assert deployed == {name: sorted(local_roles.ROLES[name]) for name, _ in local}
-    assert assigned == {(name, LOCAL_SCOPES[scope]) for name, scope in local if scope} | {
+    assert {name: sorted(local_roles.ROLES[name]) for name, _ in local} == deployed
+    assert {(name, LOCAL_SCOPES[scope]) for name, scope in local if scope} | {
         (ROTATOR, "the MEK"),
         ("Keyturn backup check", "the Cosmos DB account"),
         ("Keyturn metadata", "the Cosmos DB account"),
-    }
+    } == assigned
 
 
 def test_documents_cannot_be_changed_unless_it_is_asked_for(templates: dict[str, Template], main: Template) -> None:
@@ -112,9 +112,9 @@ def test_documents_cannot_be_changed_unless_it_is_asked_for(templates: dict[str,
     left = {(right.rpartition("/")[2], scope) for right, _, scope in _granted(others)}
     conditions = re.findall(r"'document_migrations\.bicep' = if \((\w+)\)", templates["modules/cosmos/main.bicep"].text)
 
-    assert {("create", "the dek store"), ("replace", "the containers in `documents`")} == granted
-    assert set() == granted & left
-    assert ["documentMigrations"] == conditions
+    assert granted == {("create", "the dek store"), ("replace", "the containers in `documents`")}
+    assert granted & left == set()
+    assert conditions == ["documentMigrations"]
     assert main.parameters["documentMigrations"]["default"] is False
 
 
@@ -128,7 +128,7 @@ def test_cosmos_actions_exist(templates: dict[str, Template]) -> None:
         for action in _actions(role)
     }
 
-    assert set() == granted - known
+    assert granted - known == set()
 
 
 def _granted(templates: dict[str, Template]) -> Iterator[tuple[str, str, str]]:

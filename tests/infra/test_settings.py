@@ -42,7 +42,7 @@ def test_every_setting_is_set_or_listed(main: Template) -> None:
     listed = {row[0].strip("`") for row in table("Settings")}
 
     assert _read() - SET_BY_THE_PLATFORM == _set(main) | listed
-    assert set() == _set(main) & listed
+    assert _set(main) & listed == set()
 
 
 def test_listed_defaults_are_the_codes() -> None:
@@ -54,14 +54,14 @@ def test_listed_defaults_are_the_codes() -> None:
 
 def test_the_platforms_settings_are_the_known_ones(templates: dict[str, Template]) -> None:
     """What is set beside the app's own settings is what the platform and the SDKs read."""
-    assert PLATFORM == set(templates[APP].variable("platformSettings"))
+    assert set(templates[APP].variable("platformSettings")) == PLATFORM
 
 
 def test_the_example_for_a_desk_names_the_same(main: Template) -> None:
     """local.settings.json.example has no setting that nobody reads."""
     example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
 
-    assert set() == example - _read() - ONLY_ON_A_DESK
+    assert example - _read() - ONLY_ON_A_DESK == set()
 
 
 def test_secrets_come_from_the_vault_alone(main: Template) -> None:
@@ -70,7 +70,7 @@ def test_secrets_come_from_the_vault_alone(main: Template) -> None:
         name for name, parameter in main.parameters.items() if any("secure" in str(d) for d in parameter["decorators"])
     ]
 
-    assert [] == secure
+    assert secure == []
     assert main.variable("approvalSecret").startswith("@Microsoft.KeyVault(")
 
 
@@ -86,7 +86,7 @@ def test_outputs_are_named_like_the_settings(main: Template) -> None:
         "SERVICE_API_NAME",
     }
 
-    assert others == set(main.outputs) - _read()
+    assert set(main.outputs) - _read() == others
 
 
 def _read() -> set[str]:

@@ -61,8 +61,8 @@ def test_roles_are_named_in_one_table(templates: dict[str, Template]) -> None:
         chain.from_iterable(re.findall(r"(?<!/)\broles\.(\w+)", template.text) for template in templates.values())
     )
 
-    assert [] == guids
-    assert set(ROLES) == used
+    assert guids == []
+    assert used == set(ROLES)
     assert len(set(ROLES.values())) == len(ROLES)
     assert all(GUID.fullmatch(role) for role in ROLES.values())
 
@@ -77,9 +77,9 @@ def test_only_the_resource_group_is_at_subscription_scope(templates: dict[str, T
     ]
     scopes = re.findall(r"^  scope: (.+)$", templates["main.bicep"].text, re.MULTILINE)
 
-    assert ["Microsoft.Resources/resourceGroups"] == at_subscription
+    assert at_subscription == ["Microsoft.Resources/resourceGroups"]
     assert len(templates["main.bicep"].modules) == len(scopes)
-    assert {"group"} == set(scopes)
+    assert set(scopes) == {"group"}
 
 
 def test_modules_get_what_they_take(templates: dict[str, Template]) -> None:
@@ -92,7 +92,7 @@ def test_modules_get_what_they_take(templates: dict[str, Template]) -> None:
             wrong += [f"{template.name}: {module.symbol} lacks {name}" for name in needed - module.params.keys()]
             wrong += [f"{template.name}: {module.symbol} has no {name}" for name in module.params.keys() - taken.keys()]
 
-    assert [] == wrong
+    assert wrong == []
 
 
 def test_used_outputs_exist(templates: dict[str, Template]) -> None:
@@ -103,7 +103,7 @@ def test_used_outputs_exist(templates: dict[str, Template]) -> None:
             given = templates[str(template.modules[symbol].path.relative_to(INFRA))].outputs
             missing += [f"{template.name}: {symbol}.{output}"] if output not in given else []
 
-    assert [] == missing
+    assert missing == []
 
 
 def test_everything_declared_is_used(templates: dict[str, Template]) -> None:
@@ -124,7 +124,7 @@ def test_everything_declared_is_used(templates: dict[str, Template]) -> None:
                 f"{template.name}: output {name}" for name in template.outputs if (template.name, name) not in taken
             ]
 
-    assert [] == unused
+    assert unused == []
 
 
 def test_what_is_accessed_is_declared(templates: dict[str, Template]) -> None:
@@ -141,7 +141,7 @@ def test_what_is_accessed_is_declared(templates: dict[str, Template]) -> None:
         )
         undeclared += [f"{template.name}: {name}" for name in set(accessed) - declared]
 
-    assert [] == undeclared
+    assert undeclared == []
 
 
 def test_no_registry_module_hides_a_resource(templates: dict[str, Template]) -> None:
@@ -150,7 +150,7 @@ def test_no_registry_module_hides_a_resource(templates: dict[str, Template]) -> 
         module["type"] for template in templates.values() for module in template.parsed.get("modules", {}).values()
     }
 
-    assert {"local"} == kinds
+    assert kinds == {"local"}
 
 
 def test_parameter_file_gives_parameters_that_exist(main: Template) -> None:
@@ -158,8 +158,8 @@ def test_parameter_file_gives_parameters_that_exist(main: Template) -> None:
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     needed = {name for name, parameter in main.parameters.items() if parameter.get("default") is None}
 
-    assert set() == given.keys() - main.parameters.keys()
-    assert set() == needed - given.keys()
+    assert given.keys() - main.parameters.keys() == set()
+    assert needed - given.keys() == set()
 
 
 def test_python_is_the_same_version_everywhere(templates: dict[str, Template]) -> None:
@@ -168,7 +168,7 @@ def test_python_is_the_same_version_everywhere(templates: dict[str, Template]) -
     version = runtime["version"]
     pyproject = (ROOT / "pyproject.toml").read_text()
 
-    assert "python" == runtime["name"]
+    assert runtime["name"] == "python"
     assert f'requires-python = ">={version}"' in pyproject
     assert f'python_version = "{version}"' in pyproject
     assert f'target-version = "py{version.replace(".", "")}"' in pyproject
@@ -186,26 +186,26 @@ def test_services_refuse_keys_and_old_tls(templates: dict[str, Template]) -> Non
     vault = templates["modules/key_vault/vault.bicep"].resources["vault"].properties
     app = templates["modules/app/function_app.bicep"].resources["app"].properties
 
-    assert (False, False, "TLS1_2") == (
+    assert (
         storage["allowSharedKeyAccess"],
         storage["allowBlobPublicAccess"],
         storage["minimumTlsVersion"],
-    )
-    assert (True, "Tls12", "Continuous") == (
+    ) == (False, False, "TLS1_2")
+    assert (
         cosmos["disableLocalAuth"],
         cosmos["minimalTlsVersion"],
         cosmos["backupPolicy"]["type"],
-    )
-    assert (True, True, True) == (
+    ) == (True, "Tls12", "Continuous")
+    assert (
         vault["enableRbacAuthorization"],
         vault["enableSoftDelete"],
         vault["enablePurgeProtection"],
-    )
-    assert (True, "1.2", "1.2") == (
+    ) == (True, True, True)
+    assert (
         app["httpsOnly"],
         app["siteConfig"]["minTlsVersion"],
         app["siteConfig"]["scmMinTlsVersion"],
-    )
+    ) == (True, "1.2", "1.2")
 
 
 def test_private_is_the_default(templates: dict[str, Template], main: Template) -> None:
@@ -227,7 +227,7 @@ def test_the_mek_is_never_rotated_by_the_vault(templates: dict[str, Template]) -
     """The rotation policy only notifies: a version made by the vault would have no rows moved onto it."""
     policy = templates["modules/key_vault/mek.bicep"].resources["mek"].properties["rotationPolicy"]
 
-    assert ["notify"] == [action["action"]["type"] for action in policy["lifetimeActions"]]
+    assert [action["action"]["type"] for action in policy["lifetimeActions"]] == ["notify"]
     assert "rotate" not in {value for value in walk(policy) if isinstance(value, str)}
 
 

@@ -12,8 +12,8 @@ from activities import boundary
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
 from tests.invariants.engine import Engine
-from tests.invariants.scene import Scene
-from tests.keyturn.world import World
+from tests.invariants.harness import ActivityHarness
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.local.task_hub.hub_process import HubProcess
 
 
@@ -65,32 +65,32 @@ async def engine(hub: HubProcess) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-async def scene(
+async def harness(
     vault: LocalVault,
     cosmos: LocalCosmos,
     cosmos_client: CosmosClient,
     run_container: ContainerProxy,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[ActivityHarness]:
     """A keyring with a MEK of one version and an empty dek store, which the app's activities serve."""
     mek = Mek(vault, *ALL_OF_KEYS)
-    world = World(mek, cosmos, await new_container(cosmos_client, "deks"))
-    made = await Scene.create(world, cosmos_client, run_container)
+    local_keyring = LocalKeyring(mek, cosmos, await new_container(cosmos_client, "deks"))
+    made = await ActivityHarness.create(local_keyring, cosmos_client, run_container)
 
     async def resources() -> object:
         return made.resources
 
-    monkeypatch.setattr(boundary, "resources", resources)
+    monkeypatch.setattr(boundary, "process_resources", resources)
     yield made
     await made.close()
     await mek.close()
-    world.control_cosmos("settings", replicaLagMs=0)
+    local_keyring.control_cosmos("settings", replicaLagMs=0)
     vault.control("DELETE", "faults")
     cosmos.clear_faults()
 
 
 @pytest.fixture
-def playing(scene: Scene, engine: Engine) -> Scene:
+def running_engine(harness: ActivityHarness, engine: Engine) -> ActivityHarness:
     """The scene, with workflows that run."""
-    scene.engine = engine
-    return scene
+    harness.engine = engine
+    return harness

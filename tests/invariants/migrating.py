@@ -6,30 +6,30 @@ from typing import Any
 from keyturn.contracts import (
     CensusInput,
     DecisionInput,
-    LendInput,
+    DisableAgainInput,
+    EnableTemporarilyInput,
     Policy,
     ReinstateInput,
     Restore,
     RestoreInput,
-    ReturnInput,
     Rollback,
     Work,
 )
 from keyturn.contracts.states import State
 from keyturn.migrations.start import start_migration
 from keyturn.runs.records import MigrationRecord
-from tests.invariants.scene import REQUESTER, Scene
-from tests.invariants.script import Script
+from tests.invariants.harness import REQUESTER, ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.steps import Steps
 from tests.keyturn.rotation.runs import workflows
 
 
-async def begun(scene: Scene, work: Work) -> MigrationRecord:
+async def begun(harness: ActivityHarness, work: Work) -> MigrationRecord:
     """Request a migration."""
     return await start_migration(
-        scene.resources.migrations,
+        harness.resources.migrations,
         work,
-        keyring=scene.keyring,
+        keyring=harness.keyring,
         requested_by=REQUESTER,
         reason="",
         dry_run=False,
@@ -39,30 +39,30 @@ async def begun(scene: Scene, work: Work) -> MigrationRecord:
     )
 
 
-async def restore_wanted(scene: Scene, rows: int = 3) -> MigrationRecord:
+async def restore_wanted(harness: ActivityHarness, rows: int = 3) -> MigrationRecord:
     """Leave rows under a version that is disabled, as they come back from a backup, and request a restore."""
-    await scene.world.add_many(rows, scene.old)
-    await scene.world.mek.create()
-    await scene.world.mek.change(scene.old, enabled=False)
-    return await begun(scene, Restore())
+    await harness.local_keyring.add_many(rows, harness.old)
+    await harness.local_keyring.mek.create()
+    await harness.local_keyring.mek.change(harness.old, enabled=False)
+    return await begun(harness, Restore())
 
 
-class RestoreScript(Steps):
+class RestoreDriver(Steps):
     """Plays a restore."""
 
     digest = ""
 
-    async def to_lent(self) -> None:
+    async def to_enabled(self) -> None:
         """Look, have it approved, and enable what was approved."""
         await self.advance(State.RUNNING)
         look = RestoreInput(run=self.ref, step=self.step, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
         found = await self.act("freeze_restore", look)
         self.digest, self.target = found["evidenceDigest"], found["targetVersion"]
         await self.advance(State.AWAITING_APPROVAL)
-        await self.scene.decide(await self.scene.resources.migrations.read(self.run_id))
+        await self.harness.decide(await self.harness.resources.migrations.read(self.run_id))
         await self.act("read_decision", DecisionInput(run=self.ref, evidence_digest=self.digest))
         await self.advance(State.RUNNING)
-        await self.act("lend_versions", LendInput(run=self.ref, evidence_digest=self.digest))
+        await self.act("enable_temporarily", EnableTemporarilyInput(run=self.ref, evidence_digest=self.digest))
 
     async def to_end(self) -> dict[str, Any]:
         """Move the rows, prove them, and disable again what no row names; returns what became of the versions."""
@@ -70,28 +70,28 @@ class RestoreScript(Steps):
         census = CensusInput(run=self.ref, target_version=self.target, session_tokens=self.tokens)
         await self.act("take_census", census)
         await self.work("prove")
-        returned = await self.act("return_versions", ReturnInput(run=self.ref, session_tokens=self.tokens))
+        returned = await self.act("disable_again", DisableAgainInput(run=self.ref, session_tokens=self.tokens))
         await self.advance(State.COMPLETED)
         return returned
 
 
-async def given_up(scene: Scene, rows: int = 3) -> Rollback:
+async def given_up(harness: ActivityHarness, rows: int = 3) -> Rollback:
     """Play a rotation that has moved its rows and is ended then, and return the work of rolling it back."""
-    await scene.world.add_many(rows, scene.old)
-    script = Script(scene, await scene.start())
-    await script.to_new_version()
-    await script.to_frozen()
-    await script.advance(State.ABORTED)
-    return Rollback(rotation=script.ref, new_version=script.target)
+    await harness.local_keyring.add_many(rows, harness.old)
+    driver = RotationDriver(harness, await harness.start())
+    await driver.to_new_version()
+    await driver.to_frozen()
+    await driver.advance(State.ABORTED)
+    return Rollback(rotation=driver.ref, new_version=driver.target)
 
 
-async def roll_back(script: Steps, work: Rollback) -> None:
+async def roll_back(driver: Steps, work: Rollback) -> None:
     """Play a rollback."""
-    script.target = work.new_version
-    await script.advance(State.RUNNING)
-    await script.act("reinstate_versions", ReinstateInput(run=work.rotation, reason="rolled back"))
-    assert await script.work("roll_back")
+    driver.target = work.new_version
+    await driver.advance(State.RUNNING)
+    await driver.act("reinstate_versions", ReinstateInput(run=work.rotation, reason="rolled back"))
+    assert await driver.work("roll_back")
     run_id = work.rotation.run_id
-    census = CensusInput(run=script.ref, target_version=work.new_version, rewrapped_by=run_id)
-    assert (await script.act("take_census", census))["rewrapped"] == 0
-    await script.advance(State.COMPLETED)
+    census = CensusInput(run=driver.ref, target_version=work.new_version, rewrapped_by=run_id)
+    assert (await driver.act("take_census", census))["rewrapped"] == 0
+    await driver.advance(State.COMPLETED)

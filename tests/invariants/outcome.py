@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 
 # Times at which something was looked at, which say nothing about what became of it.
 TIMES = (("preflight", "at"),)
@@ -12,9 +12,9 @@ TIMES = (("preflight", "at"),)
 RENEWED = {"migration-lease": {"takenAt", "expiresAt"}}
 
 
-async def outcome(scene: Scene, run_id: str) -> dict[str, Any]:
+async def outcome(harness: ActivityHarness, run_id: str) -> dict[str, Any]:
     """Return the record, every other document of the keyring, the rows and the versions as they are."""
-    documents = {document["id"]: _lasting(document) for document in await scene.documents()}
+    documents = {document["id"]: _lasting(document) for document in await harness.documents()}
     record = documents.pop(run_id)
     for part, name in TIMES:
         if record.get(part) is not None:
@@ -22,9 +22,9 @@ async def outcome(scene: Scene, run_id: str) -> dict[str, Any]:
     return {
         "record": record,
         "documents": documents,
-        "rows": {item["id"]: _own(item) for item in await scene.rows()},
-        "versions": await scene.vault_versions(),
-        "notes": {item["id"]: _own(item) for item in await scene.stored_notes()},
+        "rows": {item["id"]: _own(item) for item in await harness.rows()},
+        "versions": await harness.vault_versions(),
+        "notes": {item["id"]: _own(item) for item in await harness.stored_notes()},
     }
 
 

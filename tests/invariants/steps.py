@@ -8,7 +8,7 @@ from keyturn.contracts import DEKS, PageInput, Payload, ProgressInput, RangesInp
 from keyturn.contracts.states import State
 from keyturn.runs.record import RunRecord
 from orchestrators.operations import OPERATIONS
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 
 Act = Callable[[str, Payload], Awaitable[dict[str, Any]]]
 RATE = 1000.0
@@ -17,15 +17,15 @@ RATE = 1000.0
 class Steps:
     """Plays a run; ``act`` runs each activity, as often and as badly as a test likes."""
 
-    def __init__(self, scene: Scene, record: RunRecord, act: Act | None = None) -> None:
-        self.scene = scene
+    def __init__(self, harness: ActivityHarness, record: RunRecord, act: Act | None = None) -> None:
+        self.harness = harness
         self.run_id = record.run_id
         self.ref = record.ref
         self.step = 0
         self.target = ""
         self.tokens: dict[str, str] = {}
         self._passes = 0
-        self._act = act or scene.act
+        self._act = act or harness.act
 
     async def act(self, name: str, request: Payload) -> dict[str, Any]:
         """Run an activity, which must not fail, and return its result."""

@@ -61,7 +61,7 @@ def written_for(invariant: str) -> set[str]:
 
 def test_the_table_has_every_invariant() -> None:
     """There is one row for each of the twelve, and each says what it means."""
-    assert INVARIANTS == list(TABLE)
+    assert list(TABLE) == INVARIANTS
     assert all(row.meaning for row in TABLE.values())
 
 
@@ -72,7 +72,7 @@ def test_what_the_table_names_is_there(invariant: str) -> None:
     guards = [guard.partition(":") for guard in row.guards]
     tests = [test.partition("::") for test in (*row.held_by, *row.alive_by)]
 
-    assert [] == [name for path, _, name in (*guards, *tests) if name not in names_in(path)]
+    assert [name for path, _, name in (*guards, *tests) if name not in names_in(path)] == []
     assert all((row.guards, row.held_by, row.alive_by))
 
 
@@ -82,5 +82,5 @@ def test_the_table_names_every_test(invariant: str) -> None:
     row, here = TABLE[invariant], written_for(invariant)
     broken = {test for test in here if "::test_broken_" in test}
 
-    assert here - broken == {test for test in row.held_by if test.startswith(str(FOLDER))}
+    assert {test for test in row.held_by if test.startswith(str(FOLDER))} == here - broken
     assert broken <= set(row.alive_by) <= here

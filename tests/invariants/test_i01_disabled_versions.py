@@ -7,8 +7,8 @@ import pytest
 from keyturn.deks.queries import Condition, Conditions
 from keyturn.errors import NotSettledError
 from keyturn.rotation import retirement
-from tests.invariants.scene import Scene
-from tests.invariants.script import Script, ready_to_retire
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
 
 
 async def blind_census(*arguments: Any) -> Any:
@@ -20,68 +20,72 @@ unbroken_census = retirement.take_census
 
 
 @pytest.fixture
-async def script(scene: Scene) -> Script:
+async def driver(harness: ActivityHarness) -> RotationDriver:
     """A rotation at the moment before its old version is disabled."""
-    return await ready_to_retire(scene)
+    return await ready_to_retire(harness)
 
 
-def with_late_writer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def with_late_writer(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a writer with a cached old version create a row right after the old version was disabled."""
-    retire = scene.versions.retire
+    retire = harness.versions.retire
 
     async def retire_and_write(*arguments: Any, **options: Any) -> None:
         await retire(*arguments, **options)
-        await scene.world.add(scene.old)
+        await harness.local_keyring.add(harness.old)
 
-    monkeypatch.setattr(scene.versions, "retire", retire_and_write)
+    monkeypatch.setattr(harness.versions, "retire", retire_and_write)
 
 
-async def test_a_version_that_no_row_names_is_disabled(scene: Scene, script: Script) -> None:
+async def test_a_version_that_no_row_names_is_disabled(harness: ActivityHarness, driver: RotationDriver) -> None:
     """With every row on the target, the old version is disabled and the check holds."""
-    result = await script.act("retire_versions", script.retirement())
+    result = await driver.act("retire_versions", driver.retirement())
 
-    assert [scene.old] == result["retired"]
-    assert [] == await scene.needed_but_disabled()
+    assert result["retired"] == [harness.old]
+    assert await harness.needed_but_disabled() == []
 
 
 @pytest.mark.parametrize("label", ["old", "none"])
-async def test_a_row_that_comes_before_the_disable_keeps_the_version(scene: Scene, script: Script, label: str) -> None:
+async def test_a_row_that_comes_before_the_disable_keeps_the_version(
+    harness: ActivityHarness, driver: RotationDriver, label: str
+) -> None:
     """A stale row, labelled or not, that was written after the sweep keeps the old version enabled."""
-    await scene.world.add(scene.old, **({"mekVersion": ...} if label == "none" else {}))
+    await harness.local_keyring.add(harness.old, **({"mekVersion": ...} if label == "none" else {}))
 
-    result = await script.act("retire_versions", script.retirement())
+    result = await driver.act("retire_versions", driver.retirement())
 
-    assert ([], 1) == (result["retired"], result["stale"])
-    assert [] == await scene.needed_but_disabled()
+    assert (result["retired"], result["stale"]) == ([], 1)
+    assert await harness.needed_but_disabled() == []
 
 
 async def test_a_row_that_comes_with_the_disable_takes_it_back(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stale row that was written between disable and second count enables the version again."""
-    with_late_writer(scene, monkeypatch)
+    with_late_writer(harness, monkeypatch)
 
-    result = await script.act("retire_versions", script.retirement())
+    result = await driver.act("retire_versions", driver.retirement())
 
-    assert ([], 1) == (result["retired"], result["stale"])
-    assert [] == await scene.needed_but_disabled()
+    assert (result["retired"], result["stale"]) == ([], 1)
+    assert await harness.needed_but_disabled() == []
 
 
 async def test_broken_a_census_that_always_says_zero(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a true count the version of a stale row is disabled, and the check says which."""
-    row = await scene.world.add(scene.old)
+    row = await harness.local_keyring.add(harness.old)
     monkeypatch.setattr(retirement, "take_census", blind_census)
 
-    await script.act("retire_versions", script.retirement())
+    await driver.act("retire_versions", driver.retirement())
 
-    assert [f"version {scene.old} is disabled, and row {row.id} names it"] == await scene.needed_but_disabled()
+    assert await harness.needed_but_disabled() == [f"version {harness.old} is disabled, and row {row.id} names it"]
 
 
-async def test_broken_no_second_count(scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_no_second_count(
+    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without the count after the disable a late writer's row is left under a disabled version."""
-    with_late_writer(scene, monkeypatch)
+    with_late_writer(harness, monkeypatch)
     counts = iter([unbroken_census, blind_census])
 
     async def count(*arguments: Any) -> Any:
@@ -89,9 +93,9 @@ async def test_broken_no_second_count(scene: Scene, script: Script, monkeypatch:
 
     monkeypatch.setattr(retirement, "take_census", count)
 
-    await script.act("retire_versions", script.retirement())
+    await driver.act("retire_versions", driver.retirement())
 
-    assert 1 == len(await scene.needed_but_disabled())
+    assert len(await harness.needed_but_disabled()) == 1
 
 
 def count_by_inequality(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -105,26 +109,26 @@ def count_by_inequality(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 async def test_counts_that_do_not_add_up_retire_nothing(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A count that loses rows without a label does not agree with the others, and is not believed."""
-    await scene.world.add(scene.old, mekVersion=...)
+    await harness.local_keyring.add(harness.old, mekVersion=...)
     count_by_inequality(monkeypatch, "stale")
 
     with pytest.raises(NotSettledError):
-        await script.act("retire_versions", script.retirement())
+        await driver.act("retire_versions", driver.retirement())
 
-    assert [] == await scene.needed_but_disabled()
+    assert await harness.needed_but_disabled() == []
 
 
 async def test_broken_counts_that_lose_unlabelled_rows(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where every count loses the row without a label, what opens it is disabled, and the check says so."""
-    row = await scene.world.add(scene.old, mekVersion=...)
+    row = await harness.local_keyring.add(harness.old, mekVersion=...)
     count_by_inequality(monkeypatch, "stale", "unlabelled")
     monkeypatch.setattr(Conditions, "every", Conditions.labelled)
 
-    await script.act("retire_versions", script.retirement())
+    await driver.act("retire_versions", driver.retirement())
 
-    assert [f"no enabled version opens row {row.id}, which names none"] == await scene.needed_but_disabled()
+    assert await harness.needed_but_disabled() == [f"no enabled version opens row {row.id}, which names none"]

@@ -10,9 +10,9 @@ from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from tests.invariants.checks.rows import Reader, resurrected
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
-from tests.keyturn.world import World
 
 SLOW = {"operation": "patch", "kind": "delay", "delayMs": 150, "count": None}
 
@@ -44,98 +44,106 @@ async def without_condition(self: DekStore, row: Row, operations: list[dict[str,
     return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))
 
 
-async def rewrap(scene: Scene, refs: list[RowRef]) -> None:
+async def rewrap(harness: ActivityHarness, refs: list[RowRef]) -> None:
     """Rewrap the rows onto a new version."""
-    target = await scene.world.mek.create()
-    await rewrap_page(page_of(refs, target), dependencies(scene.world, Sink()))
+    target = await harness.local_keyring.mek.create()
+    await rewrap_page(page_of(refs, target), dependencies(harness.local_keyring, Sink()))
 
 
-async def delete(world: World, row: Row) -> None:
+async def delete(local_keyring: LocalKeyring, row: Row) -> None:
     """Delete a row, as its owner may at any time."""
-    await world.container.delete_item(row.id, partition_key=row.partition)
+    await local_keyring.container.delete_item(row.id, partition_key=row.partition)
 
 
-async def test_rows_open_at_every_instant_of_a_rewrap(scene: Scene) -> None:
+async def test_rows_open_at_every_instant_of_a_rewrap(harness: ActivityHarness) -> None:
     """A reader that reads all the time, while writes are slow, opens every row every time."""
-    refs = await scene.world.add_many(4, scene.old)
-    scene.world.cosmos.fault(**SLOW)
+    refs = await harness.local_keyring.add_many(4, harness.old)
+    harness.local_keyring.cosmos.fault(**SLOW)
 
-    async with Reader(scene.world.container, scene.outside, [ref.id for ref in refs]).reading() as reader:
-        await rewrap(scene, refs)
+    async with Reader(harness.local_keyring.container, harness.outside, [ref.id for ref in refs]).reading() as reader:
+        await rewrap(harness, refs)
 
-    assert [] == reader.unreadable
+    assert reader.unreadable == []
     assert reader.samples > len(refs)
 
 
-async def test_rows_open_at_every_instant_of_a_rotation(playing: Scene) -> None:
+async def test_rows_open_at_every_instant_of_a_rotation(running_engine: ActivityHarness) -> None:
     """A whole rotation, disabling the old version included, leaves no instant in which a row does not open."""
-    refs = await playing.world.add_many(6, playing.old)
+    refs = await running_engine.local_keyring.add_many(6, running_engine.old)
 
-    async with Reader(playing.world.container, playing.outside, [ref.id for ref in refs]).reading() as reader:
-        record = await playing.rotate()
+    async with Reader(
+        running_engine.local_keyring.container, running_engine.outside, [ref.id for ref in refs]
+    ).reading() as reader:
+        record = await running_engine.rotate()
 
-    assert [] == reader.unreadable
-    assert ("completed", [playing.old]) == (record.state, record.retired)
+    assert reader.unreadable == []
+    assert ("completed", [running_engine.old]) == (record.state, record.retired)
     assert reader.samples > len(refs)
 
 
-async def test_a_row_deleted_under_a_rewrap_stays_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_row_deleted_under_a_rewrap_stays_deleted(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row that its owner deletes between our read and our write is not written."""
-    row = await scene.world.add(scene.old)
-    interfere(scene.world, monkeypatch, lambda found: delete(scene.world, found))
+    row = await harness.local_keyring.add(harness.old)
+    interfere(harness.local_keyring, monkeypatch, lambda found: delete(harness.local_keyring, found))
 
-    await rewrap(scene, [row])
+    await rewrap(harness, [row])
 
-    assert [] == await resurrected(scene.world.container, [row.id])
+    assert await resurrected(harness.local_keyring.container, [row.id]) == []
 
 
-async def test_a_row_that_changed_is_read_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_row_that_changed_is_read_again(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that another writer has given a new DEK between our read and our write keeps that DEK, and opens."""
-    row, other = await scene.world.add_many(2, scene.old)
-    interfere(scene.world, monkeypatch, lambda _: give_dek_of(scene.world, row, other))
+    row, other = await harness.local_keyring.add_many(2, harness.old)
+    interfere(harness.local_keyring, monkeypatch, lambda _: give_dek_of(harness.local_keyring, row, other))
 
-    await rewrap(scene, [row])
+    await rewrap(harness, [row])
 
-    assert [] == await scene.changed_deks()
+    assert await harness.changed_deks() == []
 
 
-async def give_dek_of(world: World, row: RowRef, other: RowRef) -> None:
+async def give_dek_of(local_keyring: LocalKeyring, row: RowRef, other: RowRef) -> None:
     """Re-encrypt: the row's owner gives it another DEK."""
     properties = ("wrappedDek", "keyCheck")
-    item = await world.item(other)
+    item = await local_keyring.item(other)
     operations = [{"op": "set", "path": f"/{name}", "value": item[name]} for name in properties]
-    await world.container.patch_item(row.id, row.partition, operations)
-    world.deks[row.id] = world.deks[other.id]
+    await local_keyring.container.patch_item(row.id, row.partition, operations)
+    local_keyring.deks[row.id] = local_keyring.deks[other.id]
 
 
-async def test_broken_label_and_wrap_in_two_writes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_label_and_wrap_in_two_writes(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two writes there is an instant in which the label does not fit the wrap: the reader meets it."""
-    refs = await scene.world.add_many(4, scene.old)
+    refs = await harness.local_keyring.add_many(4, harness.old)
 
-    async with Reader(scene.world.container, scene.outside, [ref.id for ref in refs]).reading() as reader:
+    async with Reader(harness.local_keyring.container, harness.outside, [ref.id for ref in refs]).reading() as reader:
         monkeypatch.setattr(DekStore, "_patch", in_two_patches(reader.whole_round))
-        await rewrap(scene, refs)
+        await rewrap(harness, refs)
 
     assert {ref.id for ref in refs} == {wrong.split()[1] for wrong in reader.unreadable}
 
 
-async def test_broken_an_upsert_brings_a_deleted_row_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_an_upsert_brings_a_deleted_row_back(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With an upsert in the place of the patch the row that was deleted is there again."""
-    row = await scene.world.add(scene.old)
-    interfere(scene.world, monkeypatch, lambda found: delete(scene.world, found))
+    row = await harness.local_keyring.add(harness.old)
+    interfere(harness.local_keyring, monkeypatch, lambda found: delete(harness.local_keyring, found))
     monkeypatch.setattr(DekStore, "_patch", by_upsert)
 
-    await rewrap(scene, [row])
+    await rewrap(harness, [row])
 
-    assert [f"row {row.id} was deleted, and is there again"] == await resurrected(scene.world.container, [row.id])
+    assert await resurrected(harness.local_keyring.container, [row.id]) == [
+        f"row {row.id} was deleted, and is there again"
+    ]
 
 
-async def test_broken_a_write_without_condition(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_write_without_condition(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without If-Match the DEK that another writer has just given the row is lost."""
-    row, other = await scene.world.add_many(2, scene.old)
-    interfere(scene.world, monkeypatch, lambda _: give_dek_of(scene.world, row, other))
+    row, other = await harness.local_keyring.add_many(2, harness.old)
+    interfere(harness.local_keyring, monkeypatch, lambda _: give_dek_of(harness.local_keyring, row, other))
     monkeypatch.setattr(DekStore, "_patch", without_condition)
 
-    await rewrap(scene, [row])
+    await rewrap(harness, [row])
 
-    assert [f"row {row.id} gives another DEK than it was created with"] == await scene.changed_deks()
+    assert await harness.changed_deks() == [f"row {row.id} gives another DEK than it was created with"]

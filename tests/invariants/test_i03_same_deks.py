@@ -9,7 +9,7 @@ from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks import unwrap as opening
 from keyturn.deks.proof import prove_page
 from keyturn.deks.rewrap import rewrap_page
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.rotation.pages import Sink, dependencies, page_of
 
@@ -17,26 +17,26 @@ MISMATCH = "key_check_mismatch"
 
 
 @pytest.fixture
-async def target(scene: Scene) -> str:
+async def target(harness: ActivityHarness) -> str:
     """The version to move onto."""
-    return await scene.world.mek.create()
+    return await harness.local_keyring.mek.create()
 
 
-async def rewrap_and_prove(scene: Scene, refs: list[RowRef], target: str, sink: Sink) -> PageResult:
+async def rewrap_and_prove(harness: ActivityHarness, refs: list[RowRef], target: str, sink: Sink) -> PageResult:
     """Rewrap the rows, and prove them."""
     page = page_of(refs, target)
-    await rewrap_page(page, dependencies(scene.world, sink))
-    return await prove_page(page, dependencies(scene.world, sink, clock=ManualClock()))
+    await rewrap_page(page, dependencies(harness.local_keyring, sink))
+    return await prove_page(page, dependencies(harness.local_keyring, sink, clock=ManualClock()))
 
 
-def wrap_another_dek(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def wrap_another_dek(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break wrapping: what is wrapped is not the DEK that was given."""
-    wrap = scene.world.mek.client.wrap
+    wrap = harness.local_keyring.mek.client.wrap
 
     def another(_dek: bytes, *arguments: Any) -> bytes:
         return wrap(Dek.generate().reveal(), *arguments)
 
-    monkeypatch.setattr(scene.world.mek.client, "wrap", another)
+    monkeypatch.setattr(harness.local_keyring.mek.client, "wrap", another)
 
 
 def believe_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,72 +44,74 @@ def believe_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "matches_key_check", lambda *_: True)
 
 
-async def swap_wraps(scene: Scene) -> list[RowRef]:
+async def swap_wraps(harness: ActivityHarness) -> list[RowRef]:
     """Store two rows of which the first was given the second's wrap: it opens, to a DEK that is not its own."""
-    first, second = await scene.world.add_many(2, scene.old)
-    wrap = (await scene.world.item(second))["wrappedDek"]
+    first, second = await harness.local_keyring.add_many(2, harness.old)
+    wrap = (await harness.local_keyring.item(second))["wrappedDek"]
     operation = {"op": "set", "path": "/wrappedDek", "value": wrap}
-    await scene.world.container.patch_item(first.id, first.partition, [operation])
+    await harness.local_keyring.container.patch_item(first.id, first.partition, [operation])
     return [first, second]
 
 
-async def test_a_rewrap_keeps_every_dek(scene: Scene, target: str) -> None:
+async def test_a_rewrap_keeps_every_dek(harness: ActivityHarness, target: str) -> None:
     """Rows rewrapped and proven give the DEKs that they were created with."""
-    refs = await scene.world.add_many(5, scene.old)
+    refs = await harness.local_keyring.add_many(5, harness.old)
 
-    proven = await rewrap_and_prove(scene, refs, target, Sink())
+    proven = await rewrap_and_prove(harness, refs, target, Sink())
 
-    assert 5 == proven.changed
-    assert [] == await scene.changed_deks()
+    assert proven.changed == 5
+    assert await harness.changed_deks() == []
 
 
 async def test_the_proof_undoes_a_wrap_of_another_dek(
-    scene: Scene, target: str, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where wrapping itself is broken, the proof finds it, names the rows and puts the old wraps back."""
-    refs = await scene.world.add_many(2, scene.old)
-    wrap_another_dek(scene, monkeypatch)
+    refs = await harness.local_keyring.add_many(2, harness.old)
+    wrap_another_dek(harness, monkeypatch)
     sink = Sink()
 
-    await rewrap_and_prove(scene, refs, target, sink)
+    await rewrap_and_prove(harness, refs, target, sink)
 
     assert {ref.id: (MISMATCH, target) for ref in refs} == sink.named
-    assert [] == await scene.changed_deks()
+    assert await harness.changed_deks() == []
 
 
-async def test_a_row_with_the_wrap_of_another_is_not_blessed(scene: Scene, target: str) -> None:
+async def test_a_row_with_the_wrap_of_another_is_not_blessed(harness: ActivityHarness, target: str) -> None:
     """A row whose wrap opens to another DEK than its key check tells is named and left as it is."""
-    refs = await swap_wraps(scene)
-    before = await scene.world.item(refs[0])
+    refs = await swap_wraps(harness)
+    before = await harness.local_keyring.item(refs[0])
     sink = Sink()
 
-    await rewrap_and_prove(scene, refs, target, sink)
+    await rewrap_and_prove(harness, refs, target, sink)
 
-    assert {refs[0].id: (MISMATCH, scene.old)} == sink.named
-    assert before == await scene.world.item(refs[0])
+    assert {refs[0].id: (MISMATCH, harness.old)} == sink.named
+    assert await harness.local_keyring.item(refs[0]) == before
 
 
-async def test_broken_wrap_and_key_check(scene: Scene, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_wrap_and_key_check(
+    harness: ActivityHarness, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a broken wrap, and nobody who compares, rows give another DEK, and the check names each."""
-    refs = await scene.world.add_many(2, scene.old)
-    wrap_another_dek(scene, monkeypatch)
+    refs = await harness.local_keyring.add_many(2, harness.old)
+    wrap_another_dek(harness, monkeypatch)
     believe_everything(monkeypatch)
 
-    await rewrap_and_prove(scene, refs, target, Sink())
+    await rewrap_and_prove(harness, refs, target, Sink())
 
     wrong = [f"row {ref.id} gives another DEK than it was created with" for ref in refs]
-    assert sorted(wrong) == sorted(await scene.changed_deks())
+    assert sorted(wrong) == sorted(await harness.changed_deks())
 
 
 async def test_broken_key_check_lets_a_swapped_wrap_through(
-    scene: Scene, target: str, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the comparison a swapped wrap is rewrapped and proven, and only the check finds the wrong DEK."""
-    refs = await swap_wraps(scene)
+    refs = await swap_wraps(harness)
     believe_everything(monkeypatch)
     sink = Sink()
 
-    await rewrap_and_prove(scene, refs, target, sink)
+    await rewrap_and_prove(harness, refs, target, sink)
 
-    assert {} == sink.named
-    assert [f"row {refs[0].id} gives another DEK than it was created with"] == await scene.changed_deks()
+    assert sink.named == {}
+    assert await harness.changed_deks() == [f"row {refs[0].id} gives another DEK than it was created with"]

@@ -16,10 +16,10 @@ from keyturn.contracts import PageInput
 from keyturn.errors import UnavailableError
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.stage import Stage
-from tests.invariants.scene import Scene
-from tests.invariants.script import Script
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.traces import FOR_ONE_APPROVER, findings_in, links_of, secrets_of, traces_of
 from tests.scanner import Finding, Scanner, Secret
 
@@ -46,9 +46,9 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 def leaking(azure: LocalAzure, tmp_path: Path) -> Iterator[None]:
     """Have the app replaced by one that leaks, and put back afterwards."""
     unbroken = azure.options
-    app = shutil.copytree(Path(__file__).parent / "leaking_app", tmp_path / "app")
-    shutil.copy(REPOSITORY / "host.json", app)
-    for options in (replace(unbroken, app=app), unbroken):
+    copied = shutil.copytree(Path(__file__).parent / "leaking_app", tmp_path / "app")
+    shutil.copy(REPOSITORY / "host.json", copied)
+    for options in (replace(unbroken, app=copied), unbroken):
         azure.processes["functions_host"].terminate()
         azure.options = options
         azure.start("functions_host")
@@ -58,17 +58,17 @@ def leaking(azure: LocalAzure, tmp_path: Path) -> Iterator[None]:
 
 async def findings(azure: LocalAzure) -> list[Finding]:
     """Rotate, and scan what the rotation leaves behind for every secret that there is, before it and after."""
-    async with Stage(azure) as stage:
-        known = await secrets_of(stage)
-        status = await stage.rotate()
-        known += await secrets_of(stage)
-        return findings_in(await traces_of(stage, status["rotationId"]), known, links_of(stage))
+    async with AppHarness(azure) as app:
+        known = await secrets_of(app)
+        status = await app.rotate()
+        known += await secrets_of(app)
+        return findings_in(await traces_of(app, status["rotationId"]), known, links_of(app))
 
 
 @pytest.mark.end_to_end
 async def test_a_rotation_leaves_no_secret_behind(azure: LocalAzure) -> None:
     """What a whole rotation writes, stores, sends and answers holds no DEK, wrapped or not, and no secret."""
-    assert [] == [str(finding) for finding in await findings(azure)]
+    assert [str(finding) for finding in await findings(azure)] == []
 
 
 @pytest.mark.end_to_end
@@ -77,48 +77,50 @@ async def test_broken_an_app_that_leaks_is_caught_everywhere(azure: LocalAzure, 
     found = await findings(azure)
 
     everywhere = {"log", "history", "documents", "events", "messages", "answers", FOR_ONE_APPROVER}
-    assert everywhere == {finding.where for finding in found}
-    assert {"a DEK"} == {finding.secret for finding in found}
+    assert {finding.where for finding in found} == everywhere
+    assert {finding.secret for finding in found} == {"a DEK"}
 
 
 @pytest.fixture
-async def refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> PageInput:
+async def refused(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> PageInput:
     """A page whose write the database refuses with an error that quotes a secret."""
-    await scene.world.add(scene.old)
-    script = Script(scene, await scene.start())
-    script.target = await scene.world.mek.create()
-    (page,) = await script.pages("rewrap")
+    await harness.local_keyring.add(harness.old)
+    driver = RotationDriver(harness, await harness.start())
+    driver.target = await harness.local_keyring.mek.create()
+    (page,) = await driver.pages("rewrap")
 
     async def refuse(*_: Any, **__: Any) -> None:
         raise CosmosHttpResponseError(status_code=503, message=f"the request was {CANARY}")
 
-    monkeypatch.setattr(scene.world.container, "patch_item", refuse)
+    monkeypatch.setattr(harness.local_keyring.container, "patch_item", refuse)
     return page
 
 
-async def raised(scene: Scene, page: PageInput, caplog: pytest.LogCaptureFixture) -> list[Finding]:
+async def raised(harness: ActivityHarness, page: PageInput, caplog: pytest.LogCaptureFixture) -> list[Finding]:
     """Run the page, and scan what the worker writes of what it raises, with its causes, and the log."""
     with pytest.raises(UnavailableError) as caught:
-        await scene.act("rewrap_page", page)
+        await harness.act("rewrap_page", page)
     traces = {"history": "".join(traceback.format_exception(caught.value)), "log": caplog.text}
     return Scanner([Secret("the canary", CANARY.encode())]).scan_all(traces)
 
 
-async def test_what_is_raised_quotes_nobody(scene: Scene, refused: PageInput, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_raised_quotes_nobody(
+    harness: ActivityHarness, refused: PageInput, caplog: pytest.LogCaptureFixture
+) -> None:
     """The text of a service's error is neither in what an activity raises, its causes included, nor in the log."""
-    assert [] == await raised(scene, refused, caplog)
+    assert await raised(harness, refused, caplog) == []
 
 
 async def test_broken_what_is_raised_keeps_its_causes(
-    scene: Scene, refused: PageInput, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, refused: PageInput, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where an activity lets an error out with its cause, the canary is in what the worker writes into history."""
 
     async def let_out(_name: str, kind: Any, work: Any, payload: Any) -> Any:
-        return await work(kind.from_payload(payload), await boundary.resources())
+        return await work(kind.from_payload(payload), await boundary.process_resources())
 
     monkeypatch.setattr(boundary, "_run", let_out)
 
-    assert {("the canary", "history")} == {
-        (found.secret, found.where) for found in await raised(scene, refused, caplog)
+    assert {(found.secret, found.where) for found in await raised(harness, refused, caplog)} == {
+        ("the canary", "history")
     }

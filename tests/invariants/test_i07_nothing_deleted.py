@@ -10,51 +10,55 @@ from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from keyturn.errors import UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from tests.invariants.checks.versions import Inventory
-from tests.invariants.scene import Scene
-from tests.invariants.script import ready_to_retire
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import ready_to_retire
 from tests.keyturn.rotation.pages import Sink, dependencies, page_of
 
 
-async def wrong(scene: Scene, before: Inventory) -> list[str]:
+async def wrong(harness: ActivityHarness, before: Inventory) -> list[str]:
     """Compare what there is with what there was, and read the vault's log."""
-    return before.missing_from(await scene.inventory(), [entry["operation"] for entry in scene.operations()])
+    return before.missing_from(await harness.inventory(), [entry["operation"] for entry in harness.operations()])
 
 
-async def test_a_rotation_deletes_nothing(playing: Scene) -> None:
+async def test_a_rotation_deletes_nothing(running_engine: ActivityHarness) -> None:
     """A whole rotation with rows of every kind leaves each row and version there, and asked nothing to delete one."""
-    await playing.world.add_many(5, playing.old)
-    await playing.world.add(playing.old, mekVersion=...)
-    await playing.world.add(playing.old, mekName="another-mek")
-    before = await playing.inventory()
-    playing.count_deletes()
+    await running_engine.local_keyring.add_many(5, running_engine.old)
+    await running_engine.local_keyring.add(running_engine.old, mekVersion=...)
+    await running_engine.local_keyring.add(running_engine.old, mekName="another-mek")
+    before = await running_engine.inventory()
+    running_engine.count_deletes()
 
-    record = await playing.rotate()
+    record = await running_engine.rotate()
 
-    assert ("completed", 6) == (record.state, len(before.rows) - 1)
-    assert [] == await wrong(playing, before)
-    assert 0 == playing.deletes_seen()
+    assert (record.state, len(before.rows) - 1) == ("completed", 6)
+    assert await wrong(running_engine, before) == []
+    assert running_engine.deletes_seen() == 0
 
 
-async def test_broken_a_version_is_deleted_when_it_is_retired(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_version_is_deleted_when_it_is_retired(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Code that deletes the key finds that it may not, and the vault's log has caught it."""
-    script = await ready_to_retire(scene)
-    before = await scene.inventory()
+    driver = await ready_to_retire(harness)
+    before = await harness.inventory()
 
     async def delete(self: MekVersions, *_: Any, **__: Any) -> None:
         await self._keys.delete_key(self.mek.mek_name)
 
     monkeypatch.setattr(MekVersions, "retire", delete)
     with pytest.raises(UnavailableError):
-        await scene.act("retire_versions", script.retirement())
+        await harness.act("retire_versions", driver.retirement())
 
-    assert ["the vault was asked to delete"] == await wrong(scene, before)
+    assert await wrong(harness, before) == ["the vault was asked to delete"]
 
 
-async def test_broken_a_row_is_deleted_and_created_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_row_is_deleted_and_created_again(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rewrap that deletes the row and creates it anew is told from one that changes it."""
-    row = await scene.world.add(scene.old)
-    before = await scene.inventory()
-    scene.count_deletes()
+    row = await harness.local_keyring.add(harness.old)
+    before = await harness.inventory()
+    harness.count_deletes()
 
     async def recreate(self: DekStore, found: Row, operations: list[dict[str, Any]]) -> WriteResult:
         changed = {operation["path"][1:]: operation["value"] for operation in operations}
@@ -63,7 +67,9 @@ async def test_broken_a_row_is_deleted_and_created_again(scene: Scene, monkeypat
         return WriteResult(WriteOutcome.WRITTEN, found.partition)
 
     monkeypatch.setattr(DekStore, "_patch", recreate)
-    await rewrap_page(page_of([row], await scene.world.mek.create()), dependencies(scene.world, Sink()))
+    await rewrap_page(
+        page_of([row], await harness.local_keyring.mek.create()), dependencies(harness.local_keyring, Sink())
+    )
 
-    assert [f"row {row.id} was deleted and created again"] == await wrong(scene, before)
-    assert 1 == scene.deletes_seen()
+    assert await wrong(harness, before) == [f"row {row.id} was deleted and created again"]
+    assert harness.deletes_seen() == 1

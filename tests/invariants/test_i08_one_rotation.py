@@ -10,20 +10,20 @@ from keyturn.contracts.states import State
 from keyturn.errors import RotationRunningError
 from keyturn.runs import lease
 from tests.invariants.checks.runs import running_at_once
-from tests.invariants.scene import Scene
-from tests.invariants.script import Script
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 
 unbroken_read = lease.read_lease
 
 
-async def wrong(scene: Scene) -> list[str]:
+async def wrong(harness: ActivityHarness) -> list[str]:
     """Ask the records of the keyring which rotations ran at once."""
-    return running_at_once(await scene.runs.newest(scene.keyring))
+    return running_at_once(await harness.runs.newest(harness.keyring))
 
 
-async def both(scene: Scene) -> list[Any]:
+async def both(harness: ActivityHarness) -> list[Any]:
     """Request two rotations in the same moment."""
-    return await asyncio.gather(scene.start(), scene.start(), return_exceptions=True)
+    return await asyncio.gather(harness.start(), harness.start(), return_exceptions=True)
 
 
 @pytest.fixture
@@ -42,77 +42,77 @@ def same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "read_lease", read)
 
 
-async def test_of_two_starts_in_one_moment_one_wins(scene: Scene, same_moment: None) -> None:
+async def test_of_two_starts_in_one_moment_one_wins(harness: ActivityHarness, same_moment: None) -> None:
     """One start takes the keyring, the other is told who has it and where to look."""
-    answers = await both(scene)
+    answers = await both(harness)
 
-    assert [] == await wrong(scene)
+    assert await wrong(harness) == []
     (refused,) = [answer for answer in answers if isinstance(answer, RotationRunningError)]
     (running,) = [answer for answer in answers if answer is not refused]
-    assert f"/api/rotations/{running.run_id}" == refused.facts["statusUrl"]
+    assert refused.facts["statusUrl"] == f"/api/rotations/{running.run_id}"
 
 
-async def test_the_next_rotation_comes_after_the_end_of_the_last(scene: Scene) -> None:
+async def test_the_next_rotation_comes_after_the_end_of_the_last(harness: ActivityHarness) -> None:
     """A keyring is free once its rotation has ended, and the next one has a greater token."""
-    first = Script(scene, await scene.start())
+    first = RotationDriver(harness, await harness.start())
     await first.advance(State.PREFLIGHT)
     with pytest.raises(RotationRunningError):
-        await scene.start()
+        await harness.start()
     await first.advance(State.BLOCKED)
 
-    await scene.start()
+    await harness.start()
 
-    assert [] == await wrong(scene)
-    assert [1, 2] == sorted(record.fencing_token for record in await scene.runs.newest(scene.keyring))
+    assert await wrong(harness) == []
+    assert sorted(record.fencing_token for record in await harness.runs.newest(harness.keyring)) == [1, 2]
 
 
 async def test_broken_the_lease_is_written_without_condition(
-    scene: Scene, same_moment: None, monkeypatch: pytest.MonkeyPatch
+    harness: ActivityHarness, same_moment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without If-Match both starts take the keyring, and the check names them."""
     monkeypatch.setattr(lease, "_write", lambda _, new: ("upsert", (new.to_payload(),)))
 
-    await both(scene)
+    await both(harness)
 
-    assert any(" began while " in reason for reason in await wrong(scene))
+    assert any(" began while " in reason for reason in await wrong(harness))
 
 
-async def test_broken_the_holder_is_not_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_the_holder_is_not_looked_at(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a held lease is taken for a free one, a second rotation begins while the first one runs."""
-    first = await scene.start()
+    first = await harness.start()
 
     async def as_if_free(*arguments: Any) -> Any:
         found = await unbroken_read(*arguments)
         return found and found.model_copy(update={"holder": None})
 
     monkeypatch.setattr(lease, "read_lease", as_if_free)
-    second = await scene.start()
+    second = await harness.start()
 
-    assert [f"{second.run_id} began while {first.run_id} ran"] == await wrong(scene)
+    assert await wrong(harness) == [f"{second.run_id} began while {first.run_id} ran"]
 
 
-async def test_broken_the_token_does_not_grow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_the_token_does_not_grow(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that stays the same would let an old run write into a new one's record; the check sees it."""
-    script = Script(scene, await scene.start())
-    await script.advance(State.PREFLIGHT)
-    await script.advance(State.BLOCKED)
+    driver = RotationDriver(harness, await harness.start())
+    await driver.advance(State.PREFLIGHT)
+    await driver.advance(State.BLOCKED)
 
     async def from_the_start(*arguments: Any) -> Any:
         found = await unbroken_read(*arguments)
         return found and found.model_copy(update={"fencing_token": 0})
 
     monkeypatch.setattr(lease, "read_lease", from_the_start)
-    second = await scene.start()
+    second = await harness.start()
 
-    assert [f"{second.run_id} has token 1, not more than the one before"] == await wrong(scene)
+    assert await wrong(harness) == [f"{second.run_id} has token 1, not more than the one before"]
 
 
-async def test_a_run_with_an_old_token_changes_nothing(scene: Scene) -> None:
+async def test_a_run_with_an_old_token_changes_nothing(harness: ActivityHarness) -> None:
     """An activity that carries another run's token is refused, and the record stays as it is."""
-    record = await scene.start()
+    record = await harness.start()
     request = StepInput(run=record.ref.model_copy(update={"fencing_token": 0}), step=1, target=State.PREFLIGHT)
 
-    refused = await scene.act("advance", request)
+    refused = await harness.act("advance", request)
 
-    assert "FencedError" == refused["failure"]["errorType"]
-    assert record == await scene.runs.read(record.run_id)
+    assert refused["failure"]["errorType"] == "FencedError"
+    assert await harness.runs.read(record.run_id) == record

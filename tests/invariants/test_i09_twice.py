@@ -8,55 +8,55 @@ import activities
 from keyturn.runs import progress, transitions
 from keyturn.runs.records import RotationRecord
 from tests.invariants.engine import registered
-from tests.invariants.scene import Scene
-from tests.invariants.script import Script
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.twice import OF_MIGRATIONS, Twice
 
 
-async def begin(scene: Scene, *only: str) -> tuple[Twice, Script]:
+async def begin(harness: ActivityHarness, *only: str) -> tuple[Twice, RotationDriver]:
     """Return a rotation of a few rows, one of them without a label, of which activities are run twice."""
-    await scene.world.add_many(3, scene.old)
-    await scene.world.add(scene.old, mekVersion=...)
-    record = await scene.start()
-    twice = Twice(scene, record.run_id, *only)
-    return twice, Script(scene, record, twice.act)
+    await harness.local_keyring.add_many(3, harness.old)
+    await harness.local_keyring.add(harness.old, mekVersion=...)
+    record = await harness.start()
+    twice = Twice(harness, record.run_id, *only)
+    return twice, RotationDriver(harness, record, twice.act)
 
 
-async def test_every_activity_runs_twice_with_one_outcome(scene: Scene) -> None:
+async def test_every_activity_runs_twice_with_one_outcome(harness: ActivityHarness) -> None:
     """No second run of any activity changes a document, a row or a version, or answers otherwise.
 
     Those that only migrations run are in ``test_i09_migrations.py``.
     """
-    runs, script = await begin(scene)
+    runs, driver = await begin(harness)
 
-    await script.check()
-    await script.to_new_version()
-    await script.to_frozen()
-    await script.to_retiring()
-    await script.to_end()
+    await driver.check()
+    await driver.to_new_version()
+    await driver.to_frozen()
+    await driver.to_retiring()
+    await driver.to_end()
 
-    assert [] == runs.wrong
+    assert runs.wrong == []
     assert set(registered(activities)) - OF_MIGRATIONS == runs.ran
 
 
-async def test_a_bad_row_is_named_once(scene: Scene) -> None:
+async def test_a_bad_row_is_named_once(harness: ActivityHarness) -> None:
     """A page that quarantines a row names it once, however often it runs."""
-    await scene.world.add(scene.old, wrappedDek="!")
-    record = await scene.start()
-    twice = Twice(scene, record.run_id)
-    script = Script(scene, record)
-    script.target = await scene.world.mek.create()
+    await harness.local_keyring.add(harness.old, wrappedDek="!")
+    record = await harness.start()
+    twice = Twice(harness, record.run_id)
+    driver = RotationDriver(harness, record)
+    driver.target = await harness.local_keyring.mek.create()
 
-    for page in await script.pages("rewrap"):
+    for page in await driver.pages("rewrap"):
         await twice.act("rewrap_page", page)
 
-    assert [] == twice.wrong
-    assert 1 == (await scene.runs.read(record.run_id)).quarantined.count
+    assert twice.wrong == []
+    assert (await harness.runs.read(record.run_id)).quarantined.count == 1
 
 
-async def test_broken_progress_that_adds(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_progress_that_adds(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A counter that adds where it should set counts the second run too."""
-    runs, script = await begin(scene, "record_progress")
+    runs, driver = await begin(harness, "record_progress")
     unbroken = progress._with_progress
 
     def adding(record: RotationRecord, known: Any, given: Any, *others: Any) -> RotationRecord:
@@ -65,29 +65,29 @@ async def test_broken_progress_that_adds(scene: Scene, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(progress, "_with_progress", adding)
     monkeypatch.setattr(progress, "_order", lambda given: (given.pass_started_at, given.wave + 1))
-    await script.to_new_version()
-    await script.to_frozen()
+    await driver.to_new_version()
+    await driver.to_frozen()
 
     assert "record_progress: record: progress is not what the first run left" in runs.wrong
 
 
-async def test_broken_a_version_made_twice(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_version_made_twice(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A creation that looks for nothing leaves a second version behind."""
-    runs, script = await begin(scene, "create_version")
+    runs, driver = await begin(harness, "create_version")
 
     async def blind(*_: Any) -> None:
         """Look for no version."""
 
     monkeypatch.setattr("keyturn.key_vault.creation._look_for", blind)
-    await script.to_new_version()
+    await driver.to_new_version()
 
     assert any(wrong.startswith("create_version: versions:") for wrong in runs.wrong)
     assert "create_version: the second run answers otherwise" in runs.wrong
 
 
-async def test_broken_state_changes_without_numbers(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_state_changes_without_numbers(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state change that is not told from its repetition fails the second time."""
-    runs, script = await begin(scene, "advance")
+    runs, driver = await begin(harness, "advance")
     unbroken = transitions.advance
 
     async def unnumbered(runs: Any, step: Any, now: Any) -> Any:
@@ -95,16 +95,16 @@ async def test_broken_state_changes_without_numbers(scene: Scene, monkeypatch: p
         return await unbroken(runs, step.model_copy(update={"step": record.step + 1}), now)
 
     monkeypatch.setattr(transitions, "advance", unnumbered)
-    await script.to_new_version()
+    await driver.to_new_version()
 
     assert "advance: the second run answers otherwise" in runs.wrong
 
 
-async def test_broken_a_row_rewrapped_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_row_rewrapped_again(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that does not skip what is done writes every row anew."""
-    runs, script = await begin(scene, "rewrap_page")
-    await script.to_new_version()
+    runs, driver = await begin(harness, "rewrap_page")
+    await driver.to_new_version()
     monkeypatch.setattr("keyturn.deks.rows.Row.needs_work", property(lambda _: True))
-    await script.to_frozen()
+    await driver.to_frozen()
 
     assert any(wrong.startswith("rewrap_page: rows:") for wrong in runs.wrong)

@@ -16,8 +16,8 @@ from keyturn.runs.progress import record_quarantined
 from keyturn.runs.records import RotationRecord
 from orchestrators import sweep
 from tests.invariants.checks.runs import unaccounted
-from tests.invariants.scene import Scene
-from tests.invariants.script import ready_to_retire
+from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import ready_to_retire
 
 BAD: Mapping[str, dict[str, Any]] = {
     "malformed_wrap": {"wrappedDek": "!"},
@@ -29,46 +29,48 @@ BAD: Mapping[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def bad(playing: Scene) -> dict[str, str]:
+async def bad(running_engine: ActivityHarness) -> dict[str, str]:
     """The reasons of the bad rows by their ids, in a store that also has good ones."""
-    bad = {(await playing.world.add(playing.old, **row)).id: reason for reason, row in BAD.items()}
-    await playing.world.add_many(10, playing.old)
+    bad = {
+        (await running_engine.local_keyring.add(running_engine.old, **row)).id: reason for reason, row in BAD.items()
+    }
+    await running_engine.local_keyring.add_many(10, running_engine.old)
     return bad
 
 
-async def attended(scene: Scene, monkeypatch: pytest.MonkeyPatch, *states: State) -> RotationRecord:
+async def attended(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, *states: State) -> RotationRecord:
     """Run a rotation until it needs attention, or until one of the states."""
     monkeypatch.setattr(sweep, "PASSES_MAX", 3)
-    record = await scene.start()
-    await scene.begin(record)
-    async with scene.ended_afterwards(record):
-        return await scene.reaches(record, State.NEEDS_ATTENTION, *states)
+    record = await harness.start()
+    await harness.begin(record)
+    async with harness.ended_afterwards(record):
+        return await harness.reaches(record, State.NEEDS_ATTENTION, *states)
 
 
-async def wrong(scene: Scene, record: RotationRecord, bad: Mapping[str, str]) -> list[str]:
+async def wrong(harness: ActivityHarness, record: RotationRecord, bad: Mapping[str, str]) -> list[str]:
     """Compare the record with what is in the store and the vault."""
-    return unaccounted(record, bad, await scene.rows(), await scene.vault_versions())
+    return unaccounted(record, bad, await harness.rows(), await harness.vault_versions())
 
 
 async def test_bad_rows_are_named_and_the_rest_moves(
-    playing: Scene, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    running_engine: ActivityHarness, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row of every bad kind is named with its reason, all others are on the target, and nothing is disabled."""
-    record = await attended(playing, monkeypatch)
+    record = await attended(running_engine, monkeypatch)
 
-    assert [] == await wrong(playing, record, bad)
+    assert await wrong(running_engine, record, bad) == []
 
 
 async def test_broken_quarantine_that_swallows(
-    playing: Scene, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    running_engine: ActivityHarness, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where bad rows are dropped in silence, the census keeps the run from going on, and the check misses each."""
     monkeypatch.setattr(PageWork, "quarantine", lambda *_: None)
 
-    record = await attended(playing, monkeypatch)
+    record = await attended(running_engine, monkeypatch)
 
     missed = [f"row {row_id} is quarantined for None, not {reason}" for row_id, reason in bad.items()]
-    assert sorted(missed) == sorted(await wrong(playing, record, bad))
+    assert sorted(missed) == sorted(await wrong(running_engine, record, bad))
 
 
 unbroken_run = PageWork.run
@@ -82,39 +84,39 @@ async def up_to_the_first_failure(self: PageWork, handle: Any) -> Any:
 
 
 async def test_broken_quarantine_that_raises(
-    playing: Scene, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    running_engine: ActivityHarness, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a bad row stops its page, good rows are left behind, and the check names them."""
-    unbroken = rewrap.open_row
+    unbroken = rewrap.unwrap_row
 
     async def open_or_raise(row: Any, work: Any) -> Any:
         if row.id in bad:
             raise InvariantError("a row does not open")
         return await unbroken(row, work)
 
-    monkeypatch.setattr(rewrap, "open_row", open_or_raise)
+    monkeypatch.setattr(rewrap, "unwrap_row", open_or_raise)
     monkeypatch.setattr(PageWork, "run", up_to_the_first_failure)
 
-    record = await attended(playing, monkeypatch, State.FAILED)
+    record = await attended(running_engine, monkeypatch, State.FAILED)
 
-    assert any("was left behind for a bad one" in reason for reason in await wrong(playing, record, bad))
+    assert any("was left behind for a bad one" in reason for reason in await wrong(running_engine, record, bad))
 
 
-async def quarantine_late(scene: Scene, run_id: str, rows: Sequence[str]) -> None:
+async def quarantine_late(harness: ActivityHarness, run_id: str, rows: Sequence[str]) -> None:
     """Name bad rows after the approval, as a page that comes late would."""
-    record = await scene.runs.read(run_id)
+    record = await harness.runs.read(run_id)
     named = [QuarantinedRow(id=row_id, reason="malformed_wrap") for row_id in rows]
-    await record_quarantined(scene.runs, record.ref, named)
+    await record_quarantined(harness.runs, record.ref, named)
 
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_a_quarantined_row_blocks_retirement(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, broken: bool
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, *, broken: bool
 ) -> None:
     """A bad row that the census counts on the target keeps the old version; broken, the check sees it disabled."""
-    script = await ready_to_retire(scene)
-    row = await scene.world.add(script.target, wrappedDek="!")
-    await quarantine_late(scene, script.run_id, [row.id])
+    driver = await ready_to_retire(harness)
+    row = await harness.local_keyring.add(driver.target, wrappedDek="!")
+    await quarantine_late(harness, driver.run_id, [row.id])
     if broken:
 
         def forgetful(**fields: Any) -> Retirement:
@@ -122,8 +124,8 @@ async def test_a_quarantined_row_blocks_retirement(
 
         monkeypatch.setattr(approved_retirement, "Retirement", forgetful)
 
-    await script.act("retire_versions", script.retirement())
+    await driver.act("retire_versions", driver.retirement())
 
-    expected = [f"version {scene.old} is disabled with bad rows left"] if broken else []
-    record = await scene.runs.read(script.run_id)
-    assert expected == await wrong(scene, record, {row.id: "malformed_wrap"})
+    expected = [f"version {harness.old} is disabled with bad rows left"] if broken else []
+    record = await harness.runs.read(driver.run_id)
+    assert await wrong(harness, record, {row.id: "malformed_wrap"}) == expected

@@ -10,7 +10,7 @@ from keyturn.contracts import ScanInput, ScanResult
 from keyturn.contracts.states import State
 from orchestrators import soak, sweep
 from tests.invariants.checks.runs import unreconciled
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 
 ROWS = 12
 unbroken_scan = pages.scan
@@ -38,60 +38,64 @@ def blind_census(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting.census, "take_census", count)
 
 
-async def asked(scene: Scene, *states: State, **policy: Any) -> tuple[State, list[str]]:
+async def asked(harness: ActivityHarness, *states: State, **policy: Any) -> tuple[State, list[str]]:
     """Rotate until people are asked, and return the state and what the check says."""
-    await scene.world.add_many(ROWS, scene.old)
-    record = await scene.start(**policy)
-    await scene.begin(record)
-    async with scene.ended_afterwards(record):
-        found = await scene.reaches(record, State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, *states)
-    return found.state, unreconciled(found, await scene.rows())
+    await harness.local_keyring.add_many(ROWS, harness.old)
+    record = await harness.start(**policy)
+    await harness.begin(record)
+    async with harness.ended_afterwards(record):
+        found = await harness.reaches(record, State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, *states)
+    return found.state, unreconciled(found, await harness.rows())
 
 
-async def test_what_people_are_asked_about_was_counted(playing: Scene) -> None:
+async def test_what_people_are_asked_about_was_counted(running_engine: ActivityHarness) -> None:
     """When people are asked, every row is on the target, and as many rows were proven as were rewrapped."""
-    assert (State.AWAITING_APPROVAL, []) == await asked(playing)
+    assert await asked(running_engine) == (State.AWAITING_APPROVAL, [])
 
 
 async def test_a_scan_that_skips_a_page_does_not_pass_the_census(
-    playing: Scene, monkeypatch: pytest.MonkeyPatch
+    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the change feed hides rows, the census counts them, and nobody is asked to approve."""
     skip_a_page(monkeypatch, "stale")
 
-    assert (State.NEEDS_ATTENTION, []) == await asked(playing)
+    assert await asked(running_engine) == (State.NEEDS_ATTENTION, [])
 
 
 async def test_a_proof_that_skips_a_page_is_not_taken_for_whole(
-    playing: Scene, monkeypatch: pytest.MonkeyPatch
+    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the proof does not get to see rewrapped rows, the count of them says so, and nobody is asked."""
     skip_a_page(monkeypatch, "rewrapped")
 
-    assert (State.NEEDS_ATTENTION, []) == await asked(playing)
+    assert await asked(running_engine) == (State.NEEDS_ATTENTION, [])
 
 
-async def test_broken_nobody_counts_after_a_sweep(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_nobody_counts_after_a_sweep(
+    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the census is blind too, people are asked with rows left behind, and the check names them."""
     skip_a_page(monkeypatch, "stale")
     blind_census(monkeypatch)
 
-    state, wrong = await asked(playing)
+    state, wrong = await asked(running_engine)
 
     assert State.AWAITING_APPROVAL is state
     assert 0 < sum("is not on the target" in reason for reason in wrong) <= ROWS
 
 
-async def test_broken_nobody_counts_after_a_proof(playing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_nobody_counts_after_a_proof(
+    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the proven rows are not counted against the rewrapped ones, people are asked, and the check says so."""
     skip_a_page(monkeypatch, "rewrapped")
     monkeypatch.setattr(soak, "RECOUNTS_MAX", 0)
     monkeypatch.setattr(soak, "_unproven", count_nothing)
 
-    state, wrong = await asked(playing)
+    state, wrong = await asked(running_engine)
 
     assert State.AWAITING_APPROVAL is state
-    assert 1 == len(wrong)
+    assert len(wrong) == 1
     assert wrong[0].startswith(f"{ROWS} rows were rewrapped, and ")
 
 

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from local.people import POLL_SECONDS, Answer, People
+from local.callers import POLL_SECONDS, Answer, Callers
 from local.supervisor import LocalAzure
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.app_harness import AppHarness
 from tests.scanner import Finding, Scanner, Secret
 
 # What anybody may ask the app; the answers must not say more than they should.
@@ -31,16 +31,16 @@ FOR_ONE_APPROVER = "what one approver gets"
 DELIVERY_SECONDS = 100.0
 
 
-async def secrets_of(stage: Stage) -> list[Secret]:
+async def secrets_of(app: AppHarness) -> list[Secret]:
     """Return every DEK, wrapped or not, and every private key, password and access key of the local Azure."""
     found = []
-    async for row in stage.rows.read_all_items():
+    async for row in app.rows.read_all_items():
         with contextlib.suppress(ValueError):  # a malformed row wraps nothing
             wrapped = base64.b64decode(row["wrappedDek"], validate=True)
-            if "mekVersion" in row and row.get("mekName") == stage.mek_name:
-                found.append(Secret("a DEK", await stage.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"])))
+            if "mekVersion" in row and row.get("mekName") == app.mek_name:
+                found.append(Secret("a DEK", await app.mek.unwrap(wrapped, row["mekVersion"], row["algorithm"])))
             found.append(Secret("a wrapped DEK", wrapped))
-    return [*found, *_private_keys(stage.azure), *_passwords(stage.azure)]
+    return [*found, *_private_keys(app.azure), *_passwords(app.azure)]
 
 
 def _private_keys(azure: LocalAzure) -> Iterator[Secret]:
@@ -81,31 +81,31 @@ class SentLink(NamedTuple):
 _LINK = re.compile(r"/api/rotations/(\S+)/approval\?token=([^\s&]+)")
 
 
-def links_of(stage: Stage) -> list[SentLink]:
+def links_of(app: AppHarness) -> list[SentLink]:
     """Return every link that an approver was sent."""
-    sent = [(item["channel"], _LINK.search(item["message"])) for item in messages_of(stage)]
+    sent = [(item["channel"], _LINK.search(item["message"])) for item in messages_of(app)]
     return [SentLink(found[1], unquote(found[2]), channel) for channel, found in sent if found is not None]
 
 
-def messages_of(stage: Stage) -> list[dict[str, str]]:
+def messages_of(app: AppHarness) -> list[dict[str, str]]:
     """Return every message that arrived at the inbox."""
-    messages: list[dict[str, str]] = stage.control("inbox", "GET", "messages")["messages"]
+    messages: list[dict[str, str]] = app.control("inbox", "GET", "messages")["messages"]
     return messages
 
 
-async def traces_of(stage: Stage, run_id: str) -> dict[str, Any]:
+async def traces_of(app: AppHarness, run_id: str) -> dict[str, Any]:
     """Return all logs, durable history, the app's documents, events, messages and HTTP answers, by what they are."""
     hub = "task_hub_control"
-    instances = stage.control(hub, "GET", "instances")["instanceIds"]
-    answers = [await stage.people.call("GET", path.format(id=run_id)) for path in PATHS]
-    answers += [await stage.people.request_rotation(keyring="no such keyring")]
-    answers += [await stage.people.decide(run_id, "0" * 64)]
-    approvers, messages = {link.channel for link in links_of(stage)}, messages_of(stage)
+    instances = app.control(hub, "GET", "instances")["instanceIds"]
+    answers = [await app.callers.call("GET", path.format(id=run_id)) for path in PATHS]
+    answers += [await app.callers.request_rotation(keyring="no such keyring")]
+    answers += [await app.callers.decide(run_id, "0" * 64)]
+    approvers, messages = {link.channel for link in links_of(app)}, messages_of(app)
     return {
-        "log": logs_of(stage.azure),
-        "history": [stage.control(hub, "GET", f"instances/{name}/history") for name in instances],
-        "documents": [document async for document in stage.runs.read_all_items()],
-        "events": await delivered(stage, run_id),
+        "log": logs_of(app.azure),
+        "history": [app.control(hub, "GET", f"instances/{name}/history") for name in instances],
+        "documents": [document async for document in app.runs.read_all_items()],
+        "events": await delivered(app, run_id),
         "messages": [message for message in messages if message["channel"] not in approvers],
         "answers": [shown(answer) for answer in answers],
         FOR_ONE_APPROVER: [message for message in messages if message["channel"] in approvers],
@@ -122,29 +122,29 @@ def shown(answer: Answer) -> str:
     return json.dumps([answer.status, dict(answer.headers), answer.body])
 
 
-async def delivered(stage: Stage, run_id: str) -> list[dict[str, Any]]:
+async def delivered(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
     """Wait until the receiver has the rotation's whole audit chain, and return what it has of it."""
-    answer = await stage.people.call("GET", f"/api/rotations/{run_id}/audit")
+    answer = await app.callers.call("GET", f"/api/rotations/{run_id}/audit")
     wanted = [json.loads(line)["id"] for line in answer.body.splitlines()]
     deadline, events = time.monotonic() + DELIVERY_SECONDS, []
     while len(events) < len(wanted):
         assert time.monotonic() < deadline, f"{len(events)} of {len(wanted)} events were delivered"
         await asyncio.sleep(POLL_SECONDS)
-        events = stage.control("actiontrail", "GET", "events", params={"subject": run_id})["events"]
+        events = app.control("actiontrail", "GET", "events", params={"subject": run_id})["events"]
     return events
 
 
 @contextlib.contextmanager
 def overheard(answers: list[Answer]) -> Iterator[None]:
     """Note every answer that anybody gets meanwhile."""
-    call = People.call
+    call = Callers.call
 
-    async def noted(self: People, method: str, path: str, **options: Any) -> Answer:
+    async def noted(self: Callers, method: str, path: str, **options: Any) -> Answer:
         answer = await call(self, method, path, **options)
         answers.append(answer)
         return answer
 
-    with patch.object(People, "call", noted):
+    with patch.object(Callers, "call", noted):
         yield
 
 

@@ -7,7 +7,7 @@ from azure.cosmos.aio import CosmosClient
 
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,12 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 
 
 @pytest.fixture
-async def world(vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient) -> AsyncIterator[World]:
+async def local_keyring(
+    vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient
+) -> AsyncIterator[LocalKeyring]:
     """An empty dek store and a MEK without versions."""
     mek = Mek(vault, *ALL_OF_KEYS)
-    made = World(mek, cosmos, await new_container(cosmos_client, "deks"))
+    made = LocalKeyring(mek, cosmos, await new_container(cosmos_client, "deks"))
     yield made
     made.control_cosmos("settings", replicaLagMs=0)
     await mek.close()

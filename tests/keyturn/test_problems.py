@@ -36,7 +36,7 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
         "rotationId": "r1",
         "statusUrl": "/api/rotations/r1",
     }
-    assert (409, expected, {}) == problem
+    assert problem == (409, expected, {})
 
 
 @pytest.mark.parametrize("kind", sorted(OUTCOMES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
@@ -45,11 +45,11 @@ def test_every_error_of_ours_is_a_problem(kind: type[KeyturnError], caplog: pyte
     problem = problem_of(kind("the vault's inside", secretive="fact"), instance=PATH)
 
     internal = kind is KeyturnError or issubclass(kind, InvariantError | SettingsError)
-    assert (OUTCOMES[kind].status, f"urn:keyturn:problem:{OUTCOMES[kind].problem}") == (
+    assert (
         problem.status,
         problem.body["type"],
-    )
-    assert problem.status == problem.body["status"]
+    ) == (OUTCOMES[kind].status, f"urn:keyturn:problem:{OUTCOMES[kind].problem}")
+    assert problem.body["status"] == problem.status
     assert internal is ("correlationId" in problem.body)
     assert internal is ("the vault's inside" not in problem.body["detail"])
     assert internal is ("secretive" not in problem.body)
@@ -61,7 +61,7 @@ def test_who_tried_too_often_is_told_how_long_to_wait() -> None:
     """Retry-After is the time that is left, in seconds."""
     problem = problem_of(TooManyAttemptsError("wait", retryAfterSeconds=123), instance=PATH)
 
-    assert (429, "123") == (problem.status, problem.headers["Retry-After"])
+    assert (problem.status, problem.headers["Retry-After"]) == (429, "123")
 
 
 def test_every_error_class_has_an_outcome_of_its_own() -> None:
@@ -76,7 +76,7 @@ def test_what_nobody_expected_is_logged_once_and_told_nobody(caplog: pytest.LogC
     with caplog.at_level(logging.INFO):
         problem = problem_of(ZeroDivisionError("inner thing"), instance=PATH)
 
-    assert (500, "urn:keyturn:problem:internal") == (problem.status, problem.body["type"])
+    assert (problem.status, problem.body["type"]) == (500, "urn:keyturn:problem:internal")
     assert "inner thing" not in str(problem.body)
     assert [problem.body["correlationId"] in record.getMessage() for record in caplog.records] == [True]
     assert caplog.records[0].exc_info is not None
@@ -88,4 +88,4 @@ def test_a_fact_never_takes_the_place_of_a_member() -> None:
 
     problem = problem_of(errors.WrongStateError("no", **facts), instance=PATH)
 
-    assert (409, "no", PATH) == (problem.body["status"], problem.body["detail"], problem.body["instance"])
+    assert (problem.body["status"], problem.body["detail"], problem.body["instance"]) == (409, "no", PATH)

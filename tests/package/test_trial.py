@@ -22,8 +22,8 @@ def test_the_environment_has_what_is_deployed(environment: Environment) -> None:
         line.split("#")[0].strip().split("==") for line in _requirements().splitlines() if line and line[0] != "#"
     )
 
-    assert pins == {name: installed[name.lower()] for name in pins}
-    assert set() == {"pytest", "mypy", "ruff", "hypothesis", "trustme"} & installed.keys()
+    assert {name: installed[name.lower()] for name in pins} == pins
+    assert {"pytest", "mypy", "ruff", "hypothesis", "trustme"} & installed.keys() == set()
 
 
 def test_every_module_can_be_imported(bundle: Bundle, environment: Environment) -> None:
@@ -48,7 +48,7 @@ async def test_a_rotation_on_the_bundle_completes(bundle: Bundle, environment: E
     """The worker indexes the bundle, and a rotation moves every row."""
     trial = await try_bundle(bundle, environment)
 
-    assert ("completed", DEKS) == (trial.state, trial.rows)
+    assert (trial.state, trial.rows) == ("completed", DEKS)
     assert 0 < trial.cold_start < 60
     assert f"worker ready after {trial.cold_start:.1f} s" in report.of_trial(trial)
 

@@ -16,10 +16,10 @@ def test_diagnosis_answers_where_it_is_documented() -> None:
     found = {name: trigger for name, trigger in triggers.items() if trigger["type"] == "httpTrigger"}
 
     assert {
+        name: ([method.value for method in trigger["methods"]], trigger["route"], trigger["authLevel"].value)
+        for name, trigger in found.items()
+    } == {
         "get_dek": (["GET"], "deks/{dek_id}", "function"),
         "get_document_diagnosis": (["GET"], "documents/diagnosis", "function"),
         "get_orphans": (["GET"], "orphans", "function"),
-    } == {
-        name: ([method.value for method in trigger["methods"]], trigger["route"], trigger["authLevel"].value)
-        for name, trigger in found.items()
     }

@@ -29,12 +29,12 @@ async def test_an_error_is_answered_as_a_problem_without_the_key_of_the_request(
     answer = await handle(request_of(), work)
 
     problem = json.loads(answer.get_body())
-    assert (404, "application/problem+json") == (answer.status_code, answer.mimetype)
-    assert ("/api/rotations", "urn:keyturn:problem:unknown-rotation", "r") == (
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    assert (
         problem["instance"],
         problem["type"],
         problem["rotationId"],
-    )
+    ) == ("/api/rotations", "urn:keyturn:problem:unknown-rotation", "r")
     assert b"secret" not in answer.get_body()
 
 
@@ -59,8 +59,8 @@ async def test_what_the_work_answers_is_answered() -> None:
 
     answer = await handle(request_of(), work)
 
-    assert (202, "application/json", "/x") == (answer.status_code, answer.mimetype, answer.headers["Location"])
-    assert {"a": "ü"} == json.loads(answer.get_body())
+    assert (answer.status_code, answer.mimetype, answer.headers["Location"]) == (202, "application/json", "/x")
+    assert json.loads(answer.get_body()) == {"a": "ü"}
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequestError) as raised:
         read_json(request_of(body))
 
-    assert {"field": "body", "expected": "a JSON object"} == raised.value.facts
+    assert raised.value.facts == {"field": "body", "expected": "a JSON object"}
 
 
 def test_a_body_may_be_left_out_where_there_is_a_default() -> None:
     """Only an empty body takes the default."""
-    assert {} == read_json(request_of(), default={})
-    assert {"a": 1} == read_json(request_of(b'{"a": 1}'), default={})
+    assert read_json(request_of(), default={}) == {}
+    assert read_json(request_of(b'{"a": 1}'), default={}) == {"a": 1}
 
 
 def test_a_body_has_a_bound() -> None:
@@ -102,7 +102,7 @@ def test_a_body_has_a_bound() -> None:
 )
 def test_the_sender_is_whom_the_front_end_has_seen(forwarded: str, sender: str) -> None:
     """What callers send in X-Forwarded-For themselves stands before the address that the platform appends."""
-    assert sender == sender_of(request_of(X_Forwarded_For=forwarded))
+    assert sender_of(request_of(X_Forwarded_For=forwarded)) == sender
 
 
 def test_triggers_answer_where_they_are_documented() -> None:
@@ -120,7 +120,7 @@ def test_triggers_answer_where_they_are_documented() -> None:
         elif trigger["type"] == "timerTrigger":
             found[function.get_function_name()] = trigger["schedule"]
 
-    assert {
+    assert found == {
         "start_rotation": ("POST", "rotations", "function"),
         "list_rotations": ("GET", "rotations", "function"),
         "get_rotation": ("GET", "rotations/{rotation_id}", "function"),
@@ -135,4 +135,4 @@ def test_triggers_answer_where_they_are_documented() -> None:
         "describe_api": ("GET", "openapi.json", "function"),
         "health": ("GET", "health", "anonymous"),
         "start_due_rotations": "%SCHEDULE_TICK%",
-    } == found
+    }

@@ -54,8 +54,8 @@ async def test_a_started_workflow_lives_until_it_ends(runs: RotationStore, durab
 
     await wake(durable, record, "decision")
 
-    assert [record.run_id, record.run_id] == await finished(durable, record)
-    assert [False, True, False] == [before, during, await is_alive(durable, record.instance_id)]
+    assert await finished(durable, record) == [record.run_id, record.run_id]
+    assert [before, during, await is_alive(durable, record.instance_id)] == [False, True, False]
 
 
 async def test_a_repeated_request_starts_no_second_workflow(
@@ -87,7 +87,7 @@ async def test_the_next_rotation_takes_the_place_of_one_that_ended(
     await starting
     await wake(durable, second, "decision")
 
-    assert [second.run_id, second.run_id] == await finished(durable, second)
+    assert await finished(durable, second) == [second.run_id, second.run_id]
 
 
 async def test_a_record_that_has_gone_on_is_not_started_again(
@@ -112,9 +112,9 @@ async def test_nobody_to_wake_is_no_failure(
     await finished(durable, record)
     await wake(durable, record, "decision")
 
-    assert [f"there is no workflow for {record.run_id}"] * 2 == [
-        logged.getMessage() for logged in caplog.records if logged.name == "triggers.workflow"
-    ]
+    assert [logged.getMessage() for logged in caplog.records if logged.name == "triggers.workflow"] == [
+        f"there is no workflow for {record.run_id}"
+    ] * 2
 
 
 async def test_a_workflow_that_never_gets_its_turn_fails_the_run_and_frees_the_keyring(

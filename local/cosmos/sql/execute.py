@@ -83,10 +83,10 @@ class Execution:
         """Return the number of the last item that a continuation has passed, 0 if all must be looked at."""
         return lambda continuation: continuation["number"] if continuation and not self._query.order_by else 0
 
-    def page(self, bodies: Iterable[tuple[int, str]], size: int, continuation: dict[str, Any] | None) -> Page:
+    def page(self, rows: Iterable[tuple[int, str]], size: int, continuation: dict[str, Any] | None) -> Page:
         """Run over the items (number and JSON) that follow the continuation, and return at most ``size`` results."""
         page = Page([])
-        matches = self._matches(bodies, page)
+        matches = self._matches(rows, page)
         if self._counts:
             page.texts = self._counted(matches)
             return page
@@ -122,9 +122,9 @@ class Execution:
             left = None if left is None else left - 1
             last = candidate
 
-    def _matches(self, bodies: Iterable[tuple[int, str]], page: Page) -> Iterator[Candidate]:
+    def _matches(self, rows: Iterable[tuple[int, str]], page: Page) -> Iterator[Candidate]:
         order, project = self._order(self._query.order_by), self._project
-        for number, body in bodies:
+        for number, body in rows:
             page.examined += 1
             item = json.loads(body)
             if self._where is not None and self._where(item) is not True:

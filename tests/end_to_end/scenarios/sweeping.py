@@ -1,10 +1,10 @@
 """Sweeping: to a fixpoint, whatever writers and the store do meanwhile; and what cannot be rewrapped."""
 
 from tests.end_to_end.facts import everything_moved
-from tests.end_to_end.play import (
+from tests.end_to_end.scenario_run import (
     Act,
-    Play,
     Scenario,
+    ScenarioRun,
     abort,
     after,
     approve,
@@ -27,108 +27,110 @@ NEEDS = "requested preflight creating_version sweeping needs_attention"
 ONWARDS = "sweeping soaking awaiting_approval retiring watching completed"
 
 
-async def _some_rows_moved(play: Play) -> None:
+async def _some_rows_moved(scenario_run: ScenarioRun) -> None:
     """Wait until the sweep is in its middle."""
-    await play.reaches("sweeping")
+    await scenario_run.reaches("sweeping")
 
     async def in_the_middle() -> bool:
-        census, target = await play.stage.census(), (await play.status())["targetVersion"]
+        census, target = await scenario_run.app.census(), (await scenario_run.status())["targetVersion"]
         return 0 < census[target] < census.total()
 
-    await play.until(in_the_middle)
+    await scenario_run.until(in_the_middle)
 
 
-async def _some_rows_are_left(play: Play) -> None:
+async def _some_rows_are_left(scenario_run: ScenarioRun) -> None:
     """Rows are on both versions, each readable under its own."""
-    census, target = await play.stage.census(), (await play.status())["targetVersion"]
+    census, target = await scenario_run.app.census(), (await scenario_run.status())["targetVersion"]
 
     assert 0 < census[target] < census.total()
 
 
-async def _delete_an_unmoved_row(play: Play) -> None:
-    target = (await play.status())["targetVersion"]
-    unmoved = play.stage.rows.query_items(
+async def _delete_an_unmoved_row(scenario_run: ScenarioRun) -> None:
+    target = (await scenario_run.status())["targetVersion"]
+    unmoved = scenario_run.app.rows.query_items(
         "SELECT VALUE c.id FROM c WHERE c.mekVersion != @target AND c.createdAt = @made",
-        parameters=[{"name": "@target", "value": target}, {"name": "@made", "value": play.kept["made"]}],
+        parameters=[{"name": "@target", "value": target}, {"name": "@made", "value": scenario_run.kept["made"]}],
     )
-    play.kept["deleted"] = [str(row) async for row in unmoved][:1]
-    for row in play.kept["deleted"]:
-        await play.stage.delete_row(row)
+    scenario_run.kept["deleted"] = [str(row) async for row in unmoved][:1]
+    for row in scenario_run.kept["deleted"]:
+        await scenario_run.app.delete_row(row)
 
 
 def _more_rows(count: int) -> Act:
-    async def more(play: Play) -> None:
-        version = await play.stage.newest_version()
-        rows = [await play.stage.add_row(version) for _ in range(count)]
-        play.kept["rows"], play.kept["made"] = rows, (await play.stage.row(rows[0]))["createdAt"]
+    async def more(scenario_run: ScenarioRun) -> None:
+        version = await scenario_run.app.newest_version()
+        rows = [await scenario_run.app.add_row(version) for _ in range(count)]
+        scenario_run.kept["rows"], scenario_run.kept["made"] = rows, (await scenario_run.app.row(rows[0]))["createdAt"]
 
     return more
 
 
-async def _deleted_stay_deleted(play: Play) -> None:
-    left = {row["id"] async for row in play.stage.rows.read_all_items()}
+async def _deleted_stay_deleted(scenario_run: ScenarioRun) -> None:
+    left = {row["id"] async for row in scenario_run.app.rows.read_all_items()}
 
-    assert len(play.kept["deleted"]) == 1
-    assert left.isdisjoint(play.kept["deleted"])
-
-
-async def _remove_rows(play: Play) -> None:
-    for row in set(play.kept["rows"]) - set(play.kept.get("deleted", [])):
-        await play.stage.delete_row(row)
+    assert len(scenario_run.kept["deleted"]) == 1
+    assert left.isdisjoint(scenario_run.kept["deleted"])
 
 
-async def _split(play: Play) -> None:
-    ranges = [found async for found in play.stage.rows.read_feed_ranges()]
-    play.kept["ranges"] = len(ranges)
-    play.stage.split_partition()
+async def _remove_rows(scenario_run: ScenarioRun) -> None:
+    for row in set(scenario_run.kept["rows"]) - set(scenario_run.kept.get("deleted", [])):
+        await scenario_run.app.delete_row(row)
 
 
-async def _was_split(play: Play) -> None:
-    ranges = [found async for found in play.stage.rows.read_feed_ranges(force_refresh=True)]
+async def _split(scenario_run: ScenarioRun) -> None:
+    ranges = [found async for found in scenario_run.app.rows.read_feed_ranges()]
+    scenario_run.kept["ranges"] = len(ranges)
+    scenario_run.app.split_partition()
 
-    assert len(ranges) == play.kept["ranges"] + 1
+
+async def _was_split(scenario_run: ScenarioRun) -> None:
+    ranges = [found async for found in scenario_run.app.rows.read_feed_ranges(force_refresh=True)]
+
+    assert len(ranges) == scenario_run.kept["ranges"] + 1
 
 
-async def _races_were_lost(play: Play) -> None:
-    counts = (await play.status())["counts"]["sweep"]
+async def _races_were_lost(scenario_run: ScenarioRun) -> None:
+    counts = (await scenario_run.status())["counts"]["sweep"]
 
     assert counts["conflicts"] >= 20
 
 
-async def _malformed_row(play: Play) -> None:
-    play.kept["row"] = await play.stage.add_row(await play.stage.newest_version(), wrappedDek="this is no base64!")
-    play.kept["before"] = await play.stage.row(play.kept["row"])
+async def _malformed_row(scenario_run: ScenarioRun) -> None:
+    scenario_run.kept["row"] = await scenario_run.app.add_row(
+        await scenario_run.app.newest_version(), wrappedDek="this is no base64!"
+    )
+    scenario_run.kept["before"] = await scenario_run.app.row(scenario_run.kept["row"])
 
 
-async def _named_and_untouched(play: Play) -> None:
-    status = await play.reaches("needs_attention")
+async def _named_and_untouched(scenario_run: ScenarioRun) -> None:
+    status = await scenario_run.reaches("needs_attention")
 
     assert [(row["id"], row["reason"]) for row in status["quarantined"]["named"]] == [
-        (play.kept["row"], "malformed_wrap")
+        (scenario_run.kept["row"], "malformed_wrap")
     ]
-    assert await play.stage.row(play.kept["row"]) == play.kept["before"]
-    assert (await play.stage.census())[status["targetVersion"]] == (await play.stage.census()).total() - 1
-    assert (await play.stage.versions())[play.old_version] is True
-    await play.hears("needs_attention")
+    assert await scenario_run.app.row(scenario_run.kept["row"]) == scenario_run.kept["before"]
+    assert (await scenario_run.app.census())[status["targetVersion"]] == (await scenario_run.app.census()).total() - 1
+    assert (await scenario_run.app.versions())[scenario_run.old_version] is True
+    await scenario_run.hears("needs_attention")
 
 
-async def _remove_row(play: Play) -> None:
-    await play.stage.delete_row(play.kept["row"])
+async def _remove_row(scenario_run: ScenarioRun) -> None:
+    await scenario_run.app.delete_row(scenario_run.kept["row"])
 
 
-async def _came_back(play: Play) -> None:
+async def _came_back(scenario_run: ScenarioRun) -> None:
     """A retry that meets the same row needs attention again."""
-    await retry(play)
+    await retry(scenario_run)
 
     async def twice() -> bool:
-        return [entry["to"] for entry in (await play.record())["history"]].count("needs_attention") == 2
+        return [entry["to"] for entry in (await scenario_run.record())["history"]].count("needs_attention") == 2
 
-    await play.until(twice)
+    await scenario_run.until(twice)
 
 
-async def _history_is_small(play: Play) -> None:
+async def _history_is_small(scenario_run: ScenarioRun) -> None:
     """No event is larger than 64 KiB, no generation has more than 1,000 events, and a pass did continue as new."""
-    histories = [play.stage.history(name) for name in play.stage.instances(play.run_id)]
+    histories = [scenario_run.app.history(name) for name in scenario_run.app.instances(scenario_run.run_id)]
     runs = [run for history in histories for run in history["generations"]]
 
     assert max(event["bytes"] for run in runs for event in run["events"]) <= EVENT_BYTES_MAX
@@ -137,11 +139,11 @@ async def _history_is_small(play: Play) -> None:
 
 
 def _failed_with(error_type: str) -> Act:
-    async def failed(play: Play) -> None:
-        status = await play.status()
+    async def failed(scenario_run: ScenarioRun) -> None:
+        status = await scenario_run.status()
 
         assert status["error"]["type"] == error_type
-        await play.hears("failed")
+        await scenario_run.hears("failed")
 
     return failed
 
@@ -153,13 +155,13 @@ SCENARIOS = {
     ),
     "a row is deleted while rows are swept: it stays deleted": Scenario(
         prepared=then(_more_rows(40), HALFWAY),
-        people=then(_some_rows_moved, _delete_an_unmoved_row, ONWARD, approve),
+        callers=then(_some_rows_moved, _delete_an_unmoved_row, ONWARD, approve),
         facts=(_deleted_stay_deleted, everything_moved),
         tidied=_remove_rows,
     ),
     "a partition splits in the middle of a sweep: no row is left behind": Scenario(
         prepared=HALFWAY,
-        people=then(_some_rows_moved, _split, ONWARD, approve),
+        callers=then(_some_rows_moved, _split, ONWARD, approve),
         facts=(_was_split, everything_moved),
     ),
     "the change feed answers with empty pages: they are not its end": Scenario(
@@ -173,31 +175,31 @@ SCENARIOS = {
     ),
     "a row is malformed: quarantined by name while the rest moves; mended and retried, all completes": Scenario(
         prepared=_malformed_row,
-        people=then(_named_and_untouched, _remove_row, retry, approve),
+        callers=then(_named_and_untouched, _remove_row, retry, approve),
         path=f"{NEEDS} {ONWARDS}",
         facts=(everything_moved,),
     ),
     "a row stays malformed: a retry comes to the same, an abort ends it": Scenario(
         prepared=_malformed_row,
-        people=then(_named_and_untouched, _came_back, abort),
+        callers=then(_named_and_untouched, _came_back, abort),
         path=f"{NEEDS} sweeping needs_attention aborted",
         tidied=_remove_row,
     ),
     "an abort while rows are swept: ended at the next wave of pages, with rows on both versions": Scenario(
         settings="tiny pages",
         prepared=HALFWAY,
-        people=then(_some_rows_moved, abort, ONWARD),
+        callers=then(_some_rows_moved, abort, ONWARD),
         path="requested preflight creating_version sweeping aborted",
         facts=(_some_rows_are_left,),
     ),
     "an abort during pre-flight: ended before a version is made": Scenario(
         prepared=held("functions_host", "preflight"),
-        people=then(after("preflight", abort), released("functions_host")),
+        callers=then(after("preflight", abort), released("functions_host")),
         path="requested preflight aborted",
     ),
     "a right is taken away in the middle of a sweep: failed": Scenario(
         prepared=HALFWAY,
-        people=then(
+        callers=then(
             _some_rows_moved,
             armed(
                 "key_vault",

@@ -21,7 +21,7 @@ async def stored(rows: ContainerProxy) -> list[Item]:
     return [item async for item in rows.read_all_items()]
 
 
-async def open_row(item: Item, mek: MekClient, versions: Iterable[str]) -> Dek | None:
+async def unwrap_row(item: Item, mek: MekClient, versions: Iterable[str]) -> Dek | None:
     """Return what a reader gets who follows the row's own label, or tries every version where it names none."""
     candidates = [item["mekVersion"]] if isinstance(item.get("mekVersion"), str) else versions
     for version in candidates:
@@ -43,7 +43,7 @@ async def needed_but_disabled(rows: ContainerProxy, mek: MekClient, mek_name: st
         label = item.get("mekVersion")
         if enabled.get(label) is False:
             wrong.append(f"version {label} is disabled, and row {item['id']} names it")
-        elif label is None and await open_row(item, mek, [name for name, is_on in enabled.items() if is_on]) is None:
+        elif label is None and await unwrap_row(item, mek, [name for name, is_on in enabled.items() if is_on]) is None:
             wrong.append(f"no enabled version opens row {item['id']}, which names none")
     return wrong
 
@@ -62,7 +62,7 @@ class Reader:
         """Open one row; a row that changed under the reader's hands is read again, as any reader would."""
         while True:
             item = await self._read(row_id)
-            if item is None or await open_row(item, self._mek, []) is not None:
+            if item is None or await unwrap_row(item, self._mek, []) is not None:
                 break
             again = await self._read(row_id)
             if again is None or again["_etag"] == item["_etag"]:
@@ -117,7 +117,7 @@ async def changed_deks(rows: ContainerProxy, mek: MekClient, deks: Mapping[str, 
     versions = [found.version for found in await mek.list_versions()]
     wrong = []
     for item in await stored(rows):
-        if (opened := await open_row(item, mek, versions)) is None:
+        if (opened := await unwrap_row(item, mek, versions)) is None:
             wrong.append(f"row {item['id']} gives no DEK")
         elif item["id"] in deks and opened != deks[item["id"]]:
             wrong.append(f"row {item['id']} gives another DEK than it was created with")

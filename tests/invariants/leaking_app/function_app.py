@@ -8,20 +8,20 @@ from typing import Any
 
 from activities import boundary
 from keyturn.deks import rewrap
-from keyturn.notifications import notifier as desk
+from keyturn.notifications import notifier
 from keyturn.runs import transitions
 
 REPOSITORY = Path(boundary.__file__).parents[1]
 unbroken_wrap, unbroken_enter, unbroken_run = rewrap.new_wrap, transitions.enter, boundary._run
-unbroken_compose = desk.compose
+unbroken_compose = notifier.compose
 leaked: list[str] = []
 
 
-def wrap(opened: Any, *arguments: Any) -> Any:
+def wrap(unwrapped: Any, *arguments: Any) -> Any:
     """Log the DEK in the form of Python's bytes, and keep it."""
-    logging.getLogger("keyturn").info("rewrapping %r", opened.dek.reveal())
-    leaked.append(base64.b64encode(opened.dek.reveal()).decode())
-    return unbroken_wrap(opened, *arguments)
+    logging.getLogger("keyturn").info("rewrapping %r", unwrapped.dek.reveal())
+    leaked.append(base64.b64encode(unwrapped.dek.reveal()).decode())
+    return unbroken_wrap(unwrapped, *arguments)
 
 
 def enter(record: Any, target: Any, *, detail: str, now: Any) -> Any:
@@ -40,7 +40,7 @@ def compose(*arguments: Any) -> Any:
     return message._replace(body=" ".join([message.body, *leaked[:1]]))
 
 
-rewrap.new_wrap, transitions.enter, boundary._run, desk.compose = wrap, enter, run, compose
+rewrap.new_wrap, transitions.enter, boundary._run, notifier.compose = wrap, enter, run, compose
 
 _spec = importlib.util.spec_from_file_location("unbroken_function_app", REPOSITORY / "function_app.py")
 if _spec is None or _spec.loader is None:

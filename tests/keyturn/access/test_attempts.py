@@ -27,7 +27,7 @@ async def attempt(
 async def exhaust(runs: RotationStore, *names: str) -> None:
     """Be refused as often as one may."""
     for _ in range(REFUSALS_MAX):
-        assert "UnauthenticatedError" == await attempt(runs, *names)
+        assert await attempt(runs, *names) == "UnauthenticatedError"
 
 
 async def test_one_refusal_too_many_is_told_to_wait(runs: RotationStore) -> None:
@@ -39,7 +39,7 @@ async def test_one_refusal_too_many_is_told_to_wait(runs: RotationStore) -> None
         async with counted(runs.documents, [name], UnauthenticatedError, NOW + timedelta(minutes=4)):
             raise UnauthenticatedError("no")
 
-    assert 360 == raised.value.facts["retryAfterSeconds"]
+    assert raised.value.facts["retryAfterSeconds"] == 360
 
 
 async def test_after_the_window_counting_begins_anew(runs: RotationStore) -> None:
@@ -49,7 +49,7 @@ async def test_after_the_window_counting_begins_anew(runs: RotationStore) -> Non
 
     answers = [await attempt(runs, name, later=WINDOW - timedelta(seconds=1)), await attempt(runs, name, later=WINDOW)]
 
-    assert ["TooManyAttemptsError", "UnauthenticatedError"] == answers
+    assert answers == ["TooManyAttemptsError", "UnauthenticatedError"]
 
 
 async def test_names_are_counted_apart(runs: RotationStore) -> None:
@@ -57,8 +57,8 @@ async def test_names_are_counted_apart(runs: RotationStore) -> None:
     sender, rotation = new_keyring(), new_keyring()
     await exhaust(runs, sender)
 
-    assert "TooManyAttemptsError" == await attempt(runs, sender, rotation)
-    assert "UnauthenticatedError" == await attempt(runs, new_keyring(), rotation)
+    assert await attempt(runs, sender, rotation) == "TooManyAttemptsError"
+    assert await attempt(runs, new_keyring(), rotation) == "UnauthenticatedError"
 
 
 async def test_what_is_not_refused_is_always_listened_to(runs: RotationStore) -> None:
@@ -66,8 +66,8 @@ async def test_what_is_not_refused_is_always_listened_to(runs: RotationStore) ->
     name = new_keyring()
     await exhaust(runs, name)
 
-    assert "done" == await attempt(runs, name, refused=False)
-    assert "TooManyAttemptsError" == await attempt(runs, name, refused=False, first=True)
+    assert await attempt(runs, name, refused=False) == "done"
+    assert await attempt(runs, name, refused=False, first=True) == "TooManyAttemptsError"
 
 
 async def test_other_errors_are_not_counted(runs: RotationStore) -> None:
@@ -86,5 +86,5 @@ async def test_refusals_at_once_are_all_counted(runs: RotationStore) -> None:
     answers = await asyncio.gather(*(attempt(runs, name) for _ in range(6)))
 
     left = [await attempt(runs, name) for _ in range(REFUSALS_MAX - 6 + 1)]
-    assert ["UnauthenticatedError"] * 6 == answers
-    assert ["UnauthenticatedError"] * (REFUSALS_MAX - 6) + ["TooManyAttemptsError"] == left
+    assert answers == ["UnauthenticatedError"] * 6
+    assert left == ["UnauthenticatedError"] * (REFUSALS_MAX - 6) + ["TooManyAttemptsError"]

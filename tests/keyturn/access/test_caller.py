@@ -15,7 +15,7 @@ from keyturn.settings import Settings
 from tests.keyturn.access.principals import SOMEBODY, header_of
 from tests.keyturn.settings.test_app import settings_of
 
-NOBODY = Caller(None)
+FREE = Caller(None)
 
 
 def entra(**more: str) -> Settings:
@@ -85,7 +85,7 @@ def test_a_role_opens_its_routes_and_no_other(role: Role) -> None:
     assert READING | ALLOWED[role] == {route for route in ROUTES if opens(signed_in(role), route)}
 
 
-@pytest.mark.parametrize("caller", [NOBODY, signed_in(*Role)], ids=["keys", "every role"])
+@pytest.mark.parametrize("caller", [FREE, signed_in(*Role)], ids=["keys", "every role"])
 def test_a_route_that_is_not_in_the_table_is_closed(caller: Caller) -> None:
     """Deny by default, also for whoever has a function key and for whoever has every role."""
     with pytest.raises(ForbiddenError):
@@ -106,24 +106,24 @@ def test_identity_is_the_principals() -> None:
     assert ("ada@example.com", SOMEBODY) == caller.identity(None) == caller.identity("Ada@Example.com")
     with pytest.raises(ForbiddenError) as refused:
         caller.identity("eve@example.com")
-    assert "requestedBy" == refused.value.facts["field"]
+    assert refused.value.facts["field"] == "requestedBy"
 
 
 def test_with_keys_identity_is_what_the_body_says() -> None:
     """Nobody vouches for anybody: without a name nobody could tell requester and approver apart."""
-    assert ("eve", None) == NOBODY.identity("eve")
+    assert FREE.identity("eve") == ("eve", None)
     with pytest.raises(InvalidRequestError, match="requestedBy"):
-        NOBODY.identity(None)
+        FREE.identity(None)
 
 
 def test_with_keys_the_header_is_not_looked_at() -> None:
     """Anybody could send it."""
-    assert NOBODY == identify(settings_of(KEYTURN_ACCESS="keys"), header_of(*Role))
+    assert identify(settings_of(KEYTURN_ACCESS="keys"), header_of(*Role)) == FREE
 
 
 def test_with_entra_a_principal_is_needed() -> None:
     """No header, no caller; with one it is who the header says."""
-    assert "ada@example.com" == getattr(identify(entra(), header_of()).principal, "name", None)
+    assert getattr(identify(entra(), header_of()).principal, "name", None) == "ada@example.com"
     with pytest.raises(UnauthenticatedError):
         identify(entra(), None)
 
@@ -134,7 +134,7 @@ def test_entra_is_the_default_and_refuses_to_work_without_sign_in(variables: dic
     with pytest.raises(SettingsError) as refused:
         identify(settings_of(**variables), header_of(*Role))
 
-    assert "KEYTURN_ACCESS" == refused.value.facts["variable"]
+    assert refused.value.facts["variable"] == "KEYTURN_ACCESS"
 
 
 def test_keys_need_no_sign_in() -> None:

@@ -17,8 +17,8 @@ def test_a_person_has_a_name_an_object_id_and_roles() -> None:
     """All three come from the claims of the token."""
     principal = read_principal(header_of("Keyturn.Requester", "Keyturn.Reader"))
 
-    assert ("ada@example.com", SOMEBODY) == (principal.name, principal.object_id)
-    assert {Role.REQUESTER, Role.READER} == principal.roles
+    assert (principal.name, principal.object_id) == ("ada@example.com", SOMEBODY)
+    assert principal.roles == {Role.REQUESTER, Role.READER}
 
 
 @pytest.mark.parametrize("kind", ["roles", MAPPED_ROLE])
@@ -26,27 +26,27 @@ def test_roles_are_read_whether_their_claim_is_mapped_or_not(kind: str) -> None:
     """The platform's mapping of claims gives some of them long names."""
     principal = read_principal(header_of(claims=claims(*WHO, (kind, "Keyturn.Approver"))))
 
-    assert {Role.APPROVER} == principal.roles
+    assert principal.roles == {Role.APPROVER}
 
 
 @pytest.mark.parametrize("role", ["keyturn.approver", "Keyturn.Admin", "Keyturn.Approver ", "*", ""])
 def test_what_is_no_role_of_ours_gives_nothing(role: str) -> None:
     """Roles are compared letter by letter."""
-    assert frozenset() == read_principal(header_of(role)).roles
+    assert read_principal(header_of(role)).roles == frozenset()
 
 
 def test_groups_and_scopes_are_no_roles() -> None:
     """Only the roles claim counts, whatever else is called like a role."""
     named = claims(*WHO, ("groups", "Keyturn.Approver"), ("scp", "Keyturn.Approver"), ("wids", "Keyturn.Approver"))
 
-    assert frozenset() == read_principal(header_of(claims=named)).roles
+    assert read_principal(header_of(claims=named)).roles == frozenset()
 
 
 def test_a_program_is_named_by_its_client_id() -> None:
     """A token without a person has no better name."""
     principal = read_principal(header_of(claims=claims((OBJECT_ID, SOMEBODY), ("azp", "client-1"))))
 
-    assert "app client-1" == principal.name
+    assert principal.name == "app client-1"
 
 
 HEADERS: dict[str, str | None] = {

@@ -48,14 +48,14 @@ def test_what_is_described_is_what_answers() -> None:
             [method] = trigger["methods"]
             answering.add((function.get_function_name(), f"{BASE}/{trigger['route']}", method.value.lower()))
 
-    assert answering == {(described["operationId"], path, method) for path, method, described in operations()}
+    assert {(described["operationId"], path, method) for path, method, described in operations()} == answering
 
 
 def test_the_description_is_valid_openapi() -> None:
     """Generators of clients, which follow the standard to the letter, can read it."""
     found = OpenAPIV31SpecValidator(description()).iter_errors()
 
-    assert [] == [f"{list(error.absolute_path)}: {error.message}" for error in found]
+    assert [f"{list(error.absolute_path)}: {error.message}" for error in found] == []
 
 
 def test_references_lead_to_schemas() -> None:
@@ -63,8 +63,8 @@ def test_references_lead_to_schemas() -> None:
     schemas = description()["components"]["schemas"]
     named = {reference.removeprefix("#/components/schemas/") for reference in references(description())}
 
-    assert set() == named - set(schemas)
-    assert [] == [name for name, schema in schemas.items() if not isinstance(schema, dict)]
+    assert named - set(schemas) == set()
+    assert [name for name, schema in schemas.items() if not isinstance(schema, dict)] == []
 
 
 def test_the_document_is_json_of_version_3_1() -> None:
@@ -72,7 +72,7 @@ def test_the_document_is_json_of_version_3_1() -> None:
     document = json.loads(json.dumps(description()))
 
     assert description() == document
-    assert "3.1.0" == document["openapi"]
+    assert document["openapi"] == "3.1.0"
     assert {"title", "version"} <= set(document["info"])
 
 
@@ -84,7 +84,7 @@ def test_an_operation_is_whole(path: str, method: str, described: dict[str, Any]
     statuses = [int(status) for status in described["responses"]]
 
     assert placed == declared
-    assert [True] == [status < 300 for status in statuses if status < 400]
+    assert [status < 300 for status in statuses if status < 400] == [True]
     assert {400, 500, 503} <= set(statuses)
     assert ("requestBody" in described) <= (method == "post")
     assert sorted(ROUTES.get(described["operationId"], ())) == described["x-roles"]

@@ -25,12 +25,12 @@ async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: R
 
     links = approval_links(record, settings(APPROVER, REQUESTER.upper(), "otto@example.com"), NOW)
 
-    assert [APPROVER, "otto@example.com"] == [approver for approver, _ in links]
+    assert [approver for approver, _ in links] == [APPROVER, "otto@example.com"]
     for approver, url in links:
-        assert ("keyturn.example", f"/api/rotations/{record.run_id}/approval") == urlsplit(url)[1:3]
+        assert urlsplit(url)[1:3] == ("keyturn.example", f"/api/rotations/{record.run_id}/approval")
         link = read_token(token_of(url), [SECRET], run_id=record.run_id, now=SOON)
         assert (approver, record.evidence_digest) == (link.approver, link.evidence_digest)
-        assert NOW + timedelta(hours=24) == link.expires_at
+        assert link.expires_at == NOW + timedelta(hours=24)
 
 
 async def test_a_link_never_outlives_the_time_to_decide(runs: RotationStore) -> None:
@@ -48,19 +48,19 @@ async def test_without_its_settings_there_are_no_links(runs: RotationStore, miss
     """Whoever wants none leaves one of them out."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
-    assert [] == approval_links(record, settings(**{missing: ""}), NOW)
+    assert approval_links(record, settings(**{missing: ""}), NOW) == []
 
 
 def test_without_a_wait_there_are_no_links() -> None:
     """Only evidence in force can be decided on."""
-    assert [] == approval_links(make_record(), settings(), NOW)
+    assert approval_links(make_record(), settings(), NOW) == []
 
 
 def test_a_token_is_read_while_one_secret_replaces_another() -> None:
     """Links that were sent before the new secret open as long as the old one is active."""
     token = make_token(LINK, SECRET)
 
-    assert LINK == read_token(token, [NEXT_SECRET, SECRET], run_id=ROTATION, now=NOW)
+    assert read_token(token, [NEXT_SECRET, SECRET], run_id=ROTATION, now=NOW) == LINK
 
 
 def test_a_token_ends() -> None:

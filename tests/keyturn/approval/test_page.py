@@ -119,19 +119,31 @@ def test_the_form_carries_the_token_and_two_decisions() -> None:
     page = shown(record, token='to"ken')
 
     [form] = page.named("form")
-    assert ("post", f"/api/rotations/{record.run_id}/approval") == (form["method"], form["action"])
-    assert [("token", 'to"ken')] == [(field["name"], field["value"]) for field in page.named("input")]
-    assert ["approve", "reject"] == [button["value"] for button in page.named("button")]
+    assert (form["method"], form["action"]) == ("post", f"/api/rotations/{record.run_id}/approval")
+    assert [(field["name"], field["value"]) for field in page.named("input")] == [("token", 'to"ken')]
+    assert [button["value"] for button in page.named("button")] == ["approve", "reject"]
 
 
 def test_nothing_that_people_wrote_becomes_markup() -> None:
     """Requester, reason, waivers, versions and row ids are text, wherever they stand."""
     page = shown(waiting())
 
-    assert {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "section", "ul", "li"} | {
-        *("dl", "dt", "dd", "code", "form", "input", "label", "textarea", "button")
-    } == {tag for tag, _ in page.tags}
-    assert [] == [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert {tag for tag, _ in page.tags} == {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "h1",
+        "h2",
+        "p",
+        "section",
+        "ul",
+        "li",
+    } | {*("dl", "dt", "dd", "code", "form", "input", "label", "textarea", "button")}
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
     assert EVIL in page.text
 
 
@@ -140,7 +152,7 @@ def test_nothing_is_loaded_from_anywhere() -> None:
     page = shown(waiting())
 
     loading = [attributes for _, attributes in page.tags if {"src", "href", "srcset"} & set(attributes)]
-    assert [] == loading
+    assert loading == []
     assert not re.search(r"url\(|@import", STYLE)
 
 
@@ -149,14 +161,14 @@ def test_the_policy_allows_one_style_and_one_target() -> None:
     style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = dict(part.strip().split(" ", 1) for part in HEADERS["Content-Security-Policy"].split(";"))
 
-    assert {
+    assert policy == {
         "default-src": "'none'",
         "style-src": f"'sha256-{style}'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
-    } == policy
-    assert ("no-store", "no-referrer") == (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"])
+    }
+    assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "no-referrer")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +183,7 @@ def test_what_cannot_be_decided_has_no_form(fields: dict[str, Any]) -> None:
     """The page says so instead."""
     page = shown(waiting(**fields))
 
-    assert [] == page.named("form")
+    assert page.named("form") == []
     assert "nothing" in page.text
 
 
@@ -182,11 +194,11 @@ def test_a_restore_asks_to_enable_versions() -> None:
     page = shown(record, token="token")
 
     [form] = page.named("form")
-    assert f"/api/migrations/{record.run_id}/approval" == form["action"]
+    assert form["action"] == f"/api/migrations/{record.run_id}/approval"
     for said in ("7 of 10 rows name disabled versions", "old: 4 rows", EVIL, "d" * 64, APPROVER, record.run_id):
         assert said in page.text
-    assert [] == page.named("script")
-    assert [] == shown(restoring(state=State.RUNNING)).named("form")
+    assert page.named("script") == []
+    assert shown(restoring(state=State.RUNNING)).named("form") == []
     assert "disabled again" in Page(decided_page(record, "approve")).text
     assert "Nothing is enabled" in Page(decided_page(record, "reject")).text
 
@@ -198,5 +210,5 @@ def test_answers_are_pages_too() -> None:
 
     assert f"You have approved {record.run_id}" in Page(decided_page(record, "approve")).text
     assert "Nothing is disabled" in Page(decided_page(record, "reject")).text
-    assert [] == Page(problem_page(refused)).named("script")
+    assert Page(problem_page(refused)).named("script") == []
     assert EVIL in Page(problem_page(refused)).text

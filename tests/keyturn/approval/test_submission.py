@@ -7,7 +7,7 @@ import pytest
 
 from keyturn.access.caller import Caller
 from keyturn.access.identity import read_principal
-from keyturn.approval.submission import Approach, decide_by_link, open_link
+from keyturn.approval.submission import LinkRequest, decide_by_link, open_link
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
@@ -34,14 +34,14 @@ def signed_in(name: str, object_id: str = SOMEBODY) -> Caller:
     return Caller(read_principal(header_of("Keyturn.Approver", name=name, object_id=object_id)))
 
 
-def approach(record: RotationRecord, token: str, caller: Caller = KEYS, sender: str | None = None) -> Approach:
+def link_request(record: RotationRecord, token: str, caller: Caller = KEYS, sender: str | None = None) -> LinkRequest:
     """Come with a token."""
-    return Approach(record.run_id, token, caller, sender or new_keyring())
+    return LinkRequest(record.run_id, token, caller, sender or new_keyring())
 
 
 async def decide(
     runs: RotationStore,
-    coming: Approach,
+    coming: LinkRequest,
     decision: str | None = "approve",
     workflow: Workflow | None = None,
     **more: Any,
@@ -58,22 +58,22 @@ async def test_a_link_decides(runs: RotationStore, decision: str, outcome: str) 
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow = Workflow()
 
-    decided = await decide(runs, approach(record, link_token(record)), decision, workflow, comment="seen")
+    decided = await decide(runs, link_request(record, link_token(record)), decision, workflow, comment="seen")
 
     assert decided.decision is not None
-    assert (outcome, APPROVER, "seen", None) == (
+    assert (
         decided.decision.decision,
         decided.decision.by,
         decided.decision.comment,
         decided.decision.by_id,
-    )
+    ) == (outcome, APPROVER, "seen", None)
     assert [record.run_id] == workflow.woken
 
 
 async def test_a_link_decides_once(runs: RotationStore) -> None:
     """Used is used, for the same decision and for another, also when the rotation has gone on."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming, workflow = approach(record, link_token(record)), Workflow()
+    coming, workflow = link_request(record, link_token(record)), Workflow()
     decided = await decide(runs, coming, workflow=workflow)
 
     for _ in range(2):
@@ -83,22 +83,22 @@ async def test_a_link_decides_once(runs: RotationStore) -> None:
         decided = await step_to(runs, decided, State.SWEEPING) if decided.decision else decided
 
     assert [record.run_id] == workflow.woken
-    assert 1 == len((await runs.read(record.run_id)).decisions)
+    assert len((await runs.read(record.run_id)).decisions) == 1
 
 
 async def test_another_approvers_link_comes_too_late(runs: RotationStore) -> None:
     """Evidence is decided on once, whoever has links."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    await decide(runs, approach(record, link_token(record)))
+    await decide(runs, link_request(record, link_token(record)))
 
     with pytest.raises(AlreadyDecidedError):
-        await decide(runs, approach(record, link_token(record, "otto@example.com")), "reject")
+        await decide(runs, link_request(record, link_token(record, "otto@example.com")), "reject")
 
 
 async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: RotationStore) -> None:
     """The decision was written and the workflow not woken: pressing the button again wakes it; the other is refused."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming, workflow = approach(record, link_token(record)), Workflow(failures=1)
+    coming, workflow = link_request(record, link_token(record)), Workflow(failures=1)
     with pytest.raises(ConnectionResetError):
         await decide(runs, coming, workflow=workflow)
 
@@ -111,11 +111,11 @@ async def test_what_broke_half_way_is_finished_by_the_same_decision_only(runs: R
 async def test_looking_changes_nothing_and_may_be_repeated(runs: RotationStore) -> None:
     """Mail scanners open links: that decides nothing and uses nothing up."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming = approach(record, link_token(record))
+    coming = link_request(record, link_token(record))
 
     for _ in range(3):
         link, found = await open_link(runs, coming, secrets=[SECRET], now=SOON)
-        assert (APPROVER, record) == (link.approver, found)
+        assert (link.approver, found) == (APPROVER, record)
 
     assert (await decide(runs, coming)).decision is not None
 
@@ -123,7 +123,7 @@ async def test_looking_changes_nothing_and_may_be_repeated(runs: RotationStore) 
 async def test_a_link_to_older_evidence_opens_nothing(runs: RotationStore) -> None:
     """A new soak is new evidence, with links of its own."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming = approach(record, link_token(record))
+    coming = link_request(record, link_token(record))
     soaking = await step_to(runs, await step_to(runs, record, State.SWEEPING), State.SOAKING)
 
     with pytest.raises(DigestMismatchError):
@@ -142,13 +142,13 @@ async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: Rotation
     token = link_token(record)
 
     with pytest.raises(ForbiddenError):
-        await open_link(runs, approach(record, token, signed_in("eve@example.com")), secrets=[SECRET], now=SOON)
+        await open_link(runs, link_request(record, token, signed_in("eve@example.com")), secrets=[SECRET], now=SOON)
     with pytest.raises(ForbiddenError):
-        await decide(runs, approach(record, token, signed_in("eve@example.com")))
-    decided = await decide(runs, approach(record, token, signed_in(APPROVER.upper())))
+        await decide(runs, link_request(record, token, signed_in("eve@example.com")))
+    decided = await decide(runs, link_request(record, token, signed_in(APPROVER.upper())))
 
     assert decided.decision is not None
-    assert (APPROVER, SOMEBODY) == (decided.decision.by, decided.decision.by_id)
+    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, SOMEBODY)
 
 
 async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
@@ -157,19 +157,19 @@ async def test_a_requester_under_another_name_is_still_the_requester(runs: Rotat
     await runs.update(record.run_id, lambda run: run.changed(requested_by_id=SOMEBODY))
 
     with pytest.raises(ForbiddenError):
-        await decide(runs, approach(record, link_token(record), signed_in(APPROVER)))
+        await decide(runs, link_request(record, link_token(record), signed_in(APPROVER)))
 
 
 @pytest.mark.parametrize("decision", [None, "", "approved", "APPROVE"])
 async def test_what_is_no_decision_is_refused(runs: RotationStore, decision: str | None) -> None:
     """The link stays good for a decision."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming = approach(record, link_token(record))
+    coming = link_request(record, link_token(record))
 
     with pytest.raises(InvalidRequestError) as raised:
         await decide(runs, coming, decision)
 
-    assert "decision" == raised.value.facts["field"]
+    assert raised.value.facts["field"] == "decision"
     assert (await decide(runs, coming)).decision is not None
 
 
@@ -179,17 +179,17 @@ async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RotationS
     forged, refusals = link_token(record, secrets=NEXT_SECRET), []
     for _ in range(22):
         with pytest.raises(CallerError) as raised:
-            await decide(runs, approach(record, forged, sender="forger"))
+            await decide(runs, link_request(record, forged, sender="forger"))
         refusals.append(type(raised.value))
 
     assert [UnauthenticatedError] * 20 + [TooManyAttemptsError] * 2 == refusals
-    assert (await decide(runs, approach(record, link_token(record)))).decision is not None
+    assert (await decide(runs, link_request(record, link_token(record)))).decision is not None
 
 
 async def test_refused_attempts_are_in_the_audit(runs: RotationStore) -> None:
     """Who tried to open somebody else's link is written down."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
-    coming = approach(record, link_token(record), signed_in("eve@example.com"))
+    coming = link_request(record, link_token(record), signed_in("eve@example.com"))
 
     with pytest.raises(ForbiddenError):
         await open_link(runs, coming, secrets=[SECRET], now=NOW + timedelta(minutes=2))

@@ -14,19 +14,19 @@ from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
 from keyturn.runs.audit import HEAD_TAG, anchor
 from keyturn.runs.records import RotationRecord
 from tests.keyturn.audit.chains import event, lines
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.runs import make_record, new_keyring
-from tests.keyturn.world import World
 
 
 @pytest.fixture
-def versions(world: World) -> MekVersions:
+def versions(local_keyring: LocalKeyring) -> MekVersions:
     """The versions of the world's MEK."""
-    return MekVersions(world.mek.admin, world.mek.client)
+    return MekVersions(local_keyring.mek.admin, local_keyring.mek.client)
 
 
-async def made(world: World, **fields: Any) -> RotationRecord:
+async def made(local_keyring: LocalKeyring, **fields: Any) -> RotationRecord:
     """Return a rotation that has made a version."""
-    version = await world.mek.create(tags={ROTATION_TAG: "r1"}, enabled=True)
+    version = await local_keyring.mek.create(tags={ROTATION_TAG: "r1"}, enabled=True)
     return make_record(new_keyring(), **{"target_version": version, **fields})
 
 
@@ -36,9 +36,11 @@ async def anchored(versions: MekVersions, record: RotationRecord) -> Head | None
     return Head.parse(tags[HEAD_TAG]) if HEAD_TAG in tags else None
 
 
-async def test_the_head_is_written_beside_the_other_tags(world: World, audit: AuditLog, versions: MekVersions) -> None:
+async def test_the_head_is_written_beside_the_other_tags(
+    local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions
+) -> None:
     """The version keeps its tags and stays enabled, and the head grows with the chain."""
-    record = await made(world)
+    record = await made(local_keyring)
     heads = []
     for number in range(2):
         heads.append(await audit.append(record.run_id, [event(number)]))
@@ -47,25 +49,27 @@ async def test_the_head_is_written_beside_the_other_tags(world: World, audit: Au
     state = (await versions.states())[record.target_version or ""]
 
     assert state.enabled
-    assert "r1" == state.tags[ROTATION_TAG]
+    assert state.tags[ROTATION_TAG] == "r1"
     assert verify_chain(lines(await audit.read_chain(record.run_id)), heads[0]).broken is None
 
 
-async def test_an_anchor_is_written_once(world: World, audit: AuditLog, versions: MekVersions) -> None:
+async def test_an_anchor_is_written_once(local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions) -> None:
     """A head that is anchored already costs the vault no write."""
-    record = await made(world)
+    record = await made(local_keyring)
     await audit.append(record.run_id, [event(1)])
     await anchor(audit, versions, record)
-    updates = world.mek.vault.operations("admin").count("update")
+    updates = local_keyring.mek.vault.operations("admin").count("update")
 
     await anchor(audit, versions, record)
 
-    assert updates == world.mek.vault.operations("admin").count("update")
+    assert local_keyring.mek.vault.operations("admin").count("update") == updates
 
 
-async def test_a_rotation_without_a_version_has_no_anchor(world: World, audit: AuditLog, versions: MekVersions) -> None:
+async def test_a_rotation_without_a_version_has_no_anchor(
+    local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions
+) -> None:
     """Before the version exists, and for a dry run, nothing is written to the vault."""
-    record = await made(world, target_version=None)
+    record = await made(local_keyring, target_version=None)
     await audit.append(record.run_id, [event(1)])
 
     await anchor(audit, versions, record)
@@ -74,14 +78,14 @@ async def test_a_rotation_without_a_version_has_no_anchor(world: World, audit: A
 
 
 async def test_an_anchor_that_the_chain_does_not_bear_out_stays(
-    world: World,
+    local_keyring: LocalKeyring,
     audit: AuditLog,
     versions: MekVersions,
     container: ContainerProxy,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Somebody rewrites the stored chain: the tag keeps the true head, the log says so, and verifying shows it."""
-    record = await made(world)
+    record = await made(local_keyring)
     run_id, keyring = record.run_id, keyring_of(record.run_id)
     true_head = await audit.append(run_id, [event(1)])
     await anchor(audit, versions, record)
@@ -103,17 +107,17 @@ async def test_an_anchor_that_the_chain_does_not_bear_out_stays(
     assert "was not anchored: BrokenChainError" in caplog.text
     assert verify_chain(exported).broken is None
     assert broken is not None
-    assert ("rewritten", 1) == (broken.problem, broken.sequence)
+    assert (broken.problem, broken.sequence) == ("rewritten", 1)
 
 
 async def test_a_vault_that_is_away_does_not_hold_the_rotation_up(
-    world: World, audit: AuditLog, versions: MekVersions, caplog: pytest.LogCaptureFixture
+    local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The failure is in the log, and the next state change anchors the newer head."""
-    record = await made(world)
+    record = await made(local_keyring)
     await audit.append(record.run_id, [event(1)])
 
-    world.mek.fault(operation="update", kind="status", status=403, body={"error": {"code": "Forbidden"}})
+    local_keyring.mek.fault(operation="update", kind="status", status=403, body={"error": {"code": "Forbidden"}})
     with caplog.at_level(logging.ERROR):
         await anchor(audit, versions, record)
     refused = await anchored(versions, record)
@@ -122,4 +126,4 @@ async def test_a_vault_that_is_away_does_not_hold_the_rotation_up(
 
     assert refused is None
     assert "was not anchored: PermissionMissingError" in caplog.text
-    assert head == await anchored(versions, record)
+    assert await anchored(versions, record) == head

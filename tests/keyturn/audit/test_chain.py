@@ -36,7 +36,7 @@ def test_the_hash_is_of_the_content(content: dict[str, object]) -> None:
     through_json = json.loads(json.dumps(shuffled, indent=2, ensure_ascii=True))
 
     assert hash_of(content) == hash_of(through_json) == hash_of({**content, "hash": "anything"})
-    assert content == json.loads(canonical(content))
+    assert json.loads(canonical(content)) == content
 
 
 @given(OBJECTS, OBJECTS)
@@ -55,12 +55,12 @@ def test_a_link_is_a_cloud_event() -> None:
         HTTPMessage(headers={"content-type": "application/cloudevents+json"}, body=canonical(second))
     )
 
-    assert (run_id, "dev.keyturn.rotation.command_given") == (read.get_subject(), read.get_type())
-    assert f"/keyturn/keyrings/{run_id.partition('.')[0]}" == read.get_source()
-    assert NOW + timedelta(seconds=2) == read.get_time()
-    assert ("00000001", GENESIS) == (first["sequence"], first["previoushash"])
+    assert (read.get_subject(), read.get_type()) == (run_id, "dev.keyturn.rotation.command_given")
+    assert read.get_source() == f"/keyturn/keyrings/{run_id.partition('.')[0]}"
+    assert read.get_time() == NOW + timedelta(seconds=2)
+    assert (first["sequence"], first["previoushash"]) == ("00000001", GENESIS)
     assert ("00000002", first["hash"]) == (read.get_extension("sequence"), read.get_extension("previoushash"))
-    assert {"command": "retry", "by": "operator-2", "step": 2} == read.get_data()
+    assert read.get_data() == {"command": "retry", "by": "operator-2", "step": 2}
 
 
 def test_the_same_event_is_the_same_link() -> None:
@@ -85,7 +85,7 @@ def test_a_head_is_read_as_it_is_written() -> None:
     """The text of a head is its sequence and hash."""
     head = head_of(chain(3)[-1])
 
-    assert head == Head.parse(str(head))
+    assert Head.parse(str(head)) == head
     assert str(head).startswith("3:")
 
 
@@ -100,14 +100,14 @@ def test_what_is_no_head_is_refused(text: str) -> None:
 def test_every_type_has_a_name_of_its_own(kind: type[EventData]) -> None:
     """Types are reverse DNS names, one for each kind of event."""
     assert TYPES[kind].startswith("dev.keyturn.rotation.")
-    assert 1 == list(TYPES.values()).count(TYPES[kind])
+    assert list(TYPES.values()).count(TYPES[kind]) == 1
 
 
 def test_long_texts_are_cut() -> None:
     """A detail of any length leaves an event small."""
     changed = StateChanged(source=None, target=State.REQUESTED, step=0, by="ada", detail="x" * 100_000)
 
-    assert TEXT_BYTES_MAX == len(changed.detail.encode())
+    assert len(changed.detail.encode()) == TEXT_BYTES_MAX
 
 
 def test_times_are_told_in_utc() -> None:

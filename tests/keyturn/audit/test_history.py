@@ -39,9 +39,9 @@ async def test_a_whole_rotation_is_told(runs: RotationStore, audit: AuditLog) ->
     [decided] = [item["data"] for item in found if item["type"].endswith("decision_taken")]
 
     assert [entry.target for entry in record.history] == [change["to"] for change in changes]
-    assert (REQUESTER, APPROVER) == (changes[0]["by"], changes[6]["by"])
+    assert (changes[0]["by"], changes[6]["by"]) == (REQUESTER, APPROVER)
     assert record.evidence_digest == frozen["digest"] == decided["digest"]
-    assert ("approved", APPROVER) == (decided["decision"], decided["by"])
+    assert (decided["decision"], decided["by"]) == ("approved", APPROVER)
     assert verify_chain(lines(found)).broken is None
 
 
@@ -66,7 +66,7 @@ async def test_a_command_is_told_with_its_giver(runs: RotationStore) -> None:
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     commanded = await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
-    assert ["command_given"] == told(commanded)[len(told(record)) :]
+    assert told(commanded)[len(told(record)) :] == ["command_given"]
 
 
 @pytest.mark.parametrize("waived", [True, False])
@@ -116,9 +116,9 @@ def test_versions_are_told() -> None:
 
     data = {found.type.rpartition(".")[2]: found.data.to_payload() for found in events_of(record, NOW)}
 
-    assert {"version": "new", "replaces": ["old"]} == data["version_created"]
-    assert {"versions": ["old"], "digest": None, "approvedBy": None} == data["versions_retired"]
-    assert {"versions": ["old"]} == data["versions_reinstated"]
+    assert data["version_created"] == {"version": "new", "replaces": ["old"]}
+    assert data["versions_retired"] == {"versions": ["old"], "digest": None, "approvedBy": None}
+    assert data["versions_reinstated"] == {"versions": ["old"]}
 
 
 async def test_a_retirement_that_was_undone_is_told(runs: RotationStore) -> None:
@@ -129,7 +129,7 @@ async def test_a_retirement_that_was_undone_is_told(runs: RotationStore) -> None
 
     retired = {"versions": ["old"], "digest": record.evidence_digest, "approvedBy": APPROVER}
     assert [retired, {"versions": ["old"]}] == undone
-    assert [] == undone_retirement(record, [], NOW)
+    assert undone_retirement(record, [], NOW) == []
 
 
 async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, audit: AuditLog) -> None:
@@ -143,21 +143,23 @@ async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, aud
     await audit_record(audit, again.changed(retired=["old"]), NOW)
     found = await audit.read_chain(record.run_id)
 
-    assert 2 == [item["type"].rpartition(".")[2] for item in found].count("versions_retired")
+    assert [item["type"].rpartition(".")[2] for item in found].count("versions_retired") == 2
 
 
 def test_versions_that_a_restore_enables_and_disables_are_told() -> None:
     """With whose approval, and on which evidence; another look of the same restore is another event."""
     decision = Decision(decision="approved", by=APPROVER, digest="d", at=NOW)
-    record = make_restore(lent=["old"], returned=["old"], frozen_at_step=1, evidence_digest="d", decision=decision)
+    record = make_restore(
+        temporarily_enabled=["old"], disabled_again=["old"], frozen_at_step=1, evidence_digest="d", decision=decision
+    )
 
     data = {found.type.rpartition(".")[2]: found.data.to_payload() for found in events_of(record, NOW)}
     keys = {found.key for found in events_of(record, NOW)}
     later = {found.key for found in events_of(record.changed(frozen_at_step=5), NOW)}
 
-    assert {"versions": ["old"], "digest": "d", "approvedBy": APPROVER} == data["versions_lent"]
-    assert {"versions": ["old"]} == data["versions_returned"]
-    assert {"lent:1:old", "returned:1:old"} == keys - later
+    assert data["versions_lent"] == {"versions": ["old"], "digest": "d", "approvedBy": APPROVER}
+    assert data["versions_returned"] == {"versions": ["old"]}
+    assert keys - later == {"lent:1:old", "returned:1:old"}
 
 
 def make_restore(**fields: Any) -> MigrationRecord:

@@ -34,7 +34,7 @@ async def test_thirty_kills_leave_one_unbroken_chain(
     found = await audit.read_chain(run_id)
     verified = verify_chain(lines(found), await audit.head(run_id))
 
-    assert 0 == process.returncode
+    assert process.returncode == 0
     assert acknowledged >= KILLS
     # The last child may have died between the write and its report.
     assert len(found) in {acknowledged, acknowledged + 1}

@@ -25,8 +25,8 @@ async def test_events_are_read_as_a_chain(audit: AuditLog) -> None:
 
     assert [event_id(run_id, f"test:{number}") for number in (1, 2, 3)] == [item["id"] for item in found]
     assert (3, str(head), None) == (verified.events, verified.head, verified.broken)
-    assert head == await audit.head(run_id)
-    assert {run_id: head} == await audit.heads(run_id.partition(".")[0])
+    assert await audit.head(run_id) == head
+    assert await audit.heads(run_id.partition(".")[0]) == {run_id: head}
 
 
 async def test_an_event_is_appended_once(audit: AuditLog) -> None:
@@ -47,7 +47,7 @@ async def test_the_export_is_verified_as_it_is(audit: AuditLog) -> None:
     head = await audit.append(run_id, [event(number) for number in range(520)])
     verified = verify_chain((await audit.export(run_id)).splitlines(), head)
 
-    assert (520, None) == (verified.events, verified.broken)
+    assert (verified.events, verified.broken) == (520, None)
 
 
 async def test_a_part_of_the_chain_can_be_read(audit: AuditLog) -> None:
@@ -57,7 +57,7 @@ async def test_a_part_of_the_chain_can_be_read(audit: AuditLog) -> None:
 
     found = await audit.read_chain(run_id, after=2, limit=2)
 
-    assert ["00000003", "00000004"] == [item["sequence"] for item in found]
+    assert [item["sequence"] for item in found] == ["00000003", "00000004"]
 
 
 async def test_ten_at_once_make_one_chain(audit: AuditLog) -> None:
@@ -74,8 +74,8 @@ async def test_ten_at_once_make_one_chain(audit: AuditLog) -> None:
     found = await audit.read_chain(run_id)
     verified = verify_chain(lines(found))
 
-    assert (53, None) == (verified.events, verified.broken)
-    assert 53 == len({item["id"] for item in found})
+    assert (verified.events, verified.broken) == (53, None)
+    assert len({item["id"] for item in found}) == 53
 
 
 async def test_a_lost_answer_adds_nothing(audit: AuditLog, cosmos: LocalCosmos) -> None:
@@ -103,8 +103,8 @@ async def test_a_refused_batch_leaves_the_chain_as_it_was(audit: AuditLog, cosmo
         await audit.append(run_id, [event(2), event(3)])
     cosmos.clear_faults()
 
-    assert head == await audit.head(run_id)
-    assert 1 == len(await audit.read_chain(run_id))
+    assert await audit.head(run_id) == head
+    assert len(await audit.read_chain(run_id)) == 1
 
 
 async def test_what_cannot_be_a_rotation_has_no_chain(audit: AuditLog) -> None:

@@ -33,7 +33,7 @@ async def test_a_refused_attempt_is_told(runs: RotationStore, audit: AuditLog) -
         "error": "DigestMismatchError",
         "detail": "other evidence is in force",
     }
-    assert ("dev.keyturn.rotation.attempt_refused", expected) == (found["type"], found["data"])
+    assert (found["type"], found["data"]) == ("dev.keyturn.rotation.attempt_refused", expected)
 
 
 async def test_repeated_refusals_are_one_a_minute(runs: RotationStore, audit: AuditLog) -> None:
@@ -47,7 +47,7 @@ async def test_repeated_refusals_are_one_a_minute(runs: RotationStore, audit: Au
     await record_refusal(runs, run_id, "decide", forged, by=None, now=NOW)
     found = await audit.read_chain(run_id, after=1)
 
-    assert ["eve", "eve", None] == [item["data"]["by"] for item in found]
+    assert [item["data"]["by"] for item in found] == ["eve", "eve", None]
 
 
 async def test_a_rotation_that_does_not_exist_gets_no_chain(runs: RotationStore, audit: AuditLog) -> None:
@@ -68,7 +68,7 @@ async def test_refusals_cannot_fill_the_store(runs: RotationStore, audit: AuditL
     head = await audit.append(run_id, [event(EVENTS_MAX)])
 
     assert head is not None
-    assert EVENTS_MAX + 1 == head.sequence
+    assert head.sequence == EVENTS_MAX + 1
 
 
 async def test_a_refusal_is_answered_without_its_event(
@@ -81,4 +81,4 @@ async def test_a_refusal_is_answered_without_its_event(
     await record_refusal(runs, run_id, "abort", REFUSED, by="x" * 5000, now=NOW)
     cosmos.clear_faults()
 
-    assert 1 == len(await audit.read_chain(run_id))
+    assert len(await audit.read_chain(run_id)) == 1

@@ -82,8 +82,8 @@ async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
     after = await told(audit, record)
 
     assert State.CREATING_VERSION is (await runs.read(record.run_id)).state
-    assert before == after[:-1]
-    assert ("state_changed", "creating_version") == (after[-1][0], after[-1][1]["to"])
+    assert after[:-1] == before
+    assert (after[-1][0], after[-1][1]["to"]) == ("state_changed", "creating_version")
 
 
 async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStore, audit: AuditLog) -> None:
@@ -115,7 +115,7 @@ async def test_a_refused_decision_is_told(
         await submit(runs, record, **fields)
     refused = [data for kind, data in await told(audit, record) if kind == "attempt_refused"]
 
-    assert [("decide", by, error.__name__)] == [(data["attempt"], data["by"], data["error"]) for data in refused]
+    assert [(data["attempt"], data["by"], data["error"]) for data in refused] == [("decide", by, error.__name__)]
 
 
 async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog) -> None:
@@ -127,7 +127,7 @@ async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog)
         await submit(runs, record)
     chain = await told(audit, record)
 
-    assert ["decision_taken", "attempt_refused"] == [kind for kind, _ in chain[-2:]]
+    assert [kind for kind, _ in chain[-2:]] == ["decision_taken", "attempt_refused"]
     assert chain[-1][1]["by"] is None
 
 
@@ -140,10 +140,11 @@ async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: Au
     await give_command(runs, record.run_id, "abort", by="olga", now=NOW)
     chain = await told(audit, record)
 
-    assert [("attempt_refused", "retry"), ("command_given", "abort")] == [
-        (kind, data.get("attempt") or data.get("command")) for kind, data in chain[-2:]
+    assert [(kind, data.get("attempt") or data.get("command")) for kind, data in chain[-2:]] == [
+        ("attempt_refused", "retry"),
+        ("command_given", "abort"),
     ]
-    assert ["olga", "olga"] == [data["by"] for _, data in chain[-2:]]
+    assert [data["by"] for _, data in chain[-2:]] == ["olga", "olga"]
 
 
 async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
@@ -154,7 +155,7 @@ async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationS
         await start_run(runs, record.keyring)
     kind, data = (await told(audit, record))[-1]
 
-    assert ("attempt_refused", "start", REQUESTER) == (kind, data["attempt"], data["by"])
+    assert (kind, data["attempt"], data["by"]) == ("attempt_refused", "start", REQUESTER)
 
 
 async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
@@ -167,4 +168,4 @@ async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
 
     for record, detail in ((failed, "UnavailableError"), (lost, "WorkflowLostError")):
         kind, data = (await told(audit, record))[-1]
-        assert ("state_changed", "failed", detail) == (kind, data["to"], data["detail"])
+        assert (kind, data["to"], data["detail"]) == ("state_changed", "failed", detail)

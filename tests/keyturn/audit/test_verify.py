@@ -90,7 +90,7 @@ def test_a_falsified_chain_is_named(falsified: str) -> None:
 
     broken = broken_in(falsify(CHAIN), HEAD)
 
-    assert (problem, sequence, line) == (broken.problem, broken.sequence, broken.line)
+    assert (broken.problem, broken.sequence, broken.line) == (problem, sequence, line)
     assert broken.detail
 
 
@@ -99,7 +99,7 @@ def test_a_truncated_chain_is_seen_by_its_head(kept: int) -> None:
     """What is cut off at the end shows only against a head that was written down."""
     broken = broken_in(CHAIN[:kept], HEAD)
 
-    assert ("truncated", kept + 1, kept + 1) == (broken.problem, broken.sequence, broken.line)
+    assert (broken.problem, broken.sequence, broken.line) == ("truncated", kept + 1, kept + 1)
     assert kept == 0 or verify_chain(lines(CHAIN[:kept])).broken is None
 
 
@@ -113,7 +113,7 @@ def test_a_chain_that_was_written_anew_is_seen_by_its_head() -> None:
     broken = broken_in(other, heads(CHAIN)[3])
 
     assert verify_chain(lines(other)).broken is None
-    assert ("rewritten", 4) == (broken.problem, broken.sequence)
+    assert (broken.problem, broken.sequence) == ("rewritten", 4)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_line_that_is_no_event_is_named(line: bytes) -> None:
     verified = verify_chain([*lines(CHAIN)[:2], line, *lines(CHAIN)[3:]])
 
     assert verified.broken is not None
-    assert (3, "unreadable", 2) == (verified.broken.line, verified.broken.problem, verified.events)
+    assert (verified.broken.line, verified.broken.problem, verified.events) == (3, "unreadable", 2)
 
 
 def test_the_form_of_the_json_does_not_matter() -> None:
@@ -165,7 +165,7 @@ def test_no_character_of_an_event_can_change(number: int, name: str, data: st.Da
     verified = verify_chain([*lines(CHAIN[:number]), json.dumps(changed), *lines(CHAIN[number + 1 :])], HEAD)
 
     assert verified.broken is not None
-    assert number == verified.events
+    assert verified.events == number
 
 
 @given(st.permutations(range(6)))

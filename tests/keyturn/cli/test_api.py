@@ -20,7 +20,7 @@ def test_every_error_of_the_app_has_its_exit_code(kind: type[KeyturnError]) -> N
         result = app.run("status", ROTATION)
 
     assert OUTCOMES[kind].exit_code == result.exit_code
-    assert "" == result.stdout
+    assert result.stdout == ""
     assert result.stderr.startswith("error: ")
 
 
@@ -31,7 +31,7 @@ def test_a_hint_is_told() -> None:
     with serving(told, status=409) as app:
         result = app.run("retry", ROTATION)
 
-    assert "error: not now\nhint: wait\n" == result.stderr
+    assert result.stderr == "error: not now\nhint: wait\n"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_answer_that_is_not_the_apps_is_told(status: int, body: bytes, code: 
     with serving(body, status=status) as app:
         result = app.run("status", ROTATION)
 
-    assert code == result.exit_code
+    assert result.exit_code == code
     assert said in result.stderr
 
 
@@ -60,7 +60,7 @@ def test_an_app_that_is_not_there_is_told() -> None:
         url = app.url
     result = app.run("status", ROTATION, KEYTURN_URL=url)
 
-    assert 75 == result.exit_code
+    assert result.exit_code == 75
     assert "did not answer" in result.stderr
 
 
@@ -70,9 +70,9 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
     with serving({}) as app:
         result = app.run("status", ROTATION, KEYTURN_URL=url)
 
-    assert 78 == result.exit_code
+    assert result.exit_code == 78
     assert "KEYTURN_URL" in result.stderr
-    assert [] == app.asked
+    assert app.asked == []
 
 
 def test_the_key_is_sent_and_never_told() -> None:
@@ -81,8 +81,8 @@ def test_the_key_is_sent_and_never_told() -> None:
         result = app.run("status", ROTATION, KEYTURN_FUNCTION_KEY="very-secret")
 
     _, path, headers, _ = app.asked[0]
-    assert f"/api/rotations/{ROTATION}" == path
-    assert "very-secret" == {name.lower(): value for name, value in headers.items()}["x-functions-key"]
+    assert path == f"/api/rotations/{ROTATION}"
+    assert {name.lower(): value for name, value in headers.items()}["x-functions-key"] == "very-secret"
     assert "very-secret" not in result.output
 
 
@@ -94,9 +94,9 @@ def test_results_are_plain_text_unless_json_is_asked_for() -> None:
         as_json = app.run("status", ROTATION, "--json")
         one = app.run("status", ROTATION, "--field", "counts.sweep.changed")
 
-    assert "state    sweeping\npercent  12.5\ncounts\n  sweep\n    changed  3\n" == plain.stdout
-    assert answer == json.loads(as_json.stdout)
-    assert "3\n" == one.stdout
+    assert plain.stdout == "state    sweeping\npercent  12.5\ncounts\n  sweep\n    changed  3\n"
+    assert json.loads(as_json.stdout) == answer
+    assert one.stdout == "3\n"
     assert "\x1b" not in plain.output
 
 
@@ -105,5 +105,5 @@ def test_a_member_that_is_not_there_is_told() -> None:
     with serving({"state": "sweeping"}) as app:
         result = app.run("status", ROTATION, "--field", "nothing.here")
 
-    assert 64 == result.exit_code
+    assert result.exit_code == 64
     assert "--field nothing.here" in result.stderr

@@ -34,18 +34,18 @@ def test_an_unbroken_chain_is_success(export: Path) -> None:
     """The answer names the rotation, the events and the head."""
     verified = verify(export, "--head", HEAD)
 
-    assert (0, f"{ROTATION}: 4 events, unbroken, head {HEAD}\n", "") == (
+    assert (
         verified.returncode,
         verified.stdout,
         verified.stderr,
-    )
+    ) == (0, f"{ROTATION}: 4 events, unbroken, head {HEAD}\n", "")
 
 
 def test_a_missing_head_is_mentioned(export: Path) -> None:
     """What cannot be seen without a head is said, and is no failure."""
     verified = verify(export)
 
-    assert 0 == verified.returncode
+    assert verified.returncode == 0
     assert "without --head" in verified.stderr
 
 
@@ -55,7 +55,7 @@ def test_a_broken_chain_is_named(export: Path) -> None:
 
     verified = verify(export)
 
-    assert (65, "") == (verified.returncode, verified.stdout)
+    assert (verified.returncode, verified.stdout) == (65, "")
     assert "line 2, event 2: dropped" in verified.stderr
 
 
@@ -67,7 +67,7 @@ def test_what_cannot_be_read_is_the_callers_error(export: Path, file: str, argum
     """Exit code 64 and what was expected."""
     verified = verify(export.parent / file, *arguments)
 
-    assert 64 == verified.returncode
+    assert verified.returncode == 64
     assert said in verified.stderr
 
 
@@ -79,6 +79,6 @@ def test_a_chain_is_exported_as_it_is() -> None:
     with serving({"type": "urn:keyturn:problem:unknown-rotation", "detail": "none"}, status=404) as app:
         refused = app.run("audit", "export", ROTATION)
 
-    assert exported == result.stdout_bytes
-    assert f"/api/rotations/{ROTATION}/audit" == app.asked[0][1]
-    assert (66, "") == (refused.exit_code, refused.stdout)
+    assert result.stdout_bytes == exported
+    assert app.asked[0][1] == f"/api/rotations/{ROTATION}/audit"
+    assert (refused.exit_code, refused.stdout) == (66, "")

@@ -11,8 +11,8 @@ def test_a_dek_is_asked_after() -> None:
     with serving({"verdict": "sound", "nextStep": "nothing is to be done"}) as app:
         result = app.run("diagnose", "dek", "a b")
 
-    assert "/api/deks/a%20b" == app.asked[0][1]
-    assert "verdict   sound\nnextStep  nothing is to be done\n" == result.stdout
+    assert app.asked[0][1] == "/api/deks/a%20b"
+    assert result.stdout == "verdict   sound\nnextStep  nothing is to be done\n"
 
 
 def test_a_document_is_asked_after() -> None:
@@ -21,8 +21,8 @@ def test_a_document_is_asked_after() -> None:
         result = app.run("diagnose", "document", "note-1", "--container", "notes", "--partition", "w&1")
 
     asked = urlsplit(app.asked[0][1])
-    assert "/api/documents/diagnosis" == asked.path
-    assert {"id": ["note-1"], "container": ["notes"], "partition": ["w&1"]} == parse_qs(asked.query)
+    assert asked.path == "/api/documents/diagnosis"
+    assert parse_qs(asked.query) == {"id": ["note-1"], "container": ["notes"], "partition": ["w&1"]}
     assert "fields\n  -\n    fieldPath  title\n    verdict    row_missing\n" in result.stdout
 
 
@@ -39,8 +39,8 @@ def test_a_scan_is_followed_to_its_end() -> None:
         queries[0],
         {"token": queries[1]["token"]}.items(),
     ]
-    assert "d1  notes  n1\n" == result.stdout
-    assert "520 looked at, 2 of them too young\n" == result.stderr
+    assert result.stdout == "d1  notes  n1\n"
+    assert result.stderr == "520 looked at, 2 of them too young\n"
 
 
 def test_a_scan_as_json_is_one_value() -> None:
@@ -49,6 +49,9 @@ def test_a_scan_as_json_is_one_value() -> None:
     with serving(page) as app:
         result = app.run("orphans", "unused-deks", "--json")
 
-    assert {"kind": "unused_deks", "scanned": 3, "tooYoung": 0, "orphans": [{"dekId": "d"}]} == json.loads(
-        result.stdout
-    )
+    assert json.loads(result.stdout) == {
+        "kind": "unused_deks",
+        "scanned": 3,
+        "tooYoung": 0,
+        "orphans": [{"dekId": "d"}],
+    }

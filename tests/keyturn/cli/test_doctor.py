@@ -29,14 +29,14 @@ def test_is_the_first_command() -> None:
     ).stdout
     commands = listed.partition("Commands")[2].splitlines()[1:]
 
-    assert "doctor" == commands[0].strip("│ ").split()[0]
+    assert commands[0].strip("│ ").split()[0] == "doctor"
 
 
 def test_a_problem_is_in_the_table_and_in_the_exit_code() -> None:
     """Without settings, it says which variable is missing, what is left to people, and ends with 2."""
     ended = doctor()
 
-    assert 2 == ended.returncode
+    assert ended.returncode == 2
     assert "AZURE_KEYVAULT_URL is not set" in ended.stdout
     assert "more are for people" in ended.stdout
 
@@ -46,9 +46,9 @@ def test_json_holds_every_line() -> None:
     ended = doctor("--json")
     [settings] = [line for line in json.loads(ended.stdout) if line["id"] == "settings"]
 
-    assert 2 == ended.returncode
-    assert {"id", "outcome", "detail", "advice", "subject"} == settings.keys()
-    assert "problem" == settings["outcome"]
+    assert ended.returncode == 2
+    assert settings.keys() == {"id", "outcome", "detail", "advice", "subject"}
+    assert settings["outcome"] == "problem"
 
 
 def test_the_help_says_what_a_probe_needs_and_leaves() -> None:

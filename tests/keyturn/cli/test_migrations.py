@@ -47,10 +47,10 @@ def test_a_migration_is_asked_for(name: str) -> None:
     with serving({"migrationId": MIGRATION}, status=202) as app:
         result = app.run(*command)
 
-    assert (0, f"{MIGRATION}\n") == (result.exit_code, result.stdout)
+    assert (result.exit_code, result.stdout) == (0, f"{MIGRATION}\n")
     method, asked, headers, sent = app.asked[0]
     assert {name.lower() for name in headers} >= {"idempotency-key"}
-    assert ("POST", path, {**ASKED, **body}) == (method, asked, json.loads(sent))
+    assert (method, asked, json.loads(sent)) == ("POST", path, {**ASKED, **body})
 
 
 def test_a_check_that_found_something_is_no_success() -> None:
@@ -60,9 +60,9 @@ def test_a_check_that_found_something_is_no_success() -> None:
         started = app.run("migrate", "decrypt-check", "--wait")
         waited = app.run("status", MIGRATION, "--wait", "--field", "state")
 
-    assert [73, 73] == [started.exit_code, waited.exit_code]
+    assert [started.exit_code, waited.exit_code] == [73, 73]
     assert f"{MIGRATION} is completed, and 2 rows or documents are quarantined" in started.stderr
-    assert "completed\n" == waited.stdout
+    assert waited.stdout == "completed\n"
 
 
 def test_a_migration_is_waited_for() -> None:
@@ -70,6 +70,6 @@ def test_a_migration_is_waited_for() -> None:
     with serving(({"migrationId": MIGRATION}, {"state": "running"}, {"state": "needs_attention"})) as app:
         result = app.run("migrate", "decrypt-check", "--wait")
 
-    assert 73 == result.exit_code
+    assert result.exit_code == 73
     assert f"{MIGRATION} is needs_attention" in result.stderr
-    assert f"/api/migrations/{MIGRATION}" == app.asked[-1][1]
+    assert app.asked[-1][1] == f"/api/migrations/{MIGRATION}"

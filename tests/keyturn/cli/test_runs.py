@@ -23,10 +23,10 @@ def test_a_rotation_is_asked_for_with_everything_that_was_said() -> None:
         )
 
     method, path, headers, body = app.asked[0]
-    assert (0, f"{ROTATION}\n") == (result.exit_code, result.stdout)
-    assert ("POST", "/api/rotations") == (method, path)
+    assert (result.exit_code, result.stdout) == (0, f"{ROTATION}\n")
+    assert (method, path) == ("POST", "/api/rotations")
     assert {name.lower() for name in headers} >= {"idempotency-key"}
-    assert {
+    assert json.loads(body) == {
         "keyring": "notes",
         "requestedBy": "dana@example.com",
         "reason": "monthly",
@@ -34,7 +34,7 @@ def test_a_rotation_is_asked_for_with_everything_that_was_said() -> None:
         "snapshotReference": "s/1",
         "force": {"reason": "incident"},
         "waivers": [{"check": "backup", "why": "restored yesterday"}],
-    } == json.loads(body)
+    }
 
 
 def test_a_waiver_without_a_reason_is_refused() -> None:
@@ -42,7 +42,7 @@ def test_a_waiver_without_a_reason_is_refused() -> None:
     with serving({}) as app:
         result = app.run("rotate", "--waive", "backup")
 
-    assert (64, []) == (result.exit_code, app.asked)
+    assert (result.exit_code, app.asked) == (64, [])
     assert "CHECK=WHY" in result.stderr
 
 
@@ -52,11 +52,11 @@ def test_waiting_tells_why_and_what_to_do_next() -> None:
     with serving(({"state": "sweeping", "detail": "approval void"}, asked)) as app:
         result = app.run("status", ROTATION, "--wait")
 
-    assert [
+    assert result.stderr.splitlines() == [
         f"{ROTATION}: sweeping: approval void",
         f"{ROTATION}: awaiting_approval",
         f"decide: python -m keyturn.cli approve {ROTATION} --digest {DIGEST}",
-    ] == result.stderr.splitlines()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_waiting_ends_where_a_person_is_needed(last: dict[str, object], code: in
     with serving(way) as app:
         result = app.run("status", ROTATION, "--wait", "--field", "state")
 
-    assert (code, f"{last['state']}\n") == (result.exit_code, result.stdout)
+    assert (result.exit_code, result.stdout) == (code, f"{last['state']}\n")
     assert f"{ROTATION}: sweeping" in result.stderr
     assert len(app.asked) == 3
 
@@ -88,11 +88,11 @@ def test_a_migration_is_found_by_its_id() -> None:
         app.run("report", MIGRATION)
 
     found = [(method, path) for method, path, _, _ in app.asked]
-    assert [
+    assert found == [
         ("GET", f"/api/migrations/{MIGRATION}"),
         ("POST", f"/api/migrations/{MIGRATION}/abort"),
         ("GET", f"/api/migrations/{MIGRATION}/report"),
-    ] == found
+    ]
 
 
 @pytest.mark.parametrize("place", ["file", "variable"])
@@ -108,11 +108,11 @@ def test_a_decision_is_signed(tmp_path: Path, place: str) -> None:
             result = app.run(*arguments, "--by", "sam", APPROVAL_WEBHOOK_SECRETS=file.read_text())
 
     method, path, headers, body = app.asked[0]
-    assert ("POST", "/api/approvals") == (method, path)
+    assert (method, path) == ("POST", "/api/approvals")
     sent = Webhook(SECRET).verify(body, {name.lower(): value for name, value in headers.items()})
     assert {"rotationId": ROTATION, "decision": "reject", "approver": "sam"}.items() <= sent.items()
     assert {"evidenceDigest": DIGEST, "comment": "fine"}.items() <= sent.items()
-    assert (0, "decision  rejected\nby        sam\n") == (result.exit_code, result.stdout)
+    assert (result.exit_code, result.stdout) == (0, "decision  rejected\nby        sam\n")
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "not a secret!", "whsec_???"])
@@ -121,7 +121,7 @@ def test_a_secret_that_is_none_is_told_without_telling_it(secret: str) -> None:
     with serving({}) as app:
         result = app.run("approve", ROTATION, "--digest", DIGEST, APPROVAL_WEBHOOK_SECRETS=secret)
 
-    assert (78, []) == (result.exit_code, app.asked)
+    assert (result.exit_code, app.asked) == (78, [])
     assert "APPROVAL_WEBHOOK_SECRETS: expected whsec_ and the base64 of 24 to 64 random bytes" in result.stderr
     assert "not a secret!" not in result.stderr
 
@@ -131,5 +131,5 @@ def test_who_decides_must_be_said() -> None:
     with serving({}) as app:
         result = app.run("approve", ROTATION, "--digest", DIGEST, KEYTURN_BY="", APPROVAL_WEBHOOK_SECRETS=SECRET)
 
-    assert 64 == result.exit_code
+    assert result.exit_code == 64
     assert "--by" in result.stderr

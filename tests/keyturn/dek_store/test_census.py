@@ -16,26 +16,26 @@ from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import Condition, Conditions
 from keyturn.deks.store import DekStore, NewWrap
 from keyturn.errors import NotSettledError
-from tests.keyturn.world import OLD, ROTATION, TARGET, World
+from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring
 
 OLDER = "1" * 32
 ANOTHER_KEY_ID = "https://other.vault.azure.net/keys/notelett-mek/1"
 
 
-async def test_every_row_is_counted_in_its_place(world: World) -> None:
+async def test_every_row_is_counted_in_its_place(local_keyring: LocalKeyring) -> None:
     """Rows of every kind are counted by bucket and by version, over all partitions."""
-    await world.fill(5, mekVersion=TARGET)
-    await world.fill(1, mekVersion=f"{world.keyring.kid_prefix}{TARGET}")
-    await world.fill(4, mekVersion=OLD)
-    await world.fill(2, mekVersion=f"{world.keyring.kid_prefix}{OLD}", mekName=...)
-    await world.fill(3, mekVersion=OLDER, algorithm="RSA-OAEP")
-    await world.fill(2, mekVersion=...)
-    await world.fill(1, mekVersion=None)
-    await world.fill(2, mekVersion=17)
-    await world.fill(3, mekName="other-mek")
-    await world.fill(2, mekVersion=ANOTHER_KEY_ID)
+    await local_keyring.fill(5, mekVersion=TARGET)
+    await local_keyring.fill(1, mekVersion=f"{local_keyring.keyring.kid_prefix}{TARGET}")
+    await local_keyring.fill(4, mekVersion=OLD)
+    await local_keyring.fill(2, mekVersion=f"{local_keyring.keyring.kid_prefix}{OLD}", mekName=...)
+    await local_keyring.fill(3, mekVersion=OLDER, algorithm="RSA-OAEP")
+    await local_keyring.fill(2, mekVersion=...)
+    await local_keyring.fill(1, mekVersion=None)
+    await local_keyring.fill(2, mekVersion=17)
+    await local_keyring.fill(3, mekName="other-mek")
+    await local_keyring.fill(2, mekVersion=ANOTHER_KEY_ID)
 
-    counted = await take_census(world.store, TARGET, {})
+    counted = await take_census(local_keyring.store, TARGET, {})
 
     assert counted == CensusResult(
         total=25,
@@ -47,55 +47,57 @@ async def test_every_row_is_counted_in_its_place(world: World) -> None:
     )
 
 
-async def test_an_empty_store_counts_nothing(world: World) -> None:
+async def test_an_empty_store_counts_nothing(local_keyring: LocalKeyring) -> None:
     """An empty store has zero of everything."""
-    counted = await take_census(world.store, TARGET, {})
+    counted = await take_census(local_keyring.store, TARGET, {})
 
-    assert CensusResult(total=0, on_target=0, stale=0, unlabelled=0, foreign=0, by_version={}) == counted
+    assert counted == CensusResult(total=0, on_target=0, stale=0, unlabelled=0, foreign=0, by_version={})
 
 
-async def test_a_split_store_is_counted_once(world: World) -> None:
+async def test_a_split_store_is_counted_once(local_keyring: LocalKeyring) -> None:
     """After a split each row is still counted once."""
-    await world.fill(20)
-    world.split("1")
+    await local_keyring.fill(20)
+    local_keyring.split("1")
 
-    assert 20 == (await take_census(world.store, TARGET, {})).stale
+    assert (await take_census(local_keyring.store, TARGET, {})).stale == 20
 
 
 async def test_more_labels_than_a_key_has_versions_are_lumped_together(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The result stays small however many labels the rows have, and its counts still add up."""
     monkeypatch.setattr(census_module, "LABELS_MAX", 2)
     for number in range(5):
-        await world.fill(1, mekVersion=f"version-{number}", row_id=f"same-partition-{number}")
+        await local_keyring.fill(1, mekVersion=f"version-{number}", row_id=f"same-partition-{number}")
 
-    counted = await take_census(world.store, TARGET, {})
+    counted = await take_census(local_keyring.store, TARGET, {})
 
-    assert 5 == sum(counted.by_version.values())
+    assert sum(counted.by_version.values()) == 5
     assert len(counted.by_version) <= 5
     assert counted.by_version[OTHER_LABELS] >= 1
 
 
-async def test_a_census_sees_what_the_sweep_wrote(world: World) -> None:
+async def test_a_census_sees_what_the_sweep_wrote(local_keyring: LocalKeyring) -> None:
     """Another process counts with the sweep's session tokens, and sees its writes although replicas are behind."""
-    world.control_cosmos("settings", replicaLagMs=10_000)
-    await world.fill(6)
-    log = SessionLog(world.container)
-    async for item in world.container.query_items("SELECT c.id FROM c"):
-        await _rewrap(world, log, item["id"])
-    async with world.cosmos.client() as another:
-        store = DekStore(another.get_database_client("notes").get_container_client(world.container.id), world.keyring)
+    local_keyring.control_cosmos("settings", replicaLagMs=10_000)
+    await local_keyring.fill(6)
+    log = SessionLog(local_keyring.container)
+    async for item in local_keyring.container.query_items("SELECT c.id FROM c"):
+        await _rewrap(local_keyring, log, item["id"])
+    async with local_keyring.cosmos.client() as another:
+        store = DekStore(
+            another.get_database_client("notes").get_container_client(local_keyring.container.id), local_keyring.keyring
+        )
 
         behind = await take_census(store, TARGET, {})
         counted = await take_census(store, TARGET, log.tokens)
 
-    assert 6 != behind.on_target
-    assert (6, 0) == (counted.on_target, counted.stale)
+    assert behind.on_target != 6
+    assert (counted.on_target, counted.stale) == (6, 0)
 
 
-async def _rewrap(world: World, log: SessionLog, row_id: str) -> None:
-    row = await world.row(RowRef(id=row_id, partition=row_id), TARGET)
+async def _rewrap(local_keyring: LocalKeyring, log: SessionLog, row_id: str) -> None:
+    row = await local_keyring.row(RowRef(id=row_id, partition=row_id), TARGET)
     new = NewWrap(
         version=TARGET,
         wrapped=b"new",
@@ -105,28 +107,30 @@ async def _rewrap(world: World, log: SessionLog, row_id: str) -> None:
         run_id=ROTATION,
         rewrapped_at=datetime(2026, 11, 24, tzinfo=UTC),
     )
-    written = await world.store.rewrap(row, new)
+    written = await local_keyring.store.rewrap(row, new)
     assert written.session_token is not None
     await log.record(written.partition_key, written.session_token)
 
 
-async def test_counts_that_do_not_add_up_are_taken_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counts_that_do_not_add_up_are_taken_again(
+    local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row that appears between two queries of one count does not end in a wrong result."""
-    await world.fill(3)
-    queries = world.container.query_items
+    await local_keyring.fill(3)
+    queries = local_keyring.container.query_items
     asked = 0
 
     def query_and_write(*arguments: Any, **options: Any) -> Any:
         nonlocal asked
         asked += 1
         found = queries(*arguments, **options)
-        return _after(world.fill(1), found) if asked == 3 else found
+        return _after(local_keyring.fill(1), found) if asked == 3 else found
 
-    monkeypatch.setattr(world.container, "query_items", query_and_write)
+    monkeypatch.setattr(local_keyring.container, "query_items", query_and_write)
 
-    counted = await take_census(world.store, TARGET, {})
+    counted = await take_census(local_keyring.store, TARGET, {})
 
-    assert (4, 4) == (counted.total, counted.stale)
+    assert (counted.total, counted.stale) == (4, 4)
 
 
 async def _after(first: Any, found: Any) -> AsyncIterator[Any]:
@@ -137,22 +141,22 @@ async def _after(first: Any, found: Any) -> AsyncIterator[Any]:
 
 @pytest.mark.parametrize(("version", "labels"), [(TARGET, {TARGET}), (OLD, {OLD}), (..., {OTHER_LABELS})])
 async def test_writers_that_create_rows_all_along_keep_nothing_from_being_counted(
-    world: World, monkeypatch: pytest.MonkeyPatch, version: Any, labels: set[str]
+    local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch, version: Any, labels: set[str]
 ) -> None:
     """A row comes with every query: all that were there before are counted, and the counts of the result add up."""
-    await world.fill(3)
-    await world.fill(2, mekVersion=TARGET)
-    queries = world.container.query_items
+    await local_keyring.fill(3)
+    await local_keyring.fill(2, mekVersion=TARGET)
+    queries = local_keyring.container.query_items
     written = 0
 
     def query_and_write(*arguments: Any, **options: Any) -> Any:
         nonlocal written
         written += 1
-        return _after(world.fill(1, mekVersion=version), queries(*arguments, **options))
+        return _after(local_keyring.fill(1, mekVersion=version), queries(*arguments, **options))
 
-    monkeypatch.setattr(world.container, "query_items", query_and_write)
+    monkeypatch.setattr(local_keyring.container, "query_items", query_and_write)
 
-    counted = await take_census(world.store, TARGET, {})
+    counted = await take_census(local_keyring.store, TARGET, {})
 
     assert counted.total == counted.on_target + counted.stale
     assert 5 < counted.total <= 5 + written
@@ -161,17 +165,17 @@ async def test_writers_that_create_rows_all_along_keep_nothing_from_being_counte
 
 
 async def test_a_row_that_no_count_holds_is_missed_at_once_where_others_are_written_too(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writers at work do not hide rows that a wrong condition loses, once these are older than a moment."""
     monkeypatch.setattr(census_module, "LATELY_SECONDS", 1)
-    lost = await world.fill(2, mekVersion=17)  # neither a text nor absent: no other count misses it
-    await _dated_before_now(world)
-    queries = world.container.query_items
+    lost = await local_keyring.fill(2, mekVersion=17)  # neither a text nor absent: no other count misses it
+    await _dated_before_now(local_keyring)
+    queries = local_keyring.container.query_items
     monkeypatch.setattr(
-        world.container,
+        local_keyring.container,
         "query_items",
-        lambda *a, **options: _after(world.fill(1, mekVersion=TARGET), queries(*a, **options)),
+        lambda *a, **options: _after(local_keyring.fill(1, mekVersion=TARGET), queries(*a, **options)),
     )
     stale = Conditions.stale.fget
     assert stale is not None
@@ -184,41 +188,47 @@ async def test_a_row_that_no_count_holds_is_missed_at_once_where_others_are_writ
     monkeypatch.setattr(Conditions, "stale", property(losing))
 
     with pytest.raises(NotSettledError):
-        await take_census(world.store, TARGET, {})
+        await take_census(local_keyring.store, TARGET, {})
 
 
-async def _dated_before_now(world: World) -> None:
+async def _dated_before_now(local_keyring: LocalKeyring) -> None:
     """Wait until the service's clock, which has whole seconds, is past all rows."""
-    newest = max([item["_ts"] async for item in world.container.read_all_items()])
+    newest = max([item["_ts"] async for item in local_keyring.container.read_all_items()])
     while time.time() < newest + 2:  # noqa: ASYNC110 - a clock tells nobody when its second is over
         await asyncio.sleep(0.05)
 
 
-async def test_a_store_that_never_settles_is_not_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_never_settles_is_not_counted(
+    local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While rows that were there keep changing between the counts, there is no census; the caller tries again later."""
     monkeypatch.setattr(census_module, "RECOUNTS", 2)
-    waiting = sorted(await world.fill(100))
-    queries = world.container.query_items
+    waiting = sorted(await local_keyring.fill(100))
+    queries = local_keyring.container.query_items
 
     async def move() -> None:
         row_id = waiting.pop()
-        row = await world.container.read_item(row_id, partition_key=row_id)
-        await world.container.replace_item(row_id, {**row, "mekVersion": TARGET})
+        row = await local_keyring.container.read_item(row_id, partition_key=row_id)
+        await local_keyring.container.replace_item(row_id, {**row, "mekVersion": TARGET})
 
-    monkeypatch.setattr(world.container, "query_items", lambda *a, **options: _after(move(), queries(*a, **options)))
+    monkeypatch.setattr(
+        local_keyring.container, "query_items", lambda *a, **options: _after(move(), queries(*a, **options))
+    )
 
     with pytest.raises(NotSettledError):
-        await take_census(world.store, TARGET, {})
+        await take_census(local_keyring.store, TARGET, {})
 
 
-async def test_the_rows_that_a_rotation_rewrapped_are_counted(world: World) -> None:
+async def test_the_rows_that_a_rotation_rewrapped_are_counted(local_keyring: LocalKeyring) -> None:
     """Of the rows on the target, those that carry the rotation's id are counted apart, where a rotation is named."""
-    await world.fill(3, mekVersion=TARGET, rotationId=ROTATION)
-    await world.fill(2, mekVersion=TARGET, rotationId="another")
-    await world.fill(2, mekVersion=TARGET, rotationId=7)
-    await world.fill(4, mekVersion=OLD, rotationId=ROTATION)
-    await world.fill(1, mekVersion=TARGET, rotationId=ROTATION, mekName="other-mek")
+    await local_keyring.fill(3, mekVersion=TARGET, rotationId=ROTATION)
+    await local_keyring.fill(2, mekVersion=TARGET, rotationId="another")
+    await local_keyring.fill(2, mekVersion=TARGET, rotationId=7)
+    await local_keyring.fill(4, mekVersion=OLD, rotationId=ROTATION)
+    await local_keyring.fill(1, mekVersion=TARGET, rotationId=ROTATION, mekName="other-mek")
 
-    counted = [(await take_census(world.store, TARGET, {}, rotation)).rewrapped for rotation in (ROTATION, None)]
+    counted = [
+        (await take_census(local_keyring.store, TARGET, {}, rotation)).rewrapped for rotation in (ROTATION, None)
+    ]
 
-    assert [3, 0] == counted
+    assert counted == [3, 0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keyturn.deks.queries import Condition, Conditions
 from keyturn.deks.rows import Bucket, Row, classify
 from tests.field_encrypt.local_cosmos import new_container
-from tests.keyturn.world import OLD, TARGET, keyring_of, plain_row
+from tests.keyturn.local_keyring import OLD, TARGET, keyring_of, plain_row
 
 KEYRING = keyring_of()
 CONDITIONS = Conditions(KEYRING, TARGET)

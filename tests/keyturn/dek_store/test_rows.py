@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keyturn.deks.rows import Bucket, QuarantineReason, Row, RowKind, before_rewrap, classify
-from tests.keyturn.world import OLD, TARGET, encoded, keyring_of, plain_row
+from tests.keyturn.local_keyring import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()
 OUR_KEY = "https://notes.vault.azure.net/keys/notelett-mek"
@@ -82,7 +82,7 @@ def test_kind_of_a_row(case: str) -> None:
 
     row = row_of(**properties)
 
-    assert (kind, bucket, version, None) == (row.kind, row.bucket, row.version, row.reason)
+    assert (row.kind, row.bucket, row.version, row.reason) == (kind, bucket, version, None)
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], QuarantineReason]] = {
@@ -111,7 +111,7 @@ def test_malformed_row(case: str, label: str) -> None:
 
     row = row_of(**{"mekVersion": label, **properties})
 
-    assert (RowKind.MALFORMED, reason, True) == (row.kind, row.reason, row.needs_work)
+    assert (row.kind, row.reason, row.needs_work) == (RowKind.MALFORMED, reason, True)
     on_target = label == TARGET and "mekVersion" not in properties
     assert (Bucket.ON_TARGET if on_target else Bucket.STALE) == row.bucket
 
@@ -125,7 +125,7 @@ def test_settings_stand_in_for_what_older_writers_left_out() -> None:
         for algorithm in (..., "RSA-OAEP-256")
     ]
 
-    assert ["RSA-OAEP", "RSA-OAEP-256"] == read
+    assert read == ["RSA-OAEP", "RSA-OAEP-256"]
 
 
 def test_properties_may_have_other_names() -> None:
@@ -153,7 +153,7 @@ def test_when_a_row_was_created(created_at: Any, expected: datetime | None) -> N
     row = row_of(createdAt=created_at)
 
     assert row.created_at == expected
-    assert row.changed_at == datetime.fromtimestamp(1_790_000_000, UTC)
+    assert datetime.fromtimestamp(1_790_000_000, UTC) == row.changed_at
 
 
 def test_what_a_rewrapped_row_was_before() -> None:
@@ -164,7 +164,7 @@ def test_what_a_rewrapped_row_was_before() -> None:
 
     assert before is not None
     assert (before.kind, before.version, before.algorithm) == (RowKind.STALE, OLD, "RSA-OAEP")
-    assert before.wrapped == bytes(3)
+    assert bytes(3) == before.wrapped
     assert before_rewrap(row_of(mekVersion=TARGET), KEYRING, TARGET) is None
 
 

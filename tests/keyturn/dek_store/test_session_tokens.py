@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.cosmos.session_tokens import SessionLog, merge_session_tokens, token_for
-from tests.keyturn.world import World, plain_row
+from tests.keyturn.local_keyring import LocalKeyring, plain_row
 
 MERGED: dict[str, tuple[list[str], str]] = {
     "the newer of one partition": (["1:1#51", "1:1#55", "1:1#53"], "1:1#55"),
@@ -27,7 +27,7 @@ def test_merging_keeps_the_newest(case: str) -> None:
 
     merged = merge_session_tokens(*({"range": token} for token in tokens))
 
-    assert {"range": expected} == merged
+    assert merged == {"range": expected}
 
 
 TOKENS = st.dictionaries(
@@ -42,34 +42,34 @@ def test_the_order_of_merging_does_not_matter(
     """Pages come back in any order, and some twice."""
     merged = merge_session_tokens(first, second, third)
 
-    assert merged == merge_session_tokens(third, merge_session_tokens(second, first), first)
+    assert merge_session_tokens(third, merge_session_tokens(second, first), first) == merged
 
 
-async def test_writes_are_kept_under_the_range_that_holds_them(world: World) -> None:
+async def test_writes_are_kept_under_the_range_that_holds_them(local_keyring: LocalKeyring) -> None:
     """Every range that was written to has the token of its newest write, and none of another range."""
-    log, ids = SessionLog(world.container), [plain_row()["id"] for _ in range(12)]
+    log, ids = SessionLog(local_keyring.container), [plain_row()["id"] for _ in range(12)]
     for row_id in ids:
-        written = await world.container.create_item(plain_row(row_id))
+        written = await local_keyring.container.create_item(plain_row(row_id))
         await log.record(row_id, written.get_response_headers()["x-ms-session-token"])
 
-    assert await list_feed_ranges(world.container) == sorted(
+    assert await list_feed_ranges(local_keyring.container) == sorted(
         log.tokens, key=lambda text: str(json.loads(text)["Range"]["min"])
     )
-    assert ["0", "1"] == sorted(token.partition(":")[0] for token in log.tokens.values())
-    assert 12 == sum(int(token.rpartition("#")[2]) for token in log.tokens.values())
+    assert sorted(token.partition(":")[0] for token in log.tokens.values()) == ["0", "1"]
+    assert sum(int(token.rpartition("#")[2]) for token in log.tokens.values()) == 12
 
 
-async def test_a_range_without_writes_needs_no_token(world: World) -> None:
+async def test_a_range_without_writes_needs_no_token(local_keyring: LocalKeyring) -> None:
     """Where nothing was written, a read needs no token."""
-    first, second = await list_feed_ranges(world.container)
+    first, second = await list_feed_ranges(local_keyring.container)
 
-    assert await token_for(world.container, second, {first: "0:1#5"}) is None
+    assert await token_for(local_keyring.container, second, {first: "0:1#5"}) is None
 
 
-async def test_tokens_survive_a_split(world: World) -> None:
+async def test_tokens_survive_a_split(local_keyring: LocalKeyring) -> None:
     """The token of a partition that was split is used for each of its children."""
-    whole, _ = await list_feed_ranges(world.container)
-    world.split("0")
-    children = (await list_feed_ranges(world.container))[:2]
+    whole, _ = await list_feed_ranges(local_keyring.container)
+    local_keyring.split("0")
+    children = (await list_feed_ranges(local_keyring.container))[:2]
 
-    assert ["0:1#5"] * 2 == [await token_for(world.container, child, {whole: "0:1#5"}) for child in children]
+    assert [await token_for(local_keyring.container, child, {whole: "0:1#5"}) for child in children] == ["0:1#5"] * 2

@@ -12,7 +12,7 @@ from keyturn.deks.rows import RowKind
 from keyturn.deks.store import DekStore, NewWrap, WriteOutcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
-from tests.keyturn.world import OLD, ROTATION, TARGET, World, encoded, keyring_of, plain_row
+from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring, encoded, keyring_of, plain_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NEW_WRAP, CHECK = b"a new wrap", bytes(range(16))
@@ -32,26 +32,28 @@ def new_wrap(old_version: str = OLD) -> NewWrap:
     )
 
 
-async def put(world: World, **properties: Any) -> RowRef:
+async def put(local_keyring: LocalKeyring, **properties: Any) -> RowRef:
     """Store a row and return its reference."""
-    item = plain_row(mekName=world.mek.name, **properties)
-    await world.container.create_item(item)
+    item = plain_row(mekName=local_keyring.mek.name, **properties)
+    await local_keyring.container.create_item(item)
     return RowRef(id=item["id"], partition=item["id"])
 
 
-async def stored(world: World, ref: RowRef) -> dict[str, Any]:
+async def stored(local_keyring: LocalKeyring, ref: RowRef) -> dict[str, Any]:
     """Return the item without the service's own properties."""
-    return {name: value for name, value in (await world.item(ref)).items() if name not in NOTHING_OF_THE_SERVICE}
+    return {
+        name: value for name, value in (await local_keyring.item(ref)).items() if name not in NOTHING_OF_THE_SERVICE
+    }
 
 
-async def test_a_rewrap_changes_everything_at_once_and_nothing_else(world: World) -> None:
+async def test_a_rewrap_changes_everything_at_once_and_nothing_else(local_keyring: LocalKeyring) -> None:
     """Wrap, label, name, algorithm and key check change together, the old wrap is kept, unknown properties stay."""
-    ref = await put(world, algorithm="RSA-OAEP", keyCheck=..., note="of another program")
-    before = await stored(world, ref)
+    ref = await put(local_keyring, algorithm="RSA-OAEP", keyCheck=..., note="of another program")
+    before = await stored(local_keyring, ref)
 
-    written = await world.store.rewrap(await world.row(ref, TARGET), new_wrap())
+    written = await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
-    assert WriteOutcome.WRITTEN == written.outcome
+    assert written.outcome == WriteOutcome.WRITTEN
     assert {
         **before,
         "wrappedDek": encoded(NEW_WRAP),
@@ -61,103 +63,103 @@ async def test_a_rewrap_changes_everything_at_once_and_nothing_else(world: World
         "previousWrap": {"mekVersion": OLD, "wrappedDek": before["wrappedDek"], "algorithm": "RSA-OAEP"},
         "rotationId": ROTATION,
         "rewrappedAt": "2026-11-24T12:00:00.000+00:00",
-    } == await stored(world, ref)
+    } == await stored(local_keyring, ref)
 
 
-async def test_a_write_tells_its_session_token_and_charge(world: World) -> None:
+async def test_a_write_tells_its_session_token_and_charge(local_keyring: LocalKeyring) -> None:
     """What was written can be read by another client with the token, and its price is known."""
-    ref = await put(world)
+    ref = await put(local_keyring)
 
-    written = await world.store.rewrap(await world.row(ref, TARGET), new_wrap())
+    written = await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
     assert written.session_token is not None
     assert "#" in written.session_token
     assert written.request_units > 1
 
 
-async def test_a_row_keeps_the_form_of_its_label(world: World) -> None:
+async def test_a_row_keeps_the_form_of_its_label(local_keyring: LocalKeyring) -> None:
     """A row that is labelled with a whole key id gets a whole key id: its readers know no other form."""
-    ref = await put(world, mekVersion=f"{world.keyring.kid_prefix}{OLD}")
+    ref = await put(local_keyring, mekVersion=f"{local_keyring.keyring.kid_prefix}{OLD}")
 
-    await world.store.rewrap(await world.row(ref, TARGET), new_wrap())
+    await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
-    item = await stored(world, ref)
-    assert f"{world.keyring.kid_prefix}{TARGET}" == item["mekVersion"]
-    assert f"{world.keyring.kid_prefix}{OLD}" == item["previousWrap"]["mekVersion"]
-    assert RowKind.CURRENT == (await world.row(ref, TARGET)).kind
+    item = await stored(local_keyring, ref)
+    assert item["mekVersion"] == f"{local_keyring.keyring.kid_prefix}{TARGET}"
+    assert item["previousWrap"]["mekVersion"] == f"{local_keyring.keyring.kid_prefix}{OLD}"
+    assert (await local_keyring.row(ref, TARGET)).kind == RowKind.CURRENT
 
 
-async def test_a_lost_race_changes_nothing(world: World) -> None:
+async def test_a_lost_race_changes_nothing(local_keyring: LocalKeyring) -> None:
     """A row that changed since it was read stays as the other writer left it."""
-    ref = await put(world)
-    row = await world.row(ref, TARGET)
-    await world.container.upsert_item({**await stored(world, ref), "note": "changed meanwhile"})
-    between = await world.item(ref)
+    ref = await put(local_keyring)
+    row = await local_keyring.row(ref, TARGET)
+    await local_keyring.container.upsert_item({**await stored(local_keyring, ref), "note": "changed meanwhile"})
+    between = await local_keyring.item(ref)
 
-    written = await world.store.rewrap(row, new_wrap())
+    written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert WriteOutcome.LOST_RACE == written.outcome
-    assert between == await world.item(ref)
+    assert written.outcome == WriteOutcome.LOST_RACE
+    assert await local_keyring.item(ref) == between
 
 
-async def test_a_deleted_row_stays_deleted(world: World) -> None:
+async def test_a_deleted_row_stays_deleted(local_keyring: LocalKeyring) -> None:
     """A row that was deleted since it was read is gone, and no write brings it back."""
-    ref = await put(world)
-    row = await world.row(ref, TARGET)
-    await world.container.delete_item(ref.id, partition_key=ref.partition)
+    ref = await put(local_keyring)
+    row = await local_keyring.row(ref, TARGET)
+    await local_keyring.container.delete_item(ref.id, partition_key=ref.partition)
 
-    written = await world.store.rewrap(row, new_wrap())
+    written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert WriteOutcome.GONE == written.outcome
-    assert await world.store.read(ref, TARGET) is None
+    assert written.outcome == WriteOutcome.GONE
+    assert await local_keyring.store.read(ref, TARGET) is None
 
 
-async def test_a_row_that_was_deleted_and_made_again_is_another_row(world: World) -> None:
+async def test_a_row_that_was_deleted_and_made_again_is_another_row(local_keyring: LocalKeyring) -> None:
     """A row of the same id that somebody made anew is not overwritten with what was read of the old one."""
-    ref = await put(world)
-    row = await world.row(ref, TARGET)
-    await world.container.delete_item(ref.id, partition_key=ref.partition)
-    await put(world, row_id=ref.id, note="made anew")
+    ref = await put(local_keyring)
+    row = await local_keyring.row(ref, TARGET)
+    await local_keyring.container.delete_item(ref.id, partition_key=ref.partition)
+    await put(local_keyring, row_id=ref.id, note="made anew")
 
-    written = await world.store.rewrap(row, new_wrap())
+    written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert WriteOutcome.LOST_RACE == written.outcome
+    assert written.outcome == WriteOutcome.LOST_RACE
 
 
-async def test_restoring_puts_the_old_wrap_back(world: World) -> None:
+async def test_restoring_puts_the_old_wrap_back(local_keyring: LocalKeyring) -> None:
     """A restored row is what it was, but for the key check that the rewrap added."""
-    ref = await put(world, algorithm="RSA-OAEP")
-    before = await stored(world, ref)
-    await world.store.rewrap(await world.row(ref, TARGET), new_wrap())
-    row = await world.row(ref, TARGET)
+    ref = await put(local_keyring, algorithm="RSA-OAEP")
+    before = await stored(local_keyring, ref)
+    await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
+    row = await local_keyring.row(ref, TARGET)
 
-    written = await world.store.restore(row)
+    written = await local_keyring.store.restore(row)
 
-    assert WriteOutcome.WRITTEN == written.outcome
-    assert {**before, "keyCheck": encoded(CHECK)} == await stored(world, ref)
+    assert written.outcome == WriteOutcome.WRITTEN
+    assert {**before, "keyCheck": encoded(CHECK)} == await stored(local_keyring, ref)
 
 
-async def test_restoring_an_unlabelled_row_labels_it(world: World) -> None:
+async def test_restoring_an_unlabelled_row_labels_it(local_keyring: LocalKeyring) -> None:
     """The version that unwrapped an unlabelled row is known since, so restoring names it."""
-    ref = await put(world, mekVersion=...)
-    await world.store.rewrap(await world.row(ref, TARGET), new_wrap(old_version=OLD))
+    ref = await put(local_keyring, mekVersion=...)
+    await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap(old_version=OLD))
 
-    await world.store.restore(await world.row(ref, TARGET))
+    await local_keyring.store.restore(await local_keyring.row(ref, TARGET))
 
-    assert OLD == (await stored(world, ref))["mekVersion"]
+    assert (await stored(local_keyring, ref))["mekVersion"] == OLD
 
 
-async def test_a_lost_race_restores_nothing(world: World) -> None:
+async def test_a_lost_race_restores_nothing(local_keyring: LocalKeyring) -> None:
     """A row that changed since it was read is not restored."""
-    ref = await put(world)
-    await world.store.rewrap(await world.row(ref, TARGET), new_wrap())
-    row = await world.row(ref, TARGET)
-    await world.container.patch_item(ref.id, ref.id, [{"op": "set", "path": "/note", "value": "new"}])
+    ref = await put(local_keyring)
+    await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
+    row = await local_keyring.row(ref, TARGET)
+    await local_keyring.container.patch_item(ref.id, ref.id, [{"op": "set", "path": "/note", "value": "new"}])
 
-    written = await world.store.restore(row)
+    written = await local_keyring.store.restore(row)
 
-    assert WriteOutcome.LOST_RACE == written.outcome
-    assert TARGET == (await stored(world, ref))["mekVersion"]
+    assert written.outcome == WriteOutcome.LOST_RACE
+    assert (await stored(local_keyring, ref))["mekVersion"] == TARGET
 
 
 @pytest.mark.parametrize("tenant", ["a", 7, 1.5, True, False, None, ...])
@@ -172,7 +174,7 @@ async def test_any_partition_key_value_finds_its_row(cosmos_client: CosmosClient
 
     written = await store.rewrap(row, new_wrap())
 
-    assert WriteOutcome.WRITTEN == written.outcome
+    assert written.outcome == WriteOutcome.WRITTEN
 
 
 async def test_a_property_with_a_slash_in_its_name_is_written(cosmos_client: CosmosClient) -> None:
@@ -185,30 +187,32 @@ async def test_a_property_with_a_slash_in_its_name_is_written(cosmos_client: Cos
 
     await store.rewrap(row, new_wrap())
 
-    assert TARGET == (await container.read_item("dek-1", partition_key="dek-1"))["key/version~1"]
+    assert (await container.read_item("dek-1", partition_key="dek-1"))["key/version~1"] == TARGET
 
 
-async def test_a_missing_container_is_not_a_missing_row(world: World) -> None:
+async def test_a_missing_container_is_not_a_missing_row(local_keyring: LocalKeyring) -> None:
     """Rows are not taken for deleted because their container is."""
-    ref = await put(world)
-    database = world.cosmos.client()
+    ref = await put(local_keyring)
+    database = local_keyring.cosmos.client()
     async with database as client:
         gone = client.get_database_client("notes").get_container_client("no-such-container")
 
         with pytest.raises(ResourceMissingError) as raised:
-            await DekStore(gone, world.keyring).read(ref, TARGET)
+            await DekStore(gone, local_keyring.keyring).read(ref, TARGET)
 
-    assert "the dek store" == raised.value.facts["resource"]
+    assert raised.value.facts["resource"] == "the dek store"
 
 
 @pytest.mark.parametrize(
     ("status", "expected"), [(403, PermissionMissingError), (500, UnavailableError), (408, UnavailableError)]
 )
-async def test_failures_are_told_apart_by_who_must_act(world: World, status: int, expected: type[Exception]) -> None:
+async def test_failures_are_told_apart_by_who_must_act(
+    local_keyring: LocalKeyring, status: int, expected: type[Exception]
+) -> None:
     """A refused write is for the operator, a failing service for a later attempt."""
-    ref = await put(world)
-    row = await world.row(ref, TARGET)
-    world.cosmos.fault(operation="patch", kind="status", status=status, count=None, body={"message": "no"})
+    ref = await put(local_keyring)
+    row = await local_keyring.row(ref, TARGET)
+    local_keyring.cosmos.fault(operation="patch", kind="status", status=status, count=None, body={"message": "no"})
 
     with pytest.raises(expected):
-        await world.store.rewrap(row, new_wrap())
+        await local_keyring.store.rewrap(row, new_wrap())

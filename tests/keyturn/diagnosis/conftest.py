@@ -4,10 +4,10 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from tests.keyturn.diagnosis.patients import Patients
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 
 
 @pytest.fixture
-async def patients(world: World, cosmos_client: CosmosClient) -> Patients:
+async def patients(local_keyring: LocalKeyring, cosmos_client: CosmosClient) -> Patients:
     """A keyring of its own for each test, with no document yet."""
-    return await Patients.create(world, cosmos_client)
+    return await Patients.create(local_keyring, cosmos_client)

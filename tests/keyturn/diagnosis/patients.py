@@ -16,7 +16,7 @@ from keyturn.keyring_clients import KeyringClients
 from keyturn.settings import DocumentContainer, Keyring
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.backups import backups_in
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 
 FIELDS = ["title", "author/name"]
 WORKSPACE = "workspace-1"
@@ -31,35 +31,38 @@ def flipped(text: str, position: int) -> str:
 class Patients:
     """A keyring with two containers of documents."""
 
-    def __init__(self, world: World, notes: ContainerProxy, archive: ContainerProxy) -> None:
-        self.world = world
+    def __init__(self, local_keyring: LocalKeyring, notes: ContainerProxy, archive: ContainerProxy) -> None:
+        self.local_keyring = local_keyring
         self.notes = notes
         self.archive = archive
         described = [DocumentContainer(name=found.id, fields=FIELDS) for found in (notes, archive)]
         self.keyring = self.resources(documents=[one.model_dump() for one in described])
-        self.encryption = FieldEncryption(KeyVaultProvider(world.mek.client), self.keyring.reader_store, None)
+        self.encryption = FieldEncryption(KeyVaultProvider(local_keyring.mek.client), self.keyring.reader_store, None)
 
     @classmethod
-    async def create(cls, world: World, client: CosmosClient) -> "Patients":
+    async def create(cls, local_keyring: LocalKeyring, client: CosmosClient) -> "Patients":
         """Make the containers and the first version of the MEK."""
-        await world.mek.create()
+        await local_keyring.mek.create()
         notes = await new_container(client, "notes", "/workspaceId")
-        return cls(world, notes, await new_container(client, "archive", "/workspaceId"))
+        return cls(local_keyring, notes, await new_container(client, "archive", "/workspaceId"))
 
     def resources(self, **changes: Any) -> KeyringClients:
         """Return the keyring's clients, with these of its settings changed."""
-        world = self.world
+        local_keyring = self.local_keyring
         return KeyringClients(
-            keyring=Keyring.model_validate({**world.keyring.model_dump(), **changes}),
-            mek=world.mek.client,
-            keys=world.mek.admin,
-            versions=MekVersions(world.mek.admin, world.mek.client),
-            dek_container=world.container,
-            rows=world.store,
-            reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
+            keyring=Keyring.model_validate({**local_keyring.keyring.model_dump(), **changes}),
+            mek=local_keyring.mek.client,
+            keys=local_keyring.mek.admin,
+            versions=MekVersions(local_keyring.mek.admin, local_keyring.mek.client),
+            dek_container=local_keyring.container,
+            rows=local_keyring.store,
+            reader_store=ReaderStore(local_keyring.container, RowDefaults(mek_name=local_keyring.mek.name)),
             documents={found.id: found for found in (self.notes, self.archive)},
             key_backups=backups_in(
-                Documents(self.archive), world.mek.admin, keyring=world.keyring.name, mek_name=world.mek.name
+                Documents(self.archive),
+                local_keyring.mek.admin,
+                keyring=local_keyring.keyring.name,
+                mek_name=local_keyring.mek.name,
             ),
         )
 
@@ -83,12 +86,12 @@ class Patients:
         """Change properties of the row of the document's DEK; ``...`` removes one."""
         changed = {**await self.row(document), **properties}
         stored = {name: value for name, value in changed.items() if value is not ...}
-        await self.world.container.replace_item(document["title"]["dekId"], stored)
+        await self.local_keyring.container.replace_item(document["title"]["dekId"], stored)
 
     async def row(self, document: dict[str, Any]) -> dict[str, Any]:
         """Return the row of the document's DEK."""
         dek_id = document["title"]["dekId"]
-        return dict(await self.world.container.read_item(dek_id, partition_key=dek_id))
+        return dict(await self.local_keyring.container.read_item(dek_id, partition_key=dek_id))
 
     async def diagnose(self, document: dict[str, Any], container: ContainerProxy | None = None) -> DocumentDiagnosis:
         """Diagnose the document."""

@@ -12,17 +12,19 @@ from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek
 from tests.keyturn.diagnosis.patients import Patients, flipped
-from tests.keyturn.world import ROTATION, encoded
+from tests.keyturn.local_keyring import ROTATION, encoded
 
 
 async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
     """Move the document's row to a new version as a rotation does; returns the old version."""
-    world = patients.world
+    local_keyring = patients.local_keyring
     row = await patients.row(document)
-    target = await world.mek.client.fetch_version(await world.mek.create())
-    dek = await world.mek.client.unwrap(base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"])
+    target = await local_keyring.mek.client.fetch_version(await local_keyring.mek.create())
+    dek = await local_keyring.mek.client.unwrap(
+        base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
+    )
     previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
-    wrapped = encoded(world.mek.client.wrap(dek, target))
+    wrapped = encoded(local_keyring.mek.client.wrap(dek, target))
     await patients.change_row(
         document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
     )
@@ -36,8 +38,8 @@ async def test_a_sound_dek_is_told_whole(patients: Patients) -> None:
 
     found = await patients.diagnose_dek(document)
 
-    assert (Verdict.SOUND, "nothing is to be done") == (found.verdict, found.next_step)
-    assert (True, "holds", None) == (found.unwraps, found.key_check, found.previous_wrap)
+    assert (found.verdict, found.next_step) == (Verdict.SOUND, "nothing is to be done")
+    assert (found.unwraps, found.key_check, found.previous_wrap) == (True, "holds", None)
     assert found.row is not None
     assert found.version is not None
     assert (row["mekVersion"], "RSA-OAEP-256") == (found.row.version_label, found.row.algorithm)
@@ -49,7 +51,7 @@ async def test_nothing_that_is_told_opens_anything(patients: Patients) -> None:
     document = await patients.add()
     await rewrapped(patients, document)
     row = await patients.row(document)
-    dek = await patients.world.mek.client.unwrap(
+    dek = await patients.local_keyring.mek.client.unwrap(
         base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
     )
 
@@ -84,7 +86,7 @@ async def test_a_changed_property_of_a_row_is_named(patients: Patients, harm: st
 
     found = await patients.diagnose_dek(document)
 
-    assert verdict == found.verdict
+    assert found.verdict == verdict
     assert NEXT_STEPS[verdict] == found.next_step
     assert found.finding
 
@@ -118,10 +120,10 @@ async def test_a_row_that_is_gone_is_named(patients: Patients) -> None:
     """So is an id that nothing can have."""
     document = await patients.add()
     dek_id = document["title"]["dekId"]
-    await patients.world.container.delete_item(dek_id, partition_key=dek_id)
+    await patients.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
 
-    assert Verdict.ROW_MISSING == (await patients.diagnose_dek(document)).verdict
-    assert Verdict.ROW_MISSING == (await diagnose_dek(patients.keyring, "no/such?row")).verdict
+    assert (await patients.diagnose_dek(document)).verdict == Verdict.ROW_MISSING
+    assert (await diagnose_dek(patients.keyring, "no/such?row")).verdict == Verdict.ROW_MISSING
 
 
 async def test_a_disabled_version_is_named_with_who_retired_it(patients: Patients) -> None:
@@ -129,38 +131,38 @@ async def test_a_disabled_version_is_named_with_who_retired_it(patients: Patient
     document = await patients.add()
     version = (await patients.row(document))["mekVersion"]
     tags = {"keyturn-retired-by": ROTATION, "keyturn-retain-until": "2027-01-01"}
-    await patients.world.mek.change(version, enabled=False, tags=tags)
+    await patients.local_keyring.mek.change(version, enabled=False, tags=tags)
 
     found = await patients.diagnose_dek(document)
 
-    assert Verdict.VERSION_DISABLED == found.verdict
+    assert found.verdict == Verdict.VERSION_DISABLED
     assert found.version is not None
-    assert ("disabled", ROTATION, "2027-01-01") == (
+    assert (
         found.version.state,
         found.version.retired_by,
         found.version.retain_until,
-    )
+    ) == ("disabled", ROTATION, "2027-01-01")
 
 
 async def test_what_a_row_without_a_label_opens_under_is_found(patients: Patients) -> None:
     """Every enabled version is tried, the newest first."""
     document = await patients.add()
     version = (await patients.row(document))["mekVersion"]
-    await patients.world.mek.create()
+    await patients.local_keyring.mek.create()
     await patients.change_row(document, mekVersion=...)
 
     found = await patients.diagnose_dek(document)
 
-    assert (Verdict.NO_VERSION_LABEL, version) == (found.verdict, found.opened_under)
+    assert (found.verdict, found.opened_under) == (Verdict.NO_VERSION_LABEL, version)
 
 
 async def test_a_wrap_of_something_else_than_a_dek_is_named(patients: Patients) -> None:
     """It unwraps, but not to 256 bits."""
     document = await patients.add()
-    version = await patients.world.mek.client.newest_enabled()
-    await patients.change_row(document, wrappedDek=encoded(patients.world.mek.client.wrap(b"short", version)))
+    version = await patients.local_keyring.mek.client.newest_enabled()
+    await patients.change_row(document, wrappedDek=encoded(patients.local_keyring.mek.client.wrap(b"short", version)))
 
-    assert Verdict.NOT_A_DEK == (await patients.diagnose_dek(document)).verdict
+    assert (await patients.diagnose_dek(document)).verdict == Verdict.NOT_A_DEK
 
 
 async def test_a_wrap_that_was_changed_is_told_to_be_rolled_back_where_that_helps(patients: Patients) -> None:
@@ -171,19 +173,19 @@ async def test_a_wrap_that_was_changed_is_told_to_be_rolled_back_where_that_help
 
     found = await patients.diagnose_dek(document)
 
-    assert (Verdict.PREVIOUS_WRAP_OPENS, "holds") == (found.verdict, found.previous_wrap)
+    assert (found.verdict, found.previous_wrap) == (Verdict.PREVIOUS_WRAP_OPENS, "holds")
 
 
 async def test_a_wrap_that_was_changed_cannot_be_rolled_back_to_a_retired_version(patients: Patients) -> None:
     """Nobody can tell what a wrap under a disabled version holds."""
     document = await patients.add()
     old = await rewrapped(patients, document)
-    await patients.world.mek.change(old, enabled=False)
+    await patients.local_keyring.mek.change(old, enabled=False)
     await patients.change_row(document, wrappedDek=flipped((await patients.row(document))["wrappedDek"], 7))
 
     found = await patients.diagnose_dek(document)
 
-    assert (Verdict.WRAP_REFUSED, "not_readable") == (found.verdict, found.previous_wrap)
+    assert (found.verdict, found.previous_wrap) == (Verdict.WRAP_REFUSED, "not_readable")
 
 
 @pytest.mark.parametrize("harmed", ["wrappedDek", "mekVersion", "algorithm", "itself"])
@@ -202,13 +204,13 @@ async def test_a_previous_wrap_that_was_changed_is_named(patients: Patients, har
 
     found = await patients.diagnose_dek(document)
 
-    assert (Verdict.PREVIOUS_WRAP_DAMAGED, True) == (found.verdict, found.unwraps)
+    assert (found.verdict, found.unwraps) == (Verdict.PREVIOUS_WRAP_DAMAGED, True)
 
 
 async def test_a_vault_that_does_not_answer_is_no_verdict(patients: Patients) -> None:
     """Throttling says nothing about a row."""
     document = await patients.add()
-    patients.world.mek.fault(operation="unwrap", kind="throttle", count=None)
+    patients.local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
 
     with pytest.raises(UnavailableError):
         await patients.diagnose_dek(document)
@@ -218,8 +220,8 @@ async def test_a_missing_right_is_no_verdict(patients: Patients) -> None:
     """Whoever may not unwrap is told so, and not that the row is bad."""
     document = await patients.add()
     rights = [right for right in ROLES["Keyturn rotator"] if "unwrap" not in right]
-    weak = Mek(patients.world.mek.vault, *rights)
-    weak.client.mek_name = patients.world.mek.name
+    weak = Mek(patients.local_keyring.mek.vault, *rights)
+    weak.client.mek_name = patients.local_keyring.mek.name
     keyring = patients.resources()
     object.__setattr__(keyring, "mek", weak.client)
 
@@ -230,7 +232,7 @@ async def test_a_missing_right_is_no_verdict(patients: Patients) -> None:
 
 def test_every_verdict_has_one_sentence() -> None:
     """No capital at its start, no full stop at its end."""
-    assert set(NEXT_STEPS) == set(Verdict)
+    assert set(Verdict) == set(NEXT_STEPS)
     for sentence in NEXT_STEPS.values():
         assert not sentence.endswith(".")
         assert sentence[0].islower()

@@ -9,7 +9,7 @@ from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_document
 from keyturn.diagnosis.models import FIELDS_MAX
 from keyturn.errors import InvalidRequestError, UnavailableError
 from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped
-from tests.keyturn.world import encoded
+from tests.keyturn.local_keyring import encoded
 
 # What each property of a stored field becomes in the tests, and the verdict that it must have.
 HARMS = {
@@ -37,8 +37,8 @@ async def test_a_sound_document_is_told_field_by_field(patients: Patients) -> No
 
     found = await patients.diagnose(document)
 
-    assert Verdict.SOUND == found.verdict
-    assert {"title": True, "author/name": True} == {field.field_path: field.authenticates for field in found.fields}
+    assert found.verdict == Verdict.SOUND
+    assert {field.field_path: field.authenticates for field in found.fields} == {"title": True, "author/name": True}
     assert [document["title"]["dekId"]] == [dek.dek_id for dek in found.deks]
     assert not [text for text in SECRET_TEXTS if text in found.model_dump_json()]
 
@@ -52,7 +52,7 @@ async def test_a_changed_property_of_a_field_is_named(patients: Patients, harm: 
 
     found = await patients.diagnose(document)
 
-    assert (verdict, verdict) == (found.verdict, title_of(found).verdict)
+    assert (found.verdict, title_of(found).verdict) == (verdict, verdict)
     assert NEXT_STEPS[verdict] == found.next_step
     assert "title" in found.finding
     assert next(field for field in found.fields if field.field_path == "author/name").authenticates
@@ -79,7 +79,7 @@ async def test_two_fields_that_changed_places_are_named(patients: Patients) -> N
 
     found = await patients.diagnose(document)
 
-    assert Verdict.FIELD_MOVED == found.verdict
+    assert found.verdict == Verdict.FIELD_MOVED
     belongs = title_of(found).belongs_to
     assert (patients.notes.id, document["id"], "author/name") == tuple(dict(belongs).values())
 
@@ -111,18 +111,20 @@ async def test_a_copy_under_another_id_whose_source_is_gone_is_tampered(patients
     await patients.notes.create_item(copied)
     await patients.notes.delete_item(document["id"], partition_key=WORKSPACE)
 
-    assert Verdict.FIELD_TAMPERED == (await patients.diagnose(copied)).verdict
+    assert (await patients.diagnose(copied)).verdict == Verdict.FIELD_TAMPERED
 
 
 async def test_another_dek_in_the_row_is_named(patients: Patients) -> None:
     """A row that was given a DEK of its own opens, with its own key check, and the field does not."""
     document = await patients.add()
-    other = await patients.world.row(await patients.world.add((await patients.row(document))["mekVersion"]), "")
+    other = await patients.local_keyring.row(
+        await patients.local_keyring.add((await patients.row(document))["mekVersion"]), ""
+    )
     await patients.change_row(document, wrappedDek=other.raw["wrappedDek"], keyCheck=other.raw["keyCheck"])
 
     found = title_of(await patients.diagnose(document))
 
-    assert (Verdict.FIELD_TAMPERED, False) == (found.verdict, found.authenticates)
+    assert (found.verdict, found.authenticates) == (Verdict.FIELD_TAMPERED, False)
 
 
 async def test_a_key_check_that_was_changed_alone_is_told_apart(patients: Patients) -> None:
@@ -132,7 +134,7 @@ async def test_a_key_check_that_was_changed_alone_is_told_apart(patients: Patien
 
     found = title_of(await patients.diagnose(document))
 
-    assert (Verdict.KEY_CHECK_DIFFERS, True) == (found.verdict, found.authenticates)
+    assert (found.verdict, found.authenticates) == (Verdict.KEY_CHECK_DIFFERS, True)
 
 
 async def test_a_field_that_was_never_encrypted_is_named(patients: Patients) -> None:
@@ -142,7 +144,7 @@ async def test_a_field_that_was_never_encrypted_is_named(patients: Patients) -> 
 
     found = await patients.diagnose(document)
 
-    assert (Verdict.FIELD_PLAIN, None) == (found.verdict, title_of(found).dek_id)
+    assert (found.verdict, title_of(found).dek_id) == (Verdict.FIELD_PLAIN, None)
     assert SECRET_TEXTS[0] not in found.model_dump_json()
 
 
@@ -150,7 +152,7 @@ async def test_a_document_without_encrypted_fields_is_named(patients: Patients) 
     """It may be the wrong one."""
     await patients.notes.create_item({"id": "plain", "workspaceId": WORKSPACE})
 
-    assert Verdict.NOTHING_ENCRYPTED == (await patients.diagnose({"id": "plain"})).verdict
+    assert (await patients.diagnose({"id": "plain"})).verdict == Verdict.NOTHING_ENCRYPTED
 
 
 async def test_a_document_that_is_gone_is_named(patients: Patients) -> None:
@@ -160,8 +162,8 @@ async def test_a_document_that_is_gone_is_named(patients: Patients) -> None:
     other = await diagnose_document(patients.keyring, patients.notes.id, document["id"], "another")
     anywhere = await diagnose_document(patients.keyring, patients.notes.id, document["id"], None)
 
-    assert (Verdict.DOCUMENT_MISSING, Verdict.SOUND) == (other.verdict, anywhere.verdict)
-    assert Verdict.DOCUMENT_MISSING == (await patients.diagnose({"id": "absent"})).verdict
+    assert (other.verdict, anywhere.verdict) == (Verdict.DOCUMENT_MISSING, Verdict.SOUND)
+    assert (await patients.diagnose({"id": "absent"})).verdict == Verdict.DOCUMENT_MISSING
 
 
 async def test_an_id_that_several_documents_have_needs_a_partition(patients: Patients) -> None:
@@ -172,7 +174,7 @@ async def test_an_id_that_several_documents_have_needs_a_partition(patients: Pat
     with pytest.raises(InvalidRequestError) as refused:
         await diagnose_document(patients.keyring, patients.notes.id, document["id"], None)
 
-    assert "partition" == refused.value.facts["field"]
+    assert refused.value.facts["field"] == "partition"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ async def test_a_request_that_cannot_be_is_refused(
     with pytest.raises(InvalidRequestError) as refused:
         await diagnose_document(patients.keyring, name, document_id, None)
 
-    assert field == refused.value.facts["field"]
+    assert refused.value.facts["field"] == field
     assert field != "container" or patients.notes.id in refused.value.facts["expected"]
 
 
@@ -200,13 +202,13 @@ async def test_many_fields_are_told_up_to_a_bound(patients: Patients) -> None:
 
     found = await patients.diagnose(document)
 
-    assert (FIELDS_MAX, 2) == (len(found.fields), found.fields_omitted)
+    assert (len(found.fields), found.fields_omitted) == (FIELDS_MAX, 2)
 
 
 async def test_a_container_that_does_not_answer_is_no_verdict(patients: Patients) -> None:
     """A failing service says nothing about a document."""
     document = await patients.add()
-    patients.world.cosmos.fault(operation="read", kind="status", status=503, count=None)
+    patients.local_keyring.cosmos.fault(operation="read", kind="status", status=503, count=None)
 
     with pytest.raises(UnavailableError):
         await patients.diagnose(document)

@@ -29,7 +29,7 @@ def found_in(pages: list[orphans.OrphanPage]) -> set[tuple[str, str | None, str 
 async def lose_row(patients: Patients, document: dict[str, Any]) -> str:
     """Delete the row of a document's DEK and return the dekId."""
     dek_id = str(document["title"]["dekId"])
-    await patients.world.container.delete_item(dek_id, partition_key=dek_id)
+    await patients.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
     return dek_id
 
 
@@ -43,8 +43,8 @@ async def test_documents_that_name_missing_deks_are_found(patients: Patients) ->
     pages = await scanned(patients.keyring, "missing_deks")
 
     expected = {(lost[0], patients.notes.id, first["id"]), (lost[1], patients.archive.id, second["id"])}
-    assert expected == found_in(pages)
-    assert 5 == sum(page.scanned for page in pages)
+    assert found_in(pages) == expected
+    assert sum(page.scanned for page in pages) == 5
 
 
 async def test_a_dek_id_that_nothing_can_have_is_missing(patients: Patients) -> None:
@@ -61,36 +61,36 @@ async def test_rows_that_nothing_names_are_found(patients: Patients) -> None:
     await patients.add(patients.archive)
     await patients.notes.replace_item(first["id"], {**first, "title": "plain again"})
     unused = (
-        await patients.world.add((await patients.row(first | {"title": first["author"]["name"]}))["mekVersion"])
+        await patients.local_keyring.add((await patients.row(first | {"title": first["author"]["name"]}))["mekVersion"])
     ).id
 
     pages = await scanned(patients.keyring, "unused_deks")
 
-    assert {(unused, None, None)} == found_in(pages)
-    assert 3 == sum(page.scanned for page in pages)
+    assert found_in(pages) == {(unused, None, None)}
+    assert sum(page.scanned for page in pages) == 3
 
 
 async def test_what_is_young_is_left_out(patients: Patients) -> None:
     """A row is younger than its document; both are left to the next scan."""
     await lose_row(patients, await patients.add())
-    version = (await patients.world.mek.client.newest_enabled()).version
+    version = (await patients.local_keyring.mek.client.newest_enabled()).version
     now = datetime.now(UTC)
-    await patients.world.add(version, createdAt=now.isoformat())
+    await patients.local_keyring.add(version, createdAt=now.isoformat())
 
     for kind in ("missing_deks", "unused_deks"):
         pages = await scanned(patients.keyring, kind, now)
 
-        assert set() == found_in(pages)
-        assert 1 == sum(page.too_young for page in pages)
+        assert found_in(pages) == set()
+        assert sum(page.too_young for page in pages) == 1
 
 
 async def test_a_rewrap_does_not_make_a_row_young(patients: Patients) -> None:
     """Its age is that of its creation, where it tells it."""
-    ref = await patients.world.add((await patients.world.mek.client.newest_enabled()).version)
+    ref = await patients.local_keyring.add((await patients.local_keyring.mek.client.newest_enabled()).version)
 
     pages = await scanned(patients.keyring, "unused_deks", datetime.now(UTC))
 
-    assert {(ref.id, None, None)} == found_in(pages)
+    assert found_in(pages) == {(ref.id, None, None)}
 
 
 async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +102,8 @@ async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: 
 
     pages = await scanned(patients.keyring, "missing_deks")
 
-    assert lost == {dek_id for dek_id, _, _ in found_in(pages)}
-    assert 10 == sum(page.scanned for page in pages)
+    assert {dek_id for dek_id, _, _ in found_in(pages)} == lost
+    assert sum(page.scanned for page in pages) == 10
     assert len(pages) >= 5
 
 
@@ -111,16 +111,16 @@ async def test_a_split_loses_nothing(patients: Patients, monkeypatch: pytest.Mon
     """A partition that is split between two calls is read to its end, once."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
     monkeypatch.setattr(orphans, "ITEMS_PAGE", 1)
-    version = (await patients.world.mek.client.newest_enabled()).version
-    unused = {ref.id for ref in await patients.world.add_many(12, version)}
+    version = (await patients.local_keyring.mek.client.newest_enabled()).version
+    unused = {ref.id for ref in await patients.local_keyring.add_many(12, version)}
 
     first = await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
-    patients.world.split("0")
+    patients.local_keyring.split("0")
     pages = [first]
     while (token := pages[-1].token) is not None:
         pages.append(await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER))
 
-    assert unused == {dek_id for dek_id, _, _ in found_in(pages)}
+    assert {dek_id for dek_id, _, _ in found_in(pages)} == unused
 
 
 @pytest.mark.parametrize("token", ["", "?", "e30=", "é"])
@@ -129,7 +129,7 @@ async def test_a_token_that_is_none_is_refused(patients: Patients, token: str) -
     with pytest.raises(InvalidRequestError) as refused:
         await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER)
 
-    assert "token" == refused.value.facts["field"]
+    assert refused.value.facts["field"] == "token"
 
 
 async def test_a_token_of_another_scan_is_refused(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ def test_a_sound_deployment_is_green(clinic: Clinic) -> None:
     lines = clinic.examine()
     unchecked = {line["id"] for line in lines if line["outcome"] == "unchecked"}
 
-    assert set() == wrong(lines)
-    assert {*PROBED, *BY_HAND} == unchecked
+    assert wrong(lines) == set()
+    assert unchecked == {*PROBED, *BY_HAND}
     assert {*IDS, *EXAMINED} <= {line["id"] for line in lines}
 
 
@@ -127,8 +127,8 @@ def test_what_is_broken_is_named(clinic: Clinic, name: str) -> None:
     with broken.change(clinic):
         lines = clinic.examine(ahead=broken.ahead, **broken.variables)
 
-    assert broken.lines == wrong(lines)
-    assert [] == [line for line in lines if line["outcome"] in ("problem", "warning") and not line["advice"]]
+    assert wrong(lines) == broken.lines
+    assert [line for line in lines if line["outcome"] in ("problem", "warning") and not line["advice"]] == []
     assert "hunter2" not in json.dumps(lines)
 
 
@@ -139,7 +139,7 @@ def test_another_version_of_a_package_is_named(clinic: Clinic, tmp_path: Path) -
 
     lines = clinic.examine(requirements=pins)
 
-    assert {"packages"} == wrong(lines)
+    assert wrong(lines) == {"packages"}
     [detail] = [line["detail"] for line in lines if line["id"] == "packages"]
     assert "pinned 0.0.1" in detail
     assert "no-such-package missing" in detail

@@ -26,8 +26,8 @@ def test_every_assumption_is_reported() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| id ", "| ---"))]
     ids = [match[1] if (match := re.match(r"\| `([a-z0-9_]+)` \| ", row)) else row for row in rows]
 
-    assert [] == [name for name, count in Counter(ids).items() if count > 1]
-    assert set(IDS) == set(ids)
+    assert [name for name, count in Counter(ids).items() if count > 1] == []
+    assert set(ids) == set(IDS)
     assert len(IDS) == len(set(IDS))
 
 
@@ -42,7 +42,7 @@ def test_every_check_of_preflight_is_decided_on() -> None:
 )
 def test_the_exit_code_is_that_of_the_worst_line(outcomes: tuple[str, ...], code: int) -> None:
     """Unchecked lines are nobody's fault; warnings end with 1, problems with 2."""
-    assert code == EXIT_CODES[worst(Line("x", Outcome(outcome), "") for outcome in outcomes)]
+    assert EXIT_CODES[worst(Line("x", Outcome(outcome), "") for outcome in outcomes)] == code
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_skew_is_told_with_its_direction(seconds: int, outcome: str, said: str
     """Half a minute is allowed; beyond it, the line says which way this machine is off."""
     answer = endpoints._clock(format_datetime(NOW), NOW + timedelta(seconds=seconds))
 
-    assert outcome == answer.outcome
+    assert answer.outcome == outcome
     assert said in answer.detail
 
 
@@ -69,5 +69,5 @@ def test_another_python_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 
     line = versions.check_versions(Path("missing"))[0]
 
-    assert ("python", Outcome.WARNING) == (line.id, line.outcome)
+    assert (line.id, line.outcome) == ("python", Outcome.WARNING)
     assert "deployed is 3.13" in line.detail

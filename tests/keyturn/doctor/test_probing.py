@@ -35,8 +35,8 @@ async def test_every_probe_finds_what_is_assumed(limited_clinic: Clinic) -> None
         name: outcomes[name] for name in ("probe_key", "probe_container", *PROBED)
     }
     assert key.startswith("keyturn-doctor-")
-    assert [] == left_enabled(limited_clinic, key)
-    assert {"dek_store", "keyturn", "notes"} == await containers(limited_clinic)
+    assert left_enabled(limited_clinic, key) == []
+    assert await containers(limited_clinic) == {"dek_store", "keyturn", "notes"}
 
 
 async def containers(clinic: Clinic) -> set[str]:
@@ -65,7 +65,7 @@ def test_without_the_rights_the_probes_say_which(clinic: Clinic) -> None:
 
     assert "Microsoft.KeyVault/vaults/keys/create/action" in lines["probe_key"]["advice"]
     assert "containers/write" in lines["probe_container"]["advice"]
-    assert {"unchecked"} == {lines[name]["outcome"] for name in PROBED}
+    assert {lines[name]["outcome"] for name in PROBED} == {"unchecked"}
 
 
 def forbidden(operation: str) -> dict[str, object]:

@@ -68,7 +68,7 @@ class Side:
 
 
 @dataclass
-class Scene:
+class ActivityHarness:
     """Documents, the side that they are on, and the side that they are to get to."""
 
     container: ContainerProxy

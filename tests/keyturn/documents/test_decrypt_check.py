@@ -1,48 +1,49 @@
 """Reading everything and changing nothing: what does not decrypt is counted and named."""
 
+from tests.keyturn.documents.harness import ActivityHarness, dek_ids_of, page_of, refs
+
 from keyturn.documents.operations import check_page
-from tests.keyturn.documents.scene import Scene, dek_ids_of, page_of, refs
 
 NAMES = ("good", "moved", "missing", "plain", "foreign")
 
 
-async def test_what_does_not_decrypt_is_named(scene: Scene) -> None:
+async def test_what_does_not_decrypt_is_named(harness: ActivityHarness) -> None:
     """Each document that does not decrypt gets its reason, and no document or row changes."""
-    await scene.add("good", "moved", "missing", "plain", side=scene.source)
-    moved, missing, plain = [await scene.stored(name) for name in ("moved", "missing", "plain")]
-    await scene.container.replace_item("moved", {**moved, "title": (await scene.stored("good"))["title"]})
+    await harness.add("good", "moved", "missing", "plain", side=harness.source)
+    moved, missing, plain = [await harness.stored(name) for name in ("moved", "missing", "plain")]
+    await harness.container.replace_item("moved", {**moved, "title": (await harness.stored("good"))["title"]})
     (dek_id,) = dek_ids_of(missing)
-    await scene.source.rows.delete_item(dek_id, partition_key=dek_id)
-    await scene.container.replace_item("plain", {**plain, "title": "plaintext"})
-    await scene.add("foreign", side=scene.source)
-    (foreign,) = dek_ids_of(await scene.stored("foreign"))
-    row = await scene.source.rows.read_item(foreign, partition_key=foreign)
-    await scene.source.rows.replace_item(foreign, {**row, "mekName": "other-mek"})
-    await scene.container.create_item({"id": "nothing", "likes": 1})
-    before = [await scene.stored(name) for name in NAMES], await scene.source.row_ids()
+    await harness.source.rows.delete_item(dek_id, partition_key=dek_id)
+    await harness.container.replace_item("plain", {**plain, "title": "plaintext"})
+    await harness.add("foreign", side=harness.source)
+    (foreign,) = dek_ids_of(await harness.stored("foreign"))
+    row = await harness.source.rows.read_item(foreign, partition_key=foreign)
+    await harness.source.rows.replace_item(foreign, {**row, "mekName": "other-mek"})
+    await harness.container.create_item({"id": "nothing", "likes": 1})
+    before = [await harness.stored(name) for name in NAMES], await harness.source.row_ids()
 
-    result = await check_page(page_of(refs(*NAMES, "nothing", "gone")), scene.dependencies())
+    result = await check_page(page_of(refs(*NAMES, "nothing", "gone")), harness.dependencies())
 
     reasons = {"moved": "tampered_field", "missing": "missing_dek", "plain": "not_encrypted", "foreign": "foreign_mek"}
-    assert {f"notes/{name}": reason for name, reason in reasons.items()} == scene.quarantined
-    assert (1, 1, 1, 4) == (result.changed, result.unchanged, result.gone, result.quarantined)
-    assert before == ([await scene.stored(name) for name in NAMES], await scene.source.row_ids())
+    assert {f"notes/{name}": reason for name, reason in reasons.items()} == harness.quarantined
+    assert (result.changed, result.unchanged, result.gone, result.quarantined) == (1, 1, 1, 4)
+    assert ([await harness.stored(name) for name in NAMES], await harness.source.row_ids()) == before
 
 
-async def test_disabled_version_is_named_once_for_each_document(scene: Scene) -> None:
+async def test_disabled_version_is_named_once_for_each_document(harness: ActivityHarness) -> None:
     """Documents whose version is disabled are named as such."""
-    found = await scene.add("a", "b", side=scene.source)
-    await scene.source.mek.change(scene.source.version, enabled=False)
+    found = await harness.add("a", "b", side=harness.source)
+    await harness.source.mek.change(harness.source.version, enabled=False)
 
-    await check_page(page_of(found), scene.dependencies())
+    await check_page(page_of(found), harness.dependencies())
 
-    assert {"notes/a": "version_disabled", "notes/b": "version_disabled"} == scene.quarantined
+    assert harness.quarantined == {"notes/a": "version_disabled", "notes/b": "version_disabled"}
 
 
-async def test_unwraps_keep_the_pace(scene: Scene) -> None:
+async def test_unwraps_keep_the_pace(harness: ActivityHarness) -> None:
     """The vault is asked once for each document and not faster than the page may."""
-    found = await scene.add(*"abcd", side=scene.source)
+    found = await harness.add(*"abcd", side=harness.source)
 
-    result = await check_page(page_of(found, rate=100), scene.dependencies())
+    result = await check_page(page_of(found, rate=100), harness.dependencies())
 
-    assert (4, 4) == (result.changed, result.vault_operations)
+    assert (result.changed, result.vault_operations) == (4, 4)

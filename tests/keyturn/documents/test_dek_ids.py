@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from azure.cosmos.aio import CosmosClient
+from tests.keyturn.documents.harness import MIGRATION, ActivityHarness
 
 from field_encrypt import KeyVaultProvider
 from field_encrypt.encoding import to_base64
@@ -11,7 +12,6 @@ from keyturn.cosmos.state_container import Documents
 from keyturn.documents.dek_ids import KIND, open_dek_ids
 from keyturn.errors import InvariantError
 from tests.field_encrypt.local_cosmos import new_container
-from tests.keyturn.documents.scene import MIGRATION, Scene
 
 SECRET = f"{KIND}.{MIGRATION}"
 
@@ -22,31 +22,33 @@ async def records(cosmos_client: CosmosClient) -> Documents:
     return Documents(await new_container(cosmos_client, "keyturn", "/keyring"))
 
 
-async def test_everybody_gets_the_same_secret(scene: Scene, records: Documents) -> None:
+async def test_everybody_gets_the_same_secret(harness: ActivityHarness, records: Documents) -> None:
     """However many begin at once, there is one secret, and a later process opens it again."""
-    provider = KeyVaultProvider(scene.source.mek.client)
+    provider = KeyVaultProvider(harness.source.mek.client)
 
     opened = await asyncio.gather(*(open_dek_ids(records, "notes", MIGRATION, provider) for _ in range(5)))
-    async with scene.source.mek.new_client() as client:
+    async with harness.source.mek.new_client() as client:
         later = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(client))
 
-    assert 1 == len({ids.of("notes", ["a"], "a") for ids in [*opened, later]})
+    assert len({ids.of("notes", ["a"], "a") for ids in [*opened, later]}) == 1
 
 
-async def test_nothing_stored_reveals_an_id(scene: Scene, records: Documents) -> None:
+async def test_nothing_stored_reveals_an_id(harness: ActivityHarness, records: Documents) -> None:
     """The secret is stored wrapped, under the MEK that its migration writes rows for."""
-    await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(scene.source.mek.client))
+    await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(harness.source.mek.client))
 
     stored = await records.read("notes", SECRET)
 
     assert stored is not None
-    assert (scene.source.mek.name, scene.source.version) == (stored["mekName"], stored["mekVersion"])
+    assert (stored["mekName"], stored["mekVersion"]) == (harness.source.mek.name, harness.source.version)
 
 
 @pytest.mark.parametrize("change", [{"keyCheck": to_base64(bytes(16))}, {"wrapped": "no base64"}, {"mekName": None}])
-async def test_changed_secret_is_not_used(scene: Scene, records: Documents, change: dict[str, str | None]) -> None:
+async def test_changed_secret_is_not_used(
+    harness: ActivityHarness, records: Documents, change: dict[str, str | None]
+) -> None:
     """A secret that is not the one that was made ends the migration, instead of letting rows be planted."""
-    provider = KeyVaultProvider(scene.source.mek.client)
+    provider = KeyVaultProvider(harness.source.mek.client)
     await open_dek_ids(records, "notes", MIGRATION, provider)
     stored = await records.read("notes", SECRET)
     assert stored is not None

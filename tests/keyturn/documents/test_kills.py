@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
+from tests.keyturn.documents.harness import FIELDS, NAME, ActivityHarness, dek_ids_of, note, own
 
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_vault import LocalVault
-from tests.keyturn.documents.scene import FIELDS, NAME, Scene, dek_ids_of, note, own
 from tests.local.services import REPOSITORY
 
 KILLS = 50
@@ -21,9 +21,9 @@ DOCUMENTS = 300
 BETWEEN_SAMPLES_SECONDS = 0.05  # the machine is for the migration
 
 
-def scene_of(scene: Scene, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
+def harness_of(harness: ActivityHarness, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
     """Return what the child processes are told."""
-    sides = {"source": scene.source, "target": scene.target}
+    sides = {"source": harness.source, "target": harness.target}
     return json.dumps(
         {
             "authority": str(Path(vault.authority)),
@@ -31,27 +31,27 @@ def scene_of(scene: Scene, records: ContainerProxy, vault: LocalVault, cosmos: L
             "cosmos": cosmos.url,
             "key": (cosmos._state / "master_key").read_text().strip(),
             "database": DATABASE,
-            "documents": scene.container.id,
+            "documents": harness.container.id,
             "records": records.id,
             **{name: {"mek": side.mek.name, "rows": side.rows.id} for name, side in sides.items()},
         }
     )
 
 
-async def fill(scene: Scene) -> list[str]:
+async def fill(harness: ActivityHarness) -> list[str]:
     """Store the documents under the source, and return their ids."""
     names = [f"note-{number}" for number in range(DOCUMENTS)]
     plain = [note(name) for name in names]
-    for document in await scene.source.encryption.encrypt_documents(NAME, plain, FIELDS):
-        await scene.container.create_item(document)
+    for document in await harness.source.encryption.encrypt_documents(NAME, plain, FIELDS):
+        await harness.container.create_item(document)
     return names
 
 
-async def readable(scene: Scene, name: str) -> bool:
+async def readable(harness: ActivityHarness, name: str) -> bool:
     """Tell whether the document reads as it was written, by the side that its DEK is on now."""
-    document = own(await scene.stored(name))
+    document = own(await harness.stored(name))
     (dek_id,) = dek_ids_of(document)  # never some fields under one DEK and some under another
-    side = scene.target if await has(scene.target.rows, dek_id) else scene.source
+    side = harness.target if await has(harness.target.rows, dek_id) else harness.source
     return note(name) == await side.encryption.decrypt_fields(NAME, name, document, FIELDS)
 
 
@@ -65,16 +65,16 @@ async def has(rows: ContainerProxy, dek_id: str) -> bool:
 
 
 async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
-    scene: Scene, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
+    harness: ActivityHarness, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
 ) -> None:
     """Through fifty SIGKILLs every sampled document decrypts; at the end all do, each under a row of its own."""
-    names, records = await fill(scene), await new_container(cosmos_client, "keyturn", "/keyring")
-    old = await scene.source.row_ids()
+    names, records = await fill(harness), await new_container(cosmos_client, "keyturn", "/keyring")
+    old = await harness.source.row_ids()
     environment = {
         **os.environ,
         **vault.principal("migration", *ROLES["Key Vault Crypto Service Encryption User"]),
         "PYTHONPATH": str(REPOSITORY),
-        "SCENE": scene_of(scene, records, vault, cosmos),
+        "SCENE": harness_of(harness, records, vault, cosmos),
     }
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "tests.keyturn.documents.killed_migration", str(KILLS)],
@@ -87,15 +87,15 @@ async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
     while not ended.done():
         name = picked.choice(names)
         sampled += 1
-        if not await readable(scene, name):
+        if not await readable(harness, name):
             failed.append(name)
         await asyncio.wait([ended], timeout=BETWEEN_SAMPLES_SECONDS)
     output, _ = await ended
-    named = [dek_ids_of(await scene.stored(name)) for name in names]
+    named = [dek_ids_of(await harness.stored(name)) for name in names]
 
     assert (0, str(KILLS)) == (process.returncode, output.decode())
-    assert ([], True) == (failed, sampled > 2 * KILLS)
-    assert all([await readable(scene, name) for name in names])
-    assert set().union(*named) == await scene.target.row_ids()
-    assert DOCUMENTS == len(await scene.target.row_ids())
-    assert old == await scene.source.row_ids()
+    assert (failed, sampled > 2 * KILLS) == ([], True)
+    assert all([await readable(harness, name) for name in names])
+    assert set().union(*named) == await harness.target.row_ids()
+    assert len(await harness.target.row_ids()) == DOCUMENTS
+    assert await harness.source.row_ids() == old

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from azure.keyvault.keys.aio import KeyClient
+from tests.keyturn.documents.harness import NAME, ActivityHarness, Side
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
@@ -18,8 +19,7 @@ from local.identity.roles import CONTAINERS, COSMOS, KEYS
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.backups import backups_in
-from tests.keyturn.documents.scene import NAME, Scene, Side
-from tests.keyturn.world import keyring_of
+from tests.keyturn.local_keyring import keyring_of
 
 # What the app holds anyway, and what it holds while documents are migrated.
 RIGHTS = (
@@ -34,11 +34,11 @@ RIGHTS = (
 
 @asynccontextmanager
 async def keyrings_of(
-    scene: Scene, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
+    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
 ) -> AsyncIterator[tuple[KeyringClients, KeyringClients]]:
     """Open source and target as an identity with these rights."""
     async with (
-        vault.credential(f"migrating-{scene.source.mek.name}", *rights) as credential,
+        vault.credential(f"migrating-{harness.source.mek.name}", *rights) as credential,
         cosmos.client(credential) as client,
         KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
     ):
@@ -58,11 +58,11 @@ async def keyrings_of(
                 dek_container=rows,
                 rows=DekStore(rows, keyring),
                 reader_store=ReaderStore(rows, RowDefaults(mek_name=side.mek.name)),
-                documents={NAME: database.get_container_client(scene.container.id)},
+                documents={NAME: database.get_container_client(harness.container.id)},
                 key_backups=backups_in(Documents(rows), keys, keyring="notes", mek_name=side.mek.name),
             )
 
-        source, target = opened(scene.source), opened(scene.target)
+        source, target = opened(harness.source), opened(harness.target)
         try:
             yield source, target
         finally:
@@ -70,21 +70,23 @@ async def keyrings_of(
             await target.mek.close()
 
 
-async def everything(scene: Scene) -> list[object]:
+async def everything(harness: ActivityHarness) -> list[object]:
     """Return every document and row."""
-    containers = (scene.container, scene.source.rows, scene.target.rows)
+    containers = (harness.container, harness.source.rows, harness.target.rows)
     return [item for container in containers async for item in container.read_all_items()]
 
 
-async def test_with_all_of_them_a_migration_may_begin(scene: Scene, vault: LocalVault, cosmos: LocalCosmos) -> None:
+async def test_with_all_of_them_a_migration_may_begin(
+    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos
+) -> None:
     """No other right is asked for, and asking leaves nothing behind."""
-    await scene.add("a", side=scene.source)
-    before = await everything(scene)
+    await harness.add("a", side=harness.source)
+    before = await everything(harness)
 
-    async with keyrings_of(scene, vault, cosmos, RIGHTS) as (source, target):
+    async with keyrings_of(harness, vault, cosmos, RIGHTS) as (source, target):
         await require_rights(source, [NAME], target)
 
-    assert before == await everything(scene)
+    assert await everything(harness) == before
 
 
 @pytest.mark.parametrize(
@@ -97,17 +99,17 @@ async def test_with_all_of_them_a_migration_may_begin(scene: Scene, vault: Local
     ],
 )
 async def test_a_missing_right_is_named(
-    scene: Scene, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
+    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
 ) -> None:
     """The error says what may not be done and where, and how to get the right; nothing is changed."""
-    await scene.add("a", side=scene.source)
-    before = await everything(scene)
+    await harness.add("a", side=harness.source)
+    before = await everything(harness)
     left = [held for held in RIGHTS if held != right]
 
-    async with keyrings_of(scene, vault, cosmos, left) as (source, target):
+    async with keyrings_of(harness, vault, cosmos, left) as (source, target):
         with pytest.raises(PermissionMissingError) as refused:
             await require_rights(source, [NAME], target)
 
-    assert (operation, hint) == (refused.value.facts["operation"], refused.value.hint)
+    assert (refused.value.facts["operation"], refused.value.hint) == (operation, hint)
     assert refused.value.facts["resource"]
-    assert before == await everything(scene)
+    assert await everything(harness) == before

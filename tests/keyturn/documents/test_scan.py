@@ -1,17 +1,18 @@
 """Documents are found through the container's change feed: exactly those that an operation has to do with."""
 
+from tests.keyturn.documents.harness import MIGRATION, NAME, ActivityHarness, page_of
+
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.documents import store as scan
 from keyturn.documents.operations import reencrypt_page
-from tests.keyturn.documents.scene import MIGRATION, NAME, Scene, page_of
 
 
-async def found(scene: Scene, chosen: scan.Choice) -> set[str]:
+async def found(harness: ActivityHarness, chosen: scan.RowFilter) -> set[str]:
     """Return the ids that a scan of the whole container finds."""
     ids: set[str] = set()
-    for feed_range in await list_feed_ranges(scene.container):
+    for feed_range in await list_feed_ranges(harness.container):
         cursor, drained = None, False
         while not drained:
             request = ScanInput(
@@ -23,19 +24,19 @@ async def found(scene: Scene, chosen: scan.Choice) -> set[str]:
                 cursor=cursor,
                 page_rows=2,
             )
-            result = await scan.scan_documents(scene.documents, request, chosen)
+            result = await scan.scan_documents(harness.documents, request, chosen)
             ids |= {ref.id for ref in result.refs}
             cursor, drained = result.cursor, result.drained
     return ids
 
 
-async def test_each_operation_finds_its_documents(scene: Scene) -> None:
+async def test_each_operation_finds_its_documents(harness: ActivityHarness) -> None:
     """The backfill finds plaintext, the check all with fields, and re-encryption what is not under its own DEKs."""
-    encrypted = await scene.add("e1", "e2", "e3", side=scene.source)
-    await scene.add("p1", "p2")
-    await scene.container.create_item({"id": "nothing", "likes": 1})
-    await reencrypt_page(page_of(encrypted[:1]), scene.ids, scene.dependencies())
+    encrypted = await harness.add("e1", "e2", "e3", side=harness.source)
+    await harness.add("p1", "p2")
+    await harness.container.create_item({"id": "nothing", "likes": 1})
+    await reencrypt_page(page_of(encrypted[:1]), harness.ids, harness.dependencies())
 
-    assert {"p1", "p2"} == await found(scene, scan.with_plaintext(scene.documents))
-    assert {"e1", "e2", "e3", "p1", "p2"} == await found(scene, scan.with_fields(scene.documents))
-    assert {"e2", "e3", "p1", "p2"} == await found(scene, scan.under_other_deks(scene.documents, scene.ids))
+    assert await found(harness, scan.with_plaintext(harness.documents)) == {"p1", "p2"}
+    assert await found(harness, scan.with_fields(harness.documents)) == {"e1", "e2", "e3", "p1", "p2"}
+    assert await found(harness, scan.under_other_deks(harness.documents, harness.ids)) == {"e2", "e3", "p1", "p2"}

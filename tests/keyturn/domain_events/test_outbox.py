@@ -47,9 +47,9 @@ async def test_events_are_delivered_in_order_and_once(audit: AuditLog, outbox: O
     second = await deliver(outbox, run_id)
     third = await deliver(outbox, run_id)
 
-    assert [Deliveries(delivered=5), Deliveries(delivered=1), Deliveries()] == [first, second, third]
+    assert [first, second, third] == [Deliveries(delivered=5), Deliveries(delivered=1), Deliveries()]
     assert await audit.read_chain(run_id) == receiver.events(run_id)
-    assert repeated == receiver.repeated
+    assert receiver.repeated == repeated
 
 
 async def test_what_arrived_verifies(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
@@ -59,7 +59,7 @@ async def test_what_arrived_verifies(audit: AuditLog, outbox: Outbox, receiver: 
     await deliver(outbox, run_id)
     verified = verify_chain(lines(receiver.events(run_id)), await audit.head(run_id))
 
-    assert (run_id, 5, None) == (verified.run_id, verified.events, verified.broken)
+    assert (verified.run_id, verified.events, verified.broken) == (run_id, 5, None)
 
 
 async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
@@ -72,13 +72,13 @@ async def test_a_receiver_that_is_down_for_a_whole_rotation_misses_nothing(
         record = await step_to(runs, record, target)
         await audit_record(audit, record, now)
         now += timedelta(hours=1)
-        assert 0 == (await deliver(outbox, record.run_id, now)).delivered
+        assert (await deliver(outbox, record.run_id, now)).delivered == 0
     receiver.service.start()
     late = await deliver(outbox, record.run_id, now + LONGEST_WAIT)
     found = await audit.read_chain(record.run_id)
 
     assert len(found) == late.delivered
-    assert found == receiver.events(record.run_id)
+    assert receiver.events(record.run_id) == found
     assert {"completed", "requested"} <= {item["data"].get("to") for item in found}
 
 
@@ -101,10 +101,10 @@ async def test_attempts_come_at_longer_and_longer_intervals(
     waits = [second - first for first, second in pairwise(tried)]
     assert FIRST_WAIT <= waits[0] <= TICK
     assert sorted(waits) == waits
-    assert LONGEST_WAIT == waits[-1]
+    assert waits[-1] == LONGEST_WAIT
     assert (0, len(tried), "HTTP 503") == (cursor.delivered, cursor.attempts, cursor.last_error)
-    assert 1 == taken.delivered
-    assert (1, 0, None, None) == (moved.delivered, moved.attempts, moved.next_attempt_at, moved.last_error)
+    assert taken.delivered == 1
+    assert (moved.delivered, moved.attempts, moved.next_attempt_at, moved.last_error) == (1, 0, None, None)
 
 
 async def test_a_lost_answer_brings_the_event_again_under_its_id(
@@ -117,9 +117,9 @@ async def test_a_lost_answer_brings_the_event_again_under_its_id(
     cut = await deliver(outbox, run_id)
     again = await deliver(outbox, run_id, NOW + FIRST_WAIT)
 
-    assert (Deliveries(delivered=1, failed=1), Deliveries(delivered=2)) == (cut, again)
+    assert (cut, again) == (Deliveries(delivered=1, failed=1), Deliveries(delivered=2))
     assert await audit.read_chain(run_id) == receiver.events(run_id)
-    assert repeated + 1 == receiver.repeated
+    assert receiver.repeated == repeated + 1
 
 
 async def test_a_crash_before_the_cursor_moved_brings_the_event_again(
@@ -136,7 +136,7 @@ async def test_a_crash_before_the_cursor_moved_brings_the_event_again(
     cosmos.clear_faults()
     again = await deliver(outbox, run_id)
 
-    assert 2 == again.delivered
+    assert again.delivered == 2
     assert await audit.read_chain(run_id) == receiver.events(run_id)
 
 
@@ -166,9 +166,9 @@ async def test_one_rotations_failure_does_not_hold_up_the_others(
     first = await deliver(outbox, refused)
     second = await deliver(outbox, refused)
 
-    assert Deliveries(delivered=2, failed=1) == first
-    assert Deliveries(waiting=1) == second
-    assert 2 == len(receiver.events(other))
+    assert first == Deliveries(delivered=2, failed=1)
+    assert second == Deliveries(waiting=1)
+    assert len(receiver.events(other)) == 2
 
 
 async def test_an_endpoint_that_does_not_answer_is_asked_once_a_run(
@@ -184,8 +184,8 @@ async def test_an_endpoint_that_does_not_answer_is_asked_once_a_run(
     receiver.clear_faults()
     up = await deliver(outbox, run_id, NOW + FIRST_WAIT)
 
-    assert Deliveries(failed=1, waiting=1) == down
-    assert Deliveries(delivered=2) == up
+    assert down == Deliveries(failed=1, waiting=1)
+    assert up == Deliveries(delivered=2)
 
 
 async def test_a_backlog_is_worked_off_run_by_run(audit: AuditLog, outbox: Outbox, receiver: Receiver) -> None:
@@ -194,8 +194,8 @@ async def test_a_backlog_is_worked_off_run_by_run(audit: AuditLog, outbox: Outbo
 
     delivered = [(await deliver(outbox, run_id)).delivered for _ in range(3)]
 
-    assert [EVENTS_MAX, 5, 0] == delivered
-    assert EVENTS_MAX + 5 == len(receiver.events(run_id))
+    assert delivered == [EVENTS_MAX, 5, 0]
+    assert len(receiver.events(run_id)) == EVENTS_MAX + 5
 
 
 async def test_a_chain_with_a_hole_is_not_delivered_beyond_it(
@@ -208,8 +208,8 @@ async def test_a_chain_with_a_hole_is_not_delivered_beyond_it(
     with caplog.at_level(logging.ERROR):
         deliveries = await deliver(outbox, run_id)
 
-    assert Deliveries(delivered=1, failed=1) == deliveries
-    assert 1 == len(receiver.events(run_id))
+    assert deliveries == Deliveries(delivered=1, failed=1)
+    assert len(receiver.events(run_id)) == 1
     assert "lacks event 2" in caplog.text
 
 
@@ -223,5 +223,5 @@ async def test_the_signature_is_of_every_active_secret(
         deliveries = await deliver(Outbox(runs.documents, actiontrail), run_id, NOW + taken * FIRST_WAIT)
         await actiontrail.close()
 
-        assert taken == deliveries.delivered
+        assert deliveries.delivered == taken
     assert head_of(receiver.events(run_id)[-1]) == await audit.head(run_id)

@@ -19,7 +19,7 @@ from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups
 from local.identity.roles import KEYS
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault
 from tests.keyturn.backups import backups_in
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.local.services import ServiceProcess, start_service
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -34,11 +34,11 @@ async def documents(cosmos_client: CosmosClient) -> Documents:
 
 
 @pytest.fixture
-async def backups(world: World, documents: Documents) -> KeyBackups:
+async def backups(local_keyring: LocalKeyring, documents: Documents) -> KeyBackups:
     """The backups of a MEK with two versions."""
-    await world.mek.create()
-    await world.mek.create()
-    return backups_in(documents, world.mek.admin, keyring=KEYRING, mek_name=world.mek.name)
+    await local_keyring.mek.create()
+    await local_keyring.mek.create()
+    return backups_in(documents, local_keyring.mek.admin, keyring=KEYRING, mek_name=local_keyring.mek.name)
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def other_vault(tmp_path: Path, vault: LocalVault) -> Iterator[ServiceProcess]:
     running.stop()
 
 
-def asked(world: World, operation: str) -> int:
+def asked(local_keyring: LocalKeyring, operation: str) -> int:
     """Return how often the vault was asked to do this with the MEK."""
-    entries = world.mek.vault.control("GET", "operations", params={"operation": operation})
-    return sum(entry["keyName"] == world.mek.name for entry in entries)
+    entries = local_keyring.mek.vault.control("GET", "operations", params={"operation": operation})
+    return sum(entry["keyName"] == local_keyring.mek.name for entry in entries)
 
 
 async def stored(documents: Documents, kind: str) -> list[dict[str, Any]]:
@@ -64,26 +64,32 @@ async def stored(documents: Documents, kind: str) -> list[dict[str, Any]]:
     return await documents.query(KEYRING, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": kind})
 
 
-async def test_a_backup_tells_what_it_is_and_expires(backups: KeyBackups, documents: Documents, world: World) -> None:
+async def test_a_backup_tells_what_it_is_and_expires(
+    backups: KeyBackups, documents: Documents, local_keyring: LocalKeyring
+) -> None:
     """Versions, size, place and end are told; every document of it has the same time to live."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
 
-    assert (2, world.mek.name, world.mek.vault.url) == (taken.versions, taken.mek_name, taken.vault_url.rstrip("/"))
-    assert NOW + timedelta(days=1) == taken.expires_at
+    assert (
+        taken.versions,
+        taken.mek_name,
+        taken.vault_url.rstrip("/"),
+    ) == (2, local_keyring.mek.name, local_keyring.mek.vault.url)
+    assert taken.expires_at == NOW + timedelta(days=1)
     assert taken.size > 1000
     found = [*await stored(documents, KIND), *await stored(documents, "key-backup-part")]
     assert [86_400] * len(found) == [document["ttl"] for document in found]
     assert len(found) == len(taken.parts) + 1
 
 
-async def test_one_rotation_has_one_backup(backups: KeyBackups, world: World) -> None:
+async def test_one_rotation_has_one_backup(backups: KeyBackups, local_keyring: LocalKeyring) -> None:
     """A second attempt takes the first one's."""
     first = await backups.take("notes.1", versions=2, now=NOW)
     second = await backups.take("notes.1", versions=9, now=NOW + timedelta(hours=1))
 
     assert first == second
-    assert 1 == asked(world, "backup")
-    assert [first] == await backups.listed()
+    assert asked(local_keyring, "backup") == 1
+    assert await backups.listed() == [first]
 
 
 async def test_backups_are_listed_newest_first(backups: KeyBackups) -> None:
@@ -111,45 +117,45 @@ async def test_an_attempt_that_died_leaves_no_backup(
         await backups.take("notes.1", versions=2, now=NOW)
     monkeypatch.setattr(documents, "create", create)
 
-    assert [] == await backups.listed()
+    assert await backups.listed() == []
     taken = await backups.take("notes.1", versions=2, now=NOW)
     assert len(await stored(documents, "key-backup-part")) > len(taken.parts) > 1
 
 
 async def test_a_key_is_brought_back_in_another_vault(
-    backups: KeyBackups, world: World, other_vault: ServiceProcess, monkeypatch: pytest.MonkeyPatch
+    backups: KeyBackups, local_keyring: LocalKeyring, other_vault: ServiceProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every version is there, and unwraps what the first vault's key had wrapped, however many parts there are."""
     monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
-    ref = await world.add((await world.mek.client.newest_enabled()).version)
+    ref = await local_keyring.add((await local_keyring.mek.client.newest_enabled()).version)
     taken = await backups.take("notes.1", versions=2, now=NOW)
-    credential = world.mek.vault.credential("admin", *ALL_OF_KEYS)
-    transport = world.mek.vault.transport()
+    credential = local_keyring.mek.vault.credential("admin", *ALL_OF_KEYS)
+    transport = local_keyring.mek.vault.transport()
     async with (
         credential,
         KeyClient(other_vault.url, credential, verify_challenge_resource=False, transport=transport) as vault,
     ):
         restored = await backups.restore(taken, vault)
 
-        listed = [found.version async for found in vault.list_properties_of_key_versions(world.mek.name)]
-        again = await vault.get_key(world.mek.name)
+        listed = [found.version async for found in vault.list_properties_of_key_versions(local_keyring.mek.name)]
+        again = await vault.get_key(local_keyring.mek.name)
 
-    assert restored == again.id
-    assert 2 == len(listed)
-    assert (await world.row(ref, "")).version == again.properties.version
+    assert again.id == restored
+    assert len(listed) == 2
+    assert (await local_keyring.row(ref, "")).version == again.properties.version
 
 
-async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, world: World) -> None:
+async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, local_keyring: LocalKeyring) -> None:
     """The vault refuses, and the refusal is told."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
 
     with pytest.raises(Exception, match="restore: 409"):
-        await backups.restore(taken, world.mek.admin)
+        await backups.restore(taken, local_keyring.mek.admin)
 
 
 @pytest.mark.parametrize(("harm", "expected"), [("gone", ResourceMissingError), ("changed", OperatorError)])
 async def test_a_backup_that_was_harmed_is_not_used(
-    backups: KeyBackups, documents: Documents, world: World, harm: str, expected: type[Exception]
+    backups: KeyBackups, documents: Documents, local_keyring: LocalKeyring, harm: str, expected: type[Exception]
 ) -> None:
     """A part that is gone or was changed is found before the vault is asked."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
@@ -160,27 +166,27 @@ async def test_a_backup_that_was_harmed_is_not_used(
         assert part is not None
         await documents.replace({**part, "blob": "AAAA"}, part["_etag"])
 
-    before = world.mek.vault.operations("admin").count("restore")
+    before = local_keyring.mek.vault.operations("admin").count("restore")
     with pytest.raises(expected):
-        await backups.restore(taken, world.mek.admin)
+        await backups.restore(taken, local_keyring.mek.admin)
 
-    assert before == world.mek.vault.operations("admin").count("restore")
+    assert local_keyring.mek.vault.operations("admin").count("restore") == before
 
 
-async def test_a_missing_right_is_told(world: World, documents: Documents) -> None:
+async def test_a_missing_right_is_told(local_keyring: LocalKeyring, documents: Documents) -> None:
     """Whoever may not back the key up is told so, and nothing is stored."""
-    await world.mek.create()
-    vault = world.mek.vault
+    await local_keyring.mek.create()
+    vault = local_keyring.mek.vault
     async with (
-        vault.credential(f"weak-{world.mek.name}", f"{KEYS}/read") as credential,
+        vault.credential(f"weak-{local_keyring.mek.name}", f"{KEYS}/read") as credential,
         KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
     ):
-        backups = backups_in(documents, keys, keyring=KEYRING, mek_name=world.mek.name)
+        backups = backups_in(documents, keys, keyring=KEYRING, mek_name=local_keyring.mek.name)
         with pytest.raises(PermissionMissingError) as refused:
             await backups.take("notes.1", versions=1, now=NOW)
 
-    assert "back up" == refused.value.facts["operation"]
-    assert [] == await stored(documents, "key-backup-part")
+    assert refused.value.facts["operation"] == "back up"
+    assert await stored(documents, "key-backup-part") == []
 
 
 async def test_a_blob_is_in_no_text(backups: KeyBackups, documents: Documents) -> None:

@@ -12,7 +12,7 @@ from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMiss
 from keyturn.key_vault.creation import create_version
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
 from tests.keyturn.clocks import ManualClock
-from tests.keyturn.world import ROTATION, World
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
 SETTLE = timedelta(seconds=30)
 REQUEST = CreateVersionInput(
@@ -40,10 +40,12 @@ class Intent:
 
 
 @pytest.fixture
-async def versions(world: World) -> MekVersions:
+async def versions(local_keyring: LocalKeyring) -> MekVersions:
     """The MEK's versions: one, without the rotation's tag."""
-    await world.mek.create(tags={"team": "notes"}, key_operations=["wrapKey", "unwrapKey", "encrypt", "decrypt"])
-    return MekVersions(world.mek.admin, world.mek.client)
+    await local_keyring.mek.create(
+        tags={"team": "notes"}, key_operations=["wrapKey", "unwrapKey", "encrypt", "decrypt"]
+    )
+    return MekVersions(local_keyring.mek.admin, local_keyring.mek.client)
 
 
 async def tagged(versions: MekVersions) -> list[str]:
@@ -70,28 +72,32 @@ async def test_the_new_version_may_do_what_the_old_one_may(versions: MekVersions
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "reset_before", "throttle"])
-async def test_a_lost_answer_makes_no_second_version(world: World, versions: MekVersions, fault: str) -> None:
+async def test_a_lost_answer_makes_no_second_version(
+    local_keyring: LocalKeyring, versions: MekVersions, fault: str
+) -> None:
     """Whether the answer to the creation was lost or the creation itself, there is one version in the end."""
-    world.mek.fault(operation="create", kind=fault)
+    local_keyring.mek.fault(operation="create", kind=fault)
 
     created = await create_version(versions, REQUEST, Intent(), ManualClock())
 
-    assert [created] == await tagged(versions)
+    assert await tagged(versions) == [created]
 
 
-async def test_a_failing_vault_is_not_asked_again_by_the_sdk(world: World, versions: MekVersions) -> None:
+async def test_a_failing_vault_is_not_asked_again_by_the_sdk(
+    local_keyring: LocalKeyring, versions: MekVersions
+) -> None:
     """A creation that is answered with 500 may have worked: nothing repeats it before it was looked for."""
-    fault = world.mek.fault(operation="create", kind="status", status=500, count=None)
+    fault = local_keyring.mek.fault(operation="create", kind="status", status=500, count=None)
     assert fault["fired"] == 0
 
     with pytest.raises(NotSettledError):
         await create_version(versions, REQUEST, Intent(), ManualClock())
 
-    assert [rule["fired"] for rule in world.mek.vault.control("GET", "faults")] == [3]
+    assert [rule["fired"] for rule in local_keyring.mek.vault.control("GET", "faults")] == [3]
 
 
 async def test_a_run_after_a_crash_waits_for_the_creation_of_the_run_before(
-    world: World, versions: MekVersions
+    local_keyring: LocalKeyring, versions: MekVersions
 ) -> None:
     """A version that becomes visible while its intent is young is adopted, not made a second time."""
     late: list[str] = []
@@ -102,7 +108,7 @@ async def test_a_run_after_a_crash_waits_for_the_creation_of_the_run_before(
         async def sleep(self, seconds: float) -> None:
             await super().sleep(seconds)
             if self.elapsed == 10:
-                late.append(await world.mek.create(tags={ROTATION_TAG: ROTATION}))
+                late.append(await local_keyring.mek.create(tags={ROTATION_TAG: ROTATION}))
 
     intent, clock = Intent(), Clock()
     intent.at = clock.now() - timedelta(seconds=5)
@@ -121,8 +127,8 @@ async def test_an_intent_that_came_to_nothing_is_renewed(versions: MekVersions) 
 
     created = await create_version(versions, REQUEST, intent, clock)
 
-    assert [created] == await tagged(versions)
-    assert intent.at == clock.now()
+    assert await tagged(versions) == [created]
+    assert clock.now() == intent.at
     assert clock.elapsed == 25
 
 
@@ -136,29 +142,29 @@ async def test_of_two_runs_at_once_one_creates(versions: MekVersions) -> None:
     assert intent.written == 1
 
 
-async def test_of_two_versions_the_oldest_is_adopted(world: World, versions: MekVersions) -> None:
+async def test_of_two_versions_the_oldest_is_adopted(local_keyring: LocalKeyring, versions: MekVersions) -> None:
     """If a rotation came to have two versions all the same, every run picks the same one."""
     for _ in range(2):
-        await world.mek.create(tags={ROTATION_TAG: ROTATION})
+        await local_keyring.mek.create(tags={ROTATION_TAG: ROTATION})
 
     adopted = [await create_version(versions, REQUEST, Intent(), ManualClock()) for _ in range(2)]
 
-    assert adopted == [(await tagged(versions))[0]] * 2
+    assert [(await tagged(versions))[0]] * 2 == adopted
 
 
-async def test_a_version_is_used_once_it_can_be(world: World, versions: MekVersions) -> None:
+async def test_a_version_is_used_once_it_can_be(local_keyring: LocalKeyring, versions: MekVersions) -> None:
     """A version that the vault does not give or use yet is waited for, within a bound."""
     for operation in ("get", "unwrap"):
-        world.mek.fault(operation=operation, kind="status", status=404, skip=int(operation == "get"), count=1)
+        local_keyring.mek.fault(operation=operation, kind="status", status=404, skip=int(operation == "get"), count=1)
 
     created = await create_version(versions, REQUEST, Intent(), ManualClock())
 
-    assert [created] == await tagged(versions)
+    assert await tagged(versions) == [created]
 
 
-async def test_a_version_that_stays_unusable_is_not_used(world: World, versions: MekVersions) -> None:
+async def test_a_version_that_stays_unusable_is_not_used(local_keyring: LocalKeyring, versions: MekVersions) -> None:
     """After a minute the activity fails for a later attempt, and no second version was made."""
-    world.mek.fault(operation="unwrap", kind="throttle", count=None)
+    local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
     clock = ManualClock()
 
     with pytest.raises(NotSettledError):
@@ -168,9 +174,9 @@ async def test_a_version_that_stays_unusable_is_not_used(world: World, versions:
     assert len(await tagged(versions)) == 1
 
 
-async def test_a_missing_right_is_for_the_operator(world: World, versions: MekVersions) -> None:
+async def test_a_missing_right_is_for_the_operator(local_keyring: LocalKeyring, versions: MekVersions) -> None:
     """Where the identity may not create, nothing is waited for."""
-    world.mek.fault(
+    local_keyring.mek.fault(
         operation="create", kind="status", status=403, body={"error": {"code": "Forbidden", "message": "no"}}
     )
     clock = ManualClock()
@@ -181,9 +187,11 @@ async def test_a_missing_right_is_for_the_operator(world: World, versions: MekVe
     assert clock.slept == []
 
 
-async def test_a_key_that_does_not_exist_is_not_created(world: World) -> None:
+async def test_a_key_that_does_not_exist_is_not_created(local_keyring: LocalKeyring) -> None:
     """Only a version of an existing key is ever made."""
     with pytest.raises(ResourceMissingError):
-        await create_version(MekVersions(world.mek.admin, world.mek.client), REQUEST, Intent(), ManualClock())
+        await create_version(
+            MekVersions(local_keyring.mek.admin, local_keyring.mek.client), REQUEST, Intent(), ManualClock()
+        )
 
-    assert "create" not in world.mek.operations
+    assert "create" not in local_keyring.mek.operations

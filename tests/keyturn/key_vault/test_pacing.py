@@ -10,7 +10,7 @@ from field_encrypt.mek_errors import UnwrapRefusedError
 from keyturn.errors import UnavailableError
 from keyturn.key_vault.pacing import BACKOFF_SECONDS, PacedVault, Pacer
 from tests.keyturn.clocks import ManualClock
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 
 
 def pacer(rate: float, clock: ManualClock) -> Pacer:
@@ -26,7 +26,7 @@ async def test_calls_are_spaced() -> None:
     for _ in range(101):
         await paced.acquire()
 
-    assert clock.elapsed == pytest.approx(10.0)
+    assert pytest.approx(10.0) == clock.elapsed
     assert paced.operations == 101
 
 
@@ -57,7 +57,7 @@ async def test_a_first_burst_is_not_given_away() -> None:
     await paced.acquire()
     await paced.acquire()
 
-    assert clock.elapsed == pytest.approx(0.2)
+    assert pytest.approx(0.2) == clock.elapsed
 
 
 async def test_throttling_halves_the_rate_once_for_calls_in_flight_together() -> None:
@@ -84,47 +84,47 @@ async def test_the_rate_grows_back_to_the_share_and_no_further() -> None:
         rates.append(paced.rate)
 
     assert rates[0] == pytest.approx(10.4)
-    assert rates == sorted(rates)
+    assert sorted(rates) == rates
     assert rates[-1] == 20
 
 
-async def test_a_throttled_unwrap_is_made_again(world: World) -> None:
+async def test_a_throttled_unwrap_is_made_again(local_keyring: LocalKeyring) -> None:
     """A 429 without Retry-After costs a wait and a slower pace, and the DEK is unwrapped all the same."""
-    version = await world.mek.create()
-    ref = await world.add(version)
-    row = await world.row(ref, "f" * 32)
+    version = await local_keyring.mek.create()
+    ref = await local_keyring.add(version)
+    row = await local_keyring.row(ref, "f" * 32)
     assert row.wrapped is not None
     clock = ManualClock()
-    vault = PacedVault(world.mek.client, pacer(100, clock))
-    world.mek.fault(operation="unwrap", kind="throttle", count=3)
+    vault = PacedVault(local_keyring.mek.client, pacer(100, clock))
+    local_keyring.mek.fault(operation="unwrap", kind="throttle", count=3)
 
     dek = await vault.unwrap(row.wrapped, version, "RSA-OAEP-256")
 
-    assert dek == world.deks[ref.id].reveal()
+    assert local_keyring.deks[ref.id].reveal() == dek
     assert (vault.pacer.throttled, vault.pacer.operations) == (3, 4)
     assert [seconds for seconds in clock.slept if seconds >= 1] == [1, 2, 4]
     assert vault.pacer.rate < 100
 
 
 @pytest.mark.parametrize("kind", ["throttle", "reset_before"])
-async def test_a_vault_that_stays_away_is_for_a_later_attempt(world: World, kind: str) -> None:
+async def test_a_vault_that_stays_away_is_for_a_later_attempt(local_keyring: LocalKeyring, kind: str) -> None:
     """After the last back-off the failure is transient, with the SDK's own error behind it."""
-    version = await world.mek.create()
-    row = await world.row(await world.add(version), "f" * 32)
+    version = await local_keyring.mek.create()
+    row = await local_keyring.row(await local_keyring.add(version), "f" * 32)
     assert row.wrapped is not None
-    vault = PacedVault(world.mek.client, pacer(1000, ManualClock()))
-    world.mek.fault(operation="unwrap", kind=kind, count=None)
+    vault = PacedVault(local_keyring.mek.client, pacer(1000, ManualClock()))
+    local_keyring.mek.fault(operation="unwrap", kind=kind, count=None)
 
     with pytest.raises(UnavailableError):
         await vault.unwrap(row.wrapped, version, "RSA-OAEP-256")
 
-    assert vault.pacer.operations == len(BACKOFF_SECONDS) + 1
+    assert len(BACKOFF_SECONDS) + 1 == vault.pacer.operations
 
 
-async def test_a_refused_unwrap_is_not_repeated(world: World) -> None:
+async def test_a_refused_unwrap_is_not_repeated(local_keyring: LocalKeyring) -> None:
     """What the vault refuses for good costs one call."""
-    version = await world.mek.create()
-    vault = PacedVault(world.mek.client, pacer(100, ManualClock()))
+    version = await local_keyring.mek.create()
+    vault = PacedVault(local_keyring.mek.client, pacer(100, ManualClock()))
 
     with pytest.raises(UnwrapRefusedError):
         await vault.unwrap(bytes(256), version, "RSA-OAEP-256")

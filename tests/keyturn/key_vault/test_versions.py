@@ -6,21 +6,21 @@ import pytest
 
 from keyturn.errors import InvariantError, PermissionMissingError, ResourceMissingError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
-from tests.keyturn.world import ROTATION, World
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
 RETAIN_UNTIL = datetime(2026, 12, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def versions(world: World) -> MekVersions:
+def versions(local_keyring: LocalKeyring) -> MekVersions:
     """The versions of the world's MEK."""
-    return MekVersions(world.mek.admin, world.mek.client)
+    return MekVersions(local_keyring.mek.admin, local_keyring.mek.client)
 
 
 @pytest.fixture
-async def three(world: World) -> list[str]:
+async def three(local_keyring: LocalKeyring) -> list[str]:
     """Three versions, oldest first; the last one is the target."""
-    return [await world.mek.create(tags={"team": "notes"}) for _ in range(3)]
+    return [await local_keyring.mek.create(tags={"team": "notes"}) for _ in range(3)]
 
 
 async def retire(versions: MekVersions, chosen: list[str], target: str) -> None:
@@ -44,15 +44,17 @@ async def test_exactly_the_named_versions_are_retired(versions: MekVersions, thr
     assert states[older].tags == {"team": "notes"}
 
 
-async def test_retiring_twice_is_retiring_once(world: World, versions: MekVersions, three: list[str]) -> None:
+async def test_retiring_twice_is_retiring_once(
+    local_keyring: LocalKeyring, versions: MekVersions, three: list[str]
+) -> None:
     """What is disabled already is a success and is not written again."""
     oldest, _, target = three
     await retire(versions, [oldest], target)
-    updates = world.mek.vault.operations("admin").count("update")
+    updates = local_keyring.mek.vault.operations("admin").count("update")
 
     await retire(versions, [oldest], target)
 
-    assert world.mek.vault.operations("admin").count("update") == updates
+    assert local_keyring.mek.vault.operations("admin").count("update") == updates
 
 
 async def test_the_version_in_use_is_never_retired(versions: MekVersions, three: list[str]) -> None:
@@ -90,10 +92,12 @@ async def test_what_the_rotation_disabled_is_reinstated(versions: MekVersions, t
     assert states[oldest].tags == {"team": "notes", "keyturn-reinstated-by": ROTATION}
 
 
-async def test_what_others_disabled_stays_disabled(world: World, versions: MekVersions, three: list[str]) -> None:
+async def test_what_others_disabled_stays_disabled(
+    local_keyring: LocalKeyring, versions: MekVersions, three: list[str]
+) -> None:
     """A version that somebody else had disabled before is neither tagged by retiring nor enabled by reinstating."""
     oldest, older, target = three
-    await world.mek.change(oldest, enabled=False)
+    await local_keyring.mek.change(oldest, enabled=False)
     await retire(versions, [oldest, older], target)
 
     reinstated = await versions.reinstate(ROTATION)
@@ -105,22 +109,22 @@ async def test_what_others_disabled_stays_disabled(world: World, versions: MekVe
 
 
 async def test_a_right_that_is_missing_is_for_the_operator(
-    world: World, versions: MekVersions, three: list[str]
+    local_keyring: LocalKeyring, versions: MekVersions, three: list[str]
 ) -> None:
     """Without the right to update, retiring says so."""
     oldest, _, target = three
     refusal = {"error": {"code": "Forbidden", "message": "no"}}
-    world.mek.fault(operation="update", kind="status", status=403, body=refusal)
+    local_keyring.mek.fault(operation="update", kind="status", status=403, body=refusal)
 
     with pytest.raises(PermissionMissingError):
         await retire(versions, [oldest], target)
 
 
 async def test_a_vault_that_is_away_is_for_a_later_attempt(
-    world: World, versions: MekVersions, three: list[str]
+    local_keyring: LocalKeyring, versions: MekVersions, three: list[str]
 ) -> None:
     """A listing that is not answered is transient."""
-    world.mek.fault(operation="list", kind="status", status=409)
+    local_keyring.mek.fault(operation="list", kind="status", status=409)
 
     with pytest.raises(UnavailableError):
         await versions.states()

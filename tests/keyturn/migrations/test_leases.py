@@ -33,9 +33,9 @@ async def test_a_taken_lease_is_active_until_it_expires(documents: Documents, ke
     await taken(documents, keyring, "worker-2", migration="decrypt")
 
     found = await active(documents, keyring, NOW + LASTS - timedelta(seconds=1))
-    assert [("decrypt", "worker-2"), ("encrypt", "worker-1")] == [(lease.migration, lease.holder) for lease in found]
-    assert [] == await active(documents, keyring, NOW + LASTS)
-    assert [] == await active(documents, "another", NOW)
+    assert [(lease.migration, lease.holder) for lease in found] == [("decrypt", "worker-2"), ("encrypt", "worker-1")]
+    assert await active(documents, keyring, NOW + LASTS) == []
+    assert await active(documents, "another", NOW) == []
 
 
 async def test_another_holder_is_refused_until_the_lease_expires(documents: Documents, keyring: str) -> None:
@@ -46,8 +46,8 @@ async def test_another_holder_is_refused_until_the_lease_expires(documents: Docu
         await taken(documents, keyring, "worker-2", now=NOW + timedelta(minutes=4))
     later = await taken(documents, keyring, "worker-2", now=NOW + LASTS)
 
-    assert "worker-1" == refused.value.facts["holder"]
-    assert "worker-2" == later.holder
+    assert refused.value.facts["holder"] == "worker-1"
+    assert later.holder == "worker-2"
 
 
 async def test_a_renewed_lease_lasts_on(documents: Documents, keyring: str) -> None:
@@ -56,7 +56,7 @@ async def test_a_renewed_lease_lasts_on(documents: Documents, keyring: str) -> N
 
     await renew(documents, lease, lasts=LASTS, now=NOW + timedelta(minutes=4))
 
-    assert 1 == len(await active(documents, keyring, NOW + timedelta(minutes=8)))
+    assert len(await active(documents, keyring, NOW + timedelta(minutes=8))) == 1
 
 
 async def test_a_holder_that_was_replaced_is_stopped(documents: Documents, keyring: str) -> None:
@@ -68,8 +68,8 @@ async def test_a_holder_that_was_replaced_is_stopped(documents: Documents, keyri
         await renew(documents, lost, lasts=LASTS, now=NOW + LASTS)
     await release(documents, lost)
 
-    assert "worker-2" == refused.value.facts["holder"]
-    assert ["worker-2"] == [lease.holder for lease in await active(documents, keyring, NOW + LASTS)]
+    assert refused.value.facts["holder"] == "worker-2"
+    assert [lease.holder for lease in await active(documents, keyring, NOW + LASTS)] == ["worker-2"]
 
 
 async def test_a_released_lease_is_free(documents: Documents, keyring: str) -> None:
@@ -79,8 +79,8 @@ async def test_a_released_lease_is_free(documents: Documents, keyring: str) -> N
     await release(documents, lease)
     await release(documents, lease)
 
-    assert [] == await active(documents, keyring, NOW)
-    assert "worker-2" == (await taken(documents, keyring, "worker-2")).holder
+    assert await active(documents, keyring, NOW) == []
+    assert (await taken(documents, keyring, "worker-2")).holder == "worker-2"
 
 
 async def test_taking_again_is_renewing(documents: Documents, keyring: str) -> None:
@@ -89,7 +89,7 @@ async def test_taking_again_is_renewing(documents: Documents, keyring: str) -> N
 
     again = await taken(documents, keyring, now=NOW + timedelta(minutes=1))
 
-    assert NOW + timedelta(minutes=6) == again.expires_at
+    assert again.expires_at == NOW + timedelta(minutes=6)
 
 
 async def test_of_two_at_once_one_gets_the_lease(documents: Documents, keyring: str) -> None:
@@ -98,8 +98,8 @@ async def test_of_two_at_once_one_gets_the_lease(documents: Documents, keyring: 
         *(taken(documents, keyring, f"worker-{number}") for number in range(8)), return_exceptions=True
     )
 
-    assert 1 == sum(isinstance(answer, MigrationLease) for answer in answers)
-    assert 7 == sum(isinstance(answer, MigrationRunningError) for answer in answers)
+    assert sum(isinstance(answer, MigrationLease) for answer in answers) == 1
+    assert sum(isinstance(answer, MigrationRunningError) for answer in answers) == 7
 
 
 async def test_an_unreadable_lease_is_an_error(documents: Documents, keyring: str) -> None:

@@ -8,7 +8,7 @@ from keyturn.rotation.status import Counts
 from keyturn.runs.progress import record_progress
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from tests.keyturn.migrations.scene import NOW, started
+from tests.keyturn.migrations.harness import NOW, started
 
 WORK = Encrypt(containers=["notes", "archive"])
 
@@ -49,7 +49,7 @@ async def test_what_was_looked_at_counts(migrations: MigrationStore) -> None:
     last = await report(migrations, record, "notes", 3, scanned=206, changed=6, begun=0)
     other = await report(migrations, record, "archive", 1, scanned=20, changed=1, begun=1)
 
-    assert [25.0, 75.0, 100.0, 10.0] == [seen.percent for seen in (first, second, last, other)]
-    assert [200] * 4 == [seen.rows_total for seen in (first, second, last, other)]
-    assert ["notes", "archive"] == [last.source, other.source]
-    assert 7 == other.changed
+    assert [seen.percent for seen in (first, second, last, other)] == [25.0, 75.0, 100.0, 10.0]
+    assert [seen.rows_total for seen in (first, second, last, other)] == [200] * 4
+    assert [last.source, other.source] == ["notes", "archive"]
+    assert other.changed == 7

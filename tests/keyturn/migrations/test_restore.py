@@ -5,32 +5,40 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import LendInput, LendResult, Restore, RestoreFound, RestoreInput, ReturnInput, ReturnResult
+from keyturn.contracts import (
+    DisableAgainInput,
+    DisableAgainResult,
+    EnableTemporarilyInput,
+    EnableTemporarilyResult,
+    Restore,
+    RestoreFound,
+    RestoreInput,
+)
 from keyturn.contracts.states import State
 from keyturn.errors import FencedError, InvariantError, UnavailableError
-from keyturn.key_vault.versions import LENT_TO_TAG, RETIRED_BY_TAG
+from keyturn.key_vault.versions import RETIRED_BY_TAG, TEMPORARY_FOR_TAG
 from keyturn.migrations import restore
 from keyturn.runs.record_parts import Decision
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from tests.keyturn.migrations.scene import NOW, enabled, started, step_to, versions_of
-from tests.keyturn.world import ROTATION, World
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring
+from tests.keyturn.migrations.harness import NOW, enabled, started, step_to, versions_of
 
 
 @pytest.fixture
-async def retired(world: World) -> tuple[str, str]:
+async def retired(local_keyring: LocalKeyring) -> tuple[str, str]:
     """A version that a rotation has retired, and the current one."""
-    old, new = await world.mek.create(), await world.mek.create()
+    old, new = await local_keyring.mek.create(), await local_keyring.mek.create()
     until = datetime(2026, 12, 24, tzinfo=UTC)
-    await versions_of(world).retire([old], target_version=new, run_id=ROTATION, retain_until=until)
+    await versions_of(local_keyring).retire([old], target_version=new, run_id=ROTATION, retain_until=until)
     return old, new
 
 
-async def add_under(world: World, version: str, count: int = 1) -> None:
+async def add_under(local_keyring: LocalKeyring, version: str, count: int = 1) -> None:
     """Store rows under a retired version, as they come back from a backup."""
-    await world.mek.admin.update_key_properties(world.mek.name, version, enabled=True)
-    await world.add_many(count, version)
-    await world.mek.admin.update_key_properties(world.mek.name, version, enabled=False)
+    await local_keyring.mek.admin.update_key_properties(local_keyring.mek.name, version, enabled=True)
+    await local_keyring.add_many(count, version)
+    await local_keyring.mek.admin.update_key_properties(local_keyring.mek.name, version, enabled=False)
 
 
 async def running(migrations: MigrationStore) -> MigrationRecord:
@@ -38,159 +46,169 @@ async def running(migrations: MigrationStore) -> MigrationRecord:
     return await step_to(migrations, await started(migrations, Restore()), State.RUNNING)
 
 
-async def freeze(world: World, migrations: MigrationStore, record: MigrationRecord) -> RestoreFound:
+async def freeze(local_keyring: LocalKeyring, migrations: MigrationStore, record: MigrationRecord) -> RestoreFound:
     """Look, and freeze what was found."""
     request = RestoreInput(run=record.ref, step=record.step, expires_at=NOW + timedelta(days=7))
-    found = await restore.survey(world.store, versions_of(world))
+    found = await restore.survey(local_keyring.store, versions_of(local_keyring))
     return await restore.freeze_restore(migrations, request, found, NOW)
 
 
-async def approved(world: World, migrations: MigrationStore) -> MigrationRecord:
+async def approved(local_keyring: LocalKeyring, migrations: MigrationStore) -> MigrationRecord:
     """Return a restore whose evidence was approved."""
     record = await running(migrations)
-    digest = (await freeze(world, migrations, record)).evidence_digest or ""
+    digest = (await freeze(local_keyring, migrations, record)).evidence_digest or ""
     decision = Decision(decision="approved", by="grace@example.com", digest=digest, at=NOW)
     record = await step_to(migrations, record, State.AWAITING_APPROVAL)
     record = await migrations.update(record.run_id, lambda run: run.changed(decision=decision))
     return await step_to(migrations, record, State.RUNNING)
 
 
-async def lend(world: World, migrations: MigrationStore, record: MigrationRecord) -> LendResult:
+async def enable(
+    local_keyring: LocalKeyring, migrations: MigrationStore, record: MigrationRecord
+) -> EnableTemporarilyResult:
     """Enable what was approved."""
-    request = LendInput(run=record.ref, evidence_digest=record.evidence_digest or "")
-    return await restore.lend_approved(migrations, request, world.store, versions_of(world))
+    request = EnableTemporarilyInput(run=record.ref, evidence_digest=record.evidence_digest or "")
+    return await restore.enable_approved(migrations, request, local_keyring.store, versions_of(local_keyring))
 
 
-async def give_back(world: World, migrations: MigrationStore, record: MigrationRecord) -> ReturnResult:
+async def give_back(
+    local_keyring: LocalKeyring, migrations: MigrationStore, record: MigrationRecord
+) -> DisableAgainResult:
     """Disable again what no row names."""
-    return await restore.return_versions(migrations, ReturnInput(run=record.ref), world.store, versions_of(world))
+    return await restore.disable_again(
+        migrations, DisableAgainInput(run=record.ref), local_keyring.store, versions_of(local_keyring)
+    )
 
 
-async def remove_rows(world: World) -> None:
+async def remove_rows(local_keyring: LocalKeyring) -> None:
     """Empty the dek store."""
-    async for row in world.container.read_all_items():
-        await world.container.delete_item(row["id"], partition_key=row["id"])
+    async for row in local_keyring.container.read_all_items():
+        await local_keyring.container.delete_item(row["id"], partition_key=row["id"])
 
 
-async def tags_of(world: World, version: str) -> dict[str, str]:
+async def tags_of(local_keyring: LocalKeyring, version: str) -> dict[str, str]:
     """Return the version's tags."""
-    return dict((await versions_of(world).states())[version].tags)
+    return dict((await versions_of(local_keyring).states())[version].tags)
 
 
-async def test_what_is_found_is_frozen_once(world: World, migrations: MigrationStore, retired: tuple[str, str]) -> None:
+async def test_what_is_found_is_frozen_once(
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
+) -> None:
     """The evidence counts the rows by disabled version; the same step freezes no other evidence."""
     old, new = retired
-    await add_under(world, old, 2)
-    await world.add_many(3, new)
+    await add_under(local_keyring, old, 2)
+    await local_keyring.add_many(3, new)
     record = await running(migrations)
 
-    first = await freeze(world, migrations, record)
-    await add_under(world, old)
-    again = await freeze(world, migrations, record)
+    first = await freeze(local_keyring, migrations, record)
+    await add_under(local_keyring, old)
+    again = await freeze(local_keyring, migrations, record)
 
     stored = await migrations.read(record.run_id)
-    assert (new, [old], 2) == (first.target_version, first.versions, first.rows)
+    assert (first.target_version, first.versions, first.rows) == (new, [old], 2)
     assert first == again
-    assert {old: 2} == (stored.evidence or {})["versions"]
+    assert (stored.evidence or {})["versions"] == {old: 2}
 
 
 async def test_without_such_rows_there_is_no_evidence(
-    world: World, migrations: MigrationStore, retired: tuple[str, str]
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Nobody is asked about nothing."""
-    await world.add(retired[1])
+    await local_keyring.add(retired[1])
 
-    assert (await freeze(world, migrations, await running(migrations))).evidence_digest is None
+    assert (await freeze(local_keyring, migrations, await running(migrations))).evidence_digest is None
 
 
 async def test_nothing_is_enabled_without_an_approval(
-    world: World, migrations: MigrationStore, retired: tuple[str, str]
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Neither before the decision, nor on other evidence than was approved, nor by a run that was replaced."""
-    await add_under(world, retired[0])
+    await add_under(local_keyring, retired[0])
     undecided = await running(migrations)
-    await freeze(world, migrations, undecided)
-    record = await approved(world, migrations)
+    await freeze(local_keyring, migrations, undecided)
+    record = await approved(local_keyring, migrations)
 
     for request in (
-        LendInput(run=undecided.ref, evidence_digest=(await migrations.read(undecided.run_id)).evidence_digest or ""),
-        LendInput(run=record.ref, evidence_digest="0" * 64),
+        EnableTemporarilyInput(
+            run=undecided.ref, evidence_digest=(await migrations.read(undecided.run_id)).evidence_digest or ""
+        ),
+        EnableTemporarilyInput(run=record.ref, evidence_digest="0" * 64),
     ):
         with pytest.raises(InvariantError):
-            await restore.lend_approved(migrations, request, world.store, versions_of(world))
+            await restore.enable_approved(migrations, request, local_keyring.store, versions_of(local_keyring))
     with pytest.raises(FencedError):
-        await lend(world, migrations, record.changed(fencing_token=record.fencing_token + 1))
+        await enable(local_keyring, migrations, record.changed(fencing_token=record.fencing_token + 1))
 
-    assert {retired[1]} == await enabled(world)
+    assert {retired[1]} == await enabled(local_keyring)
 
 
 async def test_a_version_that_nobody_approved_voids_the_approval(
-    world: World, migrations: MigrationStore, retired: tuple[str, str]
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Rows that name yet another disabled version by then have nothing enabled."""
-    await add_under(world, retired[0])
-    record = await approved(world, migrations)
-    third, new = await world.mek.create(), await world.mek.create()
-    await world.add(third)
-    await world.mek.admin.update_key_properties(world.mek.name, third, enabled=False)
+    await add_under(local_keyring, retired[0])
+    record = await approved(local_keyring, migrations)
+    third, new = await local_keyring.mek.create(), await local_keyring.mek.create()
+    await local_keyring.add(third)
+    await local_keyring.mek.admin.update_key_properties(local_keyring.mek.name, third, enabled=False)
 
-    result = await lend(world, migrations, record)
+    result = await enable(local_keyring, migrations, record)
 
-    assert ([], [third]) == (result.lent, result.missing)
-    assert {retired[1], new} == await enabled(world)
+    assert (result.enabled, result.missing) == ([], [third])
+    assert {retired[1], new} == await enabled(local_keyring)
 
 
 async def test_versions_are_lent_and_go_back_as_they_were(
-    world: World, migrations: MigrationStore, retired: tuple[str, str]
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
-    """A lent version stays enabled while a row names it; then it is retired by whom it was retired before."""
+    """A version stays enabled while a row names it; then it is retired by the run that had retired it."""
     old, new = retired
-    await add_under(world, old, 2)
-    before, record = await tags_of(world, old), await approved(world, migrations)
+    await add_under(local_keyring, old, 2)
+    before, record = await tags_of(local_keyring, old), await approved(local_keyring, migrations)
 
-    lent = [await lend(world, migrations, record) for _ in range(2)]
-    kept = await give_back(world, migrations, record)
+    enabled = [await enable(local_keyring, migrations, record) for _ in range(2)]
+    kept = await give_back(local_keyring, migrations, record)
 
-    assert [[old], [old]] == [one.lent for one in lent]
-    assert ReturnResult(returned=[], kept={old: 2}) == kept
-    assert {old, new} == await enabled(world)
-    assert record.run_id == (await tags_of(world, old))[LENT_TO_TAG]
+    assert [one.enabled for one in enabled] == [[old], [old]]
+    assert DisableAgainResult(disabled=[], kept={old: 2}) == kept
+    assert await enabled(local_keyring) == {old, new}
+    assert (await tags_of(local_keyring, old))[TEMPORARY_FOR_TAG] == record.run_id
 
-    await remove_rows(world)
-    returned = [await give_back(world, migrations, record) for _ in range(2)]
+    await remove_rows(local_keyring)
+    returned = [await give_back(local_keyring, migrations, record) for _ in range(2)]
 
-    assert [ReturnResult(returned=[old], kept={})] * 2 == returned
-    assert {new} == await enabled(world)
-    assert before == await tags_of(world, old)
-    assert ROTATION == before[RETIRED_BY_TAG]
+    assert [DisableAgainResult(disabled=[old], kept={})] * 2 == returned
+    assert await enabled(local_keyring) == {new}
+    assert await tags_of(local_keyring, old) == before
+    assert before[RETIRED_BY_TAG] == ROTATION
 
 
 async def test_a_row_that_appears_while_disabling_keeps_its_version(
-    world: World, migrations: MigrationStore, retired: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is written under the version between the counts is readable again at once."""
     old, _ = retired
-    await add_under(world, old)
-    record = await approved(world, migrations)
-    await lend(world, migrations, record)
-    await remove_rows(world)
-    await world.mek.client.get_version(old)  # the writer has its public key, and goes on using it
+    await add_under(local_keyring, old)
+    record = await approved(local_keyring, migrations)
+    await enable(local_keyring, migrations, record)
+    await remove_rows(local_keyring)
+    await local_keyring.mek.client.get_version(old)  # the writer has its public key, and goes on using it
     count = restore.take_census
 
     async def late_writer(*arguments: Any) -> Any:
-        if old not in await enabled(world):
-            await world.add(old)
+        if old not in await enabled(local_keyring):
+            await local_keyring.add(old)
         return await count(*arguments)
 
     monkeypatch.setattr(restore, "take_census", late_writer)
 
-    assert {old: 1} == (await give_back(world, migrations, record)).kept
-    assert old in await enabled(world)
+    assert (await give_back(local_keyring, migrations, record)).kept == {old: 1}
+    assert old in await enabled(local_keyring)
 
 
 @pytest.mark.parametrize("crash", [False, True])
 async def test_a_second_count_that_fails_or_is_never_made_leaves_no_row_unreadable(
-    world: World,
+    local_keyring: LocalKeyring,
     migrations: MigrationStore,
     retired: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
@@ -198,41 +216,41 @@ async def test_a_second_count_that_fails_or_is_never_made_leaves_no_row_unreadab
 ) -> None:
     """After a failure, or a death between disabling and counting, the version of a row that is there is enabled."""
     old, _ = retired
-    await add_under(world, old)
-    record = await approved(world, migrations)
-    await lend(world, migrations, record)
-    await remove_rows(world)
-    await world.mek.client.get_version(old)
+    await add_under(local_keyring, old)
+    record = await approved(local_keyring, migrations)
+    await enable(local_keyring, migrations, record)
+    await remove_rows(local_keyring)
+    await local_keyring.mek.client.get_version(old)
     count = restore.take_census
 
     async def fail_second(*arguments: Any) -> Any:
-        if old not in await enabled(world):
-            await world.add(old)
+        if old not in await enabled(local_keyring):
+            await local_keyring.add(old)
             raise KeyboardInterrupt if crash else UnavailableError("the dek store did not answer")
         return await count(*arguments)
 
     monkeypatch.setattr(restore, "take_census", fail_second)
     with pytest.raises(KeyboardInterrupt if crash else UnavailableError):
-        await give_back(world, migrations, record)
+        await give_back(local_keyring, migrations, record)
     monkeypatch.setattr(restore, "take_census", count)
 
-    assert crash == (old not in await enabled(world))
-    assert {old: 1} == (await give_back(world, migrations, record)).kept
-    assert old in await enabled(world)
+    assert crash == (old not in await enabled(local_keyring))
+    assert (await give_back(local_keyring, migrations, record)).kept == {old: 1}
+    assert old in await enabled(local_keyring)
 
 
 async def test_a_loan_that_a_lost_restore_left_behind_is_the_next_ones(
-    world: World, migrations: MigrationStore, retired: tuple[str, str]
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Rows under it are found like those of a disabled version, and it is disabled again at the end."""
     old, new = retired
-    await add_under(world, old)
-    await lend(world, migrations, await approved(world, migrations))
+    await add_under(local_keyring, old)
+    await enable(local_keyring, migrations, await approved(local_keyring, migrations))
 
-    record = await approved(world, migrations)
-    lent = (await lend(world, migrations, record)).lent
-    await remove_rows(world)
-    await give_back(world, migrations, record)
+    record = await approved(local_keyring, migrations)
+    enabled = (await enable(local_keyring, migrations, record)).enabled
+    await remove_rows(local_keyring)
+    await give_back(local_keyring, migrations, record)
 
-    assert [old] == lent
-    assert {new} == await enabled(world)
+    assert [old] == enabled
+    assert await enabled(local_keyring) == {new}

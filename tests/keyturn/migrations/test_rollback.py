@@ -10,139 +10,149 @@ from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rollback import Origins, roll_back_page
 from keyturn.deks.rows import Row
-from keyturn.deks.scan import choice_of
+from keyturn.deks.scan import row_filter_of
 from keyturn.deks.store import WriteResult
-from tests.keyturn.migrations.scene import page_of, versions_of
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring
+from tests.keyturn.migrations.harness import page_of, versions_of
 from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system
-from tests.keyturn.world import ROTATION, World
 
 MIGRATION = "notes.m.20261124T130000Z.abcdef"
 OTHER = "notes.20261125T120000Z.abcdef"
 
 
 @pytest.fixture
-async def two(world: World) -> tuple[str, str]:
+async def two(local_keyring: LocalKeyring) -> tuple[str, str]:
     """The version that rows came from and the rotation's new one."""
-    return await world.mek.create(), await world.mek.create()
+    return await local_keyring.mek.create(), await local_keyring.mek.create()
 
 
-async def rotated(world: World, two: tuple[str, str], count: int, run_id: str = ROTATION) -> list[RowRef]:
+async def rotated(
+    local_keyring: LocalKeyring, two: tuple[str, str], count: int, run_id: str = ROTATION
+) -> list[RowRef]:
     """Store so many rows under the first version, and rewrap them as a rotation does."""
-    refs = await world.add_many(count, two[0])
-    await rewrap_page(page_of(run_id, two[1], refs), dependencies(world, Sink()))
+    refs = await local_keyring.add_many(count, two[0])
+    await rewrap_page(page_of(run_id, two[1], refs), dependencies(local_keyring, Sink()))
     return refs
 
 
 async def roll_back(
-    world: World, two: tuple[str, str], refs: list[RowRef], sink: Sink, *, dry_run: bool = False
+    local_keyring: LocalKeyring, two: tuple[str, str], refs: list[RowRef], sink: Sink, *, dry_run: bool = False
 ) -> PageResult:
     """Roll the page back."""
     work = Rollback(rotation=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1), new_version=two[1])
-    chosen = choice_of(work, [])
-    origins = Origins(ROTATION, [two[0]], await versions_of(world).states())
+    chosen = row_filter_of(work, [])
+    origins = Origins(ROTATION, [two[0]], await versions_of(local_keyring).states())
     page = page_of(MIGRATION, two[1], refs, dry_run=dry_run)
-    return await roll_back_page(page, replace(dependencies(world, sink), chosen=chosen), origins)
+    return await roll_back_page(page, replace(dependencies(local_keyring, sink), chosen=chosen), origins)
 
 
-async def test_rows_get_their_previous_wrap_without_the_vault(world: World, two: tuple[str, str]) -> None:
+async def test_rows_get_their_previous_wrap_without_the_vault(
+    local_keyring: LocalKeyring, two: tuple[str, str]
+) -> None:
     """The wrap of before is put back as it was; no row is unwrapped, and a second run finds nothing to do."""
-    refs = await world.add_many(3, two[0])
-    before = [await item_without_system(world, ref) for ref in refs]
-    await rewrap_page(page_of(ROTATION, two[1], refs), dependencies(world, Sink()))
-    calls = world.mek.vault.operations("worker").count("unwrap")
+    refs = await local_keyring.add_many(3, two[0])
+    before = [await item_without_system(local_keyring, ref) for ref in refs]
+    await rewrap_page(page_of(ROTATION, two[1], refs), dependencies(local_keyring, Sink()))
+    calls = local_keyring.mek.vault.operations("worker").count("unwrap")
 
-    first = await roll_back(world, two, refs, Sink())
-    second = await roll_back(world, two, refs, Sink())
+    first = await roll_back(local_keyring, two, refs, Sink())
+    second = await roll_back(local_keyring, two, refs, Sink())
 
-    assert (3, 0) == (first.changed, second.changed)
-    assert before == [await item_without_system(world, ref) for ref in refs]
-    assert calls == world.mek.vault.operations("worker").count("unwrap")
+    assert (first.changed, second.changed) == (3, 0)
+    assert [await item_without_system(local_keyring, ref) for ref in refs] == before
+    assert local_keyring.mek.vault.operations("worker").count("unwrap") == calls
 
 
-async def test_somebody_elses_rows_are_left_alone(world: World, two: tuple[str, str]) -> None:
+async def test_somebody_elses_rows_are_left_alone(local_keyring: LocalKeyring, two: tuple[str, str]) -> None:
     """Rows of a later rotation, rows that were created under the new version, and deleted ones are not touched."""
-    third = await world.mek.create()
-    mine, theirs = await rotated(world, two, 2), await rotated(world, two, 2)
-    await rewrap_page(page_of(OTHER, third, theirs), dependencies(world, Sink()))
-    created = await world.add(two[1])
+    third = await local_keyring.mek.create()
+    mine, theirs = await rotated(local_keyring, two, 2), await rotated(local_keyring, two, 2)
+    await rewrap_page(page_of(OTHER, third, theirs), dependencies(local_keyring, Sink()))
+    created = await local_keyring.add(two[1])
     deleted = mine.pop()
-    await world.container.delete_item(deleted.id, partition_key=deleted.partition)
+    await local_keyring.container.delete_item(deleted.id, partition_key=deleted.partition)
     others = [*theirs, created]
-    before = [await item_without_system(world, ref) for ref in others]
+    before = [await item_without_system(local_keyring, ref) for ref in others]
 
-    result = await roll_back(world, two, [*mine, *others, deleted], Sink())
+    result = await roll_back(local_keyring, two, [*mine, *others, deleted], Sink())
 
-    assert (1, 3, 1) == (result.changed, result.unchanged, result.gone)
-    assert before == [await item_without_system(world, ref) for ref in others]
+    assert (result.changed, result.unchanged, result.gone) == (1, 3, 1)
+    assert [await item_without_system(local_keyring, ref) for ref in others] == before
 
 
 @pytest.mark.parametrize("previous", [None, {"mekVersion": "?", "wrappedDek": "AAAA", "algorithm": "RSA-OAEP-256"}])
 async def test_a_row_without_a_previous_wrap_is_rewrapped(
-    world: World, two: tuple[str, str], previous: dict[str, str] | None
+    local_keyring: LocalKeyring, two: tuple[str, str], previous: dict[str, str] | None
 ) -> None:
     """The same DEK goes under the version that the rotation replaced."""
-    [ref] = await rotated(world, two, 1)
-    item = await item_without_system(world, ref)
-    await world.container.replace_item(ref.id, {**item, "previousWrap": previous})
-    dek = await world.opened(ref)
+    [ref] = await rotated(local_keyring, two, 1)
+    item = await item_without_system(local_keyring, ref)
+    await local_keyring.container.replace_item(ref.id, {**item, "previousWrap": previous})
+    dek = await local_keyring.unwrapped(ref)
 
-    result = await roll_back(world, two, [ref], Sink())
+    result = await roll_back(local_keyring, two, [ref], Sink())
 
-    assert 1 == result.changed
-    assert two[0] == (await world.item(ref))["mekVersion"]
-    assert dek.reveal() == (await world.opened(ref)).reveal()
+    assert result.changed == 1
+    assert two[0] == (await local_keyring.item(ref))["mekVersion"]
+    assert dek.reveal() == (await local_keyring.unwrapped(ref)).reveal()
 
 
-async def test_a_version_that_somebody_else_disabled_is_not_gone_back_to(world: World, two: tuple[str, str]) -> None:
+async def test_a_version_that_somebody_else_disabled_is_not_gone_back_to(
+    local_keyring: LocalKeyring, two: tuple[str, str]
+) -> None:
     """The row stays where it opens, and is named."""
-    [ref] = await rotated(world, two, 1)
-    await world.mek.admin.update_key_properties(world.mek.name, two[0], enabled=False)
-    before, sink = await item_without_system(world, ref), Sink()
+    [ref] = await rotated(local_keyring, two, 1)
+    await local_keyring.mek.admin.update_key_properties(local_keyring.mek.name, two[0], enabled=False)
+    before, sink = await item_without_system(local_keyring, ref), Sink()
 
-    await roll_back(world, two, [ref], sink)
+    await roll_back(local_keyring, two, [ref], sink)
 
     assert {ref.id: ("version_disabled", two[1])} == sink.named
-    assert before == await item_without_system(world, ref)
+    assert await item_without_system(local_keyring, ref) == before
 
 
-async def test_a_row_that_nobody_can_open_goes_back_without_being_opened(world: World, two: tuple[str, str]) -> None:
+async def test_a_row_that_nobody_can_open_goes_back_without_being_opened(
+    local_keyring: LocalKeyring, two: tuple[str, str]
+) -> None:
     """While the new version is disabled, the previous wrap still makes the row readable."""
-    [ref] = await rotated(world, two, 1)
-    await world.mek.admin.update_key_properties(world.mek.name, two[1], enabled=False)
+    [ref] = await rotated(local_keyring, two, 1)
+    await local_keyring.mek.admin.update_key_properties(local_keyring.mek.name, two[1], enabled=False)
 
-    await roll_back(world, two, [ref], Sink())
+    await roll_back(local_keyring, two, [ref], Sink())
 
-    assert world.deks[ref.id].reveal() == (await world.opened(ref)).reveal()
+    assert local_keyring.deks[ref.id].reveal() == (await local_keyring.unwrapped(ref)).reveal()
 
 
-async def test_a_dry_run_counts_what_the_rotation_itself_retired(world: World, two: tuple[str, str]) -> None:
+async def test_a_dry_run_counts_what_the_rotation_itself_retired(
+    local_keyring: LocalKeyring, two: tuple[str, str]
+) -> None:
     """Such a version will be enabled before rows move, so its rows can go back; nothing is written."""
-    refs = await rotated(world, two, 2)
+    refs = await rotated(local_keyring, two, 2)
     until = datetime(2026, 12, 24, tzinfo=UTC)
-    await versions_of(world).retire([two[0]], target_version=two[1], run_id=ROTATION, retain_until=until)
-    before, sink = [await world.item(ref) for ref in refs], Sink()
+    await versions_of(local_keyring).retire([two[0]], target_version=two[1], run_id=ROTATION, retain_until=until)
+    before, sink = [await local_keyring.item(ref) for ref in refs], Sink()
 
-    result = await roll_back(world, two, refs, sink, dry_run=True)
+    result = await roll_back(local_keyring, two, refs, sink, dry_run=True)
 
-    assert (2, {}) == (result.changed, sink.named)
-    assert before == [await world.item(ref) for ref in refs]
+    assert (result.changed, sink.named) == (2, {})
+    assert [await local_keyring.item(ref) for ref in refs] == before
 
 
 async def test_a_lost_race_reads_the_row_again(
-    world: World, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, two: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that a later rotation rewraps between the read and the write is that rotation's from then on."""
-    third = await world.mek.create()
-    [ref] = await rotated(world, two, 1)
-    restore = world.store.restore
+    third = await local_keyring.mek.create()
+    [ref] = await rotated(local_keyring, two, 1)
+    restore = local_keyring.store.restore
 
     async def late(row: Row) -> WriteResult:
-        await rewrap_page(page_of(OTHER, third, [ref]), dependencies(world, Sink()))
+        await rewrap_page(page_of(OTHER, third, [ref]), dependencies(local_keyring, Sink()))
         return await restore(row)
 
-    monkeypatch.setattr(world.store, "restore", late)
+    monkeypatch.setattr(local_keyring.store, "restore", late)
 
-    result = await roll_back(world, two, [ref], Sink())
+    result = await roll_back(local_keyring, two, [ref], Sink())
 
-    assert (0, 1, 1) == (result.changed, result.unchanged, result.conflicts)
-    assert third == (await world.item(ref))["mekVersion"]
+    assert (result.changed, result.unchanged, result.conflicts) == (0, 1, 1)
+    assert (await local_keyring.item(ref))["mekVersion"] == third

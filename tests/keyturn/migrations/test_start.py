@@ -17,7 +17,7 @@ from keyturn.runs.migration_leases import keep_lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import lose
-from tests.keyturn.migrations.scene import NOW, new_keyring, started, step_to
+from tests.keyturn.migrations.harness import NOW, new_keyring, started, step_to
 from tests.keyturn.rotation.runs import workflows
 
 
@@ -46,7 +46,7 @@ def test_an_id_tells_its_keyring_and_its_kind() -> None:
     """Migrations and rotations are told apart by their ids alone."""
     migration_id = new_run_id(RunKind.MIGRATION, "notes", NOW)
 
-    assert "notes" == keyring_of(migration_id)
+    assert keyring_of(migration_id) == "notes"
     assert kind_of(migration_id) is RunKind.MIGRATION
     assert kind_of(new_run_id(RunKind.ROTATION, "notes", NOW)) is RunKind.ROTATION
     with pytest.raises(UnknownMigrationError):
@@ -57,7 +57,7 @@ async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, docum
     """The store of every run reads a migration's record as one."""
     record = await started(migrations)
 
-    assert record == await EveryRun(documents).read(record.run_id)
+    assert await EveryRun(documents).read(record.run_id) == record
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -70,7 +70,7 @@ async def test_of_a_rotation_and_a_migration_at_once_one_begins(
 
     refused = [one for one in begun if isinstance(one, RotationRunningError | MigrationRunningError)]
     [holder] = [one for one in begun if not isinstance(one, BaseException)]
-    assert 1 == len(refused)
+    assert len(refused) == 1
     assert holder.run_id in refused[0].facts["statusUrl"]
 
 
@@ -85,7 +85,7 @@ async def test_a_lease_of_somebody_elses_migration_is_respected(
     with pytest.raises(MigrationRunningError) as refused:
         await started(migrations, keyring=keyring)
 
-    assert "worker-1" == refused.value.facts["holder"]
+    assert refused.value.facts["holder"] == "worker-1"
     assert State.REQUESTED is (await started(migrations, keyring=keyring, now=NOW + lasts)).state
 
 
@@ -99,8 +99,8 @@ async def test_a_migration_that_lost_its_workflow_gives_way(migrations: Migratio
     begun = await started(migrations, keyring=keyring, alive=workflows(alive=False), now=later)
 
     ended = await migrations.read(lost.run_id)
-    assert (State.FAILED, "WorkflowLostError") == (ended.state, ended.error and ended.error.type)
-    assert [] == await leases.active(documents, keyring, NOW)
+    assert (ended.state, ended.error and ended.error.type) == (State.FAILED, "WorkflowLostError")
+    assert await leases.active(documents, keyring, NOW) == []
     assert begun.fencing_token > lost.fencing_token
 
 
@@ -115,8 +115,8 @@ async def test_the_lease_follows_the_record(migrations: MigrationStore, document
     for _ in range(2):
         await keep_lease(documents, ended, NOW)
 
-    assert [record.run_id] == [lease.holder for lease in renewed]
-    assert [] == await leases.active(documents, record.keyring, NOW + timedelta(minutes=10))
+    assert [lease.holder for lease in renewed] == [record.run_id]
+    assert await leases.active(documents, record.keyring, NOW + timedelta(minutes=10)) == []
 
 
 async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
@@ -131,7 +131,7 @@ async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
     await keep_lease(documents, second, NOW)
     await keep_lease(documents, ended, NOW)
 
-    assert [second.run_id] == [lease.holder for lease in await leases.active(documents, first.keyring, NOW)]
+    assert [lease.holder for lease in await leases.active(documents, first.keyring, NOW)] == [second.run_id]
 
 
 async def test_the_lease_of_somebody_else_ends_the_migration(migrations: MigrationStore, documents: Documents) -> None:
@@ -172,4 +172,4 @@ async def test_a_key_is_for_one_request(migrations: MigrationStore, other: dict[
     with pytest.raises(IdempotencyConflictError):
         await started(migrations, keyring=keyring, idempotency_key=keyring, **other)
 
-    assert [first.run_id] == [record.run_id for record in await migrations.newest(keyring)]
+    assert [record.run_id for record in await migrations.newest(keyring)] == [first.run_id]

@@ -9,7 +9,7 @@ from keyturn.errors import InvalidTransitionError
 from keyturn.migrations.status import migration_status
 from keyturn.runs.record_parts import Quarantined
 from keyturn.runs.store import MigrationStore
-from tests.keyturn.migrations.scene import started
+from tests.keyturn.migrations.harness import started
 
 ALLOWED = {
     (State.REQUESTED, State.RUNNING),
@@ -43,7 +43,7 @@ def test_every_state_is_reached_and_every_end_is_an_end() -> None:
     """The table has no state that nothing leads to, and none that leads nowhere but the ends of runs."""
     reached = {State.REQUESTED, *itertools.chain.from_iterable(MIGRATION_TRANSITIONS.values())}
 
-    assert set(MIGRATION_TRANSITIONS) == reached
+    assert reached == set(MIGRATION_TRANSITIONS)
     assert {state for state, ways in MIGRATION_TRANSITIONS.items() if not ways} == TERMINAL & reached
 
 

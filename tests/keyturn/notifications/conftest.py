@@ -9,7 +9,7 @@ import requests
 from pydantic import SecretStr
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.notifications.notifier import Channels, Desk
+from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
 from keyturn.settings.channels import approvers_channels, channels_of
@@ -66,7 +66,7 @@ def links(record: RunRecord, _now: datetime) -> dict[str, str]:
     return {"grace@example.com": f"https://keyturn.example/{record.run_id}?token=of-grace"}
 
 
-def desk_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Desk:
+def notifier_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: str = "") -> Notifier:
     """Return a desk that tells the inbox; a channel is a name, several are separated by spaces."""
 
     def urls(names: str) -> SecretStr | None:
@@ -78,7 +78,7 @@ def desk_of(runs: Runs[Any], inbox: Inbox, *, everything: str = "all", on_call: 
         on_call=channels_of("ON_CALL_URLS", urls(on_call)),
         approvers=approvers_channels(approvers),
     )
-    return Desk(runs, channels, public_url="https://keyturn.example", links=links)
+    return Notifier(runs, channels, public_url="https://keyturn.example", links=links)
 
 
 async def no_versions() -> dict[str, MekVersionProperties]:

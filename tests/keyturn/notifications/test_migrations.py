@@ -6,12 +6,12 @@ import pytest
 
 from keyturn.contracts import NotifyInput, Restore, StepInput
 from keyturn.contracts.states import State
-from keyturn.rotation.watchdog import tell_untold
+from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import advance, lose
-from tests.keyturn.migrations.scene import NOW, started
-from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
+from tests.keyturn.migrations.harness import NOW, started
+from tests.keyturn.notifications.conftest import Inbox, no_versions, notifier_of
 
 
 @pytest.fixture
@@ -32,19 +32,19 @@ async def waiting(migrations: MigrationStore) -> MigrationRecord:
 async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:
     """Twice is once; an approver's link is on that approver's channel alone; the record has what became of it."""
     record = await waiting(migrations)
-    desk = desk_of(EveryRun(migrations.documents), inbox, on_call="pager")
+    notifier = notifier_of(EveryRun(migrations.documents), inbox, on_call="pager")
     told = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
 
     for _ in range(2):
-        await desk.tell(told, NOW)
+        await notifier.tell(told, NOW)
 
     messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
     [notice] = (await migrations.read(record.run_id)).notifications
-    assert {"all": 1, "pager": 1, "grace": 1, "ada": 0} == {name: len(found) for name, found in messages.items()}
-    assert f"Keyturn: please decide on the restore of {record.keyring}" == messages["all"][0]["title"]
+    assert {name: len(found) for name, found in messages.items()} == {"all": 1, "pager": 1, "grace": 1, "ada": 0}
+    assert messages["all"][0]["title"] == f"Keyturn: please decide on the restore of {record.keyring}"
     assert "token=of-grace" in messages["grace"][0]["message"]
     assert "token" not in str(messages["all"]) + str(messages["pager"])
-    assert {"sent"} == {channel.outcome for channel in notice.channels}
+    assert {channel.outcome for channel in notice.channels} == {"sent"}
 
 
 async def test_a_migration_that_lost_its_workflow_is_told_once(
@@ -55,8 +55,8 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
     await lose(migrations, record.run_id, "the workflow was lost", NOW)
 
     for _ in range(2):
-        await tell_untold(
-            desk_of(EveryRun(runs.documents), inbox),
+        await tell_unreported(
+            notifier_of(EveryRun(runs.documents), inbox),
             runs,
             keyring=record.keyring,
             versions=no_versions,
@@ -66,5 +66,5 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
         )
 
     [message] = inbox.read("all", record.run_id)
-    assert f"Keyturn: the move of rows of {record.keyring} failed" == message["title"]
+    assert message["title"] == f"Keyturn: the move of rows of {record.keyring} failed"
     assert "WorkflowLostError: the workflow was lost" in message["message"]

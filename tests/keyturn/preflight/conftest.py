@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
+from tests.keyturn.preflight.harness import ActivityHarness
 
 from keyturn.cosmos.state_container import Documents
 from tests.field_encrypt.local_vault import LocalVault
-from tests.keyturn.preflight.scene import Scene
-from tests.keyturn.world import World
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.local.resource_manager.local_manager import LocalManager
 
 
@@ -37,7 +37,7 @@ def manager(shared_manager: LocalManager) -> Iterator[LocalManager]:
 
 
 @pytest.fixture
-async def scene(world: World, documents: Documents, manager: LocalManager) -> Scene:
+async def harness(local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> ActivityHarness:
     """A keyring that may be rotated."""
-    await world.add_many(2, await world.mek.create())
-    return Scene(world, documents, manager)
+    await local_keyring.add_many(2, await local_keyring.mek.create())
+    return ActivityHarness(local_keyring, documents, manager)

@@ -22,8 +22,8 @@ from local.identity.roles import COSMOS, ROLES
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.keyturn.backups import backups_in
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.runs import make_record
-from tests.keyturn.world import World
 from tests.local.resource_manager.local_manager import ACCOUNT, LocalManager
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)  # a Tuesday
@@ -39,11 +39,11 @@ STORE_RIGHTS = (
 ACCOUNT_RIGHTS = ROLES["Keyturn backup check"]
 
 
-class Scene:
+class ActivityHarness:
     """One keyring; :meth:`run` is the pre-flight of a rotation of it."""
 
-    def __init__(self, world: World, documents: Documents, manager: LocalManager) -> None:
-        self.world = world
+    def __init__(self, local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> None:
+        self.local_keyring = local_keyring
         self.documents = documents
         self.manager = manager
         self.clock = ManualClock()
@@ -57,18 +57,18 @@ class Scene:
     @property
     def who(self) -> str:
         """The app's principal."""
-        return f"preflight-{self.world.mek.name}"
+        return f"preflight-{self.local_keyring.mek.name}"
 
     def settings(self) -> Settings:
         """Return the app's settings."""
         return load_settings(
             {
-                "AZURE_KEYVAULT_URL": self.world.mek.vault.url,
-                "FIELD_ENCRYPT_MEK_NAME": self.world.mek.name,
+                "AZURE_KEYVAULT_URL": self.local_keyring.mek.vault.url,
+                "FIELD_ENCRYPT_MEK_NAME": self.local_keyring.mek.name,
                 "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
-                "COSMOS_ENDPOINT": self.world.cosmos.url,
+                "COSMOS_ENDPOINT": self.local_keyring.cosmos.url,
                 "COSMOS_DATABASE": DATABASE,
-                "DEK_CONTAINER": self.world.container.id,
+                "DEK_CONTAINER": self.local_keyring.container.id,
                 "KEYTURN_KEY_SIZE": "2048",
                 **self.variables,
             }
@@ -76,20 +76,20 @@ class Scene:
 
     def record(self, **options: Any) -> RotationRecord:
         """Return the record of a rotation with these options, as a client may send them."""
-        keyring = f"k-{self.world.mek.name}"
+        keyring = f"k-{self.local_keyring.mek.name}"
         return make_record(
             keyring, policy=Policy(key_size=2048), options=RequestOptions.model_validate(options), requested_at=NOW
         )
 
     async def run(self, record: RotationRecord | None = None, *, backed_up: bool = True) -> Preflight:
         """Run the pre-flight as a principal with the chosen rights; without waiting between attempts."""
-        vault = self.world.mek.vault
-        values = {"dek_container": self.world.container.id, **self.keyring_values}
-        keyring = Keyring.model_validate({**self.world.keyring.model_dump(), **values})
+        vault = self.local_keyring.mek.vault
+        values = {"dek_container": self.local_keyring.container.id, **self.keyring_values}
+        keyring = Keyring.model_validate({**self.local_keyring.keyring.model_dump(), **values})
         rights = (*self.vault_rights, *self.store_rights, *self.account_rights)
         async with (
             vault.credential(self.who, *rights) as credential,
-            self.world.cosmos.client(credential) as cosmos,
+            self.local_keyring.cosmos.client(credential) as cosmos,
             MekClient(
                 vault.url, keyring.mek_name, credential, verify_challenge_resource=False, transport=vault.transport()
             ) as mek,

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.keyturn.preflight.harness import NOW, ActivityHarness, check_of, failed
 
 from keyturn.preflight import vault as mek
-from keyturn.preflight.context import Inquiry
-from tests.keyturn.preflight.scene import NOW, Scene, check_of, failed
+from keyturn.preflight.context import CheckContext
 
 
 @pytest.mark.parametrize(
@@ -18,80 +18,82 @@ from tests.keyturn.preflight.scene import NOW, Scene, check_of, failed
         ({"vault_url": "https://notes.example.com", "verify_challenge_resource": True}, "vault_url_set"),
     ],
 )
-async def test_settings_that_no_rotation_fits_are_found(scene: Scene, values: dict[str, Any], check: str) -> None:
+async def test_settings_that_no_rotation_fits_are_found(
+    harness: ActivityHarness, values: dict[str, Any], check: str
+) -> None:
     """The runbook's first items fail by name, with what to do."""
-    scene.keyring_values = values
+    harness.keyring_values = values
 
-    preflight = await scene.run()
+    preflight = await harness.run()
 
     assert check in failed(preflight)
     assert check_of(preflight, check).hint
 
 
-async def test_a_key_that_does_not_exist_is_not_created(scene: Scene) -> None:
+async def test_a_key_that_does_not_exist_is_not_created(harness: ActivityHarness) -> None:
     """A wrong name fails, and everything that rests on the key is not taken for good."""
-    scene.keyring_values = {"mek_name": f"{scene.world.mek.name}-absent"}
+    harness.keyring_values = {"mek_name": f"{harness.local_keyring.mek.name}-absent"}
 
-    preflight = await scene.run()
+    preflight = await harness.run()
 
     assert {"mek_exists", "mek_is_rsa", "mek_size", "can_wrap_and_unwrap", "row_versions"} <= set(failed(preflight))
     assert "FIELD_ENCRYPT_MEK_NAME" in check_of(preflight, "mek_exists").hint
 
 
-async def test_a_smaller_key_is_not_made_unasked(scene: Scene) -> None:
+async def test_a_smaller_key_is_not_made_unasked(harness: ActivityHarness) -> None:
     """A rotation from 3072 to 2048 bits needs somebody to say so."""
-    await scene.world.mek.admin.create_rsa_key(scene.world.mek.name, size=3072)
+    await harness.local_keyring.mek.admin.create_rsa_key(harness.local_keyring.mek.name, size=3072)
 
-    preflight = await scene.run()
+    preflight = await harness.run()
 
-    assert ["mek_size"] == failed(preflight)
+    assert failed(preflight) == ["mek_size"]
     assert "KEYTURN_KEY_SIZE to 3072" in check_of(preflight, "mek_size").hint
 
 
-async def test_a_disabled_newest_version_is_found(scene: Scene) -> None:
+async def test_a_disabled_newest_version_is_found(harness: ActivityHarness) -> None:
     """Somebody disabled what the backend wraps under; the versions before it do not hide that."""
-    newest = await scene.world.mek.create()
-    await scene.world.mek.change(newest, enabled=False)
+    newest = await harness.local_keyring.mek.create()
+    await harness.local_keyring.mek.change(newest, enabled=False)
 
-    preflight = await scene.run()
+    preflight = await harness.run()
 
     assert "mek_enabled" in failed(preflight)
     assert newest in check_of(preflight, "mek_enabled").detail
 
 
-async def test_an_expired_version_can_be_rotated_away_from(scene: Scene) -> None:
+async def test_an_expired_version_can_be_rotated_away_from(harness: ActivityHarness) -> None:
     """Expiry is found; waived, the rotation may go on, because the version still unwraps."""
-    newest = await scene.world.mek.create()
-    await scene.world.add(newest)
-    await scene.world.mek.change(newest, expires_on=NOW - timedelta(days=1))
+    newest = await harness.local_keyring.mek.create()
+    await harness.local_keyring.add(newest)
+    await harness.local_keyring.mek.change(newest, expires_on=NOW - timedelta(days=1))
     waiver = {"check": "mek_not_expired", "by": "dana", "why": "that is why we rotate"}
 
-    found = await scene.run()
-    waived = await scene.run(scene.record(waivers=[waiver]))
+    found = await harness.run()
+    waived = await harness.run(harness.record(waivers=[waiver]))
 
-    assert ["mek_not_expired"] == failed(found)
-    assert [] == failed(waived)
+    assert failed(found) == ["mek_not_expired"]
+    assert failed(waived) == []
 
 
-async def test_a_version_that_is_not_valid_yet_is_found(scene: Scene) -> None:
+async def test_a_version_that_is_not_valid_yet_is_found(harness: ActivityHarness) -> None:
     """Nothing can be wrapped under it now."""
-    await scene.world.mek.create(not_before=NOW + timedelta(days=400))
+    await harness.local_keyring.mek.create(not_before=NOW + timedelta(days=400))
 
-    assert ["mek_not_expired"] == failed(await scene.run())
+    assert failed(await harness.run()) == ["mek_not_expired"]
 
 
-async def test_a_key_of_another_kind_is_refused(scene: Scene) -> None:
+async def test_a_key_of_another_kind_is_refused(harness: ActivityHarness) -> None:
     """An elliptic-curve key wraps nothing."""
-    version = await scene.world.mek.client.newest_enabled()
+    version = await harness.local_keyring.mek.client.newest_enabled()
     other = version.model_copy(update={"jwk": version.jwk.model_copy(update={"kty": "EC", "n": None})})
 
-    finding = await mek.mek_is_rsa(_inquiry_about(other))
+    finding = await mek.mek_is_rsa(_context_about(other))
 
     assert not finding.ok
     assert "type EC" in finding.detail
 
 
-def _inquiry_about(newest: Any) -> Inquiry:
+def _context_about(newest: Any) -> CheckContext:
     """Return an inquiry of which a check may only ask the newest version."""
 
     class Known:
@@ -100,4 +102,4 @@ def _inquiry_about(newest: Any) -> Inquiry:
 
     absent: Any = None
     known: Any = Known()
-    return Inquiry(absent, absent, absent, absent, None, None, NOW, known)
+    return CheckContext(absent, absent, absent, absent, None, None, NOW, known)

@@ -22,7 +22,7 @@ def planned(rows: int, *, key_type: Any = "RSA", old_key_size: int = 4096, **pol
 )
 def test_each_row_is_unwrapped_once_and_proven_as_the_policy_says(proof: str, operations: int) -> None:
     """Wraps are local and cost the vault nothing."""
-    assert operations == planned(1_000, proof=proof).vault_operations
+    assert planned(1_000, proof=proof).vault_operations == operations
 
 
 def test_a_million_rows_take_hours_at_the_default_budget() -> None:
@@ -54,4 +54,4 @@ def test_an_empty_store_costs_nothing() -> None:
     """No rows, no operations."""
     plan = planned(0, **QUICK)
 
-    assert (0, 0, 0.0, 0.0, 0.0) == (plan.rows, plan.vault_operations, plan.request_units, plan.seconds, plan.cost_usd)
+    assert (plan.rows, plan.vault_operations, plan.request_units, plan.seconds, plan.cost_usd) == (0, 0, 0.0, 0.0, 0.0)

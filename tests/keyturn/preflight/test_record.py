@@ -5,6 +5,7 @@ import uuid
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
+from tests.keyturn.preflight.harness import NOW
 
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import Documents
@@ -12,7 +13,6 @@ from keyturn.errors import FencedError
 from keyturn.preflight import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.store import RotationStore
-from tests.keyturn.preflight.scene import NOW
 from tests.keyturn.rotation.runs import bring_to
 
 GOOD = Preflight(at=NOW, checks=[Check(name="mek_exists", outcome="pass", detail="it does")])
@@ -36,9 +36,9 @@ async def test_the_checks_are_recorded_and_the_failed_ones_named(runs: RotationS
     first = await record_preflight(runs, ref, GOOD)
     second = await record_preflight(runs, ref, BAD)
 
-    assert (True, []) == (first.passed, first.failed_checks)
-    assert (False, ["backup"]) == (second.passed, second.failed_checks)
-    assert BAD == (await runs.read(record.run_id)).preflight
+    assert (first.passed, first.failed_checks) == (True, [])
+    assert (second.passed, second.failed_checks) == (False, ["backup"])
+    assert (await runs.read(record.run_id)).preflight == BAD
 
 
 async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
@@ -50,7 +50,7 @@ async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
     late = await record_preflight(runs, blocked.ref, BAD)
 
     assert late.passed
-    assert GOOD == (await runs.read(record.run_id)).preflight
+    assert (await runs.read(record.run_id)).preflight == GOOD
 
 
 async def test_another_runs_findings_are_refused(runs: RotationStore) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from keyturn.errors import InvalidRequestError
 from keyturn.preflight import CHECKLIST, WAIVABLE, require_waivable
-from tests.keyturn.preflight.scene import Scene, check_of, failed
 
 
 def waiver(check: str) -> dict[str, Any]:
@@ -14,40 +14,40 @@ def waiver(check: str) -> dict[str, Any]:
     return {"check": check, "by": "dana@example.com", "why": "we know"}
 
 
-async def test_a_waived_check_says_who_answers_for_it(scene: Scene) -> None:
+async def test_a_waived_check_says_who_answers_for_it(harness: ActivityHarness) -> None:
     """What was seen stays beside who waived it and why, and does not block."""
-    scene.manager.set_backup(type="Periodic")
+    harness.manager.set_backup(type="Periodic")
 
-    preflight = await scene.run(scene.record(waivers=[waiver("backup")]))
+    preflight = await harness.run(harness.record(waivers=[waiver("backup")]))
 
     check = check_of(preflight, "backup")
-    assert "waived" == check.outcome
-    assert "the account is backed up periodically only; waived by dana@example.com: we know" == check.detail
-    assert [] == failed(preflight)
+    assert check.outcome == "waived"
+    assert check.detail == "the account is backed up periodically only; waived by dana@example.com: we know"
+    assert failed(preflight) == []
 
 
-async def test_a_waiver_of_a_check_that_passes_changes_nothing(scene: Scene) -> None:
+async def test_a_waiver_of_a_check_that_passes_changes_nothing(harness: ActivityHarness) -> None:
     """Evidence must not show a waiver that nobody needed."""
-    assert "pass" == check_of(await scene.run(scene.record(waivers=[waiver("backup")])), "backup").outcome
+    assert check_of(await harness.run(harness.record(waivers=[waiver("backup")])), "backup").outcome == "pass"
 
 
 @pytest.mark.parametrize("check", ["row_versions", "can_patch_rows", "waivers", "no_such_check"])
-async def test_a_waiver_of_what_must_hold_fails(scene: Scene, check: str) -> None:
+async def test_a_waiver_of_what_must_hold_fails(harness: ActivityHarness, check: str) -> None:
     """A waiver that cannot be given blocks, and says which can."""
-    preflight = await scene.run(scene.record(waivers=[waiver(check)]))
+    preflight = await harness.run(harness.record(waivers=[waiver(check)]))
 
-    assert ["waivers"] == failed(preflight)
+    assert failed(preflight) == ["waivers"]
     assert check in check_of(preflight, "waivers").detail
     assert "backup" in check_of(preflight, "waivers").hint
 
 
-async def test_a_missing_right_is_not_waived(scene: Scene) -> None:
+async def test_a_missing_right_is_not_waived(harness: ActivityHarness) -> None:
     """The rotation would only stop half-way."""
-    scene.vault_rights = [right for right in scene.vault_rights if not right.endswith("create/action")]
+    harness.vault_rights = [right for right in harness.vault_rights if not right.endswith("create/action")]
 
-    preflight = await scene.run(scene.record(waivers=[waiver("can_create_version")]))
+    preflight = await harness.run(harness.record(waivers=[waiver("can_create_version")]))
 
-    assert ["waivers", "can_create_version"] == failed(preflight)
+    assert failed(preflight) == ["waivers", "can_create_version"]
 
 
 def test_a_start_request_is_told_which_of_its_waivers_is_wrong() -> None:
@@ -57,7 +57,7 @@ def test_a_start_request_is_told_which_of_its_waivers_is_wrong() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         require_waivable(["backup", "mek_exists"])
 
-    assert "waivers.1.check" == refused.value.facts["field"]
+    assert refused.value.facts["field"] == "waivers.1.check"
     assert "backup" in refused.value.facts["expected"]
 
 

@@ -12,7 +12,7 @@ from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.rows import Row
 from keyturn.deks.store import NewWrap, WriteResult
-from tests.keyturn.world import ROTATION, World
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
 Between = Callable[[Row], Awaitable[None]]
 
@@ -44,20 +44,20 @@ def page_of(refs: Sequence[RowRef], target: str, rate: float = 1000) -> PageInpu
 
 
 def dependencies(
-    world: World, sink: Sink, mek: MekClient | None = None, clock: Clock | None = None
+    local_keyring: LocalKeyring, sink: Sink, mek: MekClient | None = None, clock: Clock | None = None
 ) -> PageDependencies:
     """Return what a page works with."""
-    return PageDependencies(world.store, mek or world.mek.client, sink.take, clock or SystemClock())
+    return PageDependencies(local_keyring.store, mek or local_keyring.mek.client, sink.take, clock or SystemClock())
 
 
-async def item_without_system(world: World, ref: RowRef) -> dict[str, Any]:
+async def item_without_system(local_keyring: LocalKeyring, ref: RowRef) -> dict[str, Any]:
     """Return the stored item without the service's own properties."""
-    return {name: value for name, value in (await world.item(ref)).items() if not name.startswith("_")}
+    return {name: value for name, value in (await local_keyring.item(ref)).items() if not name.startswith("_")}
 
 
-def interfere(world: World, monkeypatch: pytest.MonkeyPatch, between: Between, times: int = 1) -> None:
+def interfere(local_keyring: LocalKeyring, monkeypatch: pytest.MonkeyPatch, between: Between, times: int = 1) -> None:
     """Have another writer act between a row's read and its write, so many times."""
-    rewrap = world.store.rewrap
+    rewrap = local_keyring.store.rewrap
     left = times
 
     async def late(row: Row, new: NewWrap) -> WriteResult:
@@ -67,4 +67,4 @@ def interfere(world: World, monkeypatch: pytest.MonkeyPatch, between: Between, t
             await between(row)
         return await rewrap(row, new)
 
-    monkeypatch.setattr(world.store, "rewrap", late)
+    monkeypatch.setattr(local_keyring.store, "rewrap", late)

@@ -31,13 +31,13 @@ async def test_a_command_is_taken_only_where_the_rotation_can_obey_it(
 
     if state in allowed:
         given = await give_command(runs, record.run_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # of the table
-        assert [(command, "otto", NOW, record.step)] == [tuple(dict(one).values()) for one in given.commands]
+        assert [tuple(dict(one).values()) for one in given.commands] == [(command, "otto", NOW, record.step)]
         return
     with pytest.raises(WrongStateError) as raised:
         await give_command(runs, record.run_id, command, by="otto", now=NOW)  # type: ignore[arg-type]  # the same
 
     expected = {"rotationId": record.run_id, "state": state.value, "allowed": sorted(allowed)}
-    assert expected == raised.value.facts
+    assert raised.value.facts == expected
 
 
 def test_an_abort_is_impossible_from_retiring_on() -> None:
@@ -60,9 +60,9 @@ async def test_the_same_command_twice_is_one(runs: RotationStore) -> None:
     for by in ("otto", "olga"):
         given = await give_command(runs, record.run_id, "retry", by=by, now=NOW)
 
-    assert ["otto"] == [command.by for command in given.commands]
-    assert ("retry", 1) == await read(runs, record)
-    assert ("none", 1) == await read(runs, record, seen=1)
+    assert [command.by for command in given.commands] == ["otto"]
+    assert await read(runs, record) == ("retry", 1)
+    assert await read(runs, record, seen=1) == ("none", 1)
 
 
 async def test_a_retry_is_void_after_its_wait(runs: RotationStore) -> None:
@@ -74,8 +74,8 @@ async def test_a_retry_is_void_after_its_wait(runs: RotationStore) -> None:
     void = await read(runs, record)
     await give_command(runs, record.run_id, "retry", by="otto", now=NOW)
 
-    assert ("none", 1) == void
-    assert ("retry", 2) == await read(runs, record)
+    assert void == ("none", 1)
+    assert await read(runs, record) == ("retry", 2)
 
 
 async def test_an_abort_is_never_void_and_ends_all_retries(runs: RotationStore) -> None:
@@ -86,7 +86,7 @@ async def test_an_abort_is_never_void_and_ends_all_retries(runs: RotationStore) 
     with pytest.raises(WrongStateError):
         await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
-    assert ("abort", 1) == await read(runs, record)
+    assert await read(runs, record) == ("abort", 1)
 
 
 @pytest.mark.parametrize("state", sorted(ABORTABLE))
@@ -101,7 +101,7 @@ async def test_after_an_abort_no_state_but_an_end_is_entered(runs: RotationStore
             await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
     ended = await step_to(runs, record, State.ABORTED)
 
-    assert ("otto", State.ABORTED) == (ended.history[-1].actor, ended.state)
+    assert (ended.history[-1].actor, ended.state) == ("otto", State.ABORTED)
 
 
 async def test_there_is_always_room_for_an_abort(runs: RotationStore) -> None:
@@ -114,7 +114,7 @@ async def test_there_is_always_room_for_an_abort(runs: RotationStore) -> None:
         await give_command(runs, record.run_id, "retry", by="otto", now=NOW)
     await give_command(runs, record.run_id, "abort", by="otto", now=NOW)
 
-    assert ("abort", COMMANDS_MAX) == await read(runs, record)
+    assert await read(runs, record) == ("abort", COMMANDS_MAX)
 
 
 async def test_an_unknown_rotation_takes_no_command_and_another_runs_workflow_reads_none(runs: RotationStore) -> None:

@@ -60,7 +60,7 @@ async def test_an_approval_is_written_and_read_by_the_workflow(runs: RotationSto
         decided.decision.webhook_id,
         decided.decision.comment,
     )
-    assert ("approved", APPROVER) == (read.decision, read.decided_by)
+    assert (read.decision, read.decided_by) == ("approved", APPROVER)
 
 
 async def test_a_rejection_is_a_decision_too(runs: RotationStore) -> None:
@@ -70,7 +70,7 @@ async def test_a_rejection_is_a_decision_too(runs: RotationStore) -> None:
     await decide(runs, request_of(record, decision="reject"), webhook_id="m1", now=SOON)
     read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=record.evidence_digest or ""))
 
-    assert ("rejected", APPROVER) == (read.decision, read.decided_by)
+    assert (read.decision, read.decided_by) == ("rejected", APPROVER)
 
 
 class Refusal(NamedTuple):
@@ -123,7 +123,7 @@ async def test_decisions_are_refused(runs: RotationStore, sentence: str) -> None
         await decide(runs, request_of(record, **case.body), webhook_id="m1", now=NOW + case.after)
 
     assert {"rotationId": record.run_id, **case.facts}.items() <= raised.value.facts.items()
-    assert record == await runs.read(record.run_id)
+    assert await runs.read(record.run_id) == record
 
 
 async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RotationStore) -> None:
@@ -165,7 +165,7 @@ async def test_of_concurrent_decisions_one_counts(runs: RotationStore) -> None:
 
     counted = [answer for answer in answers if isinstance(answer, RotationRecord)]
     refused = [answer for answer in answers if isinstance(answer, AlreadyDecidedError)]
-    assert [1, 7] == [len(counted), len(refused)]
+    assert [len(counted), len(refused)] == [1, 7]
     assert counted[0].decision == (await runs.read(record.run_id)).decision
 
 
@@ -196,7 +196,7 @@ async def test_a_decision_on_voided_evidence_is_not_read(runs: RotationStore) ->
         for digest in (record.evidence_digest, frozen.evidence_digest)
     ]
 
-    assert ["none", "none"] == [read.decision for read in reads]
+    assert [read.decision for read in reads] == ["none", "none"]
 
 
 async def test_a_decision_is_read_for_its_own_evidence_only(runs: RotationStore) -> None:
@@ -206,7 +206,7 @@ async def test_a_decision_is_read_for_its_own_evidence_only(runs: RotationStore)
 
     read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=OTHER_DIGEST))
 
-    assert ("none", None) == (read.decision, read.decided_by)
+    assert (read.decision, read.decided_by) == ("none", None)
 
 
 async def test_an_abort_goes_before_an_approval(runs: RotationStore) -> None:
@@ -221,7 +221,7 @@ async def test_an_abort_goes_before_an_approval(runs: RotationStore) -> None:
         await decide(runs, request_of(undecided), webhook_id="m2", now=SOON)
     read = await read_decision(runs, DecisionInput(run=decided.ref, evidence_digest=decided.evidence_digest or ""))
 
-    assert ("aborted", "otto") == (read.decision, read.decided_by)
+    assert (read.decision, read.decided_by) == ("aborted", "otto")
 
 
 async def test_another_runs_workflow_reads_no_decision(runs: RotationStore) -> None:
@@ -252,4 +252,4 @@ def test_a_body_that_is_off_is_refused_by_field(change: dict[str, Any], field: s
     with pytest.raises(InvalidRequestError) as raised:
         parse(DecisionRequest, body | change)
 
-    assert field == raised.value.facts["field"]
+    assert raised.value.facts["field"] == field

@@ -76,8 +76,8 @@ async def test_evidence_holds_everything_that_an_approver_needs(runs: RotationSt
         "policy": record.policy.to_payload(),
     } == evidence
     assert frozen.proof is not None
-    assert (9, 2, CENSUS) == (frozen.proof.proven, frozen.stale_writers.count, frozen.census)
-    assert NOW + timedelta(days=7) == frozen.approval_expires_at
+    assert (frozen.proof.proven, frozen.stale_writers.count, frozen.census) == (9, 2, CENSUS)
+    assert frozen.approval_expires_at == NOW + timedelta(days=7)
 
 
 async def test_the_digest_is_that_of_the_canonical_json(runs: RotationStore) -> None:
@@ -88,7 +88,7 @@ async def test_the_digest_is_that_of_the_canonical_json(runs: RotationStore) -> 
     canonical = json.dumps(frozen.evidence, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     expected = hashlib.sha256(canonical.replace("35.0", "35").encode()).hexdigest()
 
-    assert expected == frozen.evidence_digest
+    assert frozen.evidence_digest == expected
     assert digest_of(frozen.evidence or {}) == frozen.evidence_digest
 
 
@@ -151,7 +151,7 @@ async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RotationStore)
     frozen = await freeze(runs, record)
 
     assert frozen.proof is not None
-    assert UNPROVEN == frozen.proof.warning
+    assert frozen.proof.warning == UNPROVEN
     assert UNPROVEN in json.dumps(frozen.evidence)
 
 

@@ -53,7 +53,7 @@ async def test_a_step_whose_answer_is_lost_is_one_step(runs: RotationStore, cosm
 
     moved = await advance(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), NOW)
 
-    assert (State.PREFLIGHT, 1, 2) == (moved.state, moved.step, len(moved.history))
+    assert (moved.state, moved.step, len(moved.history)) == (State.PREFLIGHT, 1, 2)
 
 
 @pytest.mark.parametrize("operation", ["create", "batch"])
@@ -93,13 +93,13 @@ async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, rea
     """An identity that may read and not write can look at a rotation, and is told what it lacks when it writes."""
     record = await start_run(runs)
 
-    assert record == await reader.read(record.run_id)
+    assert await reader.read(record.run_id) == record
     with pytest.raises(PermissionMissingError) as raised:
         await start_run(reader)
     with pytest.raises(PermissionMissingError):
         await reader.update(record.run_id, lambda run: run.changed(reason="x"))
 
-    assert {"resource": "the keyturn container", "operation": "batch"} == raised.value.facts
+    assert raised.value.facts == {"resource": "the keyturn container", "operation": "batch"}
 
 
 async def test_a_missing_container_is_the_operators_to_mend(cosmos_client: CosmosClient) -> None:

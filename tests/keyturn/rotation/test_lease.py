@@ -21,7 +21,7 @@ async def test_the_token_grows_with_every_rotation(runs: RotationStore) -> None:
         await lease.release(runs, taken)
     other = await lease.take(runs, make_record(new_keyring()))
 
-    assert [1, 2, 3] == tokens
+    assert tokens == [1, 2, 3]
     assert other.fencing_token == 1
 
 
@@ -39,7 +39,7 @@ async def test_a_held_keyring_is_refused_with_its_holder(runs: RotationStore) ->
         "rotationId": first.run_id,
         "statusUrl": f"/api/rotations/{first.run_id}",
     }
-    assert expected == raised.value.facts
+    assert raised.value.facts == expected
     assert await runs.find(second.run_id) is None
 
 
@@ -56,9 +56,9 @@ async def test_of_twenty_concurrent_starts_one_runs(runs: RotationStore, *, rota
 
     winners = [one for one in taken if isinstance(one, RotationRecord)]
     losers = [one for one in taken if isinstance(one, RotationRunningError)]
-    assert [1, 19] == [len(winners), len(losers)]
-    assert {winners[0].run_id} == {loser.facts["rotationId"] for loser in losers}
-    assert before + 1 == len(await runs.newest(keyring))
+    assert [len(winners), len(losers)] == [1, 19]
+    assert {loser.facts["rotationId"] for loser in losers} == {winners[0].run_id}
+    assert len(await runs.newest(keyring)) == before + 1
 
 
 async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: RotationStore) -> None:
@@ -66,7 +66,7 @@ async def test_taking_it_again_for_the_same_rotation_returns_its_record(runs: Ro
     record = make_record(new_keyring())
     first = await lease.take(runs, record)
 
-    assert first == await lease.take(runs, record)
+    assert await lease.take(runs, record) == first
 
 
 async def test_only_the_holder_gives_it_back(runs: RotationStore) -> None:

@@ -78,13 +78,13 @@ async def test_progress_is_absolute_and_a_repetition_changes_nothing(runs: Rotat
     await report_wave(runs, record, 2, changed=90, at=NOW + timedelta(hours=1))
     await report_wave(runs, record, 1, changed=50)
 
-    assert newest == await runs.read(record.run_id)
-    assert (1, 2, 200, 90) == (
+    assert await runs.read(record.run_id) == newest
+    assert (
         newest.progress["sweep"].pass_number,
         newest.progress["sweep"].wave,
         newest.progress["sweep"].scanned,
         newest.progress["sweep"].current.changed,
-    )
+    ) == (1, 2, 200, 90)
 
 
 async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs: RotationStore) -> None:
@@ -98,8 +98,8 @@ async def test_passes_add_up_and_a_late_wave_of_an_earlier_pass_is_left_out(runs
     done = await report_wave(runs, record, 1, began=third, number=1, changed=0)
 
     counts = status(done).counts["sweep"]
-    assert (190, 1, 1) == (counts.changed, counts.pass_number, counts.wave)
-    assert (3, second) == (done.stale_writers.count, done.stale_writers.last_seen)
+    assert (counts.changed, counts.pass_number, counts.wave) == (190, 1, 1)
+    assert (done.stale_writers.count, done.stale_writers.last_seen) == (3, second)
 
 
 async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(runs: RotationStore) -> None:
@@ -109,7 +109,7 @@ async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(
         await report_wave(runs, record, 1, changed=1, token=99)
     ended = await lose(runs, record.run_id, "lost", NOW)
 
-    assert ended == await report_wave(runs, record, 1, changed=1)
+    assert await report_wave(runs, record, 1, changed=1) == ended
 
 
 async def test_status_tells_percent_rate_and_time_left(runs: RotationStore) -> None:
@@ -118,8 +118,8 @@ async def test_status_tells_percent_rate_and_time_left(runs: RotationStore) -> N
 
     seen = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=50))
 
-    assert ("sweep", 25.0, 5.0, 30.0) == (seen.phase, seen.percent, seen.rows_per_second, seen.eta_seconds)
-    assert (200, 10) == (seen.counts["sweep"].rows_total, seen.foreign)
+    assert (seen.phase, seen.percent, seen.rows_per_second, seen.eta_seconds) == ("sweep", 25.0, 5.0, 30.0)
+    assert (seen.counts["sweep"].rows_total, seen.foreign) == (200, 10)
 
 
 async def test_status_invents_nothing(runs: RotationStore) -> None:
@@ -130,16 +130,16 @@ async def test_status_invents_nothing(runs: RotationStore) -> None:
     idle = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=1), changed=0))
     instant = status(await report_wave(runs, record, 2, at=NOW, changed=5))
 
-    assert ("requested", None, None, None, {}) == (
+    assert (
         fresh.phase,
         fresh.percent,
         fresh.rows_per_second,
         fresh.eta_seconds,
         fresh.counts,
-    )
-    assert (None, 2.0, None) == (uncounted.percent, uncounted.rows_per_second, uncounted.eta_seconds)
-    assert (0.0, None, None) == (idle.percent, idle.rows_per_second, idle.eta_seconds)
-    assert (None, None) == (instant.rows_per_second, instant.eta_seconds)
+    ) == ("requested", None, None, None, {})
+    assert (uncounted.percent, uncounted.rows_per_second, uncounted.eta_seconds) == (None, 2.0, None)
+    assert (idle.percent, idle.rows_per_second, idle.eta_seconds) == (0.0, None, None)
+    assert (instant.rows_per_second, instant.eta_seconds) == (None, None)
 
 
 async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: RotationStore) -> None:
@@ -148,7 +148,7 @@ async def test_more_rows_than_there_were_are_still_a_hundred_percent(runs: Rotat
 
     seen = status(await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=300))
 
-    assert (100.0, 0.0) == (seen.percent, seen.eta_seconds)
+    assert (seen.percent, seen.eta_seconds) == (100.0, 0.0)
 
 
 @pytest.mark.parametrize(("proof", "total"), [("all", 40), ("sample:15", 15), ("sample:99", 40)])
@@ -159,7 +159,7 @@ async def test_the_proof_has_its_own_total(runs: RotationStore, proof: str, tota
 
     seen = status(await report_wave(runs, record, 1, phase="proof", at=NOW + timedelta(seconds=5), changed=10))
 
-    assert ("proof", total, 2.0) == (seen.phase, seen.counts["proof"].rows_total, seen.rows_per_second)
+    assert (seen.phase, seen.counts["proof"].rows_total, seen.rows_per_second) == ("proof", total, 2.0)
 
 
 async def test_rates_are_told_only_of_what_is_under_way(runs: RotationStore) -> None:
@@ -169,7 +169,7 @@ async def test_rates_are_told_only_of_what_is_under_way(runs: RotationStore) -> 
 
     seen = status(await step_to(runs, record, State.NEEDS_ATTENTION))
 
-    assert ("needs_attention", None, None) == (seen.phase, seen.percent, seen.rows_per_second)
+    assert (seen.phase, seen.percent, seen.rows_per_second) == ("needs_attention", None, None)
     assert seen.counts["sweep"].percent == 100.0
 
 
@@ -182,8 +182,8 @@ async def test_status_names_failed_checks_and_where_to_go(runs: RotationStore) -
 
     blocked = status(record)
 
-    assert ["backup"] == blocked.failed_checks
-    assert (f"/api/rotations/{record.run_id}", None) == (blocked.links.status, blocked.links.approvals)
+    assert blocked.failed_checks == ["backup"]
+    assert (blocked.links.status, blocked.links.approvals) == (f"/api/rotations/{record.run_id}", None)
     assert waiting.links.approvals == "/api/approvals"
 
 
@@ -205,7 +205,7 @@ async def test_the_answer_to_a_start_never_changes(runs: RotationStore) -> None:
     for target in (State.PREFLIGHT, State.BLOCKED):
         record = await step_to(runs, record, target)
 
-    assert first == accepted(record)
+    assert accepted(record) == first
 
 
 async def test_the_report_is_the_whole_record(runs: RotationStore) -> None:

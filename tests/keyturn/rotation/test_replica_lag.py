@@ -23,8 +23,8 @@ async def test_a_start_reads_the_record_that_its_batch_wrote(runs: RotationStore
     """The record and the lease are written in one batch, whose session the SDK does not keep."""
     record = await start_run(runs)
 
-    assert record == await runs.read(record.run_id)
-    assert [record] == await runs.newest(record.keyring)
+    assert await runs.read(record.run_id) == record
+    assert await runs.newest(record.keyring) == [record]
 
 
 @pytest.mark.usefixtures("lag")

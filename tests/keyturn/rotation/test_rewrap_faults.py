@@ -13,36 +13,36 @@ from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, UnavailableError
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.local_keyring import LocalKeyring, encoded
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
-from tests.keyturn.world import World, encoded
 
 
 @pytest.fixture
-async def versions(world: World) -> tuple[str, str]:
+async def versions(local_keyring: LocalKeyring) -> tuple[str, str]:
     """An older version and the target, in the order of their creation."""
-    return await world.mek.create(), await world.mek.create()
+    return await local_keyring.mek.create(), await local_keyring.mek.create()
 
 
-async def test_a_throttled_vault_slows_the_page_down(world: World, versions: tuple[str, str]) -> None:
+async def test_a_throttled_vault_slows_the_page_down(local_keyring: LocalKeyring, versions: tuple[str, str]) -> None:
     """429 without Retry-After is counted and waited for, and every row is rewrapped in the end."""
     old, target = versions
-    refs = await world.add_many(12, old)
-    world.mek.fault(operation="unwrap", kind="throttle", count=5)
+    refs = await local_keyring.add_many(12, old)
+    local_keyring.mek.fault(operation="unwrap", kind="throttle", count=5)
     clock = ManualClock()
 
-    result = await rewrap_page(page_of(refs, target, rate=50), dependencies(world, Sink(), clock=clock))
+    result = await rewrap_page(page_of(refs, target, rate=50), dependencies(local_keyring, Sink(), clock=clock))
 
     assert (result.changed, result.throttled, result.vault_operations) == (12, 5, 18)
     assert clock.elapsed >= 18 / 50 - 0.1
 
 
-async def test_a_page_keeps_its_pace(world: World, versions: tuple[str, str]) -> None:
+async def test_a_page_keeps_its_pace(local_keyring: LocalKeyring, versions: tuple[str, str]) -> None:
     """However many rows are in flight, the vault is asked no faster than the page may."""
     old, target = versions
-    refs = await world.add_many(20, old)
+    refs = await local_keyring.add_many(20, old)
     clock = ManualClock()
 
-    await rewrap_page(page_of(refs, target, rate=4), dependencies(world, Sink(), clock=clock))
+    await rewrap_page(page_of(refs, target, rate=4), dependencies(local_keyring, Sink(), clock=clock))
 
     assert clock.elapsed >= 19 / 4 - 0.01
 
@@ -57,57 +57,65 @@ async def test_a_page_keeps_its_pace(world: World, versions: tuple[str, str]) ->
     ],
 )
 async def test_what_is_not_the_rows_fault_ends_the_page(
-    world: World, versions: tuple[str, str], service: str, fault: dict[str, Any], expected: type[KeyturnError]
+    local_keyring: LocalKeyring,
+    versions: tuple[str, str],
+    service: str,
+    fault: dict[str, Any],
+    expected: type[KeyturnError],
 ) -> None:
     """No row is quarantined for it; the page fails by who must act, and its next run does all that is left."""
     old, target = versions
-    refs = await world.add_many(3, old)
+    refs = await local_keyring.add_many(3, old)
     sink = Sink()
     if service == "store":
-        world.cosmos.fault(kind="status", count=None, match=world.container.id, **fault)
+        local_keyring.cosmos.fault(kind="status", count=None, match=local_keyring.container.id, **fault)
     else:
-        world.mek.fault(kind="status", count=None, **fault)
+        local_keyring.mek.fault(kind="status", count=None, **fault)
 
     with pytest.raises(expected):
-        await rewrap_page(page_of(refs, target), dependencies(world, sink))
+        await rewrap_page(page_of(refs, target), dependencies(local_keyring, sink))
 
-    world.cosmos.clear_faults()
-    world.mek.vault.control("DELETE", "faults")
-    result = await rewrap_page(page_of(refs, target), dependencies(world, sink))
+    local_keyring.cosmos.clear_faults()
+    local_keyring.mek.vault.control("DELETE", "faults")
+    result = await rewrap_page(page_of(refs, target), dependencies(local_keyring, sink))
     assert (result.changed + result.unchanged, sink.rows) == (3, [])
 
 
-async def test_bad_rows_are_named_although_the_page_fails(world: World, versions: tuple[str, str]) -> None:
+async def test_bad_rows_are_named_although_the_page_fails(
+    local_keyring: LocalKeyring, versions: tuple[str, str]
+) -> None:
     """What was found out about a row is not lost with the page."""
     old, target = versions
-    bad, good = await world.add(old, wrappedDek="!"), await world.add(old)
-    world.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
+    bad, good = await local_keyring.add(old, wrappedDek="!"), await local_keyring.add(old)
+    local_keyring.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
     sink = Sink()
 
     with pytest.raises(PermissionMissingError):
-        await rewrap_page(page_of([bad, good], target), dependencies(world, sink))
+        await rewrap_page(page_of([bad, good], target), dependencies(local_keyring, sink))
 
     assert list(sink.named) == [bad.id]
 
 
-async def test_nothing_is_wrapped_under_a_target_that_is_disabled(world: World, versions: tuple[str, str]) -> None:
+async def test_nothing_is_wrapped_under_a_target_that_is_disabled(
+    local_keyring: LocalKeyring, versions: tuple[str, str]
+) -> None:
     """A target that somebody disabled stops the page before any row is changed."""
     old, target = versions
-    ref = await world.add(old)
-    await world.mek.change(target, enabled=False)
+    ref = await local_keyring.add(old)
+    await local_keyring.mek.change(target, enabled=False)
 
     with pytest.raises(OperatorError):
-        await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+        await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
-    assert (await world.item(ref))["mekVersion"] == old
+    assert (await local_keyring.item(ref))["mekVersion"] == old
 
 
 async def test_a_page_that_dies_anywhere_leaves_every_row_readable(
-    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancelled page leaves rows that are whole, under the one version or the other, and its next run finishes."""
     old, target = versions
-    refs = await world.add_many(30, old)
+    refs = await local_keyring.add_many(30, old)
     some_written = asyncio.Event()
     written = 0
 
@@ -117,33 +125,33 @@ async def test_a_page_that_dies_anywhere_leaves_every_row_readable(
         if written == 5:
             some_written.set()
 
-    interfere(world, monkeypatch, count, times=30)
-    running = asyncio.ensure_future(rewrap_page(page_of(refs, target), dependencies(world, Sink())))
+    interfere(local_keyring, monkeypatch, count, times=30)
+    running = asyncio.ensure_future(rewrap_page(page_of(refs, target), dependencies(local_keyring, Sink())))
     await some_written.wait()
     running.cancel()
     await asyncio.wait([running])
 
     for ref in refs:
-        assert await world.opened(ref) == world.deks[ref.id]
-    result = await rewrap_page(page_of(refs, target), dependencies(world, Sink()))
+        assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
+    result = await rewrap_page(page_of(refs, target), dependencies(local_keyring, Sink()))
     assert result.changed + result.unchanged == 30
-    assert {(await world.item(ref))["mekVersion"] for ref in refs} == {target}
+    assert {(await local_keyring.item(ref))["mekVersion"] for ref in refs} == {target}
 
 
-async def test_no_reader_meets_an_unreadable_row(world: World, versions: tuple[str, str]) -> None:
+async def test_no_reader_meets_an_unreadable_row(local_keyring: LocalKeyring, versions: tuple[str, str]) -> None:
     """While a page runs, whoever follows a row's own label opens it, at every instant that is looked at."""
     old, target = versions
-    refs = await world.add_many(12, old)
+    refs = await local_keyring.add_many(12, old)
     looked = 0
 
     async def look(running: asyncio.Task[Any]) -> None:
         nonlocal looked
         while not running.done():
             for ref in refs:
-                assert await world.opened(ref) == world.deks[ref.id]
+                assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
                 looked += 1
 
-    running = asyncio.ensure_future(rewrap_page(page_of(refs, target, rate=25), dependencies(world, Sink())))
+    running = asyncio.ensure_future(rewrap_page(page_of(refs, target, rate=25), dependencies(local_keyring, Sink())))
     await look(running)
 
     assert (await running).changed == 12
@@ -151,24 +159,24 @@ async def test_no_reader_meets_an_unreadable_row(world: World, versions: tuple[s
 
 
 async def test_no_key_material_is_shown(
-    world: World, versions: tuple[str, str], caplog: pytest.LogCaptureFixture
+    local_keyring: LocalKeyring, versions: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither logs at their most talkative, nor errors, nor results and dependencies show a DEK or a wrap."""
     caplog.set_level(logging.DEBUG)
     old, target = versions
-    refs = [await world.add(old), await world.add(old, keyCheck=encoded(bytes(16)))]
+    refs = [await local_keyring.add(old), await local_keyring.add(old, keyCheck=encoded(bytes(16)))]
     sink = Sink()
-    page, given = page_of(refs, target), dependencies(world, sink)
-    secrets = await _secrets(world, refs)
+    page, given = page_of(refs, target), dependencies(local_keyring, sink)
+    secrets = await _secrets(local_keyring, refs)
     result = await rewrap_page(page, given)
-    secrets += await _secrets(world, refs)
-    world.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
-    again = await world.add(old)
-    secrets += await _secrets(world, [again])
+    secrets += await _secrets(local_keyring, refs)
+    local_keyring.mek.fault(operation="unwrap", kind="status", status=403, count=None, body={})
+    again = await local_keyring.add(old)
+    secrets += await _secrets(local_keyring, [again])
     with pytest.raises(PermissionMissingError) as raised:
         await rewrap_page(page_of([again], target), given)
 
-    rows = [await world.row(ref, target) for ref in (*refs, again)]
+    rows = [await local_keyring.row(ref, target) for ref in (*refs, again)]
     shown = "\n".join(
         [
             caplog.text,
@@ -180,12 +188,12 @@ async def test_no_key_material_is_shown(
         assert secret not in shown
 
 
-async def _secrets(world: World, refs: list[RowRef]) -> list[str]:
+async def _secrets(local_keyring: LocalKeyring, refs: list[RowRef]) -> list[str]:
     """Return every text by which the rows' DEKs, wraps and key checks could be shown."""
     found: list[str] = []
     for ref in refs:
-        item = await world.item(ref)
-        dek: Dek = world.deks[ref.id]
+        item = await local_keyring.item(ref)
+        dek: Dek = local_keyring.deks[ref.id]
         for raw in (dek.reveal(), base64.b64decode(item["wrappedDek"])):
             text = encoded(raw)
             found += [text, text.rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("="), raw.hex(), repr(raw)]

@@ -6,125 +6,127 @@ from keyturn.deks.page import RACES_MAX
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
-from tests.keyturn.world import World
 
 
 @pytest.fixture
-async def versions(world: World) -> tuple[str, str]:
+async def versions(local_keyring: LocalKeyring) -> tuple[str, str]:
     """An older version and the target, in the order of their creation."""
-    return await world.mek.create(), await world.mek.create()
+    return await local_keyring.mek.create(), await local_keyring.mek.create()
 
 
-async def test_a_lost_race_costs_no_second_unwrap(world: World, versions: tuple[str, str]) -> None:
+async def test_a_lost_race_costs_no_second_unwrap(local_keyring: LocalKeyring, versions: tuple[str, str]) -> None:
     """A row whose other properties were changed meanwhile is written on the next read, with the wrap that was made."""
     old, target = versions
-    ref = await world.add(old)
-    world.cosmos.fault(operation="patch", kind="etag_race", count=2, match=world.container.id)
+    ref = await local_keyring.add(old)
+    local_keyring.cosmos.fault(operation="patch", kind="etag_race", count=2, match=local_keyring.container.id)
 
-    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+    result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
     assert (result.changed, result.conflicts, result.vault_operations) == (1, 2, 2)
-    assert await world.opened(ref) == world.deks[ref.id]
+    assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
 
 
 async def test_what_another_writer_put_into_the_row_survives(
-    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A property that was added between read and write is still there after the rewrap."""
     old, target = versions
-    ref = await world.add(old)
+    ref = await local_keyring.add(old)
 
     async def add_note(row: Row) -> None:
-        await world.container.patch_item(row.id, row.id, [{"op": "set", "path": "/note", "value": "kept"}])
+        await local_keyring.container.patch_item(row.id, row.id, [{"op": "set", "path": "/note", "value": "kept"}])
 
-    interfere(world, monkeypatch, add_note)
+    interfere(local_keyring, monkeypatch, add_note)
 
-    await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+    await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
-    item = await world.item(ref)
+    item = await local_keyring.item(ref)
     assert (item["mekVersion"], item["note"]) == (target, "kept")
 
 
 async def test_a_wrap_that_was_exchanged_meanwhile_is_opened_anew(
-    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the row got another DEK between read and write, that DEK is rewrapped, not the one that was read."""
     old, target = versions
-    ref, other = await world.add(old), await world.add(old)
+    ref, other = await local_keyring.add(old), await local_keyring.add(old)
 
     async def exchange(row: Row) -> None:
-        another = await world.item(other)
-        await world.container.upsert_item({**another, "id": row.id})
+        another = await local_keyring.item(other)
+        await local_keyring.container.upsert_item({**another, "id": row.id})
 
-    interfere(world, monkeypatch, exchange)
+    interfere(local_keyring, monkeypatch, exchange)
 
-    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+    result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
     assert (result.changed, result.conflicts) == (1, 1)
-    assert await world.opened(ref) == world.deks[other.id]
+    assert await local_keyring.unwrapped(ref) == local_keyring.deks[other.id]
 
 
 async def test_a_row_that_another_page_moved_meanwhile_is_done(
-    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two pages with the same row leave one rewrap, and the loser has nothing left to do."""
     old, target = versions
-    ref = await world.add(old)
-    rewrap = world.store.rewrap
+    ref = await local_keyring.add(old)
+    rewrap = local_keyring.store.rewrap
 
     async def other_page(row: Row) -> None:
-        monkeypatch.setattr(world.store, "rewrap", rewrap)
-        await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+        monkeypatch.setattr(local_keyring.store, "rewrap", rewrap)
+        await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
-    interfere(world, monkeypatch, other_page)
+    interfere(local_keyring, monkeypatch, other_page)
 
-    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+    result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
     assert (result.changed, result.unchanged, result.conflicts) == (0, 1, 1)
-    assert await world.opened(ref) == world.deks[ref.id]
+    assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
 
 
 async def test_a_row_that_is_deleted_meanwhile_stays_deleted(
-    world: World, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deletion between read and write wins."""
     old, target = versions
-    ref = await world.add(old)
+    ref = await local_keyring.add(old)
 
     async def delete(row: Row) -> None:
-        await world.container.delete_item(row.id, partition_key=row.id)
+        await local_keyring.container.delete_item(row.id, partition_key=row.id)
 
-    interfere(world, monkeypatch, delete)
+    interfere(local_keyring, monkeypatch, delete)
 
-    result = await rewrap_page(page_of([ref], target), dependencies(world, Sink()))
+    result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
     assert (result.changed, result.gone) == (0, 1)
-    assert await world.store.read(ref, target) is None
+    assert await local_keyring.store.read(ref, target) is None
 
 
-async def test_a_row_that_never_holds_still_is_named(world: World, versions: tuple[str, str]) -> None:
+async def test_a_row_that_never_holds_still_is_named(local_keyring: LocalKeyring, versions: tuple[str, str]) -> None:
     """After a bounded number of lost races the row is quarantined, and the vault was asked once."""
     old, target = versions
-    ref = await world.add(old)
-    world.cosmos.fault(operation="patch", kind="etag_race", count=None, match=world.container.id)
+    ref = await local_keyring.add(old)
+    local_keyring.cosmos.fault(operation="patch", kind="etag_race", count=None, match=local_keyring.container.id)
     sink, clock = Sink(), ManualClock()
 
-    result = await rewrap_page(page_of([ref], target), dependencies(world, sink, clock=clock))
+    result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, sink, clock=clock))
 
     assert sink.named == {ref.id: ("too_many_races", None)}
     assert (result.conflicts, result.vault_operations) == (RACES_MAX, 2)
     assert clock.elapsed > 5
 
 
-async def test_a_write_whose_answer_is_lost_is_recognised(world: World, versions: tuple[str, str]) -> None:
+async def test_a_write_whose_answer_is_lost_is_recognised(
+    local_keyring: LocalKeyring, versions: tuple[str, str]
+) -> None:
     """The SDK repeats a write whose connection broke after the effect; the row counts as rewrapped, once."""
     old, target = versions
-    refs = await world.add_many(4, old)
-    world.cosmos.fault(operation="patch", kind="reset_after", count=2, match=world.container.id)
+    refs = await local_keyring.add_many(4, old)
+    local_keyring.cosmos.fault(operation="patch", kind="reset_after", count=2, match=local_keyring.container.id)
 
-    result = await rewrap_page(page_of(refs, target), dependencies(world, Sink()))
+    result = await rewrap_page(page_of(refs, target), dependencies(local_keyring, Sink()))
 
     assert (result.changed, result.unchanged, result.quarantined) == (4, 0, 0)
     for ref in refs:
-        assert await world.opened(ref) == world.deks[ref.id]
+        assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]

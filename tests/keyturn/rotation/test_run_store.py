@@ -33,7 +33,7 @@ async def test_the_documents_shape_is_what_others_query(runs: RotationStore, con
 
     document = await container.read_item(record.run_id, record.keyring)
 
-    assert ("rotation", record.keyring, "requested") == (document["kind"], document["keyring"], document["state"])
+    assert (document["kind"], document["keyring"], document["state"]) == ("rotation", record.keyring, "requested")
     assert "etag" not in document
     assert {"from": None, "to": "requested"}.items() <= document["history"][0].items()
 
@@ -52,7 +52,7 @@ async def test_a_rotation_that_never_was_is_unknown(runs: RotationStore) -> None
     with pytest.raises(UnknownRotationError) as raised:
         await runs.read(run_id)
 
-    assert {"rotationId": run_id} == raised.value.facts
+    assert raised.value.facts == {"rotationId": run_id}
     assert keyring_of(run_id) == "default"
 
 
@@ -114,7 +114,7 @@ async def test_what_began_later_is_newer_whatever_a_clock_says(runs: RotationSto
     await release(runs, first)
     second = await start_run(runs, first.keyring, now=NOW - timedelta(days=1))
 
-    assert [second.run_id, first.run_id] == [run.run_id for run in await runs.newest(first.keyring)]
+    assert [run.run_id for run in await runs.newest(first.keyring)] == [second.run_id, first.run_id]
 
 
 async def test_a_list_that_is_to_go_on_before_no_run_of_the_keyring_is_refused(runs: RotationStore) -> None:

@@ -56,7 +56,7 @@ def test_a_rotation_is_due_or_not(sentence: str) -> None:
     """Each sentence of the table holds for the monthly schedule."""
     case = CASES[sentence]
 
-    assert case.occurrence == due(MONTHLY, case.began, case.now)
+    assert due(MONTHLY, case.began, case.now) == case.occurrence
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_rotation_is_due_or_not(sentence: str) -> None:
 )
 def test_schedules_mean_what_the_platforms_timers_mean(schedule: str, occurrence: datetime) -> None:
     """Six fields, seconds first, and day of month and day of week both hold."""
-    assert occurrence == latest_occurrence(schedule, at(3, 14, 12, 5))
+    assert latest_occurrence(schedule, at(3, 14, 12, 5)) == occurrence
 
 
 @pytest.mark.parametrize("schedule", ["", "0 3 1 * *", "0 0 3 32 * *", "monthly", "0 0 3 1 * * 2026"])
@@ -83,7 +83,7 @@ def test_a_schedule_that_is_none_is_the_operators_to_mend(schedule: str) -> None
     with pytest.raises(SettingsError) as raised:
         due(schedule, None, NOW)
 
-    assert ("ROTATION_SCHEDULE", schedule) == (raised.value.facts["variable"], raised.value.facts["value"])
+    assert (raised.value.facts["variable"], raised.value.facts["value"]) == ("ROTATION_SCHEDULE", schedule)
 
 
 @pytest.mark.parametrize("state", sorted(TRANSITIONS))
@@ -93,7 +93,7 @@ def test_what_left_the_month_undone_by_itself_does_not_count(state: State) -> No
     dry = make_record(state=state, options={"dry_run": True})
 
     expected = None if state in (State.BLOCKED, State.FAILED) else NOW
-    assert expected == last_began([record])
+    assert last_began([record]) == expected
     assert last_began([dry]) is None
 
 
@@ -102,7 +102,7 @@ def test_the_newest_that_counts_is_the_last() -> None:
     older = make_record(requested_at=NOW - timedelta(days=40))
     blocked = make_record(state=State.BLOCKED, requested_at=NOW + timedelta(days=1))
 
-    assert NOW == last_began([older, make_record(), blocked])
+    assert last_began([older, make_record(), blocked]) == NOW
     assert last_began([]) is None
 
 
@@ -161,7 +161,7 @@ async def test_a_young_mek_is_not_due(runs: RotationStore) -> None:
         "left behind": await tick(runs, new_keyring(), at(3, 15), versions={"1": old, "2": left_behind}),
     }
 
-    assert {"old", "left behind"} == {name for name, record in due_for.items() if record is not None}
+    assert {name for name, record in due_for.items() if record is not None} == {"old", "left behind"}
 
 
 async def test_the_tick_starts_what_is_due_once(runs: RotationStore) -> None:
@@ -172,9 +172,9 @@ async def test_the_tick_starts_what_is_due_once(runs: RotationStore) -> None:
     again = [await tick(runs, keyring, at(3, day, 5)) for day in (1, 2, 31)]
 
     assert first is not None
-    assert (REQUESTER, "schedule") == (first.requested_by, first.trigger)
+    assert (first.requested_by, first.trigger) == (REQUESTER, "schedule")
     assert "2026-03-01T03:00:00" in first.reason
-    assert [None, None, None] == again
+    assert again == [None, None, None]
 
 
 async def test_the_tick_waits_for_a_rotation_that_runs(runs: RotationStore) -> None:

@@ -65,8 +65,8 @@ async def test_a_started_rotation_is_requested_and_holds_its_keyring(runs: Rotat
 
     given = record.to_input()
 
-    assert (State.REQUESTED, 0, REQUESTER, NOW) == (record.state, record.step, record.requested_by, record.requested_at)
-    assert f"rotation-{record.keyring}" == record.instance_id
+    assert (record.state, record.step, record.requested_by, record.requested_at) == (State.REQUESTED, 0, REQUESTER, NOW)
+    assert record.instance_id == f"rotation-{record.keyring}"
     assert record.options.force is not None
     assert (record.run_id, 1, True) == (given.run.run_id, given.run.fencing_token, given.dry_run)
 
@@ -80,8 +80,8 @@ async def test_the_same_key_and_body_replays_the_first_answer(runs: RotationStor
         await step_to(runs, await runs.read(first.record.run_id), state)
     ended = await start_with(runs, keyring, key, reason="yearly")
 
-    assert [False, True, True] == [one.replayed for one in (first, running, ended)]
-    assert {first.record.run_id} == {one.record.run_id for one in (running, ended)}
+    assert [one.replayed for one in (first, running, ended)] == [False, True, True]
+    assert {one.record.run_id for one in (running, ended)} == {first.record.run_id}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_the_same_key_with_another_request_is_refused(runs: RotationStore,
     with pytest.raises(IdempotencyConflictError) as raised:
         await start_with(runs, other, key, **fields)  # type: ignore[arg-type]  # a table of single changes
 
-    assert {"idempotencyKey": key} == raised.value.facts
+    assert raised.value.facts == {"idempotencyKey": key}
 
 
 async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(runs: RotationStore) -> None:
@@ -120,8 +120,8 @@ async def test_of_twenty_concurrent_requests_without_a_key_one_runs(runs: Rotati
 
     started = [answer for answer in answers if isinstance(answer, RotationRecord)]
     refused = [answer for answer in answers if isinstance(answer, RotationRunningError)]
-    assert [1, 19] == [len(started), len(refused)]
-    assert {started[0].run_id} == {error.facts["rotationId"] for error in refused}
+    assert [len(started), len(refused)] == [1, 19]
+    assert {error.facts["rotationId"] for error in refused} == {started[0].run_id}
 
 
 async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition(
@@ -139,7 +139,7 @@ async def test_a_request_that_died_after_its_claim_is_finished_by_its_repetition
             await start_with(runs, keyring, key)
     first, second = [await start_with(runs, keyring, key) for _ in range(2)]
 
-    assert [False, True] == [first.replayed, second.replayed]
+    assert [first.replayed, second.replayed] == [False, True]
     assert first.record.run_id == second.record.run_id
 
 
@@ -162,7 +162,7 @@ async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: Ro
 
     assert State.FAILED is found.state
     assert found.error is not None
-    assert ("WorkflowLostError", "the workflow was lost") == (found.error.type, found.error.message)
+    assert (found.error.type, found.error.message) == ("WorkflowLostError", "the workflow was lost")
     assert found.ended_at == LATER
     assert started.fencing_token == lost.fencing_token + 1
 
@@ -251,5 +251,5 @@ def test_a_body_that_is_off_is_refused_by_field(body: object, field: str) -> Non
     with pytest.raises(InvalidRequestError) as raised:
         parse(StartRequest, body)
 
-    assert field == raised.value.facts["field"]
+    assert raised.value.facts["field"] == field
     assert raised.value.facts["expected"]

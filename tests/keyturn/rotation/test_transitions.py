@@ -43,15 +43,15 @@ async def test_a_step_is_written_with_its_history(runs: RotationStore) -> None:
     read = await runs.read(record.run_id)
 
     entry = read.history[-1]
-    assert (State.PREFLIGHT, 1) == (read.state, read.step)
-    assert (State.REQUESTED, State.PREFLIGHT, 1, "keyturn", "go") == (
+    assert (read.state, read.step) == (State.PREFLIGHT, 1)
+    assert (
         entry.source,
         entry.target,
         entry.step,
         entry.actor,
         entry.detail,
-    )
-    assert NOW + timedelta(seconds=3) == entry.at
+    ) == (State.REQUESTED, State.PREFLIGHT, 1, "keyturn", "go")
+    assert entry.at == NOW + timedelta(seconds=3)
 
 
 async def test_a_repeated_step_changes_nothing(runs: RotationStore) -> None:
@@ -64,7 +64,7 @@ async def test_a_repeated_step_changes_nothing(runs: RotationStore) -> None:
     await advance(runs, step_of(record, 2, State.CREATING_VERSION), NOW + timedelta(hours=1))
     await advance(runs, step_of(record, 1, State.PREFLIGHT), NOW + timedelta(hours=1))
 
-    assert before == await runs.read(record.run_id)
+    assert await runs.read(record.run_id) == before
 
 
 async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RotationStore) -> None:
@@ -75,7 +75,7 @@ async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: Rotation
         await advance(runs, step_of(record, 2, State.PREFLIGHT), NOW)
 
     assert {"rotationId": record.run_id, "step": 2, "expected": 1} == raised.value.facts
-    assert record == await runs.read(record.run_id)
+    assert await runs.read(record.run_id) == record
 
 
 async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationStore) -> None:
@@ -85,7 +85,7 @@ async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationSt
     with pytest.raises(InvalidTransitionError):
         await advance(runs, step_of(record, 1, State.RETIRING), NOW)
 
-    assert record == await runs.read(record.run_id)
+    assert await runs.read(record.run_id) == record
 
 
 async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
@@ -95,7 +95,7 @@ async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
     with pytest.raises(FencedError):
         await advance(runs, step_of(record, 1, State.PREFLIGHT, fencing_token=record.fencing_token + 1), NOW)
 
-    assert record == await runs.read(record.run_id)
+    assert await runs.read(record.run_id) == record
 
 
 @pytest.mark.parametrize("state", [State.REQUESTED, State.SWEEPING, State.WATCHING])
@@ -117,7 +117,7 @@ async def test_every_end_has_a_time_and_frees_the_keyring(runs: RotationStore, s
 
     started = await start_run(runs, record.keyring)
 
-    assert NOW == record.ended_at
+    assert record.ended_at == NOW
     assert started.fencing_token == record.fencing_token + 1
 
 
@@ -166,13 +166,13 @@ async def test_a_failure_is_recorded_once_with_its_reason(runs: RotationStore) -
     late = FailureInput(run=blocked.ref, step=9, error_type="Late", message="late", retire_attempted=False)
 
     assert failed.error is not None
-    assert (State.FAILED, "KeyDisabled", "off", NOW) == (
+    assert (
         failed.state,
         failed.error.type,
         failed.error.message,
         failed.ended_at,
-    )
-    assert (State.BLOCKED, None) == ((await record_failure(runs, late, NOW)).state, blocked.error)
+    ) == (State.FAILED, "KeyDisabled", "off", NOW)
+    assert ((await record_failure(runs, late, NOW)).state, blocked.error) == (State.BLOCKED, None)
 
 
 @pytest.mark.parametrize("case", ["undecided", "rejected", "other evidence", "quarantined"])
@@ -203,7 +203,7 @@ async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs:
 
     assert swept.decision is None
     assert [record.decision] == swept.decisions
-    assert (None, None, None) == (swept.evidence, swept.evidence_digest, swept.approval_expires_at)
+    assert (swept.evidence, swept.evidence_digest, swept.approval_expires_at) == (None, None, None)
 
 
 async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(runs: RotationStore) -> None:
@@ -214,7 +214,7 @@ async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(
 
     swept = await step_to(runs, record, State.SWEEPING)
 
-    assert (0, []) == (swept.quarantined.count, swept.quarantined.named)
+    assert (swept.quarantined.count, swept.quarantined.named) == (0, [])
 
 
 async def test_a_new_soak_begins_its_proof_anew(runs: RotationStore) -> None:
@@ -249,7 +249,7 @@ async def test_people_are_named_where_they_brought_the_change_about(runs: Rotati
 
     actors = [run.history[-1].actor for run in (retired, swept, aborted)]
 
-    assert [APPROVER, "olga", "otto"] == actors
+    assert actors == [APPROVER, "olga", "otto"]
 
 
 def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
@@ -262,8 +262,8 @@ def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
             record = enter(record, target, detail="x" * 2000, now=NOW)
 
     steps = [entry.step for entry in record.history]
-    assert HISTORY_MAX == len(steps)
-    assert record.step + 1 == len(steps) + record.history_omitted
+    assert len(steps) == HISTORY_MAX
+    assert len(steps) + record.history_omitted == record.step + 1
     assert list(range(HISTORY_HEAD)) == steps[:HISTORY_HEAD]
     assert list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1)) == steps[HISTORY_HEAD:]
 

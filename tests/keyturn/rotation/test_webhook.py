@@ -88,7 +88,7 @@ async def test_a_message_signed_by_any_active_secret_decides(runs: RotationStore
     decided = await submit(runs, signed(body, *secrets), body, workflow)
 
     assert decided.decision is not None
-    assert APPROVER == decided.decision.by
+    assert decided.decision.by == APPROVER
     assert [record.run_id] == workflow.woken
 
 
@@ -122,8 +122,8 @@ async def test_forgeries_are_refused_with_nothing_raised(runs: RotationStore, fo
     with pytest.raises(UnauthenticatedError):
         await submit(runs, headers, forged, workflow)
 
-    assert record == await runs.read(record.run_id)
-    assert [] == workflow.woken
+    assert await runs.read(record.run_id) == record
+    assert workflow.woken == []
 
 
 @pytest.mark.parametrize("minutes", [-6, 6], ids=["from the future", "too old"])
@@ -198,7 +198,7 @@ async def test_a_refused_decision_does_not_use_its_message_up(runs: RotationStor
         with pytest.raises(DigestMismatchError):
             await submit(runs, headers, body, workflow)
 
-    assert [] == workflow.woken
+    assert workflow.woken == []
 
 
 async def test_a_second_decision_is_refused(runs: RotationStore) -> None:

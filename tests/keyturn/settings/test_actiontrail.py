@@ -16,18 +16,18 @@ def test_without_an_endpoint_there_is_nothing_to_set() -> None:
     """The app runs without domain events."""
     loaded = settings_of()
 
-    assert (None, None, "*/30 * * * * *") == (
+    assert (
         loaded.actiontrail_url,
         loaded.actiontrail_secrets,
         loaded.outbox_tick,
-    )
+    ) == (None, None, "*/30 * * * * *")
 
 
 def test_secrets_are_several_and_hidden() -> None:
     """Secrets are separated by spaces, and no representation shows them."""
     loaded = settings_of(ACTIONTRAIL_URL=URL, ACTIONTRAIL_SECRETS=f"{SECRET}  {SECRET}")
 
-    assert [SECRET, SECRET] == signing_secrets(loaded.actiontrail_secrets)
+    assert signing_secrets(loaded.actiontrail_secrets) == [SECRET, SECRET]
     assert SECRET not in repr(loaded)
 
 
@@ -36,7 +36,7 @@ def test_secrets_are_several_and_hidden() -> None:
 )
 def test_events_go_over_https_or_stay_on_the_machine(url: str) -> None:
     """HTTP without TLS is for loopback only."""
-    assert url == settings_of(ACTIONTRAIL_URL=url, ACTIONTRAIL_SECRETS=SECRET).actiontrail_url
+    assert settings_of(ACTIONTRAIL_URL=url, ACTIONTRAIL_SECRETS=SECRET).actiontrail_url == url
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError) as refused:
         settings_of(ACTIONTRAIL_URL=url, ACTIONTRAIL_SECRETS=SECRET)
 
-    assert "ACTIONTRAIL_URL" == refused.value.facts["variable"]
+    assert refused.value.facts["variable"] == "ACTIONTRAIL_URL"
     assert "https://" in refused.value.facts["expected"]
 
 
@@ -68,6 +68,6 @@ def test_an_endpoint_needs_secrets_that_are_some(secrets: str) -> None:
     with pytest.raises(SettingsError) as refused:
         settings_of(ACTIONTRAIL_URL=URL, ACTIONTRAIL_SECRETS=secrets)
 
-    assert "ACTIONTRAIL_SECRETS" == refused.value.facts["variable"]
+    assert refused.value.facts["variable"] == "ACTIONTRAIL_SECRETS"
     assert refused.value.facts["value"] in (None, "(masked)")
     assert not secrets or secrets not in refused.value.message

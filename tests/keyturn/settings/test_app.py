@@ -36,10 +36,10 @@ def test_the_runbooks_variables_describe_one_keyring() -> None:
     loaded = settings_of(KEYTURN_KEYRING="notes", KEYTURN_DOCUMENTS='[{"name": "notes", "fields": ["title"]}]')
 
     [only] = loaded.keyrings
-    assert ("notes", True, "akv") == (only.name, only.encryption_enabled, only.key_provider)
-    assert "https://notes.vault.azure.net/keys/notelett-mek/" == only.kid_prefix
-    assert ("notes", "dek_store", ["title"]) == (only.cosmos_database, only.dek_container, only.documents[0].fields)
-    assert only == loaded.keyring(None)
+    assert (only.name, only.encryption_enabled, only.key_provider) == ("notes", True, "akv")
+    assert only.kid_prefix == "https://notes.vault.azure.net/keys/notelett-mek/"
+    assert (only.cosmos_database, only.dek_container, only.documents[0].fields) == ("notes", "dek_store", ["title"])
+    assert loaded.keyring(None) == only
 
 
 def test_encryption_is_off_unless_the_environment_says_so() -> None:
@@ -56,22 +56,22 @@ def test_several_keyrings_stand_alone() -> None:
 
     loaded = load_settings({**environment, "KEYTURN_KEYRINGS": listed})
 
-    assert ["notes", "files"] == [found.name for found in loaded.keyrings]
-    assert ("file_deks", "keyturn") == (loaded.keyring("files").dek_container, loaded.keyturn_database)
+    assert [found.name for found in loaded.keyrings] == ["notes", "files"]
+    assert (loaded.keyring("files").dek_container, loaded.keyturn_database) == ("file_deks", "keyturn")
     with pytest.raises(UnknownKeyringError) as refused:
         loaded.keyring(None)
-    assert ["files", "notes"] == refused.value.facts["known"]
+    assert refused.value.facts["known"] == ["files", "notes"]
 
 
 def test_a_policy_is_read_from_its_variables() -> None:
     """Each property of the policy has a variable; durations are ISO 8601 or seconds."""
     policy = settings_of(KEYTURN_SOAK="PT2H", KEYTURN_QUIET_INTERVAL="90", KEYTURN_PROOF="sample:50").policy
 
-    assert (timedelta(hours=2), timedelta(seconds=90), "sample:50") == (
+    assert (
         policy.soak,
         policy.quiet_interval,
         policy.proof,
-    )
+    ) == (timedelta(hours=2), timedelta(seconds=90), "sample:50")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     """Deployment tools write empty values for what they do not know."""
     loaded = settings_of(KEYTURN_COSMOS_RESOURCE_ID="", KEYTURN_WINDOWS="", KEYTURN_VAULT_SHARE="")
 
-    assert (None, [], 0.7) == (loaded.keyturn_cosmos_resource_id, loaded.keyturn_windows, loaded.keyturn_vault_share)
+    assert (loaded.keyturn_cosmos_resource_id, loaded.keyturn_windows, loaded.keyturn_vault_share) == (None, [], 0.7)
 
 
 def test_only_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_secrets_of_the_webhook_are_several_and_hidden() -> None:
 
     loaded = settings_of(APPROVAL_WEBHOOK_SECRETS=f"{one} {other}")
 
-    assert [one, other] == loaded.approval_secrets()
+    assert loaded.approval_secrets() == [one, other]
     assert "whsec" not in repr(loaded)
 
 
@@ -124,7 +124,7 @@ def test_a_reference_that_the_platform_could_not_resolve_is_refused(variable: st
     with pytest.raises(SettingsError, match="could not resolve its Key Vault reference") as raised:
         settings_of(**{variable: reference})
 
-    assert variable == raised.value.facts["variable"]
+    assert raised.value.facts["variable"] == variable
 
 
 @pytest.mark.parametrize("secrets", ["whsec_", "whsec_b25l", "b" * 40, f"whsec_{'QUJD' * 8} other", "whsec_ä"])
@@ -133,13 +133,13 @@ def test_a_webhook_secret_has_its_form(secrets: str) -> None:
     with pytest.raises(SettingsError) as raised:
         settings_of(APPROVAL_WEBHOOK_SECRETS=secrets)
 
-    assert ("APPROVAL_WEBHOOK_SECRETS", "(masked)") == (raised.value.facts["variable"], raised.value.facts["value"])
+    assert (raised.value.facts["variable"], raised.value.facts["value"]) == ("APPROVAL_WEBHOOK_SECRETS", "(masked)")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("PT2H", timedelta(hours=2)), ("90", timedelta(seconds=90))])
 def test_how_long_links_open_is_a_duration(text: str, expected: timedelta) -> None:
     """ISO 8601 or seconds, like every duration."""
-    assert expected == settings_of(KEYTURN_APPROVAL_LINK_EXPIRY=text).keyturn_approval_link_expiry
+    assert settings_of(KEYTURN_APPROVAL_LINK_EXPIRY=text).keyturn_approval_link_expiry == expected
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_access_settings_are_checked(variable: str, text: str) -> None:
     with pytest.raises(SettingsError) as raised:
         settings_of(**{variable: text})
 
-    assert variable == raised.value.facts["variable"]
+    assert raised.value.facts["variable"] == variable

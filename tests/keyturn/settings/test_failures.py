@@ -53,7 +53,7 @@ def test_a_bad_variable_is_named(variable: str, value: str | None, expected: str
     """The error names the variable, says what it holds, and what was expected."""
     error = failure({variable: value})
 
-    assert variable == error.facts["variable"]
+    assert error.facts["variable"] == variable
     assert (repr(value) if value is not None else None) == error.facts["value"]
     assert expected in error.facts["expected"]
     assert variable in error.message
@@ -84,7 +84,7 @@ def test_a_bad_place_in_json_is_named(variables: dict[str, str | None], variable
     """In a variable that holds JSON the error names the place as JSONPath."""
     error = failure(variables)
 
-    assert (variable, path) == (error.facts["variable"], error.facts["jsonPath"])
+    assert (error.facts["variable"], error.facts["jsonPath"]) == (variable, path)
     assert path in error.message
 
 
@@ -101,8 +101,8 @@ def test_a_secret_in_the_wrong_variable_is_masked(variable: str, value: str) -> 
     """A value that looks like a credential is not repeated."""
     error = failure({variable: value})
 
-    assert variable == error.facts["variable"]
-    assert "(masked)" == error.facts["value"]
+    assert error.facts["variable"] == variable
+    assert error.facts["value"] == "(masked)"
     assert "c2VjcmV0" not in f"{error.message} {error.facts}"
 
 
@@ -117,5 +117,5 @@ def test_keyrings_must_be_apart(second: dict[str, Any], problem: str) -> None:
     """Neither a name nor a MEK may belong to two keyrings: retiring a version would strand the other one's rows."""
     error = failure(keyrings(keyring("notes"), second))
 
-    assert "KEYTURN_KEYRINGS" == error.facts["variable"]
+    assert error.facts["variable"] == "KEYTURN_KEYRINGS"
     assert problem in error.message

@@ -31,7 +31,7 @@ def at(text: str, time_zone: str = "UTC", *, fold: int = 0) -> datetime:
 )
 def test_a_window_opens_on_time_and_closes_after_its_duration(now: str, is_open: bool) -> None:  # noqa: FBT001 - a case
     """The first instant is inside, the last one is not."""
-    assert is_open == window("0 2 * * *", "PT4H").is_open(at(now))
+    assert window("0 2 * * *", "PT4H").is_open(at(now)) == is_open
 
 
 def test_a_window_may_last_over_midnight() -> None:
@@ -44,7 +44,7 @@ def test_a_window_may_last_over_midnight() -> None:
 
 def test_seconds_may_be_given_first() -> None:
     """Six fields are read as Azure Functions reads them."""
-    opening = window("30 0 2 * * *", "PT1H").latest_opening(at("2026-11-24T02:30:00"))
+    opening = window("30 0 2 * * *", "PT1H").latest_start(at("2026-11-24T02:30:00"))
 
     assert datetime(2026, 11, 24, 2, 0, 30, tzinfo=UTC) == opening
 
@@ -62,8 +62,8 @@ def test_a_window_follows_the_wall_clock_of_its_zone() -> None:
     """Summer and winter differ in UTC, not in Berlin."""
     daily = window("0 2 * * *", "PT1H", BERLIN)
 
-    assert datetime(2026, 7, 1, 0, tzinfo=UTC) == daily.latest_opening(at("2026-07-01T12:00:00"))
-    assert datetime(2026, 12, 1, 1, tzinfo=UTC) == daily.latest_opening(at("2026-12-01T12:00:00"))
+    assert datetime(2026, 7, 1, 0, tzinfo=UTC) == daily.latest_start(at("2026-07-01T12:00:00"))
+    assert datetime(2026, 12, 1, 1, tzinfo=UTC) == daily.latest_start(at("2026-12-01T12:00:00"))
 
 
 def test_a_time_that_the_clocks_skip_opens_all_the_same() -> None:

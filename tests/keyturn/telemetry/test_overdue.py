@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.notifications.notifier import Channels, Desk
+from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.rotation.due import Versions, rotation_history
-from keyturn.rotation.watchdog import tell_untold
+from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
 from tests.keyturn.rotation.runs import NOW, new_keyring
@@ -43,9 +43,11 @@ async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_m
 ) -> None:
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
     keyring, versions = new_keyring(), made(timedelta(days=days))
-    desk = Desk(runs, Channels(), public_url=None, links=lambda _record, _now: {})
+    notifier = Notifier(runs, Channels(), public_url=None, links=lambda _record, _now: {})
 
-    await tell_untold(desk, runs, keyring=keyring, versions=versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
+    await tell_unreported(
+        notifier, runs, keyring=keyring, versions=versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW
+    )
     history = await rotation_history(runs, keyring, versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
 
     assert history.overdue_since == since

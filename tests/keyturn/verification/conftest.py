@@ -1,5 +1,5 @@
 """Documents under a key, as the tests of migrations have them."""
 
-from tests.keyturn.documents.conftest import scene
+from tests.keyturn.documents.conftest import harness
 
-__all__ = ["scene"]
+__all__ = ["harness"]

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 
 import pytest
+from tests.keyturn.documents.harness import NAME, ActivityHarness
 
 from keyturn.errors import UnavailableError
 from keyturn.rotation.canaries import CANARIES_PER_CONTAINER, check_all, choose, per_container
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
-from tests.keyturn.documents.scene import NAME, Scene
 
 
-async def checked(scene: Scene, known: Sequence[Canary] = (), wanted: int = CANARIES_PER_CONTAINER) -> list[Canary]:
+async def checked(
+    harness: ActivityHarness, known: Sequence[Canary] = (), wanted: int = CANARIES_PER_CONTAINER
+) -> list[Canary]:
     """Check the canaries of the container, as a reader without a cache."""
-    return await check_all(scene.container, scene.documents.description, scene.source.encryption, list(known), wanted)
+    return await check_all(
+        harness.container, harness.documents.description, harness.source.encryption, list(known), wanted
+    )
 
 
 def outcomes(canaries: Sequence[Canary]) -> dict[str, str]:
@@ -20,65 +24,67 @@ def outcomes(canaries: Sequence[Canary]) -> dict[str, str]:
     return {canary.document_id: canary.outcome for canary in canaries}
 
 
-async def test_they_are_real_documents_that_are_encrypted(scene: Scene) -> None:
+async def test_they_are_real_documents_that_are_encrypted(harness: ActivityHarness) -> None:
     """Nested fields and those of lists count; a plaintext document, a half encrypted one and an empty one are none."""
-    await scene.add("whole", "other", side=scene.source)
-    await scene.add("plain")
-    [half] = await scene.add("half", side=scene.source)
-    await scene.container.replace_item(half.id, {**await scene.stored("half"), "title": "plaintext"})
-    await scene.container.create_item({"id": "empty", "parts": []})
+    await harness.add("whole", "other", side=harness.source)
+    await harness.add("plain")
+    [half] = await harness.add("half", side=harness.source)
+    await harness.container.replace_item(half.id, {**await harness.stored("half"), "title": "plaintext"})
+    await harness.container.create_item({"id": "empty", "parts": []})
 
-    assert {"whole": "pass", "other": "pass"} == outcomes(await checked(scene))
+    assert outcomes(await checked(harness)) == {"whole": "pass", "other": "pass"}
 
 
-async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one(scene: Scene) -> None:
+async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one(harness: ActivityHarness) -> None:
     """Documents may lack fields; those with more of them are taken first."""
     for name in ("no-title", "no-title-either"):
-        document = await scene.source.encryption.encrypt_fields(
+        document = await harness.source.encryption.encrypt_fields(
             NAME, name, {"id": name, "author": {"name": "D"}}, ["author/name"]
         )
-        await scene.container.create_item(document)
-    few = await choose(scene.container, scene.documents.description, 1)
-    await scene.add("whole", side=scene.source)
+        await harness.container.create_item(document)
+    few = await choose(harness.container, harness.documents.description, 1)
+    await harness.add("whole", side=harness.source)
 
-    assert ["author"] == [name for name in await scene.stored(few[0].document_id) if name in ("author", "title")]
-    assert ["whole"] == [canary.document_id for canary in await choose(scene.container, scene.documents.description, 1)]
+    assert [name for name in await harness.stored(few[0].document_id) if name in ("author", "title")] == ["author"]
+    assert [canary.document_id for canary in await choose(harness.container, harness.documents.description, 1)] == [
+        "whole"
+    ]
 
 
-async def test_they_stay_the_same(scene: Scene) -> None:
+async def test_they_stay_the_same(harness: ActivityHarness) -> None:
     """What was chosen is asked again, although there are other documents by then; one that is deleted is replaced."""
-    await scene.add("a", "b", side=scene.source)
-    first = await checked(scene, wanted=2)
-    await scene.add("c", side=scene.source)
-    again = await checked(scene, first, wanted=2)
-    await scene.container.delete_item("a", partition_key="a")
+    await harness.add("a", "b", side=harness.source)
+    first = await checked(harness, wanted=2)
+    await harness.add("c", side=harness.source)
+    again = await checked(harness, first, wanted=2)
+    await harness.container.delete_item("a", partition_key="a")
 
     assert {"a": "pass", "b": "pass"} == outcomes(first) == outcomes(again)
-    assert {"b": "pass", "c": "pass"} == outcomes(await checked(scene, again, wanted=2))
+    assert outcomes(await checked(harness, again, wanted=2)) == {"b": "pass", "c": "pass"}
 
 
-async def test_one_that_no_reader_opens_fails_with_its_reason(scene: Scene) -> None:
+async def test_one_that_no_reader_opens_fails_with_its_reason(harness: ActivityHarness) -> None:
     """A version that is disabled, and a field that somebody has overwritten in plaintext."""
-    await scene.add("a", "b", side=scene.source)
-    known = await checked(scene)
-    await scene.container.replace_item("b", {**await scene.stored("b"), "title": "plaintext"})
-    overwritten = await checked(scene, known)
-    await scene.source.mek.change(scene.source.version, enabled=False)
-    disabled = await checked(scene, known)
+    await harness.add("a", "b", side=harness.source)
+    known = await checked(harness)
+    await harness.container.replace_item("b", {**await harness.stored("b"), "title": "plaintext"})
+    overwritten = await checked(harness, known)
+    await harness.source.mek.change(harness.source.version, enabled=False)
+    disabled = await checked(harness, known)
 
-    assert {"a": "pass", "b": "fail"} == outcomes(overwritten)
-    assert {"a": "fail", "b": "fail"} == outcomes(disabled)
+    assert outcomes(overwritten) == {"a": "pass", "b": "fail"}
+    assert outcomes(disabled) == {"a": "fail", "b": "fail"}
     assert disabled[0].detail.startswith("MekVersionDisabledError")
 
 
-async def test_a_service_that_does_not_answer_is_no_verdict(scene: Scene) -> None:
+async def test_a_service_that_does_not_answer_is_no_verdict(harness: ActivityHarness) -> None:
     """Neither the container nor the vault says anything about a document when it is away."""
-    await scene.add("a", side=scene.source)
-    known = await checked(scene)
-    scene.source.mek.fault(operation="unwrap", kind="status", status=500, count=None)
+    await harness.add("a", side=harness.source)
+    known = await checked(harness)
+    harness.source.mek.fault(operation="unwrap", kind="status", status=500, count=None)
 
     with pytest.raises(UnavailableError):
-        await checked(scene, known)
+        await checked(harness, known)
 
 
 @pytest.mark.parametrize(("containers", "each"), [(1, CANARIES_PER_CONTAINER), (50, CANARIES_MAX // 50)])

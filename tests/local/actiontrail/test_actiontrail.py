@@ -57,8 +57,8 @@ def test_events_are_kept_in_their_order_across_a_kill(receiver: Receiver) -> Non
     receiver.service.kill()
     receiver.service.start()
 
-    assert [204] * 3 == statuses
-    assert events == receiver.events("kill")
+    assert statuses == [204] * 3
+    assert receiver.events("kill") == events
 
 
 def test_a_line_that_was_cut_off_is_taken_again(receiver: Receiver) -> None:
@@ -74,16 +74,16 @@ def test_a_line_that_was_cut_off_is_taken_again(receiver: Receiver) -> None:
     receiver.service.kill()
     receiver.service.start()
 
-    assert [first, second] == receiver.events("cut")
+    assert receiver.events("cut") == [first, second]
 
 
 def test_an_event_that_comes_again_is_kept_once(receiver: Receiver) -> None:
     """A repeated message is acknowledged like the first, and counted."""
     event, repeated = event_of("again"), receiver.repeated
 
-    assert [204, 204] == [send(receiver, event), send(receiver, event)]
-    assert [event] == receiver.events("again")
-    assert repeated + 1 == receiver.repeated
+    assert [send(receiver, event), send(receiver, event)] == [204, 204]
+    assert receiver.events("again") == [event]
+    assert receiver.repeated == repeated + 1
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_an_event_that_comes_again_is_kept_once(receiver: Receiver) -> None:
 )
 def test_what_is_not_signed_is_refused(receiver: Receiver, forged: dict[str, Any]) -> None:
     """A wrong secret, another body or id, an old message and a malformed signature are all 401."""
-    assert 401 == send(receiver, event_of("forged"), **forged)
-    assert [] == receiver.events("forged")
+    assert send(receiver, event_of("forged"), **forged) == 401
+    assert receiver.events("forged") == []
 
 
 def test_what_is_no_event_is_refused(receiver: Receiver) -> None:
     """A signed message must still be a structured CloudEvent, under its own id."""
-    assert 415 == send(receiver, event_of("off"), content_type="application/json")
-    assert 400 == send(receiver, event_of("off", type=""))
-    assert [] == receiver.events("off")
+    assert send(receiver, event_of("off"), content_type="application/json") == 415
+    assert send(receiver, event_of("off", type="")) == 400
+    assert receiver.events("off") == []
 
 
 def test_the_receiver_can_be_down(receiver: Receiver) -> None:
@@ -117,5 +117,5 @@ def test_the_receiver_can_be_down(receiver: Receiver) -> None:
     refused = send(receiver, event_of("down"))
     receiver.clear_faults()
 
-    assert (503, 204) == (refused, send(receiver, event_of("up")))
-    assert [] == receiver.events("down")
+    assert (refused, send(receiver, event_of("up"))) == (503, 204)
+    assert receiver.events("down") == []

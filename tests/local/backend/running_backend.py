@@ -20,7 +20,7 @@ ROLE_NAMES = ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Da
 
 
 @dataclass
-class World:
+class LocalKeyring:
     """A key with one version, two containers, and the environment of a process that uses them."""
 
     vault: LocalVault

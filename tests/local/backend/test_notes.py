@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.backend.running_backend import Backend, World
+from tests.local.backend.running_backend import Backend, LocalKeyring
 from tests.local.services import REPOSITORY
 
 NOTE = {"workspaceId": "w1", "title": "A title", "body": "A body"}
@@ -15,33 +15,33 @@ NOTE = {"workspaceId": "w1", "title": "A title", "body": "A body"}
 def create(backend: Backend) -> dict[str, Any]:
     """Create the example note and return its key."""
     answer = backend.call("POST", "/api/notes", json=NOTE)
-    assert 201 == answer.status_code
+    assert answer.status_code == 201
     key: dict[str, Any] = answer.json()
     return key
 
 
-async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, shared_world: World) -> None:
+async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, shared_keyring: LocalKeyring) -> None:
     """Title and body are ciphertext in the container and plaintext over HTTP."""
     key = create(quiet)
 
-    stored = await shared_world.notes.read_item(key["id"], partition_key="w1")
+    stored = await shared_keyring.notes.read_item(key["id"], partition_key="w1")
     read = quiet.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).json()
 
-    assert (1, shared_world.version) == (stored["title"]["enc"], stored["body"]["mekVersion"])
-    assert NOTE == {name: read[name] for name in NOTE}
+    assert (stored["title"]["enc"], stored["body"]["mekVersion"]) == (1, shared_keyring.version)
+    assert {name: read[name] for name in NOTE} == NOTE
 
 
 def test_unknown_note_is_not_found(quiet: Backend) -> None:
     """A note that does not exist is a 404, and a read without a workspace a 400."""
-    assert 404 == quiet.call("GET", "/api/notes/none", params={"workspaceId": "w1"}).status_code
-    assert 400 == quiet.call("GET", "/api/notes/none").status_code
+    assert quiet.call("GET", "/api/notes/none", params={"workspaceId": "w1"}).status_code == 404
+    assert quiet.call("GET", "/api/notes/none").status_code == 400
 
 
 def test_malformed_note_is_refused(quiet: Backend) -> None:
     """The refusal names the property."""
     answer = quiet.call("POST", "/api/notes", json={**NOTE, "title": 5})
 
-    assert 400 == answer.status_code
+    assert answer.status_code == 400
     assert "title" in answer.json()["error"]
 
 
@@ -49,24 +49,24 @@ def test_healthy_backend_is_ready(quiet: Backend) -> None:
     """Health answers, and readiness has made a round trip through the vault and met both containers."""
     readiness = quiet.call("GET", "/api/diagnostics/readiness")
 
-    assert 200 == quiet.call("GET", "/health").status_code
-    assert 200 == readiness.status_code
-    assert {"keyVault": "ok", "dekStore": "ok", "notes": "ok"} == readiness.json()["checks"]
+    assert quiet.call("GET", "/health").status_code == 200
+    assert readiness.status_code == 200
+    assert readiness.json()["checks"] == {"keyVault": "ok", "dekStore": "ok", "notes": "ok"}
 
 
-async def test_backend_whose_key_is_disabled_is_not_ready(world: World) -> None:
+async def test_backend_whose_key_is_disabled_is_not_ready(local_keyring: LocalKeyring) -> None:
     """Readiness names the dependency that fails and how; health stays what it is; a note's failure is said."""
-    backend = world.start("--reads-per-second", 0, "--writes-per-second", 0, "--version-max-age", 0)
+    backend = local_keyring.start("--reads-per-second", 0, "--writes-per-second", 0, "--version-max-age", 0)
     key = create(backend)
-    await world.mek.change(world.version, enabled=False)
+    await local_keyring.mek.change(local_keyring.version, enabled=False)
 
     readiness = backend.call("GET", "/api/diagnostics/readiness")
 
-    assert 503 == readiness.status_code
-    assert {"keyVault": "MekNotUsableError", "dekStore": "ok", "notes": "ok"} == readiness.json()["checks"]
-    assert 200 == backend.call("GET", "/health").status_code
-    assert 200 == backend.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).status_code  # cached
-    assert 500 == backend.call("POST", "/api/notes", json=NOTE).status_code
+    assert readiness.status_code == 503
+    assert readiness.json()["checks"] == {"keyVault": "MekNotUsableError", "dekStore": "ok", "notes": "ok"}
+    assert backend.call("GET", "/health").status_code == 200
+    assert backend.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).status_code == 200  # cached
+    assert backend.call("POST", "/api/notes", json=NOTE).status_code == 500
     backend.service.stop()
 
 
@@ -78,7 +78,7 @@ def test_each_endpoint_can_be_made_to_fail(quiet: Backend, operation: str, path:
     """A fault hits the operation that it names, once."""
     quiet.call("POST", "/_control/faults", json={"operation": operation, "kind": "status", "status": 500})
 
-    assert 500 == quiet.call("GET", path).status_code
+    assert quiet.call("GET", path).status_code == 500
     assert quiet.call("GET", path).status_code != 500
 
 
@@ -90,11 +90,11 @@ def test_each_endpoint_can_be_made_to_fail(quiet: Backend, operation: str, path:
         ("AZURE_KEYVAULT_URL", "https://elsewhere.example.com", "verify_challenge_resource"),
     ],
 )
-def test_bad_configuration_ends_the_start(shared_world: World, name: str, value: str, message: str) -> None:
+def test_bad_configuration_ends_the_start(shared_keyring: LocalKeyring, name: str, value: str, message: str) -> None:
     """A variable with a value that is not allowed is named."""
     ended = subprocess.run(  # noqa: S603 - the command is our own
-        [sys.executable, "-m", "local.backend", "--state", shared_world.folder / "b", "--port", "0"],
-        env={**shared_world.environment, name: value},
+        [sys.executable, "-m", "local.backend", "--state", shared_keyring.folder / "b", "--port", "0"],
+        env={**shared_keyring.environment, name: value},
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

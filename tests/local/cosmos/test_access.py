@@ -50,7 +50,7 @@ async def test_each_operation_needs_its_data_action(cosmos: LocalCosmos, contain
     async with cosmos.client_of(METADATA, *needed) as entitled:
         await attempt(_in(entitled, container))
 
-    assert (403, 5301) == (refused.value.status_code, refused.value.sub_status)
+    assert (refused.value.status_code, refused.value.sub_status) == (403, 5301)
 
 
 async def test_metadata_needs_its_data_action(cosmos: LocalCosmos) -> None:
@@ -69,7 +69,7 @@ async def test_no_token_creates_databases_or_containers(cosmos: LocalCosmos) -> 
         with pytest.raises(CosmosHttpResponseError) as of_container:
             await powerful.get_database_client(DATABASE).create_container("another", PartitionKey(path="/pk"))
 
-    assert [(403, 5300)] * 2 == [(one.value.status_code, one.value.sub_status) for one in (of_database, of_container)]
+    assert [(one.value.status_code, one.value.sub_status) for one in (of_database, of_container)] == [(403, 5300)] * 2
 
 
 @pytest.mark.parametrize(("audience", "seconds"), [("https://vault.azure.net", 3600), ("https://localhost", -10)])

@@ -30,7 +30,7 @@ async def test_created_item_is_read_with_system_properties(container: ContainerP
     assert {"id": "a", "pk": "p", "text": "größer €", "n": 1.5}.items() <= read.items()
     assert {"_rid", "_self", "_etag", "_ts", "_attachments"} < set(read)
     assert read["_etag"] == read.get_response_headers()["etag"]
-    assert [5.5, 1.0] == [_charge(created), _charge(read)]
+    assert [_charge(created), _charge(read)] == [5.5, 1.0]
 
 
 async def test_second_create_of_an_id_conflicts_within_its_partition_key_only(container: ContainerProxy) -> None:

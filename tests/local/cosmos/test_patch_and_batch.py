@@ -48,7 +48,7 @@ async def test_operations(patched: ContainerProxy, operations: list[dict[str, An
 
     read = await patched.read_item("a", "p")
     assert answer == read
-    assert expected == {name: value for name, value in read.items() if not name.startswith("_")}
+    assert {name: value for name, value in read.items() if not name.startswith("_")} == expected
 
 
 @pytest.mark.parametrize(

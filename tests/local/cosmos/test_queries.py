@@ -44,7 +44,7 @@ async def test_across_partitions(rows: ContainerProxy, query: str, expected: lis
     """A query without a partition key gives the results of all partitions, merged where it must be."""
     found = await listed(rows.query_items(query))
 
-    assert expected == sorted(found, key=lambda one: one if isinstance(one, int) else str(one))
+    assert sorted(found, key=lambda one: one if isinstance(one, int) else str(one)) == expected
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_pages_and_their_continuation(rows: ContainerProxy, scope: str) ->
         if not continuation:
             break
 
-    assert expected == found
+    assert found == expected
     assert max(sizes) == 2
     assert len(set(found)) == len(found)
 

@@ -17,7 +17,7 @@ def test_fan_out_runs_as_many_activities_as_host_json_allows(start_host: StartHo
 
     spans = [tuple(map(float, line.split())) for line in host.lines("spans")]
     together = [sum(began <= moment < ended for began, ended in spans) for moment, _ in spans]
-    assert output == [number * number for number in range(12)]
+    assert [number * number for number in range(12)] == output
     assert max(together) == 3
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.local.functions_host.host_process import KEYS, SampleHost
 
-OPENED_BY = {
+UNWRAPPED_BY = {
     "open": {None, "function", "host", "system", "master"},
     "keyed": {"function", "host", "master"},
     "admin-only": {"master"},
@@ -12,14 +12,14 @@ OPENED_BY = {
 
 
 @pytest.mark.parametrize("key", [None, *KEYS])
-@pytest.mark.parametrize("route", OPENED_BY)
+@pytest.mark.parametrize("route", UNWRAPPED_BY)
 def test_auth_level_decides_which_keys_open_a_function(host: SampleHost, route: str, key: str | None) -> None:
     """A function answers holders of the keys of its level, in the header or the query, and 401 to everybody else."""
     value = KEYS[key] if key else "wrong"
     in_header = host.call("GET", f"/api/{route}", headers={"x-functions-key": value})
     in_query = host.call("GET", f"/api/{route}?code={value}")
 
-    expected = 200 if key in OPENED_BY[route] else 401
+    expected = 200 if key in UNWRAPPED_BY[route] else 401
     assert [in_header.status, in_query.status] == [expected, expected]
 
 

@@ -129,4 +129,4 @@ def test_a_right_may_hold_in_one_container_only(resource: str, *, granted: bool)
     """An action with a scope is held on that resource and on what is in it, nowhere else."""
     principal = Principal("app", "id", (f"{CONTAINERS}/items/read@dbs/app/colls/deks",))
 
-    assert granted == principal.may(f"{CONTAINERS}/items/read", resource)
+    assert principal.may(f"{CONTAINERS}/items/read", resource) == granted

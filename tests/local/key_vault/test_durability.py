@@ -13,9 +13,9 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from local.key_vault.backup import MAX_VERSIONS, backup
-from local.key_vault.bodies import CreateKey
 from local.key_vault.errors import VaultError
 from local.key_vault.model import KeyVersion
+from local.key_vault.requests import CreateKey
 from local.key_vault.store import KeyStore
 from local.key_vault.vault import Call, Vault
 from tests.local.key_vault.conftest import LocalVault, start_vault
@@ -47,7 +47,7 @@ def test_acknowledged_changes_outlive_a_kill(own: LocalVault) -> None:
     assert set(listed) == {old.properties.version, *newer}
     assert listed[old.properties.version].tags == {"rotation": "one"}
     assert listed[newer[0]].enabled is False
-    assert keys.get_key("mek").properties.version == newer[-1]
+    assert newer[-1] == keys.get_key("mek").properties.version
     assert own.cryptography(old).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key == DEK
 
 

@@ -184,6 +184,7 @@ def test_names_ignore_case(keys: KeyClient, name: str) -> None:
     second = keys.create_rsa_key(name.upper(), size=2048)
 
     assert found.properties.version == first.properties.version
-    assert {first.properties.version, second.properties.version} == {
-        listed.version for listed in keys.list_properties_of_key_versions(name)
+    assert {listed.version for listed in keys.list_properties_of_key_versions(name)} == {
+        first.properties.version,
+        second.properties.version,
     }

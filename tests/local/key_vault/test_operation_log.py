@@ -45,7 +45,7 @@ def test_the_log_tells_who_did_what_with_which_version_and_how_it_ended(
         ("officer", "update", 200, None),
         ("log-reader", "unwrap", 403, "KeyDisabled"),
     ]
-    assert {key.name} == {entry["keyName"] for entry in entries}
+    assert {entry["keyName"] for entry in entries} == {key.name}
 
 
 def test_the_log_is_filtered_by_operation_principal_and_time(vault: LocalVault, key: KeyVaultKey) -> None:

@@ -153,7 +153,7 @@ def test_a_version_outside_its_validity_opens_but_does_not_protect(
     ):
         with pytest.raises(HttpResponseError) as caught:
             operation()
-        assert (403, code) == (caught.value.status_code, inner_code(caught.value))
+        assert (caught.value.status_code, inner_code(caught.value)) == (403, code)
 
 
 def test_an_operation_that_the_key_does_not_permit_is_refused(vault: LocalVault, keys: KeyClient, name: str) -> None:

@@ -68,7 +68,7 @@ async def test_a_container_is_there_until_it_is_deleted(
         finally:
             await account.close()
 
-    assert (["/tenant"], [], []) == (paths, left, again)
+    assert (paths, left, again) == (["/tenant"], [], [])
 
 
 async def test_making_needs_its_action(manager: LocalManager, vault: LocalVault) -> None:

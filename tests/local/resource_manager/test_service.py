@@ -61,11 +61,11 @@ async def test_an_account_shows_its_backup_policy(
         manager.set_backup(type="Periodic")
         periodic = (await client.database_accounts.get("TESTS", "Notes")).properties
 
-    assert ("Continuous", "Continuous7Days") == (
+    assert (
         continuous.backup_policy.type,
         continuous.backup_policy.continuous_mode_properties.tier,
-    )
-    assert "Periodic" == periodic.backup_policy.type
+    ) == ("Continuous", "Continuous7Days")
+    assert periodic.backup_policy.type == "Periodic"
 
 
 async def test_a_policy_survives_a_kill(
@@ -77,7 +77,7 @@ async def test_a_policy_survives_a_kill(
     manager.service.start()
 
     async with client_of(manager, vault, reader) as client:
-        assert "Periodic" == (await client.database_accounts.get("tests", "notes")).properties.backup_policy.type
+        assert (await client.database_accounts.get("tests", "notes")).properties.backup_policy.type == "Periodic"
 
 
 async def test_only_the_one_account_exists(
@@ -88,7 +88,7 @@ async def test_only_the_one_account_exists(
         with pytest.raises(ResourceNotFoundError) as refused:
             await client.database_accounts.get("tests", "other")
 
-    assert "ResourceNotFound" == refused.value.error.code
+    assert refused.value.error.code == "ResourceNotFound"
 
 
 async def test_reading_needs_its_action(manager: LocalManager, vault: LocalVault) -> None:
@@ -100,7 +100,7 @@ async def test_reading_needs_its_action(manager: LocalManager, vault: LocalVault
         with pytest.raises(HttpResponseError) as refused:
             await client.database_accounts.get("tests", "notes")
 
-    assert (403, "AuthorizationFailed") == (refused.value.status_code, refused.value.error.code)
+    assert (refused.value.status_code, refused.value.error.code) == (403, "AuthorizationFailed")
 
 
 async def test_a_token_for_another_service_is_refused(
@@ -111,17 +111,17 @@ async def test_a_token_for_another_service_is_refused(
         with pytest.raises(ClientAuthenticationError) as refused:
             await client.database_accounts.get("tests", "notes")
 
-    assert "InvalidAuthenticationToken" == refused.value.error.code
+    assert refused.value.error.code == "InvalidAuthenticationToken"
 
 
 def test_a_request_without_a_token_is_refused(manager: LocalManager) -> None:
     """Nobody is let in without a token."""
     answer = manager.call("GET", ACCOUNT)
 
-    assert (401, "AuthenticationFailed") == (answer.status_code, answer.json()["error"]["code"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AuthenticationFailed")
 
 
 @pytest.mark.parametrize("body", [{"type": "Never"}, {"tier": "Continuous1Day"}, {"mode": "Periodic"}])
 def test_a_policy_that_azure_does_not_have_is_refused(manager: LocalManager, body: dict[str, str]) -> None:
     """The control endpoint takes the policies of the REST reference only."""
-    assert 400 == manager.call("POST", "/_control/backup", json=body).status_code
+    assert manager.call("POST", "/_control/backup", json=body).status_code == 400

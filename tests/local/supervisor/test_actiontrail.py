@@ -19,12 +19,12 @@ def test_the_app_delivers_to_the_receiver_that_was_started(tmp_path: Path) -> No
     try:
         azure.start("actiontrail")
         _, environment = azure._command("functions_host")
-        script = [sys.executable, "-m", "tests.local.supervisor.deliver_one", json.dumps(event)]
-        subprocess.run(script, env=environment, check=True)  # noqa: S603 - the command line is our own
+        driver = [sys.executable, "-m", "tests.local.supervisor.deliver_one", json.dumps(event)]
+        subprocess.run(driver, env=environment, check=True)  # noqa: S603 - the command line is our own
         answer = requests.get(
             f"{azure.layout.url('actiontrail')}/_control/events", verify=str(azure.ca_bundle), timeout=SECONDS
         )
     finally:
         azure.down()
 
-    assert [event] == answer.json()["events"]
+    assert answer.json()["events"] == [event]

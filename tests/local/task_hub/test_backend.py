@@ -147,4 +147,4 @@ def test_hub_listens_on_loopback_only(hub: HubProcess) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.2", hub.port))  # would be taken if the hub had bound every address
 
-        assert ("127.0.0.2", hub.port) == other.getsockname()
+        assert other.getsockname() == ("127.0.0.2", hub.port)

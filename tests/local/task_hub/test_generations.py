@@ -68,7 +68,7 @@ def test_stale_timer_does_not_cross_continue_as_new(hub: HubProcess) -> None:
         worker.finish_turn(turn, done())
 
     fired = turn.orchestratorRequest.newEvents[-1].timerFired
-    assert now + timedelta(seconds=0.6) == fired.fireAt.ToDatetime(tzinfo=UTC)
+    assert fired.fireAt.ToDatetime(tzinfo=UTC) == now + timedelta(seconds=0.6)
 
 
 def test_stale_sub_orchestration_does_not_cross_continue_as_new(hub: HubProcess) -> None:
@@ -110,7 +110,7 @@ def test_sub_orchestration_completes_its_parent_however_long_it_takes(monkeypatc
     assert kinds(arrived) == ["subOrchestrationInstanceCompleted"]
     assert arrived[-1].subOrchestrationInstanceCompleted.result.value == '"at last"'
     parent = next(event for event in first.orchestratorRequest.newEvents if event.HasField("executionStarted"))
-    assert instance_id == parent.executionStarted.parentInstance.orchestrationInstance.instanceId
+    assert parent.executionStarted.parentInstance.orchestrationInstance.instanceId == instance_id
 
 
 def test_sub_orchestration_tells_its_parent_why_it_failed(hub: HubProcess) -> None:

@@ -27,4 +27,4 @@ def test_waiting_timers_need_no_threads_of_their_own() -> None:
     for _ in range(1000):
         timers.schedule(datetime.now(UTC) + timedelta(days=1), lambda: None)
 
-    assert before + 1 == threading.active_count()
+    assert threading.active_count() == before + 1

@@ -5,14 +5,14 @@ from typing import Any
 
 from keyturn.contracts import Payload
 from tests.invariants.crash import Died, Requests
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 
 
-class Dying:
+class Crashing:
     """Runs each of some activities so that it dies after its n-th request; the next run, and all others, live."""
 
-    def __init__(self, scene: Scene, after: int, names: Iterable[str]) -> None:
-        self._scene, self._after = scene, after
+    def __init__(self, harness: ActivityHarness, after: int, names: Iterable[str]) -> None:
+        self._harness, self._after = harness, after
         self._running = set(names)
         self.died: set[str] = set()
 
@@ -22,7 +22,7 @@ class Dying:
             self._running.discard(name)
             try:
                 with Requests(self._after).counted():
-                    return await self._scene.act(name, request)
+                    return await self._harness.act(name, request)
             except Died:
                 self.died.add(name)
-        return await self._scene.act(name, request)
+        return await self._harness.act(name, request)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from local.supervisor import LocalAzure
 from tests.docs.runbook import Runbook
-from tests.end_to_end.command_line import Ended, desk, execute
+from tests.end_to_end.command_line import Ended, execute, operator_environment
 
 APPROVER = "sam@example.com"
 
 
-class Desk:
+class Shell:
     """A desk with the runbook's variables, in a folder of its own."""
 
     def __init__(self, azure: LocalAzure, folder: Path, runbook: str) -> None:
@@ -17,7 +17,7 @@ class Desk:
         self._blocks = Runbook(runbook).blocks()
         secret = folder / "secret"
         secret.write_text(azure.approval_secret)
-        environment = desk(azure)
+        environment = operator_environment(azure)
         self.variables = {
             **environment,
             "APP": environment["KEYTURN_URL"],
@@ -34,8 +34,8 @@ class Desk:
             AssertionError: a command failed, with what it said.
         """
         told = f'printf "%s\\n" "${give}"\n' if give else ""
-        script = "".join(self._blocks[section] for section in sections) + told
-        command = ("sh", "-euxc", script)
+        driver = "".join(self._blocks[section] for section in sections) + told
+        command = ("sh", "-euxc", driver)
         ended = await execute(*command, cwd=self._folder, env={**self.variables, **variables})
-        assert 0 == ended.code, ended.err
+        assert ended.code == 0, ended.err
         return ended

@@ -3,17 +3,17 @@
 from datetime import timedelta
 
 from keyturn.contracts.states import State
-from keyturn.rotation.watchdog import tell_untold
+from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose
-from tests.keyturn.notifications.conftest import Inbox, desk_of, no_versions
+from tests.keyturn.notifications.conftest import Inbox, no_versions, notifier_of
 from tests.keyturn.rotation.runs import NOW, bring_to, start_run, step_to
 
 
 async def look(runs: RotationStore, inbox: Inbox, keyring: str, days: float) -> None:
     """Look as the tick does, so many days after the rotation was requested."""
-    await tell_untold(
-        desk_of(runs, inbox),
+    await tell_unreported(
+        notifier_of(runs, inbox),
         runs,
         keyring=keyring,
         versions=no_versions,
@@ -51,8 +51,8 @@ async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs:
 
     await look(runs, inbox, first.keyring, 19)
 
-    assert [1, 0] == in_time
-    assert [1, 1] == [len(inbox.read("all", record.run_id)) for record in (first, second)]
+    assert in_time == [1, 0]
+    assert [len(inbox.read("all", record.run_id)) for record in (first, second)] == [1, 1]
 
 
 async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RotationStore, inbox: Inbox) -> None:

@@ -39,7 +39,7 @@ def path_of(run_id: str) -> str:
     return f"/api/{'migrations' if '.m.' in run_id else 'rotations'}/{run_id}"
 
 
-class People:
+class Callers:
     """Callers of the app on one local Azure."""
 
     def __init__(self, endpoints: Mapping[str, Any], token: str | None = None) -> None:

@@ -14,8 +14,8 @@ from keyturn.rotation.start import Workflows
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
 from keyturn.runs.transitions import advance
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.runs import workflows
-from tests.keyturn.world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 REWRAP = RewrapDeks(new_version="f" * 32)
@@ -63,11 +63,11 @@ def page_of(run_id: str, target: str, refs: Sequence[RowRef], *, dry_run: bool =
     )
 
 
-def versions_of(world: World) -> MekVersions:
+def versions_of(local_keyring: LocalKeyring) -> MekVersions:
     """Return the MEK's versions."""
-    return MekVersions(world.mek.admin, world.mek.client)
+    return MekVersions(local_keyring.mek.admin, local_keyring.mek.client)
 
 
-async def enabled(world: World) -> set[str]:
+async def enabled(local_keyring: LocalKeyring) -> set[str]:
     """Return the versions that are enabled."""
-    return {name for name, found in (await versions_of(world).states()).items() if found.enabled}
+    return {name for name, found in (await versions_of(local_keyring).states()).items() if found.enabled}

@@ -49,7 +49,7 @@ def text(record: RotationRecord, event: str, detail: str = "") -> str:
 def test_every_event_has_words() -> None:
     """The tables of words have exactly the events that there are; only a check of documents tells one of its own."""
     assert set(EVENTS) == {*WORDS, *MIGRATION_WORDS}
-    assert {UNREADABLE} == MIGRATION_WORDS.keys() - WORDS.keys()
+    assert MIGRATION_WORDS.keys() - WORDS.keys() == {UNREADABLE}
 
 
 @pytest.mark.parametrize("event", WORDS)

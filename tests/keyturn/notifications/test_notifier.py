@@ -9,11 +9,11 @@ import pytest
 from keyturn.contracts import NotifyInput
 from keyturn.contracts.states import State
 from keyturn.errors import UnavailableError
-from keyturn.notifications.notifier import Channels, Desk
+from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.notifications.conftest import Inbox, desk_of, links
+from tests.keyturn.notifications.conftest import Inbox, links, notifier_of
 from tests.keyturn.rotation.runs import NOW, bring_to, start_run
 
 
@@ -32,7 +32,7 @@ async def test_an_event_is_told_and_written_down(runs: RotationStore, inbox: Inb
     record = await bring_to(runs, State.PREFLIGHT)
     head = await runs.audit.head(record.run_id)
 
-    notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+    notice = await notifier_of(runs, inbox).tell(told(record, "started"), NOW)
 
     [message] = inbox.read("all", record.run_id)
     assert head is not None
@@ -47,7 +47,7 @@ async def test_the_same_event_is_told_once(runs: RotationStore, inbox: Inbox) ->
     record = await start_run(runs)
 
     for _ in range(2):
-        await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+        await notifier_of(runs, inbox).tell(told(record, "started"), NOW)
 
     assert len(inbox.read("all", record.run_id)) == 1
 
@@ -56,7 +56,7 @@ async def test_of_two_at_once_one_sends(runs: RotationStore, inbox: Inbox) -> No
     """Two runs of the same event at the same time send one message."""
     record = await start_run(runs)
 
-    await asyncio.gather(*(desk_of(runs, inbox).tell(told(record, "started"), NOW) for _ in range(2)))
+    await asyncio.gather(*(notifier_of(runs, inbox).tell(told(record, "started"), NOW) for _ in range(2)))
 
     assert len(inbox.read("all", record.run_id)) == 1
 
@@ -66,7 +66,7 @@ async def test_events_of_other_keys_are_told_each(runs: RotationStore, inbox: In
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     for number in (1, 2):
-        await desk_of(runs, inbox).tell(told(record, "approval_reminder", key=f"5.{number}:approval_reminder"), NOW)
+        await notifier_of(runs, inbox).tell(told(record, "approval_reminder", key=f"5.{number}:approval_reminder"), NOW)
 
     assert len(inbox.read("all", record.run_id)) == 2
 
@@ -78,7 +78,7 @@ async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: Rotat
     left = Notice(key="1.1:started", event="started", at=NOW, claim="another", channels=[open_channel])
     await runs.update(record.run_id, lambda run: run.changed(notifications=[left]))
 
-    notice = await desk_of(runs, inbox).tell(told(record, "started"), NOW)
+    notice = await notifier_of(runs, inbox).tell(told(record, "started"), NOW)
 
     assert outcomes(notice) == [("NOTIFICATION_URLS", "interrupted", None)]
     assert inbox.read("all", record.run_id) == []
@@ -87,10 +87,10 @@ async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: Rotat
 async def test_people_on_call_are_told_of_what_is_urgent(runs: RotationStore, inbox: Inbox) -> None:
     """A channel of the people on call gets urgent events only, and one that is in both settings gets each once."""
     record = await bring_to(runs, State.BLOCKED)
-    desk = desk_of(runs, inbox, everything="all pager", on_call="pager night")
+    notifier = notifier_of(runs, inbox, everything="all pager", on_call="pager night")
 
     for event in ("started", "blocked"):
-        await desk.tell(told(record, event), NOW)
+        await notifier.tell(told(record, event), NOW)
 
     assert [len(inbox.read(channel, record.run_id)) for channel in ("all", "pager", "night")] == [2, 2, 1]
 
@@ -99,7 +99,7 @@ async def test_each_approver_gets_a_link_alone(runs: RotationStore, inbox: Inbox
     """An approver's link is on that approver's channel and nowhere else; the requester is not asked."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
-    await desk_of(runs, inbox, on_call="pager").tell(told(record, "approval_wanted"), NOW)
+    await notifier_of(runs, inbox, on_call="pager").tell(told(record, "approval_wanted"), NOW)
 
     messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
     assert {name: len(found) for name, found in messages.items()} == {"all": 1, "pager": 1, "grace": 1, "ada": 0}
@@ -119,7 +119,7 @@ async def test_a_failing_channel_is_named_and_the_others_are_told(
     inbox.fail("broken", body={"echo": "an answer with a secret"}, **fault)
 
     with caplog.at_level(logging.DEBUG):
-        notice = await desk_of(runs, inbox, everything="broken all").tell(told(record, "started"), NOW)
+        notice = await notifier_of(runs, inbox, everything="broken all").tell(told(record, "started"), NOW)
 
     ours = [line for line in caplog.records if line.name.startswith(("keyturn", "apprise"))]
     said = " ".join(line.getMessage() for line in ours) + (await runs.read(record.run_id)).model_dump_json()
@@ -131,9 +131,9 @@ async def test_a_failing_channel_is_named_and_the_others_are_told(
 async def test_on_call_is_told_before_a_rotation_begins(runs: RotationStore, inbox: Inbox) -> None:
     """Pre-flight learns where the message went, and a second run of it does not send another."""
     record = await start_run(runs)
-    desk = desk_of(runs, inbox, on_call="pager")
+    notifier = notifier_of(runs, inbox, on_call="pager")
 
-    went = {await desk.tell_on_call(record, NOW) for _ in range(2)}
+    went = {await notifier.tell_on_call(record, NOW) for _ in range(2)}
 
     assert went == {"json (number 1 of ON_CALL_URLS)"}
     assert [len(inbox.read(channel, record.run_id)) for channel in ("pager", "all")] == [1, 0]
@@ -142,12 +142,12 @@ async def test_on_call_is_told_before_a_rotation_begins(runs: RotationStore, inb
 async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: RotationStore, inbox: Inbox) -> None:
     """Nobody reached is an error that says why; another try sends again."""
     record = await start_run(runs)
-    desk = desk_of(runs, inbox, on_call="pager")
+    notifier = notifier_of(runs, inbox, on_call="pager")
     inbox.fail("pager", status=500, count=1)
 
     with pytest.raises(UnavailableError, match=r"json \(number 1 of ON_CALL_URLS\): HTTP 500"):
-        await desk.tell_on_call(record, NOW)
-    went = await desk.tell_on_call(record, NOW)
+        await notifier.tell_on_call(record, NOW)
+    went = await notifier.tell_on_call(record, NOW)
 
     assert went == "json (number 1 of ON_CALL_URLS)"
     assert len(inbox.read("pager", record.run_id)) == 1
@@ -156,11 +156,11 @@ async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: Rota
 async def test_without_channels_the_log_is_told_once(runs: RotationStore, caplog: pytest.LogCaptureFixture) -> None:
     """An app without channels has its events in the log and in the record, once."""
     record = await start_run(runs)
-    desk = Desk(runs, Channels(), public_url=None, links=links)
+    notifier = Notifier(runs, Channels(), public_url=None, links=links)
 
     with caplog.at_level(logging.INFO, logger="keyturn.events"):
         for _ in range(2):
-            await desk.tell(told(record, "started"), NOW)
+            await notifier.tell(told(record, "started"), NOW)
 
     assert caplog.messages == [f"rotation {record.run_id}: started "]
     assert [notice.event for notice in (await runs.read(record.run_id)).notifications] == ["started"]

@@ -32,7 +32,7 @@ from field_encrypt import (
     RowDefaults,
 )
 from field_encrypt.dek import Dek, key_check
-from local.people import ENDS, POLL_SECONDS, People
+from local.callers import ENDS, POLL_SECONDS, Callers
 from local.supervisor import LocalAzure
 from local.supervisor.environment import (
     COSMOS_DATABASE,
@@ -55,7 +55,7 @@ class Restarts:
         self.count = 0
 
 
-class Stage:
+class AppHarness:
     """A running local Azure with its people, its rows and its key."""
 
     def __init__(self, azure: LocalAzure) -> None:
@@ -64,7 +64,7 @@ class Stage:
         self.mek_name = MEK_NAME
         with patch.dict(os.environ, azure.client_environment("operator")):
             self._credential = DefaultAzureCredential()
-        self.people = People(azure.endpoints())
+        self.callers = Callers(azure.endpoints())
         self.keys = KeyClient(
             azure.layout.url("key_vault"),
             self._credential,
@@ -86,7 +86,7 @@ class Stage:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.people.__aexit__(None, None, None)
+        await self.callers.__aexit__(None, None, None)
         await self.keys.close()
         for mek in {self.mek, self._note_mek}:
             await mek.close()
@@ -188,8 +188,8 @@ class Stage:
         """End every run, rotation or migration, that an earlier test left; one that ends by itself is waited for."""
         query = "SELECT VALUE c.holder FROM c WHERE c.kind = 'lease' AND IS_STRING(c.holder)"
         for run_id in [str(holder) async for holder in self.runs.query_items(query)]:
-            await self.people.command(run_id, "abort")
-            await self.people.wait_for(run_id, *ENDS)
+            await self.callers.command(run_id, "abort")
+            await self.callers.wait_for(run_id, *ENDS)
 
     @contextlib.asynccontextmanager
     async def keep_alive(self, azure: LocalAzure, service: str) -> AsyncIterator["Restarts"]:
@@ -276,7 +276,7 @@ class Stage:
         async with asyncio.timeout(SECONDS * 3):
             while True:
                 try:
-                    answer = await self.people.request_rotation(headers, **body)
+                    answer = await self.callers.request_rotation(headers, **body)
                 except aiohttp.ClientError:
                     await asyncio.sleep(POLL_SECONDS)
                 else:
@@ -286,10 +286,10 @@ class Stage:
 
     async def approve(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
         """Wait so long for the evidence, approve it as somebody else, and wait for the end."""
-        waiting = await self.people.wait_for(run_id, "awaiting_approval", seconds=seconds)
-        answer = await self.people.decide(run_id, waiting["evidenceDigest"])
+        waiting = await self.callers.wait_for(run_id, "awaiting_approval", seconds=seconds)
+        answer = await self.callers.decide(run_id, waiting["evidenceDigest"])
         assert answer.status == 200, answer.body
-        return await self.people.wait_for(run_id, "completed")
+        return await self.callers.wait_for(run_id, "completed")
 
     async def rotate(self) -> dict[str, Any]:
         """Run a whole rotation and return its last status."""

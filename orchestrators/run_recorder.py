@@ -21,7 +21,7 @@ from keyturn.contracts.states import State
 from orchestrators.calls import StepFailedError, call, now
 
 
-class Journal:
+class RunRecorder:
     """The run's record as the workflow sees it. State changes are numbered, so that a repeated one changes nothing."""
 
     def __init__(self, ctx: OrchestrationContext, run: RotationInput) -> None:

@@ -32,24 +32,24 @@ WAIT_SECONDS = 0.5
 async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Roll a rotation back; one that needs attention is ended first."""
 
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(RollbackRequest, read_json(req))
         by = caller.identity(request.requested_by).name
-        record = await opened.run_store.read(req.route_params["rotation_id"])
+        record = await resources.run_store.read(req.route_params["rotation_id"])
         wanted = rollback_work(record)
         if record.state is State.NEEDS_ATTENTION and not request.dry_run:
-            await _end(client, opened, record, by)
-        return await begin(req, client, opened, caller, request.of(record.keyring), wanted)
+            await _end(client, resources, record, by)
+        return await begin(req, client, resources, caller, request.of(record.keyring), wanted)
 
     return await handle(req, admitted(req, "roll_back_rotation", work))
 
 
-async def _end(client: df.DurableFunctionsClient, opened: Resources, record: RotationRecord, by: str) -> None:
+async def _end(client: df.DurableFunctionsClient, resources: Resources, record: RotationRecord, by: str) -> None:
     """Abort the rotation and wait until it has ended; where it has not by then, it still holds its keyring."""
-    await give_command(opened.run_store, record.run_id, "abort", by=by, now=datetime.now(UTC))
+    await give_command(resources.run_store, record.run_id, "abort", by=by, now=datetime.now(UTC))
     await wake(client, record, COMMAND_EVENT)
     for _ in range(LOOKS):
-        if (await opened.run_store.read(record.run_id)).ended:
+        if (await resources.run_store.read(record.run_id)).ended:
             return
         await asyncio.sleep(WAIT_SECONDS)
 
@@ -59,8 +59,8 @@ async def _end(client: df.DurableFunctionsClient, opened: Resources, record: Rot
 async def start_restore(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Start a restore."""
 
-    async def work(opened: Resources, caller: Caller) -> func.HttpResponse:
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(MigrationRequest, read_json(req))
-        return await begin(req, client, opened, caller, request, Restore())
+        return await begin(req, client, resources, caller, request, Restore())
 
     return await handle(req, admitted(req, "start_restore", work))

@@ -17,15 +17,15 @@ from keyturn.contracts import (
 )
 from keyturn.contracts.states import State
 from keyturn.runs.records import RotationRecord
-from tests.invariants.scene import Scene
+from tests.invariants.harness import ActivityHarness
 from tests.invariants.steps import Act, Steps
 
 
-class Script(Steps):
+class RotationDriver(Steps):
     """Plays a rotation."""
 
-    def __init__(self, scene: Scene, record: RotationRecord, act: Act | None = None) -> None:
-        super().__init__(scene, record, act)
+    def __init__(self, harness: ActivityHarness, record: RotationRecord, act: Act | None = None) -> None:
+        super().__init__(harness, record, act)
         self.census: dict[str, Any] = {}
         self.digest = ""
 
@@ -69,7 +69,7 @@ class Script(Steps):
 
     async def to_retiring(self) -> None:
         """Have the evidence approved, and enter the state in which versions may be disabled."""
-        await self.scene.decide(await self.scene.runs.read(self.run_id))
+        await self.harness.decide(await self.harness.runs.read(self.run_id))
         await self.act("read_decision", DecisionInput(run=self.ref, evidence_digest=self.digest))
         await self.act("read_command", CommandInput(run=self.ref, seen=0))
         await self.advance(State.RETIRING)
@@ -91,11 +91,11 @@ class Script(Steps):
         await self.act("record_failure", failure)
 
 
-async def ready_to_retire(scene: Scene, rows: int = 3) -> Script:
+async def ready_to_retire(harness: ActivityHarness, rows: int = 3) -> RotationDriver:
     """Play a rotation of so many rows up to the moment before its old version is disabled."""
-    await scene.world.add_many(rows, scene.old)
-    script = Script(scene, await scene.start())
-    await script.to_new_version()
-    await script.to_frozen()
-    await script.to_retiring()
-    return script
+    await harness.local_keyring.add_many(rows, harness.old)
+    driver = RotationDriver(harness, await harness.start())
+    await driver.to_new_version()
+    await driver.to_frozen()
+    await driver.to_retiring()
+    return driver

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.people import POLL_SECONDS, Answer
-from tests.end_to_end.stage import Stage
+from local.callers import POLL_SECONDS, Answer
+from tests.end_to_end.app_harness import AppHarness
 
 SECONDS = 60.0
 
@@ -17,12 +17,12 @@ WHOLE = (
 )
 
 
-class Play:
+class ScenarioRun:
     """A running scenario; ``kept`` is what one part of it leaves for a later one."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.people = stage.people
+    def __init__(self, app: AppHarness) -> None:
+        self.app = app
+        self.callers = app.callers
         self.run_id = ""
         self.kept: dict[str, Any] = {}
         self.old_version = ""  # the newest one before the rotation
@@ -30,15 +30,15 @@ class Play:
 
     async def reaches(self, *states: str) -> dict[str, Any]:
         """Wait until the rotation is in one of the states, and return its status."""
-        return await self.people.wait_for(self.run_id, *states, seconds=SECONDS)
+        return await self.callers.wait_for(self.run_id, *states, seconds=SECONDS)
 
     async def status(self) -> dict[str, Any]:
         """Return the rotation's status."""
-        return await self.people.status(self.run_id)
+        return await self.callers.status(self.run_id)
 
     async def record(self) -> dict[str, Any]:
         """Return the rotation's record, from its report."""
-        record: dict[str, Any] = (await self.people.report(self.run_id))["record"]
+        record: dict[str, Any] = (await self.callers.report(self.run_id))["record"]
         return record
 
     async def evidence(self) -> dict[str, Any]:
@@ -54,13 +54,13 @@ class Play:
     async def decide(self, decision: str = "approve", **how: Any) -> Answer:
         """Wait for evidence and decide on it."""
         waiting = await self.reaches("awaiting_approval")
-        return await self.people.decide(self.run_id, waiting["evidenceDigest"], decision=decision, **how)
+        return await self.callers.decide(self.run_id, waiting["evidenceDigest"], decision=decision, **how)
 
     async def hears(self, event: str) -> None:
         """Wait until people are told the event: it comes after the state, and an alert is set on it."""
 
         async def told() -> bool:
-            return self.stage.said(self.run_id, event)
+            return self.app.said(self.run_id, event)
 
         await self.until(told)
 
@@ -72,39 +72,39 @@ class Play:
             await asyncio.sleep(POLL_SECONDS)
 
 
-type Act = Callable[[Play], Awaitable[None]]
+type Act = Callable[[ScenarioRun], Awaitable[None]]
 
 
-async def nothing(_play: Play) -> None:
+async def nothing(_scenario_run: ScenarioRun) -> None:
     """Do nothing."""
 
 
-async def approve(play: Play) -> None:
+async def approve(scenario_run: ScenarioRun) -> None:
     """Approve the evidence."""
-    assert (await play.decide()).status == 200
+    assert (await scenario_run.decide()).status == 200
 
 
-async def reject(play: Play) -> None:
+async def reject(scenario_run: ScenarioRun) -> None:
     """Reject the evidence."""
-    assert (await play.decide("reject")).status == 200
+    assert (await scenario_run.decide("reject")).status == 200
 
 
-async def abort(play: Play) -> None:
+async def abort(scenario_run: ScenarioRun) -> None:
     """Abort the rotation where it stands."""
-    assert (await play.people.command(play.run_id, "abort")).status == 202
+    assert (await scenario_run.callers.command(scenario_run.run_id, "abort")).status == 202
 
 
-async def retry(play: Play) -> None:
+async def retry(scenario_run: ScenarioRun) -> None:
     """Tell the rotation that needs attention to try again."""
-    assert (await play.people.command(play.run_id, "retry")).status == 202
+    assert (await scenario_run.callers.command(scenario_run.run_id, "retry")).status == 202
 
 
 def after(state: str, act: Act) -> Act:
     """Return an act that waits for the state first."""
 
-    async def waited(play: Play) -> None:
-        await play.reaches(state)
-        await act(play)
+    async def waited(scenario_run: ScenarioRun) -> None:
+        await scenario_run.reaches(state)
+        await act(scenario_run)
 
     return waited
 
@@ -112,9 +112,9 @@ def after(state: str, act: Act) -> Act:
 def then(*acts: Act) -> Act:
     """Return the acts one after the other."""
 
-    async def all_of_them(play: Play) -> None:
+    async def all_of_them(scenario_run: ScenarioRun) -> None:
         for act in acts:
-            await act(play)
+            await act(scenario_run)
 
     return all_of_them
 
@@ -122,8 +122,8 @@ def then(*acts: Act) -> Act:
 def armed(service: str, **rule: Any) -> Act:
     """Return an act that arms a fault."""
 
-    async def arm(play: Play) -> None:
-        play.stage.arm(service, **rule)
+    async def arm(scenario_run: ScenarioRun) -> None:
+        scenario_run.app.arm(service, **rule)
 
     return arm
 
@@ -136,20 +136,20 @@ def held(service: str, operation: str, **rule: Any) -> Act:
 def released(service: str) -> Act:
     """Return an act that lets go on what is held in the service."""
 
-    async def release(play: Play) -> None:
-        play.stage.release(service)
+    async def release(scenario_run: ScenarioRun) -> None:
+        scenario_run.app.release(service)
 
     return release
 
 
-async def disarmed(play: Play) -> None:
+async def disarmed(scenario_run: ScenarioRun) -> None:
     """Disarm every fault."""
-    play.stage.clear_faults()
+    scenario_run.app.clear_faults()
 
 
-async def started(play: Play, **body: Any) -> None:
+async def started(scenario_run: ScenarioRun, **body: Any) -> None:
     """Request the rotation over HTTP."""
-    play.run_id = await play.stage.start(**body)
+    scenario_run.run_id = await scenario_run.app.start(**body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class Scenario:
     prepared: Act = nothing
     request: Mapping[str, Any] = field(default_factory=dict)
     start: Act | None = None  # where a plain request is not what starts it
-    people: Act = approve
+    callers: Act = approve
     path: str = WHOLE
     facts: tuple[Act, ...] = ()
     tidied: Act = nothing  # also when something failed

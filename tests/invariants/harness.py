@@ -32,8 +32,8 @@ from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled
 from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
 from tests.invariants.engine import Engine, registered
 from tests.keyturn.backups import backups_in
+from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.rotation.runs import workflows
-from tests.keyturn.world import World
 
 REQUESTER, APPROVER = "dana@example.com", "sam@example.com"
 SECONDS = 60
@@ -50,61 +50,67 @@ QUICK: dict[str, Any] = {
 }
 
 
-class Scene:
+class ActivityHarness:
     """What the tests of invariants act in, and what the checks look at."""
 
-    def __init__(self, world: World, resources: Resources, run_container: ContainerProxy, old: str) -> None:
-        self.world = world
+    def __init__(
+        self, local_keyring: LocalKeyring, resources: Resources, run_container: ContainerProxy, old: str
+    ) -> None:
+        self.local_keyring = local_keyring
         self._run_container = run_container
         self.resources = resources
         self.runs = resources.run_store
         self.old = old
         self.engine: Engine | None = None
-        self.keyring = world.keyring.name
-        self.app = world.mek.who
+        self.keyring = local_keyring.keyring.name
+        self.app = local_keyring.mek.who
         self.outside = self._outsider()  # who looks at the world; the vault's log has its calls apart
 
     @classmethod
-    async def create(cls, world: World, cosmos: CosmosClient, run_container: ContainerProxy) -> "Scene":
+    async def create(
+        cls, local_keyring: LocalKeyring, cosmos: CosmosClient, run_container: ContainerProxy
+    ) -> "ActivityHarness":
         """Create the MEK's first version and the app's clients."""
         name = f"k{uuid.uuid4().hex[:12]}"
-        world.keyring = world.keyring.model_copy(update={"name": name, "dek_container": world.container.id})
-        world.store = DekStore(world.container, world.keyring)
+        local_keyring.keyring = local_keyring.keyring.model_copy(
+            update={"name": name, "dek_container": local_keyring.container.id}
+        )
+        local_keyring.store = DekStore(local_keyring.container, local_keyring.keyring)
         settings = load_settings(
             {
                 "KEYTURN_KEYRING": name,
-                "AZURE_KEYVAULT_URL": world.mek.vault.url,
-                "FIELD_ENCRYPT_MEK_NAME": world.mek.name,
+                "AZURE_KEYVAULT_URL": local_keyring.mek.vault.url,
+                "FIELD_ENCRYPT_MEK_NAME": local_keyring.mek.name,
                 "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",
-                "COSMOS_ENDPOINT": world.cosmos.url,
+                "COSMOS_ENDPOINT": local_keyring.cosmos.url,
                 "COSMOS_DATABASE": DATABASE,
-                "DEK_CONTAINER": world.container.id,
+                "DEK_CONTAINER": local_keyring.container.id,
                 "KEYTURN_CONTAINER": run_container.id,
                 "KEYTURN_KEY_SIZE": "2048",
             }
         )
-        resources = Resources(settings, world.mek.credential, cosmos)
+        resources = Resources(settings, local_keyring.mek.credential, cosmos)
         keys = KeyClient(
-            world.mek.vault.url,
-            world.mek.credential,
+            local_keyring.mek.vault.url,
+            local_keyring.mek.credential,
             verify_challenge_resource=False,
-            transport=world.mek.vault.transport(),
+            transport=local_keyring.mek.vault.transport(),
         )
         resources._keyrings[name] = KeyringClients(
-            keyring=world.keyring,
-            mek=world.mek.client,
+            keyring=local_keyring.keyring,
+            mek=local_keyring.mek.client,
             keys=keys,
-            versions=MekVersions(keys, world.mek.client),
-            dek_container=world.container,
-            rows=world.store,
-            reader_store=ReaderStore(world.container, RowDefaults(mek_name=world.mek.name)),
+            versions=MekVersions(keys, local_keyring.mek.client),
+            dek_container=local_keyring.container,
+            rows=local_keyring.store,
+            reader_store=ReaderStore(local_keyring.container, RowDefaults(mek_name=local_keyring.mek.name)),
             documents={},
-            key_backups=backups_in(resources.run_store.documents, keys, keyring=name, mek_name=world.mek.name),
+            key_backups=backups_in(resources.run_store.documents, keys, keyring=name, mek_name=local_keyring.mek.name),
         )
-        return cls(world, resources, run_container, await world.mek.create())
+        return cls(local_keyring, resources, run_container, await local_keyring.mek.create())
 
     def _outsider(self) -> MekClient:
-        mek = self.world.mek
+        mek = self.local_keyring.mek
         return MekClient(
             mek.vault.url,
             mek.name,
@@ -120,7 +126,7 @@ class Scene:
 
     async def rows(self) -> list[Item]:
         """Return every row as it is stored."""
-        return await stored(self.world.container)
+        return await stored(self.local_keyring.container)
 
     def encrypt_notes(self, notes: ContainerProxy) -> None:
         """Let the keyring's documents be in this container, with a title to be encrypted."""
@@ -142,19 +148,21 @@ class Scene:
 
     async def vault_versions(self) -> dict[str, Version]:
         """Return every version of the MEK as the vault lists it."""
-        return await versions_of(self.world.mek.admin, self.world.mek.name)
+        return await versions_of(self.local_keyring.mek.admin, self.local_keyring.mek.name)
 
     async def inventory(self) -> Inventory:
         """Write down which versions and rows there are."""
-        return await Inventory.take(self.world.mek.admin, self.world.mek.name, self.world.container)
+        return await Inventory.take(
+            self.local_keyring.mek.admin, self.local_keyring.mek.name, self.local_keyring.container
+        )
 
     async def needed_but_disabled(self) -> list[str]:
         """I1, here and now."""
-        return await needed_but_disabled(self.world.container, self.outside, self.world.mek.name)
+        return await needed_but_disabled(self.local_keyring.container, self.outside, self.local_keyring.mek.name)
 
     async def changed_deks(self) -> list[str]:
         """I3, here and now."""
-        return await changed_deks(self.world.container, self.outside, self.world.deks)
+        return await changed_deks(self.local_keyring.container, self.outside, self.local_keyring.deks)
 
     async def unapproved(self, record: RotationRecord) -> list[str]:
         """I5, here and now."""
@@ -162,17 +170,19 @@ class Scene:
 
     def deletes_seen(self) -> int:
         """Return how many deletes the database has received since :meth:`count_deletes`."""
-        url = f"{self.world.cosmos.url}/_control/faults"
-        rules = requests.get(url, verify=str(self.world.mek.vault.authority), timeout=SECONDS).json()
+        url = f"{self.local_keyring.cosmos.url}/_control/faults"
+        rules = requests.get(url, verify=str(self.local_keyring.mek.vault.authority), timeout=SECONDS).json()
         return sum(int(rule["fired"]) for rule in rules if rule["operation"] == "delete")
 
     def count_deletes(self) -> None:
         """Have the database count deletes from now on: a rule that does nothing, and counts how often it does."""
-        self.world.cosmos.fault(operation="delete", kind="delay", delayMs=0, count=None)
+        self.local_keyring.cosmos.fault(operation="delete", kind="delay", delayMs=0, count=None)
 
     def operations(self) -> list[dict[str, Any]]:
         """Return what the app has asked of the vault, from the vault's own log."""
-        found: list[dict[str, Any]] = self.world.mek.vault.control("GET", "operations", params={"who": self.app})
+        found: list[dict[str, Any]] = self.local_keyring.mek.vault.control(
+            "GET", "operations", params={"who": self.app}
+        )
         return found
 
     @property

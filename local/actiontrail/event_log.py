@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 
-class Journal:
+class EventLog:
     """One file; what was added survives a kill."""
 
     def __init__(self, path: Path) -> None:

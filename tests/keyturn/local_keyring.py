@@ -49,7 +49,7 @@ def plain_row(row_id: str | None = None, **properties: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not ...}
 
 
-class World:
+class LocalKeyring:
     """A store, a MEK, and what tests do with both."""
 
     def __init__(self, mek: Mek, cosmos: LocalCosmos, container: ContainerProxy) -> None:
@@ -97,7 +97,7 @@ class World:
         assert row is not None
         return row
 
-    async def opened(self, ref: RowRef) -> Dek:
+    async def unwrapped(self, ref: RowRef) -> Dek:
         """Return the DEK that the row gives to a reader who follows the row's own label and algorithm."""
         item = await self.item(ref)
         wrapped = base64.b64decode(item["wrappedDek"])
