@@ -20,7 +20,6 @@ import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
-from tests.keyturn.documents.harness import FIELDS, MIGRATION, NAME, page_of
 
 from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
 from field_encrypt.errors import DekExistsError
@@ -33,6 +32,7 @@ from keyturn.documents.operations import reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
 from keyturn.documents.store import DocumentStore, scan_documents, under_other_deks
 from keyturn.settings import DocumentContainer
+from tests.keyturn.documents.harness import FIELDS, MIGRATION, NAME, page_of
 
 SEED = 20261124
 PAGE = 8

@@ -1,13 +1,12 @@
 """Reading everything and changing nothing: what does not decrypt is counted and named."""
 
-from tests.keyturn.documents.harness import ActivityHarness, dek_ids_of, page_of, refs
-
 from keyturn.documents.operations import check_page
+from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of, page_of, refs
 
 NAMES = ("good", "moved", "missing", "plain", "foreign")
 
 
-async def test_what_does_not_decrypt_is_named(harness: ActivityHarness) -> None:
+async def test_what_does_not_decrypt_is_named(harness: DocumentsHarness) -> None:
     """Each document that does not decrypt gets its reason, and no document or row changes."""
     await harness.add("good", "moved", "missing", "plain", side=harness.source)
     moved, missing, plain = [await harness.stored(name) for name in ("moved", "missing", "plain")]
@@ -30,7 +29,7 @@ async def test_what_does_not_decrypt_is_named(harness: ActivityHarness) -> None:
     assert ([await harness.stored(name) for name in NAMES], await harness.source.row_ids()) == before
 
 
-async def test_disabled_version_is_named_once_for_each_document(harness: ActivityHarness) -> None:
+async def test_disabled_version_is_named_once_for_each_document(harness: DocumentsHarness) -> None:
     """Documents whose version is disabled are named as such."""
     found = await harness.add("a", "b", side=harness.source)
     await harness.source.mek.change(harness.source.version, enabled=False)
@@ -40,7 +39,7 @@ async def test_disabled_version_is_named_once_for_each_document(harness: Activit
     assert harness.quarantined == {"notes/a": "version_disabled", "notes/b": "version_disabled"}
 
 
-async def test_unwraps_keep_the_pace(harness: ActivityHarness) -> None:
+async def test_unwraps_keep_the_pace(harness: DocumentsHarness) -> None:
     """The vault is asked once for each document and not faster than the page may."""
     found = await harness.add(*"abcd", side=harness.source)
 

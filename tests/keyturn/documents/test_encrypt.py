@@ -3,20 +3,20 @@
 from typing import Any
 
 import pytest
-from tests.keyturn.documents.harness import ActivityHarness, dek_ids_of, note, own, page_of, refs
 
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.documents.operations import encrypt_page
 from keyturn.errors import UnavailableError
 from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of, note, own, page_of, refs
 
 
-async def run(harness: ActivityHarness, found: list[RowRef], **more: Any) -> PageResult:
+async def run(harness: DocumentsHarness, found: list[RowRef], **more: Any) -> PageResult:
     """Encrypt a page."""
     return await encrypt_page(page_of(found, **more), harness.ids, harness.dependencies())
 
 
-async def test_plaintext_documents_are_encrypted(harness: ActivityHarness) -> None:
+async def test_plaintext_documents_are_encrypted(harness: DocumentsHarness) -> None:
     """Each document gets one DEK of its own, reads as before, and keeps what is not named."""
     found = await harness.add("a", "b", "c")
 
@@ -31,7 +31,7 @@ async def test_plaintext_documents_are_encrypted(harness: ActivityHarness) -> No
     assert (await harness.stored("a"))["likes"] == 3
 
 
-async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: ActivityHarness) -> None:
+async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: DocumentsHarness) -> None:
     """What is encrypted costs one read, and makes no row."""
     found = await harness.add("a", "b")
     await run(harness, found)
@@ -44,7 +44,7 @@ async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: A
     assert len(await harness.source.row_ids()) == 2
 
 
-async def test_encrypted_fields_keep_their_dek(harness: ActivityHarness) -> None:
+async def test_encrypted_fields_keep_their_dek(harness: DocumentsHarness) -> None:
     """Of a document that an old writer has partly overwritten, only the plaintext gets another DEK."""
     (ref,) = await harness.add("a", side=harness.source)
     written = await harness.stored("a")
@@ -57,7 +57,7 @@ async def test_encrypted_fields_keep_their_dek(harness: ActivityHarness) -> None
     assert {**note("a"), "title": "new"} == await harness.read("a", harness.source)
 
 
-async def test_fields_that_a_document_lacks_are_no_fault(harness: ActivityHarness) -> None:
+async def test_fields_that_a_document_lacks_are_no_fault(harness: DocumentsHarness) -> None:
     """What is there is encrypted, also where one element of a list lacks the field."""
     await harness.container.create_item({"id": "a", "title": "t", "parts": [{"text": "x"}, {"other": 1}]})
 
@@ -75,7 +75,7 @@ async def test_fields_that_a_document_lacks_are_no_fault(harness: ActivityHarnes
 )
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_document_that_cannot_be_encrypted_is_named(
-    harness: ActivityHarness, properties: dict[str, Any], reason: str, *, dry_run: bool
+    harness: DocumentsHarness, properties: dict[str, Any], reason: str, *, dry_run: bool
 ) -> None:
     """It is quarantined with its reason, nothing is written of it, and the rest goes on."""
     await harness.add("bad", **properties)
@@ -90,7 +90,7 @@ async def test_document_that_cannot_be_encrypted_is_named(
     assert (0 if dry_run else 1) == len(await harness.source.row_ids())
 
 
-async def test_a_dry_run_writes_nothing(harness: ActivityHarness) -> None:
+async def test_a_dry_run_writes_nothing(harness: DocumentsHarness) -> None:
     """It counts what would be encrypted, and leaves documents and dek store as they are."""
     found = await harness.add("a", "b")
     before = [await harness.stored(name) for name in "ab"]
@@ -101,7 +101,7 @@ async def test_a_dry_run_writes_nothing(harness: ActivityHarness) -> None:
     assert [await harness.stored(name) for name in "ab"] == before
 
 
-async def test_deleted_document_stays_deleted(harness: ActivityHarness) -> None:
+async def test_deleted_document_stays_deleted(harness: DocumentsHarness) -> None:
     """A document that is gone is counted and not made again."""
     result = await run(harness, refs("never-there"))
 
@@ -110,7 +110,7 @@ async def test_deleted_document_stays_deleted(harness: ActivityHarness) -> None:
 
 
 async def test_crash_between_row_and_document_leaves_no_second_row(
-    harness: ActivityHarness, cosmos: LocalCosmos
+    harness: DocumentsHarness, cosmos: LocalCosmos
 ) -> None:
     """The row of the first try is taken again; until then the document stays as it was."""
     found = await harness.add("a")

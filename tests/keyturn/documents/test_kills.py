@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
-from tests.keyturn.documents.harness import FIELDS, NAME, ActivityHarness, dek_ids_of, note, own
 
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_vault import LocalVault
+from tests.keyturn.documents.harness import FIELDS, NAME, DocumentsHarness, dek_ids_of, note, own
 from tests.local.services import REPOSITORY
 
 KILLS = 50
@@ -21,7 +21,7 @@ DOCUMENTS = 300
 BETWEEN_SAMPLES_SECONDS = 0.05  # the machine is for the migration
 
 
-def harness_of(harness: ActivityHarness, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
+def harness_of(harness: DocumentsHarness, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
     """Return what the child processes are told."""
     sides = {"source": harness.source, "target": harness.target}
     return json.dumps(
@@ -38,7 +38,7 @@ def harness_of(harness: ActivityHarness, records: ContainerProxy, vault: LocalVa
     )
 
 
-async def fill(harness: ActivityHarness) -> list[str]:
+async def fill(harness: DocumentsHarness) -> list[str]:
     """Store the documents under the source, and return their ids."""
     names = [f"note-{number}" for number in range(DOCUMENTS)]
     plain = [note(name) for name in names]
@@ -47,7 +47,7 @@ async def fill(harness: ActivityHarness) -> list[str]:
     return names
 
 
-async def readable(harness: ActivityHarness, name: str) -> bool:
+async def readable(harness: DocumentsHarness, name: str) -> bool:
     """Tell whether the document reads as it was written, by the side that its DEK is on now."""
     document = own(await harness.stored(name))
     (dek_id,) = dek_ids_of(document)  # never some fields under one DEK and some under another
@@ -65,7 +65,7 @@ async def has(rows: ContainerProxy, dek_id: str) -> bool:
 
 
 async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
-    harness: ActivityHarness, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
+    harness: DocumentsHarness, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
 ) -> None:
     """Through fifty SIGKILLs every sampled document decrypts; at the end all do, each under a row of its own."""
     names, records = await fill(harness), await new_container(cosmos_client, "keyturn", "/keyring")

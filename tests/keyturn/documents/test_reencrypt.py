@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from tests.keyturn.documents.harness import NAME, ActivityHarness, Side, dek_ids_of, note, own, page_of, refs
 
 from field_encrypt.encoding import to_base64
 from field_encrypt.mek_errors import MekNotUsableError
@@ -12,14 +11,15 @@ from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.operations import reencrypt_page
 from keyturn.errors import UnavailableError
 from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.keyturn.documents.harness import NAME, DocumentsHarness, Side, dek_ids_of, note, own, page_of, refs
 
 
-async def run(harness: ActivityHarness, found: list[RowRef], target: Side | None = None, **more: bool) -> PageResult:
+async def run(harness: DocumentsHarness, found: list[RowRef], target: Side | None = None, **more: bool) -> PageResult:
     """Re-encrypt a page."""
     return await reencrypt_page(page_of(found, **more), harness.ids, harness.dependencies(target))
 
 
-async def test_documents_get_fresh_deks_under_the_same_key(harness: ActivityHarness) -> None:
+async def test_documents_get_fresh_deks_under_the_same_key(harness: DocumentsHarness) -> None:
     """Each document reads as before under a row of its own; the old rows are superseded and stay."""
     found = await harness.add("a", "b", side=harness.source)
     before = [await harness.stored(name) for name in "ab"]
@@ -40,7 +40,7 @@ async def test_documents_get_fresh_deks_under_the_same_key(harness: ActivityHarn
     )
 
 
-async def test_documents_move_onto_another_key_and_dek_store(harness: ActivityHarness) -> None:
+async def test_documents_move_onto_another_key_and_dek_store(harness: DocumentsHarness) -> None:
     """Afterwards the first key is not needed any more: what a recovery from a lost MEK comes to."""
     found = await harness.add("a", "b", side=harness.source)
 
@@ -51,7 +51,7 @@ async def test_documents_move_onto_another_key_and_dek_store(harness: ActivityHa
     assert len(await harness.target.row_ids()) == 2
 
 
-async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: ActivityHarness) -> None:
+async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: DocumentsHarness) -> None:
     """A document that is done costs one read and no unwrap."""
     found = await harness.add("a", "b", side=harness.source)
     await run(harness, found, harness.target)
@@ -63,7 +63,7 @@ async def test_a_page_that_runs_twice_changes_nothing_the_second_time(harness: A
     assert [await harness.stored(name) for name in "ab"] == before
 
 
-async def test_two_runs_of_a_page_at_once_agree(harness: ActivityHarness) -> None:
+async def test_two_runs_of_a_page_at_once_agree(harness: DocumentsHarness) -> None:
     """Whoever comes second to a row takes it, and whoever comes second to a document leaves it."""
     found = await harness.add(*"abcdef", side=harness.source)
 
@@ -75,7 +75,7 @@ async def test_two_runs_of_a_page_at_once_agree(harness: ActivityHarness) -> Non
 
 
 async def test_crash_between_row_and_document_leaves_no_second_row(
-    harness: ActivityHarness, cosmos: LocalCosmos
+    harness: DocumentsHarness, cosmos: LocalCosmos
 ) -> None:
     """The document stays readable by its old DEK, and the row of the first try is taken again."""
     found = await harness.add("a", side=harness.source)
@@ -93,7 +93,7 @@ async def test_crash_between_row_and_document_leaves_no_second_row(
     assert note("a") == await harness.read("a", harness.target)
 
 
-async def test_write_whose_answer_was_lost_is_counted_as_done(harness: ActivityHarness, cosmos: LocalCosmos) -> None:
+async def test_write_whose_answer_was_lost_is_counted_as_done(harness: DocumentsHarness, cosmos: LocalCosmos) -> None:
     """The SDK's second try loses against the first, and the document turns out to be done."""
     found = await harness.add("a", side=harness.source)
     cosmos.fault(operation="replace", kind="drop_after", count=1)
@@ -104,7 +104,7 @@ async def test_write_whose_answer_was_lost_is_counted_as_done(harness: ActivityH
     assert note("a") == await harness.read("a", harness.target)
 
 
-async def test_change_by_another_writer_is_kept(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_by_another_writer_is_kept(harness: DocumentsHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer who comes between read and write wins; the document is then re-encrypted as they left it."""
     found = await harness.add("a", side=harness.source)
     documents = harness.dependencies(harness.target).documents
@@ -127,7 +127,7 @@ async def test_change_by_another_writer_is_kept(harness: ActivityHarness, monkey
 
 
 async def test_document_deleted_meanwhile_stays_deleted(
-    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DocumentsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A document that is deleted between read and write is not made again."""
     found = await harness.add("a", side=harness.source)
@@ -146,7 +146,7 @@ async def test_document_deleted_meanwhile_stays_deleted(
     assert [item async for item in harness.container.read_all_items()] == []
 
 
-async def test_documents_that_do_not_open_are_named_and_left(harness: ActivityHarness) -> None:
+async def test_documents_that_do_not_open_are_named_and_left(harness: DocumentsHarness) -> None:
     """Each gets its reason, no row is made for it, its bytes stay, and the rest goes on."""
     await harness.add("tampered", "missing", "plain", "good", side=harness.source)
     tampered, missing, plain = [await harness.stored(name) for name in ("tampered", "missing", "plain")]
@@ -168,7 +168,7 @@ async def test_documents_that_do_not_open_are_named_and_left(harness: ActivityHa
     assert len(await harness.target.row_ids()) == 1
 
 
-async def test_document_of_a_writer_on_the_target_needs_nothing(harness: ActivityHarness) -> None:
+async def test_document_of_a_writer_on_the_target_needs_nothing(harness: DocumentsHarness) -> None:
     """A writer that has moved already made a fresh DEK there; it counts as done, not as missing."""
     found = await harness.add("a", side=harness.target)
     before = await harness.stored("a")
@@ -179,7 +179,7 @@ async def test_document_of_a_writer_on_the_target_needs_nothing(harness: Activit
     assert await harness.stored("a") == before
 
 
-async def test_a_dry_run_writes_nothing(harness: ActivityHarness) -> None:
+async def test_a_dry_run_writes_nothing(harness: DocumentsHarness) -> None:
     """It counts what opens and would be moved, names what does not, and leaves everything as it is."""
     found = await harness.add("a", "b", side=harness.source)
     before = [await harness.stored(name) for name in "ab"]
@@ -193,7 +193,7 @@ async def test_a_dry_run_writes_nothing(harness: ActivityHarness) -> None:
     assert [await harness.stored(name) for name in "ab"] == before
 
 
-async def test_a_target_that_cannot_wrap_ends_the_page(harness: ActivityHarness) -> None:
+async def test_a_target_that_cannot_wrap_ends_the_page(harness: DocumentsHarness) -> None:
     """That nothing may be wrapped is no document's fault: nothing is quarantined, nothing changes."""
     found = await harness.add("a", side=harness.source)
     await harness.target.mek.change(harness.target.version, enabled=False)
@@ -205,7 +205,7 @@ async def test_a_target_that_cannot_wrap_ends_the_page(harness: ActivityHarness)
     assert note("a") == await harness.read("a", harness.source)
 
 
-async def test_planted_row_is_not_taken(harness: ActivityHarness) -> None:
+async def test_planted_row_is_not_taken(harness: DocumentsHarness) -> None:
     """A row of the migration's dekId that does not hold what it says ends in quarantine, not in a document."""
     found = await harness.add("a", side=harness.source)
     stored = await harness.stored("a")
@@ -220,9 +220,9 @@ async def test_planted_row_is_not_taken(harness: ActivityHarness) -> None:
     assert await harness.stored("a") == stored
 
 
-async def test_ids_differ_by_place_and_migration(harness: ActivityHarness) -> None:
+async def test_ids_differ_by_place_and_migration(harness: DocumentsHarness) -> None:
     """No two documents share an id, and another migration has others."""
-    other = ActivityHarness(harness.container, harness.source, harness.target)
+    other = DocumentsHarness(harness.container, harness.source, harness.target)
     places = [{"id": "a"}, {"id": "b"}]
 
     ids = [harness.documents.dek_id(kept, place) for kept in (harness.ids, other.ids) for place in places]

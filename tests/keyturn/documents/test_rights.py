@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from azure.keyvault.keys.aio import KeyClient
-from tests.keyturn.documents.harness import NAME, ActivityHarness, Side
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
@@ -19,6 +18,7 @@ from local.identity.roles import CONTAINERS, COSMOS, KEYS
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.backups import backups_in
+from tests.keyturn.documents.harness import NAME, DocumentsHarness, Side
 from tests.keyturn.local_keyring import keyring_of
 
 # What the app holds anyway, and what it holds while documents are migrated.
@@ -34,7 +34,7 @@ RIGHTS = (
 
 @asynccontextmanager
 async def keyrings_of(
-    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
+    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
 ) -> AsyncIterator[tuple[KeyringClients, KeyringClients]]:
     """Open source and target as an identity with these rights."""
     async with (
@@ -70,14 +70,14 @@ async def keyrings_of(
             await target.mek.close()
 
 
-async def everything(harness: ActivityHarness) -> list[object]:
+async def everything(harness: DocumentsHarness) -> list[object]:
     """Return every document and row."""
     containers = (harness.container, harness.source.rows, harness.target.rows)
     return [item for container in containers async for item in container.read_all_items()]
 
 
 async def test_with_all_of_them_a_migration_may_begin(
-    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos
+    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos
 ) -> None:
     """No other right is asked for, and asking leaves nothing behind."""
     await harness.add("a", side=harness.source)
@@ -99,7 +99,7 @@ async def test_with_all_of_them_a_migration_may_begin(
     ],
 )
 async def test_a_missing_right_is_named(
-    harness: ActivityHarness, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
+    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
 ) -> None:
     """The error says what may not be done and where, and how to get the right; nothing is changed."""
     await harness.add("a", side=harness.source)

@@ -1,15 +1,14 @@
 """Documents are found through the container's change feed: exactly those that an operation has to do with."""
 
-from tests.keyturn.documents.harness import MIGRATION, NAME, ActivityHarness, page_of
-
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.change_feed import list_feed_ranges
 from keyturn.documents import store as scan
 from keyturn.documents.operations import reencrypt_page
+from tests.keyturn.documents.harness import MIGRATION, NAME, DocumentsHarness, page_of
 
 
-async def found(harness: ActivityHarness, chosen: scan.RowFilter) -> set[str]:
+async def found(harness: DocumentsHarness, chosen: scan.RowFilter) -> set[str]:
     """Return the ids that a scan of the whole container finds."""
     ids: set[str] = set()
     for feed_range in await list_feed_ranges(harness.container):
@@ -30,7 +29,7 @@ async def found(harness: ActivityHarness, chosen: scan.RowFilter) -> set[str]:
     return ids
 
 
-async def test_each_operation_finds_its_documents(harness: ActivityHarness) -> None:
+async def test_each_operation_finds_its_documents(harness: DocumentsHarness) -> None:
     """The backfill finds plaintext, the check all with fields, and re-encryption what is not under its own DEKs."""
     encrypted = await harness.add("e1", "e2", "e3", side=harness.source)
     await harness.add("p1", "p2")

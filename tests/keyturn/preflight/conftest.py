@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from tests.keyturn.preflight.harness import ActivityHarness
 
 from keyturn.cosmos.state_container import Documents
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.preflight.harness import PreflightHarness
 from tests.local.resource_manager.local_manager import LocalManager
 
 
@@ -37,7 +37,7 @@ def manager(shared_manager: LocalManager) -> Iterator[LocalManager]:
 
 
 @pytest.fixture
-async def harness(local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> ActivityHarness:
+async def harness(local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> PreflightHarness:
     """A keyring that may be rotated."""
     await local_keyring.add_many(2, await local_keyring.mek.create())
-    return ActivityHarness(local_keyring, documents, manager)
+    return PreflightHarness(local_keyring, documents, manager)

@@ -4,18 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.keyturn.preflight.harness import NOW, ActivityHarness, check_of, failed
 
 from keyturn.errors import UnavailableError
 from keyturn.preflight.run import WAITS
 from keyturn.runs.migration_leases import take
 from keyturn.runs.records import RotationRecord
+from tests.keyturn.preflight.harness import NOW, PreflightHarness, check_of, failed
 
 TONIGHT = '[{"cron": "0 22 * * *", "duration": "PT6H", "timeZone": "Europe/Berlin"}]'
 NOON = '[{"cron": "0 22 * * *", "duration": "PT6H"}, {"cron": "30 11 * * 2", "duration": "PT1H"}]'
 
 
-async def test_continuous_backup_is_enough(harness: ActivityHarness) -> None:
+async def test_continuous_backup_is_enough(harness: PreflightHarness) -> None:
     """The tier is said, because it tells how far back a restore reaches."""
     harness.manager.set_backup(type="Continuous", tier="Continuous7Days")
 
@@ -24,7 +24,7 @@ async def test_continuous_backup_is_enough(harness: ActivityHarness) -> None:
     assert check_of(preflight, "backup").detail == "the account is backed up continuously (Continuous7Days)"
 
 
-async def test_periodic_backup_needs_a_snapshot(harness: ActivityHarness) -> None:
+async def test_periodic_backup_needs_a_snapshot(harness: PreflightHarness) -> None:
     """A snapshot that the requester names stands in for continuous backup."""
     harness.manager.set_backup(type="Periodic")
 
@@ -37,7 +37,7 @@ async def test_periodic_backup_needs_a_snapshot(harness: ActivityHarness) -> Non
     assert "backup-2026-11-24" in check_of(named, "backup").detail
 
 
-async def test_an_unknown_backup_is_none(harness: ActivityHarness) -> None:
+async def test_an_unknown_backup_is_none(harness: PreflightHarness) -> None:
     """Without a resource id nobody can say that there is a backup."""
     preflight = await harness.run(backed_up=False)
 
@@ -45,7 +45,7 @@ async def test_an_unknown_backup_is_none(harness: ActivityHarness) -> None:
     assert "KEYTURN_COSMOS_RESOURCE_ID" in check_of(preflight, "backup").hint
 
 
-async def test_a_resource_manager_that_does_not_answer_fails_the_check(harness: ActivityHarness) -> None:
+async def test_a_resource_manager_that_does_not_answer_fails_the_check(harness: PreflightHarness) -> None:
     """No answer is no backup."""
     harness.manager.fault(kind="status", status=408, count=None)
 
@@ -55,7 +55,7 @@ async def test_a_resource_manager_that_does_not_answer_fails_the_check(harness: 
     assert "Azure Resource Manager did not answer (408)" in check_of(preflight, "backup").detail
 
 
-async def test_a_migration_under_way_blocks(harness: ActivityHarness) -> None:
+async def test_a_migration_under_way_blocks(harness: PreflightHarness) -> None:
     """Its lease is named; once that has expired, it blocks no longer."""
     keyring = harness.record().keyring
     long = await take(harness.documents, keyring, "encrypt", "host-7", lasts=timedelta(minutes=5), now=NOW)
@@ -69,7 +69,7 @@ async def test_a_migration_under_way_blocks(harness: ActivityHarness) -> None:
     assert "decrypt" not in detail
 
 
-async def test_outside_every_window_a_rotation_is_blocked(harness: ActivityHarness) -> None:
+async def test_outside_every_window_a_rotation_is_blocked(harness: PreflightHarness) -> None:
     """It is noon on a Tuesday, the window is at night."""
     harness.variables = {"KEYTURN_WINDOWS": TONIGHT}
 
@@ -79,14 +79,14 @@ async def test_outside_every_window_a_rotation_is_blocked(harness: ActivityHarne
     assert "0 22 * * * Europe/Berlin for 6:00:00" in check_of(preflight, "maintenance_window").detail
 
 
-async def test_inside_one_of_several_windows_it_is_not(harness: ActivityHarness) -> None:
+async def test_inside_one_of_several_windows_it_is_not(harness: PreflightHarness) -> None:
     """One open window is enough."""
     harness.variables = {"KEYTURN_WINDOWS": NOON}
 
     assert failed(await harness.run()) == []
 
 
-async def test_a_start_outside_the_window_can_be_forced_with_a_reason(harness: ActivityHarness) -> None:
+async def test_a_start_outside_the_window_can_be_forced_with_a_reason(harness: PreflightHarness) -> None:
     """Who forced it and why stays with the check."""
     harness.variables = {"KEYTURN_WINDOWS": TONIGHT}
 
@@ -96,7 +96,7 @@ async def test_a_start_outside_the_window_can_be_forced_with_a_reason(harness: A
     assert check.detail.endswith("waived by ada@example.com: a key leaked")
 
 
-async def test_the_people_on_call_are_told(harness: ActivityHarness) -> None:
+async def test_the_people_on_call_are_told(harness: PreflightHarness) -> None:
     """The channel gets the rotation, and the check says where the message went."""
     told: list[RotationRecord] = []
 
@@ -113,7 +113,7 @@ async def test_the_people_on_call_are_told(harness: ActivityHarness) -> None:
     assert (check.outcome, check.detail) == ("pass", "sent to the on-call channel")
 
 
-async def test_a_dry_run_disturbs_nobody(harness: ActivityHarness) -> None:
+async def test_a_dry_run_disturbs_nobody(harness: PreflightHarness) -> None:
     """Nothing is sent for a rotation that will not be."""
 
     async def on_call(record: RotationRecord) -> str:
@@ -124,7 +124,7 @@ async def test_a_dry_run_disturbs_nobody(harness: ActivityHarness) -> None:
     assert failed(await harness.run(harness.record(dryRun=True))) == []
 
 
-async def test_a_channel_that_does_not_take_the_message_fails_the_check(harness: ActivityHarness) -> None:
+async def test_a_channel_that_does_not_take_the_message_fails_the_check(harness: PreflightHarness) -> None:
     """It is tried again, then named."""
 
     async def on_call(_record: RotationRecord) -> str:
@@ -141,7 +141,7 @@ async def test_a_channel_that_does_not_take_the_message_fails_the_check(harness:
 
 @pytest.mark.parametrize(("required", "expected"), [("false", []), ("true", ["on_call_notified"])])
 async def test_without_a_channel_it_depends_on_the_setting(
-    harness: ActivityHarness, required: str, expected: Any
+    harness: PreflightHarness, required: str, expected: Any
 ) -> None:
     """Where nobody configured a channel, the check says so, and fails only if one is required."""
     harness.variables = {"KEYTURN_ON_CALL_REQUIRED": required}

@@ -1,13 +1,13 @@
 """The key's backup: taken by every rotation, by no dry run, and a rotation without one must be answered for."""
 
 import pytest
-from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from keyturn.preflight import vault as key_backup
 from tests.keyturn.backups import backups_in
+from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 
-async def taken(harness: ActivityHarness) -> int:
+async def taken(harness: PreflightHarness) -> int:
     """Return how many backups of the scene's keyring there are."""
     keyring = harness.record().keyring
     backups = backups_in(
@@ -16,7 +16,7 @@ async def taken(harness: ActivityHarness) -> int:
     return len(await backups.listed())
 
 
-async def test_a_backup_is_taken(harness: ActivityHarness) -> None:
+async def test_a_backup_is_taken(harness: PreflightHarness) -> None:
     """The check says how much was stored where, until when, and where it opens."""
     preflight = await harness.run()
 
@@ -27,7 +27,7 @@ async def test_a_backup_is_taken(harness: ActivityHarness) -> None:
     assert await taken(harness) == 1
 
 
-async def test_a_second_attempt_takes_no_second_backup(harness: ActivityHarness) -> None:
+async def test_a_second_attempt_takes_no_second_backup(harness: PreflightHarness) -> None:
     """Pre-flight may run again for the same rotation."""
     record = harness.record()
     await harness.run(record)
@@ -36,7 +36,7 @@ async def test_a_second_attempt_takes_no_second_backup(harness: ActivityHarness)
     assert await taken(harness) == 1
 
 
-async def test_a_dry_run_takes_none(harness: ActivityHarness) -> None:
+async def test_a_dry_run_takes_none(harness: PreflightHarness) -> None:
     """It tells what a rotation would store, and the vault is not asked for it."""
     preflight = await harness.run(harness.record(dry_run=True))
 
@@ -47,7 +47,7 @@ async def test_a_dry_run_takes_none(harness: ActivityHarness) -> None:
 
 
 async def test_a_key_with_too_many_versions_is_told_before(
-    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The vault would refuse above 500; it is not asked."""
     monkeypatch.setattr(key_backup, "VERSIONS_MAX", 0)
@@ -59,7 +59,7 @@ async def test_a_key_with_too_many_versions_is_told_before(
     assert "backup" not in harness.local_keyring.mek.vault.operations(harness.who)
 
 
-async def test_a_vault_that_gives_none_blocks_unless_it_is_waived(harness: ActivityHarness) -> None:
+async def test_a_vault_that_gives_none_blocks_unless_it_is_waived(harness: PreflightHarness) -> None:
     """Somebody must answer for a rotation without a backup."""
     harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
     waiver = {"check": "key_backup", "by": "dana", "why": "a copy is in the safe"}
@@ -70,7 +70,7 @@ async def test_a_vault_that_gives_none_blocks_unless_it_is_waived(harness: Activ
     assert "waived by dana: a copy is in the safe" in check_of(waived, "key_backup").detail
 
 
-async def test_a_container_that_takes_none_blocks(harness: ActivityHarness) -> None:
+async def test_a_container_that_takes_none_blocks(harness: PreflightHarness) -> None:
     """The backup must be stored, not only made."""
     harness.local_keyring.cosmos.fault(operation="create", kind="status", status=403, count=None)
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.keyturn.preflight.harness import NOW, ActivityHarness, check_of, failed
 
 from keyturn.preflight import vault as mek
 from keyturn.preflight.context import CheckContext
+from tests.keyturn.preflight.harness import NOW, PreflightHarness, check_of, failed
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from keyturn.preflight.context import CheckContext
     ],
 )
 async def test_settings_that_no_rotation_fits_are_found(
-    harness: ActivityHarness, values: dict[str, Any], check: str
+    harness: PreflightHarness, values: dict[str, Any], check: str
 ) -> None:
     """The runbook's first items fail by name, with what to do."""
     harness.keyring_values = values
@@ -30,7 +30,7 @@ async def test_settings_that_no_rotation_fits_are_found(
     assert check_of(preflight, check).hint
 
 
-async def test_a_key_that_does_not_exist_is_not_created(harness: ActivityHarness) -> None:
+async def test_a_key_that_does_not_exist_is_not_created(harness: PreflightHarness) -> None:
     """A wrong name fails, and everything that rests on the key is not taken for good."""
     harness.keyring_values = {"mek_name": f"{harness.local_keyring.mek.name}-absent"}
 
@@ -40,7 +40,7 @@ async def test_a_key_that_does_not_exist_is_not_created(harness: ActivityHarness
     assert "FIELD_ENCRYPT_MEK_NAME" in check_of(preflight, "mek_exists").hint
 
 
-async def test_a_smaller_key_is_not_made_unasked(harness: ActivityHarness) -> None:
+async def test_a_smaller_key_is_not_made_unasked(harness: PreflightHarness) -> None:
     """A rotation from 3072 to 2048 bits needs somebody to say so."""
     await harness.local_keyring.mek.admin.create_rsa_key(harness.local_keyring.mek.name, size=3072)
 
@@ -50,7 +50,7 @@ async def test_a_smaller_key_is_not_made_unasked(harness: ActivityHarness) -> No
     assert "KEYTURN_KEY_SIZE to 3072" in check_of(preflight, "mek_size").hint
 
 
-async def test_a_disabled_newest_version_is_found(harness: ActivityHarness) -> None:
+async def test_a_disabled_newest_version_is_found(harness: PreflightHarness) -> None:
     """Somebody disabled what the backend wraps under; the versions before it do not hide that."""
     newest = await harness.local_keyring.mek.create()
     await harness.local_keyring.mek.change(newest, enabled=False)
@@ -61,7 +61,7 @@ async def test_a_disabled_newest_version_is_found(harness: ActivityHarness) -> N
     assert newest in check_of(preflight, "mek_enabled").detail
 
 
-async def test_an_expired_version_can_be_rotated_away_from(harness: ActivityHarness) -> None:
+async def test_an_expired_version_can_be_rotated_away_from(harness: PreflightHarness) -> None:
     """Expiry is found; waived, the rotation may go on, because the version still unwraps."""
     newest = await harness.local_keyring.mek.create()
     await harness.local_keyring.add(newest)
@@ -75,14 +75,14 @@ async def test_an_expired_version_can_be_rotated_away_from(harness: ActivityHarn
     assert failed(waived) == []
 
 
-async def test_a_version_that_is_not_valid_yet_is_found(harness: ActivityHarness) -> None:
+async def test_a_version_that_is_not_valid_yet_is_found(harness: PreflightHarness) -> None:
     """Nothing can be wrapped under it now."""
     await harness.local_keyring.mek.create(not_before=NOW + timedelta(days=400))
 
     assert failed(await harness.run()) == ["mek_not_expired"]
 
 
-async def test_a_key_of_another_kind_is_refused(harness: ActivityHarness) -> None:
+async def test_a_key_of_another_kind_is_refused(harness: PreflightHarness) -> None:
     """An elliptic-curve key wraps nothing."""
     version = await harness.local_keyring.mek.client.newest_enabled()
     other = version.model_copy(update={"jwk": version.jwk.model_copy(update={"kty": "EC", "n": None})})

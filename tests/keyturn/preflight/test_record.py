@@ -5,7 +5,6 @@ import uuid
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from tests.keyturn.preflight.harness import NOW
 
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import Documents
@@ -13,6 +12,7 @@ from keyturn.errors import FencedError
 from keyturn.preflight import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.store import RotationStore
+from tests.keyturn.preflight.harness import NOW
 from tests.keyturn.rotation.runs import bring_to
 
 GOOD = Preflight(at=NOW, checks=[Check(name="mek_exists", outcome="pass", detail="it does")])

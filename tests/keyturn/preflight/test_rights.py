@@ -1,9 +1,9 @@
 """Each right that a rotation needs, taken away in turn: the check that finds it out fails, before anything is done."""
 
 import pytest
-from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from local.identity.roles import CONTAINERS, COSMOS, KEYS
+from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from local.identity.roles import CONTAINERS, COSMOS, KEYS
         (f"{KEYS}/backup/action", "key_backup"),
     ],
 )
-async def test_a_missing_right_is_named(harness: ActivityHarness, right: str, check: str) -> None:
+async def test_a_missing_right_is_named(harness: PreflightHarness, right: str, check: str) -> None:
     """The check fails and says which right to grant; a right is not waited for."""
     harness.vault_rights = [held for held in harness.vault_rights if held != right]
     harness.store_rights = [held for held in harness.store_rights if held != right]
@@ -35,7 +35,7 @@ async def test_a_missing_right_is_named(harness: ActivityHarness, right: str, ch
     assert harness.clock.slept == []
 
 
-async def test_other_checks_do_not_fail_with_a_right(harness: ActivityHarness) -> None:
+async def test_other_checks_do_not_fail_with_a_right(harness: PreflightHarness) -> None:
     """A right that one check needs is not asked for by the others."""
     harness.vault_rights = [right for right in harness.vault_rights if not right.endswith("create/action")]
     harness.store_rights = [right for right in harness.store_rights if not right.endswith("items/replace")]
@@ -45,7 +45,7 @@ async def test_other_checks_do_not_fail_with_a_right(harness: ActivityHarness) -
     assert failed(preflight) == ["can_create_version", "can_patch_rows"]
 
 
-async def test_no_right_beyond_those_is_needed(harness: ActivityHarness) -> None:
+async def test_no_right_beyond_those_is_needed(harness: PreflightHarness) -> None:
     """Neither the right to wrap remotely nor to restore a key, to create rows or to delete anything is used."""
     used = ("read", "create/action", "update/action", "unwrap/action", "backup/action")
     harness.vault_rights = [f"{KEYS}/{right}" for right in used]
@@ -53,7 +53,7 @@ async def test_no_right_beyond_those_is_needed(harness: ActivityHarness) -> None
     assert failed(await harness.run()) == []
 
 
-async def test_a_store_that_may_not_be_looked_at_is_named(harness: ActivityHarness) -> None:
+async def test_a_store_that_may_not_be_looked_at_is_named(harness: PreflightHarness) -> None:
     """The account itself could be opened, the container not: a role that is assigned at another scope."""
     harness.local_keyring.cosmos.fault(operation="read_container", kind="status", status=403, count=None)
 

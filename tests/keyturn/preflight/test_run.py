@@ -1,13 +1,13 @@
 """The checklist as a whole: everything is checked, nothing is changed, what does not answer is asked again."""
 
 import pytest
-from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from keyturn.preflight import CHECKLIST
 from keyturn.preflight.run import WAITS
+from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 
-async def test_a_sound_keyring_passes_every_check(harness: ActivityHarness) -> None:
+async def test_a_sound_keyring_passes_every_check(harness: PreflightHarness) -> None:
     """Every check of the list is there, passes and says what it saw; the plan counts the rows."""
     preflight = await harness.run()
 
@@ -19,7 +19,7 @@ async def test_a_sound_keyring_passes_every_check(harness: ActivityHarness) -> N
     assert harness.clock.slept == []
 
 
-async def test_nothing_is_changed(harness: ActivityHarness) -> None:
+async def test_nothing_is_changed(harness: PreflightHarness) -> None:
     """Neither a version nor a row is other than before, however often the checks run."""
     versions = [await harness.local_keyring.mek.admin.get_key(harness.local_keyring.mek.name)]
     rows = [row async for row in harness.local_keyring.container.read_all_items()]
@@ -38,7 +38,7 @@ async def test_nothing_is_changed(harness: ActivityHarness) -> None:
     assert [row async for row in harness.local_keyring.container.read_all_items()] == rows
 
 
-async def test_what_answers_late_is_waited_for(harness: ActivityHarness) -> None:
+async def test_what_answers_late_is_waited_for(harness: PreflightHarness) -> None:
     """A vault that throttles twice does not fail the check."""
     harness.local_keyring.mek.fault(operation="unwrap", kind="throttle", count=2)
 
@@ -49,7 +49,9 @@ async def test_what_answers_late_is_waited_for(harness: ActivityHarness) -> None
 
 
 @pytest.mark.parametrize(("operation", "check"), [("unwrap", "can_wrap_and_unwrap"), ("create", "can_create_version")])
-async def test_a_vault_that_never_answers_fails_the_check(harness: ActivityHarness, operation: str, check: str) -> None:
+async def test_a_vault_that_never_answers_fails_the_check(
+    harness: PreflightHarness, operation: str, check: str
+) -> None:
     """After a bounded number of attempts the check fails, naming what did not answer."""
     harness.local_keyring.mek.fault(operation=operation, kind="throttle", count=None)
 
@@ -62,7 +64,7 @@ async def test_a_vault_that_never_answers_fails_the_check(harness: ActivityHarne
     assert found.hint
 
 
-async def test_a_store_that_never_answers_fails_the_check(harness: ActivityHarness) -> None:
+async def test_a_store_that_never_answers_fails_the_check(harness: PreflightHarness) -> None:
     """The dek store is named, and what rests on it is not taken for good."""
     harness.local_keyring.cosmos.fault(operation="read_container", kind="status", status=503, count=None)
 

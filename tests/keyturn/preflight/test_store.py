@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.local_keyring import plain_row
+from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 
-async def test_a_container_that_does_not_exist_is_found(harness: ActivityHarness) -> None:
+async def test_a_container_that_does_not_exist_is_found(harness: PreflightHarness) -> None:
     """A wrong name fails at once, and nothing that rests on the store is taken for good."""
     harness.keyring_values = {"dek_container": "absent"}
 
@@ -20,7 +20,7 @@ async def test_a_container_that_does_not_exist_is_found(harness: ActivityHarness
 
 
 async def test_another_partition_key_than_the_settings_say_is_found(
-    harness: ActivityHarness, cosmos_client: Any
+    harness: PreflightHarness, cosmos_client: Any
 ) -> None:
     """Every read and patch of a row would miss it."""
     harness.keyring_values = {"dek_container": (await new_container(cosmos_client, "deks", "/tenant")).id}
@@ -32,7 +32,7 @@ async def test_another_partition_key_than_the_settings_say_is_found(
 
 
 async def test_a_store_with_too_many_partitions_is_refused(
-    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pass must be able to keep a cursor for each; the account has two."""
     monkeypatch.setattr("keyturn.preflight.store.RANGES_MAX", 1)
@@ -43,7 +43,7 @@ async def test_a_store_with_too_many_partitions_is_refused(
     assert check_of(preflight, "store_partitions").detail.startswith("2 physical partitions")
 
 
-async def test_rows_are_counted_by_version_and_kind(harness: ActivityHarness) -> None:
+async def test_rows_are_counted_by_version_and_kind(harness: PreflightHarness) -> None:
     """Rows that a rotation treats apart are counted apart, and none of them stops it."""
     [first] = (await harness.local_keyring.mek.client.list_versions())[:1]
     second = await harness.local_keyring.mek.create()
@@ -64,7 +64,7 @@ async def test_rows_are_counted_by_version_and_kind(harness: ActivityHarness) ->
     assert {first.version: 2, second: 3, "(unlabelled)": 1, "(other)": 1} == preflight.plan.rows_by_version
 
 
-async def test_a_store_without_rows_of_the_mek_is_suspicious(harness: ActivityHarness, cosmos_client: Any) -> None:
+async def test_a_store_without_rows_of_the_mek_is_suspicious(harness: PreflightHarness, cosmos_client: Any) -> None:
     """Zero rows look like the wrong container; somebody must say that the store is new."""
     harness.keyring_values = {"dek_container": (await new_container(cosmos_client, "deks")).id}
     waiver = {"check": "store_has_rows", "by": "dana", "why": "a new region"}
@@ -73,7 +73,7 @@ async def test_a_store_without_rows_of_the_mek_is_suspicious(harness: ActivityHa
     assert failed(await harness.run(harness.record(waivers=[waiver]))) == []
 
 
-async def test_a_version_that_does_not_exist_is_named(harness: ActivityHarness) -> None:
+async def test_a_version_that_does_not_exist_is_named(harness: PreflightHarness) -> None:
     """A row names a version of another life of the key."""
     await harness.local_keyring.container.create_item(
         plain_row(mekName=harness.local_keyring.mek.name, mekVersion="0" * 32)
@@ -85,7 +85,7 @@ async def test_a_version_that_does_not_exist_is_named(harness: ActivityHarness) 
     assert f"{'0' * 32} (1 rows) does not exist" in check_of(preflight, "row_versions").detail
 
 
-async def test_a_disabled_version_that_rows_name_is_named(harness: ActivityHarness) -> None:
+async def test_a_disabled_version_that_rows_name_is_named(harness: PreflightHarness) -> None:
     """An old version was disabled while rows still name it."""
     old = await harness.local_keyring.mek.create()
     await harness.local_keyring.add(old)
@@ -108,7 +108,7 @@ async def test_a_disabled_version_that_rows_name_is_named(harness: ActivityHarne
     ],
 )
 async def test_a_version_whose_rows_do_not_open_is_named(
-    harness: ActivityHarness, damage: dict[str, str], reason: str
+    harness: PreflightHarness, damage: dict[str, str], reason: str
 ) -> None:
     """A version counts as good only when it opened a row that names it, to the DEK of the row's key check."""
     other = await harness.local_keyring.mek.create()
@@ -123,7 +123,7 @@ async def test_a_version_whose_rows_do_not_open_is_named(
     assert reason in detail
 
 
-async def test_one_damaged_row_among_good_ones_is_the_sweeps(harness: ActivityHarness) -> None:
+async def test_one_damaged_row_among_good_ones_is_the_sweeps(harness: PreflightHarness) -> None:
     """It will be quarantined and named; the version it names is fine."""
     version = (await harness.local_keyring.mek.client.newest_enabled()).version
     await harness.local_keyring.add(version, id="0", wrappedDek="?")

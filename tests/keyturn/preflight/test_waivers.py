@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.keyturn.preflight.harness import ActivityHarness, check_of, failed
 
 from keyturn.errors import InvalidRequestError
 from keyturn.preflight import CHECKLIST, WAIVABLE, require_waivable
+from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 
 def waiver(check: str) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def waiver(check: str) -> dict[str, Any]:
     return {"check": check, "by": "dana@example.com", "why": "we know"}
 
 
-async def test_a_waived_check_says_who_answers_for_it(harness: ActivityHarness) -> None:
+async def test_a_waived_check_says_who_answers_for_it(harness: PreflightHarness) -> None:
     """What was seen stays beside who waived it and why, and does not block."""
     harness.manager.set_backup(type="Periodic")
 
@@ -26,13 +26,13 @@ async def test_a_waived_check_says_who_answers_for_it(harness: ActivityHarness) 
     assert failed(preflight) == []
 
 
-async def test_a_waiver_of_a_check_that_passes_changes_nothing(harness: ActivityHarness) -> None:
+async def test_a_waiver_of_a_check_that_passes_changes_nothing(harness: PreflightHarness) -> None:
     """Evidence must not show a waiver that nobody needed."""
     assert check_of(await harness.run(harness.record(waivers=[waiver("backup")])), "backup").outcome == "pass"
 
 
 @pytest.mark.parametrize("check", ["row_versions", "can_patch_rows", "waivers", "no_such_check"])
-async def test_a_waiver_of_what_must_hold_fails(harness: ActivityHarness, check: str) -> None:
+async def test_a_waiver_of_what_must_hold_fails(harness: PreflightHarness, check: str) -> None:
     """A waiver that cannot be given blocks, and says which can."""
     preflight = await harness.run(harness.record(waivers=[waiver(check)]))
 
@@ -41,7 +41,7 @@ async def test_a_waiver_of_what_must_hold_fails(harness: ActivityHarness, check:
     assert "backup" in check_of(preflight, "waivers").hint
 
 
-async def test_a_missing_right_is_not_waived(harness: ActivityHarness) -> None:
+async def test_a_missing_right_is_not_waived(harness: PreflightHarness) -> None:
     """The rotation would only stop half-way."""
     harness.vault_rights = [right for right in harness.vault_rights if not right.endswith("create/action")]
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 import pytest
-from tests.keyturn.documents.harness import NAME, ActivityHarness
 
 from keyturn.errors import UnavailableError
 from keyturn.rotation.canaries import CANARIES_PER_CONTAINER, check_all, choose, per_container
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
+from tests.keyturn.documents.harness import NAME, DocumentsHarness
 
 
 async def checked(
-    harness: ActivityHarness, known: Sequence[Canary] = (), wanted: int = CANARIES_PER_CONTAINER
+    harness: DocumentsHarness, known: Sequence[Canary] = (), wanted: int = CANARIES_PER_CONTAINER
 ) -> list[Canary]:
     """Check the canaries of the container, as a reader without a cache."""
     return await check_all(
@@ -24,7 +24,7 @@ def outcomes(canaries: Sequence[Canary]) -> dict[str, str]:
     return {canary.document_id: canary.outcome for canary in canaries}
 
 
-async def test_they_are_real_documents_that_are_encrypted(harness: ActivityHarness) -> None:
+async def test_they_are_real_documents_that_are_encrypted(harness: DocumentsHarness) -> None:
     """Nested fields and those of lists count; a plaintext document, a half encrypted one and an empty one are none."""
     await harness.add("whole", "other", side=harness.source)
     await harness.add("plain")
@@ -35,7 +35,7 @@ async def test_they_are_real_documents_that_are_encrypted(harness: ActivityHarne
     assert outcomes(await checked(harness)) == {"whole": "pass", "other": "pass"}
 
 
-async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one(harness: ActivityHarness) -> None:
+async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one(harness: DocumentsHarness) -> None:
     """Documents may lack fields; those with more of them are taken first."""
     for name in ("no-title", "no-title-either"):
         document = await harness.source.encryption.encrypt_fields(
@@ -51,7 +51,7 @@ async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one
     ]
 
 
-async def test_they_stay_the_same(harness: ActivityHarness) -> None:
+async def test_they_stay_the_same(harness: DocumentsHarness) -> None:
     """What was chosen is asked again, although there are other documents by then; one that is deleted is replaced."""
     await harness.add("a", "b", side=harness.source)
     first = await checked(harness, wanted=2)
@@ -63,7 +63,7 @@ async def test_they_stay_the_same(harness: ActivityHarness) -> None:
     assert outcomes(await checked(harness, again, wanted=2)) == {"b": "pass", "c": "pass"}
 
 
-async def test_one_that_no_reader_opens_fails_with_its_reason(harness: ActivityHarness) -> None:
+async def test_one_that_no_reader_opens_fails_with_its_reason(harness: DocumentsHarness) -> None:
     """A version that is disabled, and a field that somebody has overwritten in plaintext."""
     await harness.add("a", "b", side=harness.source)
     known = await checked(harness)
@@ -77,7 +77,7 @@ async def test_one_that_no_reader_opens_fails_with_its_reason(harness: ActivityH
     assert disabled[0].detail.startswith("MekVersionDisabledError")
 
 
-async def test_a_service_that_does_not_answer_is_no_verdict(harness: ActivityHarness) -> None:
+async def test_a_service_that_does_not_answer_is_no_verdict(harness: DocumentsHarness) -> None:
     """Neither the container nor the vault says anything about a document when it is away."""
     await harness.add("a", side=harness.source)
     known = await checked(harness)

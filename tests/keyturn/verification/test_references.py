@@ -1,17 +1,17 @@
 """References: documents that name DEKs which the store lacks are noticed, whatever field names them."""
 
 import pytest
-from tests.keyturn.documents.harness import ActivityHarness, dek_ids_of
 
 from keyturn.rotation.verification import missing_deks
+from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of
 
 
-async def missing(harness: ActivityHarness) -> list[str]:
+async def missing(harness: DocumentsHarness) -> list[str]:
     """Return what documents name and the store lacks."""
     return await missing_deks(harness.container, harness.documents.description, harness.source.store)
 
 
-async def test_nothing_is_missing(harness: ActivityHarness) -> None:
+async def test_nothing_is_missing(harness: DocumentsHarness) -> None:
     """Encrypted documents whose rows are there, and documents that name no DEK."""
     await harness.add("a", "b", side=harness.source)
     await harness.add("plain")
@@ -20,7 +20,7 @@ async def test_nothing_is_missing(harness: ActivityHarness) -> None:
 
 
 @pytest.mark.parametrize("keeps", ["title", "author", "parts"])
-async def test_a_missing_dek_is_noticed_in_every_kind_of_field(harness: ActivityHarness, keeps: str) -> None:
+async def test_a_missing_dek_is_noticed_in_every_kind_of_field(harness: DocumentsHarness, keeps: str) -> None:
     """A property of the document, a nested one, and one of a list's elements: each alone is enough."""
     await harness.add("a", "b", side=harness.source)
     stored = await harness.stored("a")
@@ -31,7 +31,7 @@ async def test_a_missing_dek_is_noticed_in_every_kind_of_field(harness: Activity
     assert await missing(harness) == [dek_id]
 
 
-async def test_a_malformed_row_is_there(harness: ActivityHarness) -> None:
+async def test_a_malformed_row_is_there(harness: DocumentsHarness) -> None:
     """That a row is malformed is the sweep's to report."""
     await harness.add("a", side=harness.source)
     (dek_id,) = dek_ids_of(await harness.stored("a"))

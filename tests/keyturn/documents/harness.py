@@ -68,7 +68,7 @@ class Side:
 
 
 @dataclass
-class ActivityHarness:
+class DocumentsHarness:
     """Documents, the side that they are on, and the side that they are to get to."""
 
     container: ContainerProxy

@@ -39,7 +39,7 @@ STORE_RIGHTS = (
 ACCOUNT_RIGHTS = ROLES["Keyturn backup check"]
 
 
-class ActivityHarness:
+class PreflightHarness:
     """One keyring; :meth:`run` is the pre-flight of a rotation of it."""
 
     def __init__(self, local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> None:
