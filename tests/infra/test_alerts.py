@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from keyturn.telemetry.logs import LOGGERS
+from keyturn.telemetry.providers import LOGGERS
 
 from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import EVENTS, announce
