@@ -11,6 +11,10 @@ from tests.infra.bicep import INFRA, ROOT, Template, walk
 
 APP = "modules/app/function_app.bicep"
 
+# The first public bundle whose durable extension (3.10.1) opens its gRPC server for Python and which carries the scheduler's
+# provider. Source: docs/adr/0001-durable-functions-release-candidate.md.
+LOWEST_BUNDLE = (4, 33, 0)
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -21,8 +25,8 @@ class _Logging(_Strict):
 
 
 class _Bundle(_Strict):
-    id: Annotated[str, Field(pattern=r"^Microsoft\.Azure\.Functions\.ExtensionBundle(\.Preview)?$")]
-    version: Annotated[str, Field(pattern=r"^\[\d+\.\*, \d+\.\d+\.\d+\)$")]
+    id: Literal["Microsoft.Azure.Functions.ExtensionBundle"]  # the public channel
+    version: Annotated[str, Field(pattern=r"^\[\d+\.\d+\.\d+, \d+\.\d+\.\d+\)$")]
 
 
 class _Http(_Strict):
@@ -70,6 +74,14 @@ def _host() -> _Host:
 def test_host_json_has_the_hosts_form() -> None:
     """Every property of host.json is one that the host knows, with a value that it takes."""
     assert "2.0" == _host().version
+
+
+def test_the_bundle_speaks_the_workers_protocol() -> None:
+    """No bundle is allowed in which durable functions for Python 2.x do not run, and no next major version."""
+    lowest, above = _host().extensionBundle.version.strip("[)").split(", ")
+
+    assert LOWEST_BUNDLE == tuple(int(part) for part in lowest.split("."))
+    assert "5.0.0" == above
 
 
 def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
