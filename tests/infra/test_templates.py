@@ -2,6 +2,10 @@
 
 import json
 import re
+import subprocess
+import sys
+
+import yaml
 
 from tests.infra.snapshots import INFRA, ROLES, ROOT, Snapshot, template_paths
 
@@ -60,6 +64,35 @@ def test_parameter_file_gives_parameters_that_exist() -> None:
 
     assert set() == given.keys() - {name for name, _ in declared}
     assert set() == {name for name, default in declared if not default} - given.keys()
+
+
+def test_the_workflow_has_every_variable_of_the_parameter_file() -> None:
+    """A variable that the workflow does not hand on goes back to its default, which may take sign-in away."""
+    named = re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text())
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text())["jobs"]
+
+    for job in ("deploy", "what-if"):
+        assert set() == set(named) - jobs[job]["env"].keys()
+        assert [] == [name for name in named if jobs[job]["env"][name] != f"${{{{ vars.{name} }}}}"]
+
+
+def test_parameters_are_filled_in_without_azd() -> None:
+    """Variables of the environment come first, then the defaults; Resource Manager gets booleans as such."""
+    environment = {"AZURE_ENV_NAME": "prod", "AZURE_LOCATION": "westeurope", "KEYTURN_PRIVATE_NETWORK": "false"}
+    finished = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, INFRA / "parameters.py"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    values = {name: parameter["value"] for name, parameter in json.loads(finished.stdout)["parameters"].items()}
+
+    assert ("prod", False, False, "mek", "", []) == tuple(
+        values[name]
+        for name in ("environmentName", "privateNetwork", "mekExists", "mekName", "existingVaultName", "documents")
+    )
 
 
 def test_every_parameter_is_described() -> None:

@@ -25,7 +25,8 @@ var vaultLog = 'AZKVAuditLogs | where _ResourceId =~ "${vaultId}"'
 var mekLog = '${vaultLog} | where extract(@"/(?:deleted)?keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
 var caller = 'coalesce(tostring(Identity.claim.oid), tostring(Identity.claim["http://schemas.microsoft.com/identity/claims/objectidentifier"]))'
 // Not AppRequests: with OpenTelemetry, which functions have rows there depends on host and worker.
-var scheduleSilent = 'AppTraces | where Message == "${telemetry.scheduleLine}" | summarize seen = count() | where seen == 0'
+// An app that has been logging for less than a day has not come to its first look yet; one that logs nothing at all is silent.
+var scheduleSilent = 'AppTraces | summarize oldest = min(TimeGenerated), seen = countif(Message == "${telemetry.scheduleLine}") | where seen == 0 and (isnull(oldest) or oldest < ago(1d))'
 
 var alerts = [
   {
