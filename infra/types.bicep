@@ -15,6 +15,7 @@ type settingMap = {
 }
 
 @export()
+@sealed()
 @description('A container whose documents hold encrypted fields, as keyturn/settings/keyring.py reads it.')
 type documentContainer = {
   @description('Name of the container, in the database of the dek store.')
