@@ -19,7 +19,7 @@ param privateNetwork bool = true
 param privateScheduler bool = false
 @description('Address range of the app\'s network.')
 param networkAddressPrefix string = '10.42.0.0/24'
-@description('Address range that the app calls out from; /27 or larger.')
+@description('Address range that the app calls out from.')
 param appSubnetPrefix string = '10.42.0.0/26'
 @description('Address range of the private endpoints.')
 param endpointSubnetPrefix string = '10.42.0.64/26'

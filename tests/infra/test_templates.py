@@ -5,8 +5,6 @@ import re
 import subprocess
 import sys
 
-import yaml
-
 from tests.infra.snapshots import INFRA, ROLES, ROOT, Snapshot, template_paths
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -64,16 +62,6 @@ def test_parameter_file_gives_parameters_that_exist() -> None:
 
     assert set() == given.keys() - {name for name, _ in declared}
     assert set() == {name for name, default in declared if not default} - given.keys()
-
-
-def test_the_workflow_has_every_variable_of_the_parameter_file() -> None:
-    """A variable that the workflow does not hand on goes back to its default, which may take sign-in away."""
-    named = re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text())
-    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "deploy.yml").read_text())["jobs"]
-
-    for job in ("deploy", "what-if"):
-        assert set() == set(named) - jobs[job]["env"].keys()
-        assert [] == [name for name in named if jobs[job]["env"][name] != f"${{{{ vars.{name} }}}}"]
 
 
 def test_parameters_are_filled_in_without_azd() -> None:
