@@ -7,8 +7,9 @@ DEKS ?= 500
 BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
+SNAPSHOT ?= validate
 
-.PHONY: help demo test test-long test-browser lint format local package sbom audit bench
+.PHONY: help demo test test-long test-browser lint format local package sbom audit bench infra
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -19,6 +20,7 @@ help:
 	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
 	@echo "make audit  known vulnerabilities of what is deployed (asks pypi.org)"
+	@echo "make infra  the templates by their own compiler: the bicep that BICEP names, or that is on the PATH"
 	@echo "make bench  how fast a sweep is, beside bench/baselines/ (some ten minutes; an idle machine)"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
@@ -71,3 +73,7 @@ audit: .venv/.installed .venv-sbom/.installed
 
 bench: .venv/.installed
 	@$(BIN)/python -m bench --json .local/bench.json --against bench/baselines/sweep.json
+
+# SNAPSHOT=overwrite writes the snapshots anew, to be read in the diff.
+infra:
+	@infra/check $(SNAPSHOT)

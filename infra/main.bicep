@@ -2,18 +2,26 @@
 // At subscription scope there is the resource group and nothing else.
 targetScope = 'subscription'
 
+import { documentContainer, settingMap, tagMap } from 'types.bicep'
+
 @minLength(1)
 @maxLength(40)
 @description('Name of the environment; part of the resource group\'s name.')
 param environmentName string
 
+@description('Region of everything that is made.')
 @minLength(1)
 param location string
 
 @description('Services answer on private endpoints only, and the app calls them through a network of its own.')
 param privateNetwork bool = true
+@description('The scheduler answers on a private endpoint only, too. Azure may ask for enrolment first: docs/deploy.md.')
+param privateScheduler bool = false
+@description('Address range of the app\'s network.')
 param networkAddressPrefix string = '10.42.0.0/24'
+@description('Address range that the app calls out from.')
 param appSubnetPrefix string = '10.42.0.0/26'
+@description('Address range of the private endpoints.')
 param endpointSubnetPrefix string = '10.42.0.64/26'
 
 @description('Vault that exists; empty for a new one.')
@@ -23,6 +31,7 @@ param existingVaultResourceGroup string = ''
 
 @description('The MEK is in the existing vault already.')
 param mekExists bool = false
+@description('Name of the MEK.')
 param mekName string = 'mek'
 
 @description('Secret of the vault with the approval webhook\'s secrets; empty until an operator has put one there.')
@@ -32,7 +41,9 @@ param approvalSecretName string = ''
 param existingCosmosAccountName string = ''
 @description('Resource group of the existing Cosmos DB account.')
 param existingCosmosResourceGroup string = ''
+@description('Database of the dek store, the records and the documents.')
 param cosmosDatabase string = 'app'
+@description('Container of the dek store.')
 param dekContainer string = 'dek_store'
 
 @description('Partition key path of a new dek store.')
@@ -49,12 +60,12 @@ param recordsMaxThroughput int = 1000
 param keyring string = 'default'
 
 @description('Containers with encrypted documents: {name, fields, partitionKey}.')
-param documents array = []
+param documents documentContainer[] = []
 @description('Let the app change documents and create DEKs: true only while documents are encrypted or re-encrypted.')
 param documentMigrations bool = false
 
 @description('URLs of the backend that must answer while a rotation runs.')
-param healthUrls array = []
+param healthUrls string[] = []
 
 @description('When a rotation is due: NCRONTAB, UTC.')
 param rotationSchedule string = '0 0 3 1 * *'
@@ -62,18 +73,28 @@ param rotationSchedule string = '0 0 3 1 * *'
 param scheduleTick string = '0 0 5 * * *'
 
 @description('Further settings by name, as README.md lists them.')
-param settingOverrides object = {}
+param settingOverrides settingMap = {}
 
+@description('Plan of the Durable Task Scheduler.')
 @allowed(['Consumption', 'Dedicated'])
 param schedulerSku string = 'Consumption'
+
+@description('Redundancy of the host\'s storage: a region without availability zones takes Standard_LRS.')
+@allowed(['Standard_ZRS', 'Standard_LRS'])
+param storageSku string = 'Standard_ZRS'
 
 @description('One instance holds a whole window of pages; the others are for HTTP, the timer and replacement.')
 @minValue(1)
 @maxValue(100)
 param maximumInstanceCount int = 4
 
+@description('Instances for workflows that are always there, and always billed; with 0 the platform must wake the app for each timer.')
+@minValue(0)
+@maxValue(100)
+param alwaysReadyInstances int = 1
+
 @description('Address ranges that may call the app; empty for all.')
-param callers array = []
+param callers string[] = []
 
 @description('Client id of the app registration that signs callers in; empty leaves access to function keys alone.')
 param entraClientId string = ''
@@ -81,21 +102,24 @@ param entraClientId string = ''
 @description('Where alerts are mailed.')
 param alertEmail string = ''
 @description('Ids of action groups that alerts call as well.')
-param actionGroupIds array = []
+param actionGroupIds string[] = []
 
 @description('Alert when more than this percentage of the vault\'s answers is 429.')
 param throttledPercent int = 5
+@description('Days that logs are kept.')
 param logRetentionDays int = 90
 
-var tags = { 'azd-env-name': environmentName }
+var tags tagMap = { 'azd-env-name': environmentName }
 var token = uniqueString(subscription().id, environmentName, location)
+// Names of role assignments are made of this one: the principal's id is known only while deploying, and what-if would show none.
+var identityName = 'id-keyturn-${token}'
 var groupName = 'rg-keyturn-${environmentName}'
 var newVault = empty(existingVaultName)
 var vaultName = newVault ? 'kv-${token}' : existingVaultName
 var newCosmos = empty(existingCosmosAccountName)
 var approvalSecret = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${approvalSecretName})'
 
-resource group 'Microsoft.Resources/resourceGroups@2021-04-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
   location: location
   tags: tags
@@ -103,9 +127,8 @@ resource group 'Microsoft.Resources/resourceGroups@2021-04-01' = {
 
 module identity 'modules/identity.bicep' = {
   scope: group
-  name: 'identity'
   params: {
-    name: 'id-keyturn-${token}'
+    name: identityName
     location: location
     tags: tags
   }
@@ -113,12 +136,12 @@ module identity 'modules/identity.bicep' = {
 
 module monitoring 'modules/monitoring/workspace.bicep' = {
   scope: group
-  name: 'monitoring'
   params: {
     workspaceName: 'log-${token}'
     insightsName: 'appi-${token}'
     location: location
     tags: tags
+    identityName: identityName
     principalId: identity.outputs.principalId
     retentionInDays: logRetentionDays
   }
@@ -126,23 +149,25 @@ module monitoring 'modules/monitoring/workspace.bicep' = {
 
 module host 'modules/host.bicep' = {
   scope: group
-  name: 'host'
   params: {
     token: token
     location: location
     tags: tags
+    identityName: identityName
     principalId: identity.outputs.principalId
     privateNetwork: privateNetwork
+    privateScheduler: privateNetwork && privateScheduler
     schedulerSku: schedulerSku
+    storageSku: storageSku
   }
 }
 
 module keyVault 'modules/key_vault/main.bicep' = {
   scope: group
-  name: 'key-vault'
   params: {
     location: location
     tags: tags
+    identityName: identityName
     principalId: identity.outputs.principalId
     workspaceId: monitoring.outputs.workspaceId
     newVault: newVault
@@ -157,10 +182,10 @@ module keyVault 'modules/key_vault/main.bicep' = {
 
 module cosmos 'modules/cosmos/main.bicep' = {
   scope: group
-  name: 'cosmos'
   params: {
     location: location
     tags: tags
+    identityName: identityName
     principalId: identity.outputs.principalId
     newAccount: newCosmos
     accountName: newCosmos ? 'cosmos-${token}' : existingCosmosAccountName
@@ -178,7 +203,6 @@ module cosmos 'modules/cosmos/main.bicep' = {
 
 module network 'modules/network/main.bicep' = if (privateNetwork) {
   scope: group
-  name: 'network'
   params: {
     token: token
     location: location
@@ -190,12 +214,12 @@ module network 'modules/network/main.bicep' = if (privateNetwork) {
     vaultId: keyVault.outputs.id
     cosmosId: cosmos.outputs.id
     schedulerId: host.outputs.schedulerId
+    privateScheduler: privateScheduler
   }
 }
 
 module watch 'modules/monitoring/watch.bicep' = {
   scope: group
-  name: 'watch'
   params: {
     location: location
     tags: tags
@@ -230,11 +254,14 @@ var settings = {
   TASKHUB_NAME: host.outputs.taskHubName
   DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${host.outputs.schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
 }
+// Without a receiver the outbox's timer would wake the app every 30 seconds to do nothing, and be billed for it.
+var outboxSettings = !empty(settingOverrides.?ACTIONTRAIL_URL)
+  ? {}
+  : { 'AzureWebJobs.deliver_domain_events.Disabled': 'true' }
 var approvalSettings = empty(approvalSecretName) ? {} : { APPROVAL_WEBHOOK_SECRETS: approvalSecret }
 
 module app 'modules/app/function_app.bicep' = {
   scope: group
-  name: 'app'
   params: {
     name: 'func-keyturn-${token}'
     planName: 'plan-${token}'
@@ -246,8 +273,9 @@ module app 'modules/app/function_app.bicep' = {
     blobEndpoint: host.outputs.blobEndpoint
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: maximumInstanceCount
-    settings: union(settings, approvalSettings, settingOverrides)
-    subnetId: privateNetwork ? network.outputs.appSubnetId : ''
+    alwaysReadyInstances: alwaysReadyInstances
+    settings: union(settings, approvalSettings, outboxSettings, settingOverrides)
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     callers: callers
     entraClientId: entraClientId
   }

@@ -1,34 +1,40 @@
 // What the Functions host stands on: its storage, and the scheduler that keeps the workflows.
 
+import { tagMap } from '../types.bicep'
+
 param token string
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
 param privateNetwork bool
+param privateScheduler bool
 param schedulerSku string
+param storageSku string
 
 module storage 'storage.bicep' = {
-  name: 'keyturn-storage'
   params: {
     name: 'st${token}'
     location: location
     tags: tags
+    identityName: identityName
     principalId: principalId
     publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
     networkDefaultAction: privateNetwork ? 'Deny' : 'Allow'
+    skuName: storageSku
   }
 }
 
 module scheduler 'task_scheduler.bicep' = {
-  name: 'keyturn-task-scheduler'
   params: {
     name: 'dts-${token}'
     location: location
     tags: tags
+    identityName: identityName
     principalId: principalId
     taskHubName: 'keyturn'
     skuName: schedulerSku
-    publicNetworkAccess: privateNetwork ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: privateScheduler ? 'Disabled' : 'Enabled'
   }
 }
 

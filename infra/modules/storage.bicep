@@ -1,9 +1,15 @@
 // The Functions host's own storage (timer leases, function keys) and the deployment package. No data of the app is in it.
 
+import { tagMap } from '../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
+
+@allowed(['Standard_ZRS', 'Standard_LRS'])
+param skuName string = 'Standard_ZRS'
 
 @allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string = 'Disabled'
@@ -14,13 +20,13 @@ param networkDefaultAction string = 'Deny'
 var roles = loadJsonContent('../roles.json')
 var packageContainer = 'deployment'
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_ZRS'
+    name: skuName
   }
   properties: {
     accessTier: 'Hot'
@@ -38,7 +44,7 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -49,7 +55,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
   }
 }
 
-resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: packageContainer
   properties: {
@@ -59,7 +65,7 @@ resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@202
 
 // The host takes and breaks leases on its blobs, for which Microsoft asks for Owner; the account serves nothing else.
 resource host 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, principalId, roles.storageBlobDataOwner)
+  name: guid(account.id, identityName, roles.storageBlobDataOwner)
   scope: account
   properties: {
     principalId: principalId

@@ -1,8 +1,11 @@
 // Durable Task Scheduler and the task hub of the workflows. Access is by identity only; there are no keys to turn off.
 
+import { tagMap } from '../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
 param taskHubName string
 
@@ -33,12 +36,15 @@ resource taskHub 'Microsoft.DurableTask/schedulers/taskHubs@2026-02-01' = {
 
 // The app both starts workflows and works on them: the worker-only role is not enough.
 resource worker 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(taskHub.id, principalId, roles.durableTaskDataContributor)
+  name: guid(taskHub.id, identityName, roles.durableTaskDataContributor)
   scope: taskHub
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.durableTaskDataContributor)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.durableTaskDataContributor
+    )
   }
 }
 

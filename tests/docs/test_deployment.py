@@ -69,22 +69,47 @@ def test_actions_are_pinned() -> None:
     assert len(used) > 3
 
 
-def test_only_the_deployment_may_ask_for_a_token() -> None:
-    """Rights are read-only but for the job that deploys, which runs in an environment, after the checks."""
+def test_only_deployment_and_preview_may_ask_for_a_token() -> None:
+    """Rights are read-only but for the job that deploys, after the checks, and the preview, in its own environment.
+
+    Whoever opens a pull request may change what the preview runs: it must not get the token that deploys.
+    """
     jobs = {name: job for workflow in NAMES for name, job in _workflow(workflow)["jobs"].items()}
 
     assert [{"contents": "read"}] * len(NAMES) == [_workflow(name)["permissions"] for name in NAMES]
     assert {name: job["permissions"] for name, job in jobs.items() if "permissions" in job} == {
-        "deploy": {"contents": "read", "id-token": "write"}
+        "deploy": {"contents": "read", "id-token": "write"},
+        "what-if": {"contents": "read", "id-token": "write", "pull-requests": "write"},
     }
-    assert (jobs["deploy"]["needs"], jobs["deploy"]["environment"]) == ("check", "production")
+    assert (jobs["deploy"]["needs"], jobs["deploy"]["environment"]) == (["check", "templates"], "production")
+    assert (jobs["what-if"]["needs"], jobs["what-if"]["environment"]) == ("templates", "preview")
+    assert jobs["deploy"]["if"] == "github.event_name == 'push'"
+    assert "github.event_name == 'pull_request'" in jobs["what-if"]["if"]
     assert [name for name in NAMES if "secrets." in _text(name)] == []
 
 
-def test_a_deployment_gets_every_parameter() -> None:
+def test_templates_are_checked_by_one_version_of_the_compiler() -> None:
+    """The required step and the preview install the same version, whatever the runner's image has."""
+    jobs = _workflow("deploy")["jobs"]
+    commands = {
+        name: [step["run"] for step in jobs[name]["steps"] if "run" in step] for name in ("templates", "what-if")
+    }
+    installed = [
+        command
+        for named in commands.values()
+        for command in named
+        if command.startswith("az bicep install --version v")
+    ]
+
+    assert commands["templates"][-1].endswith("make infra")
+    assert (len(installed), len(set(installed))) == (2, 1)
+
+
+@pytest.mark.parametrize("job", ["deploy", "what-if"])
+def test_a_deployment_gets_every_parameter(job: str) -> None:
     """Each variable of the parameter file is handed on: one that is not goes back to its default, sign-in for one."""
     parameters = (REPOSITORY / "infra" / "main.parameters.json").read_text()
-    given = _workflow("deploy")["jobs"]["deploy"]["env"]
+    given = _workflow("deploy")["jobs"][job]["env"]
     identity = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
 
     assert (identity | set(re.findall(r"\$\{(\w+)", parameters))) - set(given) == set()

@@ -1,6 +1,6 @@
 """The tables of infra/README.md."""
 
-from tests.infra.bicep import INFRA
+from tests.infra.snapshots import INFRA
 
 
 def table(heading: str) -> list[list[str]]:

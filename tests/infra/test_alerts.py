@@ -7,15 +7,15 @@ import re
 from typing import Any
 
 import pytest
-from keyturn.telemetry.providers import LOGGERS
 
 from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import EVENTS, announce
-from tests.infra.bicep import INFRA, ROOT, Template
+from keyturn.telemetry.providers import LOGGERS
 from tests.infra.readme import table
+from tests.infra.snapshots import INFRA, ROOT, Snapshot
 from triggers import schedule
 
-ALERTS = "modules/monitoring/alerts.bicep"
+PREFIX = "keyturn-"  # of the rules' names
 
 # The names of operations on keys. Source: the table of operation names in "Azure Key Vault logging".
 OPERATIONS = {
@@ -68,73 +68,70 @@ def test_events_are_those_that_are_told() -> None:
     assert (awaited | _told()) - set(EVENTS) == set()
 
 
-def test_the_mek_is_found_in_the_vaults_log(templates: dict[str, Template]) -> None:
+def test_the_mek_is_found_in_the_vaults_log(default: Snapshot) -> None:
     """The queries find the MEK's name in every form of address that the vault's log has, and no other key's."""
-    [pattern] = set(re.findall(r'extract\(@"(/[^"]*keys/[^"]*)", 1, RequestUri\)', _queried(templates)))
+    queried = "".join([*_alerts(default).values(), _page(default)])
+    [pattern] = set(re.findall(r'extract\(@"(/[^"]*keys/[^"]*)", 1, RequestUri\)', queried))
 
     assert [_group(pattern, uri) for uri in URIS] == ["mek", "mek", "mek", "mek", "mek-2"]
 
 
-def test_operations_are_the_vaults(templates: dict[str, Template]) -> None:
+def test_operations_are_the_vaults(default: Snapshot) -> None:
     """Every operation that a query names is one that the vault writes into its log."""
-    named = set(re.findall(r'"(Key[A-Z]\w+)"', templates[ALERTS].text))
+    named = set(re.findall(r'"(Key[A-Z]\w+)"', "".join(_alerts(default).values())))
 
     assert {"KeyUnwrap", "KeyUpdate", "KeyPurge", "KeyRotationPolicySet"} <= named
     assert named - OPERATIONS == set()
 
 
-def test_queries_name_columns_that_exist(templates: dict[str, Template]) -> None:
+def test_queries_name_columns_that_exist(default: Snapshot) -> None:
     """A query that names a table or column that is not there fails at run time only, and its alert never rings."""
     known = {*COLUMNS, *(name for columns in COLUMNS.values() for name in columns)}
-    alerts = [alert["query"] for alert in templates[ALERTS].variable("alerts")]
-    parts = [templates[ALERTS].variable(name) for name in ("events", "vaultLog", "mekLog", "caller", "scheduleSilent")]
-    workbook = json.loads((INFRA / "modules" / "monitoring" / "workbook.json").read_text())
+    workbook = json.loads(default.one("Microsoft.Insights/workbooks").properties["serializedData"])
     shown = [item["content"]["query"] for item in workbook["items"] if "query" in item["content"]]
     named = {
         name
-        for query in (*alerts, *parts, *shown)
-        for name in re.findall(r"\b[A-Z]\w+", re.sub(r'"[^"]*"|\$\{[^}]*\}', "", query))
+        for query in (*_alerts(default).values(), *shown)
+        for name in re.findall(r"\b[A-Z]\w+", re.sub(r"\"[^\"]*\"|'/subscriptions/[^']*'", "", query))
     }
 
     assert named
     assert named - known == set()
 
 
-def test_the_schedule_says_that_it_was_looked_at(templates: dict[str, Template]) -> None:
+def test_the_schedule_says_that_it_was_looked_at(default: Snapshot) -> None:
     """The line whose absence is an alert is the last thing that the timer's function does, on a logger that is sent."""
     module = ast.parse((ROOT / "triggers" / "schedule.py").read_text())
     [function] = [node for node in module.body if isinstance(node, ast.AsyncFunctionDef)]
 
     assert ast.unparse(function.body[-1]) == f"_log.info({TELEMETRY['scheduleLine']!r})"
     assert schedule._log.name.split(".")[0] in LOGGERS
-    assert 'Message == "${telemetry.scheduleLine}"' in templates[ALERTS].variable("scheduleSilent")
+    assert f'Message == "{TELEMETRY["scheduleLine"]}"' in _alerts(default)["overdue"]
 
 
-def test_the_readme_lists_the_alerts(templates: dict[str, Template]) -> None:
+def test_the_readme_lists_the_alerts(default: Snapshot) -> None:
     """The README's table names every alert, in the templates' order."""
-    alerts = [alert["name"] for alert in templates[ALERTS].variable("alerts")]
-
-    assert [row[0].strip("`") for row in table("Alerts")] == alerts
+    assert [row[0].strip("`") for row in table("Alerts")] == list(_alerts(default))
 
 
-def test_every_event_of_the_telemetry_file_is_asked_for(templates: dict[str, Template]) -> None:
+def test_every_event_of_the_telemetry_file_is_asked_for(default: Snapshot) -> None:
     """Each group of events stands in exactly one alert's query."""
-    queries = [alert["query"] for alert in templates[ALERTS].variable("alerts")]
+    queries = [query.replace(" ", "") for query in _alerts(default).values()]
+    wanted = {group: json.dumps(events, separators=(",", ":")) for group, events in TELEMETRY["events"].items()}
 
-    assert dict.fromkeys(TELEMETRY["events"], 1) == {
-        group: sum(f"telemetry.events.{group})" in query for query in queries) for group in TELEMETRY["events"]
+    assert dict.fromkeys(wanted, 1) == {
+        group: sum(f"dynamic({events})" in query for query in queries) for group, events in wanted.items()
     }
 
 
-def test_the_workbook_is_json_and_filled_in(templates: dict[str, Template]) -> None:
+def test_the_workbook_is_json_and_filled_in(default: Snapshot) -> None:
     """What the template puts into the workbook leaves it valid JSON, and no placeholder of ours is left over."""
-    page = (INFRA / "modules" / "monitoring" / "workbook.json").read_text()
-    placeholders = set(re.findall(r"\{(\w+)\}", page))
-    replaced = set(re.findall(r"'\{(\w+)\}'", templates["modules/monitoring/workbook.bicep"].text))
-    for name in placeholders:
-        page = page.replace(f"{{{name}}}", TELEMETRY.get(name, "/subscriptions/x"))
+    source = (INFRA / "modules" / "monitoring" / "workbook.json").read_text()
+    page = default.one("Microsoft.Insights/workbooks").properties["serializedData"]
+    placeholders = set(re.findall(r"\{(\w+)\}", source))
 
-    assert placeholders == replaced
+    assert placeholders
+    assert placeholders & set(re.findall(r"\{(\w+)\}", page)) == set()
     assert json.loads(page)["items"]
 
 
@@ -147,10 +144,18 @@ def _group(pattern: str, text: str) -> str | None:
     return found[1] if found else None
 
 
-def _queried(templates: dict[str, Template]) -> str:
-    """Return the texts that hold the queries, without the escapes of JSON."""
-    workbook = (INFRA / "modules" / "monitoring" / "workbook.json").read_text()
-    return templates[ALERTS].text + workbook.replace('\\"', '"')
+def _alerts(snapshot: Snapshot) -> dict[str, str]:
+    """Return each alert's query by its name; one is an expression, into which Azure puts the identity's id."""
+    return {
+        rule.name.removeprefix(PREFIX): criterion["query"]
+        for rule in snapshot.of_type("Microsoft.Insights/scheduledQueryRules")
+        for criterion in rule.properties["criteria"]["allOf"]
+    }
+
+
+def _page(snapshot: Snapshot) -> str:
+    """Return the workbook's text, without the escapes of JSON."""
+    return str(snapshot.one("Microsoft.Insights/workbooks").properties["serializedData"]).replace('\\"', '"')
 
 
 def _told() -> set[str]:

@@ -7,9 +7,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from keyturn.contracts import Policy
-from tests.infra.bicep import INFRA, ROOT, Template, walk
+from tests.infra.snapshots import INFRA, ROOT, Snapshot, template_paths
 
-APP = "modules/app/function_app.bicep"
+# The first public bundle whose durable extension (3.10.1) opens its gRPC server for Python and which carries the
+# scheduler's provider. Source: docs/adr/0001-durable-functions-release-candidate.md.
+LOWEST_BUNDLE = (4, 33, 0)
 
 
 class _Strict(BaseModel):
@@ -21,8 +23,8 @@ class _Logging(_Strict):
 
 
 class _Bundle(_Strict):
-    id: Annotated[str, Field(pattern=r"^Microsoft\.Azure\.Functions\.ExtensionBundle(\.Preview)?$")]
-    version: Annotated[str, Field(pattern=r"^\[\d+\.\*, \d+\.\d+\.\d+\)$")]
+    id: Literal["Microsoft.Azure.Functions.ExtensionBundle"]  # the public channel
+    version: Annotated[str, Field(pattern=r"^\[\d+\.\d+\.\d+, \d+\.\d+\.\d+\)$")]
 
 
 class _Http(_Strict):
@@ -72,11 +74,19 @@ def test_host_json_has_the_hosts_form() -> None:
     assert _host().version == "2.0"
 
 
-def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
+def test_the_bundle_speaks_the_workers_protocol() -> None:
+    """No bundle is allowed in which durable functions for Python 2.x do not run, and no next major version."""
+    lowest, above = _host().extensionBundle.version.strip("[)").split(", ")
+
+    assert tuple(int(part) for part in lowest.split(".")) == LOWEST_BUNDLE
+    assert above == "5.0.0"
+
+
+def test_the_host_writes_no_query_down() -> None:
     """ASP.NET Core's log line of a request has the query, and with it an approver's link: nothing asks for it."""
     levels = _host().logging.logLevel
     loud = {"Trace", "Debug", "Information"}
-    text = "".join(template.text for template in templates.values())
+    text = "".join(path.read_text() for path in template_paths())
 
     assert levels["Microsoft.AspNetCore"] == "Warning"
     assert [name for name, level in levels.items() if name.startswith("Microsoft") and level in loud] == []
@@ -84,34 +94,30 @@ def test_the_host_writes_no_query_down(templates: dict[str, Template]) -> None:
     assert "AppServiceHTTPLogs" not in text
 
 
-def test_one_instance_holds_a_whole_window(main: Template) -> None:
+def test_one_instance_holds_a_whole_window(default: Snapshot) -> None:
     """The largest window of pages fits into one instance, so the default cap leaves room and multiplies nothing."""
     [bounds] = [field for name, field in Policy.model_fields.items() if name == "window_pages"]
     largest = next(item.le for item in bounds.metadata if hasattr(item, "le"))
 
     assert largest <= _host().extensions.durableTask.maxConcurrentActivityFunctions
-    assert main.parameters["maximumInstanceCount"]["default"] == 4
+    assert default.app.properties["functionAppConfig"]["scaleAndConcurrency"]["maximumInstanceCount"] == 4
 
 
-def test_azd_finds_the_templates_and_the_app(templates: dict[str, Template], main: Template) -> None:
+def test_azd_finds_the_templates_and_the_app(default: Snapshot) -> None:
     """azure.yaml names templates that exist and one service, which the deployed app carries as its tag."""
     project = yaml.safe_load((ROOT / "azure.yaml").read_text())
     [(service, described)] = project["services"].items()
-    tags = templates[APP].resources["app"].config["tags"]
-    named = [
-        part["'azd-service-name'"] for part in walk(tags) if isinstance(part, dict) and "'azd-service-name'" in part
-    ]
 
     assert ROOT / project["infra"]["path"] / f"{project['infra']['module']}.bicep" == INFRA / "main.bicep"
     assert described == {"project": ".", "language": "python", "host": "function"}
-    assert [service] == named
-    assert "{ 'azd-env-name': environmentName }" in main.text
-    assert f"SERVICE_{service.upper()}_NAME" in main.outputs
+    assert default.app.body["tags"] == {"azd-env-name": "default", "azd-service-name": service}
+    assert default.one("Microsoft.Resources/resourceGroups").body["tags"] == {"azd-env-name": "default"}
+    assert f"SERVICE_{service.upper()}_NAME" in default.outputs
 
 
-def test_sign_in_leaves_out_routes_that_exist(templates: dict[str, Template]) -> None:
+def test_sign_in_leaves_out_routes_that_exist(existing: Snapshot) -> None:
     """The routes that need no sign-in are routes of the app, under the host's prefix."""
-    validation = templates["modules/app/sign_in.bicep"].resources["signIn"].properties["globalValidation"]
+    validation = existing.one("Microsoft.Web/sites/config").properties["globalValidation"]
     prefix = _host().extensions.http.routePrefix
     triggers = "".join(path.read_text() for path in (ROOT / "triggers").glob("*.py"))
     routes = [path.removeprefix(f"/{prefix}/") for path in validation["excludedPaths"]]

@@ -1,20 +1,21 @@
 """The rights of the app's identity: in the templates, in the README's table, and in the code that needs them."""
 
 import ast
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from local.cosmos.operations import ACTIONS
 from local.identity import roles as local_roles
 from local.supervisor.tenant import DOCUMENT_MIGRATIONS, PRINCIPALS
-from tests.infra.bicep import ROLES, ROOT, Resource, Template, accessor, walk
 from tests.infra.readme import table
+from tests.infra.snapshots import ROLES, ROOT, Resource, Snapshot
 
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 COSMOS_ASSIGNMENT = "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"
 ROTATOR = "Keyturn rotator"
 
-# How the README's table names the scope of an assignment, by the resource or the container that it is made on.
+# How the README's table names the scope of an assignment, by the type of the resource that it is made on.
 SCOPES = {
     "Microsoft.KeyVault/vaults/keys": "the MEK",
     "Microsoft.KeyVault/vaults/secrets": "the webhook's secret",
@@ -22,9 +23,6 @@ SCOPES = {
     "Microsoft.Storage/storageAccounts": "the host's storage account",
     "Microsoft.DurableTask/schedulers/taskHubs": "the task hub",
     "Microsoft.Insights/components": "Application Insights",
-    "${database}/colls/${dekContainer}": "the dek store",
-    "${database}/colls/${recordsContainer}": "the container `keyturn`",
-    "${database}/colls/${container.name}": "the containers in `documents`",
 }
 
 # The same for the containers of the local account.
@@ -38,13 +36,13 @@ LOCAL_SCOPES = {
 LARGE = {"Storage Blob Data Owner", "Durable Task Data Contributor"}
 
 
-def test_the_table_is_what_the_templates_grant(templates: dict[str, Template]) -> None:
+def test_the_table_is_what_the_templates_grant(snapshots: dict[str, Snapshot]) -> None:
     """Right, role and scope in the README's table are those of the templates, row for row."""
     documented = [
         (right.strip("`"), role, scope) for right, role, scope, _ in table("Every right of the app's identity")
     ]
 
-    assert sorted(_granted(templates)) == sorted(documented)
+    assert sorted(_granted(snapshots.values())) == sorted(documented)
 
 
 def test_every_right_has_its_code_path() -> None:
@@ -58,42 +56,51 @@ def test_every_right_has_its_code_path() -> None:
     assert missing == []
 
 
-def test_no_large_role_but_the_listed(templates: dict[str, Template]) -> None:
+def test_no_large_role_but_the_listed(snapshots: dict[str, Snapshot]) -> None:
     """No Officer, Owner, Contributor or Administrator is assigned but those that are listed."""
-    large = {role for _, role, _ in _granted(templates) if re.search("Officer|Owner|Contributor|Administrator", role)}
+    large = {
+        role
+        for _, role, _ in _granted(snapshots.values())
+        if re.search("Officer|Owner|Contributor|Administrator", role)
+    }
 
     assert large == LARGE
 
 
-def test_nothing_can_be_deleted_or_purged(templates: dict[str, Template]) -> None:
+def test_nothing_can_be_deleted_or_purged(snapshots: dict[str, Snapshot]) -> None:
     """The roles that are defined here name each action in full, and none that deletes, purges, restores or upserts."""
-    actions = {action for role in _defined_roles(templates) for action in _actions(role)}
+    actions = {action for role in _defined_roles(snapshots.values()) for action in _actions(role)}
     forbidden = [action for action in actions if re.search(r"\*|delete|purge|restore|recover|upsert|write", action)]
 
     assert actions
     assert forbidden == []
 
 
-def test_every_assignment_is_to_the_identity(templates: dict[str, Template]) -> None:
+def test_every_assignment_is_to_the_identity(snapshots: dict[str, Snapshot]) -> None:
     """Roles go to the app's identity and to nobody else."""
-    principals = [resource.properties["principalId"] for resource in _assignments(templates)]
-    passed = [
-        module.params["principalId"]
-        for template in templates.values()
-        for module in template.modules.values()
-        if "principalId" in module.params
+    for snapshot in snapshots.values():
+        identity = snapshot.one("Microsoft.ManagedIdentity/userAssignedIdentities")
+        expected = f"[reference('{identity.id}', '{identity.body['apiVersion']}').principalId]"
+
+        assert {assignment.properties["principalId"] for assignment in _assignments(snapshot)} == {expected}
+
+
+def test_what_if_can_name_every_assignment(snapshots: dict[str, Snapshot]) -> None:
+    """Names are made of what is known before anything is deployed: others are left out of a preview."""
+    unknown = [
+        assignment.id
+        for snapshot in snapshots.values()
+        for assignment in _assignments(snapshot)
+        if "[" in assignment.id or "[" in assignment.name
     ]
-    from_main = [value for value in passed if value != "principalId"]
-    identity = {"operand_1": "identity", "operand_2": {"operator": _output("principalId")}}
 
-    assert set(principals) == {"principalId"}
-    assert all({"operator": {"type": "property_accessor", "operands": identity}} == value for value in from_main)
+    assert unknown == []
 
 
-def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -> None:
+def test_the_local_azure_gives_the_same_rights(snapshots: dict[str, Snapshot]) -> None:
     """What the tests run with is what is deployed: the app's local roles are the templates', scopes and all."""
-    deployed = {_role_name(role): sorted(_actions(role)) for role in _defined_roles(templates)}
-    assigned = {(role, scope) for _, role, scope in _granted(templates) if role in deployed}
+    deployed = {_role_name(role): sorted(_actions(role)) for role in _defined_roles(snapshots.values())}
+    assigned = {(role, scope) for _, role, scope in _granted(snapshots.values()) if role in deployed}
     local = [*PRINCIPALS["keyturn"], *DOCUMENT_MIGRATIONS]
 
     assert {name: sorted(local_roles.ROLES[name]) for name, _ in local} == deployed
@@ -104,26 +111,24 @@ def test_the_local_azure_gives_the_same_rights(templates: dict[str, Template]) -
     } == assigned
 
 
-def test_documents_cannot_be_changed_unless_it_is_asked_for(templates: dict[str, Template], main: Template) -> None:
-    """What only a migration of documents needs is in one module, under a condition that is false by default."""
-    optional = templates["modules/cosmos/document_migrations.bicep"]
-    others = {name: template for name, template in templates.items() if template is not optional}
-    granted = {(right.rpartition("/")[2], scope) for right, _, scope in _granted({"": optional})}
+def test_documents_cannot_be_changed_unless_it_is_asked_for(snapshots: dict[str, Snapshot]) -> None:
+    """What only a migration of documents needs is granted where documentMigrations says so, and nowhere else."""
+    asked = snapshots["existing"]
+    others = [snapshot for snapshot in snapshots.values() if snapshot is not asked]
+    needed = {("create", "the dek store"), ("replace", "the containers in `documents`")}
+    granted = {(right.rpartition("/")[2], scope) for right, _, scope in _granted([asked])}
     left = {(right.rpartition("/")[2], scope) for right, _, scope in _granted(others)}
-    conditions = re.findall(r"'document_migrations\.bicep' = if \((\w+)\)", templates["modules/cosmos/main.bicep"].text)
 
-    assert granted == {("create", "the dek store"), ("replace", "the containers in `documents`")}
-    assert granted & left == set()
-    assert conditions == ["documentMigrations"]
-    assert main.parameters["documentMigrations"]["default"] is False
+    assert needed <= granted
+    assert needed & left == set()
 
 
-def test_cosmos_actions_exist(templates: dict[str, Template]) -> None:
+def test_cosmos_actions_exist(snapshots: dict[str, Snapshot]) -> None:
     """Each data action on Cosmos DB is one that the local service, too, asks for."""
     known = {action for needed in ACTIONS.values() if needed is not None for action in needed}
     granted = {
         action
-        for role in _defined_roles(templates)
+        for role in _defined_roles(snapshots.values())
         if role.type.endswith("sqlRoleDefinitions")
         for action in _actions(role)
     }
@@ -131,40 +136,53 @@ def test_cosmos_actions_exist(templates: dict[str, Template]) -> None:
     assert granted - known == set()
 
 
-def _granted(templates: dict[str, Template]) -> Iterator[tuple[str, str, str]]:
-    for assignment in _assignments(templates):
-        scope = _scope(assignment)
-        reference = assignment.properties["roleDefinitionId"]
-        if (defined := accessor(reference)) is not None:
-            role = assignment.template.resources[defined[0]]
+def _granted(snapshots: Iterable[Snapshot]) -> set[tuple[str, str, str]]:
+    """Return (right, role, scope) of every assignment in any of the variants."""
+    return {grant for snapshot in snapshots for grant in _granted_in(snapshot)}
+
+
+def _granted_in(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+    defined = {role.id: role for role in _defined_roles([snapshot])}
+    for assignment in _assignments(snapshot):
+        role_id = assignment.properties["roleDefinitionId"]
+        if role_id in defined:
+            role = defined[role_id]
             for action in _actions(role):
-                yield action, _role_name(role), scope
+                yield action, _role_name(role), _scope(snapshot, assignment)
         else:
-            [key] = [found[1] for part in walk(reference) if (found := accessor(part)) and found[0] == "roles"]
+            [key] = [name for name, guid in ROLES.items() if role_id.endswith(f"/roleDefinitions/{guid}")]
             name = next(name for name in _built_in_names() if _key(name) == key)
-            yield name, name, scope
+            yield name, name, _scope(snapshot, assignment)
 
 
-def _assignments(templates: dict[str, Template]) -> Iterator[Resource]:
-    for template in templates.values():
-        for resource in template.resources.values():
-            if resource.type in (ASSIGNMENT, COSMOS_ASSIGNMENT):
-                yield resource
+def _assignments(snapshot: Snapshot) -> list[Resource]:
+    return [*snapshot.of_type(ASSIGNMENT), *snapshot.of_type(COSMOS_ASSIGNMENT)]
 
 
-def _scope(assignment: Resource) -> str:
-    scope = assignment.config["scope"] if assignment.type == ASSIGNMENT else assignment.properties["scope"]
-    if (whole := accessor(scope)) is not None:
-        scope = whole[0]
-    named = assignment.template.resources.get(scope)
-    return SCOPES[scope if named is None else named.type]
+def _scope(snapshot: Snapshot, assignment: Resource) -> str:
+    """Return the README's words for what an assignment is made on."""
+    if assignment.type == ASSIGNMENT:
+        resource, _, _ = assignment.id.rpartition("/providers/Microsoft.Authorization/")
+        kind, *names = resource.rpartition("/providers/")[2].split("/")
+        return SCOPES["/".join([kind, *names[::2]])]
+    _, has_container, container = assignment.properties["scope"].partition("/colls/")
+    if not has_container:
+        return SCOPES["Microsoft.DocumentDB/databaseAccounts"]
+    named = {
+        snapshot.settings["DEK_CONTAINER"]: "the dek store",
+        snapshot.settings["KEYTURN_CONTAINER"]: "the container `keyturn`",
+    }
+    documents = [item["name"] for item in json.loads(snapshot.settings["KEYTURN_DOCUMENTS"])]
+    return (named | dict.fromkeys(documents, "the containers in `documents`"))[container]
 
 
-def _defined_roles(templates: dict[str, Template]) -> Iterator[Resource]:
-    for template in templates.values():
-        for resource in template.resources.values():
-            if resource.type.endswith("oleDefinitions") and not resource.existing:
-                yield resource
+def _defined_roles(snapshots: Iterable[Snapshot]) -> Iterator[Resource]:
+    for snapshot in snapshots:
+        for kind in (
+            "Microsoft.Authorization/roleDefinitions",
+            "Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions",
+        ):
+            yield from snapshot.of_type(kind)
 
 
 def _role_name(role: Resource) -> str:
@@ -187,10 +205,6 @@ def _built_in_names() -> list[str]:
 def _key(role: str) -> str:
     first, *others = role.split()
     return "".join([first.lower(), *others])
-
-
-def _output(name: str) -> dict[str, object]:
-    return {"type": "property_accessor", "operands": {"operand_1": "outputs", "operand_2": name}}
 
 
 def _definitions(file: str) -> set[str]:

@@ -6,10 +6,10 @@ import re
 from keyturn.contracts import Policy
 from keyturn.settings import Keyring, Settings
 from keyturn.settings.app import KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
-from tests.infra.bicep import ROOT, Template
+from keyturn.settings.keyring import DocumentContainer
 from tests.infra.readme import table
+from tests.infra.snapshots import INFRA, ROOT, Snapshot
 
-APP = "modules/app/function_app.bicep"
 APPROVAL = "APPROVAL_WEBHOOK_SECRETS"
 
 # Read by the platform and the SDKs rather than by our code.
@@ -22,6 +22,12 @@ PLATFORM = {
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
 }
+
+# Read by the host: the timer of the domain events is off where they have no receiver.
+NO_RECEIVER = "AzureWebJobs.deliver_domain_events.Disabled"
+
+# Read by App Service where it signs callers in: the identity that it does so with.
+SIGN_IN = "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"
 
 # Read by our code, set by the platform where sign-in stands in front of the app.
 SET_BY_THE_PLATFORM = {"WEBSITE_AUTH_ENABLED"}
@@ -37,12 +43,12 @@ SAID_IN_WORDS = {
 }
 
 
-def test_every_setting_is_set_or_listed(main: Template) -> None:
+def test_every_setting_is_set_or_listed(default: Snapshot) -> None:
     """What the code reads is set by the templates or stands in the README's table, never both."""
     listed = {row[0].strip("`") for row in table("Settings")}
 
-    assert _read() - SET_BY_THE_PLATFORM == _set(main) | listed
-    assert _set(main) & listed == set()
+    assert _read() - SET_BY_THE_PLATFORM == _set(default) | listed
+    assert _set(default) & listed == set()
 
 
 def test_listed_defaults_are_the_codes() -> None:
@@ -52,29 +58,62 @@ def test_listed_defaults_are_the_codes() -> None:
     assert {variable: _default(variable) for variable in listed} == listed
 
 
-def test_the_platforms_settings_are_the_known_ones(templates: dict[str, Template]) -> None:
-    """What is set beside the app's own settings is what the platform and the SDKs read."""
-    assert set(templates[APP].variable("platformSettings")) == PLATFORM
+def test_the_platforms_settings_are_the_known_ones(default: Snapshot) -> None:
+    """What is set beside the app's own settings is what the platform, the host and the SDKs read."""
+    assert set(default.settings) - _read() == PLATFORM | {NO_RECEIVER}
 
 
-def test_the_example_for_a_desk_names_the_same(main: Template) -> None:
+def test_settings_that_a_choice_adds(default: Snapshot, existing: Snapshot) -> None:
+    """Sign-in, an approval secret and overrides add their settings; a receiver of domain events leaves its timer on."""
+    overrides = {"ACTIONTRAIL_URL", "KEYTURN_PUBLIC_URL"}
+
+    assert set(existing.settings) - set(default.settings) == {APPROVAL, SIGN_IN, *overrides}
+    assert set(default.settings) - set(existing.settings) == {NO_RECEIVER}
+    assert (
+        default.settings[NO_RECEIVER],
+        default.settings["KEYTURN_ACCESS"],
+        existing.settings["KEYTURN_ACCESS"],
+    ) == ("true", "keys", "entra")
+
+
+def test_the_timer_that_is_off_is_one_of_the_app() -> None:
+    """The setting names a function as the app does; another name would be ignored in silence."""
+    name = NO_RECEIVER.split(".")[1]
+
+    assert f"async def {name}(timer" in (ROOT / "triggers" / "domain_events.py").read_text()
+
+
+def test_sign_in_needs_no_secret(existing: Snapshot) -> None:
+    """App Service signs in with the app's own identity, whose client id the setting names."""
+    registration = existing.one("Microsoft.Web/sites/config").properties["identityProviders"]["azureActiveDirectory"][
+        "registration"
+    ]
+
+    assert registration["clientSecretSettingName"] == SIGN_IN
+    assert existing.settings["AZURE_CLIENT_ID"] == existing.settings[SIGN_IN]
+
+
+def test_documents_arrive_as_the_app_reads_them(existing: Snapshot) -> None:
+    """The parameter's type and the app's model have the same property names."""
+    documents = [DocumentContainer.model_validate(item) for item in json.loads(existing.settings["KEYTURN_DOCUMENTS"])]
+
+    assert [(item.name, item.partition_key) for item in documents] == [("notes", "workspaceId"), ("authors", "id")]
+
+
+def test_the_example_for_a_desk_names_the_same() -> None:
     """local.settings.json.example has no setting that nobody reads."""
     example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
 
     assert example - _read() - ONLY_ON_A_DESK == set()
 
 
-def test_secrets_come_from_the_vault_alone(main: Template) -> None:
+def test_secrets_come_from_the_vault_alone(existing: Snapshot) -> None:
     """The webhook's secrets are a reference into the vault, and no parameter takes a secret."""
-    secure = [
-        name for name, parameter in main.parameters.items() if any("secure" in str(d) for d in parameter["decorators"])
-    ]
-
-    assert secure == []
-    assert main.variable("approvalSecret").startswith("@Microsoft.KeyVault(")
+    assert "@secure" not in (INFRA / "main.bicep").read_text()
+    assert existing.settings[APPROVAL] == "@Microsoft.KeyVault(VaultName=kv-notes;SecretName=approval-webhook)"
 
 
-def test_outputs_are_named_like_the_settings(main: Template) -> None:
+def test_outputs_are_named_like_the_settings(default: Snapshot) -> None:
     """An output that a command line reads has the name of the setting; the others are azd's or Keyturn's own."""
     others = {
         "AZURE_LOCATION",
@@ -86,7 +125,7 @@ def test_outputs_are_named_like_the_settings(main: Template) -> None:
         "SERVICE_API_NAME",
     }
 
-    assert set(main.outputs) - _read() == others
+    assert set(default.outputs) - _read() == others
 
 
 def _read() -> set[str]:
@@ -102,8 +141,8 @@ def _named_by_the_host() -> set[str]:
     return {connection, *re.findall(r'"%(\w+)%"', json.dumps(host) + triggers)}
 
 
-def _set(main: Template) -> set[str]:
-    return set(main.variable("settings")) | {APPROVAL}
+def _set(default: Snapshot) -> set[str]:
+    return set(default.settings) - PLATFORM - {NO_RECEIVER} | {APPROVAL}
 
 
 def _default(variable: str) -> str:

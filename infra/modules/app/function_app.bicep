@@ -1,17 +1,20 @@
 // The app on Flex Consumption.
 
+import { settingMap, tagMap } from '../../types.bicep'
+
 param name string
 param planName string
 param location string
-param tags object
+param tags tagMap
 
 param identityId string
 param identityClientId string
 param packageUrl string
 param maximumInstanceCount int
+param alwaysReadyInstances int
 
 @description('Settings of the app, by name: what keyturn.settings and host.json read.')
-param settings object
+param settings settingMap
 param blobEndpoint string
 param insightsConnectionString string
 
@@ -19,10 +22,14 @@ param insightsConnectionString string
 param subnetId string
 
 @description('Address ranges (CIDR) that may call the app; empty for all.')
-param callers array
+param callers string[]
 
 @description('Client id of the app registration that signs callers in; empty leaves access to function keys alone.')
 param entraClientId string
+
+// App Service signs in with the identity where this setting names it: sign_in.bicep, and the registration trusts the identity.
+var signInCredential = 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+var signInSettings = empty(entraClientId) ? {} : { '${signInCredential}': identityClientId }
 
 // What the platform and the SDKs read; the app's own settings come on top.
 var platformSettings = {
@@ -35,7 +42,7 @@ var platformSettings = {
   PYTHON_ENABLE_OPENTELEMETRY: 'true'
 }
 
-resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   tags: tags
@@ -49,7 +56,7 @@ resource plan 'Microsoft.Web/serverfarms@2023-12-01' = {
   }
 }
 
-resource app 'Microsoft.Web/sites@2023-12-01' = {
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'api' })
@@ -69,19 +76,21 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      http20Enabled: true
-      remoteDebuggingEnabled: false
-      appSettings: [for setting in items(union(platformSettings, settings)): {
-        name: setting.key
-        value: setting.value
-      }]
+      appSettings: [
+        for setting in items(union(platformSettings, signInSettings, settings)): {
+          name: setting.key
+          value: setting.value
+        }
+      ]
       ipSecurityRestrictionsDefaultAction: empty(callers) ? 'Allow' : 'Deny'
-      ipSecurityRestrictions: [for (address, index) in callers: {
-        name: 'caller-${index}'
-        action: 'Allow'
-        ipAddress: address
-        priority: 100 + index
-      }]
+      ipSecurityRestrictions: [
+        for (address, index) in callers: {
+          name: 'caller-${index}'
+          action: 'Allow'
+          ipAddress: address
+          priority: 100 + index
+        }
+      ]
     }
     functionAppConfig: {
       deployment: {
@@ -101,13 +110,14 @@ resource app 'Microsoft.Web/sites@2023-12-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: 2048
         maximumInstanceCount: maximumInstanceCount
+        alwaysReady: alwaysReadyInstances == 0 ? [] : [{ name: 'durable', instanceCount: alwaysReadyInstances }]
       }
     }
   }
 }
 
 // No user name and password for deployments either: identities only.
-resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: {
@@ -115,7 +125,7 @@ resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
   }
 }
 
-resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2023-12-01' = {
+resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: {
@@ -124,10 +134,10 @@ resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 }
 
 module signIn 'sign_in.bicep' = if (!empty(entraClientId)) {
-  name: 'keyturn-sign-in'
   params: {
     appName: app.name
     clientId: entraClientId
+    credentialSetting: signInCredential
   }
 }
 

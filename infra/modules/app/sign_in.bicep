@@ -5,12 +5,15 @@ param appName string
 @description('Client id of the app registration that signs callers in.')
 param clientId string
 
-resource app 'Microsoft.Web/sites@2023-12-01' existing = {
+@description('Setting of the app by which App Service knows the identity that it signs in with, in place of a secret.')
+param credentialSetting string
+
+resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
 }
 
 // The approval webhook's callers sign their message and have no Entra token; health tells nothing.
-resource signIn 'Microsoft.Web/sites/config@2023-12-01' = {
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'authsettingsV2'
   properties: {
@@ -32,6 +35,7 @@ resource signIn 'Microsoft.Web/sites/config@2023-12-01' = {
         enabled: true
         registration: {
           clientId: clientId
+          clientSecretSettingName: credentialSetting
           openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
         }
         validation: {

@@ -3,23 +3,26 @@
 //
 // One after the other (dependsOn): the account takes one change of its roles at a time and answers 412 to a second one.
 
+import { documentContainer } from '../../types.bicep'
+
 param accountName string
 param databaseName string
 param dekContainer string
 param recordsContainer string
+param identityName string
 param principalId string
 
 @description('Containers whose documents are read as canaries: {name, ...}.')
-param documentContainers array
+param documentContainers documentContainer[]
 
 var database = '${account.id}/dbs/${databaseName}'
 
-resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-10-15' existing = {
   name: accountName
 }
 
 // Clients read where regions and partitions are before they ask for anything; metadata holds no document.
-resource metadataRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource metadataRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-metadata')
   properties: {
@@ -35,7 +38,7 @@ resource metadataRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@
 }
 
 // A row is read and patched: it cannot be created, upserted or deleted.
-resource dekStoreRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource dekStoreRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-dek-store')
   properties: {
@@ -56,7 +59,7 @@ resource dekStoreRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@
   dependsOn: [metadataRole]
 }
 
-resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-records')
   properties: {
@@ -78,7 +81,7 @@ resource recordsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
   dependsOn: [dekStoreRole]
 }
 
-resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-documents')
   properties: {
@@ -98,9 +101,9 @@ resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions
   dependsOn: [recordsRole]
 }
 
-resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
   parent: account
-  name: guid(metadataRole.id, principalId)
+  name: guid(metadataRole.id, identityName)
   properties: {
     principalId: principalId
     roleDefinitionId: metadataRole.id
@@ -109,9 +112,9 @@ resource metadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024
   dependsOn: [documentsRole]
 }
 
-resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
   parent: account
-  name: guid(dekStoreRole.id, principalId, dekContainer)
+  name: guid(dekStoreRole.id, identityName, dekContainer)
   properties: {
     principalId: principalId
     roleDefinitionId: dekStoreRole.id
@@ -120,9 +123,9 @@ resource dekStore 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024
   dependsOn: [metadata]
 }
 
-resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
   parent: account
-  name: guid(recordsRole.id, principalId, recordsContainer)
+  name: guid(recordsRole.id, identityName, recordsContainer)
   properties: {
     principalId: principalId
     roleDefinitionId: recordsRole.id
@@ -132,15 +135,17 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-
 }
 
 @batchSize(1)
-resource documents 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = [for container in documentContainers: {
-  parent: account
-  name: guid(documentsRole.id, principalId, container.name)
-  properties: {
-    principalId: principalId
-    roleDefinitionId: documentsRole.id
-    scope: '${database}/colls/${container.name}'
+resource documents 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = [
+  for container in documentContainers: {
+    parent: account
+    name: guid(documentsRole.id, identityName, container.name)
+    properties: {
+      principalId: principalId
+      roleDefinitionId: documentsRole.id
+      scope: '${database}/colls/${container.name}'
+    }
+    dependsOn: [records]
   }
-  dependsOn: [records]
-}]
+]
 
 output accountId string = account.id

@@ -1,34 +1,19 @@
-// The right to read the account's own description, in which pre-flight looks for continuous backup. Azure's reader role for
-// accounts would hand out read keys as well. Deployed into the account's resource group.
+// The right to read the account's own description, by the role of backup_role.bicep. Deployed into the account's resource group.
 
 param accountName string
+param identityName string
 param principalId string
 
-resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-10-15' existing = {
   name: accountName
 }
 
-resource reader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+resource reader 'Microsoft.Authorization/roleDefinitions@2022-04-01' existing = {
   name: guid(resourceGroup().id, 'keyturn-backup-check')
-  properties: {
-    // Names of roles are unique in a tenant, names of resource groups are not.
-    roleName: 'Keyturn backup check (${resourceGroup().name} ${uniqueString(resourceGroup().id)})'
-    description: 'Read the description of a Cosmos DB account: backup policy, consistency, regions. No keys, no data.'
-    type: 'CustomRole'
-    assignableScopes: [resourceGroup().id]
-    permissions: [
-      {
-        actions: ['Microsoft.DocumentDB/databaseAccounts/read']
-        notActions: []
-        dataActions: []
-        notDataActions: []
-      }
-    ]
-  }
 }
 
 resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, principalId, reader.id)
+  name: guid(account.id, identityName, reader.id)
   scope: account
   properties: {
     principalId: principalId

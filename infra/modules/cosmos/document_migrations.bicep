@@ -3,19 +3,22 @@
 //
 // One after the other (dependsOn), and before the other roles: the account takes one change of its roles at a time.
 
+import { documentContainer } from '../../types.bicep'
+
 param accountName string
 param databaseName string
 param dekContainer string
-param documentContainers array
+param documentContainers documentContainer[]
+param identityName string
 param principalId string
 
 var database = '${account.id}/dbs/${databaseName}'
 
-resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-10-15' existing = {
   name: accountName
 }
 
-resource newDeksRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource newDeksRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-new-deks')
   properties: {
@@ -30,7 +33,7 @@ resource newDeksRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2
   }
 }
 
-resource documentChangesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2024-11-15' = {
+resource documentChangesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
   name: guid(account.id, 'keyturn-document-changes')
   properties: {
@@ -46,9 +49,9 @@ resource documentChangesRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefin
   dependsOn: [newDeksRole]
 }
 
-resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = {
+resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
   parent: account
-  name: guid(newDeksRole.id, principalId, dekContainer)
+  name: guid(newDeksRole.id, identityName, dekContainer)
   properties: {
     principalId: principalId
     roleDefinitionId: newDeksRole.id
@@ -58,13 +61,15 @@ resource newDeks 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-
 }
 
 @batchSize(1)
-resource documentChanges 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2024-11-15' = [for container in documentContainers: {
-  parent: account
-  name: guid(documentChangesRole.id, principalId, container.name)
-  properties: {
-    principalId: principalId
-    roleDefinitionId: documentChangesRole.id
-    scope: '${database}/colls/${container.name}'
+resource documentChanges 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = [
+  for container in documentContainers: {
+    parent: account
+    name: guid(documentChangesRole.id, identityName, container.name)
+    properties: {
+      principalId: principalId
+      roleDefinitionId: documentChangesRole.id
+      scope: '${database}/colls/${container.name}'
+    }
+    dependsOn: [newDeks]
   }
-  dependsOn: [newDeks]
-}]
+]

@@ -1,8 +1,11 @@
 // The account, the container of the records, and what the app may do there. The account can be there already, with its
 // database and dek store.
 
+import { documentContainer, tagMap } from '../../types.bicep'
+
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
 param newAccount bool
 param accountName string
@@ -12,12 +15,18 @@ param dekContainer string
 param dekPartitionKey string
 param dekMaxThroughput int
 param recordsMaxThroughput int
-param documentContainers array
+param documentContainers documentContainer[]
 param documentMigrations bool
 param privateNetwork bool
 
+var recordsContainer = 'keyturn'
+
+// Made first and used last: Azure learns of a role some time after it has said that it made it.
+module backupRole 'backup_role.bicep' = {
+  scope: resourceGroup(accountResourceGroup)
+}
+
 module account 'account.bicep' = if (newAccount) {
-  name: 'keyturn-cosmos-account'
   params: {
     name: accountName
     location: location
@@ -32,11 +41,10 @@ module account 'account.bicep' = if (newAccount) {
 
 module records 'records.bicep' = {
   scope: resourceGroup(accountResourceGroup)
-  name: 'keyturn-records'
   params: {
     accountName: accountName
     databaseName: databaseName
-    containerName: 'keyturn'
+    containerName: recordsContainer
     maxThroughput: recordsMaxThroughput
   }
   dependsOn: [account]
@@ -44,12 +52,12 @@ module records 'records.bicep' = {
 
 module migrations 'document_migrations.bicep' = if (documentMigrations) {
   scope: resourceGroup(accountResourceGroup)
-  name: 'keyturn-document-migrations'
   params: {
     accountName: accountName
     databaseName: databaseName
     dekContainer: dekContainer
     documentContainers: documentContainers
+    identityName: identityName
     principalId: principalId
   }
   dependsOn: [records]
@@ -57,29 +65,29 @@ module migrations 'document_migrations.bicep' = if (documentMigrations) {
 
 module access 'access.bicep' = {
   scope: resourceGroup(accountResourceGroup)
-  name: 'keyturn-cosmos-access'
   params: {
     accountName: accountName
     databaseName: databaseName
     dekContainer: dekContainer
-    recordsContainer: records.outputs.containerName
+    recordsContainer: recordsContainer
     documentContainers: documentContainers
+    identityName: identityName
     principalId: principalId
   }
-  dependsOn: [migrations]
+  dependsOn: [records, migrations]
 }
 
 module backupCheck 'backup_check.bicep' = {
   scope: resourceGroup(accountResourceGroup)
-  name: 'keyturn-backup-check'
   params: {
     accountName: accountName
+    identityName: identityName
     principalId: principalId
   }
-  dependsOn: [account]
+  dependsOn: [backupRole, access]
 }
 
 // The id by way of the rights: whoever waits for it (a private endpoint does) changes the account after them.
 output id string = access.outputs.accountId
 output endpoint string = records.outputs.endpoint
-output recordsContainer string = records.outputs.containerName
+output recordsContainer string = recordsContainer

@@ -8,16 +8,16 @@ param containerName string
 @description('Autoscale maximum, RU/s; 0 where the account is serverless or the database has the throughput.')
 param maxThroughput int
 
-resource account 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' existing = {
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-10-15' existing = {
   name: accountName
 }
 
-resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2024-11-15' existing = {
+resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-10-15' existing = {
   parent: account
   name: databaseName
 }
 
-resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2024-11-15' = {
+resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-10-15' = {
   parent: database
   name: containerName
   properties: {
@@ -34,7 +34,12 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
       // What the lists of runs and the audit chain filter and sort by: without an index Cosmos DB refuses to sort.
       indexingPolicy: {
         indexingMode: 'consistent'
-        includedPaths: [{ path: '/keyring/?' }, { path: '/kind/?' }, { path: '/fencingToken/?' }, { path: '/sequence/?' }]
+        includedPaths: [
+          { path: '/keyring/?' }
+          { path: '/kind/?' }
+          { path: '/fencingToken/?' }
+          { path: '/sequence/?' }
+        ]
         excludedPaths: [{ path: '/*' }]
       }
     }
@@ -42,4 +47,3 @@ resource records 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
 }
 
 output endpoint string = account.properties.documentEndpoint
-output containerName string = records.name

@@ -1,7 +1,10 @@
 // The vault, the MEK and what the app may do with them. Vault and key can be there already.
 
+import { tagMap } from '../../types.bicep'
+
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
 param workspaceId string
 param newVault bool
@@ -12,8 +15,13 @@ param mekName string
 param approvalSecretName string
 param privateNetwork bool
 
+// Azure learns of a role, and of a vault, some time after it has said that it made them. So the role is made first and used last,
+// and the key waits for the vault's logs.
+module role 'rotator_role.bicep' = {
+  scope: resourceGroup(vaultResourceGroup)
+}
+
 module vault 'vault.bicep' = if (newVault) {
-  name: 'keyturn-vault'
   params: {
     name: vaultName
     location: location
@@ -25,31 +33,30 @@ module vault 'vault.bicep' = if (newVault) {
 
 module mek 'mek.bicep' = if (!mekExists) {
   scope: resourceGroup(vaultResourceGroup)
-  name: 'keyturn-mek'
   params: {
     vaultName: vaultName
     mekName: mekName
   }
-  dependsOn: [vault]
+  dependsOn: [logs]
 }
 
 module access 'mek_access.bicep' = {
   scope: resourceGroup(vaultResourceGroup)
-  name: 'keyturn-mek-access'
   params: {
     vaultName: vaultName
     mekName: mekName
+    identityName: identityName
     principalId: principalId
   }
-  dependsOn: [mek]
+  dependsOn: [role, mek, logs]
 }
 
 module webhookSecret 'webhook_secret.bicep' = if (!empty(approvalSecretName)) {
   scope: resourceGroup(vaultResourceGroup)
-  name: 'keyturn-webhook-secret'
   params: {
     vaultName: vaultName
     secretName: approvalSecretName
+    identityName: identityName
     principalId: principalId
   }
   dependsOn: [vault]
@@ -57,7 +64,6 @@ module webhookSecret 'webhook_secret.bicep' = if (!empty(approvalSecretName)) {
 
 module logs 'logs.bicep' = {
   scope: resourceGroup(vaultResourceGroup)
-  name: 'keyturn-vault-logs'
   params: {
     vaultName: vaultName
     workspaceId: workspaceId

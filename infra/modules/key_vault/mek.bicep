@@ -4,11 +4,11 @@
 param vaultName string
 param mekName string
 
-resource vault 'Microsoft.KeyVault/vaults@2023-07-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 
-resource mek 'Microsoft.KeyVault/vaults/keys@2023-07-01' = {
+resource mek 'Microsoft.KeyVault/vaults/keys@2025-05-01' = {
   parent: vault
   name: mekName
   properties: {

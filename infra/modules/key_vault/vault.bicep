@@ -1,8 +1,10 @@
 // A new Key Vault for the MEK. Not deployed where an existing vault is named.
 
+import { tagMap } from '../../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagMap
 
 @allowed(['Enabled', 'Disabled'])
 param publicNetworkAccess string = 'Disabled'
@@ -10,7 +12,7 @@ param publicNetworkAccess string = 'Disabled'
 @allowed(['Allow', 'Deny'])
 param networkDefaultAction string = 'Deny'
 
-resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags

@@ -3,21 +3,22 @@
 
 param vaultName string
 param secretName string
+param identityName string
 param principalId string
 
 var roles = loadJsonContent('../../roles.json')
 
-resource vault 'Microsoft.KeyVault/vaults@2023-07-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' existing = {
+resource secret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' existing = {
   parent: vault
   name: secretName
 }
 
 resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(secret.id, principalId, roles.keyVaultSecretsUser)
+  name: guid(secret.id, identityName, roles.keyVaultSecretsUser)
   scope: secret
   properties: {
     principalId: principalId

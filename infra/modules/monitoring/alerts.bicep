@@ -1,8 +1,10 @@
 // What somebody must hear of. Rotations speak through the app's event log; what others do to the MEK, through the vault's own
 // audit log, which the app cannot silence. Names of the app's telemetry stand in telemetry.json and nowhere else.
 
+import { tagMap } from '../../types.bicep'
+
 param location string
-param tags object
+param tags tagMap
 param workspaceId string
 param vaultId string
 param mekName string
@@ -12,7 +14,7 @@ param principalId string
 param email string
 
 @description('Action groups of your own (PagerDuty, Teams ...) that are called as well.')
-param actionGroupIds array
+param actionGroupIds string[]
 
 @description('Percentage of the vault\'s answers that may be 429 in a quarter of an hour.')
 param throttledPercent int
@@ -23,7 +25,8 @@ var vaultLog = 'AZKVAuditLogs | where _ResourceId =~ "${vaultId}"'
 var mekLog = '${vaultLog} | where extract(@"/(?:deleted)?keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
 var caller = 'coalesce(tostring(Identity.claim.oid), tostring(Identity.claim["http://schemas.microsoft.com/identity/claims/objectidentifier"]))'
 // Not AppRequests: with OpenTelemetry, which functions have rows there depends on host and worker.
-var scheduleSilent = 'AppTraces | where Message == "${telemetry.scheduleLine}" | summarize seen = count() | where seen == 0'
+// An app that has been logging for less than a day has not come to its first look yet; one that logs nothing at all is silent.
+var scheduleSilent = 'AppTraces | summarize oldest = min(TimeGenerated), seen = countif(Message == "${telemetry.scheduleLine}") | where seen == 0 and (isnull(oldest) or oldest < ago(1d))'
 
 var alerts = [
   {
@@ -96,36 +99,38 @@ resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = {
 }
 
 // The vault's table exists from its first row on; until then a query that names it would be refused if it were validated.
-resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in alerts: {
-  name: 'keyturn-${alert.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Keyturn: ${alert.title}'
-    enabled: true
-    severity: alert.severity
-    evaluationFrequency: alert.frequency
-    windowSize: alert.window
-    autoMitigate: true
-    skipQueryValidation: true
-    scopes: [workspaceId]
-    criteria: {
-      allOf: [
-        {
-          query: alert.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in alerts: {
+    name: 'keyturn-${alert.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Keyturn: ${alert.title}'
+      enabled: true
+      severity: alert.severity
+      evaluationFrequency: alert.frequency
+      windowSize: alert.window
+      autoMitigate: true
+      skipQueryValidation: true
+      scopes: [workspaceId]
+      criteria: {
+        allOf: [
+          {
+            query: alert.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: concat([mail.id], actionGroupIds)
+        ]
+      }
+      actions: {
+        actionGroups: concat([mail.id], actionGroupIds)
+      }
     }
   }
-}]
+]

@@ -1,17 +1,18 @@
 // What people look at and are called by: the alerts and the workbook.
 
+import { tagMap } from '../../types.bicep'
+
 param location string
-param tags object
+param tags tagMap
 param workspaceId string
 param vaultId string
 param mekName string
 param principalId string
 param email string
-param actionGroupIds array
+param actionGroupIds string[]
 param throttledPercent int
 
 module alerts 'alerts.bicep' = {
-  name: 'keyturn-alerts'
   params: {
     location: location
     tags: tags
@@ -26,7 +27,6 @@ module alerts 'alerts.bicep' = {
 }
 
 module workbook 'workbook.bicep' = {
-  name: 'keyturn-workbook'
   params: {
     location: location
     tags: tags

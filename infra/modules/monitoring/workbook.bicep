@@ -1,14 +1,20 @@
 // One page to look at while a rotation runs: its events, the vault's load and refusals, the functions.
 
+import { tagMap } from '../../types.bicep'
+
 param location string
-param tags object
+param tags tagMap
 param workspaceId string
 param vaultId string
 param mekName string
 
 var telemetry = loadJsonContent('telemetry.json')
 var template = loadTextContent('workbook.json')
-var withEvents = replace(replace(template, '{eventPattern}', telemetry.eventPattern), '{keyringPattern}', telemetry.keyringPattern)
+var withEvents = replace(
+  replace(template, '{eventPattern}', telemetry.eventPattern),
+  '{keyringPattern}',
+  telemetry.keyringPattern
+)
 var page = replace(replace(withEvents, '{vaultId}', vaultId), '{mekName}', mekName)
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {

@@ -1,15 +1,18 @@
 // Log Analytics and Application Insights. Telemetry is accepted from identities only, never by key.
 
+import { tagMap } from '../../types.bicep'
+
 param workspaceName string
 param insightsName string
 param location string
-param tags object
+param tags tagMap
+param identityName string
 param principalId string
 param retentionInDays int
 
 var roles = loadJsonContent('../../roles.json')
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2022-10-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: workspaceName
   location: location
   tags: tags
@@ -37,12 +40,15 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, principalId, roles.monitoringMetricsPublisher)
+  name: guid(insights.id, identityName, roles.monitoringMetricsPublisher)
   scope: insights
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.monitoringMetricsPublisher
+    )
   }
 }
 

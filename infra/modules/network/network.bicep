@@ -1,14 +1,16 @@
 // The virtual network that the app reaches its services through.
 
+import { tagMap } from '../../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagMap
 
 param addressPrefix string
 param appSubnetPrefix string
 param endpointSubnetPrefix string
 
-resource group 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
+resource group 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
   name: '${name}-nsg'
   location: location
   tags: tags
@@ -31,7 +33,7 @@ resource group 'Microsoft.Network/networkSecurityGroups@2024-05-01' = {
   }
 }
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: name
   location: location
   tags: tags

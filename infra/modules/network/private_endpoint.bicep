@@ -1,8 +1,10 @@
 // A private endpoint of one service, with the DNS zone by which its public name leads to it.
 
+import { tagMap } from '../../types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagMap
 param networkId string
 param subnetId string
 param serviceId string
@@ -11,7 +13,7 @@ param serviceId string
 param groupId string
 param zoneName string
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -50,7 +52,7 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
   }
 }
 
-resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
+resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = {
   parent: endpoint
   name: 'default'
   properties: {

@@ -1,0 +1,30 @@
+// The shapes of parameters that more than one template takes.
+
+@export()
+@description('Tags of a resource, by name.')
+type tagMap = {
+  @description('Value of the tag.')
+  *: string
+}
+
+@export()
+@description('Settings of the app, by name. The platform keeps strings only.')
+type settingMap = {
+  @description('Value of the setting.')
+  *: string
+}
+
+@export()
+@sealed()
+@description('A container whose documents hold encrypted fields, as keyturn/settings/keyring.py reads it.')
+type documentContainer = {
+  @description('Name of the container, in the database of the dek store.')
+  name: string
+
+  @description('Paths of the encrypted fields: title, author/name, parts/*/text.')
+  @minLength(1)
+  fields: string[]
+
+  @description('Property that the container is partitioned by; id where it is left out.')
+  partitionKey: string?
+}
