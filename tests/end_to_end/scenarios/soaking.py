@@ -19,6 +19,7 @@ from tests.end_to_end.play import (
     retry,
     then,
 )
+from tests.end_to_end.stage import Stage
 
 ASKED = "requested preflight creating_version sweeping soaking awaiting_approval"
 NEEDS = "requested preflight creating_version sweeping soaking needs_attention"
@@ -57,6 +58,18 @@ def _replica_lag(milliseconds: int) -> Act:
         play.stage.control("cosmos", "POST", "settings", json={"replicaLagMs": milliseconds})
 
     return lag
+
+
+async def _lagging(play: Play) -> None:
+    """Let replicas lag, and wait until they show what is there now: the pre-flight needs rows, and has no session."""
+    stored = await play.stage.census()
+    await _replica_lag(2000)(play)
+
+    async def shown() -> bool:
+        async with Stage(play.stage.azure) as newcomer:  # without a session either
+            return stored == await newcomer.census()
+
+    await play.until(shown)
 
 
 async def _nothing_is_stale_when_asked(play: Play) -> None:
@@ -161,14 +174,14 @@ SCENARIOS = {
         tidied=_remove_row,
     ),
     "replicas lag two seconds behind: nobody is asked while a row of the sweep is stale": Scenario(
-        prepared=_replica_lag(2000),
+        prepared=_lagging,
         people=then(_nothing_is_stale_when_asked, reject),
         path=f"{ASKED} rejected",
         tidied=_replica_lag(0),
     ),
     "replicas lag, and a stale writer creates a row while soaking: nobody is asked while it is stale": Scenario(
         settings="long soak",
-        prepared=_replica_lag(2000),
+        prepared=_lagging,
         people=then(after("soaking", _stale_write), _nothing_is_stale_when_asked, reject),
         path=f"{ASKED} rejected",
         facts=(_stale_writer_is_reported,),
