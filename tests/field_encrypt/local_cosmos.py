@@ -19,7 +19,6 @@ from tests.field_encrypt.local_vault import SECONDS, LocalVault
 from tests.local.services import ServiceProcess, start_service
 
 DATABASE = "notes"
-FIRED_SECONDS = 60
 
 
 class LocalCosmos:
@@ -45,7 +44,7 @@ class LocalCosmos:
 
     def until_fired(self) -> None:
         """Wait until each armed fault has met a request."""
-        url, deadline = f"{self.url}/_control/faults", time.monotonic() + FIRED_SECONDS
+        url, deadline = f"{self.url}/_control/faults", time.monotonic() + SECONDS
         while not all(
             rule["fired"] for rule in requests.get(url, verify=str(self._vault.authority), timeout=SECONDS).json()
         ):

@@ -149,9 +149,9 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     with facade as encryption:
         reader = threading.Thread(target=lambda: results.append(encryption.decrypt_fields("notes", "n", NOTE, [])))
         reader.start()
-        assert began.wait(5)
+        assert began.wait(60)
         threading.Thread(target=lambda: (_until_closed(facade), loops[0].call_soon_threadsafe(go.set))).start()
-    reader.join(5)
+    reader.join(60)
 
     assert [NOTE] == results
     assert opening.closed

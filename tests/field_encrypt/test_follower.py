@@ -38,9 +38,9 @@ class Reader:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true within 10 s"
+        assert time.monotonic() < deadline, "the condition did not come true within 60 s"
         await asyncio.sleep(0.01)
 
 

@@ -98,7 +98,7 @@ def test_bad_configuration_ends_the_start(shared_world: World, name: str, value:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
