@@ -5,6 +5,7 @@ thread, by an asynchronous context manager that the caller writes as an asynchro
 """
 
 import asyncio
+import selectors
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, wait
@@ -14,6 +15,9 @@ from typing import Any, Self
 
 from field_encrypt.documents import Document
 from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+
+POLL_SECONDS = 0.01
+GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once
 
 Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
 
@@ -110,15 +114,33 @@ class BlockingFieldEncryption:
                 self._calls.discard(future)
 
     def _run(self) -> None:
+        selector = selectors.DefaultSelector()
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+                runner.run(self._serve(selector))
         except BaseException as error:  # noqa: BLE001 - raised in the thread that opens or closes
             (self._ended if self._opened.done() else self._opened).set_exception(error)
         else:
             self._ended.set_result(None)
 
-    async def _serve(self) -> None:
+    async def _serve(self, selector: selectors.BaseSelector) -> None:
         self._closing = asyncio.Event()
-        async with self._opening() as encryption:
-            self._opened.set_result((encryption, asyncio.get_running_loop()))
-            await self._closing.wait()
+        own = len(selector.get_map())  # what the loop wakes itself by
+        try:
+            async with self._opening() as encryption:
+                self._opened.set_result((encryption, asyncio.get_running_loop()))
+                await self._closing.wait()
+        finally:
+            await _until_closed(selector, own)
+
+
+async def _until_closed(selector: selectors.BaseSelector, own: int) -> None:
+    """Wait until the loop watches no connection any more, or long enough.
+
+    A client that is closed does not wait for a request that it cuts off: that connection still says its TLS goodbye,
+    and a loop that ended before the peer has answered would leave the socket open.
+    """
+    for _ in range(GOODBYE_POLLS):
+        if len(selector.get_map()) <= own:
+            return
+        await asyncio.sleep(POLL_SECONDS)

@@ -85,7 +85,7 @@ class ServiceProcess:
         """Tell whether the process still runs."""
         return self._process.poll() is None
 
-    def wait_healthy(self, timeout: float = 30) -> None:
+    def wait_healthy(self, timeout: float = 60) -> None:
         """Wait until the health endpoint answers 200, for at most ``timeout`` seconds.
 
         Raises:

@@ -43,7 +43,7 @@ from local.supervisor.environment import (
     RUN_CONTAINER,
 )
 
-SECONDS = 10
+SECONDS = 60
 RANGES_TRIED = 50
 FAULTY = ("key_vault", "cosmos", "functions_host", "backend", "resource_manager")
 
@@ -273,7 +273,7 @@ class AppHarness:
     async def start(self, **body: Any) -> str:
         """Start a rotation and return its id; the very same request is sent again while the host is away."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
-        async with asyncio.timeout(SECONDS * 3):
+        async with asyncio.timeout(SECONDS):
             while True:
                 try:
                     answer = await self.callers.request_rotation(headers, **body)

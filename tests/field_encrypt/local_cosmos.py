@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ class LocalCosmos:
     def fault(self, **rule: Any) -> None:
         """Arm a fault."""
         self._post("faults", rule)
+
+    def until_fired(self) -> None:
+        """Wait until each armed fault has met a request."""
+        url, deadline = f"{self.url}/_control/faults", time.monotonic() + SECONDS
+        while not all(
+            rule["fired"] for rule in requests.get(url, verify=str(self._vault.authority), timeout=SECONDS).json()
+        ):
+            assert time.monotonic() < deadline, "a fault met no request in time"
 
     def split(self, container: str, range_id: str) -> None:
         """Split a physical partition."""

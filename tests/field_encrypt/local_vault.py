@@ -17,7 +17,7 @@ from field_encrypt.key_vault import MekClient
 from local.identity.roles import KEYS, ROLES
 from tests.local.services import ServiceProcess, make_certificate, start_service
 
-SECONDS = 10
+SECONDS = 60
 ALL_OF_KEYS = (f"{KEYS}/*",)
 
 

@@ -1,18 +1,20 @@
 """The blocking facade: any thread may call, errors arrive where they belong, and closing waits."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.field_encrypt.local_keyring import FIELDS, NOTE
 
 from field_encrypt import BlockingFieldEncryption, DekCache, DekStore, EnvProvider, FieldEncryption, RowDefaults
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
-from tests.field_encrypt.world import FIELDS, NOTE
 
 
 @pytest.fixture
@@ -147,11 +149,38 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     with facade as encryption:
         reader = threading.Thread(target=lambda: results.append(encryption.decrypt_fields("notes", "n", NOTE, [])))
         reader.start()
-        assert began.wait(5)
+        assert began.wait(60)
         threading.Thread(target=lambda: (_until_closed(facade), loops[0].call_soon_threadsafe(go.set))).start()
-    reader.join(5)
+    reader.join(60)
 
     assert results == [NOTE]
+    assert opening.closed
+
+
+def test_connection_is_closed_before_the_loop_ends_though_its_peer_is_slow(
+    opening: Opening, cosmos: LocalCosmos
+) -> None:
+    """Closing cuts off the client's own check of the account; the account says its TLS goodbye half a second late."""
+    cosmos.fault(operation="read_account", kind="hold", skip=1)  # the first one opens the client
+
+    @asynccontextmanager
+    async def stalled() -> AsyncIterator[FieldEncryption]:
+        async with opening() as inner:
+            yield inner
+            os.kill(cosmos.service.pid, signal.SIGSTOP)
+            stopped.set()
+
+    def go_on() -> None:
+        stopped.wait()
+        wait([facade._ended], timeout=0.5)  # a loop that waits for nobody ends at once
+        os.kill(cosmos.service.pid, signal.SIGCONT)
+
+    stopped, facade = threading.Event(), BlockingFieldEncryption(stalled)
+    with facade:
+        cosmos.until_fired()
+        threading.Thread(target=go_on).start()
+    cosmos.clear_faults()
+
     assert opening.closed
 
 

@@ -106,7 +106,7 @@ async def test_load_that_was_overtaken_by_an_invalidation_is_not_kept() -> None:
     cache, loads = DekCache(), Loads()
     loads.go.clear()
     waiter = asyncio.create_task(cache.get("a", loads.load))
-    await asyncio.wait_for(loads.began.wait(), 5)
+    await asyncio.wait_for(loads.began.wait(), 60)
 
     cache.invalidate("a")
     loads.go.set()
@@ -136,7 +136,7 @@ async def test_cancelled_waiter_leaves_the_load_to_the_others() -> None:
     cache, loads = DekCache(), Loads()
     loads.go.clear()
     leaving, staying = (asyncio.create_task(cache.get("a", loads.load)) for _ in range(2))
-    await asyncio.wait_for(loads.began.wait(), 5)
+    await asyncio.wait_for(loads.began.wait(), 60)
 
     leaving.cancel()
     loads.go.set()

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import grpc
 import requests
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.keyvault.keys.aio import KeyClient
-from durabletask.client import OrchestrationStatus
+from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 
 import activities
 from field_encrypt import DekStore as ReaderStore
@@ -282,4 +283,14 @@ class ActivityHarness:
         finally:
             state = await asyncio.to_thread(client.get_orchestration_state, record.instance_id)
             if state is not None and state.runtime_status is OrchestrationStatus.RUNNING:
-                await asyncio.to_thread(client.terminate_orchestration, record.instance_id)
+                await asyncio.to_thread(_terminate, client, record.instance_id)
+
+
+def _terminate(client: TaskHubGrpcClient, instance_id: str) -> None:
+    try:
+        client.terminate_orchestration(instance_id)
+    except grpc.RpcError:
+        state = client.get_orchestration_state(instance_id)
+        if state is None or state.runtime_status is OrchestrationStatus.RUNNING:
+            raise
+        # it ended by itself between the question and the order

@@ -40,7 +40,7 @@ def worker(hub: HubProcess) -> Iterator[None]:
 
 async def finished(client: df.DurableFunctionsClient, record: RotationRecord) -> Any:
     """Wait for the workflow's end and return its result."""
-    state = await client.wait_for_orchestration_completion(record.instance_id, timeout=20)
+    state = await client.wait_for_orchestration_completion(record.instance_id, timeout=60)
     assert state is not None
     return state.get_output(list)
 

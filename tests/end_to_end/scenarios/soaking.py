@@ -3,6 +3,7 @@
 import base64
 from datetime import UTC, datetime, timedelta
 
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.facts import everything_moved
 from tests.end_to_end.scenario_run import (
     Act,
@@ -57,6 +58,18 @@ def _replica_lag(milliseconds: int) -> Act:
         scenario_run.app.control("cosmos", "POST", "settings", json={"replicaLagMs": milliseconds})
 
     return lag
+
+
+async def _lagging(scenario_run: ScenarioRun) -> None:
+    """Let replicas lag, and wait until they show what is there now: the pre-flight needs rows, and has no session."""
+    stored = await scenario_run.app.census()
+    await _replica_lag(2000)(scenario_run)
+
+    async def shown() -> bool:
+        async with AppHarness(scenario_run.app.azure) as newcomer:  # without a session either
+            return stored == await newcomer.census()
+
+    await scenario_run.until(shown)
 
 
 async def _nothing_is_stale_when_asked(scenario_run: ScenarioRun) -> None:
@@ -161,14 +174,14 @@ SCENARIOS = {
         tidied=_remove_row,
     ),
     "replicas lag two seconds behind: nobody is asked while a row of the sweep is stale": Scenario(
-        prepared=_replica_lag(2000),
+        prepared=_lagging,
         callers=then(_nothing_is_stale_when_asked, reject),
         path=f"{ASKED} rejected",
         tidied=_replica_lag(0),
     ),
     "replicas lag, and a stale writer creates a row while soaking: nobody is asked while it is stale": Scenario(
         settings="long soak",
-        prepared=_replica_lag(2000),
+        prepared=_lagging,
         callers=then(after("soaking", _stale_write), _nothing_is_stale_when_asked, reject),
         path=f"{ASKED} rejected",
         facts=(_stale_writer_is_reported,),

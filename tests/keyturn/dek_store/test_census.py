@@ -1,6 +1,7 @@
 """Rows counted by the version that wraps them: every row, in one place, and never from before our own writes."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -203,17 +204,21 @@ async def test_a_store_that_never_settles_is_not_counted(
 ) -> None:
     """While rows that were there keep changing between the counts, there is no census; the caller tries again later."""
     monkeypatch.setattr(census_module, "RECOUNTS", 2)
-    waiting = sorted(await local_keyring.fill(100))
+    await local_keyring.fill(100)
     queries = local_keyring.container.query_items
+    waiting = {
+        json.dumps(found, sort_keys=True): [row async for row in queries("SELECT * FROM c", feed_range=found)]
+        async for found in local_keyring.container.read_feed_ranges()
+    }
 
-    async def move() -> None:
-        row_id = waiting.pop()
-        row = await local_keyring.container.read_item(row_id, partition_key=row_id)
-        await local_keyring.container.replace_item(row_id, {**row, "mekVersion": TARGET})
+    async def move(feed_range: dict[str, Any]) -> None:
+        row = waiting[json.dumps(feed_range, sort_keys=True)].pop()
+        await local_keyring.container.replace_item(row["id"], {**row, "mekVersion": TARGET})
 
-    monkeypatch.setattr(
-        local_keyring.container, "query_items", lambda *a, **options: _after(move(), queries(*a, **options))
-    )
+    def query_and_move(*arguments: Any, feed_range: dict[str, Any], **options: Any) -> Any:
+        return _after(move(feed_range), queries(*arguments, feed_range=feed_range, **options))
+
+    monkeypatch.setattr(local_keyring.container, "query_items", query_and_move)
 
     with pytest.raises(NotSettledError):
         await take_census(local_keyring.store, TARGET, {})

@@ -15,7 +15,7 @@ from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
 
 RUNNER = Path(__file__).with_name("runner.py")
-SECONDS = 10
+SECONDS = 60
 
 
 class Clinic:

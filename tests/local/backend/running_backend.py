@@ -85,9 +85,9 @@ class Backend:
 
     async def wait_for(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
         """Wait until the load's report meets the condition."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition(report := self.load()):
             if time.monotonic() > deadline:
-                pytest.fail(f"within 20 s there was no {what}: {report}")
+                pytest.fail(f"within 60 s there was no {what}: {report}")
             await asyncio.sleep(0.02)
         return report

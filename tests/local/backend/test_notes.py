@@ -98,7 +98,7 @@ def test_bad_configuration_ends_the_start(shared_keyring: LocalKeyring, name: st
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from local.identity.tokens import issue
 from tests.local.services import ServiceProcess, make_certificate, start_service
 
-SECONDS = 10
+SECONDS = 60
 DATABASE = "keyturn"
 
 

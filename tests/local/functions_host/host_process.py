@@ -15,7 +15,7 @@ from tests.local.task_hub.hub_process import HubProcess
 SAMPLE_APP = Path(__file__).parent / "sample_app"
 KEYS = {"function": "a-function-key", "host": "a-host-key", "system": "a-system-key", "master": "a-master-key"}
 NEVER = "0 0 0 29 2 *"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 def wait_until[T](found: Callable[[], T], what: str) -> T:

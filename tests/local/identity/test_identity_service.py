@@ -16,7 +16,7 @@ from tests.local.services import ServiceProcess, start_service
 
 SCOPE = "https://vault.azure.net/.default"
 AUDIENCES = {"https://vault.azure.net"}
-SECONDS = 10
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import requests
 
 from tests.local.services import ServiceProcess, start_service
 
-SECONDS = 10
+SECONDS = 60
 
 
 @pytest.fixture(scope="module")

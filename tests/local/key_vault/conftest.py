@@ -18,7 +18,7 @@ from azure.keyvault.keys.crypto import CryptographyClient
 from local.identity.roles import KEYS
 from tests.local.services import ServiceProcess, make_certificate, start_service
 
-SECONDS = 10
+SECONDS = 60
 
 
 class PrincipalCredential:

@@ -48,7 +48,7 @@ def _worker(hub: HubProcess) -> Iterator[None]:
 
 
 def _finish(client: TaskHubGrpcClient, instance_id: str) -> OrchestrationStatus:
-    state = client.wait_for_orchestration_completion(instance_id, timeout=20)
+    state = client.wait_for_orchestration_completion(instance_id, timeout=60)
     assert state is not None
     return state.runtime_status
 
@@ -69,7 +69,7 @@ def test_live_instance_is_never_replaced(client: TaskHubGrpcClient, replaceable:
     """A second start under the id of a running instance is refused, even if the policy lists running instances."""
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=replaceable)
     instance_id = client.schedule_new_orchestration(waits)
-    client.wait_for_orchestration_start(instance_id, timeout=20)
+    client.wait_for_orchestration_start(instance_id, timeout=60)
 
     with pytest.raises(grpc.RpcError) as refused:
         client.schedule_new_orchestration(measures, input="", instance_id=instance_id, reuse_id_policy=policy)

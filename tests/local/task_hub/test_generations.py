@@ -145,7 +145,7 @@ def test_run_with_too_long_a_history_fails_visibly(tmp_path: Path) -> None:
         worker.add_activity(step)
         worker.add_orchestrator(long)
         worker.start()
-        state = client.wait_for_orchestration_completion(client.schedule_new_orchestration(long, input=30), timeout=20)
+        state = client.wait_for_orchestration_completion(client.schedule_new_orchestration(long, input=30), timeout=60)
     hub.stop()
 
     assert state is not None
