@@ -19,7 +19,7 @@ from keyturn.approval.links import approval_links
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import MeteredTransport
 from keyturn.cosmos.errors import cosmos_failures
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
@@ -49,7 +49,7 @@ class Resources:
             else None
         )
         self.records = database.get_container_client(settings.keyturn_container)
-        self.run_store = RotationStore(Documents(self.records))
+        self.run_store = RotationStore(StateContainer(self.records))
         self.migrations = MigrationStore(self.run_store.documents)
         self.every_run = EveryRun(self.run_store.documents)
         self.notifier = Notifier(
@@ -130,7 +130,7 @@ class Resources:
         name = self.settings.keyturn_key_backup_container
         database = self._cosmos.get_database_client(self.settings.keyturn_database)
         return KeyBackups(
-            Documents(database.get_container_client(name)),
+            StateContainer(database.get_container_client(name)),
             keys,
             keyring=keyring.name,
             mek_name=keyring.mek_name,

@@ -4,26 +4,22 @@ What is counted is refusals only. A forger therefore ends up locked out by name 
 or a link that holds is still listened to: their own refusals are counted apart.
 """
 
-import asyncio
 import hashlib
-import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from keyturn.contracts import Payload
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import CallerError, TooManyAttemptsError
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.errors import CallerError, LostRaceError, TooManyAttemptsError
 
 # No keyring can have this name: a forger may name any rotation, or none.
 PARTITION = "~attempts"
 REFUSALS_MAX = 20
 WINDOW = timedelta(minutes=10)
-_RACES_MAX = 8
 
 
-class Refusals(Payload):
+class Refusals(StoredDocument):
     """How often one name was refused since the window began."""
 
     id: str
@@ -40,7 +36,7 @@ class Refusals(Payload):
 
 @asynccontextmanager
 async def counted(
-    documents: Documents, names: Sequence[str], refusal: type[CallerError], now: datetime, *, first: bool = False
+    documents: StateContainer, names: Sequence[str], refusal: type[CallerError], now: datetime, *, first: bool = False
 ) -> AsyncIterator[None]:
     """Count what is refused within, in each name; raises TooManyAttemptsError in place of one refusal too many.
 
@@ -60,9 +56,9 @@ async def counted(
         raise
 
 
-def _require(found: tuple[Refusals, str] | None, now: datetime) -> None:
-    if found is not None and found[0].too_many(now):
-        raise _too_many(found[0], now)
+def _require(refusals: Refusals | None, now: datetime) -> None:
+    if refusals is not None and refusals.too_many(now):
+        raise _too_many(refusals, now)
 
 
 def _too_many(refusals: Refusals, now: datetime) -> TooManyAttemptsError:
@@ -70,29 +66,22 @@ def _too_many(refusals: Refusals, now: datetime) -> TooManyAttemptsError:
     return TooManyAttemptsError("too many attempts were refused", retryAfterSeconds=left)
 
 
-async def _add(documents: Documents, name: str, now: datetime) -> None:
-    for attempt in range(_RACES_MAX):
-        found = await _read(documents, name)
-        if found is None:
-            if await documents.create(Refusals(id=_id(name), count=1, since=now).to_payload()):
-                return
-        else:
-            refusals, etag = found
-            over = now >= refusals.since + WINDOW
-            changed = {"count": 1, "since": now} if over else {"count": refusals.count + 1}
-            if await documents.replace(refusals.model_copy(update=changed).to_payload(), etag) is not None:
-                return
-        await asyncio.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-    # So many at once that this one could not even be counted.
-    raise _too_many(Refusals(id="", count=REFUSALS_MAX, since=now), now)
+async def _add(documents: StateContainer, name: str, now: datetime) -> None:
+    def change(found: Refusals | None) -> Refusals:
+        if found is None or now >= found.since + WINDOW:
+            return Refusals(id=_id(name), count=1, since=now)
+        return found.model_copy(update={"count": found.count + 1})
+
+    try:
+        await documents.update(Refusals.from_document, PARTITION, _id(name), change)
+    except LostRaceError as error:
+        # So many at once that this one could not even be counted.
+        raise _too_many(Refusals(id="", count=REFUSALS_MAX, since=now), now) from error
 
 
-async def _read(documents: Documents, name: str) -> tuple[Refusals, str] | None:
-    document: dict[str, Any] | None = await documents.read(PARTITION, _id(name))
-    if document is None:
-        return None
-    own = {key: value for key, value in document.items() if not key.startswith("_")}
-    return Refusals.model_validate(own), str(document["_etag"])
+async def _read(documents: StateContainer, name: str) -> Refusals | None:
+    document = await documents.read(PARTITION, _id(name))
+    return None if document is None else Refusals.from_document(document)
 
 
 def _id(name: str) -> str:

@@ -8,27 +8,21 @@ without a gap and without the same event twice, whoever retries, races or dies.
 How a chain is stored: one document for each event, and one for the chain's end.
 """
 
-import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from itertools import batched
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import Field
+from typing import Any, Literal, NamedTuple
 
 from keyturn.audit.chain import Head, canonical, event_id, head_of, link
 from keyturn.audit.events import AuditEvent
-from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import LostRaceError
+from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
 from keyturn.ids import keyring_of
 
 EVENT_KIND = "audit"
 HEAD_KIND: Literal["audit-head"] = "audit-head"
 
 
-class ChainEnd(Payload):
+class ChainEnd(StoredDocument):
     """Where a chain ends, and the events that it has."""
 
     id: str
@@ -38,13 +32,6 @@ class ChainEnd(Payload):
     sequence: int
     hash: str
     event_ids: list[str]  # of the whole chain, in its order
-    etag: Annotated[str | None, Field(exclude=True)] = None
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        return cls.model_validate({**own, "etag": document.get("_etag")})
 
     @property
     def head(self) -> Head:
@@ -94,15 +81,20 @@ def _document(run_id: str, event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-ATTEMPTS = 20
 BATCH_MAX = 50  # events; Cosmos DB takes 100 operations and 2 MB, and an event is at most about 20 KB
 PAGE = 500
+
+
+class Appended(NamedTuple):
+    """The chain's head after an append; None where there was nothing to append and the chain has not begun."""
+
+    head: Head | None
 
 
 class AuditLog:
     """The audit chains of all rotations."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: StateContainer) -> None:
         self._documents = documents
 
     async def append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
@@ -119,18 +111,17 @@ class AuditLog:
 
     async def _append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
         identified = {event_id(run_id, event.key): event for event in events}
-        for attempt in range(ATTEMPTS):
+
+        async def attempt() -> Appended | None:
             end = await self.end(run_id)
             known = frozenset(end.event_ids) if end is not None else frozenset()
             missing = {found: event for found, event in identified.items() if found not in known}
             if not missing:
-                return end.head if end is not None else None
+                return Appended(end.head if end is not None else None)
             head, operations = append_batch(run_id, missing, end)
-            if await self._documents.batch(keyring_of(run_id), operations):
-                return head
-            # Writers that lost at the same moment must not meet again at the next.
-            await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-        raise LostRaceError("others kept appending to the audit chain", document=end_id(run_id), attempts=ATTEMPTS)
+            return Appended(head) if await self._documents.batch(keyring_of(run_id), operations) else None
+
+        return (await until_won(attempt, end_id(run_id))).head
 
     async def end(self, run_id: str) -> ChainEnd | None:
         """Return the chain's end with the ids of its events, or None where it has not begun."""

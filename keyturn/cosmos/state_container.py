@@ -1,8 +1,13 @@
-"""The container ``keyturn`` as documents: read, create, replace if unchanged, all or nothing."""
+"""Keyturn's own documents, in the container ``keyturn``: read, create, replace if unchanged, all or nothing.
 
-from collections.abc import Mapping, Sequence
+Every document has an ``id`` and a ``keyring``, its partition. What several processes change is changed in one way only:
+read, change, replace if nobody else has, and again on what is there now (:meth:`StateContainer.update`).
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, NamedTuple, Self
 
 from azure.core import MatchConditions
 from azure.cosmos.aio import ContainerProxy
@@ -13,16 +18,75 @@ from azure.cosmos.exceptions import (
     CosmosResourceExistsError,
     CosmosResourceNotFoundError,
 )
+from pydantic import Field, ValidationError
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_random_exponential
 
+from keyturn.contracts import Payload
 from keyturn.cosmos.errors import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
+from keyturn.errors import InvariantError, LostRaceError
+
+ATTEMPTS = 20
+DOCUMENT_BYTES_MAX = 1_500_000  # Cosmos DB takes 2 MB; the bounds of a record's parts keep it far below this
 
 _RESOURCE = "the keyturn container"
 _LOST = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
 
 
-class Documents:
-    """The documents of the container; every one has an ``id`` and a ``keyring``, its partition.
+class StoredDocument(Payload):
+    """Base of the documents' models: what the database adds is left out, but for the ETag."""
+
+    etag: Annotated[str | None, Field(exclude=True)] = None  # of the document that this was read from
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the document as it is stored; raises InvariantError for one that its bounds should have kept small."""
+        document = self.to_payload()
+        size = len(json.dumps(document, ensure_ascii=False).encode())
+        if size > DOCUMENT_BYTES_MAX:
+            raise InvariantError("a document is too large", document=document["id"], bytes=size)
+        return document
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a stored document; raises InvariantError for one that is none of this kind."""
+        own = {name: value for name, value in document.items() if not name.startswith("_")}
+        try:
+            return cls.model_validate({**own, "etag": document.get("_etag")})
+        except ValidationError as error:
+            fields = sorted({".".join(str(part) for part in item["loc"]) for item in error.errors()})
+            raise InvariantError(
+                f"a stored {cls.__name__} is unreadable", document=document.get("id"), fields=fields
+            ) from error
+
+
+class _Settled[D](NamedTuple):
+    """What an update has come to; wrapped, because no document is an outcome too."""
+
+    document: D
+
+
+async def until_won[T](attempt: Callable[[], Awaitable[T | None]], document: str) -> T:
+    """Make an attempt again until it returns something; None says that a conditional write lost its race.
+
+    Writers that lost at the same moment must not meet again at the next: the waits are random, 20 ms at first and at
+    most 0.6 s.
+
+    Raises:
+        LostRaceError: every attempt was lost.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_result(lambda result: result is None),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.02, max=0.6),
+    )
+    try:
+        return await retrying(attempt)  # None is never the last result: that is a RetryError
+    except RetryError as error:
+        raise LostRaceError("others kept changing a document", document=document, attempts=ATTEMPTS) from error
+
+
+class StateContainer:
+    """The documents of the container.
 
     What was written here is read here: each read carries the session token of the newest write in its partition. The
     SDK does that by itself, but for batches, whose tokens it does not keep.
@@ -46,15 +110,48 @@ class Documents:
                     return None
                 raise
 
-    async def create(self, document: dict[str, Any]) -> bool:
-        """Create the document; returns False where one of this id exists."""
+    async def update[D: StoredDocument](
+        self,
+        model: Callable[[Mapping[str, Any]], D],
+        keyring: str,
+        document_id: str,
+        change: Callable[[D | None], D | None],
+    ) -> D | None:
+        """Change the document, or create it where there is none, and return what is stored then.
+
+        ``change`` may run several times, also on a document that already carries its own effect (an answer was lost).
+        Returning what it was given, or None, writes nothing. What it raises ends the update.
+
+        Raises:
+            LostRaceError: others kept changing it.
+            KeyturnError: of the kind that the failure means.
+        """
+
+        async def attempt() -> _Settled[D | None] | None:
+            stored = await self.read(keyring, document_id)
+            found = None if stored is None else model(stored)
+            changed = change(found)
+            if changed is None or changed is found:
+                return _Settled(found)
+            if found is None:
+                written = await self.create(changed.to_document())
+            elif found.etag is None:
+                raise InvariantError("a document was read without an ETag", document=document_id)
+            else:
+                written = await self.replace(changed.to_document(), found.etag)
+            return None if written is None else _Settled(model(written))
+
+        return (await until_won(attempt, document_id)).document
+
+    async def create(self, document: dict[str, Any]) -> dict[str, Any] | None:
+        """Create the document and return it as stored, or None where one of this id exists."""
         async with cosmos_failures(_RESOURCE, "create"):
             try:
                 created = await self._container.create_item(document)
                 self._wrote(document["keyring"], created.get_response_headers())
+                return dict(created)
             except CosmosResourceExistsError:
-                return False
-        return True
+                return None
 
     async def replace(self, document: dict[str, Any], etag: str) -> dict[str, Any] | None:
         """Replace the document if it still has this ETag; returns what is stored now, or None if the race is lost."""

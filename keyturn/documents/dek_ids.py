@@ -18,7 +18,7 @@ from field_encrypt.dek import Dek, key_check, matches_key_check
 from field_encrypt.encoding import from_base64, to_base64, to_canonical_json
 from field_encrypt.provider import MekProvider
 from field_encrypt.rows import WrappedDek
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, NotSettledError
 
 KIND = "migration-secret"
@@ -38,7 +38,7 @@ class DekIds:
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-async def open_dek_ids(documents: Documents, keyring: str, migration_id: str, provider: MekProvider) -> DekIds:
+async def open_dek_ids(documents: StateContainer, keyring: str, migration_id: str, provider: MekProvider) -> DekIds:
     """Open the migration's secret, which is made at the first call.
 
     Raises:

@@ -11,15 +11,12 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import Field
+from typing import Literal, Self
 
 from keyturn.audit.chain import head_of
 from keyturn.audit.log import AuditLog
-from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.domain_events.actiontrail import Actiontrail, UndeliveredError
 from keyturn.ids import keyring_of
 
@@ -30,7 +27,7 @@ FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=5)
 
 
-class Cursor(Payload):
+class Cursor(StoredDocument):
     """Where delivery stands."""
 
     id: str
@@ -41,18 +38,11 @@ class Cursor(Payload):
     attempts: int = 0  # failed ones, on the event after it
     next_attempt_at: datetime | None = None
     last_error: str | None = None  # its kind, in our own words
-    etag: Annotated[str | None, Field(exclude=True)] = None
 
     @classmethod
     def of(cls, run_id: str) -> Self:
         """Return the cursor of a rotation of which nothing was delivered."""
         return cls(id=f"{run_id}:outbox", keyring=keyring_of(run_id), run_id=run_id)
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        return cls.model_validate({**own, "etag": document.get("_etag")})
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether the next event may be tried."""
@@ -72,14 +62,14 @@ class Cursor(Payload):
         )
 
 
-async def read_cursors(documents: Documents, keyring: str) -> dict[str, Cursor]:
+async def read_cursors(documents: StateContainer, keyring: str) -> dict[str, Cursor]:
     """Return the keyring's cursors by rotation."""
     found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": CURSOR_KIND})
     cursors = [Cursor.from_document(document) for document in found]
     return {cursor.run_id: cursor for cursor in cursors}
 
 
-async def write_cursor(documents: Documents, cursor: Cursor) -> Cursor | None:
+async def write_cursor(documents: StateContainer, cursor: Cursor) -> Cursor | None:
     """Write the cursor and return it as stored, or return None where it is not the one that was read any more."""
     if cursor.etag is not None:
         stored = await documents.replace(cursor.to_payload(), cursor.etag)
@@ -108,7 +98,7 @@ class Deliveries:
 class Outbox:
     """Delivers the events of some keyrings to one endpoint."""
 
-    def __init__(self, documents: Documents, actiontrail: Actiontrail) -> None:
+    def __init__(self, documents: StateContainer, actiontrail: Actiontrail) -> None:
         self._documents = documents
         self._audit = AuditLog(documents)
         self._actiontrail = actiontrail

@@ -9,17 +9,17 @@ import base64
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from azure.core.exceptions import AzureError
 from azure.keyvault.keys.aio import KeyClient
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from field_encrypt.vault_failures import interpret
 from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import InvariantError, OperatorError, ResourceMissingError
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.errors import OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import keyturn_error
 
 VERSIONS_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up
@@ -28,7 +28,7 @@ KIND = "key-backup"
 WHERE_IT_OPENS = "a vault of the same subscription and geography"
 
 
-class KeyBackup(Payload):
+class KeyBackup(StoredDocument):
     """One backup; the blob itself is in the documents that ``parts`` names."""
 
     id: str
@@ -45,15 +45,6 @@ class KeyBackup(Payload):
     expires_at: datetime
     ttl: int  # seconds, for Cosmos DB
 
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document; raises InvariantError for one that is no backup."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        try:
-            return cls.model_validate(own)
-        except ValidationError as error:
-            raise InvariantError("a key backup is unreadable", document=document.get("id")) from error
-
 
 class _Part(Payload):
     id: str
@@ -68,7 +59,7 @@ class KeyBackups:
 
     def __init__(
         self,
-        documents: Documents,
+        documents: StateContainer,
         keys: KeyClient,
         *,
         keyring: str,

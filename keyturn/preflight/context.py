@@ -12,7 +12,7 @@ from field_encrypt.vault_failures import interpret
 from keyturn.contracts import CensusResult
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.change_feed import list_feed_ranges
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.census import take_census
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
@@ -97,7 +97,7 @@ class CheckContext:
     record: RotationRecord
     keyring: KeyringClients
     settings: Settings
-    documents: Documents
+    documents: StateContainer
     account: CosmosAccount | None
     on_call: OnCall | None
     now: datetime

@@ -15,7 +15,7 @@ from keyturn.clock import Clock, SystemClock
 from keyturn.contracts import PreflightResult, RunRef
 from keyturn.contracts.states import State
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, TransientError, UnavailableError
 from keyturn.key_vault.errors import keyturn_error
 from keyturn.keyring_clients import KeyringClients
@@ -37,7 +37,7 @@ async def run_preflight(
     keyring: KeyringClients,
     *,
     settings: Settings,
-    documents: Documents,
+    documents: StateContainer,
     account: CosmosAccount | None,
     on_call: OnCall | None,
     now: datetime,

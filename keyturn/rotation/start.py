@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 from keyturn.contracts import Payload, Policy
 from keyturn.contracts.base import Name, Remark
 from keyturn.contracts.states import State
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.runs.audit import record_refusal
@@ -138,7 +138,7 @@ async def start(
         raise
 
 
-async def clear_orphan(documents: Documents, keyring: str, workflows: Workflows, now: datetime) -> None:
+async def clear_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
     """Free the keyring of a run that ended without giving it back, or whose workflow is gone."""
     runs = EveryRun(documents)
     lease = await read_lease(runs, keyring)

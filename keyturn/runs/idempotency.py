@@ -7,19 +7,17 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Literal
 
-from keyturn.contracts import Payload
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import IdempotencyConflictError, InvalidRequestError, LostRaceError
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.errors import IdempotencyConflictError, InvalidRequestError
 
 # No keyring can have this name: one key must meet its earlier use whatever keyring either request names.
 PARTITION = "~idempotency"
 KEEP = timedelta(days=7)
 KEY_MAX = 255
-_ATTEMPTS = 3
 
 
-class Claim(Payload):
+class Claim(StoredDocument):
     """Who used a key first, and for what."""
 
     id: str
@@ -31,7 +29,7 @@ class Claim(Payload):
     ttl: int = int(KEEP.total_seconds())  # Cosmos DB removes the document by itself
 
 
-async def claim(documents: Documents, key: str, *, request_hash: str, run_id: str, now: datetime) -> str:
+async def claim(documents: StateContainer, key: str, *, request_hash: str, run_id: str, now: datetime) -> str:
     """Return the id of the run that this key stands for: the given one at its first use.
 
     Raises:
@@ -46,15 +44,14 @@ async def claim(documents: Documents, key: str, *, request_hash: str, run_id: st
         )
     # Hashed: a key may hold characters that a document's id may not.
     own = Claim(id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, run_id=run_id, claimed_at=now)
-    for _ in range(_ATTEMPTS):
-        if await documents.create(own.to_payload()):
-            return run_id
-        if (document := await documents.read(PARTITION, own.id)) is not None:
-            if document["requestHash"] != request_hash:
-                raise IdempotencyConflictError(
-                    "the Idempotency-Key was used for another request",
-                    idempotencyKey=key,
-                    hint="use a new Idempotency-Key for a new request",
-                )
-            return str(document["rotationId"])
-    raise LostRaceError("an Idempotency-Key appeared and vanished", document=own.id, attempts=_ATTEMPTS)
+
+    def change(found: Claim | None) -> Claim:
+        if found is not None and found.request_hash != request_hash:
+            raise IdempotencyConflictError(
+                "the Idempotency-Key was used for another request",
+                idempotencyKey=key,
+                hint="use a new Idempotency-Key for a new request",
+            )
+        return found or own
+
+    return (await documents.update(Claim.from_document, PARTITION, own.id, change) or own).run_id

@@ -4,23 +4,20 @@ The lease and the run's record are written in one transactional batch, so that n
 whose token is no longer the lease's has lost it, whatever it still believes.
 """
 
-import asyncio
-import random
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field
-
-from keyturn.contracts import Payload, RunRef
-from keyturn.errors import CallerError, FencedError, LostRaceError, MigrationRunningError, RotationRunningError
+from keyturn.contracts import RunRef
+from keyturn.cosmos.state_container import StoredDocument, until_won
+from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link
 from keyturn.runs.record import RunRecord
-from keyturn.runs.store import ATTEMPTS, Runs, check_size
+from keyturn.runs.store import Runs
 
 LEASE_ID = "lease"
 
 
-class Lease(Payload):
+class Lease(StoredDocument):
     """Who holds the keyring; it stays when nobody does, because the token must keep growing."""
 
     id: Literal["lease"] = "lease"
@@ -29,13 +26,6 @@ class Lease(Payload):
     holder: str | None  # id of a rotation or of a migration
     fencing_token: int
     taken_at: datetime
-    etag: Annotated[str | None, Field(exclude=True)] = None
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        return cls.model_validate({**own, "etag": document.get("_etag")})
 
 
 async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
@@ -52,7 +42,8 @@ async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
         MigrationRunningError: a migration holds the keyring.
         LostRaceError: others kept changing the lease.
     """
-    for attempt in range(ATTEMPTS):
+
+    async def attempt() -> R | None:
         lease = await read_lease(runs, record.keyring)
         if lease is not None and lease.holder == record.run_id:
             return await runs.read(record.run_id)  # ours: an answer was lost, or the same request came twice
@@ -60,13 +51,11 @@ async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
             raise running(record.keyring, lease.holder)
         token = 1 if lease is None else lease.fencing_token + 1
         taken = Lease(keyring=record.keyring, holder=record.run_id, fencing_token=token, taken_at=record.requested_at)
-        holding = record.changed(fencing_token=token)
-        document = holding.to_document()
-        check_size(document)
-        if await runs.documents.batch(record.keyring, [("create", (document,)), _write(lease, taken)]):
-            return await runs.read(record.run_id)
-        await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+        created = ("create", (record.changed(fencing_token=token).to_document(),))
+        won = await runs.documents.batch(record.keyring, [created, _write(lease, taken)])
+        return await runs.read(record.run_id) if won else None
+
+    return await until_won(attempt, LEASE_ID)
 
 
 def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
@@ -95,14 +84,13 @@ def running(keyring: str, holder: str) -> CallerError:
 
 async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
     """Give the keyring back; nothing happens where this run does not hold it (any more)."""
-    for _ in range(ATTEMPTS):
-        lease = await read_lease(runs, record.keyring)
-        if lease is None or lease.etag is None or not _holds(lease, record.run_id, record.fencing_token):
-            return
-        free = lease.model_copy(update={"holder": None})
-        if await runs.documents.replace(free.to_payload(), lease.etag) is not None:
-            return
-    raise LostRaceError("others kept changing the keyring's lease", document=LEASE_ID, attempts=ATTEMPTS)
+
+    def change(lease: Lease | None) -> Lease | None:
+        if lease is None or not _holds(lease, record.run_id, record.fencing_token):
+            return None
+        return lease.model_copy(update={"holder": None})
+
+    await runs.documents.update(Lease.from_document, record.keyring, LEASE_ID, change)
 
 
 async def check[R: RunRecord](runs: Runs[R], ref: RunRef) -> None:

@@ -12,25 +12,24 @@ means, whose lease of the same name ends this migration.
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import StringConstraints
 
-from keyturn.contracts import Payload, Reencrypt
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import FencedError, InvalidRequestError, InvariantError, LostRaceError, MigrationRunningError
+from keyturn.contracts import Reencrypt
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.errors import FencedError, InvalidRequestError, MigrationRunningError
 from keyturn.ids import RunKind, kind_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
 
 KIND = "migration-lease"
-ATTEMPTS = 5
 FREE = "(nobody)"  # the holder of a lease that was given back
 
 _MIGRATION = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
-class MigrationLease(Payload):
+class MigrationLease(StoredDocument):
     """One migration under way."""
 
     id: str
@@ -40,20 +39,10 @@ class MigrationLease(Payload):
     holder: Annotated[str, StringConstraints(min_length=1, max_length=200)]  # who runs it: a host, a process, a person
     taken_at: datetime
     expires_at: datetime
-    etag: Annotated[str | None, Field(exclude=True)] = None
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document; raises InvariantError for one that is no lease."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        try:
-            return cls.model_validate({**own, "etag": document.get("_etag")})
-        except ValidationError as error:
-            raise InvariantError("a migration's lease is unreadable", document=document.get("id")) from error
 
 
 async def take(
-    documents: Documents, keyring: str, migration: str, holder: str, *, lasts: timedelta, now: datetime
+    documents: StateContainer, keyring: str, migration: str, holder: str, *, lasts: timedelta, now: datetime
 ) -> MigrationLease:
     """Take the lease of a migration: a free one, an expired one, or the holder's own.
 
@@ -73,13 +62,9 @@ async def take(
         taken_at=now,
         expires_at=now + lasts,
     )
-    for _ in range(ATTEMPTS):
-        if await documents.create(wanted.to_payload()):
-            return await _read(documents, wanted) or wanted
-        found = await _read(documents, wanted)
-        if found is None or found.etag is None:
-            continue  # it was released since
-        if found.holder != holder and found.expires_at > now:
+
+    def change(found: MigrationLease | None) -> MigrationLease:
+        if found is not None and found.holder != holder and found.expires_at > now:
             raise MigrationRunningError(
                 f"{found.holder} runs migration {migration} of keyring {keyring}",
                 keyring=keyring,
@@ -87,45 +72,43 @@ async def take(
                 holder=found.holder,
                 expiresAt=found.expires_at.isoformat(),
             )
-        if (stored := await documents.replace(wanted.to_payload(), found.etag)) is not None:
-            return MigrationLease.from_document(stored)
-    raise LostRaceError("others kept changing the migration's lease", document=wanted.id, attempts=ATTEMPTS)
+        return wanted
+
+    return await documents.update(MigrationLease.from_document, keyring, wanted.id, change) or wanted
 
 
-async def renew(documents: Documents, lease: MigrationLease, *, lasts: timedelta, now: datetime) -> MigrationLease:
+async def renew(documents: StateContainer, lease: MigrationLease, *, lasts: timedelta, now: datetime) -> MigrationLease:
     """Let the lease last on from now; also an expired one, if nobody has taken it since.
 
     Raises:
         FencedError: another holder has it; the migration must stop at once.
     """
-    for _ in range(ATTEMPTS):
-        found = await _held(documents, lease)
-        renewed = found.model_copy(update={"expires_at": now + lasts})
-        if (stored := await documents.replace(renewed.to_payload(), found.etag or "")) is not None:
-            return MigrationLease.from_document(stored)
-    raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
+
+    def change(found: MigrationLease | None) -> MigrationLease:
+        return _held(found, lease).model_copy(update={"expires_at": now + lasts})
+
+    return await documents.update(MigrationLease.from_document, lease.keyring, lease.id, change) or lease
 
 
-async def find(documents: Documents, keyring: str, migration: str) -> MigrationLease | None:
+async def find(documents: StateContainer, keyring: str, migration: str) -> MigrationLease | None:
     """Return the migration's lease, also an expired one, or None."""
     document = await documents.read(keyring, f"{KIND}.{migration}")
     return None if document is None else MigrationLease.from_document(document)
 
 
-async def release(documents: Documents, lease: MigrationLease) -> None:
+async def release(documents: StateContainer, lease: MigrationLease) -> None:
     """Give the lease back; nothing happens where the holder does not have it (any more)."""
-    for _ in range(ATTEMPTS):
-        found = await _read(documents, lease)
+
+    def change(found: MigrationLease | None) -> MigrationLease | None:
         if found is None or not _same(found, lease):
-            return
-        # The app has no right to delete: the document stays, held by nobody.
-        free = found.model_copy(update={"holder": FREE, "expires_at": found.taken_at})
-        if await documents.replace(free.to_payload(), found.etag or "") is not None:
-            return
-    raise LostRaceError("others kept changing the migration's lease", document=lease.id, attempts=ATTEMPTS)
+            return None
+        # The app has no right to delete: the document stays, held by no run.
+        return found.model_copy(update={"holder": FREE, "expires_at": found.taken_at})
+
+    await documents.update(MigrationLease.from_document, lease.keyring, lease.id, change)
 
 
-async def active(documents: Documents, keyring: str, now: datetime) -> list[MigrationLease]:
+async def active(documents: StateContainer, keyring: str, now: datetime) -> list[MigrationLease]:
     """Return the leases of the keyring's migrations that have not expired, by name.
 
     Raises:
@@ -136,8 +119,7 @@ async def active(documents: Documents, keyring: str, now: datetime) -> list[Migr
     return sorted((lease for lease in leases if lease.expires_at > now), key=lambda lease: lease.migration)
 
 
-async def _held(documents: Documents, lease: MigrationLease) -> MigrationLease:
-    found = await _read(documents, lease)
+def _held(found: MigrationLease | None, lease: MigrationLease) -> MigrationLease:
     if found is None or not _same(found, lease):
         raise FencedError(
             "the migration's lease was taken over or given back",
@@ -151,15 +133,11 @@ def _same(found: MigrationLease, lease: MigrationLease) -> bool:
     return (found.holder, found.taken_at) == (lease.holder, lease.taken_at)
 
 
-async def _read(documents: Documents, lease: MigrationLease) -> MigrationLease | None:
-    return await find(documents, lease.keyring, lease.migration)
-
-
 # Renewed with every wave of pages and every state change.
 LASTS = timedelta(minutes=15)
 
 
-async def keep_lease(documents: Documents, record: RunRecord, now: datetime) -> None:
+async def keep_lease(documents: StateContainer, record: RunRecord, now: datetime) -> None:
     """Take, renew or give back the lease, as the record's state asks; nothing for a rotation.
 
     Raises:

@@ -11,9 +11,10 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
-from keyturn.contracts import CensusResult, Payload, Phase, Policy, RotationInput, RunRef
+from keyturn.contracts import CensusResult, Phase, Policy, RotationInput, RunRef
 from keyturn.contracts.base import Name, Remark
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
+from keyturn.cosmos.state_container import StoredDocument
 from keyturn.ids import RunKind
 from keyturn.runs.record_parts import (
     COMMANDS_MAX,
@@ -30,7 +31,7 @@ from keyturn.runs.record_parts import (
 )
 
 
-class RunRecord(Payload):
+class RunRecord(StoredDocument):
     """One run: how far it is, what was found, what people decided."""
 
     transitions: ClassVar[Mapping[State, frozenset[State]]] = TRANSITIONS
@@ -68,8 +69,6 @@ class RunRecord(Payload):
     error: Failure | None = None
     ended_at: datetime | None = None
 
-    etag: Annotated[str | None, Field(exclude=True)] = None  # of the document that this was read from
-
     @property
     def ref(self) -> RunRef:
         """Return what inputs of workflows and activities name this run by."""
@@ -92,16 +91,6 @@ class RunRecord(Payload):
     @abstractmethod
     def to_input(self) -> RotationInput:
         """Return what the run's workflow, which is named after its kind, is started with."""
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the document as it is stored."""
-        return self.to_payload()
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> Self:
-        """Read a stored document; the database's own properties, all but the ETag, are left out."""
-        own = {name: value for name, value in document.items() if not name.startswith("_")}
-        return cls.model_validate({**own, "etag": document.get("_etag")})
 
     def changed(self, **update: Any) -> Self:
         """Return a copy with these fields changed, validated like a new record."""

@@ -3,23 +3,16 @@
 A store holds the records of one kind of run; EveryRun finds any run by its id, whatever its kind.
 """
 
-import asyncio
-import json
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from keyturn.audit.log import AuditLog
-from keyturn.cosmos.state_container import Documents
-from keyturn.errors import InvariantError, LostRaceError
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.ids import RunKind, keyring_of, unknown_run
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.telemetry import record_metrics
 
-# Cosmos DB takes 2 MB; the bounds of the record's parts keep it far below this.
-DOCUMENT_BYTES_MAX = 1_500_000
-ATTEMPTS = 12
 PAGE_MAX = 50
 
 
@@ -28,7 +21,7 @@ class Runs[R: RunRecord]:
 
     kind: ClassVar[RunKind | None] = None
 
-    def __init__(self, documents: Documents, record_of: Callable[[dict[str, Any]], R]) -> None:
+    def __init__(self, documents: StateContainer, record_of: Callable[[Mapping[str, Any]], R]) -> None:
         self.documents = documents
         self.audit = AuditLog(documents)
         self._record_of = record_of
@@ -72,22 +65,20 @@ class Runs[R: RunRecord]:
             CallerError: there is no such record.
             LostRaceError: others kept changing it.
         """
-        for attempt in range(ATTEMPTS):
-            record = await self.read(run_id)
-            changed = change(record)
-            if changed is record:
-                return record
-            if record.etag is None:
-                raise InvariantError("a record was read without an ETag", rotationId=run_id)
-            document = changed.to_document()
-            check_size(document)
-            if (stored := await self.documents.replace(document, record.etag)) is not None:
-                written = self._record_of(stored)
-                record_metrics(record, written)
-                return written
-            # Writers that lost at the same moment must not meet again at the next.
-            await asyncio.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 - spreads retries only
-        raise LostRaceError("others kept changing the run's record", document=run_id, attempts=ATTEMPTS)
+        before: list[R] = []  # the record that the write which won was made from
+
+        def changed(record: R | None) -> R:
+            if record is None:
+                raise unknown_run(run_id, self.kind)
+            before[:] = [record]
+            return change(record)
+
+        written = await self.documents.update(self._record_of, keyring_of(run_id, self.kind), run_id, changed)
+        if written is None:
+            raise unknown_run(run_id, self.kind)
+        if written.etag != before[0].etag:
+            record_metrics(before[0], written)
+        return written
 
 
 class RotationStore(Runs[RotationRecord]):
@@ -95,7 +86,7 @@ class RotationStore(Runs[RotationRecord]):
 
     kind = RunKind.ROTATION
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: StateContainer) -> None:
         super().__init__(documents, RotationRecord.from_document)
 
 
@@ -104,24 +95,17 @@ class MigrationStore(Runs[MigrationRecord]):
 
     kind = RunKind.MIGRATION
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: StateContainer) -> None:
         super().__init__(documents, MigrationRecord.from_document)
 
 
 class EveryRun(Runs[RunRecord]):
     """The records of all runs: for what is done to a rotation and to a migration in the same way."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: StateContainer) -> None:
         super().__init__(documents, _record_of)
 
 
-def _record_of(document: dict[str, Any]) -> RunRecord:
+def _record_of(document: Mapping[str, Any]) -> RunRecord:
     kind: type[RunRecord] = MigrationRecord if document["kind"] == RunKind.MIGRATION else RotationRecord
     return kind.from_document(document)
-
-
-def check_size(document: dict[str, object]) -> None:
-    """Raise InvariantError for a document that is larger than the bounds of its parts allow."""
-    size = len(json.dumps(document, ensure_ascii=False).encode())
-    if size > DOCUMENT_BYTES_MAX:
-        raise InvariantError("a run's record is too large", document=document["id"], bytes=size)

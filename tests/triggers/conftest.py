@@ -8,7 +8,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import RotationStore
 from tests.local.cosmos.conftest import start_account
 from tests.local.task_hub.hub_process import HubProcess
@@ -42,6 +42,6 @@ async def runs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rotati
     try:
         async with account.client() as client:
             database = await client.create_database_if_not_exists("keyturn")
-            yield RotationStore(Documents(await database.create_container("keyturn", PartitionKey("/keyring"))))
+            yield RotationStore(StateContainer(await database.create_container("keyturn", PartitionKey("/keyring"))))
     finally:
         account.service.stop()

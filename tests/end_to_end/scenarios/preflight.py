@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs import migration_leases as leases
 from tests.end_to_end.scenario_run import Act, Scenario, ScenarioRun, nothing, reject
 
@@ -49,7 +49,7 @@ async def _backup_again(scenario_run: ScenarioRun) -> None:
 
 
 async def _migration_at_work(scenario_run: ScenarioRun) -> None:
-    documents, now = Documents(scenario_run.app.runs), datetime.now(UTC)
+    documents, now = StateContainer(scenario_run.app.runs), datetime.now(UTC)
     keyring = scenario_run.app.keyring
     lease = await leases.take(documents, keyring, "re-encrypt", "a migration", lasts=timedelta(minutes=5), now=now)
     scenario_run.kept["lease"] = lease.id

@@ -17,7 +17,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.audit.log import AuditLog
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from tests.keyturn.audit.chains import event
 
 SEED = 20261124
@@ -31,7 +31,7 @@ async def append_from(number: int, acknowledged: int) -> None:
     async with CosmosClient(
         url, os.environ["COSMOS_MASTER_KEY"], transport=AioHttpTransport(session=session)
     ) as client:
-        audit = AuditLog(Documents(client.get_database_client(database).get_container_client(container)))
+        audit = AuditLog(StateContainer(client.get_database_client(database).get_container_client(container)))
         while True:
             await audit.append(run_id, [event(number)])
             os.write(acknowledged, b".")

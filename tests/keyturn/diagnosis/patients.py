@@ -8,7 +8,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.diagnosis import diagnose_dek, diagnose_document
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.key_vault.versions import MekVersions
@@ -59,7 +59,7 @@ class Patients:
             reader_store=ReaderStore(local_keyring.container, RowDefaults(mek_name=local_keyring.mek.name)),
             documents={found.id: found for found in (self.notes, self.archive)},
             key_backups=backups_in(
-                Documents(self.archive),
+                StateContainer(self.archive),
                 local_keyring.mek.admin,
                 keyring=local_keyring.keyring.name,
                 mek_name=local_keyring.mek.name,

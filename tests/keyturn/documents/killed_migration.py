@@ -26,7 +26,7 @@ from field_encrypt.errors import DekExistsError
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.change_feed import list_feed_ranges
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
@@ -85,7 +85,7 @@ async def work() -> None:
         documents = DocumentStore(
             database.get_container_client(GIVEN["documents"]), DocumentContainer(name=NAME, fields=FIELDS)
         )
-        records = Documents(database.get_container_client(GIVEN["records"]))
+        records = StateContainer(database.get_container_client(GIVEN["records"]))
         ids = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(target))
         sides = KeyAndRows(source, rows("source", source)), KeyAndRows(target, rows("target", target))
         await migrate(DocumentDependencies(documents, *sides, refuse), ids)

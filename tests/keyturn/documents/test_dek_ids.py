@@ -7,7 +7,7 @@ from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import KeyVaultProvider
 from field_encrypt.encoding import to_base64
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.documents.dek_ids import KIND, open_dek_ids
 from keyturn.errors import InvariantError
 from tests.field_encrypt.local_cosmos import new_container
@@ -17,12 +17,12 @@ SECRET = f"{KIND}.{MIGRATION}"
 
 
 @pytest.fixture
-async def records(cosmos_client: CosmosClient) -> Documents:
+async def records(cosmos_client: CosmosClient) -> StateContainer:
     """Keyturn's own container."""
-    return Documents(await new_container(cosmos_client, "keyturn", "/keyring"))
+    return StateContainer(await new_container(cosmos_client, "keyturn", "/keyring"))
 
 
-async def test_everybody_gets_the_same_secret(harness: DocumentsHarness, records: Documents) -> None:
+async def test_everybody_gets_the_same_secret(harness: DocumentsHarness, records: StateContainer) -> None:
     """However many begin at once, there is one secret, and a later process opens it again."""
     provider = KeyVaultProvider(harness.source.mek.client)
 
@@ -33,7 +33,7 @@ async def test_everybody_gets_the_same_secret(harness: DocumentsHarness, records
     assert len({ids.of("notes", ["a"], "a") for ids in [*opened, later]}) == 1
 
 
-async def test_nothing_stored_reveals_an_id(harness: DocumentsHarness, records: Documents) -> None:
+async def test_nothing_stored_reveals_an_id(harness: DocumentsHarness, records: StateContainer) -> None:
     """The secret is stored wrapped, under the MEK that its migration writes rows for."""
     await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(harness.source.mek.client))
 
@@ -45,7 +45,7 @@ async def test_nothing_stored_reveals_an_id(harness: DocumentsHarness, records: 
 
 @pytest.mark.parametrize("change", [{"keyCheck": to_base64(bytes(16))}, {"wrapped": "no base64"}, {"mekName": None}])
 async def test_changed_secret_is_not_used(
-    harness: DocumentsHarness, records: Documents, change: dict[str, str | None]
+    harness: DocumentsHarness, records: StateContainer, change: dict[str, str | None]
 ) -> None:
     """A secret that is not the one that was made ends the migration, instead of letting rows be planted."""
     provider = KeyVaultProvider(harness.source.mek.client)

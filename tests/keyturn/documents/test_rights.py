@@ -8,7 +8,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.errors import PermissionMissingError
 from keyturn.key_vault.versions import MekVersions
@@ -59,7 +59,7 @@ async def keyrings_of(
                 rows=DekStore(rows, keyring),
                 reader_store=ReaderStore(rows, RowDefaults(mek_name=side.mek.name)),
                 documents={NAME: database.get_container_client(harness.container.id)},
-                key_backups=backups_in(Documents(rows), keys, keyring="notes", mek_name=side.mek.name),
+                key_backups=backups_in(StateContainer(rows), keys, keyring="notes", mek_name=side.mek.name),
             )
 
         source, target = opened(harness.source), opened(harness.target)

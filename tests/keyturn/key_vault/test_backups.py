@@ -12,7 +12,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.keyvault.keys.aio import KeyClient
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import OperatorError, PermissionMissingError, ResourceMissingError, UnavailableError
 from keyturn.key_vault import backups as backups_module
 from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups
@@ -27,14 +27,14 @@ KEYRING = "notes"
 
 
 @pytest.fixture
-async def documents(cosmos_client: CosmosClient) -> Documents:
+async def documents(cosmos_client: CosmosClient) -> StateContainer:
     """A container of its own for each test."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
-    return Documents(await database.create_container(f"backups-{uuid.uuid4().hex[:8]}", PartitionKey("/keyring")))
+    return StateContainer(await database.create_container(f"backups-{uuid.uuid4().hex[:8]}", PartitionKey("/keyring")))
 
 
 @pytest.fixture
-async def backups(local_keyring: LocalKeyring, documents: Documents) -> KeyBackups:
+async def backups(local_keyring: LocalKeyring, documents: StateContainer) -> KeyBackups:
     """The backups of a MEK with two versions."""
     await local_keyring.mek.create()
     await local_keyring.mek.create()
@@ -59,13 +59,13 @@ def asked(local_keyring: LocalKeyring, operation: str) -> int:
     return sum(entry["keyName"] == local_keyring.mek.name for entry in entries)
 
 
-async def stored(documents: Documents, kind: str) -> list[dict[str, Any]]:
+async def stored(documents: StateContainer, kind: str) -> list[dict[str, Any]]:
     """Return the documents of a kind."""
     return await documents.query(KEYRING, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": kind})
 
 
 async def test_a_backup_tells_what_it_is_and_expires(
-    backups: KeyBackups, documents: Documents, local_keyring: LocalKeyring
+    backups: KeyBackups, documents: StateContainer, local_keyring: LocalKeyring
 ) -> None:
     """Versions, size, place and end are told; every document of it has the same time to live."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
@@ -101,7 +101,7 @@ async def test_backups_are_listed_newest_first(backups: KeyBackups) -> None:
 
 
 async def test_an_attempt_that_died_leaves_no_backup(
-    backups: KeyBackups, documents: Documents, monkeypatch: pytest.MonkeyPatch
+    backups: KeyBackups, documents: StateContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts without the document that lists them are none; the next attempt's are whole."""
     monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
@@ -155,7 +155,7 @@ async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, loc
 
 @pytest.mark.parametrize(("harm", "expected"), [("gone", ResourceMissingError), ("changed", OperatorError)])
 async def test_a_backup_that_was_harmed_is_not_used(
-    backups: KeyBackups, documents: Documents, local_keyring: LocalKeyring, harm: str, expected: type[Exception]
+    backups: KeyBackups, documents: StateContainer, local_keyring: LocalKeyring, harm: str, expected: type[Exception]
 ) -> None:
     """A part that is gone or was changed is found before the vault is asked."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
@@ -173,7 +173,7 @@ async def test_a_backup_that_was_harmed_is_not_used(
     assert local_keyring.mek.vault.operations("admin").count("restore") == before
 
 
-async def test_a_missing_right_is_told(local_keyring: LocalKeyring, documents: Documents) -> None:
+async def test_a_missing_right_is_told(local_keyring: LocalKeyring, documents: StateContainer) -> None:
     """Whoever may not back the key up is told so, and nothing is stored."""
     await local_keyring.mek.create()
     vault = local_keyring.mek.vault
@@ -189,7 +189,7 @@ async def test_a_missing_right_is_told(local_keyring: LocalKeyring, documents: D
     assert await stored(documents, "key-backup-part") == []
 
 
-async def test_a_blob_is_in_no_text(backups: KeyBackups, documents: Documents) -> None:
+async def test_a_blob_is_in_no_text(backups: KeyBackups, documents: StateContainer) -> None:
     """Neither what is returned nor its representation holds any of it."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
     part = await documents.read(KEYRING, taken.parts[0])

@@ -6,18 +6,18 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import MigrationStore
 
 
 @pytest.fixture(scope="session")
-async def documents(cosmos_client: CosmosClient) -> Documents:
+async def documents(cosmos_client: CosmosClient) -> StateContainer:
     """The app's own documents."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
-    return Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+    return StateContainer(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
 
 
 @pytest.fixture(scope="session")
-def migrations(documents: Documents) -> MigrationStore:
+def migrations(documents: StateContainer) -> MigrationStore:
     """The store of the migrations' records."""
     return MigrationStore(documents)

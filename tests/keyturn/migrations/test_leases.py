@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import FencedError, InvalidRequestError, InvariantError, MigrationRunningError
 from keyturn.runs.migration_leases import KIND, MigrationLease, active, release, renew, take
 
@@ -21,13 +21,18 @@ def keyring() -> str:
 
 
 async def taken(
-    documents: Documents, keyring: str, holder: str = "worker-1", *, migration: str = "encrypt", now: datetime = NOW
+    documents: StateContainer,
+    keyring: str,
+    holder: str = "worker-1",
+    *,
+    migration: str = "encrypt",
+    now: datetime = NOW,
 ) -> MigrationLease:
     """Take a lease."""
     return await take(documents, keyring, migration, holder, lasts=LASTS, now=now)
 
 
-async def test_a_taken_lease_is_active_until_it_expires(documents: Documents, keyring: str) -> None:
+async def test_a_taken_lease_is_active_until_it_expires(documents: StateContainer, keyring: str) -> None:
     """Whoever asks sees who runs what, and nothing once the time is over."""
     await taken(documents, keyring)
     await taken(documents, keyring, "worker-2", migration="decrypt")
@@ -38,7 +43,7 @@ async def test_a_taken_lease_is_active_until_it_expires(documents: Documents, ke
     assert await active(documents, "another", NOW) == []
 
 
-async def test_another_holder_is_refused_until_the_lease_expires(documents: Documents, keyring: str) -> None:
+async def test_another_holder_is_refused_until_the_lease_expires(documents: StateContainer, keyring: str) -> None:
     """A second process is told who is at work, and gets the lease once that one has let it expire."""
     await taken(documents, keyring)
 
@@ -50,7 +55,7 @@ async def test_another_holder_is_refused_until_the_lease_expires(documents: Docu
     assert later.holder == "worker-2"
 
 
-async def test_a_renewed_lease_lasts_on(documents: Documents, keyring: str) -> None:
+async def test_a_renewed_lease_lasts_on(documents: StateContainer, keyring: str) -> None:
     """Renewing counts from now."""
     lease = await taken(documents, keyring)
 
@@ -59,7 +64,7 @@ async def test_a_renewed_lease_lasts_on(documents: Documents, keyring: str) -> N
     assert len(await active(documents, keyring, NOW + timedelta(minutes=8))) == 1
 
 
-async def test_a_holder_that_was_replaced_is_stopped(documents: Documents, keyring: str) -> None:
+async def test_a_holder_that_was_replaced_is_stopped(documents: StateContainer, keyring: str) -> None:
     """Who let the lease expire and lost it cannot renew it, and giving it back takes nothing from the new holder."""
     lost = await taken(documents, keyring)
     await taken(documents, keyring, "worker-2", now=NOW + LASTS)
@@ -72,7 +77,7 @@ async def test_a_holder_that_was_replaced_is_stopped(documents: Documents, keyri
     assert [lease.holder for lease in await active(documents, keyring, NOW + LASTS)] == ["worker-2"]
 
 
-async def test_a_released_lease_is_free(documents: Documents, keyring: str) -> None:
+async def test_a_released_lease_is_free(documents: StateContainer, keyring: str) -> None:
     """After the release anybody may take it; releasing twice is releasing once."""
     lease = await taken(documents, keyring)
 
@@ -83,7 +88,7 @@ async def test_a_released_lease_is_free(documents: Documents, keyring: str) -> N
     assert (await taken(documents, keyring, "worker-2")).holder == "worker-2"
 
 
-async def test_taking_again_is_renewing(documents: Documents, keyring: str) -> None:
+async def test_taking_again_is_renewing(documents: StateContainer, keyring: str) -> None:
     """A holder whose answer was lost takes its own lease again."""
     await taken(documents, keyring)
 
@@ -92,7 +97,7 @@ async def test_taking_again_is_renewing(documents: Documents, keyring: str) -> N
     assert again.expires_at == NOW + timedelta(minutes=6)
 
 
-async def test_of_two_at_once_one_gets_the_lease(documents: Documents, keyring: str) -> None:
+async def test_of_two_at_once_one_gets_the_lease(documents: StateContainer, keyring: str) -> None:
     """The document decides, not who asked first."""
     answers = await asyncio.gather(
         *(taken(documents, keyring, f"worker-{number}") for number in range(8)), return_exceptions=True
@@ -102,7 +107,7 @@ async def test_of_two_at_once_one_gets_the_lease(documents: Documents, keyring: 
     assert sum(isinstance(answer, MigrationRunningError) for answer in answers) == 7
 
 
-async def test_an_unreadable_lease_is_an_error(documents: Documents, keyring: str) -> None:
+async def test_an_unreadable_lease_is_an_error(documents: StateContainer, keyring: str) -> None:
     """A lease of unknown meaning is not taken for none."""
     await documents.create({"id": f"{KIND}.other", "kind": KIND, "keyring": keyring, "expires": "soon"})
 
@@ -111,7 +116,7 @@ async def test_an_unreadable_lease_is_an_error(documents: Documents, keyring: st
 
 
 @pytest.mark.parametrize("migration", ["", "Encrypt", "a/b", "a" * 101])
-async def test_a_name_that_cannot_be_an_id_is_refused(documents: Documents, keyring: str, migration: str) -> None:
+async def test_a_name_that_cannot_be_an_id_is_refused(documents: StateContainer, keyring: str, migration: str) -> None:
     """The migration's name is part of the document's id."""
     with pytest.raises(InvalidRequestError):
         await taken(documents, keyring, migration=migration)

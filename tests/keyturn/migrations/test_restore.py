@@ -166,10 +166,10 @@ async def test_versions_are_lent_and_go_back_as_they_were(
     await add_under(local_keyring, old, 2)
     before, record = await tags_of(local_keyring, old), await approved(local_keyring, migrations)
 
-    enabled = [await enable(local_keyring, migrations, record) for _ in range(2)]
+    answers = [await enable(local_keyring, migrations, record) for _ in range(2)]
     kept = await give_back(local_keyring, migrations, record)
 
-    assert [one.enabled for one in enabled] == [[old], [old]]
+    assert [one.enabled for one in answers] == [[old], [old]]
     assert DisableAgainResult(disabled=[], kept={old: 2}) == kept
     assert await enabled(local_keyring) == {old, new}
     assert (await tags_of(local_keyring, old))[TEMPORARY_FOR_TAG] == record.run_id
@@ -248,9 +248,9 @@ async def test_a_loan_that_a_lost_restore_left_behind_is_the_next_ones(
     await enable(local_keyring, migrations, await approved(local_keyring, migrations))
 
     record = await approved(local_keyring, migrations)
-    enabled = (await enable(local_keyring, migrations, record)).enabled
+    answered = (await enable(local_keyring, migrations, record)).enabled
     await remove_rows(local_keyring)
     await give_back(local_keyring, migrations, record)
 
-    assert [old] == enabled
+    assert answered == [old]
     assert await enabled(local_keyring) == {new}

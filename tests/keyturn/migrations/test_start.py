@@ -8,7 +8,7 @@ import pytest
 
 from keyturn.contracts import Policy, Restore
 from keyturn.contracts.states import State
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import IdempotencyConflictError, MigrationRunningError, RotationRunningError, UnknownMigrationError
 from keyturn.ids import RunKind, keyring_of, kind_of, new_run_id
 from keyturn.rotation.start import START_GRACE, StartRequest, start
@@ -22,7 +22,7 @@ from tests.keyturn.rotation.runs import workflows
 
 
 @pytest.fixture
-def runs(documents: Documents) -> RotationStore:
+def runs(documents: StateContainer) -> RotationStore:
     """The store of the rotations' records, in the same container."""
     return RotationStore(documents)
 
@@ -53,7 +53,7 @@ def test_an_id_tells_its_keyring_and_its_kind() -> None:
         keyring_of(new_run_id(RunKind.ROTATION, "notes", NOW), RunKind.MIGRATION)
 
 
-async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, documents: Documents) -> None:
+async def test_a_record_is_found_as_what_it_is(migrations: MigrationStore, documents: StateContainer) -> None:
     """The store of every run reads a migration's record as one."""
     record = await started(migrations)
 
@@ -75,7 +75,7 @@ async def test_of_a_rotation_and_a_migration_at_once_one_begins(
 
 
 async def test_a_lease_of_somebody_elses_migration_is_respected(
-    migrations: MigrationStore, documents: Documents
+    migrations: MigrationStore, documents: StateContainer
 ) -> None:
     """While another tool migrates the keyring, nothing begins; when its lease has expired, it does."""
     keyring = new_keyring()
@@ -89,7 +89,9 @@ async def test_a_lease_of_somebody_elses_migration_is_respected(
     assert State.REQUESTED is (await started(migrations, keyring=keyring, now=NOW + lasts)).state
 
 
-async def test_a_migration_that_lost_its_workflow_gives_way(migrations: MigrationStore, documents: Documents) -> None:
+async def test_a_migration_that_lost_its_workflow_gives_way(
+    migrations: MigrationStore, documents: StateContainer
+) -> None:
     """The next start ends it in failed and gives its lease back."""
     keyring = new_keyring()
     lost = await step_to(migrations, await started(migrations, keyring=keyring), State.RUNNING)
@@ -104,7 +106,7 @@ async def test_a_migration_that_lost_its_workflow_gives_way(migrations: Migratio
     assert begun.fencing_token > lost.fencing_token
 
 
-async def test_the_lease_follows_the_record(migrations: MigrationStore, documents: Documents) -> None:
+async def test_the_lease_follows_the_record(migrations: MigrationStore, documents: StateContainer) -> None:
     """It is renewed while the migration is under way, and free at its end; twice is the same as once."""
     record = await step_to(migrations, await started(migrations), State.RUNNING)
     for minutes in (0, 10):
@@ -120,7 +122,7 @@ async def test_the_lease_follows_the_record(migrations: MigrationStore, document
 
 
 async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
-    migrations: MigrationStore, documents: Documents
+    migrations: MigrationStore, documents: StateContainer
 ) -> None:
     """A run whose successor holds the keyring already may be about to give its lease back: nobody waits for that."""
     first = await step_to(migrations, await started(migrations), State.RUNNING)
@@ -134,7 +136,9 @@ async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
     assert [lease.holder for lease in await leases.active(documents, first.keyring, NOW)] == [second.run_id]
 
 
-async def test_the_lease_of_somebody_else_ends_the_migration(migrations: MigrationStore, documents: Documents) -> None:
+async def test_the_lease_of_somebody_else_ends_the_migration(
+    migrations: MigrationStore, documents: StateContainer
+) -> None:
     """Who migrates the same by other means is not worked against."""
     record = await step_to(migrations, await started(migrations), State.RUNNING)
     await leases.take(documents, record.keyring, "rewrap-deks", "worker-1", lasts=timedelta(minutes=5), now=NOW)

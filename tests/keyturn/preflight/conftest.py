@@ -7,7 +7,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.preflight.harness import PreflightHarness
@@ -15,10 +15,10 @@ from tests.local.resource_manager.local_manager import LocalManager
 
 
 @pytest.fixture(scope="session")
-async def documents(cosmos_client: CosmosClient) -> Documents:
+async def documents(cosmos_client: CosmosClient) -> StateContainer:
     """The app's own documents."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
-    return Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+    return StateContainer(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def manager(shared_manager: LocalManager) -> Iterator[LocalManager]:
 
 
 @pytest.fixture
-async def harness(local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> PreflightHarness:
+async def harness(local_keyring: LocalKeyring, documents: StateContainer, manager: LocalManager) -> PreflightHarness:
     """A keyring that may be rotated."""
     await local_keyring.add_many(2, await local_keyring.mek.create())
     return PreflightHarness(local_keyring, documents, manager)

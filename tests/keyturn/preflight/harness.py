@@ -10,7 +10,7 @@ from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.contracts import Policy
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
@@ -42,7 +42,7 @@ ACCOUNT_RIGHTS = ROLES["Keyturn backup check"]
 class PreflightHarness:
     """One keyring; :meth:`run` is the pre-flight of a rotation of it."""
 
-    def __init__(self, local_keyring: LocalKeyring, documents: Documents, manager: LocalManager) -> None:
+    def __init__(self, local_keyring: LocalKeyring, documents: StateContainer, manager: LocalManager) -> None:
         self.local_keyring = local_keyring
         self.documents = documents
         self.manager = manager

@@ -7,7 +7,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts.states import State
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import FencedError
 from keyturn.preflight import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
@@ -24,7 +24,7 @@ async def runs(cosmos_client: CosmosClient) -> RotationStore:
     """The runs' records."""
     database = await cosmos_client.create_database_if_not_exists("keyturn")
     return RotationStore(
-        Documents(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
+        StateContainer(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
     )
 
 

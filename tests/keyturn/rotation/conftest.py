@@ -6,7 +6,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import RotationStore
 
 
@@ -20,4 +20,4 @@ async def container(cosmos_client: CosmosClient) -> ContainerProxy:
 @pytest.fixture(scope="session")
 def runs(container: ContainerProxy) -> RotationStore:
     """The store under test."""
-    return RotationStore(Documents(container))
+    return RotationStore(StateContainer(container))

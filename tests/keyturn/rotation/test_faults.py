@@ -7,7 +7,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from keyturn.contracts import QuarantinedRow, StepInput
 from keyturn.contracts.states import State
-from keyturn.cosmos.state_container import Documents
+from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from keyturn.runs.lease import read_lease
 from keyturn.runs.progress import with_quarantined
@@ -33,7 +33,7 @@ async def reader(cosmos: LocalCosmos, container: ContainerProxy) -> AsyncIterato
     """The store as an identity sees it that may only read."""
     async with cosmos.credential("reader", *READER) as credential, cosmos.client(credential) as client:
         database = client.get_database_client("keyturn")
-        yield RotationStore(Documents(database.get_container_client(container.id)))
+        yield RotationStore(StateContainer(database.get_container_client(container.id)))
 
 
 async def test_a_change_whose_answer_is_lost_is_made_once(runs: RotationStore, cosmos: LocalCosmos) -> None:
@@ -104,7 +104,9 @@ async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, rea
 
 async def test_a_missing_container_is_the_operators_to_mend(cosmos_client: CosmosClient) -> None:
     """Where the container does not exist, it is that which is said to be missing, and not the rotation."""
-    nowhere = RotationStore(Documents(cosmos_client.get_database_client("keyturn").get_container_client("nowhere")))
+    nowhere = RotationStore(
+        StateContainer(cosmos_client.get_database_client("keyturn").get_container_client("nowhere"))
+    )
 
     with pytest.raises(ResourceMissingError):
         await nowhere.read(make_record().run_id)

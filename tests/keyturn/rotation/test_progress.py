@@ -8,6 +8,7 @@ import pytest
 from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow, StepInput
 from keyturn.contracts.base import TEXT_BYTES_MAX
 from keyturn.contracts.states import State
+from keyturn.cosmos.state_container import DOCUMENT_BYTES_MAX
 from keyturn.errors import FencedError
 from keyturn.rotation.status import accepted, report, status
 from keyturn.runs.progress import record_progress, with_quarantined
@@ -28,7 +29,7 @@ from keyturn.runs.record_parts import (
     Probe,
 )
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import DOCUMENT_BYTES_MAX, RotationStore
+from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance, lose
 from tests.keyturn.rotation.runs import NOW, bring_to, make_record, start_run, step_to
 

@@ -7,12 +7,13 @@ import pytest
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts import QuarantinedRow
+from keyturn.cosmos.state_container import ATTEMPTS, DOCUMENT_BYTES_MAX
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
 from keyturn.ids import RunKind, keyring_of, new_run_id
 from keyturn.runs.lease import release
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import ATTEMPTS, DOCUMENT_BYTES_MAX, RotationStore
+from keyturn.runs.store import RotationStore
 from tests.keyturn.rotation.runs import NOW, make_record, new_keyring, start_run
 
 
