@@ -30,7 +30,7 @@ from keyturn.errors import (
     UnknownRotationError,
 )
 from keyturn.resources import Resources, process_resources
-from keyturn.telemetry.spans import activity_span, working_on
+from keyturn.telemetry.signals import activity_span, working_on
 
 logger = logging.getLogger("keyturn.activities")
 

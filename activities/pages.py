@@ -16,7 +16,7 @@ from keyturn.contracts import (
     ScanInput,
     ScanResult,
 )
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks import proof, rewrap, rollback
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.rollback import Origins

@@ -9,11 +9,15 @@
 """
 
 import asyncio
+import ipaddress
+from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, override
+from urllib.parse import urlsplit
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
+from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 from azure.keyvault.keys import KeyVaultKey
 from azure.keyvault.keys.aio import KeyClient
@@ -21,10 +25,51 @@ from azure.keyvault.keys.crypto import CryptographyClient as LocalCryptographyCl
 from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient
 
+from field_encrypt.errors import InvalidSettingError
 from field_encrypt.mek_errors import ForeignMekError, MekNotUsableError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from field_encrypt.vault_failures import interpret
-from field_encrypt.vault_pipeline import client_options, require_safe_challenge
+
+
+class NoRetryOfThrottledPost(AsyncRetryPolicy[Any, Any]):
+    """The SDK's retries, except that a throttled POST is given back at once, with or without Retry-After."""
+
+    @override
+    def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+        throttled = response.http_response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        if throttled and response.http_request.method == "POST":
+            return False
+        return bool(super().is_retry(settings, response))
+
+
+def client_options(transport: AsyncHttpTransport[Any, Any], *, verify_challenge_resource: bool) -> dict[str, Any]:
+    """Return the options of one client; clients may share a transport, but a policy belongs to one pipeline."""
+    return {
+        "transport": transport,
+        "retry_policy": NoRetryOfThrottledPost(),
+        "verify_challenge_resource": verify_challenge_resource,
+    }
+
+
+def require_safe_challenge(vault_url: str, *, verify_challenge_resource: bool) -> None:
+    """Check that whoever answers at the vault's URL may be given a token.
+
+    The verification keeps a foreign host from asking for a token of another resource. Only a vault on this machine
+    may go without it.
+
+    Raises:
+        InvalidSettingError: the verification is off, and the vault is not on loopback.
+    """
+    if not verify_challenge_resource and not _is_loopback(urlsplit(vault_url).hostname or ""):
+        raise InvalidSettingError("verify_challenge_resource", f"true, because {vault_url} is not on loopback")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
 
 # RSA-OAEP (SHA-1) is there for rows of older writers; RSA1_5 is not, it has known attacks.
 ALGORITHMS: Final = {

@@ -17,8 +17,7 @@ from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.approval.links import approval_links
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.client import MeteredTransport
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import MeteredTransport, cosmos_failures
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
@@ -91,10 +90,11 @@ class Resources:
 
     def keyring(self, name: str | None) -> KeyringClients:
         """Return a keyring's clients; raises UnknownKeyringError."""
-        keyring = self.settings.keyring(name)
-        if keyring.name not in self._keyrings:
-            self._keyrings[keyring.name] = self._open_keyring(keyring)
-        return self._keyrings[keyring.name]
+        if name is None or name not in self._keyrings:
+            keyring = self.settings.keyring(name)
+            name = keyring.name
+            self._keyrings.setdefault(name, self._open_keyring(keyring))
+        return self._keyrings[name]
 
     async def keyring_statuses(self, now: datetime) -> list[KeyringStatus]:
         """Return the status of every keyring; raises KeyturnError of the kind that the store or the vault answers."""

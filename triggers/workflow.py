@@ -15,7 +15,7 @@ from keyturn.errors import UnavailableError
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
 from keyturn.runs.transitions import lose
-from keyturn.telemetry.spans import in_trace_of
+from keyturn.telemetry.signals import in_trace_of
 
 # The previous run's instance may still be ending when its record has ended: ten seconds are plenty for that.
 ATTEMPTS = 20

@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts.passes import CensusResult
-from keyturn.cosmos.change_feed import RESOURCE, list_feed_ranges
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import RESOURCE, cosmos_failures, list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for
-from keyturn.deks.labels import LabelKind, read_label
 from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.rows import LabelKind, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
 from keyturn.settings import Keyring

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keyturn.deks.labels import KEY_ID_SCHEME
-from keyturn.deks.rows import ROTATION_ID
+from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID
 from keyturn.settings import Keyring
 
 

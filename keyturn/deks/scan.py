@@ -14,7 +14,7 @@ from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts import Restore, RewrapDeks, Rollback, Work
 from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
-from keyturn.cosmos.change_feed import read_feed_page
+from keyturn.cosmos.client import read_feed_page
 from keyturn.deks.rows import Row, RowKind, classify
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError

@@ -18,10 +18,9 @@ from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt.encoding import to_base64
 from keyturn.contracts.pages import RowRef
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
-from keyturn.deks.labels import label_like
-from keyturn.deks.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify
+from keyturn.deks.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify, label_like
 from keyturn.settings import Keyring
 
 RESOURCE = "the dek store"

@@ -17,8 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from keyturn.cosmos.change_feed import list_feed_ranges
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import cosmos_failures, list_feed_ranges
 from keyturn.deks.queries import Condition, Conditions, property_path
 from keyturn.deks.rows import PREVIOUS_WRAP, ROTATION_ID
 from keyturn.deks.store import RESOURCE, DekStore

@@ -14,8 +14,8 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
-from keyturn.deks.labels import read_label
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.deks.rows import read_label
 from keyturn.diagnosis.dek import Examined, examine
 from keyturn.diagnosis.lookup import require_id
 from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst

@@ -6,7 +6,7 @@ from typing import Any, Final
 from field_encrypt.mek_versions import MekVersionProperties
 from field_encrypt.rows import ID
 from keyturn.contracts.pages import RowRef
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.rows import Row, classify
 from keyturn.deks.store import RESOURCE
 from keyturn.diagnosis.models import RowFacts, VersionFacts

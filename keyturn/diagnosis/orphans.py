@@ -17,8 +17,7 @@ from azure.cosmos.aio import ContainerProxy
 from pydantic import Field, ValidationError
 
 from keyturn.contracts import Payload
-from keyturn.cosmos.change_feed import list_feed_ranges, read_feed_page
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import cosmos_failures, list_feed_ranges, read_feed_page
 from keyturn.deks.rows import classify
 from keyturn.deks.store import RESOURCE
 from keyturn.diagnosis.lookup import is_possible_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
 from keyturn.deks.store import RESOURCE
 from keyturn.doctor.checks import BROKEN, Answer, Examined, Look, expect, ok, problem, unchecked, unused_name, warning

@@ -14,7 +14,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.change_feed import list_feed_ranges, read_feed_page
+from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
 from keyturn.doctor.checks import BROKEN, Answer, Examined, expect, ok, problem, unchecked, unused_name
 

@@ -15,7 +15,7 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from field_encrypt.paths import EVERY_ELEMENT
-from keyturn.cosmos.errors import cosmos_failures
+from keyturn.cosmos.client import cosmos_failures
 from keyturn.settings import DocumentContainer
 
 _DEK_ID = '["dekId"]'

@@ -23,7 +23,7 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from keyturn.contracts.pages import RowRef, Scalar, ScanInput, ScanResult
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
 from keyturn.deks.scan import Seen, scan_feed
 from keyturn.deks.store import REQUEST_CHARGE, WriteOutcome, WriteResult

@@ -28,7 +28,7 @@ from keyturn.contracts import (
     ScanResult,
 )
 from keyturn.contracts.pages import RowRef
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows

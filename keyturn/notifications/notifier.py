@@ -26,7 +26,7 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import Runs
 from keyturn.settings.channels import Channel, apart
 from keyturn.telemetry import names
-from keyturn.telemetry.metrics import record as measure
+from keyturn.telemetry.signals import record as measure
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from field_encrypt.vault_failures import interpret
 from keyturn.contracts import CensusResult
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.census import take_census
 from keyturn.key_vault.errors import keyturn_error

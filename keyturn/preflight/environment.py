@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.preflight.context import CheckContext, Finding, bad, good, unused_name
 from keyturn.runs.migration_leases import active
 

@@ -15,8 +15,7 @@ from field_encrypt.mek_errors import MekVersionDisabledError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import RANGES_MAX
 from keyturn.contracts.pages import RowRef
-from keyturn.cosmos.change_feed import read_feed_page
-from keyturn.cosmos.errors import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures, is_absent_item, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import Conditions
 from keyturn.deks.rows import Row, classify

@@ -13,7 +13,7 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.runs.transitions import WORKFLOW_LOST
 from keyturn.telemetry import names
-from keyturn.telemetry.metrics import record as measure
+from keyturn.telemetry.signals import record as measure
 
 REPEATED = timedelta(days=7)  # how often people are told that a rotation is still overdue
 

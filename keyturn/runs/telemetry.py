@@ -9,8 +9,8 @@ from opentelemetry.context import Context
 
 from keyturn.runs.record import RunRecord
 from keyturn.telemetry import names
-from keyturn.telemetry.metrics import record as measure
-from keyturn.telemetry.spans import root_of, rotation_context, state_of, tell_span
+from keyturn.telemetry.signals import record as measure
+from keyturn.telemetry.signals import root_of, rotation_context, state_of, tell_span
 
 
 def record_metrics(before: RunRecord, after: RunRecord) -> None:

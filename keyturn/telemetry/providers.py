@@ -30,7 +30,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from keyturn.telemetry.names import ATTRIBUTES, ERROR_TYPE, KEYRING, ROTATION, SCOPE
-from keyturn.telemetry.spans import chosen_ids, current_work
+from keyturn.telemetry.signals import chosen_ids, current_work
 
 # Our own words only: what a library logs may quote a request.
 LOGGERS = ("keyturn", "field_encrypt", "triggers")

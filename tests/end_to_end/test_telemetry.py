@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.telemetry.spans import root_of
+from keyturn.telemetry.signals import root_of
 from local.supervisor import LocalAzure, Options
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.cosmos.change_feed import FeedPage, list_feed_ranges, read_feed_page
+from keyturn.cosmos.client import FeedPage, list_feed_ranges, read_feed_page
 from keyturn.errors import PermissionMissingError, UnavailableError
 from tests.keyturn.local_keyring import LocalKeyring
 

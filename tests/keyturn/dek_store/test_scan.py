@@ -7,7 +7,7 @@ import pytest
 
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import PAGE_BYTES_MAX, ScanInput, ScanResult
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks import scan as scan_module
 from keyturn.deks.scan import scan
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring, plain_row

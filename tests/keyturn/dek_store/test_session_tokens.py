@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import SessionLog, merge_session_tokens, token_for
 from tests.keyturn.local_keyring import LocalKeyring, plain_row
 

@@ -25,7 +25,7 @@ from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, Wr
 from field_encrypt.errors import DekExistsError
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import reencrypt_page

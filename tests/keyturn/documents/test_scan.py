@@ -2,7 +2,7 @@
 
 from keyturn.contracts import RunRef
 from keyturn.contracts.pages import ScanInput
-from keyturn.cosmos.change_feed import list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.documents import store as scan
 from keyturn.documents.operations import reencrypt_page
 from tests.keyturn.documents.harness import MIGRATION, NAME, DocumentsHarness, page_of

@@ -14,7 +14,7 @@ from keyturn import telemetry
 telemetry.configure(os.environ)
 telemetry.configure(os.environ)
 from keyturn.contracts import RunInput, RunRef
-from keyturn.telemetry.spans import activity_span
+from keyturn.telemetry.signals import activity_span
 run = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 with activity_span("verify", RunInput(run=run)):
     pass

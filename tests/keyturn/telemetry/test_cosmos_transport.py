@@ -7,7 +7,7 @@ from azure.cosmos.aio import CosmosClient
 
 from keyturn.cosmos.client import MeteredTransport
 from keyturn.telemetry import names
-from keyturn.telemetry.spans import working_on
+from keyturn.telemetry.signals import working_on
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.telemetry.conftest import Told

@@ -5,7 +5,7 @@ import logging
 from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import announce
 from keyturn.telemetry import names
-from keyturn.telemetry.spans import working_on
+from keyturn.telemetry.signals import working_on
 from tests.keyturn.telemetry.conftest import Told
 
 REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)

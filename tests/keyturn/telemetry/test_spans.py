@@ -7,7 +7,7 @@ from opentelemetry.trace import StatusCode
 from keyturn.contracts import RunInput, RunRef
 from keyturn.errors import UnavailableError
 from keyturn.telemetry import names
-from keyturn.telemetry.spans import activity_span, root_of, state_of
+from keyturn.telemetry.signals import activity_span, root_of, state_of
 from tests.keyturn.telemetry.conftest import Told
 
 REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
