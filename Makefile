@@ -9,10 +9,11 @@ STATE ?= .local/azure
 WORKERS ?= 2
 SNAPSHOT ?= validate
 
-.PHONY: help demo test test-long test-browser lint format local package sbom audit bench infra
+.PHONY: help demo unit test test-long test-browser lint format local package sbom audit bench infra
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
+	@echo "make unit   the tests that need no service, in seconds"
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
 	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
@@ -38,6 +39,9 @@ help:
 
 demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
+
+unit: .venv/.installed
+	$(BIN)/python -m pytest -m unit -q
 
 test: .venv/.installed .venv-checkov/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not long and not browser"

@@ -1,3 +1,3 @@
 """Plugins of the whole suite."""
 
-pytest_plugins = ["pytester", "tests.left_open"]
+pytest_plugins = ["pytester", "tests.left_open", "tests.services"]

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.field_encrypt.local_keyring import FIELDS, NOTE
 
 from field_encrypt import BlockingFieldEncryption, DekCache, DekStore, EnvProvider, FieldEncryption, RowDefaults
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
+from tests.field_encrypt.world import FIELDS, NOTE
 
 
 @pytest.fixture

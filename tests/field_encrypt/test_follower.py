@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from azure.cosmos.aio import CosmosClient
-from tests.field_encrypt.local_keyring import FIELDS, NOTE, LocalKeyring
 
 from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults, follower
 from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
+from tests.field_encrypt.world import FIELDS, NOTE, World
 
 NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in range(6)]
 
@@ -21,10 +21,10 @@ NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in ra
 class Reader:
     """A reader with a warm cache and a follower that is polled by hand."""
 
-    def __init__(self, local_keyring: LocalKeyring, **options: Any) -> None:
+    def __init__(self, world: World, **options: Any) -> None:
         self.cache = DekCache()
-        self.encryption: FieldEncryption = local_keyring.reader(self.cache)
-        self.follower = DekFollower(local_keyring.store, self.cache, **options)
+        self.encryption: FieldEncryption = world.reader(self.cache)
+        self.follower = DekFollower(world.store, self.cache, **options)
 
     async def warm(self, stored: list[dict[str, Any]]) -> None:
         """Begin to follow, then read everything once."""
@@ -45,9 +45,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def stored(local_keyring: LocalKeyring) -> list[dict[str, Any]]:
+async def stored(world: World) -> list[dict[str, Any]]:
     """Some documents, each with a DEK of its own."""
-    return await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    return await world.encryption.encrypt_documents("notes", NOTES, FIELDS)
 
 
 def dek_of(document: dict[str, Any]) -> str:
@@ -55,30 +55,28 @@ def dek_of(document: dict[str, Any]) -> str:
     return str(document["title"]["dekId"])
 
 
-async def test_rewrapped_rows_are_dropped_and_the_others_stay(
-    local_keyring: LocalKeyring, stored: list[dict[str, Any]]
-) -> None:
+async def test_rewrapped_rows_are_dropped_and_the_others_stay(world: World, stored: list[dict[str, Any]]) -> None:
     """One poll after a rewrap, only the entries of rewrapped rows are read anew."""
-    reader, version = Reader(local_keyring), await local_keyring.mek.create()
+    reader, version = Reader(world), await world.mek.create()
     await reader.warm(stored)
     for document in stored[:2]:
-        await local_keyring.rewrap(dek_of(document), version)
-    unwraps = local_keyring.mek.operations.count("unwrap")
+        await world.rewrap(dek_of(document), version)
+    unwraps = world.mek.operations.count("unwrap")
 
     await reader.follower.poll()
     left = len(reader.cache)
     await reader.read(stored)
 
     assert len(stored) - 2 == left
-    assert local_keyring.mek.operations.count("unwrap") == unwraps + 2
+    assert world.mek.operations.count("unwrap") == unwraps + 2
 
 
-async def test_own_writes_stay_cached(local_keyring: LocalKeyring) -> None:
+async def test_own_writes_stay_cached(world: World) -> None:
     """A row that this process has just created, or already read in its new wrap, is not fetched again for its news."""
-    reader, version = Reader(local_keyring), await local_keyring.mek.create()
+    reader, version = Reader(world), await world.mek.create()
     await reader.follower.poll()
     written = await reader.encryption.encrypt_documents("notes", NOTES, FIELDS)
-    await local_keyring.rewrap(dek_of(written[0]), version)
+    await world.rewrap(dek_of(written[0]), version)
     reader.cache.invalidate(dek_of(written[0]))
     await reader.read(written)
 
@@ -87,9 +85,9 @@ async def test_own_writes_stay_cached(local_keyring: LocalKeyring) -> None:
     assert len(written) == len(reader.cache)
 
 
-async def test_first_poll_empties_the_cache(local_keyring: LocalKeyring, stored: list[dict[str, Any]]) -> None:
+async def test_first_poll_empties_the_cache(world: World, stored: list[dict[str, Any]]) -> None:
     """What was cached before the follower had its place may have been rewrapped unseen."""
-    reader = Reader(local_keyring)
+    reader = Reader(world)
     await reader.read(stored)
 
     await reader.follower.poll()
@@ -98,7 +96,7 @@ async def test_first_poll_empties_the_cache(local_keyring: LocalKeyring, stored:
 
 
 async def test_rows_that_exist_are_not_read(
-    local_keyring: LocalKeyring, stored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    world: World, stored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Following begins now: a reader that starts on a large store does not read the store."""
     pages: list[FeedPage] = []
@@ -109,20 +107,20 @@ async def test_rows_that_exist_are_not_read(
 
     monkeypatch.setattr(follower, "read_feed_page", recording)
 
-    await Reader(local_keyring).follower.poll()
+    await Reader(world).follower.poll()
 
     assert pages
     assert [item for page in pages for item in page.items] == []
 
 
 async def test_failed_polls_lose_nothing(
-    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+    world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the feed fails the entries stay and the failure is logged; the next poll that works drops them."""
-    reader, version = Reader(local_keyring, interval_seconds=0.05), await local_keyring.mek.create()
+    reader, version = Reader(world, interval_seconds=0.05), await world.mek.create()
     await reader.warm(stored)
     for document in stored:
-        await local_keyring.rewrap(dek_of(document), version)
+        await world.rewrap(dek_of(document), version)
     cosmos.fault(operation="change_feed", kind="status", status=500, count=None)
 
     with pytest.raises(DekStoreUnavailableError, match="change feed"):
@@ -138,37 +136,33 @@ async def test_failed_polls_lose_nothing(
     assert len(stored) == kept
 
 
-async def test_forbidden_feed_is_named(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:
+async def test_forbidden_feed_is_named(world: World, cosmos: LocalCosmos) -> None:
     """An identity that may not read the feed is told so."""
     cosmos.fault(operation="change_feed", kind="status", status=403, count=None, body={"message": "no"})
 
     with pytest.raises(DekStoreForbiddenError, match="change feed"):
-        await Reader(local_keyring).follower.poll()
+        await Reader(world).follower.poll()
 
 
-async def test_split_of_the_store_is_followed(
-    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]]
-) -> None:
+async def test_split_of_the_store_is_followed(world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]]) -> None:
     """A partition that is split goes on being followed in all of its parts."""
-    reader, version = Reader(local_keyring), await local_keyring.mek.create()
+    reader, version = Reader(world), await world.mek.create()
     await reader.warm(stored)
-    cosmos.split(local_keyring.rows.id, "0")
+    cosmos.split(world.rows.id, "0")
     for document in stored:
-        await local_keyring.rewrap(dek_of(document), version)
+        await world.rewrap(dek_of(document), version)
 
     await reader.follower.poll()
 
     assert len(reader.cache) == 0
 
 
-async def test_empty_pages_are_passed(
-    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]]
-) -> None:
+async def test_empty_pages_are_passed(world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]]) -> None:
     """An empty page before the news does not end the poll."""
-    reader, version = Reader(local_keyring), await local_keyring.mek.create()
+    reader, version = Reader(world), await world.mek.create()
     await reader.warm(stored)
     for document in stored:
-        await local_keyring.rewrap(dek_of(document), version)
+        await world.rewrap(dek_of(document), version)
     cosmos.fault(operation="change_feed", kind="empty_page", count=3)
 
     await reader.follower.poll()
@@ -177,42 +171,42 @@ async def test_empty_pages_are_passed(
 
 
 async def test_store_that_was_made_anew_is_followed_from_its_own_now(
-    local_keyring: LocalKeyring, cosmos_client: CosmosClient, stored: list[dict[str, Any]]
+    world: World, cosmos_client: CosmosClient, stored: list[dict[str, Any]]
 ) -> None:
     """A place that means nothing any more is given up, the cache is emptied, and following goes on."""
-    reader = Reader(local_keyring)
+    reader = Reader(world)
     await reader.warm(stored)
-    rows = [await local_keyring.row(dek_of(document)) for document in stored]
-    local_keyring.rows = await new_container(cosmos_client, "deks")
+    rows = [await world.row(dek_of(document)) for document in stored]
+    world.rows = await new_container(cosmos_client, "deks")
     for row in rows:
-        await local_keyring.rows.create_item({name: value for name, value in row.items() if not name.startswith("_")})
-    reader.follower._dek_store.container = reader.encryption._dek_store.container = local_keyring.rows
+        await world.rows.create_item({name: value for name, value in row.items() if not name.startswith("_")})
+    reader.follower._dek_store.container = reader.encryption._dek_store.container = world.rows
 
     with pytest.raises(LostFeedPositionError):
         await reader.follower.poll()
     await reader.follower.poll()
     emptied = len(reader.cache)
     await reader.read(stored)
-    await local_keyring.rewrap(dek_of(stored[0]), await local_keyring.mek.create())
+    await world.rewrap(dek_of(stored[0]), await world.mek.create())
     await reader.follower.poll()
 
     assert (0, len(stored) - 1) == (emptied, len(reader.cache))
 
 
-async def test_other_property_names_are_followed(local_keyring: LocalKeyring, stored: list[dict[str, Any]]) -> None:
+async def test_other_property_names_are_followed(world: World, stored: list[dict[str, Any]]) -> None:
     """A row whose wrap is gone, or stands elsewhere, drops its entry: it cannot be the wrap that was opened."""
-    reader = Reader(local_keyring)
+    reader = Reader(world)
     await reader.warm(stored)
-    await local_keyring.change(dek_of(stored[0]), wrappedDek=None)
+    await world.change(dek_of(stored[0]), wrappedDek=None)
 
     await reader.follower.poll()
 
     assert len(stored) - 1 == len(reader.cache)
 
 
-async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, local_keyring: LocalKeyring) -> None:
+async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, world: World) -> None:
     """Following may begin before there is anything to follow."""
-    following = DekFollower(DekStore(local_keyring.rows, RowDefaults(mek_name="none")), DekCache())
+    following = DekFollower(DekStore(world.rows, RowDefaults(mek_name="none")), DekCache())
 
     await following.poll()
     await following.poll()

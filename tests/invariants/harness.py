@@ -34,7 +34,7 @@ from tests.invariants.checks.versions import Inventory, Version, unapproved, ver
 from tests.invariants.engine import Engine, registered
 from tests.keyturn.backups import backups_in
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.runs.lifecycle import workflows
 
 REQUESTER, APPROVER = "dana@example.com", "sam@example.com"
 SECONDS = 60

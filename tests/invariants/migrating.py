@@ -21,7 +21,7 @@ from keyturn.runs.records import MigrationRecord
 from tests.invariants.harness import REQUESTER, ActivityHarness
 from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.steps import Steps
-from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.runs.lifecycle import workflows
 
 
 async def begun(harness: ActivityHarness, work: Work) -> MigrationRecord:

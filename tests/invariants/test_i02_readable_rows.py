@@ -11,8 +11,8 @@ from keyturn.deks.rows import Row
 from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from tests.invariants.checks.rows import Reader, resurrected
 from tests.invariants.harness import ActivityHarness
+from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
 
 SLOW = {"operation": "patch", "kind": "delay", "delayMs": 150, "count": None}
 

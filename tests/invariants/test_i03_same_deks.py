@@ -11,7 +11,7 @@ from keyturn.deks.proof import prove_page
 from keyturn.deks.rewrap import rewrap_page
 from tests.invariants.harness import ActivityHarness
 from tests.keyturn.clocks import ManualClock
-from tests.keyturn.rotation.pages import Sink, dependencies, page_of
+from tests.keyturn.deks.pages import Sink, dependencies, page_of
 
 MISMATCH = "key_check_mismatch"
 

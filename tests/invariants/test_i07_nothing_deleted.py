@@ -12,7 +12,7 @@ from keyturn.key_vault.versions import MekVersions
 from tests.invariants.checks.versions import Inventory
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.rotation_driver import ready_to_retire
-from tests.keyturn.rotation.pages import Sink, dependencies, page_of
+from tests.keyturn.deks.pages import Sink, dependencies, page_of
 
 
 async def wrong(harness: ActivityHarness, before: Inventory) -> list[str]:

@@ -15,7 +15,7 @@ from keyturn.runs.lease import read_lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose
-from tests.keyturn.rotation.runs import NOW, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, start_run, step_to
 from tests.local.services import free_port
 from tests.local.task_hub.hub_process import HubProcess
 from tests.triggers.conftest import durable_client

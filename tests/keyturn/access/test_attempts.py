@@ -8,7 +8,7 @@ import pytest
 from keyturn.access.attempts import REFUSALS_MAX, WINDOW, counted
 from keyturn.errors import CallerError, ForbiddenError, TooManyAttemptsError, UnauthenticatedError
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import NOW, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, new_keyring
 
 
 async def attempt(

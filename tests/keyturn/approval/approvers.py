@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from keyturn.approval.links import approval_links
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
-from tests.keyturn.rotation.runs import APPROVER, NOW
+from tests.keyturn.runs.lifecycle import APPROVER, NOW
 from tests.keyturn.settings.test_app import settings_of
 
 SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()

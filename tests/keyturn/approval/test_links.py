@@ -13,7 +13,7 @@ from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.runs.store import RotationStore
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token, settings, token_of
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, make_record
 
 ROTATION = "notes.20261124T120000Z.abcdef"
 LINK = Link(run_id=ROTATION, evidence_digest="a" * 64, approver=APPROVER, expires_at=NOW + timedelta(hours=1))

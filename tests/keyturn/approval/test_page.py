@@ -20,7 +20,7 @@ from keyturn.rotation.evidence import build_evidence, digest_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance, RequestOptions, Waiver
 from keyturn.runs.records import MigrationRecord, RotationRecord
-from tests.keyturn.rotation.runs import APPROVER, CENSUS, NOW, make_record
+from tests.keyturn.runs.lifecycle import APPROVER, CENSUS, NOW, make_record
 
 EVIL = "<script>alert('x')</script>\" onload=\"x"
 

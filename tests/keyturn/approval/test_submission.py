@@ -23,8 +23,8 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.access.principals import SOMEBODY, header_of
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token
-from tests.keyturn.rotation.runs import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
-from tests.keyturn.rotation.test_webhook import Workflow
+from tests.keyturn.approval.test_webhook import Workflow
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
 
 KEYS = Caller(None)
 

@@ -6,7 +6,7 @@ from typing import Any
 from keyturn.audit.chain import Head, canonical, head_of, link
 from keyturn.audit.events import AuditEvent, CommandGiven
 from keyturn.ids import RunKind, new_run_id
-from tests.keyturn.rotation.runs import NOW, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, new_keyring
 
 
 def fresh_rotation() -> str:

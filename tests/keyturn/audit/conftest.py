@@ -4,9 +4,6 @@ import pytest
 
 from keyturn.audit.log import AuditLog
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.conftest import container, runs
-
-__all__ = ["container", "runs"]
 
 
 @pytest.fixture(scope="session")

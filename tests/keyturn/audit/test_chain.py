@@ -15,7 +15,7 @@ from keyturn.contracts.base import TEXT_BYTES_MAX
 from keyturn.contracts.states import State
 from keyturn.errors import InvalidRequestError
 from tests.keyturn.audit.chains import chain, event, fresh_rotation
-from tests.keyturn.rotation.runs import NOW
+from tests.keyturn.runs.lifecycle import NOW
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 NUMBERS = st.integers(min_value=-(2**53) + 1, max_value=2**53 - 1)

@@ -28,7 +28,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose, record_failure
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import lines
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, start_run, step_to
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, start_run, step_to
 
 SECRET = f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
 

@@ -6,43 +6,48 @@ from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of, page_o
 NAMES = ("good", "moved", "missing", "plain", "foreign")
 
 
-async def test_what_does_not_decrypt_is_named(harness: DocumentsHarness) -> None:
+async def test_what_does_not_decrypt_is_named(documents_harness: DocumentsHarness) -> None:
     """Each document that does not decrypt gets its reason, and no document or row changes."""
-    await harness.add("good", "moved", "missing", "plain", side=harness.source)
-    moved, missing, plain = [await harness.stored(name) for name in ("moved", "missing", "plain")]
-    await harness.container.replace_item("moved", {**moved, "title": (await harness.stored("good"))["title"]})
+    await documents_harness.add("good", "moved", "missing", "plain", side=documents_harness.source)
+    moved, missing, plain = [await documents_harness.stored(name) for name in ("moved", "missing", "plain")]
+    await documents_harness.container.replace_item(
+        "moved", {**moved, "title": (await documents_harness.stored("good"))["title"]}
+    )
     (dek_id,) = dek_ids_of(missing)
-    await harness.source.rows.delete_item(dek_id, partition_key=dek_id)
-    await harness.container.replace_item("plain", {**plain, "title": "plaintext"})
-    await harness.add("foreign", side=harness.source)
-    (foreign,) = dek_ids_of(await harness.stored("foreign"))
-    row = await harness.source.rows.read_item(foreign, partition_key=foreign)
-    await harness.source.rows.replace_item(foreign, {**row, "mekName": "other-mek"})
-    await harness.container.create_item({"id": "nothing", "likes": 1})
-    before = [await harness.stored(name) for name in NAMES], await harness.source.row_ids()
+    await documents_harness.source.rows.delete_item(dek_id, partition_key=dek_id)
+    await documents_harness.container.replace_item("plain", {**plain, "title": "plaintext"})
+    await documents_harness.add("foreign", side=documents_harness.source)
+    (foreign,) = dek_ids_of(await documents_harness.stored("foreign"))
+    row = await documents_harness.source.rows.read_item(foreign, partition_key=foreign)
+    await documents_harness.source.rows.replace_item(foreign, {**row, "mekName": "other-mek"})
+    await documents_harness.container.create_item({"id": "nothing", "likes": 1})
+    before = [await documents_harness.stored(name) for name in NAMES], await documents_harness.source.row_ids()
 
-    result = await check_page(page_of(refs(*NAMES, "nothing", "gone")), harness.dependencies())
+    result = await check_page(page_of(refs(*NAMES, "nothing", "gone")), documents_harness.dependencies())
 
     reasons = {"moved": "tampered_field", "missing": "missing_dek", "plain": "not_encrypted", "foreign": "foreign_mek"}
-    assert {f"notes/{name}": reason for name, reason in reasons.items()} == harness.quarantined
+    assert {f"notes/{name}": reason for name, reason in reasons.items()} == documents_harness.quarantined
     assert (result.changed, result.unchanged, result.gone, result.quarantined) == (1, 1, 1, 4)
-    assert ([await harness.stored(name) for name in NAMES], await harness.source.row_ids()) == before
+    assert (
+        [await documents_harness.stored(name) for name in NAMES],
+        await documents_harness.source.row_ids(),
+    ) == before
 
 
-async def test_disabled_version_is_named_once_for_each_document(harness: DocumentsHarness) -> None:
+async def test_disabled_version_is_named_once_for_each_document(documents_harness: DocumentsHarness) -> None:
     """Documents whose version is disabled are named as such."""
-    found = await harness.add("a", "b", side=harness.source)
-    await harness.source.mek.change(harness.source.version, enabled=False)
+    found = await documents_harness.add("a", "b", side=documents_harness.source)
+    await documents_harness.source.mek.change(documents_harness.source.version, enabled=False)
 
-    await check_page(page_of(found), harness.dependencies())
+    await check_page(page_of(found), documents_harness.dependencies())
 
-    assert harness.quarantined == {"notes/a": "version_disabled", "notes/b": "version_disabled"}
+    assert documents_harness.quarantined == {"notes/a": "version_disabled", "notes/b": "version_disabled"}
 
 
-async def test_unwraps_keep_the_pace(harness: DocumentsHarness) -> None:
+async def test_unwraps_keep_the_pace(documents_harness: DocumentsHarness) -> None:
     """The vault is asked once for each document and not faster than the page may."""
-    found = await harness.add(*"abcd", side=harness.source)
+    found = await documents_harness.add(*"abcd", side=documents_harness.source)
 
-    result = await check_page(page_of(found, rate=100), harness.dependencies())
+    result = await check_page(page_of(found, rate=100), documents_harness.dependencies())
 
     assert (result.changed, result.vault_operations) == (4, 4)

@@ -22,33 +22,36 @@ async def records(cosmos_client: CosmosClient) -> StateContainer:
     return StateContainer(await new_container(cosmos_client, "keyturn", "/keyring"))
 
 
-async def test_everybody_gets_the_same_secret(harness: DocumentsHarness, records: StateContainer) -> None:
+async def test_everybody_gets_the_same_secret(documents_harness: DocumentsHarness, records: StateContainer) -> None:
     """However many begin at once, there is one secret, and a later process opens it again."""
-    provider = KeyVaultProvider(harness.source.mek.client)
+    provider = KeyVaultProvider(documents_harness.source.mek.client)
 
     opened = await asyncio.gather(*(open_dek_ids(records, "notes", MIGRATION, provider) for _ in range(5)))
-    async with harness.source.mek.new_client() as client:
+    async with documents_harness.source.mek.new_client() as client:
         later = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(client))
 
     assert len({ids.of("notes", ["a"], "a") for ids in [*opened, later]}) == 1
 
 
-async def test_nothing_stored_reveals_an_id(harness: DocumentsHarness, records: StateContainer) -> None:
+async def test_nothing_stored_reveals_an_id(documents_harness: DocumentsHarness, records: StateContainer) -> None:
     """The secret is stored wrapped, under the MEK that its migration writes rows for."""
-    await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(harness.source.mek.client))
+    await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(documents_harness.source.mek.client))
 
     stored = await records.read("notes", SECRET)
 
     assert stored is not None
-    assert (stored["mekName"], stored["mekVersion"]) == (harness.source.mek.name, harness.source.version)
+    assert (stored["mekName"], stored["mekVersion"]) == (
+        documents_harness.source.mek.name,
+        documents_harness.source.version,
+    )
 
 
 @pytest.mark.parametrize("change", [{"keyCheck": to_base64(bytes(16))}, {"wrapped": "no base64"}, {"mekName": None}])
 async def test_changed_secret_is_not_used(
-    harness: DocumentsHarness, records: StateContainer, change: dict[str, str | None]
+    documents_harness: DocumentsHarness, records: StateContainer, change: dict[str, str | None]
 ) -> None:
     """A secret that is not the one that was made ends the migration, instead of letting rows be planted."""
-    provider = KeyVaultProvider(harness.source.mek.client)
+    provider = KeyVaultProvider(documents_harness.source.mek.client)
     await open_dek_ids(records, "notes", MIGRATION, provider)
     stored = await records.read("notes", SECRET)
     assert stored is not None

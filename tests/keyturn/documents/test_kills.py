@@ -21,9 +21,11 @@ DOCUMENTS = 300
 BETWEEN_SAMPLES_SECONDS = 0.05  # the machine is for the migration
 
 
-def harness_of(harness: DocumentsHarness, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos) -> str:
+def harness_of(
+    documents_harness: DocumentsHarness, records: ContainerProxy, vault: LocalVault, cosmos: LocalCosmos
+) -> str:
     """Return what the child processes are told."""
-    sides = {"source": harness.source, "target": harness.target}
+    sides = {"source": documents_harness.source, "target": documents_harness.target}
     return json.dumps(
         {
             "authority": str(Path(vault.authority)),
@@ -31,27 +33,27 @@ def harness_of(harness: DocumentsHarness, records: ContainerProxy, vault: LocalV
             "cosmos": cosmos.url,
             "key": (cosmos._state / "master_key").read_text().strip(),
             "database": DATABASE,
-            "documents": harness.container.id,
+            "documents": documents_harness.container.id,
             "records": records.id,
             **{name: {"mek": side.mek.name, "rows": side.rows.id} for name, side in sides.items()},
         }
     )
 
 
-async def fill(harness: DocumentsHarness) -> list[str]:
+async def fill(documents_harness: DocumentsHarness) -> list[str]:
     """Store the documents under the source, and return their ids."""
     names = [f"note-{number}" for number in range(DOCUMENTS)]
     plain = [note(name) for name in names]
-    for document in await harness.source.encryption.encrypt_documents(NAME, plain, FIELDS):
-        await harness.container.create_item(document)
+    for document in await documents_harness.source.encryption.encrypt_documents(NAME, plain, FIELDS):
+        await documents_harness.container.create_item(document)
     return names
 
 
-async def readable(harness: DocumentsHarness, name: str) -> bool:
+async def readable(documents_harness: DocumentsHarness, name: str) -> bool:
     """Tell whether the document reads as it was written, by the side that its DEK is on now."""
-    document = own(await harness.stored(name))
+    document = own(await documents_harness.stored(name))
     (dek_id,) = dek_ids_of(document)  # never some fields under one DEK and some under another
-    side = harness.target if await has(harness.target.rows, dek_id) else harness.source
+    side = documents_harness.target if await has(documents_harness.target.rows, dek_id) else documents_harness.source
     return note(name) == await side.encryption.decrypt_fields(NAME, name, document, FIELDS)
 
 
@@ -65,16 +67,16 @@ async def has(rows: ContainerProxy, dek_id: str) -> bool:
 
 
 async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
-    harness: DocumentsHarness, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
+    documents_harness: DocumentsHarness, cosmos_client: CosmosClient, vault: LocalVault, cosmos: LocalCosmos
 ) -> None:
     """Through fifty SIGKILLs every sampled document decrypts; at the end all do, each under a row of its own."""
-    names, records = await fill(harness), await new_container(cosmos_client, "keyturn", "/keyring")
-    old = await harness.source.row_ids()
+    names, records = await fill(documents_harness), await new_container(cosmos_client, "keyturn", "/keyring")
+    old = await documents_harness.source.row_ids()
     environment = {
         **os.environ,
         **vault.principal("migration", *ROLES["Key Vault Crypto Service Encryption User"]),
         "PYTHONPATH": str(REPOSITORY),
-        "SCENE": harness_of(harness, records, vault, cosmos),
+        "SCENE": harness_of(documents_harness, records, vault, cosmos),
     }
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "tests.keyturn.documents.killed_migration", str(KILLS)],
@@ -87,15 +89,15 @@ async def test_fifty_kills_leave_every_document_readable_and_no_row_over(
     while not ended.done():
         name = picked.choice(names)
         sampled += 1
-        if not await readable(harness, name):
+        if not await readable(documents_harness, name):
             failed.append(name)
         await asyncio.wait([ended], timeout=BETWEEN_SAMPLES_SECONDS)
     output, _ = await ended
-    named = [dek_ids_of(await harness.stored(name)) for name in names]
+    named = [dek_ids_of(await documents_harness.stored(name)) for name in names]
 
     assert (0, str(KILLS)) == (process.returncode, output.decode())
     assert (failed, sampled > 2 * KILLS) == ([], True)
-    assert all([await readable(harness, name) for name in names])
-    assert set().union(*named) == await harness.target.row_ids()
-    assert len(await harness.target.row_ids()) == DOCUMENTS
-    assert await harness.source.row_ids() == old
+    assert all([await readable(documents_harness, name) for name in names])
+    assert set().union(*named) == await documents_harness.target.row_ids()
+    assert len(await documents_harness.target.row_ids()) == DOCUMENTS
+    assert await documents_harness.source.row_ids() == old

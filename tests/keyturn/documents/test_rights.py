@@ -34,11 +34,11 @@ RIGHTS = (
 
 @asynccontextmanager
 async def keyrings_of(
-    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
+    documents_harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, rights: Sequence[str]
 ) -> AsyncIterator[tuple[KeyringClients, KeyringClients]]:
     """Open source and target as an identity with these rights."""
     async with (
-        vault.credential(f"migrating-{harness.source.mek.name}", *rights) as credential,
+        vault.credential(f"migrating-{documents_harness.source.mek.name}", *rights) as credential,
         cosmos.client(credential) as client,
         KeyClient(vault.url, credential, verify_challenge_resource=False, transport=vault.transport()) as keys,
     ):
@@ -58,11 +58,11 @@ async def keyrings_of(
                 dek_container=rows,
                 rows=DekStore(rows, keyring),
                 reader_store=ReaderStore(rows, RowDefaults(mek_name=side.mek.name)),
-                documents={NAME: database.get_container_client(harness.container.id)},
+                documents={NAME: database.get_container_client(documents_harness.container.id)},
                 key_backups=backups_in(StateContainer(rows), keys, keyring="notes", mek_name=side.mek.name),
             )
 
-        source, target = opened(harness.source), opened(harness.target)
+        source, target = opened(documents_harness.source), opened(documents_harness.target)
         try:
             yield source, target
         finally:
@@ -70,23 +70,23 @@ async def keyrings_of(
             await target.mek.close()
 
 
-async def everything(harness: DocumentsHarness) -> list[object]:
+async def everything(documents_harness: DocumentsHarness) -> list[object]:
     """Return every document and row."""
-    containers = (harness.container, harness.source.rows, harness.target.rows)
+    containers = (documents_harness.container, documents_harness.source.rows, documents_harness.target.rows)
     return [item for container in containers async for item in container.read_all_items()]
 
 
 async def test_with_all_of_them_a_migration_may_begin(
-    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos
+    documents_harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos
 ) -> None:
     """No other right is asked for, and asking leaves nothing behind."""
-    await harness.add("a", side=harness.source)
-    before = await everything(harness)
+    await documents_harness.add("a", side=documents_harness.source)
+    before = await everything(documents_harness)
 
-    async with keyrings_of(harness, vault, cosmos, RIGHTS) as (source, target):
+    async with keyrings_of(documents_harness, vault, cosmos, RIGHTS) as (source, target):
         await require_rights(source, [NAME], target)
 
-    assert await everything(harness) == before
+    assert await everything(documents_harness) == before
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ async def test_with_all_of_them_a_migration_may_begin(
     ],
 )
 async def test_a_missing_right_is_named(
-    harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
+    documents_harness: DocumentsHarness, vault: LocalVault, cosmos: LocalCosmos, right: str, operation: str, hint: str
 ) -> None:
     """The error says what may not be done and where, and how to get the right; nothing is changed."""
-    await harness.add("a", side=harness.source)
-    before = await everything(harness)
+    await documents_harness.add("a", side=documents_harness.source)
+    before = await everything(documents_harness)
     left = [held for held in RIGHTS if held != right]
 
-    async with keyrings_of(harness, vault, cosmos, left) as (source, target):
+    async with keyrings_of(documents_harness, vault, cosmos, left) as (source, target):
         with pytest.raises(PermissionMissingError) as refused:
             await require_rights(source, [NAME], target)
 
     assert (refused.value.facts["operation"], refused.value.hint) == (operation, hint)
     assert refused.value.facts["resource"]
-    assert await everything(harness) == before
+    assert await everything(documents_harness) == before

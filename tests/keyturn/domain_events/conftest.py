@@ -7,11 +7,7 @@ import pytest
 from keyturn.domain_events.actiontrail import Actiontrail
 from keyturn.domain_events.outbox import Outbox
 from keyturn.runs.store import RotationStore
-from tests.keyturn.audit.conftest import audit
-from tests.keyturn.rotation.conftest import container, runs
 from tests.local.actiontrail.receiver import Receiver
-
-__all__ = ["audit", "container", "runs"]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from keyturn.runs.audit import audit_record
 from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import event, fresh_rotation, lines
-from tests.keyturn.rotation.runs import NOW, PATHS, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, PATHS, start_run, step_to
 from tests.local.actiontrail.receiver import Receiver, new_secret
 
 TICK = timedelta(seconds=30)

@@ -15,7 +15,7 @@ from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
 from keyturn.runs.transitions import advance
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.runs.lifecycle import workflows
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 REWRAP = RewrapDeks(new_version="f" * 32)

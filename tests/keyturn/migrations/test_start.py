@@ -18,7 +18,7 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import lose
 from tests.keyturn.migrations.harness import NOW, new_keyring, started, step_to
-from tests.keyturn.rotation.runs import workflows
+from tests.keyturn.runs.lifecycle import workflows
 
 
 @pytest.fixture

@@ -13,10 +13,7 @@ from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
 from keyturn.settings.channels import approvers_channels, channels_of
-from tests.keyturn.rotation.conftest import container, runs
 from tests.local.services import ServiceProcess, start_service
-
-__all__ = ["container", "runs"]
 
 TIMEOUT = 10
 

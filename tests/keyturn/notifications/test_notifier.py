@@ -14,7 +14,7 @@ from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.notifications.conftest import Inbox, links, notifier_of
-from tests.keyturn.rotation.runs import NOW, bring_to, start_run
+from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run
 
 
 def told(record: RotationRecord, event: str, **fields: Any) -> NotifyInput:

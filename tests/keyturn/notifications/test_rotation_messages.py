@@ -13,7 +13,7 @@ from keyturn.notifications.migration_messages import MIGRATION_WORDS
 from keyturn.notifications.rotation_messages import WORDS, compose
 from keyturn.runs.record_parts import Check, Decision, Preflight, Proof, Provenance, StaleWriters
 from keyturn.runs.records import RotationRecord
-from tests.keyturn.rotation.runs import NOW, make_record
+from tests.keyturn.runs.lifecycle import NOW, make_record
 
 CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})
 EVIDENCE = {

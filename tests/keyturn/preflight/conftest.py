@@ -1,24 +1,14 @@
 """A keyring with one version and two rows under it, which passes its pre-flight."""
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from azure.cosmos import PartitionKey
-from azure.cosmos.aio import CosmosClient
 
 from keyturn.cosmos.state_container import StateContainer
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.preflight.harness import PreflightHarness
 from tests.local.resource_manager.local_manager import LocalManager
-
-
-@pytest.fixture(scope="session")
-async def documents(cosmos_client: CosmosClient) -> StateContainer:
-    """The app's own documents."""
-    database = await cosmos_client.create_database_if_not_exists("keyturn")
-    return StateContainer(await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring")))
 
 
 @pytest.fixture(scope="session")

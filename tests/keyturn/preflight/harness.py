@@ -23,7 +23,7 @@ from tests.field_encrypt.local_cosmos import DATABASE
 from tests.keyturn.backups import backups_in
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.runs import make_record
+from tests.keyturn.runs.lifecycle import make_record
 from tests.local.resource_manager.local_manager import ACCOUNT, LocalManager
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)  # a Tuesday

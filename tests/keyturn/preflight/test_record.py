@@ -13,7 +13,7 @@ from keyturn.preflight import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.store import RotationStore
 from tests.keyturn.preflight.harness import NOW
-from tests.keyturn.rotation.runs import bring_to
+from tests.keyturn.runs.lifecycle import bring_to
 
 GOOD = Preflight(at=NOW, checks=[Check(name="mek_exists", outcome="pass", detail="it does")])
 BAD = Preflight(at=NOW, checks=[*GOOD.checks, Check(name="backup", outcome="fail", detail="none", hint="make one")])

@@ -16,7 +16,7 @@ from keyturn.runs.progress import record_progress
 from keyturn.runs.record_parts import Canary, Check, Preflight, Probe, Provenance
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import CENSUS, NOW, approve, bring_to, freeze, step_to
+from tests.keyturn.runs.lifecycle import CENSUS, NOW, approve, bring_to, freeze, step_to
 
 
 async def full_run(runs: RotationStore) -> RotationRecord:

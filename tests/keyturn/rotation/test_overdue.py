@@ -8,7 +8,7 @@ from keyturn.contracts.states import State
 from keyturn.rotation.due import last_completed, overdue_since
 from keyturn.runs.record_parts import RequestOptions
 from keyturn.runs.records import RotationRecord
-from tests.keyturn.rotation.runs import make_record
+from tests.keyturn.runs.lifecycle import make_record
 
 MONTHLY = "0 0 3 1 * *"
 AFTER = timedelta(days=10)

@@ -15,7 +15,7 @@ from keyturn.rotation.due import REQUESTER, start_due
 from keyturn.rotation.schedule import due, last_began, latest_occurrence, next_occurrence
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run, workflows
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run, workflows
 
 MONTHLY = "0 0 3 1 * *"
 

@@ -13,7 +13,7 @@ from keyturn.rotation.start import START_GRACE, Started, StartRequest, Workflows
 from keyturn.runs import lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import (
+from tests.keyturn.runs.lifecycle import (
     NOW,
     REQUESTER,
     approve,

@@ -12,9 +12,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from keyturn.telemetry.names import Metric
 from keyturn.telemetry.providers import set_up
-from tests.keyturn.rotation.conftest import container, runs
-
-__all__ = ["container", "runs"]
 
 
 class Told:

@@ -9,14 +9,6 @@ from durabletask.client import TaskHubGrpcClient
 from tests.local.task_hub.hub_process import HubProcess
 
 
-@pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """Run a task hub in a process of its own."""
-    process = HubProcess(tmp_path_factory.mktemp("task_hub"))
-    yield process
-    process.stop()
-
-
 @pytest.fixture
 def client(hub: HubProcess) -> Iterator[TaskHubGrpcClient]:
     """Connect a client to the hub."""

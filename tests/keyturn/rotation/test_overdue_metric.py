@@ -11,7 +11,7 @@ from keyturn.rotation.due import Versions, rotation_history
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
-from tests.keyturn.rotation.runs import NOW, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, new_keyring
 from tests.keyturn.telemetry.conftest import Told
 
 MONTHLY = "0 0 3 1 * *"

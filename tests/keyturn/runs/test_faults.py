@@ -15,8 +15,8 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
-from tests.keyturn.rotation.runs import NOW, bring_to, make_record, new_keyring, start_run
 from tests.keyturn.rotation.test_start import start_with
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run
 
 READER = ROLES["Cosmos DB Built-in Data Reader"]
 

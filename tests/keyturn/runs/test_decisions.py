@@ -27,7 +27,7 @@ from keyturn.runs.commands import give_command
 from keyturn.runs.decisions import DecisionRequest, decide, read_decision
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, freeze, step_to
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, freeze, step_to
 
 SOON = NOW + timedelta(minutes=1)
 OTHER_DIGEST = "0" * 64

@@ -8,7 +8,7 @@ from keyturn.runs.audit import EVENTS_MAX, record_refusal
 from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.audit.chains import event, fresh_rotation
-from tests.keyturn.rotation.runs import NOW
+from tests.keyturn.runs.lifecycle import NOW
 
 REFUSED = DigestMismatchError("other evidence is in force", evidenceDigest="f" * 64)
 

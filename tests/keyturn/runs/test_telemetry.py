@@ -8,7 +8,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import root_of, state_of
-from tests.keyturn.rotation.runs import NOW, PATHS, bring_to, start_run
+from tests.keyturn.runs.lifecycle import NOW, PATHS, bring_to, start_run
 from tests.keyturn.telemetry.conftest import Told
 
 

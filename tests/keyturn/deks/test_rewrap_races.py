@@ -6,8 +6,8 @@ from keyturn.deks.page import RACES_MAX
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from field_encrypt.dek import key_check
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
+from tests.keyturn.deks.pages import Sink, dependencies, page_of
 from tests.keyturn.local_keyring import OLD, ROTATION, LocalKeyring, encoded
-from tests.keyturn.rotation.pages import Sink, dependencies, page_of
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose
 from tests.keyturn.notifications.conftest import Inbox, no_versions, notifier_of
-from tests.keyturn.rotation.runs import NOW, bring_to, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run, step_to
 
 
 async def look(runs: RotationStore, inbox: Inbox, keyring: str, days: float) -> None:

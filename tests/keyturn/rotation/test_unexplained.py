@@ -16,7 +16,7 @@ from keyturn.runs.record_parts import HistoryEntry, Provenance
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.runs import make_record, new_keyring
+from tests.keyturn.runs.lifecycle import make_record, new_keyring
 
 HOUR = timedelta(hours=1)
 

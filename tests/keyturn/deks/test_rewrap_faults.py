@@ -13,8 +13,8 @@ from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, UnavailableError
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.local_keyring import LocalKeyring, encoded
-from tests.keyturn.rotation.pages import Sink, dependencies, interfere, page_of
 
 
 @pytest.fixture

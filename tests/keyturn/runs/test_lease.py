@@ -8,7 +8,7 @@ from keyturn.errors import FencedError, RotationRunningError
 from keyturn.runs import lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import make_record, new_keyring
+from tests.keyturn.runs.lifecycle import make_record, new_keyring
 
 
 async def test_the_token_grows_with_every_rotation(runs: RotationStore) -> None:

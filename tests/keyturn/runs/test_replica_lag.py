@@ -7,7 +7,7 @@ import pytest
 from keyturn.contracts.states import State
 from keyturn.runs.store import RotationStore
 from tests.field_encrypt.local_cosmos import LocalCosmos
-from tests.keyturn.rotation.runs import bring_to, start_run
+from tests.keyturn.runs.lifecycle import bring_to, start_run
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from keyturn.runs.record_parts import (
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance, lose
-from tests.keyturn.rotation.runs import NOW, bring_to, make_record, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
 

@@ -11,7 +11,7 @@ from keyturn.runs.record_parts import COMMANDS_MAX, Command
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import advance
-from tests.keyturn.rotation.runs import NOW, bring_to, step_to
+from tests.keyturn.runs.lifecycle import NOW, bring_to, step_to
 
 
 async def read(runs: RotationStore, record: RotationRecord, seen: int = 0) -> tuple[str, int]:

@@ -12,9 +12,9 @@ from keyturn.deks.rollback import Origins, roll_back_page
 from keyturn.deks.rows import Row
 from keyturn.deks.scan import row_filter_of
 from keyturn.deks.store import WriteResult
+from tests.keyturn.deks.pages import Sink, dependencies, item_without_system
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 from tests.keyturn.migrations.harness import page_of, versions_of
-from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system
 
 MIGRATION = "notes.m.20261124T130000Z.abcdef"
 OTHER = "notes.20261125T120000Z.abcdef"

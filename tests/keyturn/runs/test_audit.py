@@ -18,7 +18,7 @@ from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, 
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.audit.chains import lines
-from tests.keyturn.rotation.runs import APPROVER, NOW, REQUESTER, bring_to, make_record, start_run, step_to
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, make_record, start_run, step_to
 
 ROW = QuarantinedRow(id="row 1", reason="unwrap_refused", mek_version="old")
 

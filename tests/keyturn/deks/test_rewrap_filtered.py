@@ -9,9 +9,9 @@ from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.scan import row_filter_of
 from keyturn.errors import InvariantError
+from tests.keyturn.deks.pages import Sink, dependencies, item_without_system
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.migrations.harness import page_of
-from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system
 
 MIGRATION = "notes.m.20261124T130000Z.abcdef"
 

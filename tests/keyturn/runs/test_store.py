@@ -14,7 +14,7 @@ from keyturn.runs.lease import release
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import NOW, make_record, new_keyring, start_run
+from tests.keyturn.runs.lifecycle import NOW, make_record, new_keyring, start_run
 
 
 async def test_a_record_is_read_as_it_was_written(runs: RotationStore) -> None:

@@ -15,7 +15,7 @@ from keyturn.runs.audit import HEAD_TAG, anchor
 from keyturn.runs.records import RotationRecord
 from tests.keyturn.audit.chains import event, lines
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.rotation.runs import make_record, new_keyring
+from tests.keyturn.runs.lifecycle import make_record, new_keyring
 
 
 @pytest.fixture

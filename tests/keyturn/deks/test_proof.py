@@ -12,8 +12,8 @@ from keyturn.deks.store import DekStore
 from keyturn.errors import PermissionMissingError, ResourceMissingError
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.keyturn.clocks import ManualClock
+from tests.keyturn.deks.pages import Sink, dependencies, item_without_system, page_of
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring, encoded
-from tests.keyturn.rotation.pages import Sink, dependencies, item_without_system, page_of
 
 
 @pytest.fixture

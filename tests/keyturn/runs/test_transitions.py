@@ -14,7 +14,7 @@ from keyturn.runs.record_parts import HISTORY_MAX
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import HISTORY_HEAD, advance, enter, lose, record_failure
-from tests.keyturn.rotation.runs import (
+from tests.keyturn.runs.lifecycle import (
     APPROVER,
     NOW,
     approve,

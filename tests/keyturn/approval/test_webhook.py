@@ -21,7 +21,7 @@ from keyturn.errors import (
 )
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.rotation.runs import APPROVER, NOW, bring_to, new_keyring, step_to
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, bring_to, new_keyring, step_to
 
 SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"next secret of the tests").decode()
