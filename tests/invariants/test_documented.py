@@ -16,7 +16,7 @@ INVARIANTS = [f"I{number}" for number in range(1, 13)]
 
 
 class Documented(NamedTuple):
-    """A row of the table; of the last three columns, what stands there in backticks."""
+    """A section of the page: what the invariant means, and the names in its three lists, as ``path::name``."""
 
     meaning: str
     guards: list[str]
@@ -25,17 +25,23 @@ class Documented(NamedTuple):
 
 
 def documented() -> dict[str, Documented]:
-    """Return the table by invariant."""
+    """Return the sections by invariant."""
     found = {}
-    for line in PAGE.read_text().splitlines():
-        if line.startswith("| **I"):
-            name, meaning, *columns = line.removeprefix("| ").removesuffix(" |").split(" | ")
-            key = name.removeprefix("**").partition("**")[0]
-            found[key] = Documented(meaning, *(re.findall(r"`([^`]+)`", column) for column in columns))
+    for section in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE):
+        key, _, rest = section.partition(" ")
+        if key in INVARIANTS:
+            meaning, *lists = re.split(r"^(?:Guards|Held by|Shown alive by):$", rest, flags=re.MULTILINE)
+            found[key] = Documented(meaning.partition("\n")[2].strip(), *(_names_listed(text) for text in lists))
     return found
 
 
-TABLE = documented()
+def _names_listed(text: str) -> list[str]:
+    """Return the names of a list, each of whose points begins with a file."""
+    points = [re.findall(r"`([^`]+)`", point) for point in text.split("\n* ")]
+    return [f"{point[0]}::{name}" for point in points if point for name in point[1:]]
+
+
+SECTIONS = documented()
 
 
 @cache
@@ -59,27 +65,26 @@ def written_for(invariant: str) -> set[str]:
     return {f"{path}::{name}" for path in paths for name in names_in(path) if name.startswith("test_")}
 
 
-def test_the_table_has_every_invariant() -> None:
-    """There is one row for each of the twelve, and each says what it means."""
-    assert list(TABLE) == INVARIANTS
-    assert all(row.meaning for row in TABLE.values())
+def test_the_page_has_every_invariant() -> None:
+    """There is one section for each of the twelve, and each says what it means."""
+    assert list(SECTIONS) == INVARIANTS
+    assert all(row.meaning for row in SECTIONS.values())
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS)
-def test_what_the_table_names_is_there(invariant: str) -> None:
-    """Guards and tests that a row names exist, and it names some of each."""
-    row = TABLE[invariant]
-    guards = [guard.partition(":") for guard in row.guards]
-    tests = [test.partition("::") for test in (*row.held_by, *row.alive_by)]
+def test_what_the_page_names_is_there(invariant: str) -> None:
+    """Guards and tests that a section names exist, and it names some of each."""
+    row = SECTIONS[invariant]
+    named = [name.partition("::") for name in (*row.guards, *row.held_by, *row.alive_by)]
 
-    assert [name for path, _, name in (*guards, *tests) if name not in names_in(path)] == []
+    assert [name for path, _, name in named if name not in names_in(path)] == []
     assert all((row.guards, row.held_by, row.alive_by))
 
 
 @pytest.mark.parametrize("invariant", INVARIANTS)
-def test_the_table_names_every_test(invariant: str) -> None:
-    """Tests of whole code stand in one column, those of broken code in the other."""
-    row, here = TABLE[invariant], written_for(invariant)
+def test_the_page_names_every_test(invariant: str) -> None:
+    """Tests of whole code stand in one list, those of broken code in the other."""
+    row, here = SECTIONS[invariant], written_for(invariant)
     broken = {test for test in here if "::test_broken_" in test}
 
     assert {test for test in row.held_by if test.startswith(str(FOLDER))} == here - broken
