@@ -1,7 +1,7 @@
 """Proves a page of rewrapped rows: each is unwrapped with the new version, and its DEK compared with its key check.
 
-A row that fails gets its previous wrap back, if that one does open under its own version and agrees with the key check:
-a wrap is never replaced by one that was not tried. Either way the row is quarantined.
+A row that fails gets its previous wrap back, if that unwraps under its own version to the DEK of the key check: a wrap
+is never replaced by one that was not tried. Either way the row is quarantined.
 """
 
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
@@ -11,8 +11,8 @@ from keyturn.deks.store import WriteOutcome
 from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
-# A row that was found as rewrapped and is read as something else may come from a replica that lags behind: seconds to
-# wait before it is read again. In one region replicas are behind by milliseconds.
+# A row that was found as rewrapped and is read as something else may come from a lagging replica: seconds to wait
+# before it is read again. In one region replicas are behind by milliseconds.
 LAG_SECONDS = (0.5, 1.0, 2.0)
 NOT_THE_ROWS_FAULT = frozenset({QuarantineReason.VERSION_DISABLED, QuarantineReason.UNKNOWN_VERSION})
 
@@ -64,20 +64,22 @@ async def _read_rewrapped(ref: RowRef, work: PageWork) -> Row | None:
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
     """Return why the row is not proven, or None if it is."""
-    unwrapped = await unwrap_row(row, work)
+    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
     if isinstance(unwrapped, Unwrapped):
-        # A rewrap always writes the key check: without one, somebody has removed it.
+        # A rewrap always writes the key check: a row without one has lost it since.
         return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
-    if unwrapped in NOT_THE_ROWS_FAULT:
+    if unwrapped.reason in NOT_THE_ROWS_FAULT:
         raise ResourceMissingError(
             "the target version is disabled or gone", resource=f"MEK version {work.request.target_version}"
         )
-    return unwrapped
+    return unwrapped.reason
 
 
 async def _undo(row: Row, work: PageWork) -> WriteOutcome | None:
-    """Put the previous wrap back; None if there is none that opens."""
+    """Put the previous wrap back; None if there is none that unwraps to the row's DEK."""
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous is None or not isinstance(await unwrap_row(previous, work), Unwrapped):
+    if previous is None:
+        return None
+    if not isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
         return None
     return await work.written(work.store.restore(row))

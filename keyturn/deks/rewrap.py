@@ -1,11 +1,12 @@
 """Rewraps a page of rows: the same DEKs, wrapped by the target version.
 
 Per row: read it, skip it if it is current or foreign, have the vault unwrap it, check that it is the same DEK, wrap it
-here with the target's public key, and write it back if nobody changed it meanwhile. Running a page twice, or dying
+locally with the target's public key, and write it back if it has not changed meanwhile. Running a page twice, or dying
 anywhere in it, changes nothing: a row is whole before and after its one write, and a row that is done is skipped.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from field_encrypt.dek import key_check
 from field_encrypt.mek_errors import MekError
@@ -31,17 +32,14 @@ class _Prepared:
         """Tell whether the row holds this wrap: the write was ours, only its answer was lost.
 
         The SDK repeats a write whose connection broke, and that second attempt loses the race against the first. A wrap
-        is randomised, so nobody else can have written the same bytes.
+        is randomised, so no other writer can have written the same bytes.
         """
         return row.on_target and row.wrapped == self.new.wrapped
 
     def fits(self, row: Row) -> bool:
         """Tell whether the wrap is good for what the row is now: others may have changed what we do not touch."""
-
-        def wrap(of: Row) -> tuple[object, ...]:
-            return of.wrapped, of.version, of.algorithm, of.key_check
-
-        return wrap(row) == wrap(self.made_from)
+        parts = attrgetter("wrapped", "version", "algorithm", "key_check")
+        return bool(parts(row) == parts(self.made_from))
 
 
 async def rewrap_page(request: PageInput, dependencies: PageDependencies) -> PageResult:
@@ -85,22 +83,22 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
 
 async def _write(row: Row, new: NewWrap, work: PageWork) -> WriteOutcome:
     if work.request.dry_run:
-        return WriteOutcome.WRITTEN  # as far as anybody can tell without writing
+        return WriteOutcome.WRITTEN  # a lost race cannot be seen without writing
     return await work.written(work.store.rewrap(row, new))
 
 
 async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | None:
     """Wrap the row's DEK anew, or quarantine the row and return None."""
-    unwrapped = await unwrap_row(row, work)
+    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
     if isinstance(unwrapped, Unwrapped):
         return _Prepared(row, new_wrap(unwrapped, target, work))
     _count_stale_writer(row, target, work)
-    work.quarantine(row.id, unwrapped, row.version)
+    work.quarantine(row.id, unwrapped.reason, row.version)
     return None
 
 
 def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWrap:
-    """Wrap an opened DEK with the version's public key, here; raises KeyturnError of the kind that a failure means."""
+    """Wrap a DEK with the version's public key, locally; raises KeyturnError of the kind that a failure means."""
     try:
         wrapped = work.mek.wrap(unwrapped.dek.reveal(), target, NEW_ALGORITHM)
     except MekError as error:
@@ -125,7 +123,7 @@ def _count_unchanged(row: Row, target: MekVersion, work: PageWork) -> None:
     work.counts.unchanged += 1
     ours = row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id
     if ours and row.created_at is not None and _is_after(target, row):
-        # An earlier run of this page rewrapped it and died before it could report the stale writer.
+        # An earlier run of this page rewrapped it, and died before it reported the stale writer.
         work.counts.add_stale_write(row.created_at)
 
 

@@ -1,8 +1,8 @@
 """Rolls a page of rows back: to the wrap that they had before a rotation rewrapped them.
 
 The previous wrap is in the row itself, so while its version is enabled no row costs a call to the vault. Where it is
-not usable, the DEK is unwrapped and wrapped again under the version that the row came from. A row that is no longer as
-the rotation left it is somebody else's and stays as it is.
+not usable, the DEK is unwrapped and wrapped again under the version that the row came from. A row that another writer
+has changed since the rotation stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,9 +80,9 @@ async def _write_back(row: Row, work: PageWork, origins: Origins) -> WriteOutcom
         return WriteOutcome.WRITTEN if soon else await work.written(work.store.restore(row))
     named = previous.version if previous is not None else None
     version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
-    unwrapped = await unwrap_row(row, work)
+    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
     if not isinstance(unwrapped, Unwrapped):
-        return unwrapped
+        return unwrapped.reason
     if version is None:
         return QuarantineReason.VERSION_DISABLED if named in origins.states else QuarantineReason.UNKNOWN_VERSION
     if soon:

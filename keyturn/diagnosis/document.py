@@ -16,7 +16,7 @@ from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, Tampe
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.deks.rows import read_label
-from keyturn.diagnosis.dek import Examined, examine
+from keyturn.diagnosis.dek import ExaminedDek, examine
 from keyturn.diagnosis.lookup import require_id
 from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst
 from keyturn.documents.queries import documents_naming, encrypted_paths
@@ -39,12 +39,12 @@ async def diagnose_document(
         PermissionMissingError: the app's identity may not look.
         UnavailableError: a service did not answer, which says nothing about the document.
     """
-    unwrapped = keyring.documents.get(container or "")
-    if container is None or unwrapped is None:
+    documents = keyring.documents.get(container or "")
+    if container is None or documents is None:
         expected = f"one of {', '.join(sorted(keyring.documents)) or 'none: KEYTURN_DOCUMENTS names no container'}"
         raise InvalidRequestError(f"container: expected {expected}", field="container", expected=expected)
     wanted = require_id("id", document_id)
-    document = await _read(unwrapped, container, wanted, partition)
+    document = await _read(documents, container, wanted, partition)
     if document is None:
         return DocumentDiagnosis(
             keyring=keyring.keyring.name,
@@ -85,7 +85,7 @@ class _Diagnosis:
         self._document = document
         self._descriptions = {found.name: found for found in keyring.keyring.documents}
         self._paths = encrypted_paths(document, self._descriptions[container].fields)
-        self._deks: dict[str, Examined] = {}
+        self._deks: dict[str, ExaminedDek] = {}
         self._naming: dict[str, set[tuple[str, str]]] = {}  # dekId -> (container, id) of documents that name it
 
     async def run(self) -> DocumentDiagnosis:
@@ -128,7 +128,7 @@ class _Diagnosis:
             )
         return await self._opened(path, field, self._deks[field.dek_id])
 
-    async def _opened(self, path: str, field: EncryptedField, examined: Examined) -> FieldDiagnosis:
+    async def _opened(self, path: str, field: EncryptedField, examined: ExaminedDek) -> FieldDiagnosis:
         diagnosis, dek = examined.diagnosis, examined.dek
         known = {"field_path": path, "dek_id": field.dek_id, "mek_version": field.mek_version}
         if dek is None:
@@ -151,7 +151,7 @@ class _Diagnosis:
         version = read_label(field.mek_version, self._keyring.keyring).version
         return Verdict.SOUND if version in self._versions else Verdict.FIELD_VERSION_UNKNOWN
 
-    async def _moved_from(self, field: EncryptedField, examined: Examined, own: Place) -> Place | None:
+    async def _moved_from(self, field: EncryptedField, examined: ExaminedDek, own: Place) -> Place | None:
         """Return the place where the field opens: another field, another document of its DEK, another container."""
         places = [(name, self._id) for name in self._descriptions] + sorted(await self._documents_of(field.dek_id))
         for container, document_id in dict.fromkeys(places):
@@ -174,7 +174,7 @@ class _Diagnosis:
         return self._naming[dek_id]
 
 
-def _authenticates(field: EncryptedField, examined: Examined, place: Place) -> bool:
+def _authenticates(field: EncryptedField, examined: ExaminedDek, place: Place) -> bool:
     if examined.dek is None:
         return False
     try:

@@ -9,9 +9,6 @@ from collections.abc import Mapping
 
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from field_encrypt.dek import Dek, matches_key_check
-from field_encrypt.errors import InvalidDekError
-from field_encrypt.mek_errors import MekVersionDisabledError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts import RANGES_MAX
 from keyturn.contracts.pages import RowRef
@@ -20,6 +17,7 @@ from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import Conditions
 from keyturn.deks.rows import Row, classify
 from keyturn.deks.store import RESOURCE
+from keyturn.deks.unwrap import Unwrapped, unwrap_under
 from keyturn.preflight.context import CheckContext, Finding, bad, good, unused_name
 
 RIGHTS = "Microsoft.DocumentDB/databaseAccounts/"
@@ -123,10 +121,10 @@ async def row_versions(context: CheckContext) -> Finding:
     if found:
         return bad(
             "; ".join(found),
-            "enable the version; where it does not exist or opens nothing, restore the key from its backup, or the "
+            "enable the version; where it does not exist or unwraps nothing, restore the key from its backup, or the "
             "rows from the store's",
         )
-    return good(f"{len(counts)} versions each opened a row that names it")
+    return good(f"{len(counts)} versions each unwrapped a row that names it")
 
 
 async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperties], version: str) -> str | None:
@@ -136,11 +134,11 @@ async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperti
         return "is disabled"
     reasons: list[str] = []
     for row in await _sample(context, version):
-        reason = await _reason_not_to_open(context, row, version)
-        if reason is None:
+        unwrapped = await unwrap_under(version, row, context.keyring.mek.unwrap)
+        if isinstance(unwrapped, Unwrapped):
             return None
-        reasons.append(f"{row.id}: {reason}")
-    return f"opened none of the sampled rows ({', '.join(reasons) or 'they are gone'})"
+        reasons.append(f"{row.id}: {unwrapped.reason}")
+    return f"unwraps none of the sampled rows ({', '.join(reasons) or 'they are gone'})"
 
 
 async def _sample(context: CheckContext, version: str) -> list[Row]:
@@ -149,15 +147,3 @@ async def _sample(context: CheckContext, version: str) -> list[Row]:
     async with cosmos_failures(RESOURCE, "query"):
         found = [item async for item in context.keyring.dek_container.query_items(query, parameters=parameters)]
     return [classify(item, keyring, version) for item in found]
-
-
-async def _reason_not_to_open(context: CheckContext, row: Row, version: str) -> str | None:
-    if row.reason is not None or row.wrapped is None or row.algorithm is None:
-        return str(row.reason)
-    try:
-        dek = Dek(await context.keyring.mek.unwrap(row.wrapped, version, row.algorithm))
-    except (UnwrapRefusedError, InvalidDekError, MekVersionDisabledError) as error:
-        return type(error).__name__
-    if row.key_check is not None and not matches_key_check(dek, row.key_check):
-        return "its key check is another DEK's"
-    return None

@@ -89,12 +89,12 @@ async def test_broken_quarantine_that_raises(
     """Where a bad row stops its page, good rows are left behind, and the check names them."""
     unbroken = rewrap.unwrap_row
 
-    async def open_or_raise(row: Any, work: Any) -> Any:
+    async def unwrap_or_raise(row: Any, *arguments: Any) -> Any:
         if row.id in bad:
-            raise InvariantError("a row does not open")
-        return await unbroken(row, work)
+            raise InvariantError("a row does not unwrap")
+        return await unbroken(row, *arguments)
 
-    monkeypatch.setattr(rewrap, "unwrap_row", open_or_raise)
+    monkeypatch.setattr(rewrap, "unwrap_row", unwrap_or_raise)
     monkeypatch.setattr(PageWork, "run", up_to_the_first_failure)
 
     record = await attended(running_engine, monkeypatch, State.FAILED)

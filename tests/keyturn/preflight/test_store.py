@@ -101,10 +101,10 @@ async def test_a_disabled_version_that_rows_name_is_named(harness: PreflightHarn
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        ({"wrappedDek": "bm90IGEgd3JhcA=="}, "UnwrapRefusedError"),
+        ({"wrappedDek": "bm90IGEgd3JhcA=="}, "unwrap_refused"),
         ({"wrappedDek": "?"}, "malformed_wrap"),
-        ({"keyCheck": "AAAAAAAAAAAAAAAAAAAAAA=="}, "key check"),
-        ({"algorithm": "RSA-OAEP"}, "UnwrapRefusedError"),
+        ({"keyCheck": "AAAAAAAAAAAAAAAAAAAAAA=="}, "key_check_mismatch"),
+        ({"algorithm": "RSA-OAEP"}, "unwrap_refused"),
     ],
 )
 async def test_a_version_whose_rows_do_not_open_is_named(
@@ -119,7 +119,7 @@ async def test_a_version_whose_rows_do_not_open_is_named(
 
     assert failed(preflight) == ["row_versions"]
     detail = check_of(preflight, "row_versions").detail
-    assert f"{other} (1 rows) opened none of the sampled rows" in detail
+    assert f"{other} (1 rows) unwraps none of the sampled rows" in detail
     assert reason in detail
 
 
