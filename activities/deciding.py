@@ -8,8 +8,7 @@ from activities.boundary import activity
 from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, FreezeInput, FreezeResult
 from keyturn.resources import Resources
 from keyturn.rotation import evidence
-from keyturn.runs import commands
-from keyturn.runs import decisions as decision
+from keyturn.runs import commands, decisions
 
 bp = df.Blueprint()
 
@@ -23,7 +22,7 @@ async def freeze_evidence(request: FreezeInput, resources: Resources) -> FreezeR
 @activity(bp, DecisionInput)
 async def read_decision(request: DecisionInput, resources: Resources) -> DecisionResult:
     """Read what was decided on exactly this evidence."""
-    return await decision.read_decision(resources.every_run, request)
+    return await decisions.read_decision(resources.every_run, request)
 
 
 @activity(bp, CommandInput)

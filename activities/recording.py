@@ -21,7 +21,7 @@ bp = df.Blueprint()
 async def advance(request: StepInput, resources: Resources) -> RunRef:
     """Change the run's state, once."""
     now = datetime.now(UTC)
-    await _follow(await transitions.advance(resources.every_run, request, now), request.run, resources, now)
+    await _follow(await transitions.record_step(resources.every_run, request, now), request.run, resources, now)
     return request.run
 
 

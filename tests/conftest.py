@@ -1,3 +1,9 @@
-"""Plugins of the whole suite."""
+"""Plugins of the whole suite: services, what reads messages and telemetry, and what looks for leaks."""
 
-pytest_plugins = ["pytester", "tests.left_open", "tests.services"]
+pytest_plugins = [
+    "pytester",
+    "tests.left_open",
+    "tests.services",
+    "tests.keyturn.notifications.inbox",
+    "tests.keyturn.telemetry.told",
+]

@@ -15,10 +15,11 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
+from keyturn.audit.log import AuditLog
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import MigrationStore, RotationStore
 from local.supervisor import LocalAzure, Options
-from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
+from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
 from tests.keyturn.documents.harness import DocumentsHarness, Side
 from tests.keyturn.local_keyring import LocalKeyring
@@ -62,7 +63,7 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 @pytest.fixture(scope="session")
 async def container(cosmos_client: CosmosClient) -> ContainerProxy:
     """The container of the app's own documents."""
-    database = await cosmos_client.create_database_if_not_exists(DATABASE)
+    database = await cosmos_client.create_database_if_not_exists("keyturn")
     return await database.create_container(f"keyturn-{uuid.uuid4().hex}", PartitionKey("/keyring"))
 
 
@@ -76,6 +77,12 @@ def documents(container: ContainerProxy) -> StateContainer:
 def runs(documents: StateContainer) -> RotationStore:
     """The records of rotations."""
     return RotationStore(documents)
+
+
+@pytest.fixture(scope="session")
+def audit(documents: StateContainer) -> AuditLog:
+    """The audit chains of all runs."""
+    return AuditLog(documents)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, R
 from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary
 from keyturn.resources import Resources
-from keyturn.runs.commands import CommandRequest, give_command
+from keyturn.runs.commands import CommandRequest, record_command
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work, admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
@@ -137,7 +137,7 @@ async def abort_migration(req: func.HttpRequest, client: df.DurableFunctionsClie
 def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(CommandRequest, read_json(req, default={}))
-        record = await give_command(
+        record = await record_command(
             resources.migrations,
             req.route_params["migration_id"],
             command,

@@ -12,7 +12,7 @@ from keyturn.contracts.states import State
 from keyturn.http import parse
 from keyturn.migrations.requests import MigrationRequest, RollbackRequest, rollback_work
 from keyturn.resources import Resources
-from keyturn.runs.commands import give_command
+from keyturn.runs.commands import record_command
 from keyturn.runs.records import RotationRecord
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import admitted
@@ -46,7 +46,7 @@ async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsC
 
 async def _end(client: df.DurableFunctionsClient, resources: Resources, record: RotationRecord, by: str) -> None:
     """Abort the rotation and wait until it has ended; where it has not by then, it still holds its keyring."""
-    await give_command(resources.run_store, record.run_id, "abort", by=by, now=datetime.now(UTC))
+    await record_command(resources.run_store, record.run_id, "abort", by=by, now=datetime.now(UTC))
     await wake(client, record, COMMAND_EVENT)
     for _ in range(LOOKS):
         if (await resources.run_store.read(record.run_id)).ended:

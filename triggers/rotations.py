@@ -14,7 +14,7 @@ from keyturn.preflight.checks import require_waivable
 from keyturn.resources import Resources
 from keyturn.rotation.start import StartRequest, start
 from keyturn.rotation.status import accepted, report, status, summary
-from keyturn.runs.commands import CommandRequest, give_command
+from keyturn.runs.commands import CommandRequest, record_command
 from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work, admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
@@ -109,7 +109,7 @@ async def abort_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
 def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(CommandRequest, read_json(req, default={}))
-        record = await give_command(
+        record = await record_command(
             resources.run_store,
             req.route_params["rotation_id"],
             command,

@@ -1,4 +1,4 @@
-"""What an operator may tell a rotation to do: try again, or end.
+"""What an operator may tell a run to do: try again, or end.
 
 A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: a sweep or a soak
 looks for it after every wave of pages, and no state but an end can be entered once it was given.
@@ -36,34 +36,39 @@ class CommandRequest(Payload):
     requested_by: Name | None = Field(default=None)
 
 
-async def give_command[R: RunRecord](
+def give_command[R: RunRecord](record: R, command: Literal["retry", "abort"], *, by: str, now: datetime) -> R:
+    """Return the record with the command; the same command in the same wait is one, and returns the record as it is.
+
+    Raises:
+        WrongStateError: the run is not in a state in which this can be asked.
+    """
+    allowed = frozenset({State.NEEDS_ATTENTION}) if command == "retry" else abortable(record.transitions)
+    # One place is kept free, so that a run can always be ended.
+    refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
+    if record.state not in allowed or refused:
+        raise WrongStateError(
+            f"the run takes no {command} while it is {record.state}",
+            rotationId=record.run_id,
+            state=record.state.value,
+            allowed=sorted(allowed),
+        )
+    given = Command(command=command, by=by, at=now, step=record.step)
+    if any(_same(given, earlier) for earlier in record.commands):
+        return record
+    return record.changed(commands=[*record.commands, given])
+
+
+async def record_command[R: RunRecord](
     runs: Runs[R], run_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
 ) -> R:
-    """Append the command to the record; the same command in the same wait is one.
+    """Store the command in the run's record, and return it; a refusal is audited.
 
     Raises:
         CallerError: there is no such run.
-        WrongStateError: it is not in a state in which this can be asked.
+        WrongStateError: as ``give_command``.
     """
-
-    def change(record: R) -> R:
-        allowed = frozenset({State.NEEDS_ATTENTION}) if command == "retry" else abortable(record.transitions)
-        # One place is kept free, so that a run can always be ended.
-        refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
-        if record.state not in allowed or refused:
-            raise WrongStateError(
-                f"the run takes no {command} while it is {record.state}",
-                rotationId=run_id,
-                state=record.state.value,
-                allowed=sorted(allowed),
-            )
-        given = Command(command=command, by=by, at=now, step=record.step)
-        if any(_same(given, earlier) for earlier in record.commands):
-            return record
-        return record.changed(commands=[*record.commands, given])
-
     async with audit_refusals(runs, run_id, command, by=by, now=now):
-        record = await runs.update(run_id, change)
+        record = await runs.update(run_id, lambda found: give_command(found, command, by=by, now=now))
     await audit_record(runs.audit, record, now)
     return record
 

@@ -1,6 +1,7 @@
-"""Decide on a rotation: once, on exactly the evidence in force, by somebody other than the requester.
+"""Decisions on a run: taken once, on exactly the evidence in force, by another person than the requester.
 
-Take a decision to its end: write it, wake the workflow, and mark the message or link that brought it as used.
+``decide`` says what a decision makes of the record, or why it is refused. ``take_decision`` carries an authentic one to
+its end: it stores it, wakes the workflow, and marks the message or link that brought it as used.
 """
 
 import hashlib
@@ -42,37 +43,44 @@ class DecisionRequest(Payload):
     comment: Remark = ""
 
 
-async def decide[R: RunRecord](
-    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+def decide[R: RunRecord](
+    record: R, request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
 ) -> R:
-    """Write the decision into the record; one that this very message wrote before is returned as it is.
+    """Return the record with the decision; a record that this very message decided is returned as it is.
 
     Raises:
-        CallerError: there is no such run.
         ForbiddenError: the approver is the requester.
         AlreadyDecidedError: the evidence was decided on.
         ApprovalExpiredError: the time to decide is over.
         WrongStateError: the run does not wait for a decision.
         DigestMismatchError: other evidence is in force; the error names its digest.
     """
+    if _wrote(record, webhook_id):
+        return record
+    _check(record, request, by_id, now)
+    decision = Decision(
+        decision=OUTCOMES[request.decision],
+        by=request.approver,
+        by_id=by_id,
+        digest=request.evidence_digest,
+        at=now,
+        webhook_id=webhook_id,
+        comment=request.comment,
+    )
+    return record.changed(decision=decision)
 
-    def change(record: R) -> R:
-        if _wrote(record, webhook_id):
-            return record
-        _check(record, request, by_id, now)
-        decision = Decision(
-            decision=OUTCOMES[request.decision],
-            by=request.approver,
-            by_id=by_id,
-            digest=request.evidence_digest,
-            at=now,
-            webhook_id=webhook_id,
-            comment=request.comment,
-        )
-        return record.changed(decision=decision)
 
-    async with audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now):
-        record = await runs.update(request.run_id, change)
+async def record_decision[R: RunRecord](
+    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+) -> R:
+    """Store what ``decide`` makes of the run's record, and return it; raises what ``decide`` raises.
+
+    Raises:
+        CallerError: there is no such run.
+    """
+    record = await runs.update(
+        request.run_id, lambda found: decide(found, request, webhook_id=webhook_id, now=now, by_id=by_id)
+    )
     await audit_record(runs.audit, record, now)
     return record
 
@@ -88,7 +96,7 @@ def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: 
         raise ForbiddenError(
             "a run is not decided on by its requester",
             rotationId=run_id,
-            hint="somebody else must look at the evidence",
+            hint="another approver must look at the evidence",
         )
     if record.decision is not None:
         raise AlreadyDecidedError(
@@ -98,7 +106,7 @@ def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: 
     waiting = record.state is State.AWAITING_APPROVAL
     if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
         raise ApprovalExpiredError("the time to decide is over", rotationId=run_id)
-    if not waiting or is_aborted(record):
+    if not waiting or record.abort is not None:
         state = "being aborted" if waiting else record.state.value
         raise WrongStateError(
             f"the run is {state}", rotationId=run_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
@@ -109,11 +117,6 @@ def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: 
         )
 
 
-def is_aborted(record: RunRecord) -> bool:
-    """Tell whether an operator asked to end the rotation."""
-    return any(command.command == "abort" for command in record.commands)
-
-
 async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:
     """Return what was decided on exactly this evidence; an operator's abort goes before any decision.
 
@@ -122,16 +125,15 @@ async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> 
     """
     record = await runs.read(request.run.run_id)
     check_token(record, request.run)
-    for command in record.commands:
-        if command.command == "abort":
-            return DecisionResult(decision="aborted", decided_by=command.by)
+    if record.abort is not None:
+        return DecisionResult(decision="aborted", decided_by=record.abort.by)
     decision = record.decision
     if decision is None or decision.digest != request.evidence_digest:
         return DecisionResult(decision="none")
     return DecisionResult(decision=decision.decision, decided_by=decision.by)
 
 
-# No keyring can have this name: an id is used once, whatever rotation its message names.
+# No keyring can have this name: an id is used once, whatever run its message names.
 PARTITION = "~webhooks"
 # A signature is refused after 5 minutes, so remembering ids for longer than that is enough; a link says itself when.
 KEEP = timedelta(days=1)
@@ -165,17 +167,19 @@ async def take_decision[R: RunRecord](
     by_id: str | None = None,
     keep: timedelta = KEEP,
 ) -> R:
-    """Take an authentic decision; the same message again finishes what broke half-way.
+    """Take an authentic decision to its end; the same message again finishes what broke half-way.
+
+    A refusal is audited here, once: callers must not wrap this in ``audit_refusals`` again.
 
     Raises:
-        TooManyAttemptsError: authentic decisions on this rotation were refused too often.
-        CallerError: whatever ``decide`` raises.
+        TooManyAttemptsError: authentic decisions on this run were refused too often.
+        CallerError: as ``record_decision``.
     """
     async with (
         audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now),
         counted(runs.documents, [f"decisions {request.run_id}"], CallerError, now, first=True),
     ):
-        record = await decide(runs, request, webhook_id=message_id, now=now, by_id=by_id)
+        record = await record_decision(runs, request, webhook_id=message_id, now=now, by_id=by_id)
     if not record.ended:
         await wake(record)
     used = UsedMessage(

@@ -34,36 +34,6 @@ async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
     return None if document is None else Lease.from_document(document)
 
 
-async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
-    """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
-
-    Raises:
-        RotationRunningError: a rotation holds the keyring.
-        MigrationRunningError: a migration holds the keyring.
-        LostRaceError: others kept changing the lease.
-    """
-
-    async def attempt() -> R | None:
-        lease = await read_lease(runs, record.keyring)
-        if lease is not None and lease.holder == record.run_id:
-            return await runs.read(record.run_id)  # ours: an answer was lost, or the same request came twice
-        if lease is not None and lease.holder is not None:
-            raise running(record.keyring, lease.holder)
-        token = 1 if lease is None else lease.fencing_token + 1
-        taken = Lease(keyring=record.keyring, holder=record.run_id, fencing_token=token, taken_at=record.requested_at)
-        created = ("create", (record.changed(fencing_token=token).to_document(),))
-        won = await runs.documents.batch(record.keyring, [created, _write(lease, taken)])
-        return await runs.read(record.run_id) if won else None
-
-    return await until_won(attempt, LEASE_ID)
-
-
-def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
-    if old is None:
-        return ("create", (new.to_payload(),))
-    return ("replace", (LEASE_ID, new.to_payload()), {"if_match_etag": old.etag})
-
-
 def running(keyring: str, holder: str) -> CallerError:
     """Return the error that names the run that holds the keyring."""
     if kind_of(holder) is RunKind.MIGRATION:
@@ -82,24 +52,78 @@ def running(keyring: str, holder: str) -> CallerError:
     )
 
 
-async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
-    """Give the keyring back; nothing happens where this run does not hold it (any more)."""
+def taken(lease: Lease | None, record: RunRecord) -> Lease:
+    """Return the lease as the run takes it, with a greater token than any before; the run's own is returned as it is.
 
-    def change(lease: Lease | None) -> Lease | None:
-        if lease is None or not _holds(lease, record.run_id, record.fencing_token):
-            return None
-        return lease.model_copy(update={"holder": None})
+    Raises:
+        RotationRunningError: a rotation holds the keyring.
+        MigrationRunningError: a migration holds the keyring.
+    """
+    if lease is not None and lease.holder == record.run_id:
+        return lease  # an answer was lost, or the same request came twice
+    if lease is not None and lease.holder is not None:
+        raise running(record.keyring, lease.holder)
+    return Lease(
+        keyring=record.keyring,
+        holder=record.run_id,
+        fencing_token=1 if lease is None else lease.fencing_token + 1,
+        taken_at=record.requested_at,
+        etag=None if lease is None else lease.etag,
+    )
 
-    await runs.documents.update(Lease.from_document, record.keyring, LEASE_ID, change)
+
+def released(lease: Lease | None, ref: RunRef) -> Lease | None:
+    """Return the lease without a holder; None, for there is nothing to write, where the run does not hold it."""
+    if lease is None or not _holds(lease, ref):
+        return None
+    return lease.model_copy(update={"holder": None})
 
 
-async def check[R: RunRecord](runs: Runs[R], ref: RunRef) -> None:
-    """Raise FencedError unless this run still holds its keyring."""
-    lease = await read_lease(runs, ref.keyring)
-    if lease is None or not _holds(lease, ref.run_id, ref.fencing_token):
+def check_held(lease: Lease | None, ref: RunRef) -> None:
+    """Raise FencedError unless the run holds the lease."""
+    if lease is None or not _holds(lease, ref):
         holder = None if lease is None else lease.holder
         raise FencedError("the run does not hold its keyring", rotationId=ref.run_id, holder=holder)
 
 
-def _holds(lease: Lease, run_id: str, fencing_token: int) -> bool:
-    return lease.holder == run_id and lease.fencing_token == fencing_token
+def _holds(lease: Lease, ref: RunRef) -> bool:
+    return (lease.holder, lease.fencing_token) == (ref.run_id, ref.fencing_token)
+
+
+async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
+    """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
+
+    Raises:
+        RotationRunningError: a rotation holds the keyring.
+        MigrationRunningError: a migration holds the keyring.
+        LostRaceError: others kept changing the lease.
+    """
+
+    async def attempt() -> R | None:
+        lease = await read_lease(runs, record.keyring)
+        wanted = taken(lease, record)
+        if wanted is lease:
+            return await runs.read(record.run_id)
+        created = ("create", (record.changed(fencing_token=wanted.fencing_token).to_document(),))
+        won = await runs.documents.batch(record.keyring, [created, _write(lease, wanted)])
+        return await runs.read(record.run_id) if won else None
+
+    return await until_won(attempt, LEASE_ID)
+
+
+def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
+    if old is None:
+        return ("create", (new.to_document(),))
+    return ("replace", (LEASE_ID, new.to_document()), {"if_match_etag": old.etag})
+
+
+async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
+    """Give the keyring back; nothing happens where this run does not hold it (any more)."""
+    await runs.documents.update(
+        Lease.from_document, record.keyring, LEASE_ID, lambda lease: released(lease, record.ref)
+    )
+
+
+async def check[R: RunRecord](runs: Runs[R], ref: RunRef) -> None:
+    """Raise FencedError unless this run still holds its keyring."""
+    check_held(await read_lease(runs, ref.keyring), ref)

@@ -1,7 +1,9 @@
 """State changes: checked against the table, numbered, written to the history, each applied once.
 
-Entering an end sets the time of the end and gives the keyring's lease back. Going back to the sweep voids whatever was
-decided, because the evidence it was decided on no longer holds. Whatever was changed, the audit chain follows.
+``advance``, ``enter`` and ``fail`` decide: record in, record out. ``record_step``, ``record_failure`` and ``lose``
+store what they decide, give the keyring's lease back at an end, and let the audit chain follow.
+
+Going back to the sweep voids the decision, because the evidence that it was taken on no longer holds.
 """
 
 from datetime import datetime
@@ -20,33 +22,10 @@ WORKFLOW_LOST = "WorkflowLostError"  # why a rotation failed whose workflow is n
 HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
 
 
-async def advance[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -> R:
-    """Apply the state change, unless it was applied before, and return the record.
-
-    Raises:
-        FencedError: the run is not the one that this step belongs to, or somebody else has ended it.
-        NotSettledError: the step before this one is not visible yet.
-        InvariantError: the target may not be entered yet.
-        InvalidTransitionError: the table does not know the change.
-        AbortRequestedError: an operator asked to end the rotation, and the target is not an end.
-    """
-
-    def change(record: R) -> R:
-        check_token(record, step.run)
-        if step.step <= record.step:
-            _check_same(record, step)
-            return record
-        if step.step > record.step + 1:
-            # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
-            raise NotSettledError(
-                "a state change came before its predecessor",
-                rotationId=record.run_id,
-                step=step.step,
-                expected=record.step + 1,
-            )
-        return enter(record, step.target, detail=step.detail, now=now)
-
-    return await _settle(runs, await runs.update(step.run.run_id, change), now)
+async def record_step[R: RunRecord](runs: Runs[R], step: StepInput, now: datetime) -> R:
+    """Store what ``advance`` makes of the run's record, and return it; raises what ``advance`` raises."""
+    stored = await runs.update(step.run.run_id, lambda record: advance(record, step, now))
+    return await _settle(runs, stored, now)
 
 
 async def record_failure[R: RunRecord](runs: Runs[R], failure: FailureInput, now: datetime) -> R:
@@ -74,6 +53,31 @@ async def _settle[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
         await release(runs, record)
     await audit_record(runs.audit, record, now)
     return record
+
+
+def advance[R: RunRecord](record: R, step: StepInput, now: datetime) -> R:
+    """Return the record after the step; a step that was applied before returns the record as it is.
+
+    Raises:
+        FencedError: the step belongs to another run, or the run was ended without this workflow.
+        NotSettledError: the step before this one is not visible yet.
+        InvariantError: the target may not be entered yet.
+        InvalidTransitionError: the table does not know the change.
+        AbortRequestedError: an operator asked to end the run, and the target is not an end.
+    """
+    check_token(record, step.run)
+    if step.step <= record.step:
+        _check_same(record, step)
+        return record
+    if step.step > record.step + 1:
+        # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
+        raise NotSettledError(
+            "a state change came before its predecessor",
+            rotationId=record.run_id,
+            step=step.step,
+            expected=record.step + 1,
+        )
+    return enter(record, step.target, detail=step.detail, now=now)
 
 
 def _check_same(record: RunRecord, step: StepInput) -> None:

@@ -24,7 +24,7 @@ from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
 from keyturn.resources import Resources
 from keyturn.rotation.start import Started, StartRequest, start
-from keyturn.runs.decisions import DecisionRequest, decide
+from keyturn.runs.decisions import DecisionRequest, record_decision
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import DocumentContainer, load_settings
@@ -252,7 +252,8 @@ class ActivityHarness:
             evidence_digest=digest or record.evidence_digest or "",
             approver=approver,
         )
-        await decide(self.resources.every_run, request, webhook_id=f"msg_{uuid.uuid4().hex}", now=datetime.now(UTC))
+        message = f"msg_{uuid.uuid4().hex}"
+        await record_decision(self.resources.every_run, request, webhook_id=message, now=datetime.now(UTC))
 
     async def rotate(self, **policy: Any) -> RotationRecord:
         """Run a whole rotation to its end, with an approval in between."""

@@ -22,7 +22,7 @@ from keyturn.errors import (
     UnavailableError,
     WrongStateError,
 )
-from keyturn.runs.commands import give_command
+from keyturn.runs.commands import record_command
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose, record_failure
@@ -136,8 +136,8 @@ async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: Au
     record = await bring_to(runs, State.SWEEPING)
 
     with pytest.raises(WrongStateError):
-        await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
-    await give_command(runs, record.run_id, "abort", by="olga", now=NOW)
+        await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
+    await record_command(runs, record.run_id, "abort", by="olga", now=NOW)
     chain = await told(audit, record)
 
     assert [(kind, data.get("attempt") or data.get("command")) for kind, data in chain[-2:]] == [

@@ -10,7 +10,7 @@ from keyturn.telemetry import names
 from keyturn.telemetry.signals import working_on
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import LocalVault
-from tests.keyturn.telemetry.conftest import Told
+from tests.keyturn.telemetry.told import Told
 
 
 async def test_request_units_are_counted(vault: LocalVault, cosmos: LocalCosmos, told: Told) -> None:

@@ -13,7 +13,7 @@ from keyturn.migrations.start import start_migration
 from keyturn.rotation.start import Workflows
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from keyturn.runs.transitions import advance
+from keyturn.runs.transitions import record_step
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.runs.lifecycle import workflows
 
@@ -49,7 +49,7 @@ async def started(
 
 async def step_to(migrations: MigrationStore, record: MigrationRecord, target: State) -> MigrationRecord:
     """Take the next step."""
-    return await advance(migrations, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
+    return await record_step(migrations, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
 
 
 def page_of(run_id: str, target: str, refs: Sequence[RowRef], *, dry_run: bool = False) -> PageInput:

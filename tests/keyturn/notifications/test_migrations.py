@@ -9,9 +9,9 @@ from keyturn.contracts.states import State
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
-from keyturn.runs.transitions import advance, lose
+from keyturn.runs.transitions import lose, record_step
 from tests.keyturn.migrations.harness import NOW, started
-from tests.keyturn.notifications.conftest import Inbox, no_versions, notifier_of
+from tests.keyturn.notifications.inbox import Inbox, no_versions, notifier_of
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def migrations(runs: RotationStore) -> MigrationStore:
 async def waiting(migrations: MigrationStore) -> MigrationRecord:
     """Return a restore that waits for a decision on its evidence."""
     record = await started(migrations, Restore())
-    await advance(migrations, StepInput(run=record.ref, step=1, target=State.RUNNING), NOW)
+    await record_step(migrations, StepInput(run=record.ref, step=1, target=State.RUNNING), NOW)
     frozen = {"evidence": {}, "evidence_digest": "d" * 64, "approval_expires_at": NOW + timedelta(days=1)}
     await migrations.update(record.run_id, lambda run: run.changed(**frozen))
-    return await advance(migrations, StepInput(run=record.ref, step=2, target=State.AWAITING_APPROVAL), NOW)
+    return await record_step(migrations, StepInput(run=record.ref, step=2, target=State.AWAITING_APPROVAL), NOW)
 
 
 async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:

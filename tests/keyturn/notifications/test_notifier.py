@@ -13,7 +13,7 @@ from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.notifications.conftest import Inbox, links, notifier_of
+from tests.keyturn.notifications.inbox import Inbox, links, notifier_of
 from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run
 
 

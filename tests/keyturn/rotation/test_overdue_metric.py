@@ -12,7 +12,7 @@ from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
 from tests.keyturn.runs.lifecycle import NOW, new_keyring
-from tests.keyturn.telemetry.conftest import Told
+from tests.keyturn.telemetry.told import Told
 
 MONTHLY = "0 0 3 1 * *"
 ALLOWED = timedelta(days=10)

@@ -6,7 +6,7 @@ from keyturn.contracts.states import State
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose
-from tests.keyturn.notifications.conftest import Inbox, no_versions, notifier_of
+from tests.keyturn.notifications.inbox import Inbox, no_versions, notifier_of
 from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run, step_to
 
 

@@ -13,7 +13,7 @@ from keyturn.rotation.start import StartRequest, Workflows, start
 from keyturn.runs.record_parts import Decision, HistoryEntry
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import advance
+from keyturn.runs.transitions import record_step
 
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 REQUESTER = "ada@example.com"
@@ -105,7 +105,7 @@ async def step_to(runs: RotationStore, record: RotationRecord, target: State) ->
         record = await freeze(runs, record)
     if target is State.RETIRING:
         record = await approve(runs, record)
-    return await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
+    return await record_step(runs, StepInput(run=record.ref, step=record.step + 1, target=target), NOW)
 
 
 async def bring_to(runs: RotationStore, state: State, **body: Any) -> RotationRecord:

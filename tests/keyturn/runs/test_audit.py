@@ -12,7 +12,7 @@ from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.audit import audit_record, events_of, undone_retirement
-from keyturn.runs.commands import give_command
+from keyturn.runs.commands import record_command
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.record_parts import Check, Decision, HistoryEntry, Preflight, Provenance
 from keyturn.runs.records import MigrationRecord, RotationRecord
@@ -64,7 +64,7 @@ async def test_following_again_adds_what_is_new(runs: RotationStore, audit: Audi
 async def test_a_command_is_told_with_its_giver(runs: RotationStore) -> None:
     """An operator's retry is an event of its own, beside the change that it brings about."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
-    commanded = await give_command(runs, record.run_id, "retry", by="olga", now=NOW)
+    commanded = await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
     assert told(commanded)[len(told(record)) :] == ["command_given"]
 

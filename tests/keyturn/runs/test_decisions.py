@@ -1,237 +1,144 @@
-"""Decisions: once, on exactly the evidence in force, while it is waited for, by somebody else than the requester."""
+"""Decisions on a run: which are taken, and every refusal, as a function of record, request and time."""
 
-import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
 
-from keyturn.contracts import DecisionInput
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
     ApprovalExpiredError,
     CallerError,
     DigestMismatchError,
-    FencedError,
     ForbiddenError,
     InvalidRequestError,
-    UnknownRotationError,
     WrongStateError,
 )
 from keyturn.http import parse
-from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.commands import give_command
-from keyturn.runs.decisions import DecisionRequest, decide, read_decision
-from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
-from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, freeze, step_to
+from keyturn.runs.decisions import DecisionRequest, decide
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Decision
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER
+from tests.keyturn.runs.records import APPROVAL, DIGEST, EXPIRES, LATER, STATES, migration, rotation
 
-SOON = NOW + timedelta(minutes=1)
 OTHER_DIGEST = "0" * 64
+REQUESTER_ID, APPROVER_ID = "5b5450db-eb26-4c1a-981c-ba1d25f0483d", "9c0b29f4-6f5c-4d6b-8f3a-2f6d1f3d7a10"
+WAITING = rotation(State.AWAITING_APPROVAL, requested_by_id=REQUESTER_ID)
+ABORTING = give_command(WAITING, "abort", by="otto", now=NOW)
 
 
-def request_of(record: RotationRecord, **fields: Any) -> DecisionRequest:
-    """Return an approval of the evidence in force."""
-    body = {
-        "rotationId": record.run_id,
-        "decision": "approve",
-        "evidenceDigest": record.evidence_digest or OTHER_DIGEST,
-        "approver": APPROVER,
-    }
+def request_of(record: RunRecord, **fields: Any) -> DecisionRequest:
+    """Return an approval of the evidence that records of these tests have."""
+    body = {"rotationId": record.run_id, "decision": "approve", "evidenceDigest": DIGEST, "approver": APPROVER}
     return DecisionRequest.model_validate(body | fields)
 
 
-async def test_an_approval_is_written_and_read_by_the_workflow(runs: RotationStore) -> None:
-    """The record says who decided what, on which evidence, when and why, and the workflow is told."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
+@pytest.mark.parametrize(("decision", "outcome"), [("approve", "approved"), ("reject", "rejected")])
+@pytest.mark.parametrize("make", [rotation, migration])
+def test_a_decision_is_written_down(make: Callable[..., RunRecord], decision: str, outcome: str) -> None:
+    """The record says who decided what, on which evidence, when and why, and which message brought it."""
+    record = make(State.AWAITING_APPROVAL)
+    request = request_of(record, decision=decision, comment="seen")
 
-    decided = await decide(runs, request_of(record, comment="looks good"), webhook_id="m1", now=SOON)
-    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=record.evidence_digest or ""))
+    decided = decide(record, request, webhook_id="m1", now=LATER, by_id=APPROVER_ID)
 
-    assert decided.decision is not None
-    assert ("approved", APPROVER, record.evidence_digest, SOON, "m1", "looks good") == (
-        decided.decision.decision,
-        decided.decision.by,
-        decided.decision.digest,
-        decided.decision.at,
-        decided.decision.webhook_id,
-        decided.decision.comment,
+    expected = Decision.model_validate(
+        {
+            "decision": outcome,
+            "by": APPROVER,
+            "by_id": APPROVER_ID,
+            "digest": DIGEST,
+            "at": LATER,
+            "webhook_id": "m1",
+            "comment": "seen",
+        }
     )
-    assert (read.decision, read.decided_by) == ("approved", APPROVER)
+    assert decided == record.changed(decision=expected)
 
 
-async def test_a_rejection_is_a_decision_too(runs: RotationStore) -> None:
-    """Rejecting is written and read like approving."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
+@pytest.mark.parametrize(("make", "state"), STATES)
+def test_a_decision_is_taken_only_while_it_is_waited_for(make: Callable[..., RunRecord], state: State) -> None:
+    """Every other state refuses it; an expired run says that it is too late, not that it is in the wrong state."""
+    record = make(state, decision=None)
+    request = request_of(record)
+    if state is State.AWAITING_APPROVAL:
+        assert decide(record, request, webhook_id="m1", now=LATER).decision is not None
+        return
 
-    await decide(runs, request_of(record, decision="reject"), webhook_id="m1", now=SOON)
-    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=record.evidence_digest or ""))
+    with pytest.raises(ApprovalExpiredError if state is State.EXPIRED else WrongStateError) as raised:
+        decide(record, request, webhook_id="m1", now=LATER)
 
-    assert (read.decision, read.decided_by) == ("rejected", APPROVER)
+    wrong = {} if state is State.EXPIRED else {"state": state.value, "allowed": ["awaiting_approval"]}
+    assert raised.value.facts == {"rotationId": record.run_id, **wrong}
 
 
 class Refusal(NamedTuple):
-    """A decision that is refused: in which state, with what in the body, when, and how."""
+    """A decision that is refused: of which record, with what in the body, by whom, when, and how."""
 
-    state: State
-    body: dict[str, Any]
+    record: RunRecord
     error: type[CallerError]
-    facts: Mapping[str, Any] = MappingProxyType({})
-    after: timedelta = timedelta(minutes=1)
+    facts: Mapping[str, Any]
+    body: Mapping[str, Any] = {}
+    by_id: str | None = None
+    now: datetime = LATER
 
 
+DECIDED = {"decision": "approved"}
 REFUSALS: Mapping[str, Refusal] = {
-    "the requester may not approve": Refusal(State.AWAITING_APPROVAL, {"approver": REQUESTER}, ForbiddenError),
-    "the requester may not reject": Refusal(
-        State.AWAITING_APPROVAL, {"approver": REQUESTER, "decision": "reject"}, ForbiddenError
-    ),
+    "the requester may not approve": Refusal(WAITING, ForbiddenError, {}, {"approver": REQUESTER}),
+    "the requester may not reject": Refusal(WAITING, ForbiddenError, {}, {"approver": REQUESTER, "decision": "reject"}),
     "another case does not make another person": Refusal(
-        State.AWAITING_APPROVAL, {"approver": " Ada@Example.COM "}, ForbiddenError
+        WAITING, ForbiddenError, {}, {"approver": " Ada@Example.COM "}
     ),
     "full-width letters do not make another person": Refusal(
-        State.AWAITING_APPROVAL, {"approver": "\uff41da@example.com"}, ForbiddenError
+        WAITING, ForbiddenError, {}, {"approver": "\uff41da@example.com"}
     ),
-    "other evidence is not in force": Refusal(
-        State.AWAITING_APPROVAL, {"evidenceDigest": OTHER_DIGEST}, DigestMismatchError
+    "another name does not make another person": Refusal(WAITING, ForbiddenError, {}, by_id=REQUESTER_ID.upper()),
+    "the requester is told so even where the evidence was decided on": Refusal(
+        WAITING.changed(decision=APPROVAL), ForbiddenError, {}, {"approver": REQUESTER}
     ),
-    "after the expiry it is too late": Refusal(
-        State.AWAITING_APPROVAL, {}, ApprovalExpiredError, after=timedelta(days=7)
+    "evidence is decided on once": Refusal(WAITING.changed(decision=APPROVAL), AlreadyDecidedError, DECIDED),
+    "what is retiring was decided on": Refusal(rotation(State.RETIRING), AlreadyDecidedError, DECIDED),
+    "what is completed was decided on": Refusal(rotation(State.COMPLETED), AlreadyDecidedError, DECIDED),
+    "at the expiry it is too late": Refusal(WAITING, ApprovalExpiredError, {}, now=EXPIRES),
+    "an expired run is too late too": Refusal(rotation(State.EXPIRED), ApprovalExpiredError, {}),
+    "a run that is told to end is not decided on": Refusal(
+        ABORTING, WrongStateError, {"state": "being aborted", "allowed": ["awaiting_approval"]}
     ),
-    "an expired rotation is too late too": Refusal(State.EXPIRED, {}, ApprovalExpiredError),
-    "before the wait there is nothing to decide": Refusal(
-        State.SOAKING, {}, WrongStateError, {"state": "soaking", "allowed": ["awaiting_approval"]}
+    "other evidence is not in force, and the error says which is": Refusal(
+        WAITING, DigestMismatchError, {"evidenceDigest": DIGEST}, {"evidenceDigest": OTHER_DIGEST}
     ),
-    "while rows are swept there is nothing to decide": Refusal(
-        State.SWEEPING, {}, WrongStateError, {"state": "sweeping", "allowed": ["awaiting_approval"]}
-    ),
-    "a blocked rotation is not decided on": Refusal(State.BLOCKED, {}, WrongStateError),
-    "what is retiring was decided on": Refusal(State.RETIRING, {}, AlreadyDecidedError, {"decision": "approved"}),
-    "what is completed was decided on": Refusal(State.COMPLETED, {}, AlreadyDecidedError, {"decision": "approved"}),
 }
 
 
 @pytest.mark.parametrize("sentence", REFUSALS)
-async def test_decisions_are_refused(runs: RotationStore, sentence: str) -> None:
-    """Each sentence of the table is a refusal with its own error, and the record stays as it is."""
+def test_decisions_are_refused(sentence: str) -> None:
+    """Each sentence of the table is a refusal with its own error and facts."""
     case = REFUSALS[sentence]
-    record = await bring_to(runs, case.state)
 
     with pytest.raises(case.error) as raised:
-        await decide(runs, request_of(record, **case.body), webhook_id="m1", now=NOW + case.after)
+        decide(case.record, request_of(case.record, **case.body), webhook_id="m1", now=case.now, by_id=case.by_id)
 
-    assert {"rotationId": record.run_id, **case.facts}.items() <= raised.value.facts.items()
-    assert await runs.read(record.run_id) == record
-
-
-async def test_a_wrong_digest_is_answered_with_the_one_in_force(runs: RotationStore) -> None:
-    """Whoever looked at older evidence learns which digest to look at."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-
-    with pytest.raises(DigestMismatchError) as raised:
-        await decide(runs, request_of(record, evidenceDigest=OTHER_DIGEST), webhook_id="m1", now=SOON)
-
-    assert {"rotationId": record.run_id, "evidenceDigest": record.evidence_digest} == raised.value.facts
+    assert raised.value.facts == {"rotationId": case.record.run_id, **case.facts}
 
 
-async def test_an_unknown_rotation_is_not_decided_on(runs: RotationStore) -> None:
-    """A well-formed id without a record is unknown."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
+@pytest.mark.parametrize(
+    "record",
+    [
+        WAITING.changed(decision=APPROVAL),
+        rotation(State.SWEEPING, decisions=[APPROVAL]),
+        rotation(State.COMPLETED),
+    ],
+    ids=["in force", "voided", "acted upon"],
+)
+def test_the_message_that_decided_is_taken_again_at_any_time(record: RunRecord) -> None:
+    """A redelivery finds its own decision, and there is nothing to write."""
+    request = request_of(record, approver=REQUESTER, evidenceDigest=OTHER_DIGEST)
 
-    with pytest.raises(UnknownRotationError):
-        await decide(
-            runs, request_of(record, rotationId=new_run_id(RunKind.ROTATION, "default", NOW)), webhook_id="m", now=NOW
-        )
-
-
-async def test_of_concurrent_decisions_one_counts(runs: RotationStore) -> None:
-    """Eight people decide at once: the first counts, the others learn that it was decided."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-
-    answers = await asyncio.gather(
-        *(
-            decide(
-                runs,
-                request_of(record, approver=f"p{number}", decision="approve" if number % 2 else "reject"),
-                webhook_id=f"m{number}",
-                now=SOON,
-            )
-            for number in range(8)
-        ),
-        return_exceptions=True,
-    )
-
-    counted = [answer for answer in answers if isinstance(answer, RotationRecord)]
-    refused = [answer for answer in answers if isinstance(answer, AlreadyDecidedError)]
-    assert [len(counted), len(refused)] == [1, 7]
-    assert counted[0].decision == (await runs.read(record.run_id)).decision
-
-
-async def test_the_same_message_is_taken_again_at_any_later_time(runs: RotationStore) -> None:
-    """A redelivery of the message that was recorded succeeds, also when its decision is void or long acted upon."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    approval = request_of(record)
-    decided = await decide(runs, approval, webhook_id="m1", now=SOON)
-
-    again = await decide(runs, approval, webhook_id="m1", now=NOW + timedelta(days=8))
-    await step_to(runs, decided, State.SWEEPING)
-    voided = await decide(runs, approval, webhook_id="m1", now=SOON)
-
-    assert decided.decision == again.decision
-    assert (None, [decided.decision]) == (voided.decision, voided.decisions)
-
-
-async def test_a_decision_on_voided_evidence_is_not_read(runs: RotationStore) -> None:
-    """The workflow asks for its own digest; a decision on any other is none."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    decided = await decide(runs, request_of(record), webhook_id="m1", now=SOON)
-    swept = await step_to(runs, decided, State.SWEEPING)
-    soaking = await step_to(runs, swept, State.SOAKING)
-    frozen = await freeze(runs, soaking, stale_writers=1)
-
-    reads = [
-        await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=digest or ""))
-        for digest in (record.evidence_digest, frozen.evidence_digest)
-    ]
-
-    assert [read.decision for read in reads] == ["none", "none"]
-
-
-async def test_a_decision_is_read_for_its_own_evidence_only(runs: RotationStore) -> None:
-    """A workflow that asks for another digest than the one decided on is told of no decision."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    await decide(runs, request_of(record), webhook_id="m1", now=SOON)
-
-    read = await read_decision(runs, DecisionInput(run=record.ref, evidence_digest=OTHER_DIGEST))
-
-    assert (read.decision, read.decided_by) == ("none", None)
-
-
-async def test_an_abort_goes_before_an_approval(runs: RotationStore) -> None:
-    """An operator's abort ends the wait whatever was decided, and after it nothing more is decided."""
-    decided = await bring_to(runs, State.AWAITING_APPROVAL)
-    await decide(runs, request_of(decided), webhook_id="m1", now=SOON)
-    undecided = await bring_to(runs, State.AWAITING_APPROVAL)
-    for record in (decided, undecided):
-        await give_command(runs, record.run_id, "abort", by="otto", now=SOON)
-
-    with pytest.raises(WrongStateError, match="being aborted"):
-        await decide(runs, request_of(undecided), webhook_id="m2", now=SOON)
-    read = await read_decision(runs, DecisionInput(run=decided.ref, evidence_digest=decided.evidence_digest or ""))
-
-    assert (read.decision, read.decided_by) == ("aborted", "otto")
-
-
-async def test_another_runs_workflow_reads_no_decision(runs: RotationStore) -> None:
-    """A workflow whose token is not the run's is fenced."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-
-    with pytest.raises(FencedError):
-        await read_decision(
-            runs, DecisionInput(run=record.ref.model_copy(update={"fencing_token": 99}), evidence_digest=OTHER_DIGEST)
-        )
+    assert decide(record, request, webhook_id=APPROVAL.webhook_id or "", now=EXPIRES) is record
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from keyturn.errors import PermissionMissingError, ResourceMissingError, Unavail
 from keyturn.runs.lease import read_lease
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import advance
+from keyturn.runs.transitions import record_step
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.rotation.test_start import start_with
@@ -51,7 +51,7 @@ async def test_a_step_whose_answer_is_lost_is_one_step(runs: RotationStore, cosm
     record = await start_run(runs)
     cosmos.fault(operation="replace", kind="reset_after")
 
-    moved = await advance(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), NOW)
+    moved = await record_step(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), NOW)
 
     assert (moved.state, moved.step, len(moved.history)) == (State.PREFLIGHT, 1, 2)
 
@@ -82,7 +82,7 @@ async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RotationStor
     record = await bring_to(runs, State.PREFLIGHT)
     cosmos.fault(operation="replace", kind="reset_after", skip=1)
 
-    await advance(runs, StepInput(run=record.ref, step=record.step + 1, target=State.BLOCKED), NOW)
+    await record_step(runs, StepInput(run=record.ref, step=record.step + 1, target=State.BLOCKED), NOW)
     held = await read_lease(runs, record.keyring)
 
     assert held is not None

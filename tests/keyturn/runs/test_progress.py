@@ -30,7 +30,7 @@ from keyturn.runs.record_parts import (
 )
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import advance, lose
+from keyturn.runs.transitions import lose, record_step
 from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
@@ -196,7 +196,7 @@ async def test_status_tells_why_the_state_is_what_it_is(runs: RotationStore) -> 
     )
 
     assert status(record).detail == ""
-    assert status(await advance(runs, step, NOW)).detail == "2 rows cannot be rewrapped"
+    assert status(await record_step(runs, step, NOW)).detail == "2 rows cannot be rewrapped"
 
 
 async def test_the_answer_to_a_start_never_changes(runs: RotationStore) -> None:

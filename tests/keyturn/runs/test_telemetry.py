@@ -5,11 +5,11 @@ from keyturn.contracts.states import State
 from keyturn.rotation.new_version import record_census
 from keyturn.runs.progress import record_progress
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import advance
+from keyturn.runs.transitions import record_step
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import root_of, state_of
 from tests.keyturn.runs.lifecycle import NOW, PATHS, bring_to, start_run
-from tests.keyturn.telemetry.conftest import Told
+from tests.keyturn.telemetry.told import Told
 
 
 async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, told: Told) -> None:
@@ -33,7 +33,7 @@ async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, told: 
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
 
-    await advance(runs, StepInput(run=record.ref, step=record.step, target=State.SWEEPING), NOW)
+    await record_step(runs, StepInput(run=record.ref, step=record.step, target=State.SWEEPING), NOW)
 
     assert told.spans() == []
     assert told.metric(names.STATE_SECONDS) == {}
@@ -81,6 +81,6 @@ async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RotationStore, 
     told.forget()
     later = NOW.replace(minute=2)
 
-    await advance(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), later)
+    await record_step(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), later)
 
     assert told.metric(names.STATE_SECONDS) == {(record.keyring, "requested"): 120.0}

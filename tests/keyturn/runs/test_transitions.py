@@ -1,262 +1,211 @@
-"""State changes in the record: each once, in order, with its history; ends give the keyring back."""
+"""State changes as decisions: which record follows from a record and a step, and which steps are refused."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from keyturn.contracts import FailureInput, PageResult, ProgressInput, QuarantinedRow, StepInput
+from keyturn.contracts import PageResult, QuarantinedRow, StepInput
 from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import FencedError, InvalidTransitionError, InvariantError, NotSettledError
-from keyturn.runs import lease
-from keyturn.runs.commands import give_command
-from keyturn.runs.progress import record_progress, with_quarantined
-from keyturn.runs.record_parts import HISTORY_MAX
-from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import HISTORY_HEAD, advance, enter, lose, record_failure
-from tests.keyturn.runs.lifecycle import (
-    APPROVER,
-    NOW,
-    approve,
-    bring_to,
-    freeze,
-    make_record,
-    new_keyring,
-    start_run,
-    step_to,
+from keyturn.errors import (
+    AbortRequestedError,
+    FencedError,
+    InvalidTransitionError,
+    InvariantError,
+    NotSettledError,
 )
+from keyturn.runs.commands import give_command
+from keyturn.runs.progress import with_quarantined
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import HISTORY_MAX, PhaseProgress, Quarantined
+from keyturn.runs.transitions import HISTORY_HEAD, advance, enter, fail
+from tests.keyturn.runs.lifecycle import APPROVER, NOW
+from tests.keyturn.runs.records import APPROVAL, LATER, STATES, migration, ready_for, rotation
+
+type Make = Callable[..., RunRecord]
+ROW = QuarantinedRow(id="row", reason="malformed")
+
+# Every change from a state in which a run can be told to end.
+FROM_ABORTABLE = [
+    (make, source, target)
+    for make, source in STATES
+    for target in sorted(make().transitions[source])
+    if State.ABORTED in make().transitions[source]
+]
 
 
-def step_of(
-    record: RotationRecord, step: int, target: State, *, detail: str = "", fencing_token: int | None = None
-) -> StepInput:
-    """Return the input of ``advance``."""
-    run = record.ref if fencing_token is None else record.ref.model_copy(update={"fencing_token": fencing_token})
-    return StepInput(run=run, step=step, target=target, detail=detail)
+def step_of(record: RunRecord, target: State, *, number: int | None = None, token: int = 1) -> StepInput:
+    """Return the input of ``advance`` for the next step, or for the step of this number."""
+    ref = record.ref.model_copy(update={"fencing_token": token})
+    return StepInput(run=ref, step=record.step + 1 if number is None else number, target=target, detail="why")
 
 
-async def test_a_step_is_written_with_its_history(runs: RotationStore) -> None:
-    """The record's state, step and history tell what happened, when, by whom and why."""
-    record = await start_run(runs)
+@pytest.mark.parametrize("target", State)
+@pytest.mark.parametrize(("make", "source"), STATES)
+def test_every_change_of_state_is_made_or_refused(make: Make, source: State, target: State) -> None:
+    """The kind's own table decides (test_states.py holds it); a change is numbered, dated and in the history."""
+    record = ready_for(make(source), target)
+    if target not in record.transitions[source]:
+        with pytest.raises(InvalidTransitionError):
+            advance(record, step_of(record, target), LATER)
+        return
 
-    await advance(runs, step_of(record, 1, State.PREFLIGHT, detail="go"), NOW + timedelta(seconds=3))
-    read = await runs.read(record.run_id)
+    changed = advance(record, step_of(record, target), LATER)
 
-    entry = read.history[-1]
-    assert (read.state, read.step) == (State.PREFLIGHT, 1)
-    assert (
-        entry.source,
-        entry.target,
-        entry.step,
-        entry.actor,
-        entry.detail,
-    ) == (State.REQUESTED, State.PREFLIGHT, 1, "keyturn", "go")
-    assert entry.at == NOW + timedelta(seconds=3)
-
-
-async def test_a_repeated_step_changes_nothing(runs: RotationStore) -> None:
-    """An activity that runs twice, also after later steps, leaves the record as it is."""
-    record = await start_run(runs)
-    for number, target in enumerate([State.PREFLIGHT, State.CREATING_VERSION], start=1):
-        await advance(runs, step_of(record, number, target), NOW)
-    before = await runs.read(record.run_id)
-
-    await advance(runs, step_of(record, 2, State.CREATING_VERSION), NOW + timedelta(hours=1))
-    await advance(runs, step_of(record, 1, State.PREFLIGHT), NOW + timedelta(hours=1))
-
-    assert await runs.read(record.run_id) == before
+    entry = changed.history[-1]
+    ended_at = LATER if target in TERMINAL else None
+    assert (changed.state, changed.step, changed.ended_at) == (target, record.step + 1, ended_at)
+    assert (entry.source, entry.target, entry.step, entry.at, entry.detail) == (
+        source,
+        target,
+        record.step + 1,
+        LATER,
+        "why",
+    )
+    assert changed.history[:-1] == record.history
 
 
-async def test_a_step_before_its_predecessor_is_to_be_tried_again(runs: RotationStore) -> None:
-    """A gap in the numbers means that the record was read from a replica that lags: nothing is written."""
-    record = await start_run(runs)
-
-    with pytest.raises(NotSettledError) as raised:
-        await advance(runs, step_of(record, 2, State.PREFLIGHT), NOW)
-
-    assert {"rotationId": record.run_id, "step": 2, "expected": 1} == raised.value.facts
-    assert await runs.read(record.run_id) == record
-
-
-async def test_a_change_that_the_table_does_not_know_is_refused(runs: RotationStore) -> None:
-    """The table decides, also here: the record stays."""
-    record = await start_run(runs)
-
-    with pytest.raises(InvalidTransitionError):
-        await advance(runs, step_of(record, 1, State.RETIRING), NOW)
-
-    assert await runs.read(record.run_id) == record
-
-
-async def test_another_runs_token_is_fenced(runs: RotationStore) -> None:
-    """Nothing that carries another token than the run's changes its record."""
-    record = await start_run(runs)
-
-    with pytest.raises(FencedError):
-        await advance(runs, step_of(record, 1, State.PREFLIGHT, fencing_token=record.fencing_token + 1), NOW)
-
-    assert await runs.read(record.run_id) == record
-
-
-@pytest.mark.parametrize("state", [State.REQUESTED, State.SWEEPING, State.WATCHING])
-async def test_a_workflow_that_lives_on_after_its_run_was_given_up_is_fenced(runs: RotationStore, state: State) -> None:
-    """The number that ended the run is not taken for the workflow's own step of the same number."""
-    record = await bring_to(runs, state)
-    await lose(runs, record.run_id, "the workflow was lost", NOW)
-
-    with pytest.raises(FencedError):
-        await advance(runs, step_of(record, record.step + 1, State.PREFLIGHT), NOW)
-    with pytest.raises(InvalidTransitionError):
-        await advance(runs, step_of(record, record.step + 2, State.SWEEPING), NOW)
-
-
-@pytest.mark.parametrize("state", sorted(TERMINAL))
-async def test_every_end_has_a_time_and_frees_the_keyring(runs: RotationStore, state: State) -> None:
-    """Whatever the end is, the next rotation of the keyring can start."""
-    record = await bring_to(runs, state)
-
-    started = await start_run(runs, record.keyring)
-
-    assert record.ended_at == NOW
-    assert started.fencing_token == record.fencing_token + 1
-
-
-async def test_a_run_that_died_before_the_release_frees_the_keyring_when_it_is_repeated(
-    runs: RotationStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "target", "token", "error", "facts"),
+    [
+        (2, State.SWEEPING, 1, FencedError, {"holder": None}),  # the number belongs to another change
+        (5, State.SOAKING, 1, NotSettledError, {"step": 5, "expected": 4}),  # a replica that lags
+        (4, State.SOAKING, 2, FencedError, {"holder": None}),  # another run's token
+        (4, State.SOAKING, 0, FencedError, {"holder": None}),
+    ],
+)
+def test_a_step_of_another_number_or_run_is_refused(
+    number: int, target: State, token: int, error: type[Exception], facts: dict[str, Any]
 ) -> None:
-    """The record says that the rotation has ended; the repeated step makes up for the release."""
-    record = await bring_to(runs, State.PREFLIGHT)
-    last = step_of(record, record.step + 1, State.BLOCKED)
+    """Only the step that follows, of the run's own workflow, changes anything."""
+    record = rotation(State.SWEEPING)
 
-    async def die(*_arguments: object) -> None:
-        raise ConnectionResetError
+    with pytest.raises(error) as raised:
+        advance(record, step_of(record, target, number=number, token=token), LATER)
 
-    with monkeypatch.context() as patch:
-        patch.setattr("keyturn.runs.transitions.release", die)
-        with pytest.raises(ConnectionResetError):
-            await advance(runs, last, NOW)
-    await advance(runs, last, NOW)
-    held = await lease.read_lease(runs, record.keyring)
-
-    assert held is not None
-    assert held.holder is None
+    assert getattr(raised.value, "facts", None) == {"rotationId": record.run_id, **facts}
 
 
-async def test_an_end_of_an_older_run_does_not_take_the_keyring_from_the_next(runs: RotationStore) -> None:
-    """A late repetition of the last step finds another holder and leaves it alone."""
-    record = await bring_to(runs, State.BLOCKED)
-    following = await start_run(runs, record.keyring)
+@pytest.mark.parametrize(("number", "target"), [(1, State.PREFLIGHT), (2, State.CREATING_VERSION), (3, State.SWEEPING)])
+def test_a_repeated_step_returns_the_record_as_it_is(number: int, target: State) -> None:
+    """There is nothing to write then, also where later steps followed."""
+    record = rotation(State.SWEEPING)
 
-    await advance(runs, step_of(record, record.step, State.BLOCKED), NOW)
-    held = await lease.read_lease(runs, record.keyring)
-
-    assert held is not None
-    assert following.run_id == held.holder
+    assert advance(record, step_of(record, target, number=number), LATER) is record
 
 
-async def test_a_failure_is_recorded_once_with_its_reason(runs: RotationStore) -> None:
-    """The first failure is the one that is kept, and an end is never turned into another."""
-    record = await bring_to(runs, State.SWEEPING)
-    failure = FailureInput(run=record.ref, step=9, error_type="KeyDisabled", message="off", retire_attempted=False)
-
-    await record_failure(runs, failure, NOW)
-    await record_failure(runs, failure.model_copy(update={"error_type": "Other"}), NOW + timedelta(hours=1))
-    failed = await runs.read(record.run_id)
-    blocked = await bring_to(runs, State.BLOCKED)
-    late = FailureInput(run=blocked.ref, step=9, error_type="Late", message="late", retire_attempted=False)
-
-    assert failed.error is not None
-    assert (
-        failed.state,
-        failed.error.type,
-        failed.error.message,
-        failed.ended_at,
-    ) == (State.FAILED, "KeyDisabled", "off", NOW)
-    assert ((await record_failure(runs, late, NOW)).state, blocked.error) == (State.BLOCKED, None)
-
-
-@pytest.mark.parametrize("case", ["undecided", "rejected", "other evidence", "quarantined"])
-async def test_retiring_is_entered_only_with_approval_of_the_evidence_in_force(runs: RotationStore, case: str) -> None:
-    """Without approval, with one of other evidence, or with a quarantined row left, the step is refused."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    if case != "undecided":
-        record = await approve(runs, record)
-
-    def spoil(run: RotationRecord) -> RotationRecord:
-        if case == "quarantined":
-            return with_quarantined(run, [QuarantinedRow(id="row", reason="malformed")])
-        decision = run.decision
-        update = {"decision": "rejected"} if case == "rejected" else {"digest": "0" * 64}
-        return run if decision is None else run.changed(decision=decision.model_copy(update=update))
-
-    spoilt = await runs.update(record.run_id, spoil)
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"decision": None},
+        {"decision": APPROVAL.model_copy(update={"decision": "rejected"})},
+        {"decision": APPROVAL.model_copy(update={"digest": "0" * 64})},
+        {"evidence_digest": "0" * 64},
+        {"quarantined": Quarantined(count=1, named=[ROW])},
+    ],
+    ids=["undecided", "rejected", "approval of other evidence", "other evidence in force", "quarantined"],
+)
+def test_retiring_needs_an_approval_of_the_evidence_in_force_and_no_quarantined_row(spoilt: dict[str, Any]) -> None:
+    """Each of them missing, alone, keeps every version enabled."""
+    record = ready_for(rotation(State.AWAITING_APPROVAL), State.RETIRING).changed(**spoilt)
 
     with pytest.raises(InvariantError, match="nothing is retired"):
-        await advance(runs, step_of(spoilt, spoilt.step + 1, State.RETIRING), NOW)
+        advance(record, step_of(record, State.RETIRING), LATER)
 
 
-async def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence(runs: RotationStore) -> None:
-    """What was approved no longer holds; the decision is kept among the voided ones."""
-    record = await approve(runs, await bring_to(runs, State.AWAITING_APPROVAL))
+@pytest.mark.parametrize(("make", "source", "target"), FROM_ABORTABLE)
+def test_after_an_abort_only_ends_are_entered(make: Make, source: State, target: State) -> None:
+    """The workflow learns of the abort from the record, whatever it was about to do."""
+    record = give_command(ready_for(make(source), target), "abort", by="otto", now=NOW)
+    if target not in TERMINAL:
+        with pytest.raises(AbortRequestedError):
+            advance(record, step_of(record, target), LATER)
+        return
 
-    swept = await step_to(runs, record, State.SWEEPING)
+    ended = advance(record, step_of(record, target), LATER)
 
-    assert swept.decision is None
-    assert [record.decision] == swept.decisions
-    assert (swept.evidence, swept.evidence_digest, swept.approval_expires_at) == (None, None, None)
-
-
-async def test_a_new_sweep_forgets_quarantined_rows_because_it_meets_them_again(runs: RotationStore) -> None:
-    """After a retry only the rows that still cannot be rewrapped are named."""
-    record = await bring_to(runs, State.NEEDS_ATTENTION)
-    row = QuarantinedRow(id="row", reason="malformed")
-    await runs.update(record.run_id, lambda run: with_quarantined(run, [row]))
-
-    swept = await step_to(runs, record, State.SWEEPING)
-
-    assert (swept.quarantined.count, swept.quarantined.named) == (0, [])
+    assert (ended.state, ended.ended_at) == (target, LATER)
 
 
-async def test_a_new_soak_begins_its_proof_anew(runs: RotationStore) -> None:
-    """What an earlier soak has proven is not counted towards this one."""
-    record = await bring_to(runs, State.SOAKING)
-    proven = ProgressInput(
-        run=record.ref,
-        phase="proof",
-        pass_number=1,
-        pass_started_at=NOW,
-        wave=1,
-        scanned=5,
-        totals=PageResult(changed=5),
-        session_tokens=[],
+@pytest.mark.parametrize(
+    ("record", "target", "actor"),
+    [
+        (ready_for(rotation(State.AWAITING_APPROVAL), State.RETIRING), State.RETIRING, APPROVER),
+        (
+            rotation(State.AWAITING_APPROVAL).changed(decision=APPROVAL.model_copy(update={"decision": "rejected"})),
+            State.REJECTED,
+            APPROVER,
+        ),
+        (give_command(rotation(State.NEEDS_ATTENTION), "retry", by="olga", now=NOW), State.SWEEPING, "olga"),
+        (give_command(migration(State.NEEDS_ATTENTION), "retry", by="olga", now=NOW), State.RUNNING, "olga"),
+        (give_command(rotation(State.SWEEPING), "abort", by="otto", now=NOW), State.ABORTED, "otto"),
+        (rotation(State.NEEDS_ATTENTION), State.SWEEPING, "keyturn"),
+        (rotation(State.SWEEPING), State.SOAKING, "keyturn"),
+    ],
+    ids=["approved", "rejected", "retry", "retry of a migration", "abort", "no command", "by itself"],
+)
+def test_people_are_named_where_they_brought_the_change_about(record: RunRecord, target: State, actor: str) -> None:
+    """The history names the approver, or the operator who gave the command; everything else Keyturn did itself."""
+    assert advance(record, step_of(record, target), LATER).history[-1].actor == actor
+
+
+def test_going_back_to_the_sweep_voids_the_decision_and_its_evidence() -> None:
+    """The decision is kept among the voided ones."""
+    record = ready_for(rotation(State.AWAITING_APPROVAL), State.RETIRING)
+
+    swept = advance(record, step_of(record, State.SWEEPING), LATER)
+
+    assert (swept.decision, swept.decisions) == (None, [APPROVAL])
+    assert (swept.evidence, swept.evidence_digest, swept.evidence_frozen_at, swept.approval_expires_at) == (None,) * 4
+
+
+@pytest.mark.parametrize(
+    ("make", "source", "target"),
+    [(rotation, State.NEEDS_ATTENTION, State.SWEEPING), (migration, State.NEEDS_ATTENTION, State.RUNNING)],
+)
+def test_another_try_forgets_quarantined_rows_because_it_meets_them_again(
+    make: Make, source: State, target: State
+) -> None:
+    """Afterwards only the rows that still cannot be rewrapped are named."""
+    record = with_quarantined(make(source), [ROW])
+
+    assert advance(record, step_of(record, target), LATER).quarantined == Quarantined()
+
+
+def test_a_new_soak_begins_its_proof_anew() -> None:
+    """What an earlier soak has proven is not counted towards this one; the sweep's progress stays."""
+    progress = PhaseProgress(
+        pass_number=1, wave=1, scanned=5, current=PageResult(changed=5), started_at=NOW, updated_at=NOW
     )
-    record = await record_progress(runs, proven, NOW)
-    assert "proof" in record.progress
-    for target in (State.SWEEPING, State.SOAKING):
-        record = await step_to(runs, record, target)
+    record = rotation(State.SWEEPING, progress={"proof": progress, "sweep": progress})
 
-    assert "proof" not in record.progress
+    assert advance(record, step_of(record, State.SOAKING), LATER).progress == {"sweep": progress}
 
 
-async def test_people_are_named_where_they_brought_the_change_about(runs: RotationStore) -> None:
-    """The history names the approver, and who told the rotation to try again or to end."""
-    retired = await bring_to(runs, State.RETIRING)
-    waiting = await bring_to(runs, State.NEEDS_ATTENTION)
-    waiting = await give_command(runs, waiting.run_id, "retry", by="olga", now=NOW)
-    swept = await step_to(runs, waiting, State.SWEEPING)
-    await give_command(runs, waiting.run_id, "abort", by="otto", now=NOW)
-    aborted = await step_to(runs, swept, State.ABORTED)
+@pytest.mark.parametrize(("make", "state"), STATES)
+def test_a_run_fails_from_every_state_but_an_end(make: Make, state: State) -> None:
+    """An end is never turned into another, and needs no write."""
+    record = make(state)
 
-    actors = [run.history[-1].actor for run in (retired, swept, aborted)]
+    failed = fail(record, "KeyDisabled", "off", LATER)
 
-    assert actors == [APPROVER, "olga", "otto"]
+    if state in TERMINAL:
+        assert failed is record
+        return
+    assert failed.error is not None
+    assert (failed.state, failed.error.type, failed.error.message, failed.ended_at) == (
+        State.FAILED,
+        "KeyDisabled",
+        "off",
+        LATER,
+    )
+    with pytest.raises(FencedError):  # the workflow lives on: the number is not taken for its own step
+        advance(failed, step_of(record, State.SWEEPING), LATER)
 
 
 def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
     """The middle is left out, and how much of it; the record never outgrows its bounds."""
-    record = make_record(new_keyring())
-    for target in (State.PREFLIGHT, State.CREATING_VERSION, State.SWEEPING):
-        record = enter(record, target, detail="", now=NOW)
+    record = rotation(State.SWEEPING)
     for _ in range(HISTORY_MAX):
         for target in (State.NEEDS_ATTENTION, State.SWEEPING):
             record = enter(record, target, detail="x" * 2000, now=NOW)
@@ -264,15 +213,5 @@ def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
     steps = [entry.step for entry in record.history]
     assert len(steps) == HISTORY_MAX
     assert len(steps) + record.history_omitted == record.step + 1
-    assert list(range(HISTORY_HEAD)) == steps[:HISTORY_HEAD]
-    assert list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1)) == steps[HISTORY_HEAD:]
-
-
-async def test_evidence_is_frozen_before_the_wait(runs: RotationStore) -> None:
-    """The helper that brings runs to the wait froze evidence, as the workflow does."""
-    record = await bring_to(runs, State.SOAKING)
-
-    frozen = await freeze(runs, record)
-
-    assert frozen.evidence_digest is not None
-    assert (await step_to(runs, frozen, State.AWAITING_APPROVAL)).evidence_digest == frozen.evidence_digest
+    assert steps[:HISTORY_HEAD] == list(range(HISTORY_HEAD))
+    assert steps[HISTORY_HEAD:] == list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1))

@@ -6,7 +6,7 @@ from keyturn.contracts import NotifyInput, RunRef
 from keyturn.notifications.events import announce
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import working_on
-from tests.keyturn.telemetry.conftest import Told
+from tests.keyturn.telemetry.told import Told
 
 REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 logger = logging.getLogger("keyturn.some.module")

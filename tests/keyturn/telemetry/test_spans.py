@@ -8,7 +8,7 @@ from keyturn.contracts import RunInput, RunRef
 from keyturn.errors import UnavailableError
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import activity_span, root_of, state_of
-from tests.keyturn.telemetry.conftest import Told
+from tests.keyturn.telemetry.told import Told
 
 REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 OTHER = REF.model_copy(update={"run_id": "notes.20260401T030000Z.abcdef"})
