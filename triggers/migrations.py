@@ -1,8 +1,6 @@
 """The HTTP API of migrations: start, list, look, retry, abort."""
 
 from datetime import UTC, datetime
-from typing import Literal
-from urllib.parse import urlencode
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -15,14 +13,23 @@ from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, R
 from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary
 from keyturn.resources import Resources
-from keyturn.runs.commands import CommandRequest, record_command
-from orchestrators.waiting import COMMAND_EVENT
-from triggers.access import Work, admitted
-from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, limit_of, read_json
+from triggers.access import admitted
+from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, read_json
 from triggers.lost_runs import workflows_of
-from triggers.workflow import ensure_started, wake
+from triggers.run_routes import RunRoutes
+from triggers.workflow import ensure_started
 
 bp = df.Blueprint()
+
+ROUTES = RunRoutes(
+    store=lambda resources: resources.migrations,
+    collection=MIGRATIONS,
+    plural="migrations",
+    parameter="migration_id",
+    summary=migration_summary,
+    status=migration_status,
+    report=migration_report,
+)
 
 
 @bp.route(route="migrations", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
@@ -84,68 +91,30 @@ async def begin(
 @bp.route(route="migrations", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def list_migrations(req: func.HttpRequest) -> func.HttpResponse:
     """List a keyring's migrations, newest first."""
-
-    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
-        keyring = resources.settings.keyring(req.params.get("keyring")).name
-        limit = limit_of(req)
-        records = await resources.migrations.newest(keyring, before=req.params.get("before"), limit=limit)
-        query = {"keyring": keyring, "before": records[-1].run_id, "limit": limit} if len(records) == limit else {}
-        following = f"{MIGRATIONS}?{urlencode(query)}" if query else None
-        lines = [migration_summary(record).to_payload() for record in records]
-        return json_response({"migrations": lines, "next": following})
-
-    return await handle(req, admitted(req, "list_migrations", work))
+    return await handle(req, admitted(req, "list_migrations", ROUTES.list(req)))
 
 
 @bp.route(route="migrations/{migration_id}", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def get_migration(req: func.HttpRequest) -> func.HttpResponse:
     """Tell where a migration stands."""
-
-    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await resources.migrations.read(req.route_params["migration_id"])
-        headers = {} if record.ended else {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return json_response(migration_status(record), headers=headers)
-
-    return await handle(req, admitted(req, "get_migration", work))
+    return await handle(req, admitted(req, "get_migration", ROUTES.get(req)))
 
 
 @bp.route(route="migrations/{migration_id}/report", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def get_migration_report(req: func.HttpRequest) -> func.HttpResponse:
     """Return everything that is known about a migration."""
-
-    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
-        record = await resources.migrations.read(req.route_params["migration_id"])
-        return json_response(migration_report(record))
-
-    return await handle(req, admitted(req, "get_migration_report", work))
+    return await handle(req, admitted(req, "get_migration_report", ROUTES.whole(req)))
 
 
 @bp.route(route="migrations/{migration_id}/retry", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def retry_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Tell a migration that needs attention to try again."""
-    return await handle(req, admitted(req, "retry_migration", _command(req, client, "retry")))
+    return await handle(req, admitted(req, "retry_migration", ROUTES.command(req, client, "retry")))
 
 
 @bp.route(route="migrations/{migration_id}/abort", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
 @bp.durable_client_input(client_name="client")
 async def abort_migration(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Tell a migration to end."""
-    return await handle(req, admitted(req, "abort_migration", _command(req, client, "abort")))
-
-
-def _command(req: func.HttpRequest, client: df.DurableFunctionsClient, command: Literal["retry", "abort"]) -> Work:
-    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
-        request = parse(CommandRequest, read_json(req, default={}))
-        record = await record_command(
-            resources.migrations,
-            req.route_params["migration_id"],
-            command,
-            by=caller.identity(request.requested_by).name,
-            now=datetime.now(UTC),
-        )
-        await wake(client, record, COMMAND_EVENT)
-        headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
-        return json_response(migration_status(record), status=202, headers=headers)
-
-    return work
+    return await handle(req, admitted(req, "abort_migration", ROUTES.command(req, client, "abort")))

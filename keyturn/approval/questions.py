@@ -1,9 +1,9 @@
 """What an approver is asked, in plain words: of a rotation, whether to retire; of a restore, whether to enable."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from keyturn.errors import InvariantError
+from keyturn.runs.evidence_summary import summarize
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
@@ -33,12 +33,13 @@ def question_of(record: RunRecord) -> Question:
 
 
 def _retirement(record: RotationRecord, evidence: dict[str, Any]) -> Question:
+    summary = summarize(evidence)
     return Question(
         title=f"Retire old versions of {record.keyring}?",
         asked=f"{record.requested_by} asked for this rotation. Every row was moved to a new version of the key. If you "
         "approve, the old versions are disabled; nothing is deleted, and they can be enabled again.",
-        warnings=list(_warnings(evidence)),
-        found=list(_sentences(evidence)),
+        warnings=summary.warnings,
+        found=summary.findings,
         heading="What would be disabled",
         versions=evidence.get("oldVersions", []),
         name="Rotation",
@@ -68,30 +69,3 @@ def _restore(record: MigrationRecord, evidence: dict[str, Any]) -> Question:
         if_approved="The versions are enabled, their rows moved and proven, and the versions disabled again.",
         if_rejected="Nothing is enabled.",
     )
-
-
-def _sentences(evidence: dict[str, Any]) -> Iterator[str]:
-    census, proof = evidence.get("census") or {}, evidence.get("proof") or {}
-    yield f"{census.get('onTarget')} of {census.get('total')} rows are on version {evidence.get('targetVersion')}."
-    yield f"{census.get('stale')} rows are not, {evidence.get('quarantined')} cannot be moved."
-    yield f"{evidence.get('foreign')} rows belong to other keys and were left alone."
-    yield f"{proof.get('proven')} rows were opened with the new version and hold the same key as before."
-    for name, what in (("canaries", "documents decrypt"), ("probes", "addresses of the backend answer")):
-        tried = evidence.get(name) or []
-        yield f"{sum(one['outcome'] == 'pass' for one in tried)} of {len(tried)} {what}."
-    yield f"{(evidence.get('staleWriters') or {}).get('count')} rows were written under an old version meanwhile."
-    if evidence.get("reason"):
-        yield f"The reason that was given: {evidence['reason']}"
-
-
-def _warnings(evidence: dict[str, Any]) -> Iterator[str]:
-    for waived in evidence.get("waivedChecks") or []:
-        said = f"The check {waived['check']} failed and was waived by {waived['by']}: {waived['why']}"
-        yield f"{said} (found: {waived['detail']})"
-    if warning := (evidence.get("proof") or {}).get("warning"):
-        yield str(warning)
-    if (provenance := evidence.get("provenance") or {}).get("count"):
-        named = ", ".join(row["id"] for row in provenance["named"])
-        yield (
-            f"{provenance['count']} rows are not as the last rotation left them, and no run has changed them: {named}"
-        )

@@ -1,40 +1,37 @@
-"""What the messages about rotations and about migrations are put together from."""
+"""The message of an event: what the table of the run's kind says, where to look, and the head of the audit chain.
 
-from datetime import datetime
+Only facts of the run's record are told, which holds no key and no secret; remarks are told as they were written.
+"""
 
+from keyturn.audit.chain import Head
+from keyturn.contracts import NotifyInput
+from keyturn.errors import InvariantError
+from keyturn.ids import report_link
+from keyturn.notifications.channels import Message
+from keyturn.notifications.events import EVENTS
+from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
+from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
 from keyturn.runs.record import RunRecord
-
-NAMED = 10  # so many quarantined rows or documents are named in a message; the report has more
-
-
-def moment(at: datetime | None) -> str:
-    """Return a time as people write it."""
-    return "an unknown time" if at is None else f"{at:%d %B %Y %H:%M} UTC".lstrip("0")
+from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
-def rows(count: int) -> str:
-    """Return a number of rows in words."""
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
+def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
+    """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
+    title, text = _texts(record, told)
+    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
+    if head is not None:
+        lines.append(f"Audit chain: {head}")
+    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
 
 
-def paragraph(*lines: str) -> str:
-    """Return the lines as one text."""
-    return "\n".join(lines)
+def _texts(record: RunRecord, told: NotifyInput) -> tuple[str, str]:
+    if isinstance(record, MigrationRecord):
+        return MIGRATION_MESSAGES[told.event](record, told)
+    if isinstance(record, RotationRecord):
+        return ROTATION_MESSAGES[told.event](record, told)
+    raise InvariantError("there are no messages about a run of this kind", kind=record.kind)
 
 
-def decided_by(record: RunRecord) -> str:
-    """Return who decided on the evidence, with the remark that was made."""
-    if record.decision is None:
-        return "Somebody"
-    remark = f' with the words "{record.decision.comment}"' if record.decision.comment else ""
-    return f"{record.decision.by}{remark}"
-
-
-def ended_by(record: RunRecord) -> str:
-    """Return who asked to end the run."""
-    return record.abort.by if record.abort is not None else "somebody"
-
-
-def quarantined(record: RunRecord) -> list[str]:
-    """Return a line for each of the first rows or documents that could not be worked on."""
-    return [f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]]
+def with_link(message: Message, link: str) -> Message:
+    """Return the message as one approver alone may read it: with the link by which he or she decides."""
+    return message._replace(body=f"{message.body}\nDecide here, for yourself only: {link}")

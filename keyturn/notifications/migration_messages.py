@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 
 from keyturn.contracts import NotifyInput
 from keyturn.notifications.events import UNREADABLE
-from keyturn.notifications.messages import decided_by, ended_by, moment, paragraph, quarantined, rows
-from keyturn.runs.evidence_summary import UNKNOWN
+from keyturn.notifications.rotation_messages import decided_by, ended_by, moment, paragraph, quarantined, rows
 from keyturn.runs.records import MigrationRecord
 
-type Words = Callable[[MigrationRecord, NotifyInput], tuple[str, str]]
+type Texts = Callable[[MigrationRecord, NotifyInput], tuple[str, str]]
 
 _NAMES = {
     "rewrap-deks": "the move of rows",
@@ -37,7 +36,9 @@ def _started(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
 
 def _approval_wanted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
     counts = record.census.by_version if record.census is not None else {}
-    named = [f"- {version}: {rows(counts[version]) if version in counts else UNKNOWN}" for version in record.versions]
+    named = [
+        f"- {version}: {rows(counts[version]) if version in counts else 'not known'}" for version in record.versions
+    ]
     return (
         f"please decide on {_name(record)}",
         paragraph(
@@ -45,7 +46,7 @@ def _approval_wanted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, 
             *named,
             f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the restore.",
             "",
-            f"Rows go to version: {record.target_version or UNKNOWN}",
+            f"Rows go to version: {record.target_version or 'not known'}",
             f"Decide by: {moment(record.approval_expires_at)}",
             f"Evidence digest: {record.evidence_digest}",
         ),
@@ -109,7 +110,7 @@ def _failed(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
     return f"{_name(record)} failed", paragraph(f"{why}.", _LEFT)
 
 
-MIGRATION_WORDS: Mapping[str, Words] = {
+MIGRATION_MESSAGES: Mapping[str, Texts] = {
     "started": _started,
     "approval_wanted": _approval_wanted,
     "approval_reminder": _approval_reminder,

@@ -19,7 +19,7 @@ from keyturn.errors import UnavailableError
 from keyturn.notifications import deliveries
 from keyturn.notifications.channels import send
 from keyturn.notifications.events import DECISIONS, EVENTS, ON_CALL, announce
-from keyturn.notifications.rotation_messages import compose, with_link
+from keyturn.notifications.messages import compose, with_link
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord

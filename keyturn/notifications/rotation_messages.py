@@ -1,45 +1,52 @@
-"""The words of a message: what happened, what it means, what to do, and where to look.
+"""The messages about a rotation: what happened, what it means, what to do, and where to look.
 
 Only facts of the run's record are told, which holds no key and no secret; people's remarks are told as they wrote them.
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
-from keyturn.audit.chain import Head
 from keyturn.contracts import NotifyInput
-from keyturn.errors import InvariantError
-from keyturn.ids import report_link
-from keyturn.notifications.channels import Message
-from keyturn.notifications.events import EVENTS
-from keyturn.notifications.messages import decided_by, ended_by, moment, paragraph, quarantined, rows
-from keyturn.notifications.migration_messages import MIGRATION_WORDS
-from keyturn.runs.evidence_summary import evidence_in_short
+from keyturn.runs.evidence_summary import summarize
 from keyturn.runs.record import RunRecord
-from keyturn.runs.records import MigrationRecord, RotationRecord
+from keyturn.runs.records import RotationRecord
 
-type Words = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
+NAMED = 10  # so many quarantined rows or documents are named in a message; the report has more
 
-
-def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
-    """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    title, text = _words(record, told)
-    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
-    if head is not None:
-        lines.append(f"Audit chain: {head}")
-    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
+type Texts = Callable[[RotationRecord, NotifyInput], tuple[str, str]]
 
 
-def _words(record: RunRecord, told: NotifyInput) -> tuple[str, str]:
-    if isinstance(record, MigrationRecord):
-        return MIGRATION_WORDS[told.event](record, told)
-    if isinstance(record, RotationRecord):
-        return WORDS[told.event](record, told)
-    raise InvariantError("there are no words for a run of this kind", kind=record.kind)
+def moment(at: datetime | None) -> str:
+    """Return a time as people write it."""
+    return "an unknown time" if at is None else f"{at:%d %B %Y %H:%M} UTC".lstrip("0")
 
 
-def with_link(message: Message, link: str) -> Message:
-    """Return the message as one approver alone may read it: with the link by which he or she decides."""
-    return message._replace(body=f"{message.body}\nDecide here, for yourself only: {link}")
+def rows(count: int) -> str:
+    """Return a number of rows in words."""
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
+def paragraph(*lines: str) -> str:
+    """Return the lines as one text."""
+    return "\n".join(lines)
+
+
+def decided_by(record: RunRecord) -> str:
+    """Return who decided on the evidence, with the remark that was made."""
+    if record.decision is None:
+        return "Somebody"
+    remark = f' with the words "{record.decision.comment}"' if record.decision.comment else ""
+    return f"{record.decision.by}{remark}"
+
+
+def ended_by(record: RunRecord) -> str:
+    """Return who asked to end the run."""
+    return record.abort.by if record.abort is not None else "somebody"
+
+
+def quarantined(record: RunRecord) -> list[str]:
+    """Return a line for each of the first rows or documents that could not be worked on."""
+    return [f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]]
 
 
 def _on_call(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
@@ -60,7 +67,7 @@ def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
         f"rotation of {record.keyring} has begun",
         paragraph(
             f"{record.requested_by} asked for it, and every check before it {passed}.{size}{reason}",
-            "Nothing is retired before somebody else approves it.",
+            "Nothing is retired before another person approves it.",
         ),
     )
 
@@ -70,7 +77,7 @@ def _blocked(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
     return (
         f"rotation of {record.keyring} did not begin",
-        "\n".join(["Nothing was changed. These checks failed:", *failed, "Mend them and start again."]),
+        "\n".join(["Nothing was changed. These checks failed:", *failed, "Fix them and start again."]),
     )
 
 
@@ -82,21 +89,27 @@ def _needs_attention(record: RotationRecord, told: NotifyInput) -> tuple[str, st
                 f"It has stopped: {told.detail}.",
                 *quarantined(record),
                 "All versions stay enabled and everything stays readable.",
-                "When the cause is mended, tell it to retry; or abort it.",
+                "When the cause is fixed, tell it to retry; or abort it.",
             ]
         ),
     )
 
 
 def _approval_wanted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
+    summary = summarize(record.evidence or {})
+    look_first = (
+        ["Look at this first:", *(f"- {warning}" for warning in summary.warnings), ""] if summary.warnings else []
+    )
     return (
         f"please decide on the rotation of {record.keyring}",
         "\n".join(
             [
                 "Everything has moved onto the new key version. May the old one be retired?",
-                f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the rotation.",
+                f"Any approver may decide; only {record.requested_by} cannot, who asked for the rotation.",
                 "",
-                *evidence_in_short(record),
+                *look_first,
+                *summary.findings,
+                f"To be retired: {', '.join(record.old_versions) or 'nothing'}",
                 f"Decide by: {moment(record.approval_expires_at)}",
                 f"Evidence digest: {record.evidence_digest}",
             ]
@@ -135,7 +148,7 @@ def _rejected(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
 
 def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     return (
-        f"nobody decided on the rotation of {record.keyring}",
+        f"no decision on the rotation of {record.keyring}",
         "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
     )
 
@@ -172,7 +185,7 @@ def _completed(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     moved = f"{rows(record.census.on_target)} now open" if record.census is not None else "Everything now opens"
     return (
         f"rotation of {record.keyring} is complete",
-        f"{moved} with the new key version. Retired: {', '.join(record.retired) or 'nothing'}. Well done, everybody.",
+        f"{moved} with the new key version. Retired: {', '.join(record.retired) or 'nothing'}.",
     )
 
 
@@ -182,7 +195,7 @@ def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
         f"rotation of {record.keyring} failed",
         paragraph(
             f"{why}.",
-            "Every version that it had disabled is enabled again. Read the report, mend the cause, start again.",
+            "Every version that it had disabled is enabled again. Read the report, fix the cause, start again.",
         ),
     )
 
@@ -197,7 +210,7 @@ def _overdue(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     )
 
 
-WORDS: Mapping[str, Words] = {
+ROTATION_MESSAGES: Mapping[str, Texts] = {
     "on_call": _on_call,
     "started": _started,
     "blocked": _blocked,

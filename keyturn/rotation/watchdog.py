@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from keyturn.contracts import NotifyInput
 from keyturn.notifications.events import OVERDUE
-from keyturn.notifications.messages import moment
 from keyturn.notifications.notifier import Notifier
+from keyturn.notifications.rotation_messages import moment
 from keyturn.rotation.due import Versions, last_completed, rotation_history
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord

@@ -1,60 +1,86 @@
-"""The evidence in a few lines, for whoever is to decide: counts, proof, rows to be wary of, waived checks, versions."""
+"""The evidence of a rotation in a few sentences: what was found, and what an approver should look at first.
 
-from keyturn.runs.records import RotationRecord
+The page and the messages both use it, so that they cannot tell different things. It reads the evidence itself, which
+is what the digest is of, and not the record around it.
+"""
 
-UNKNOWN = "not known"
-NAMED_MAX = 5  # a message is no report
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
-
-def evidence_in_short(record: RotationRecord) -> list[str]:
-    """Return the lines; what is not known is said to be so."""
-    return [
-        f"Rows: {_rows(record)}",
-        f"Proof: {_proof(record)}",
-        f"Stale writers: {_stale_writers(record)}",
-        f"Rows that no run has left as they are: {_unexplained(record)}",
-        f"Waived checks: {_waived(record)}",
-        f"To be retired: {', '.join(record.old_versions) or 'nothing'}",
-        f"New version: {record.target_version or UNKNOWN}",
-    ]
+NAMED_MAX = 5  # rows that a sentence names; the report has all
 
 
-def _rows(record: RotationRecord) -> str:
-    counted = record.census
-    if counted is None:
-        return UNKNOWN
-    foreign = f"; {counted.foreign:,} of other keys, which are left alone" if counted.foreign else ""
-    return f"{counted.on_target:,} of {counted.total:,} on the new version, {counted.stale:,} on an old one{foreign}"
+class EvidenceSummary(NamedTuple):
+    """Sentences: findings that speak against approving, and everything that was found."""
+
+    warnings: list[str]
+    findings: list[str]
 
 
-def _proof(record: RotationRecord) -> str:
-    if record.proof is None:
-        return UNKNOWN
-    if record.proof.warning is not None:
-        return f"NONE - {record.proof.warning}"
-    scope = {"all": "every rewrapped row"}.get(record.proof.mode, f"a {record.proof.mode.replace(':', ' of ')}")
-    return f"{record.proof.proven:,} rows open with the new version to the same key ({scope})"
+def summarize(evidence: Mapping[str, Any]) -> EvidenceSummary:
+    """Return the evidence in sentences; what it does not say is said to be unknown."""
+    return EvidenceSummary(list(_warnings(evidence)), list(_findings(evidence)))
 
 
-def _stale_writers(record: RotationRecord) -> str:
-    writers = record.stale_writers
-    if not writers.count:
-        return "none seen"
-    last = f", the last on {writers.last_seen:%d %B %Y %H:%M} UTC" if writers.last_seen is not None else ""
-    return f"{writers.count:,} rows were still written under an old version{last}; all of them were moved"
+def _findings(evidence: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Rows: {_rows(evidence)}"
+    yield f"Proof: {_proof(evidence.get('proof') or {})}"
+    for name, what in (("canaries", "Canaries: {} documents decrypt"), ("probes", "Probes: {} addresses answer")):
+        tried = evidence.get(name) or []
+        yield what.format(f"{sum(one['outcome'] == 'pass' for one in tried)} of {len(tried)}")
+    yield f"Stale writers: {_stale_writers(evidence) or 'none seen'}"
+    yield f"Rows that no run has left as they are: {_unexplained(evidence)}"
+    yield f"Waived checks: {', '.join(waived['check'] for waived in evidence.get('waivedChecks') or []) or 'none'}"
+    yield f"New version: {evidence.get('targetVersion') or 'not known'}"
+    if evidence.get("reason"):
+        yield f"The reason that was given: {evidence['reason']}"
 
 
-def _unexplained(record: RotationRecord) -> str:
-    seen = record.provenance
-    if seen is None:
-        return UNKNOWN
-    if not seen.count:
-        return "none" if seen.since is not None else "none seen, with no earlier rotation to compare with"
-    named = ", ".join(row.id for row in seen.named[:NAMED_MAX])
-    return f"{seen.count:,} ({named}{', ...' if seen.count > NAMED_MAX else ''}) - look at them before you approve"
+def _warnings(evidence: Mapping[str, Any]) -> Iterator[str]:
+    for waived in evidence.get("waivedChecks") or []:
+        said = f"The check {waived['check']} failed and was waived by {waived['by']}: {waived['why']}"
+        yield f"{said} (found: {waived['detail']})"
+    if warning := (evidence.get("proof") or {}).get("warning"):
+        yield str(warning)
+    if written := _stale_writers(evidence):
+        yield f"{written}: what such a writer creates after the retirement, nobody can read"
+    if (evidence.get("provenance") or {}).get("count"):
+        yield f"Rows are not as the last rotation left them, and no run has changed them: {_unexplained(evidence)}"
 
 
-def _waived(record: RotationRecord) -> str:
-    checks = record.preflight.checks if record.preflight is not None else []
-    waived = [check for check in checks if check.outcome == "waived"]
-    return "; ".join(f"{check.name} ({check.detail})" for check in waived) or "none"
+def _rows(evidence: Mapping[str, Any]) -> str:
+    if (census := evidence.get("census")) is None:
+        return "not known"
+    moved = f"{census['onTarget']:,} of {census['total']:,} on the new version, {census['stale']:,} on an old one"
+    foreign = f"; {census['foreign']:,} of other keys, which are left alone" if census["foreign"] else ""
+    return f"{moved}, {evidence.get('quarantined', 0):,} that cannot be moved{foreign}"
+
+
+def _proof(proof: Mapping[str, Any]) -> str:
+    if not proof:
+        return "not known"
+    if proof.get("warning"):
+        return f"NONE - {proof['warning']}"
+    mode = str(proof["mode"])
+    scope = "every rewrapped row" if mode == "all" else f"a {mode.replace(':', ' of ')}"
+    return f"{proof['proven']:,} rows open with the new version to the same key ({scope})"
+
+
+def _stale_writers(evidence: Mapping[str, Any]) -> str:
+    writers = evidence.get("staleWriters") or {}
+    if not writers.get("count"):
+        return ""
+    last = (
+        f", the last on {datetime.fromisoformat(writers['lastSeen']):%d %B %Y %H:%M} UTC" if writers["lastSeen"] else ""
+    )
+    return f"{writers['count']:,} rows were still written under an old version{last}; all of them were moved"
+
+
+def _unexplained(evidence: Mapping[str, Any]) -> str:
+    if (seen := evidence.get("provenance")) is None:
+        return "not known"
+    if not seen["count"]:
+        return "none" if seen["since"] is not None else "none seen, with no earlier rotation to compare with"
+    named = ", ".join(row["id"] for row in seen["named"][:NAMED_MAX])
+    return f"{seen['count']:,} ({named}{', ...' if seen['count'] > NAMED_MAX else ''})"

@@ -108,7 +108,14 @@ def test_the_page_says_what_is_decided_on() -> None:
 
     page = shown(record)
 
-    for said in (record.run_id, record.evidence_digest, APPROVER, "10 of 10 rows", "waived by", "last rotation"):
+    for said in (
+        record.run_id,
+        record.evidence_digest,
+        APPROVER,
+        "10 of 10 on the new version",
+        "waived by",
+        "last rotation",
+    ):
         assert str(said) in page.text
 
 

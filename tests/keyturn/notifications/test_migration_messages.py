@@ -22,8 +22,8 @@ from keyturn.contracts import (
 )
 from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
-from keyturn.notifications.migration_messages import MIGRATION_WORDS
-from keyturn.notifications.rotation_messages import compose
+from keyturn.notifications.messages import compose
+from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
 from keyturn.runs.record_parts import Command, Decision, HistoryEntry, Quarantined
 from keyturn.runs.records import MigrationRecord
 
@@ -62,7 +62,7 @@ def message(event: str, detail: str = "", work: Work = WORKS[2], **fields: Any) 
 
 
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.kind)
-@pytest.mark.parametrize("event", MIGRATION_WORDS)
+@pytest.mark.parametrize("event", MIGRATION_MESSAGES)
 def test_every_message_says_where_to_look(event: str, work: Work) -> None:
     """Whatever is known about a migration, its message has a title, a link to the report and the chain's head."""
     said = message(event, work=work)

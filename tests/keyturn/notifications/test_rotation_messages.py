@@ -6,12 +6,23 @@ from typing import Any
 import pytest
 
 from keyturn.audit.chain import Head
-from keyturn.contracts import CensusResult, NotifyInput
+from keyturn.contracts import CensusResult, FreezeInput, NotifyInput
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.notifications.events import EVENTS, UNREADABLE
-from keyturn.notifications.migration_messages import MIGRATION_WORDS
-from keyturn.notifications.rotation_messages import WORDS, compose
-from keyturn.runs.record_parts import Check, Decision, Preflight, Proof, Provenance, StaleWriters
+from keyturn.notifications.messages import compose
+from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
+from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
+from keyturn.rotation.evidence import build_evidence
+from keyturn.runs.record_parts import (
+    Check,
+    Decision,
+    Preflight,
+    Proof,
+    Provenance,
+    RequestOptions,
+    StaleWriters,
+    Waiver,
+)
 from keyturn.runs.records import RotationRecord
 from tests.keyturn.runs.lifecycle import NOW, make_record
 
@@ -24,10 +35,11 @@ EVIDENCE = {
     "target_version": "new",
     "evidence_digest": "d" * 64,
     "approval_expires_at": datetime(2026, 3, 8, 3, 0, tzinfo=UTC),
+    "options": RequestOptions(waivers=[Waiver(check="backup", by="ada@example.com", why="it is a copy")]),
     "preflight": Preflight(
         at=NOW,
         checks=[
-            Check(name="backup", outcome="waived", detail="no policy; waived by ada@example.com: it is a copy"),
+            Check(name="backup", outcome="waived", detail="no policy"),
             Check(name="mek_usable", outcome="fail", detail="it has expired", hint="make a new version"),
         ],
     ),
@@ -35,8 +47,21 @@ EVIDENCE = {
 
 
 def message(event: str, detail: str = "", **fields: Any) -> str:
-    """Return title and body of the event's message."""
-    return text(make_record(**fields), event, detail)
+    """Return title and body of the event's message about a record whose evidence was frozen."""
+    record = make_record(**fields)
+    if record.census is not None and record.target_version is not None:
+        writers = record.stale_writers
+        freeze = FreezeInput(
+            run=record.ref,
+            target_version=record.target_version,
+            census=record.census,
+            stale_writers=writers.count,
+            last_stale_write=writers.last_seen,
+            expires_at=NOW,
+        )
+        proof = None if record.proof is None else record.proof.to_payload()
+        record = record.changed(evidence={**build_evidence(record, freeze), "proof": proof})
+    return text(record, event, detail)
 
 
 def text(record: RotationRecord, event: str, detail: str = "") -> str:
@@ -46,13 +71,13 @@ def text(record: RotationRecord, event: str, detail: str = "") -> str:
     return f"{composed.title}\n{composed.body}"
 
 
-def test_every_event_has_words() -> None:
-    """The tables of words have exactly the events that there are; only a check of documents tells one of its own."""
-    assert set(EVENTS) == {*WORDS, *MIGRATION_WORDS}
-    assert MIGRATION_WORDS.keys() - WORDS.keys() == {UNREADABLE}
+def test_every_event_has_a_message() -> None:
+    """The tables of messages have exactly the events that there are; only a check of documents tells one of its own."""
+    assert set(EVENTS) == {*ROTATION_MESSAGES, *MIGRATION_MESSAGES}
+    assert MIGRATION_MESSAGES.keys() - ROTATION_MESSAGES.keys() == {UNREADABLE}
 
 
-@pytest.mark.parametrize("event", WORDS)
+@pytest.mark.parametrize("event", ROTATION_MESSAGES)
 def test_every_message_says_where_to_look(event: str) -> None:
     """Whatever is known about a rotation, its message has a title, a link to the report and the audit chain's head."""
     record = make_record()
@@ -70,10 +95,11 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
     said = message(event, **EVIDENCE)
 
     for line in (
-        "Rows: 1,240 of 1,250 on the new version, 0 on an old one; 10 of other keys, which are left alone",
+        "Rows: 1,240 of 1,250 on the new version, 0 on an old one, 0 that cannot be moved; 10 of other keys, which are",
         "Proof: 1,240 rows open with the new version to the same key (every rewrapped row)",
         "Stale writers: 3 rows were still written under an old version, the last on 01 March 2026 03:00 UTC",
-        "Waived checks: backup (no policy; waived by ada@example.com: it is a copy)",
+        "- The check backup failed and was waived by ada@example.com: it is a copy (found: no policy",
+        "Waived checks: backup",
         "To be retired: old1, old2",
         "Decide by: 8 March 2026 03:00 UTC",
         f"Evidence digest: {'d' * 64}",
@@ -98,7 +124,7 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
                 count=6,
                 named=[UnexplainedRow(id=f"row{number}", reason="changed") for number in range(6)],
             ),
-            "6 (row0, row1, row2, row3, row4, ...) - look at them before you approve",
+            "6 (row0, row1, row2, row3, row4, ...)",
         ),
     ],
 )
