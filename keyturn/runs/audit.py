@@ -160,7 +160,7 @@ def _last(record: RunRecord, state: State) -> int:
     return max((entry.step for entry in record.history if entry.target is state), default=0)
 
 
-# Whoever may call the API must not be able to make a chain grow without end; what comes after is only logged.
+# Callers of the API must not be able to make a chain grow without end: refusals beyond this are only logged.
 EVENTS_MAX = 1000
 
 _log = logging.getLogger(__name__)
@@ -169,23 +169,21 @@ _log = logging.getLogger(__name__)
 async def record_refusal[R: RunRecord](
     runs: Runs[R], run_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
 ) -> None:
-    """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
+    """Append the refused attempt to the run's chain; the same refusal within one minute is one event.
 
     Never fails: the caller is answered with the refusal itself. A refusal without a chain, because there is no such
-    rotation or the database is away, is in the log.
+    run or the database is away, is in the log.
     """
     refused = type(error).__name__
     try:
         keyring_of(run_id)
     except UnknownRotationError:
-        _log.warning("refused to %s what is no rotation: %s", attempt, refused)
+        _log.warning("refused to %s what is no run: %s", attempt, refused)
         return
     facts = {"rotationId": run_id, "attempt": attempt, "error": refused}
     _log.warning("refused to %s %s: %s", attempt, run_id, refused, extra={"custom_dimensions": facts})
     try:
-        end = await runs.audit.end(run_id)
-        if end is not None and end.sequence < EVENTS_MAX:
-            await runs.audit.append(run_id, [_refused(attempt, error, by, now)])
+        await runs.audit.append(run_id, [_refused(attempt, error, by, now)], limit=EVENTS_MAX)
     except KeyturnError as failure:
         _log.error("the refusal is not in the audit chain of %s: %s", run_id, type(failure).__name__)
 
@@ -194,7 +192,7 @@ async def record_refusal[R: RunRecord](
 async def audit_refusals[R: RunRecord](
     runs: Runs[R], run_id: str, attempt: Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
-    """Record what is refused within, and raise it on."""
+    """Record what is refused within, and raise it on; one of these around another would record it twice."""
     try:
         yield
     except CallerError as error:
