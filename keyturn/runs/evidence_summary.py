@@ -1,4 +1,4 @@
-"""The evidence in a few lines, for whoever is to decide: counts, proof, rows to be wary of, waived checks, versions."""
+"""The evidence in a few lines, for the approver: counts, proof, rows to be wary of, waived checks, versions."""
 
 from keyturn.runs.records import RotationRecord
 
