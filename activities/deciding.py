@@ -1,4 +1,4 @@
-"""Activities on what people decide: freeze the evidence, read a decision, read a command."""
+"""Activities on decisions and commands: freeze the evidence, read a decision, read a command."""
 
 from datetime import UTC, datetime
 

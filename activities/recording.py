@@ -1,4 +1,4 @@
-"""Activities on the run's record: state changes, failures, people told."""
+"""Activities on the run's record: state changes, failures, notifications."""
 
 from datetime import UTC, datetime
 
@@ -37,14 +37,14 @@ async def record_failure(request: FailureInput, resources: Resources) -> RunRef:
 
 @activity(bp, NotifyInput)
 async def notify(request: NotifyInput, resources: Resources) -> RunRef:
-    """Tell people what happened, once; a channel that fails does not fail the run."""
+    """Send the event's notification, once; a channel that fails does not fail the run."""
     await resources.notifier.tell(request, datetime.now(UTC))
     return request.run
 
 
 async def _follow(record: RunRecord, request: RunRef, resources: Resources, now: datetime) -> None:
-    """Do what follows from a state change, whatever kind of run it is."""
-    if isinstance(record, RotationRecord):
+    """Do what follows from a state change: anchor a rotation's chain, keep a migration's lease."""
+    if isinstance(record, RotationRecord):  # not ``kind``: the anchor takes a rotation's record
         await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     else:
         await keep_lease(resources.every_run.documents, record, now)

@@ -15,7 +15,8 @@ from durabletask.task import OrchestrationContext, RetryPolicy, Task, TaskFailed
 from keyturn.contracts import Payload
 from keyturn.errors import AbortRequestedError
 
-Steps = Generator[Task[Any], Any, Any]
+# What a workflow's generator yields and is sent; it returns T.
+type Steps[T = Any] = Generator[Task[Any], Any, T]
 
 # Waits 2, 4, 8, ... 300 s: about an hour in all, so that an outage of the vault or the database that is shorter than
 # that only delays a rotation. Never a retry_timeout: it compares with the wall clock and breaks replay.
@@ -42,7 +43,7 @@ class StepFailedError(Exception):
 
 
 class AbortedError(Exception):
-    """An operator asked to end the rotation, and whoever noticed goes no further."""
+    """An operator asked to end the run: the step that learned of it goes no further."""
 
 
 def schedule(ctx: OrchestrationContext, activity: str, request: Payload) -> Task[Any]:
@@ -59,9 +60,7 @@ def answer[T: Payload](envelope: Any, kind: type[T]) -> T:
     return kind.from_payload(envelope["result"])
 
 
-def call[T: Payload](
-    ctx: OrchestrationContext, activity: str, request: Payload, kind: type[T]
-) -> Generator[Task[Any], Any, T]:
+def call[T: Payload](ctx: OrchestrationContext, activity: str, request: Payload, kind: type[T]) -> Steps[T]:
     """Run an activity and return its typed result; raises as ``answer``, or TaskFailedError after the last retry."""
     envelope = yield schedule(ctx, activity, request)
     return answer(envelope, kind)
@@ -85,7 +84,7 @@ def sub_workflow(body: Callable[[OrchestrationContext, Any], Steps]) -> Callable
 
 def call_workflow[T: Payload](
     ctx: OrchestrationContext, name: str, request: Payload, kind: type[T], *, instance_id: str
-) -> Generator[Task[Any], Any, T]:
+) -> Steps[T]:
     """Run a sub-workflow under a readable id, unique to this call; returns its typed result, raises as ``answer``."""
     envelope = yield ctx.call_sub_orchestrator(name, input=request.to_payload(), instance_id=instance_id)
     return answer(envelope, kind)

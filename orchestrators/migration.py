@@ -1,30 +1,30 @@
-"""``migration``: one migration, of whatever kind: what each kind does is in ``orchestrators.migrations``.
+"""``migration``: one migration of any kind; what each kind does is in ``orchestrators.migrations``.
 
 What follows a retry or an approval is a generation of its own, so that no wait of an earlier one is left to swallow its
 events. Any failure ends in ``failed`` with every row readable: what a kind has to undo, it undoes itself before it lets
 the failure pass.
 """
 
-from collections.abc import Generator
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task, TaskFailedError
+from durabletask.task import OrchestrationContext, TaskFailedError
 
 from keyturn.contracts import DecryptCheck, Encrypt, MigrationInput, Reencrypt, Restore, RewrapDeks, Rollback
 from keyturn.contracts.states import State
-from orchestrators.calls import AbortedError, StepFailedError
+from orchestrators.calls import AbortedError, StepFailedError, Steps
 from orchestrators.migrations.documents import decrypt_check, encrypt, reencrypt
 from orchestrators.migrations.restore import restore
 from orchestrators.migrations.rewrap_deks import rewrap_deks
 from orchestrators.migrations.rollback import rollback
 from orchestrators.migrations.run import MigrationRun
+from orchestrators.run_recorder import Outcome
 
 bp = df.Blueprint()
 
 
 @bp.orchestration_trigger(context_name="context")
-def migration(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def migration(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Run one migration; see the module's text."""
     given = MigrationInput.from_payload(payload)
     run = MigrationRun(ctx, given)
@@ -32,13 +32,13 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], A
         yield from run.advance(State.RUNNING)
         if given.round == 1 and not given.dry_run:
             yield from run.notify("started")
-        end = yield from _work(run, given)
+        outcome = yield from _work(run, given)
     except AbortedError:
-        end = yield from run.end(State.ABORTED)
+        outcome = yield from run.end(State.ABORTED)
     except (StepFailedError, TaskFailedError) as error:
         yield from run.fail(error)
-        end = State.FAILED
-    if end is None:
+        outcome = Outcome.ENDED
+    if outcome is Outcome.AGAIN:
         again = {
             "step": run.step,
             "round": given.round + 1,
@@ -47,11 +47,11 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], A
         }
         ctx.continue_as_new(given.model_copy(update=again).to_payload(), save_events=True)
         return None
-    return {"state": end}
+    return {"state": run.state}
 
 
-def _work(run: MigrationRun, given: MigrationInput) -> Generator[Task[Any], Any, State | None]:
-    """Do what the kind does; returns the end, or None to go round again."""
+def _work(run: MigrationRun, given: MigrationInput) -> Steps[Outcome]:
+    """Do what the kind does; returns ENDED, or AGAIN."""
     match given.work:
         case RewrapDeks():
             return (yield from rewrap_deks(run, given.work))

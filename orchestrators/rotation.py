@@ -8,11 +8,10 @@ commanded is read from the run's record; an abort that was taken before the reti
 pages or state change. Any failure ends with every version enabled again.
 """
 
-from collections.abc import Generator
-from typing import Any
+from typing import Any, Literal
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task, TaskFailedError
+from durabletask.task import OrchestrationContext, TaskFailedError
 
 from keyturn.contracts import (
     CreateVersionInput,
@@ -33,33 +32,29 @@ from keyturn.contracts import (
     WatchResult,
 )
 from keyturn.contracts.states import State
-from orchestrators.calls import AbortedError, StepFailedError, call, call_workflow
-from orchestrators.run_recorder import RunRecorder
+from orchestrators.calls import AbortedError, StepFailedError, Steps, call, call_workflow
+from orchestrators.run_recorder import Outcome, RunRecorder
 from orchestrators.soak import sample_share
-from orchestrators.waiting import end, wait_for_command, wait_for_decision
+from orchestrators.waiting import end, wait_for_decision, wait_for_operator
 
 bp = df.Blueprint()
 
-# Outcomes of a round that are not states: go round again.
-AGAIN = None
-
 
 @bp.orchestration_trigger(context_name="context")
-def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def rotation(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Run one rotation; see the module's text."""
     run = RotationInput.from_payload(payload)
     recorder = RunRecorder(ctx, run)
+    target: str | Literal[Outcome.ENDED]
     try:
-        target = run.target_version
-        if target is None:
-            target = yield from _begin(ctx, run, recorder)
-        state = AGAIN if target is None else (yield from _round(ctx, run, recorder, target))
+        target = run.target_version or (yield from _begin(ctx, run, recorder))
+        outcome = target if target is Outcome.ENDED else (yield from _round(ctx, run, recorder, target))
     except AbortedError:
-        state = yield from end(recorder, State.ABORTED, None)
+        outcome = yield from end(recorder, State.ABORTED, None)
     except (StepFailedError, TaskFailedError) as error:
         yield from recorder.fail(error)
-        return {"state": State.FAILED}
-    if target is not None and state is AGAIN:
+        outcome = Outcome.ENDED
+    if outcome is Outcome.AGAIN:
         again = {
             "step": recorder.step,
             "round": run.round + 1,
@@ -72,19 +67,17 @@ def rotation(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
     return {"state": recorder.state}
 
 
-def _begin(
-    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder
-) -> Generator[Task[Any], Any, str | None]:
-    """Check, and create the version; returns None where the rotation has ended."""
+def _begin(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder) -> Steps[str | Literal[Outcome.ENDED]]:
+    """Check, and create the version; returns the version, or ENDED."""
     yield from recorder.advance(State.PREFLIGHT)
     checked = yield from call(ctx, "preflight", RunInput(run=recorder.ref), PreflightResult)
     if not checked.passed:
         yield from recorder.advance(State.BLOCKED, ", ".join(checked.failed_checks))
         yield from recorder.notify("blocked", ", ".join(checked.failed_checks))
-        return None
+        return Outcome.ENDED
     if run.dry_run:
         yield from recorder.advance(State.COMPLETED, "dry run")
-        return None
+        return Outcome.ENDED
     yield from recorder.notify("started")
     yield from recorder.advance(State.CREATING_VERSION)
     request = CreateVersionInput(
@@ -93,41 +86,39 @@ def _begin(
     return (yield from call(ctx, "create_version", request, VersionResult)).version
 
 
-def _round(
-    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str
-) -> Generator[Task[Any], Any, State | None]:
-    """Sweep, soak, verify, ask, retire, watch; returns the end, or AGAIN."""
+def _round(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str) -> Steps[Outcome]:
+    """Sweep, soak, verify, ask, retire, watch; returns ENDED, or AGAIN."""
     yield from recorder.advance(State.SWEEPING)
     swept = yield from _sweep(ctx, run, recorder, target, name="sweep")
     if swept.quarantined or not swept.settled:
-        return (yield from _wait_for_operator(ctx, recorder, _why(swept)))
+        return (yield from wait_for_operator(recorder, _why(swept)))
     yield from recorder.advance(State.SOAKING)
     soaked = yield from _soak(ctx, run, recorder, target, swept)
     if soaked.quarantined or soaked.unproven:
-        return (yield from _wait_for_operator(ctx, recorder, _why_soaked(soaked)))
+        return (yield from wait_for_operator(recorder, _why_soaked(soaked)))
     counted = yield from _sweep(ctx, run, recorder, target, name="settle", tokens=soaked.session_tokens)
     if counted.rewrapped or counted.quarantined or not counted.settled:
-        return AGAIN
+        return Outcome.AGAIN
     verified = yield from call(ctx, "verify", RunInput(run=recorder.ref), VerifyResult)
     if not verified.passed:
-        return (yield from _wait_for_operator(ctx, recorder, "failed: " + ", ".join(verified.failed_checks)))
+        return (yield from wait_for_operator(recorder, "failed: " + ", ".join(verified.failed_checks)))
     digest = yield from recorder.freeze(target, counted.census, swept, soaked)
     yield from recorder.advance(State.AWAITING_APPROVAL)
     yield from recorder.notify("approval_wanted", digest)
-    ended = yield from wait_for_decision(ctx, run, recorder, digest)
-    if ended is not None:
-        return ended
+    decided = yield from wait_for_decision(recorder, run.policy, digest)
+    if decided is not Outcome.APPROVED:
+        return decided
     return (yield from _retire(ctx, run, recorder, target, digest))
 
 
 def _retire(
     ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str, digest: str
-) -> Generator[Task[Any], Any, State | None]:
+) -> Steps[Outcome]:
     """Sweep once more, disable in the step that counts zero, watch; anything new voids the approval."""
     final = yield from _sweep(ctx, run, recorder, target, name="final")
     if final.rewrapped or final.quarantined or not final.settled:
         yield from recorder.notify("approval_void", "rows were written under an old version after the freeze")
-        return AGAIN
+        return Outcome.AGAIN
     yield from recorder.advance(State.RETIRING)
     recorder.retiring = True
     request = RetireInput(
@@ -136,7 +127,7 @@ def _retire(
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
     if retired.stale:
         yield from recorder.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
-        return AGAIN
+        return Outcome.AGAIN
     yield from recorder.notify("retired", ", ".join(retired.retired))
     yield from recorder.advance(State.WATCHING)
     watching = WatchInput(run=recorder.ref, target_version=target, policy=run.policy)
@@ -146,19 +137,10 @@ def _retire(
         yield from call(ctx, "reinstate_versions", undo, ReinstateResult)
         yield from recorder.advance(State.REINSTATED, watched.reason)
         yield from recorder.notify("reinstated", watched.reason)
-        return State.REINSTATED
+        return Outcome.ENDED
     yield from recorder.advance(State.COMPLETED)
     yield from recorder.notify("completed")
-    return State.COMPLETED
-
-
-def _wait_for_operator(
-    ctx: OrchestrationContext, recorder: RunRecorder, reason: str
-) -> Generator[Task[Any], Any, State | None]:
-    """Wait in needs_attention until somebody asks for another try or for the end."""
-    yield from recorder.advance(State.NEEDS_ATTENTION, reason)
-    yield from recorder.notify("needs_attention", reason)
-    return (yield from wait_for_command(ctx, recorder))
+    return Outcome.ENDED
 
 
 def _sweep(
@@ -169,7 +151,7 @@ def _sweep(
     *,
     name: str,
     tokens: dict[str, str] | None = None,
-) -> Generator[Task[Any], Any, SweepResult]:
+) -> Steps[SweepResult]:
     request = SweepInput(run=recorder.ref, target_version=target, policy=run.policy, session_tokens=tokens or {})
     swept = yield from call_workflow(ctx, "sweep", request, SweepResult, instance_id=_child(run, name))
     if swept.aborted:
@@ -180,7 +162,7 @@ def _sweep(
 
 def _soak(
     ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str, swept: SweepResult
-) -> Generator[Task[Any], Any, SoakResult]:
+) -> Steps[SoakResult]:
     request = SoakInput(
         run=recorder.ref,
         target_version=target,

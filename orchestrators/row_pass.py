@@ -10,11 +10,10 @@
 It does not decide anything about rows: that is the page activity's work.
 """
 
-from collections.abc import Generator
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task, when_all
+from durabletask.task import OrchestrationContext, when_all
 
 from keyturn.contracts import (
     PageInput,
@@ -29,7 +28,7 @@ from keyturn.contracts import (
     ScanInput,
     ScanResult,
 )
-from orchestrators.calls import answer, call, now, schedule, sub_workflow
+from orchestrators.calls import Steps, answer, call, now, schedule, sub_workflow
 from orchestrators.operations import OPERATIONS
 
 bp = df.Blueprint()
@@ -41,7 +40,7 @@ ACTIVITIES_PER_GENERATION = 160
 
 @bp.orchestration_trigger(context_name="context")
 @sub_workflow
-def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def row_pass(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Make one pass; see the module's text."""
     state = PassInput.from_payload(payload)
     if state.started_at is None:
@@ -70,9 +69,7 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], An
     ).to_payload()
 
 
-def _collect(
-    ctx: OrchestrationContext, state: PassInput
-) -> Generator[Task[Any], Any, tuple[PassInput, list[list[RowRef]], int]]:
+def _collect(ctx: OrchestrationContext, state: PassInput) -> Steps[tuple[PassInput, list[list[RowRef]], int]]:
     """Scan open ranges until a window of pages is found, every range is drained, or the generation's share is used."""
     window, scan = state.policy.window_pages, OPERATIONS[state.operation].scan
     cursors, drained = dict(state.cursors), dict(state.drained)
@@ -106,9 +103,7 @@ def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput
     )
 
 
-def _work(
-    ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
-) -> Generator[Task[Any], Any, tuple[PassInput, bool]]:
+def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]) -> Steps[tuple[PassInput, bool]]:
     """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
     operation = OPERATIONS[state.operation]
     rows = sum(len(refs) for refs in pages)

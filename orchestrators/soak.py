@@ -10,15 +10,14 @@
 """
 
 import math
-from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task
+from durabletask.task import OrchestrationContext
 
 from keyturn.contracts import CensusInput, CensusResult, PassInput, PassResult, SoakInput, SoakResult
-from orchestrators.calls import call, call_workflow, now, sub_workflow
+from orchestrators.calls import Steps, call, call_workflow, now, sub_workflow
 
 bp = df.Blueprint()
 
@@ -31,7 +30,7 @@ RECOUNTS_MAX = 4
 
 @bp.orchestration_trigger(context_name="context")
 @sub_workflow
-def soak(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def soak(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Soak; see the module's text."""
     state = SoakInput.from_payload(payload)
     if state.started_at is None:
@@ -86,7 +85,7 @@ def sample_share(proof: str, rewrapped: int) -> float:
     return min(1.0, mean / rewrapped)
 
 
-def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Generator[Task[Any], Any, int]:
+def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Steps[int]:
     """Count the rewrapped rows, and return how many more they are than the proven ones."""
     if state.policy.proof != "all":
         return 0
@@ -127,7 +126,7 @@ def _after_tail(state: SoakInput, tail: PassResult, at: datetime) -> SoakInput:
 
 def _pass(
     ctx: OrchestrationContext, state: SoakInput, operation: str, *, cursors: dict[str, str | None]
-) -> Generator[Task[Any], Any, PassResult]:
+) -> Steps[PassResult]:
     share = state.policy.proof_share if operation == "prove" else 1.0
     request = PassInput(
         run=state.run,

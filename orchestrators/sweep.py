@@ -5,12 +5,11 @@ that are not ours may go on creating rows under an old version: each pass finds 
 after a bounded number of passes the sweep gives up and says so.
 """
 
-from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task
+from durabletask.task import OrchestrationContext
 
 from keyturn.contracts import (
     CensusInput,
@@ -21,7 +20,7 @@ from keyturn.contracts import (
     SweepInput,
     SweepResult,
 )
-from orchestrators.calls import call, call_workflow, sub_workflow
+from orchestrators.calls import Steps, call, call_workflow, sub_workflow
 from orchestrators.row_pass import add_results
 
 bp = df.Blueprint()
@@ -32,7 +31,7 @@ PASSES_MAX = 40
 
 @bp.orchestration_trigger(context_name="context")
 @sub_workflow
-def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def sweep(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Sweep to a fixpoint; see the module's text."""
     given = SweepInput.from_payload(payload)
     ref = given.run
@@ -54,7 +53,7 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
         settled = whole and census.stale <= done.totals.quarantined
         if settled or done.aborted or number >= PASSES_MAX:
             break
-        # The second pass follows at once: it usually finds nothing. From then on somebody keeps writing.
+        # The second pass follows at once: it usually finds nothing. From then on a writer keeps writing.
         if number > 1:
             yield ctx.create_timer(min(timedelta(seconds=2 ** (number - 1)), given.policy.tail_interval))
     return SweepResult(
@@ -71,9 +70,7 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, 
     ).to_payload()
 
 
-def _pass(
-    ctx: OrchestrationContext, given: SweepInput, number: int, tokens: dict[str, str]
-) -> Generator[Task[Any], Any, PassResult]:
+def _pass(ctx: OrchestrationContext, given: SweepInput, number: int, tokens: dict[str, str]) -> Steps[PassResult]:
     request = PassInput(
         run=given.run,
         target_version=given.target_version,

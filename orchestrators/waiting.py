@@ -1,34 +1,31 @@
-"""How the ``rotation`` workflow waits for people.
+"""How a run's workflow waits: for the approver's decision, and for the operator's command.
 
-An event is only a nudge: after every wake-up the run's record says what was decided. One wait for an event outlives
-many timers, because a wait that nobody looks at any more would swallow the event that is meant for its successor.
+An event only wakes the workflow: the run's record says what was decided. One wait for an event outlives many timers,
+because an abandoned wait would swallow the event that is meant for its successor.
 """
 
-from collections.abc import Generator
 from datetime import timedelta
-from typing import Any
 
-from durabletask.task import OrchestrationContext, Task, when_any
+from durabletask.task import when_any
 
-from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, RotationInput
+from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, Policy
 from keyturn.contracts.states import State
-from orchestrators.calls import call, now
-from orchestrators.run_recorder import RunRecorder
+from orchestrators.calls import Steps, call, now
+from orchestrators.run_recorder import Outcome, RunRecorder
 
-# After an event the record is looked at again, so long after the last look: it may have been read from a replica that
-# had not received yet what the event is about.
+# After an event the record is read again, so long after the last read: that may have come from a replica which had not
+# received yet what the event is about.
 LOOKS = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))
 
 DECISION_EVENT = "decision"
 COMMAND_EVENT = "command"
 
 
-def wait_for_decision(
-    ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, digest: str
-) -> Generator[Task[Any], Any, State | None]:
-    """Wait for a decision on exactly this evidence; returns None when approved, else the end that was reached."""
-    expires = now(ctx) + run.policy.approval_expiry
-    remind = now(ctx) + run.policy.approval_reminder
+def wait_for_decision(recorder: RunRecorder, policy: Policy, digest: str) -> Steps[Outcome]:
+    """Wait for a decision on exactly this evidence; returns APPROVED, or ENDED."""
+    ctx = recorder.ctx
+    expires = now(ctx) + policy.approval_expiry
+    remind = now(ctx) + policy.approval_reminder
     request = DecisionInput(run=recorder.ref, evidence_digest=digest)
     events = {name: ctx.wait_for_external_event(name) for name in (DECISION_EVENT, COMMAND_EVENT)}
     looks: list[timedelta] = []
@@ -36,7 +33,7 @@ def wait_for_decision(
         found = yield from call(ctx, "read_decision", request, DecisionResult)
         if found.decision == "approved":
             yield from recorder.notify("approved", f"by {found.decided_by}")
-            return None
+            return Outcome.APPROVED
         if found.decision == "rejected":
             return (yield from end(recorder, State.REJECTED, found.decided_by))
         if found.decision == "aborted":
@@ -44,7 +41,7 @@ def wait_for_decision(
         if now(ctx) >= expires:
             return (yield from end(recorder, State.EXPIRED, None))
         if now(ctx) >= remind:
-            remind = now(ctx) + run.policy.approval_reminder
+            remind = now(ctx) + policy.approval_reminder
             yield from recorder.notify("approval_reminder", digest)
         soon = [now(ctx) + looks.pop(0)] if looks else []
         timer = ctx.create_timer(min(remind, expires, *soon))
@@ -56,8 +53,15 @@ def wait_for_decision(
                 looks = list(LOOKS)
 
 
-def wait_for_command(ctx: OrchestrationContext, recorder: RunRecorder) -> Generator[Task[Any], Any, State | None]:
-    """Wait until an operator asks for another try (returns None) or for the end."""
+def wait_for_operator(recorder: RunRecorder, reason: str) -> Steps[Outcome]:
+    """Wait in needs_attention until an operator asks for another try, or for the end; returns AGAIN, or ENDED."""
+    yield from recorder.advance(State.NEEDS_ATTENTION, reason)
+    yield from recorder.notify("needs_attention", reason)
+    return (yield from _wait_for_command(recorder))
+
+
+def _wait_for_command(recorder: RunRecorder) -> Steps[Outcome]:
+    ctx = recorder.ctx
     event = ctx.wait_for_external_event(COMMAND_EVENT)
     looks: list[timedelta] = []
     while True:
@@ -65,7 +69,7 @@ def wait_for_command(ctx: OrchestrationContext, recorder: RunRecorder) -> Genera
         found = yield from call(ctx, "read_command", request, CommandResult)
         recorder.commands_seen = found.seen
         if found.command == "retry":
-            return None
+            return Outcome.AGAIN
         if found.command == "abort":
             return (yield from end(recorder, State.ABORTED, None))
         timer = ctx.create_timer(now(ctx) + looks.pop(0)) if looks else None
@@ -77,8 +81,8 @@ def wait_for_command(ctx: OrchestrationContext, recorder: RunRecorder) -> Genera
             timer.cancel()
 
 
-def end(recorder: RunRecorder, state: State, by: str | None) -> Generator[Task[Any], Any, State]:
-    """End the rotation, and tell people."""
+def end(recorder: RunRecorder, state: State, by: str | None) -> Steps[Outcome]:
+    """Enter an end and send its notification; returns ENDED."""
     yield from recorder.advance(state, f"by {by}" if by else "")
     yield from recorder.notify(state.value)
-    return state
+    return Outcome.ENDED

@@ -1,25 +1,25 @@
 """``watch``: the trial period after the disable.
 
 At every watch interval it decrypts the canaries, asks the probes and counts rows (a row under a retired version means
-that a writer is stale and its rows are unreadable). The first failure ends it: the caller
-reinstates. The time that a canary needs to fail after the disable is at most the watch interval.
+that a writer is stale and its rows are unreadable). The first failure ends it: the caller reinstates. The time that a
+canary needs to fail after the disable is at most the watch interval.
 """
 
-from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, Task
+from durabletask.task import OrchestrationContext
 
 from keyturn.contracts import (
     CensusInput,
     CensusResult,
+    RunInput,
     VerifyResult,
     WatchInput,
     WatchResult,
 )
-from orchestrators.calls import call, now, sub_workflow
+from orchestrators.calls import Steps, call, now, sub_workflow
 
 bp = df.Blueprint()
 
@@ -29,13 +29,13 @@ TICKS_PER_GENERATION = 50
 
 @bp.orchestration_trigger(context_name="context")
 @sub_workflow
-def watch(ctx: OrchestrationContext, payload: Any) -> Generator[Task[Any], Any, Any]:
+def watch(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Watch; see the module's text."""
     state = WatchInput.from_payload(payload)
     ref = state.run
     started = state.started_at or now(ctx)
     for _ in range(TICKS_PER_GENERATION):
-        verified = yield from call(ctx, "verify", ref, VerifyResult)
+        verified = yield from call(ctx, "verify", RunInput(run=ref), VerifyResult)
         if not verified.passed:
             return WatchResult(healthy=False, reason="failed: " + ", ".join(verified.failed_checks)).to_payload()
         census = yield from call(

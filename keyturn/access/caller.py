@@ -1,8 +1,8 @@
 """Who calls a route, and whether they may.
 
 ``KEYTURN_ACCESS`` says what is believed. ``entra``: the platform's principal, for its roles and its name; a body that
-names somebody else is refused. ``keys``: whoever has a function key, and whom the body names; the principal's header
-is not looked at, because nothing in front of the app keeps callers from sending it.
+names another person is refused. ``keys``: any holder of a function key, under the name in the body; the principal's
+header is ignored, because nothing in front of the app keeps callers from sending it.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Identity(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who calls; None where nobody vouches for anybody."""
+    """Who calls; without a principal where the platform vouches for none."""
 
     principal: Principal | None
 
@@ -29,8 +29,8 @@ class Caller(NamedTuple):
         """Return who acts: the principal, else whom the body names in ``field``.
 
         Raises:
-            ForbiddenError: the body names somebody else than the principal.
-            InvalidRequestError: neither is known; nobody could tell requester and approver apart.
+            ForbiddenError: the body names another person than the principal.
+            InvalidRequestError: neither is known, so requester and approver could not be told apart.
         """
         self.require_own(stated, field)
         if self.principal is not None:
@@ -42,15 +42,15 @@ class Caller(NamedTuple):
         return Identity(stated, None)
 
     def require_own(self, stated: str | None, field: str) -> None:
-        """Raise ForbiddenError where somebody vouches for the caller and the name stated is another's."""
+        """Raise ForbiddenError where the caller has a principal and the stated name is another's."""
         if stated is not None and self.principal is not None and not same_person(stated, self.principal.name):
-            raise ForbiddenError(f"{field}: names somebody else than who is signed in", field=field)
+            raise ForbiddenError(f"{field}: names another person than the one who is signed in", field=field)
 
     def require_role(self, route: str) -> None:
         """Raise ForbiddenError unless the caller may use the route; without a principal every known route is open."""
         allowed = ROUTES.get(route, frozenset())
         if not allowed:
-            raise ForbiddenError("nobody may do this")
+            raise ForbiddenError("no role allows this")
         if self.principal is not None and not allowed & self.principal.roles:
             needed = sorted(allowed)
             raise ForbiddenError(f"this needs the role {' or '.join(needed)}", roles=needed)
@@ -60,7 +60,7 @@ def identify(settings: Settings, header: str | None) -> Caller:
     """Return who calls; ``header`` is what came as ``X-MS-CLIENT-PRINCIPAL``.
 
     Raises:
-        UnauthenticatedError: nobody is signed in.
+        UnauthenticatedError: the caller is not signed in.
         SettingsError: the principal is to be believed, and nothing in front of the app makes it believable.
     """
     if settings.keyturn_access == "keys":
@@ -70,7 +70,7 @@ def identify(settings: Settings, header: str | None) -> Caller:
 
 
 def require_sign_in(settings: Settings) -> None:
-    """Raise SettingsError where principals are to be believed, but anybody could make one up."""
+    """Raise SettingsError where principals are to be believed, but any caller could make one up."""
     if settings.keyturn_access == "entra" and not settings.website_auth_enabled:
         expected = "App Service Authentication in front of the app, or keys"
         raise SettingsError(

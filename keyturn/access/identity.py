@@ -1,9 +1,8 @@
-"""Whom App Service Authentication vouches for: its header, read strictly.
+"""Identities: the principal that App Service Authentication vouches for, and when two names are one person.
 
-The header is base64 of a JSON object with the claims of the validated token. The platform sets it and removes what
-callers send under its name. Source: "Work with user identities in Azure App Service authentication".
-
-Telling people apart: whoever asked for a rotation does not decide on it.
+The principal comes in a header: base64 of a JSON object with the claims of the validated token, read strictly. The
+platform sets it and removes what callers send under its name. Source: "Work with user identities in Azure App Service
+authentication". Names and object ids are compared because the requester of a run must not decide on it.
 """
 
 import base64
@@ -19,6 +18,23 @@ from keyturn.access.roles import Role
 from keyturn.contracts.base import Name
 from keyturn.errors import UnauthenticatedError
 
+HEADER = "x-ms-client-principal"
+HEADER_MAX = 32 * 1024  # characters; App Service takes headers of up to 64 KiB together
+
+# A claim's name in the token, and what the platform's mapping of claims makes of it.
+_OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
+_ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
+# The claims that name a person, best first; a program has its client id alone.
+_PERSON = (
+    "preferred_username",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+    "upn",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "email",
+)
+_PROGRAM = ("azp", "appid")
+_GUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
 
 def same_person(first: str, second: str) -> bool:
     """Tell whether two names differ in no more than case, surrounding space or the way a character is encoded."""
@@ -31,26 +47,8 @@ def same_identity(first: str | None, second: str | None) -> bool:
     return first is not None and second is not None and first.lower() == second.lower()
 
 
-HEADER = "x-ms-client-principal"
-HEADER_MAX = 32 * 1024  # characters; App Service takes headers of up to 64 KiB together
-
-# A claim's name in the token, and what the platform's mapping of claims makes of it.
-_OBJECT_ID = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
-_ROLES = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
-# How people are named, best first; a program has its client id alone.
-_PERSON = (
-    "preferred_username",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
-    "upn",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
-    "email",
-)
-_PROGRAM = ("azp", "appid")
-_GUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-
-
 class Principal(BaseModel):
-    """Who calls. The object id tells people apart, in one tenant and for ever; the name is for people to read."""
+    """A signed-in caller. The object id identifies it, in one tenant and for ever; the name is for display."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Which role may call which route, as data. What is not in the table may be called by nobody.
+"""Which role may call which route, as data. A route that is not in the table is closed to every caller.
 
 The names of the roles are those of the app registration's app roles, which an administrator assigns in Entra ID.
 """

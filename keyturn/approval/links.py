@@ -1,7 +1,7 @@
 """The approver's link: a short-lived token for one approver, one run and one evidence digest.
 
 The token is its content and an HMAC-SHA256 over it, by a key that is derived from a webhook secret for this use alone.
-Whoever holds that secret can decide anyway, so links need no secret of their own, and they are replaced together.
+A holder of that secret can decide anyway, so links need no secret of their own, and they are replaced together.
 """
 
 import base64
@@ -70,10 +70,10 @@ def make_token(link: Link, secret: str) -> str:
 
 
 def read_token(token: str, secrets: Sequence[str], *, run_id: str, now: datetime) -> Link:
-    """Return what the token says, if one of the secrets signed it for this rotation and its time is not over.
+    """Return what the token says, if one of the secrets signed it for this run and its time is not over.
 
     Raises:
-        UnauthenticatedError: it is no token for this rotation; nothing says what is wrong.
+        UnauthenticatedError: it is no token for this run; nothing says what is wrong.
         ApprovalExpiredError: it was one.
     """
     content, _, signature = token.partition(".")

@@ -1,6 +1,6 @@
 """The approver's page: the evidence in plain words, its digest, and a form for one decision.
 
-HTML with everything escaped, and the headers under which a browser shows it.
+It is HTML in which everything is escaped, served under headers that let it load nothing and run nothing.
 """
 
 import base64
@@ -14,6 +14,7 @@ from keyturn.http import Problem
 from keyturn.ids import approval_link
 from keyturn.runs.record import RunRecord
 
+COMMENT_MAX = 500
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;"
     "background:#fff;overflow-wrap:anywhere}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}"
@@ -66,9 +67,6 @@ def facts(*named: tuple[str, object]) -> str:
 def listing(*items: object) -> str:
     """Return a list of texts."""
     return f"<ul>{''.join(f'<li>{escape(str(item))}</li>' for item in items)}</ul>"
-
-
-COMMENT_MAX = 500
 
 
 def approval_page(record: RunRecord, link: Link, token: str) -> str:

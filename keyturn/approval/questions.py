@@ -1,11 +1,11 @@
 """What an approver is asked, in plain words: of a rotation, whether to retire; of a restore, whether to enable."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from keyturn.errors import InvariantError
+from keyturn.ids import RunKind
 from keyturn.runs.evidence_summary import summarize
 from keyturn.runs.record import RunRecord
-from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
 class Question(NamedTuple):
@@ -23,16 +23,11 @@ class Question(NamedTuple):
 
 
 def question_of(record: RunRecord) -> Question:
-    """Return the question that the record's evidence asks; raises InvariantError for a run that asks none."""
-    evidence: dict[str, Any] = dict(record.evidence or {})
-    if isinstance(record, RotationRecord):
-        return _retirement(record, evidence)
-    if isinstance(record, MigrationRecord):
-        return _restore(record, evidence)
-    raise InvariantError("nobody decides on a run of this kind", kind=record.kind)
+    """Return the question that the record's evidence asks."""
+    return _QUESTIONS[record.kind](record, dict(record.evidence or {}))
 
 
-def _retirement(record: RotationRecord, evidence: dict[str, Any]) -> Question:
+def _retirement(record: RunRecord, evidence: dict[str, Any]) -> Question:
     summary = summarize(evidence)
     return Question(
         title=f"Retire old versions of {record.keyring}?",
@@ -48,14 +43,14 @@ def _retirement(record: RotationRecord, evidence: dict[str, Any]) -> Question:
     )
 
 
-def _restore(record: MigrationRecord, evidence: dict[str, Any]) -> Question:
+def _restore(record: RunRecord, evidence: dict[str, Any]) -> Question:
     rows = evidence.get("versions") or {}
     census = evidence.get("census") or {}
     reason = evidence.get("reason")
     return Question(
         title=f"Enable disabled versions of {record.keyring} for a restore?",
-        asked=f"{record.requested_by} asked for this restore. Rows came back that name disabled versions, so nobody "
-        "can read them. If you approve, these versions are enabled for as long as it takes to move their rows to the "
+        asked=f"{record.requested_by} asked for this restore. Rows came back that name disabled versions, so they "
+        "cannot be read. If you approve, these versions are enabled for as long as it takes to move their rows to the "
         "current version and to prove them, and disabled again.",
         warnings=[],
         found=[
@@ -69,3 +64,9 @@ def _restore(record: MigrationRecord, evidence: dict[str, Any]) -> Question:
         if_approved="The versions are enabled, their rows moved and proven, and the versions disabled again.",
         if_rejected="Nothing is enabled.",
     )
+
+
+_QUESTIONS: Mapping[RunKind, Callable[[RunRecord, dict[str, Any]], Question]] = {
+    RunKind.ROTATION: _retirement,
+    RunKind.MIGRATION: _restore,
+}

@@ -1,4 +1,4 @@
-"""What a link opens: the evidence to look at, and one decision."""
+"""What an approver's link allows: to read the evidence, and to take one decision."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from keyturn.runs.store import Runs
 
 
 class LinkRequest(NamedTuple):
-    """How somebody comes with a link: to which run, with which token, who they are, and from where."""
+    """A request made with a link: to which run, with which token, by which caller, from which address."""
 
     run_id: str
     token: str
@@ -33,7 +33,7 @@ async def open_link[R: RunRecord](
     Raises:
         UnauthenticatedError, ApprovalExpiredError, ForbiddenError: the link is none, its time is over, or it is
             another person's.
-        TooManyAttemptsError: links of this sender, or for this rotation, were refused too often.
+        TooManyAttemptsError: links of this sender, or for this run, were refused too often.
         DigestMismatchError: other evidence is in force than the link is for.
         UnknownRotationError: there is no such run.
     """
@@ -59,11 +59,11 @@ async def decide_by_link[R: RunRecord](
     wake: Wake[R],
     now: datetime,
 ) -> R:
-    """Take the decision, ``approve`` or ``reject``, of whom the link was made for; a link decides once.
+    """Take the decision, ``approve`` or ``reject``, of the link's approver; a link decides once.
 
     Raises:
         AlreadyDecidedError: the link was used.
-        CallerError: what ``open_link`` raises for the link, and what ``decide`` raises.
+        CallerError: as ``open_link`` for the link, and as ``take_decision``.
     """
     async with audit_refusals(runs, link_request.run_id, "decide", by=_by(link_request), now=now):
         link = await _authentic(runs, link_request, secrets, now)
@@ -97,7 +97,7 @@ async def _authentic[R: RunRecord](
         link = read_token(link_request.token, secrets, run_id=link_request.run_id, now=now)
     principal = link_request.caller.principal
     if principal is not None and not same_person(principal.name, link.approver):
-        raise ForbiddenError("the link was made for somebody else", rotationId=link.run_id)
+        raise ForbiddenError("the link was made for another person", rotationId=link.run_id)
     return link
 
 

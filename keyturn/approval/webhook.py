@@ -39,10 +39,11 @@ async def submit_decision[R: RunRecord](
 
     Raises:
         UnauthenticatedError: not signed by one of the secrets, too old, or handled before.
-        TooManyAttemptsError: the sender, or whoever spoke of this rotation, was refused too often.
-        InvalidRequestError, and everything that ``decide`` raises.
+        TooManyAttemptsError: messages of this sender, or about this run, were refused too often.
+        InvalidRequestError: the body is no decision.
+        CallerError: as ``take_decision``.
     """
-    claimed = _claimed_rotation(body)
+    claimed = _claimed_run(body)
     async with audit_refusals(runs, claimed, "decide", by=None, now=now):
         forgers = [f"sender {sender}", f"forged {claimed}"]
         async with counted(runs.documents, forgers, UnauthenticatedError, now):
@@ -54,8 +55,8 @@ async def submit_decision[R: RunRecord](
     return await take_decision(runs, request, message_id=webhook_id, wake=wake, now=now)
 
 
-def _claimed_rotation(body: bytes) -> str:
-    """Return the rotation that the body names, for the audit only: nothing about the body is known to be true."""
+def _claimed_run(body: bytes) -> str:
+    """Return the run that the body names, for the audit only: nothing about the body is known to be true."""
     try:
         return DecisionRequest.model_validate_json(body).run_id
     except ValidationError:

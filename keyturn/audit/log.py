@@ -97,8 +97,10 @@ class AuditLog:
     def __init__(self, documents: StateContainer) -> None:
         self._documents = documents
 
-    async def append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
+    async def append(self, run_id: str, events: Sequence[AuditEvent], *, limit: int | None = None) -> Head | None:
         """Append these events in their order, each unless the chain has it, and return the chain's head.
+
+        With ``limit``, nothing is appended to a chain that has not begun or has that many events.
 
         Raises:
             UnknownRotationError: this cannot be a rotation's id.
@@ -106,17 +108,18 @@ class AuditLog:
         """
         head = None
         for part in batched(events, BATCH_MAX, strict=False):
-            head = await self._append(run_id, part)
+            head = await self._append(run_id, part, limit)
         return head
 
-    async def _append(self, run_id: str, events: Sequence[AuditEvent]) -> Head | None:
+    async def _append(self, run_id: str, events: Sequence[AuditEvent], limit: int | None) -> Head | None:
         identified = {event_id(run_id, event.key): event for event in events}
 
         async def attempt() -> Appended | None:
             end = await self.end(run_id)
             known = frozenset(end.event_ids) if end is not None else frozenset()
             missing = {found: event for found, event in identified.items() if found not in known}
-            if not missing:
+            full = limit is not None and (end is None or end.sequence >= limit)
+            if full or not missing:
                 return Appended(end.head if end is not None else None)
             head, operations = append_batch(run_id, missing, end)
             return Appended(head) if await self._documents.batch(keyring_of(run_id), operations) else None

@@ -119,7 +119,6 @@ __all__ = [
     "Rollback",
     "RotationInput",
     "RowRef",
-    "RunId",
     "RunInput",
     "RunRef",
     "ScanInput",

@@ -1,8 +1,6 @@
-"""The states of a run and the only ways of a rotation between them, as data.
+"""The states of a run, and the transition tables of rotations and migrations.
 
-Every end other than ``completed`` leaves every version enabled that was enabled at the start.
-
-The ways of a migration between the states, as data. Its states are a subset of a run's.
+Every end of a rotation other than ``completed`` leaves every version enabled that was enabled at the start.
 """
 
 from collections.abc import Mapping
@@ -30,7 +28,7 @@ class State(StrEnum):
     ABORTED = "aborted"
     REINSTATED = "reinstated"
     FAILED = "failed"
-    RUNNING = "running"  # of migrations only: their ways are in keyturn.contracts.states
+    RUNNING = "running"  # of migrations only
 
 
 TERMINAL: frozenset[State] = frozenset(
@@ -66,16 +64,6 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     **{state: frozenset() for state in State if state in TERMINAL},
 }
 
-
-def check_transition(source: State, target: State, transitions: Mapping[State, frozenset[State]] = TRANSITIONS) -> None:
-    """Raise :class:`InvalidTransitionError` unless the table, by default a rotation's, allows the step."""
-    ways = transitions.get(source, frozenset())
-    if target not in ways:
-        raise InvalidTransitionError(
-            f"a run cannot go from {source} to {target}", source=source, target=target, allowed=sorted(ways)
-        )
-
-
 MIGRATION_TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.REQUESTED: frozenset({State.RUNNING}) | _STOPS,
     State.RUNNING: frozenset({State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, State.COMPLETED}) | _STOPS,
@@ -84,3 +72,12 @@ MIGRATION_TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.NEEDS_ATTENTION: frozenset({State.RUNNING}) | _STOPS,
     **{state: frozenset() for state in (State.COMPLETED, State.REJECTED, State.EXPIRED, State.ABORTED, State.FAILED)},
 }
+
+
+def check_transition(source: State, target: State, transitions: Mapping[State, frozenset[State]] = TRANSITIONS) -> None:
+    """Raise :class:`InvalidTransitionError` unless the table, by default a rotation's, allows the step."""
+    ways = transitions.get(source, frozenset())
+    if target not in ways:
+        raise InvalidTransitionError(
+            f"a run cannot go from {source} to {target}", source=source, target=target, allowed=sorted(ways)
+        )

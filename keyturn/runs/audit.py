@@ -1,11 +1,10 @@
-"""The events that a run's record tells of. A pure function of the record, so every reader of it finds the same.
+"""What a run leaves in its audit chain, and the anchor of that chain in the vault.
 
-Refused attempts: the only events that no record tells of, so they are appended where the request is refused.
-
-Anchors: the head of a chain in the tags of the key version that the rotation made.
-
-Who can write to the database can rewrite a whole chain, and it holds; the tag, which takes a right on the vault to
-change, then names an event that is not there.
+- ``events_of`` says which events a record tells of: a pure function, so every appender finds the same.
+- ``audit_refusals`` appends refused attempts, the only events that no record tells of.
+- ``anchor`` writes the chain's head into the tags of the version that a rotation made. A writer of the database can
+  rewrite a whole chain so that it verifies; the tag, which takes a right on the vault to change, then names an event
+  that is not there.
 """
 
 import logging
@@ -42,9 +41,15 @@ from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import Runs
 
+# Callers of the API must not be able to make a chain grow without end: refusals beyond this are only logged.
+EVENTS_MAX = 1000
+HEAD_TAG = "keyturn-audit-head"
+
+_log = logging.getLogger(__name__)
+
 
 async def audit_record(audit: AuditLog, record: RunRecord, now: datetime) -> Head | None:
-    """Append whatever the record says has happened and the chain does not have yet, and return the chain's head.
+    """Append what the record says has happened and the chain does not have yet, and return the chain's head.
 
     Called after every change of the record. What one caller died before appending, the next one appends.
 
@@ -61,6 +66,7 @@ def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
     audit followed the change before.
     """
     events = [*_quarantined(record, now), *_states(record), *_decisions(record)]
+    # isinstance, not ``kind``: the type checker must know the record whose own fields are read.
     if isinstance(record, RotationRecord):
         events = [*_versions(record, now), *events, *_waived(record)]
     if isinstance(record, MigrationRecord):
@@ -160,32 +166,24 @@ def _last(record: RunRecord, state: State) -> int:
     return max((entry.step for entry in record.history if entry.target is state), default=0)
 
 
-# Whoever may call the API must not be able to make a chain grow without end; what comes after is only logged.
-EVENTS_MAX = 1000
-
-_log = logging.getLogger(__name__)
-
-
 async def record_refusal[R: RunRecord](
     runs: Runs[R], run_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
 ) -> None:
-    """Append the refused attempt to the rotation's chain; the same refusal within one minute is one event.
+    """Append the refused attempt to the run's chain; the same refusal within one minute is one event.
 
     Never fails: the caller is answered with the refusal itself. A refusal without a chain, because there is no such
-    rotation or the database is away, is in the log.
+    run or the database is away, is in the log.
     """
     refused = type(error).__name__
     try:
         keyring_of(run_id)
     except UnknownRotationError:
-        _log.warning("refused to %s what is no rotation: %s", attempt, refused)
+        _log.warning("refused to %s what is no run: %s", attempt, refused)
         return
     facts = {"rotationId": run_id, "attempt": attempt, "error": refused}
     _log.warning("refused to %s %s: %s", attempt, run_id, refused, extra={"custom_dimensions": facts})
     try:
-        end = await runs.audit.end(run_id)
-        if end is not None and end.sequence < EVENTS_MAX:
-            await runs.audit.append(run_id, [_refused(attempt, error, by, now)])
+        await runs.audit.append(run_id, [_refused(attempt, error, by, now)], limit=EVENTS_MAX)
     except KeyturnError as failure:
         _log.error("the refusal is not in the audit chain of %s: %s", run_id, type(failure).__name__)
 
@@ -194,7 +192,7 @@ async def record_refusal[R: RunRecord](
 async def audit_refusals[R: RunRecord](
     runs: Runs[R], run_id: str, attempt: Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
-    """Record what is refused within, and raise it on."""
+    """Record what is refused within, and raise it on; one of these around another would record it twice."""
     try:
         yield
     except CallerError as error:
@@ -206,9 +204,6 @@ def _refused(attempt: Attempt, error: KeyturnError, by: str | None, now: datetim
     name = type(error).__name__
     data = AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
     return AuditEvent(key=f"refused:{attempt}:{name}:{by or ''}:{now:%Y%m%dT%H%M}", at=now, data=data)
-
-
-HEAD_TAG = "keyturn-audit-head"
 
 
 async def anchor(audit: AuditLog, versions: MekVersions, record: RotationRecord) -> None:

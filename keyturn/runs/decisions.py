@@ -32,6 +32,13 @@ from keyturn.runs.transitions import check_token
 
 OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
 
+# No keyring can have this name: an id is used once, whatever run its message names.
+PARTITION = "~webhooks"
+# A signature is refused after 5 minutes, so remembering ids for longer than that is enough; a link says itself when.
+KEEP = timedelta(days=1)
+
+type Wake[R: RunRecord] = Callable[[R], Awaitable[object]]
+
 
 class DecisionRequest(Payload):
     """The body of the approval webhook."""
@@ -131,14 +138,6 @@ async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> 
     if decision is None or decision.digest != request.evidence_digest:
         return DecisionResult(decision="none")
     return DecisionResult(decision=decision.decision, decided_by=decision.by)
-
-
-# No keyring can have this name: an id is used once, whatever run its message names.
-PARTITION = "~webhooks"
-# A signature is refused after 5 minutes, so remembering ids for longer than that is enough; a link says itself when.
-KEEP = timedelta(days=1)
-
-type Wake[R: RunRecord] = Callable[[R], Awaitable[object]]
 
 
 class UsedMessage(Payload):

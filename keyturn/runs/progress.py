@@ -1,6 +1,6 @@
-"""How far the passes are, written into the record: absolute numbers, so that a repeated write changes nothing.
+"""How far a run's passes are, and which rows are quarantined, as its record tells.
 
-Name quarantined rows in the run's record.
+The numbers are absolute and a row is named once, so a repeated write changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,7 @@ from datetime import datetime
 
 from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow, RunRef
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined, StaleWriters
-from keyturn.runs.records import RotationRecord
+from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
 from keyturn.runs.store import Runs
 from keyturn.runs.transitions import check_token
 
@@ -19,7 +18,7 @@ _COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "thrott
 async def record_progress[R: RunRecord](
     runs: Runs[R], progress: ProgressInput, now: datetime, documents: int | None = None
 ) -> R:
-    """Write how far the pass is; a late repetition of an earlier wave or pass is left out.
+    """Store how far the pass is; a late repetition of an earlier wave or pass is left out.
 
     ``documents`` is how many there are in the container, where a pass over documents begins.
 
@@ -68,16 +67,7 @@ def _with_progress[R: RunRecord](
         progress={**record.progress, progress.phase: phase},
         quarantined=record.quarantined.model_copy(update={"count": count}),
     )
-    if progress.phase == "sweep" and isinstance(changed, RotationRecord):
-        return changed.changed(stale_writers=_stale_writers(phase))
-    return changed
-
-
-def _stale_writers(sweep: PhaseProgress) -> StaleWriters:
-    seen = [part.last_stale_write for part in (sweep.earlier, sweep.current) if part.last_stale_write is not None]
-    return StaleWriters(
-        count=sweep.earlier.stale_writers + sweep.current.stale_writers, last_seen=max(seen, default=None)
-    )
+    return changed.after_sweep(phase) if progress.phase == "sweep" else changed
 
 
 def add(first: PageResult, second: PageResult) -> PageResult:

@@ -1,4 +1,4 @@
-"""What the records of all runs share: a rotation's, and a migration's, which has the same page loop and rules.
+"""What the records of all runs share: a rotation's and a migration's.
 
 A record is one document in the container ``keyturn``, partition ``/keyring``. It is the truth about its run; durable
 history is not. It is only ever changed through :meth:`keyturn.runs.store.Runs.update`.
@@ -32,7 +32,7 @@ from keyturn.runs.record_parts import (
 
 
 class RunRecord(StoredDocument):
-    """One run: how far it is, what was found, what people decided."""
+    """One run: how far it is, what was found, and what was decided."""
 
     transitions: ClassVar[Mapping[State, frozenset[State]]] = TRANSITIONS
 
@@ -87,6 +87,10 @@ class RunRecord(StoredDocument):
     @abstractmethod
     def rows_to_begin_with(self, phase: Phase) -> int | None:
         """Return how many rows the phase begins with, as far as the record tells."""
+
+    def after_sweep(self, sweep: PhaseProgress) -> Self:  # noqa: ARG002 - only a rotation's record counts stale writers
+        """Return the record with what its kind keeps of a sweep's progress, beside the progress itself."""
+        return self
 
     @abstractmethod
     def to_input(self) -> RotationInput:

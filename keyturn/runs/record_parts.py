@@ -116,7 +116,7 @@ class Provenance(Payload):
     """How the rows differed from what the last completed rotation left, before the first of them was rewrapped."""
 
     since: str | None  # that rotation; null where there is none to compare with
-    created: int | None  # rows that say they were created since; nobody can tell by whom
+    created: int | None  # rows that say they were created since, by an unknown writer
     count: int  # rows that were changed since, or lack what a rotation writes
     named: Annotated[list[UnexplainedRow], Field(max_length=NAMED_ROWS_MAX)]
 
@@ -158,7 +158,7 @@ class Probe(Payload):
 
 
 class Decision(Payload):
-    """What a person decided on exactly one evidence digest."""
+    """An approver's decision on exactly one evidence digest."""
 
     decision: Literal["approved", "rejected"]
     by: Name
@@ -179,7 +179,7 @@ class Command(Payload):
 
 
 class Failure(Payload):
-    """Why a rotation failed, in Keyturn's own words."""
+    """Why a run failed, in Keyturn's own words."""
 
     type: str
     message: Text
@@ -191,13 +191,13 @@ class ChannelOutcome(Payload):
     setting: Literal["NOTIFICATION_URLS", "ON_CALL_URLS", "APPROVER_URLS"]
     number: int  # from 1 on
     scheme: Annotated[str, Field(max_length=40)]
-    # interrupted: whoever was sending it died, so nobody knows; it is not sent again.
+    # interrupted: the sender died, so it is not known whether it was sent; it is not sent again.
     outcome: Literal["sending", "sent", "failed", "interrupted"]
     error: Annotated[str, Field(max_length=80)] | None = None  # a type or an HTTP status
 
 
 class Notice(Payload):
-    """An event that people were told."""
+    """An event of which a notification was sent."""
 
     key: Annotated[str, Field(max_length=100)]  # tells events apart: one that is known is not told again
     event: Annotated[str, Field(max_length=40)]

@@ -1,7 +1,7 @@
-"""The records of a rotation and of a migration: everything that is known about one, in one document."""
+"""The records of the two kinds of run: everything that is known about one, in one document."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, override
+from typing import Annotated, ClassVar, Literal, Self, override
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from keyturn.runs.record_parts import (
     CANARIES_MAX,
     PROBES_MAX,
     Canary,
+    PhaseProgress,
     Preflight,
     Probe,
     Proof,
@@ -54,6 +55,14 @@ class RotationRecord(RunRecord):
             return self.census.stale
         mode, _, size = self.policy.proof.partition(":")
         return min(int(size), self.census.on_target) if mode == "sample" else self.census.on_target
+
+    @override
+    def after_sweep(self, sweep: PhaseProgress) -> Self:
+        """Return the record with the stale writers that the sweep has met, over all its passes."""
+        parts = (sweep.earlier, sweep.current)
+        seen = [part.last_stale_write for part in parts if part.last_stale_write is not None]
+        count = sum(part.stale_writers for part in parts)
+        return self.changed(stale_writers=StaleWriters(count=count, last_seen=max(seen, default=None)))
 
     @override
     def to_input(self) -> RotationInput:

@@ -4,18 +4,16 @@ What was encrypted is proven before the migration ends: everything decrypts, rea
 The page operations skip what is done, so the migration may die anywhere and run again.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NamedTuple
-
-from durabletask.task import Task
+from typing import NamedTuple
 
 from keyturn.contracts import DecryptCheck, DocumentWork, Encrypt, PageResult, Reencrypt
 from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
+from orchestrators.calls import Steps
 from orchestrators.migrations.run import PASSES_MAX, MigrationRun
-
-Steps = Generator[Task[Any], Any, State | None]
+from orchestrators.run_recorder import Outcome
 
 
 class _Done(NamedTuple):
@@ -29,25 +27,25 @@ class _Done(NamedTuple):
         return self._replace(changed=self.changed + totals.changed, quarantined=self.quarantined + totals.quarantined)
 
 
-def encrypt(run: MigrationRun, work: Encrypt) -> Steps:
-    """Encrypt the plaintext fields of every document; returns the end, or None to go round again."""
+def encrypt(run: MigrationRun, work: Encrypt) -> Steps[Outcome]:
+    """Encrypt the plaintext fields of every document; returns ENDED, or AGAIN."""
     return (yield from _change(run, work, "encrypt_documents", "encrypted"))
 
 
-def reencrypt(run: MigrationRun, work: Reencrypt) -> Steps:
-    """Put every document under a fresh DEK; returns the end, or None to go round again."""
+def reencrypt(run: MigrationRun, work: Reencrypt) -> Steps[Outcome]:
+    """Put every document under a fresh DEK; returns ENDED, or AGAIN."""
     superseded = "; the rows that they named before are superseded and stay"
     return (yield from _change(run, work, "reencrypt_documents", "re-encrypted", superseded))
 
 
-def decrypt_check(run: MigrationRun, work: DecryptCheck) -> Steps:
-    """Decrypt every document; returns the end, also where some do not decrypt: they are named."""
+def decrypt_check(run: MigrationRun, work: DecryptCheck) -> Steps[Outcome]:
+    """Decrypt every document; returns ENDED, also where some do not decrypt: they are named."""
     found = yield from _once(run, "check_documents", work.containers)
     detail = f"{found.changed} documents decrypt, {found.quarantined} do not"
     return (yield from run.end(State.COMPLETED, detail, UNREADABLE if found.quarantined else None))
 
 
-def _change(run: MigrationRun, work: DocumentWork, operation: str, past: str, remark: str = "") -> Steps:
+def _change(run: MigrationRun, work: DocumentWork, operation: str, past: str, remark: str = "") -> Steps[Outcome]:
     if run.given.dry_run:
         found = yield from _once(run, operation, work.containers, dry_run=True)
         detail = f"dry run: {found.changed} documents would be {past}, {found.quarantined} cannot"
@@ -64,9 +62,7 @@ def _change(run: MigrationRun, work: DocumentWork, operation: str, past: str, re
     return (yield from run.complete(detail))
 
 
-def _once(
-    run: MigrationRun, operation: str, containers: Iterable[str], *, dry_run: bool = False
-) -> Generator[Task[Any], Any, _Done]:
+def _once(run: MigrationRun, operation: str, containers: Iterable[str], *, dry_run: bool = False) -> Steps[_Done]:
     """Make one pass over each container."""
     done = _Done()
     for container in containers:
@@ -75,7 +71,7 @@ def _once(
     return done
 
 
-def _settle(run: MigrationRun, operation: str, containers: Iterable[str]) -> Generator[Task[Any], Any, _Done]:
+def _settle(run: MigrationRun, operation: str, containers: Iterable[str]) -> Steps[_Done]:
     """Make passes over each container until one changed nothing; counts what the last pass could not work on."""
     changed, quarantined, settled = 0, 0, True
     for container in containers:
@@ -84,7 +80,7 @@ def _settle(run: MigrationRun, operation: str, containers: Iterable[str]) -> Gen
             changed += totals.changed
             if totals.changed == 0:
                 break
-            if number > 1:  # the second pass follows at once; from then on somebody keeps writing
+            if number > 1:  # the second pass follows at once; from then on a writer keeps writing
                 yield run.ctx.create_timer(min(timedelta(seconds=2**number), run.given.policy.tail_interval))
         quarantined += totals.quarantined
         settled = settled and totals.changed == 0

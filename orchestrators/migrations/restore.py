@@ -1,6 +1,6 @@
 """``restore``: make rows readable again that came back from a backup and name versions that are disabled since.
 
-1. Count such rows, freeze the evidence, and wait for somebody else's approval.
+1. Count such rows, freeze the evidence, and wait for the approval of another person than the requester.
 2. Enable the versions for the time of the restore, and move the rows onto the current version.
 3. Prove every row that was moved.
 4. Disable again what was enabled, each version only if no row names it.
@@ -8,10 +8,7 @@
 However it ends, 4 comes before the end: a version that a row names stays enabled, every other is as it was.
 """
 
-from collections.abc import Generator
-from typing import Any
-
-from durabletask.task import Task, TaskFailedError
+from durabletask.task import TaskFailedError
 
 from keyturn.contracts import (
     CensusResult,
@@ -23,13 +20,14 @@ from keyturn.contracts import (
     RestoreInput,
 )
 from keyturn.contracts.states import State
-from orchestrators.calls import AbortedError, StepFailedError, call, now
+from orchestrators.calls import AbortedError, StepFailedError, Steps, call, now
 from orchestrators.migrations.run import MigrationRun, Moved
+from orchestrators.run_recorder import Outcome
 from orchestrators.waiting import wait_for_decision
 
 
-def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
-    """Restore; returns the end, or None to go on in another generation."""
+def restore(run: MigrationRun) -> Steps[Outcome]:
+    """Restore; returns ENDED, or AGAIN, which goes on with the approval that the run has noted, if it has."""
     if run.given.approved_digest is not None:
         return (yield from _restore(run, run.given.approved_digest))
     expires = now(run.ctx) + run.given.policy.approval_expiry
@@ -42,13 +40,14 @@ def restore(run: MigrationRun) -> Generator[Task[Any], Any, State | None]:
         return (yield from run.complete(f"dry run: {described}"))
     yield from run.advance(State.AWAITING_APPROVAL, described)
     yield from run.notify("approval_wanted", found.evidence_digest)
-    ended = yield from wait_for_decision(run.ctx, run.given, run, found.evidence_digest)
-    if ended is None:
-        run.approved = found.evidence_digest
-    return ended
+    decided = yield from wait_for_decision(run, run.given.policy, found.evidence_digest)
+    if decided is not Outcome.APPROVED:
+        return decided
+    run.approved = found.evidence_digest
+    return Outcome.AGAIN
 
 
-def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State | None]:
+def _restore(run: MigrationRun, digest: str) -> Steps[Outcome]:
     request = EnableTemporarilyInput(run=run.ref, evidence_digest=digest)
     try:
         enabled = yield from call(run.ctx, "enable_temporarily", request, EnableTemporarilyResult)
@@ -70,10 +69,8 @@ def _restore(run: MigrationRun, digest: str) -> Generator[Task[Any], Any, State 
     return (yield from run.complete(f"{moved.changed} rows were moved; disabled again: {', '.join(given.disabled)}"))
 
 
-def _move_and_prove(
-    run: MigrationRun, enabled: EnableTemporarilyResult
-) -> Generator[Task[Any], Any, tuple[str, Moved]]:
-    """Move the rows and prove them; returns why somebody has to look, if so, and what was moved."""
+def _move_and_prove(run: MigrationRun, enabled: EnableTemporarilyResult) -> Steps[tuple[str, Moved]]:
+    """Move the rows and prove them; returns why an operator has to look, if so, and what was moved."""
 
     def left(census: CensusResult) -> int:
         return sum(census.by_version.get(version, 0) for version in enabled.versions)
@@ -84,6 +81,6 @@ def _move_and_prove(
     return moved.unsettled or unproven, moved
 
 
-def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Generator[Task[Any], Any, DisableAgainResult]:
+def _give_back(run: MigrationRun, tokens: dict[str, str]) -> Steps[DisableAgainResult]:
     request = DisableAgainInput(run=run.ref, session_tokens=tokens)
     return (yield from call(run.ctx, "disable_again", request, DisableAgainResult))

@@ -3,18 +3,14 @@
 The row operation is the rotation's own: it skips what is done, so the migration may die anywhere and run again.
 """
 
-from collections.abc import Generator
-from typing import Any
-
-from durabletask.task import Task
-
 from keyturn.contracts import RewrapDeks
-from keyturn.contracts.states import State
+from orchestrators.calls import Steps
 from orchestrators.migrations.run import MigrationRun
+from orchestrators.run_recorder import Outcome
 
 
-def rewrap_deks(run: MigrationRun, work: RewrapDeks) -> Generator[Task[Any], Any, State | None]:
-    """Move the rows; returns the end, or None to go round again."""
+def rewrap_deks(run: MigrationRun, work: RewrapDeks) -> Steps[Outcome]:
+    """Move the rows; returns ENDED, or AGAIN."""
     target = work.new_version
     yield from run.census(target)  # says how many rows there are to move
     if run.given.dry_run:

@@ -1,26 +1,21 @@
 """``rollback``: move the rows that a rotation rewrapped back to the version that they came from.
 
-1. Classify, changing nothing: rows that are as the rotation left them, rows that are somebody else's by now, and rows
-   that cannot go back.
+1. Classify, changing nothing: rows that are as the rotation left them, rows that were changed since, and rows that
+   cannot go back.
 2. Enable what the rotation had retired, if there is a row to move.
 3. Move, until a pass moved nothing and the count says that none is left.
 
 The rotation's new version stays enabled: it is the newest, so writers go on creating rows under it.
 """
 
-from collections.abc import Generator
-from typing import Any
-
-from durabletask.task import Task
-
 from keyturn.contracts import ReinstateInput, ReinstateResult, Rollback
-from keyturn.contracts.states import State
-from orchestrators.calls import call
+from orchestrators.calls import Steps, call
 from orchestrators.migrations.run import MigrationRun
+from orchestrators.run_recorder import Outcome
 
 
-def rollback(run: MigrationRun, work: Rollback) -> Generator[Task[Any], Any, State | None]:
-    """Roll the rotation back; returns the end, or None to go round again."""
+def rollback(run: MigrationRun, work: Rollback) -> Steps[Outcome]:
+    """Roll the rotation back; returns ENDED, or AGAIN."""
     target, run_id = work.new_version, work.rotation.run_id
     checked = (yield from run.row_pass("roll_back", target, dry_run=True)).totals
     census = yield from run.census(target, rewrapped_by=run_id)

@@ -1,10 +1,10 @@
-"""One run of the ``migration`` workflow: its journal, and the steps that all kinds of migration are made of."""
+"""One run of the ``migration`` workflow: its recorder, and the steps that all kinds of migration are made of."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from durabletask.task import OrchestrationContext, Task
+from durabletask.task import OrchestrationContext
 
 from keyturn.contracts import (
     DEKS,
@@ -15,9 +15,9 @@ from keyturn.contracts import (
     PassResult,
 )
 from keyturn.contracts.states import State
-from orchestrators.calls import AbortedError, call, call_workflow
-from orchestrators.run_recorder import RunRecorder
-from orchestrators.waiting import wait_for_command
+from orchestrators.calls import AbortedError, Steps, call, call_workflow
+from orchestrators.run_recorder import Outcome, RunRecorder
+from orchestrators.waiting import wait_for_operator
 
 # Passes before a migration gives up on writers that keep bringing rows which it is to move.
 PASSES_MAX = 10
@@ -34,18 +34,17 @@ class Moved(NamedTuple):
 
     @property
     def unsettled(self) -> str:
-        """Why somebody has to look, or nothing."""
+        """Why an operator has to look, or nothing."""
         if self.quarantined:
             return f"{self.quarantined} rows cannot be moved"
         return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
 
 
 class MigrationRun(RunRecorder):
-    """The journal of a migration, and its steps."""
+    """The recorder of a migration, and its steps."""
 
     def __init__(self, ctx: OrchestrationContext, given: MigrationInput) -> None:
         super().__init__(ctx, given)
-        self.ctx = ctx
         self.given = given
         self.approved: str | None = None  # the evidence with whose approval the next generation goes on
         self._passes = 0
@@ -58,7 +57,7 @@ class MigrationRun(RunRecorder):
         source: str = DEKS,
         dry_run: bool = False,
         tokens: dict[str, str] | None = None,
-    ) -> Generator[Task[Any], Any, PassResult]:
+    ) -> Steps[PassResult]:
         """Make one pass over the source with an operation of the table; raises AbortedError where asked to end."""
         self._passes += 1
         request = PassInput(
@@ -80,7 +79,7 @@ class MigrationRun(RunRecorder):
 
     def census(
         self, target: str, tokens: dict[str, str] | None = None, *, rewrapped_by: str | None = None
-    ) -> Generator[Task[Any], Any, CensusResult]:
+    ) -> Steps[CensusResult]:
         """Count every row of the dek store, never older than the session tokens."""
         request = CensusInput(
             run=self.ref, target_version=target, session_tokens=tokens or {}, rewrapped_by=rewrapped_by
@@ -89,7 +88,7 @@ class MigrationRun(RunRecorder):
 
     def move(
         self, operation: str, target: str, left: Callable[[CensusResult], int], *, rewrapped_by: str | None = None
-    ) -> Generator[Task[Any], Any, Moved]:
+    ) -> Steps[Moved]:
         """Make passes until one changed nothing and what the census says is left is what was quarantined."""
         changed, tokens = 0, dict[str, str]()
         for number in range(1, PASSES_MAX + 1):
@@ -99,23 +98,21 @@ class MigrationRun(RunRecorder):
             remaining = left(census)
             if done.totals.changed == 0 and remaining <= done.totals.quarantined:
                 break
-            if number > 1:  # the second pass follows at once; from then on somebody keeps writing
+            if number > 1:  # the second pass follows at once; from then on a writer keeps writing
                 yield self.ctx.create_timer(min(timedelta(seconds=2**number), self.given.policy.tail_interval))
         return Moved(changed, done.totals.quarantined, remaining, census.on_target, tokens)
 
-    def complete(self, detail: str = "") -> Generator[Task[Any], Any, State]:
-        """End well."""
+    def complete(self, detail: str = "") -> Steps[Outcome]:
+        """End in ``completed``; returns ENDED."""
         return (yield from self.end(State.COMPLETED, detail))
 
-    def end(self, state: State, detail: str = "", event: str | None = None) -> Generator[Task[Any], Any, State]:
-        """Enter an end and tell people, by the end's own event unless another is given; of a dry run nobody is told."""
+    def end(self, state: State, detail: str = "", event: str | None = None) -> Steps[Outcome]:
+        """Enter an end; unless it is a dry run's, send its notification or the one given; returns ENDED."""
         yield from self.advance(state, detail)
         if not self.given.dry_run:
             yield from self.notify(event or state.value, detail)
-        return state
+        return Outcome.ENDED
 
-    def wait_for_operator(self, reason: str) -> Generator[Task[Any], Any, State | None]:
-        """Wait in needs_attention until somebody asks for another try (None) or for the end."""
-        yield from self.advance(State.NEEDS_ATTENTION, reason)
-        yield from self.notify("needs_attention", reason)
-        return (yield from wait_for_command(self.ctx, self))
+    def wait_for_operator(self, reason: str) -> Steps[Outcome]:
+        """Wait in needs_attention until an operator asks for another try, or for the end; returns AGAIN, or ENDED."""
+        return (yield from wait_for_operator(self, reason))

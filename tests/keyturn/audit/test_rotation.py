@@ -2,9 +2,12 @@
 
 import base64
 import json
+import logging
 import os
+import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from standardwebhooks import Webhook
@@ -96,7 +99,7 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStor
     assert [{"decision": "approved", "by": APPROVER, "digest": record.evidence_digest, "comment": ""}] == decided
 
 
-@pytest.mark.parametrize(
+REFUSED = pytest.mark.parametrize(
     ("fields", "error", "by"),
     [
         ({"secret": f"whsec_{base64.b64encode(bytes(32)).decode()}"}, UnauthenticatedError, None),
@@ -105,6 +108,9 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStor
     ],
     ids=["forged", "other evidence", "the requester"],
 )
+
+
+@REFUSED
 async def test_a_refused_decision_is_told(
     runs: RotationStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
 ) -> None:
@@ -116,6 +122,27 @@ async def test_a_refused_decision_is_told(
     refused = [data for kind, data in await told(audit, record) if kind == "attempt_refused"]
 
     assert [(data["attempt"], data["by"], data["error"]) for data in refused] == [("decide", by, error.__name__)]
+
+
+@REFUSED
+async def test_a_refused_decision_is_logged_once_and_reads_the_chains_end_once(
+    runs: RotationStore,
+    caplog: pytest.LogCaptureFixture,
+    fields: dict[str, Any],
+    error: type[Exception],
+    by: str | None,
+) -> None:
+    """One door audits it, in one conditional append; the requests are those that the SDK logs."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    reads_end = re.compile(rf"/docs/{re.escape(record.run_id)}:audit/?'\nRequest method: 'GET'")
+
+    with caplog.at_level(logging.INFO, "azure"), pytest.raises(error):
+        await submit(runs, record, **fields)
+
+    own = [logged.getMessage() for logged in caplog.records if logged.name.startswith("keyturn")]
+    sent = [logged.getMessage() for logged in caplog.records if logged.name.startswith("azure")]
+    assert own == [f"refused to decide {record.run_id}: {error.__name__}"]
+    assert len([message for message in sent if reads_end.search(unquote(message))]) == 1
 
 
 async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog) -> None:
