@@ -32,7 +32,8 @@ def _proof(record: RotationRecord) -> str:
         return UNKNOWN
     if record.proof.warning is not None:
         return f"NONE - {record.proof.warning}"
-    scope = {"all": "every rewrapped row"}.get(record.proof.mode, f"a {record.proof.mode.replace(':', ' of ')}")
+    wanted = record.policy.proof
+    scope = "every rewrapped row" if wanted.mode == "all" else f"a {wanted.mode} of {wanted.size}"
     return f"{record.proof.proven:,} rows open with the new version to the same key ({scope})"
 
 
