@@ -17,6 +17,7 @@ import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
 from keyturn.contracts import CensusInput, CensusResult, PassInput, PassResult, SoakInput, SoakResult
+from keyturn.contracts.base import ProofScope
 from orchestrators.calls import Steps, call, call_workflow, now, sub_workflow
 
 bp = df.Blueprint()
@@ -37,7 +38,7 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Steps:
         state = state.model_copy(update={"started_at": now(ctx)})
     quarantined, unproven, aborted = 0, 0, False
     while True:
-        if state.policy.proof != "unsafe_off":
+        if state.policy.proof.mode != "unsafe_off":
             proof = yield from _pass(ctx, state, "prove", cursors=state.proof_cursors)
             quarantined, aborted = quarantined + proof.totals.quarantined, aborted or proof.aborted
             proven = state.proven + proof.totals.changed
@@ -72,22 +73,21 @@ def soak(ctx: OrchestrationContext, payload: Any) -> Steps:
     ).to_payload()
 
 
-def sample_share(proof: str, rewrapped: int) -> float:
+def sample_share(proof: ProofScope, rewrapped: int) -> float:
     """Return the share of the rewrapped rows that the policy wants proven, never less than it wants but by chance.
 
     Which rows are taken is left to their ids, so how many come together varies around the mean by about its square
     root: the mean is chosen so that three times that much less is still enough.
     """
-    mode, _, size = proof.partition(":")
-    if mode != "sample" or rewrapped == 0:
+    if proof.mode != "sample" or rewrapped == 0:
         return 1.0
-    mean = ((3 + math.sqrt(9 + 4 * int(size))) / 2) ** 2
+    mean = ((3 + math.sqrt(9 + 4 * proof.size)) / 2) ** 2
     return min(1.0, mean / rewrapped)
 
 
 def _unproven(ctx: OrchestrationContext, state: SoakInput) -> Steps[int]:
     """Count the rewrapped rows, and return how many more they are than the proven ones."""
-    if state.policy.proof != "all":
+    if state.policy.proof.mode != "all":
         return 0
     request = CensusInput(
         run=state.run,

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from keyturn.doctor import Line
+    from keyturn.preflight.results import CheckResult
 
 _WIDTH = 160  # of a table that is written to a file
 
@@ -24,7 +24,7 @@ def doctor(
     probe: Annotated[
         bool, typer.Option("--probe", help="try the rest in a throw-away key and container: needs more rights")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print every line as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print every result as JSON")] = False,
     requirements: Annotated[
         Path | None, typer.Option(help="what is deployed, to compare packages with; the app's, unless given")
     ] = None,
@@ -35,32 +35,31 @@ def doctor(
     key and a container are made whose names start with keyturn-doctor-; that takes the right to create keys in the
     vault, and containers through Azure Resource Manager. The container is deleted again; the key is left disabled.
     """
-    from keyturn.doctor import examine, worst
-    from keyturn.doctor.checks import EXIT_CODES
-    from keyturn.doctor.run import REQUIREMENTS
+    from keyturn.doctor.checks import EXIT_CODES, worst
+    from keyturn.doctor.run import REQUIREMENTS, examine
 
-    lines = asyncio.run(examine(os.environ, probing=probe, requirements=requirements or REQUIREMENTS))
+    results = asyncio.run(examine(os.environ, probing=probe, requirements=requirements or REQUIREMENTS))
     if as_json:
-        typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        _print(lines)
-    raise typer.Exit(EXIT_CODES[worst(lines)])
+        _print(results)
+    raise typer.Exit(EXIT_CODES[worst(results)])
 
 
-def _print(lines: "list[Line]") -> None:
-    from keyturn.doctor.checks import Outcome
+def _print(results: "list[CheckResult]") -> None:
     from keyturn.doctor.run import BY_HAND
+    from keyturn.preflight.results import Outcome
 
     styles = {Outcome.OK: "green", Outcome.UNCHECKED: "dim", Outcome.WARNING: "yellow", Outcome.PROBLEM: "bold red"}
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
     table = Table("", "what", "of", "found", "to do", show_lines=False, pad_edge=False)
-    for line in lines:
-        if line.id not in BY_HAND:
-            told = f"[{styles[line.outcome]}]{line.outcome}[/]"
-            table.add_row(told, line.id, escape(line.subject), escape(line.detail), escape(line.advice))
+    shown = [result for result in results if result.id not in BY_HAND]
+    for found in shown:
+        styled = f"[{styles[found.outcome]}]{found.outcome}[/]"
+        table.add_row(styled, found.id, escape(found.subject), escape(found.detail), escape(found.advice))
     console.print(table)
-    counted = Counter(line.outcome for line in lines if line.id not in BY_HAND)
+    counted = Counter(found.outcome for found in shown)
     console.print(", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome))
     console.print(f"{len(BY_HAND)} more are for people, as docs/assumptions.md says", style="dim")

@@ -1,10 +1,12 @@
 """What all payloads share, the policy in force, and what starts a workflow or a step."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, override
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from keyturn.contracts.states import State
@@ -42,6 +44,34 @@ class Payload(BaseModel):
         return cls.model_validate(payload)
 
 
+@dataclass(frozen=True, slots=True)
+class ProofScope:
+    """How many of the rewrapped rows are proven; in JSON the text ``all``, ``sample:N`` or ``unsafe_off``."""
+
+    mode: Literal["all", "sample", "unsafe_off"] = "all"
+    size: int = 0  # of a sample, in rows
+
+    @classmethod
+    def parse(cls, value: object) -> "ProofScope":
+        """Return the scope for its text; raises ValueError for any other value."""
+        if isinstance(value, cls):
+            return value
+        match str(value).split(":"):
+            case ["all" | "unsafe_off" as mode]:
+                return cls(mode)
+            case ["sample", size] if re.fullmatch(r"[1-9][0-9]*", size):
+                return cls("sample", int(size))
+        raise ValueError("expected all, sample:N or unsafe_off")
+
+    def rows_of(self, rows: int) -> int:
+        """Return how many of so many rewrapped rows are to be proven."""
+        return {"all": rows, "sample": min(self.size, rows), "unsafe_off": 0}[self.mode]
+
+    @override
+    def __str__(self) -> str:
+        return f"sample:{self.size}" if self.mode == "sample" else self.mode
+
+
 class Policy(Payload):
     """The settings in force for one rotation, frozen when it is requested; durations are ISO 8601 in JSON."""
 
@@ -53,7 +83,7 @@ class Policy(Payload):
     soak: timedelta = timedelta(hours=24)
     quiet_interval: timedelta = timedelta(hours=1)  # no stale row may have been met for this long
     tail_interval: timedelta = timedelta(minutes=15)  # between tail sweeps while soaking or waiting
-    proof: Annotated[str, Field(pattern=r"^(all|sample:[1-9][0-9]*|unsafe_off)$")] = "all"
+    proof: Annotated[ProofScope, BeforeValidator(ProofScope.parse), PlainSerializer(ProofScope.__str__)] = ProofScope()
     approval_reminder: timedelta = timedelta(hours=24)
     approval_expiry: timedelta = timedelta(days=7)
     watch: timedelta = timedelta(minutes=30)  # trial period after the disable

@@ -1,145 +1,34 @@
-"""What a check answers, and the line that the doctor makes of it.
+"""What the doctor's checks are given, how a list of them is gone through, and what the results mean to the command."""
 
-Asks one check; what it raises is its answer.
-
-What the checks of one keyring work with.
-"""
-
-import asyncio
-import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from http import HTTPStatus
+from functools import partial
+from typing import Self
 
-from azure.core.exceptions import AzureError
-
-from field_encrypt.mek_errors import MekError
-from keyturn.errors import KeyturnError, PermissionMissingError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
-from keyturn.key_vault.errors import keyturn_error
-from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight.context import CheckContext, Facts, Finding
+from keyturn.preflight.checks import Item
+from keyturn.preflight.context import CheckContext, Facts
+from keyturn.preflight.results import CheckResult, Outcome, ok, problem, run_check, unchecked
 from keyturn.resources import Resources
 from keyturn.runs.records import RotationRecord
 
-
-class Outcome(StrEnum):
-    """How a line ended, the best first."""
-
-    OK = "ok"
-    UNCHECKED = "unchecked"  # it could not be found out, or only people can
-    WARNING = "warning"  # a rotation runs, and something is not as it should be
-    PROBLEM = "problem"  # a rotation would fail, or rests on something that does not hold
-
-
-# Of the command; a line that was not checked is nobody's fault.
+# Of the command; what was not checked is not a fault.
 EXIT_CODES = {Outcome.OK: 0, Outcome.UNCHECKED: 0, Outcome.WARNING: 1, Outcome.PROBLEM: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a check saw, and what to do where that is not good."""
-
-    outcome: Outcome
-    detail: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the doctor's table; ``subject`` tells lines of one id apart, as by keyring or URL."""
-
-    id: str
-    outcome: Outcome
-    detail: str
-    advice: str = ""
-    subject: str = ""
-
-    @classmethod
-    def of(cls, line_id: str, answer: Answer, subject: str = "") -> "Line":
-        """Return the line for an answer."""
-        return cls(line_id, answer.outcome, answer.detail, answer.advice, subject)
-
-
-def ok(detail: str) -> Answer:
-    """Return an answer that all is well."""
-    return Answer(Outcome.OK, detail)
-
-
-def unchecked(detail: str, advice: str = "") -> Answer:
-    """Return an answer that nothing was found out, and why."""
-    return Answer(Outcome.UNCHECKED, detail, advice)
-
-
-def warning(detail: str, advice: str) -> Answer:
-    """Return an answer that something is not as it should be."""
-    return Answer(Outcome.WARNING, detail, advice)
-
-
-def problem(detail: str, advice: str) -> Answer:
-    """Return an answer that something is wrong."""
-    return Answer(Outcome.PROBLEM, detail, advice)
-
-
-def expect(found: object, expected: object, what: str, advice: str) -> Answer:
-    """Return ok where what was found is what was expected."""
-    if found == expected:
-        return ok(what)
-    return problem(f"expected: {what}; found {found!r}", advice)
-
-
-def worst(lines: Iterable[Line]) -> Outcome:
-    """Return the worst outcome of all lines."""
-    order = list(Outcome)
-    return max((line.outcome for line in lines), key=order.index, default=Outcome.OK)
-
-
-ANSWER_SECONDS = 60.0  # what takes longer has met something that hangs
-BROKEN = "this is not what Keyturn rests on: tell the developers before you rotate"
-
-
-async def ask(check: Awaitable[Answer | Finding], right: str = "") -> Answer:
-    """Return the check's answer; ``right`` is the permission whose absence it finds out."""
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            answer = await check
-    except TimeoutError:
-        return problem(f"no answer within {ANSWER_SECONDS:.0f} s", "try again; then look at the service's health")
-    except PermissionMissingError as error:
-        return problem(error.message, _grant(right))
-    except (KeyturnError, MekError) as error:
-        known = keyturn_error(error, "use the MEK") if isinstance(error, MekError) else error
-        return problem(known.message, known.hint or "see the detail")
-    except (AzureError, OSError) as error:
-        status = getattr(error, "status_code", None)
-        advice = _grant(right) if status == HTTPStatus.FORBIDDEN else "look at the service's health, and try again"
-        return problem(f"a service refused or did not answer ({status or type(error).__name__})", advice)
-    if isinstance(answer, Finding):
-        return Answer(Outcome.OK if answer.ok else Outcome.PROBLEM, answer.detail, answer.hint)
-    return answer
-
-
-def _grant(right: str) -> str:
-    granted = f"grant {right} to the identity" if right else "grant the right that is missing"
-    return f"{granted}; a new assignment takes minutes to arrive"
-
-
+BROKEN = "Keyturn rests on this assumption: tell the developers before you rotate"
 WHO = "keyturn doctor"
+ask = partial(run_check, seconds=60.0)  # what takes longer hangs
 
 
 @dataclass(frozen=True)
-class Examined:
-    """One keyring of the deployment, with pre-flight's view of it."""
+class DoctorContext(CheckContext):
+    """One keyring of the deployment: pre-flight's context, with a record that is never stored, and the clients."""
 
     resources: Resources
-    keyring: KeyringClients
-    context: CheckContext
 
     @classmethod
-    def of(cls, resources: Resources, name: str, now: Callable[[], datetime]) -> "Examined":
-        """Return the patient for a keyring; nothing is asked yet, and the record is never stored."""
+    def of(cls, resources: Resources, name: str, now: Callable[[], datetime]) -> Self:
+        """Return the context of a keyring; nothing is asked yet."""
         keyring = resources.keyring(name)
         record = RotationRecord(
             run_id=new_run_id(RunKind.ROTATION, name, now()),
@@ -152,7 +41,7 @@ class Examined:
             instance_id=instance_id_of(RunKind.ROTATION, name),
             fencing_token=0,
         )
-        context = CheckContext(
+        return cls(
             record=record,
             keyring=keyring,
             settings=resources.settings,
@@ -161,18 +50,37 @@ class Examined:
             on_call=None,
             now=now(),
             facts=Facts(keyring),
+            resources=resources,
         )
-        return cls(resources, keyring, context)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A check that changes nothing, and the lines without which it would only fail for the same reason."""
+async def check_all[Context: CheckContext](
+    items: Mapping[str, Item[Context]], context: Context, before: Iterable[CheckResult] = ()
+) -> list[CheckResult]:
+    """Run the checks, except those that need a check which ended badly, among these or before."""
+    subject = context.keyring.keyring.name
+    bad = {result.id for result in before if result.subject in ("", subject) and result.outcome is not Outcome.OK}
+    results: list[CheckResult] = []
+    for name, item in items.items():
+        missing = next((need for need in item.needs if need in bad), None)
+        result = await ask(partial(item.run, context), item.right) if missing is None else failed_before(missing)
+        if result.outcome is not Outcome.OK:
+            bad.add(name)
+        results.append(result.named(name, subject))
+    return results
 
-    run: Callable[[Examined], Awaitable[Answer]]
-    needs: tuple[str, ...]
+
+def failed_before(missing: str) -> CheckResult:
+    """Return the result of what needs a check that failed."""
+    return unchecked(f"{missing} failed", f"fix {missing} first")
 
 
-def unused_name() -> str:
-    """Return a name that nothing has."""
-    return f"keyturn-doctor-{secrets.token_hex(6)}"
+def expect(found: object, expected: object, what: str) -> CheckResult:
+    """Return ok where an assumption holds: what was found is what was expected."""
+    return ok(what) if found == expected else problem(f"expected: {what}; found {found!r}", BROKEN)
+
+
+def worst(results: Iterable[CheckResult]) -> Outcome:
+    """Return the worst outcome of all results."""
+    order = list(Outcome)
+    return max((result.outcome for result in results), key=order.index, default=Outcome.OK)

@@ -1,4 +1,4 @@
-"""What Keyturn assumes of Cosmos DB, as far as looking shows it; the ids are those of docs/assumptions.md."""
+"""What Keyturn assumes of Cosmos DB (ids of docs/assumptions.md), seen without a change."""
 
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
@@ -10,33 +10,36 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
 from keyturn.deks.store import RESOURCE
-from keyturn.doctor.checks import BROKEN, Answer, Examined, Look, expect, ok, problem, unchecked, unused_name, warning
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect
+from keyturn.preflight.checks import Item
+from keyturn.preflight.context import unused_name
+from keyturn.preflight.results import CheckResult, ok, problem, unchecked, warning
 
 CONTAINER_MISSING = 1003  # substatus of a 404
 NO_ROWS = "the dek store is empty, and a query of constants needs a row"
 _TIERS = {"Continuous7Days": timedelta(days=7), "Continuous30Days": timedelta(days=30)}
 
 
-async def undefined_comparisons(examined: Examined) -> Answer:
+async def undefined_comparisons(context: DoctorContext) -> CheckResult:
     """A comparison with an absent property, or across types, is neither true nor false."""
-    found = await _evaluated(examined, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
+    found = await _evaluated(context, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
     return _expected(found, {}, 'comparisons with an absent property and of "1" with 1 are undefined')
 
 
-async def three_valued_logic(examined: Examined) -> Answer:
+async def three_valued_logic(context: DoctorContext) -> CheckResult:
     """A condition that IS_STRING guards is false for an absent property, and can be negated."""
     found = await _evaluated(
-        examined,
+        context,
         guarded='(IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
         negated='NOT (IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
     )
     return _expected(found, {"guarded": False, "negated": True}, "false AND undefined is false")
 
 
-async def ignore_case(examined: Examined) -> Answer:
+async def ignore_case(context: DoctorContext) -> CheckResult:
     """STRINGEQUALS and STARTSWITH ignore case when they are told to."""
     found = await _evaluated(
-        examined,
+        context,
         equal='STRINGEQUALS("aBc", "AbC", true)',
         starts='STARTSWITH("aBc", "Ab", true)',
         exact='STRINGEQUALS("aBc", "AbC")',
@@ -44,26 +47,26 @@ async def ignore_case(examined: Examined) -> Answer:
     return _expected(found, {"equal": True, "starts": True, "exact": False}, "both ignore case only when told to")
 
 
-async def not_found(examined: Examined) -> Answer:
+async def not_found(context: DoctorContext) -> CheckResult:
     """An absent row and an absent container are told apart."""
-    keyring = examined.keyring
-    database = examined.resources.database(keyring.keyring.cosmos_database)
-    name = unused_name()
+    keyring = context.keyring
+    database = context.resources.database(keyring.keyring.cosmos_database)
+    name = unused_name("doctor")
     row = await _status_of(keyring.dek_container.read_item(name, name))
     container = await _status_of(database.get_container_client(name).read_item(name, name))
     if row != (HTTPStatus.NOT_FOUND, 0):
         return problem(f"an absent row was answered with {row}", BROKEN)
     if container[0] == HTTPStatus.FORBIDDEN:
         return unchecked("an absent row was told; this identity may not ask for other containers")
-    return expect(container, (HTTPStatus.NOT_FOUND, CONTAINER_MISSING), "absent rows and containers are told", BROKEN)
+    return expect(container, (HTTPStatus.NOT_FOUND, CONTAINER_MISSING), "absent rows and containers are told")
 
 
-async def session_tokens(examined: Examined) -> Answer:
+async def session_tokens(context: DoctorContext) -> CheckResult:
     """A session token has the form that is merged."""
     headers: list[Mapping[str, Any]] = []
     query = "SELECT TOP 1 VALUE c.id FROM c"
     async with cosmos_failures(RESOURCE, "query"):
-        found = examined.keyring.dek_container.query_items(
+        found = context.keyring.dek_container.query_items(
             query, response_hook=lambda answered, _: headers.append(dict(answered))
         )
         async for _ in found:
@@ -78,10 +81,10 @@ async def session_tokens(examined: Examined) -> Answer:
     return ok(f"a session token, {merged['range']}, has the known form")
 
 
-async def ttl_default(examined: Examined) -> Answer:
+async def ttl_default(context: DoctorContext) -> CheckResult:
     """The container ``keyturn`` removes documents whose time to live is over."""
     async with cosmos_failures("the keyturn container", "read its properties"):
-        properties = await examined.resources.records.read()
+        properties = await context.resources.records.read()
     if properties.get("defaultTtl") is None:
         return warning(
             "its default time to live is off: keys of idempotent requests and ids of webhooks stay for ever",
@@ -90,14 +93,14 @@ async def ttl_default(examined: Examined) -> Answer:
     return ok(f"its default time to live is {properties['defaultTtl']}")
 
 
-async def backup_policy(examined: Examined) -> Answer:
+async def backup_policy(context: DoctorContext) -> CheckResult:
     """The resource manager tells the policy, and no backup outlives the versions that open what is in it."""
-    if examined.resources.account is None:
+    if context.account is None:
         return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
-    tier = await examined.resources.account.continuous_backup()
+    tier = await context.account.continuous_backup()
     if tier is None:
         return unchecked("the account is backed up periodically", "compare its retention with KEYTURN_RETAIN yourself")
-    retain = examined.resources.settings.policy.retain
+    retain = context.settings.policy.retain
     if (kept := _TIERS.get(tier)) is None or kept <= retain:
         return ok(f"{tier}; retired versions are kept for {retain.days} days")
     return warning(
@@ -106,31 +109,31 @@ async def backup_policy(examined: Examined) -> Answer:
     )
 
 
-async def patch_right(examined: Examined) -> Answer:
+async def patch_right(context: DoctorContext) -> CheckResult:
     """An identity that may replace rows and not create them may patch them."""
-    name = unused_name()
-    # A row without an id is one that the service must refuse, whoever sends it.
-    created, _ = await _status_of(examined.keyring.dek_container.create_item({"madeUp": name}))
+    name = unused_name("doctor")
+    # The service must refuse a row without an id, also from an identity that may create rows.
+    created, _ = await _status_of(context.keyring.dek_container.create_item({"madeUp": name}))
     patched = await _status_of(
-        examined.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
+        context.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
     )
     if created != HTTPStatus.FORBIDDEN:
         return unchecked("this identity may create rows too, so a patch shows nothing", "ask as the app's identity")
-    return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them", BROKEN)
+    return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them")
 
 
-async def _evaluated(examined: Examined, **expressions: str) -> dict[str, Any] | None:
+async def _evaluated(context: DoctorContext, **expressions: str) -> dict[str, Any] | None:
     """Return what the expressions are, without those that are undefined; None where there is no row to ask."""
-    absent = unused_name()
+    absent = unused_name("doctor")
     values = ", ".join(f'"{name}": {text.format(absent)}' for name, text in expressions.items())
     async with cosmos_failures(RESOURCE, "query"):
         query = f"SELECT TOP 1 VALUE {{{values}}} FROM c"  # noqa: S608 - our own text
-        found = [item async for item in examined.keyring.dek_container.query_items(query)]
+        found = [item async for item in context.keyring.dek_container.query_items(query)]
     return dict(found[0]) if found else None
 
 
-def _expected(found: dict[str, Any] | None, expected: dict[str, Any], what: str) -> Answer:
-    return unchecked(NO_ROWS) if found is None else expect(found, expected, what, BROKEN)
+def _expected(found: dict[str, Any] | None, expected: dict[str, Any], what: str) -> CheckResult:
+    return unchecked(NO_ROWS) if found is None else expect(found, expected, what)
 
 
 async def _status_of(request: Awaitable[object]) -> tuple[int, int]:
@@ -144,13 +147,13 @@ async def _status_of(request: Awaitable[object]) -> tuple[int, int]:
 
 _QUERY = ("store_reachable", "can_query")
 
-DATABASE: dict[str, Look] = {
-    "cosmos_undefined_comparisons": Look(undefined_comparisons, _QUERY),
-    "cosmos_three_valued_logic": Look(three_valued_logic, _QUERY),
-    "cosmos_ignore_case": Look(ignore_case, _QUERY),
-    "cosmos_not_found": Look(not_found, ("store_reachable", "can_read_rows")),
-    "cosmos_session_tokens": Look(session_tokens, _QUERY),
-    "cosmos_ttl_default": Look(ttl_default, ("can_read_records",)),
-    "cosmos_backup_policy": Look(backup_policy, ("backup",)),
-    "cosmos_patch_right": Look(patch_right, ("store_reachable", "can_patch_rows")),
+DATABASE: dict[str, Item[DoctorContext]] = {
+    "cosmos_undefined_comparisons": Item(undefined_comparisons, _QUERY),
+    "cosmos_three_valued_logic": Item(three_valued_logic, _QUERY),
+    "cosmos_ignore_case": Item(ignore_case, _QUERY),
+    "cosmos_not_found": Item(not_found, ("store_reachable", "can_read_rows")),
+    "cosmos_session_tokens": Item(session_tokens, _QUERY),
+    "cosmos_ttl_default": Item(ttl_default, ("can_read_records",)),
+    "cosmos_backup_policy": Item(backup_policy, ("backup",)),
+    "cosmos_patch_right": Item(patch_right, ("store_reachable", "can_patch_rows")),
 }

@@ -16,7 +16,9 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
-from keyturn.doctor.checks import BROKEN, Answer, Examined, expect, ok, problem, unchecked, unused_name
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect
+from keyturn.preflight.context import unused_name
+from keyturn.preflight.results import CheckResult, ok, problem, unchecked
 
 RIGHTS = (
     "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/write and delete in Azure Resource Manager, "
@@ -58,50 +60,50 @@ class _Watching(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it l
 
 
 @asynccontextmanager
-async def throwaway_container(examined: Examined, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
+async def throwaway_container(context: DoctorContext, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
     """Make the container in the keyring's database; at the end, delete it."""
-    name, database = unused_name(), examined.keyring.keyring.cosmos_database
-    endpoint, credential = examined.resources.settings.cosmos_endpoint, examined.resources.credential
+    name, database = unused_name("doctor"), context.keyring.keyring.cosmos_database
+    endpoint, credential = context.settings.cosmos_endpoint, context.resources.credential
     await account.create_container(database, name, "/partition")
     try:
         throttled: list[dict[str, str]] = []
         async with CosmosClient(endpoint, credential, transport=_Watching(throttled)) as other:
-            ours = examined.resources.database(database)
+            ours = context.resources.database(database)
             again = other.get_database_client(database).get_container_client(name)
             yield ThrowawayContainer(name, account, ours, ours.get_container_client(name), again, throttled)
     finally:
         await account.delete_container(database, name)
 
 
-async def feed_latest_version(made: ThrowawayContainer) -> Answer:
+async def feed_latest_version(made: ThrowawayContainer) -> CheckResult:
     """The feed shows each document once, as it is now, in the order of the changes; what was deleted it does not."""
     for name in ("a", "b", "c"):
         await made.container.create_item(_document(name))
     await made.container.replace_item("a", {**_document("a"), "changed": True})
     await made.container.delete_item("b", PARTITION)
     found, _ = await _feed(made)
-    return expect([item["id"] for item in found], ["c", "a"], "latest versions only, own writes at the tail", BROKEN)
+    return expect([item["id"] for item in found], ["c", "a"], "latest versions only, own writes at the tail")
 
 
-async def feed_end(made: ThrowawayContainer) -> Answer:
+async def feed_end(made: ThrowawayContainer) -> CheckResult:
     """The feed ends with 304, and goes on from there."""
     _, cursor = await _feed(made)
     await made.container.create_item(_document("late"))
     found, _ = await _feed(made, cursor)
-    return expect([item["id"] for item in found], ["late"], "304 ends the feed, and its cursor goes on", BROKEN)
+    return expect([item["id"] for item in found], ["late"], "304 ends the feed, and its cursor goes on")
 
 
-async def feed_transactions(made: ThrowawayContainer) -> Answer:
+async def feed_transactions(made: ThrowawayContainer) -> CheckResult:
     """Documents that were written together come in one page, however small pages are asked for."""
     _, cursor = await _feed(made)
     operations = [("create", (_document(f"batch-{number}"),)) for number in range(BATCH)]
     await made.container.execute_item_batch(operations, PARTITION)
     [feed_range] = await list_feed_ranges(made.container)
     page = await read_feed_page(made.container, feed_range, cursor, 1)
-    return expect(len(page.items), BATCH, f"{BATCH} documents of one batch came in one page", BROKEN)
+    return expect(len(page.items), BATCH, f"{BATCH} documents of one batch came in one page")
 
 
-async def session_reads(made: ThrowawayContainer) -> Answer:
+async def session_reads(made: ThrowawayContainer) -> CheckResult:
     """A read with the token of a write sees it, in another client."""
     for number in range(SESSION_TRIES):
         headers: dict[str, str] = {}
@@ -116,7 +118,7 @@ async def session_reads(made: ThrowawayContainer) -> Answer:
     return ok(f"{SESSION_TRIES} writes were seen by another client with their tokens")
 
 
-async def conditional_writes(made: ThrowawayContainer) -> Answer:
+async def conditional_writes(made: ThrowawayContainer) -> CheckResult:
     """A stale ETag and a condition that does not hold give 412 and change nothing."""
     stored = await made.container.create_item(_document("conditional"))
     first, again, condition = [
@@ -128,22 +130,22 @@ async def conditional_writes(made: ThrowawayContainer) -> Answer:
         )
     ]
     value = (await made.container.read_item(stored["id"], PARTITION))["value"]
-    return expect((first, again, condition, value), (200, 412, 412, 1), "a patch holds to its condition", BROKEN)
+    return expect((first, again, condition, value), (200, 412, 412, 1), "a patch holds to its condition")
 
 
-async def no_containers_by_token(made: ThrowawayContainer) -> Answer:
+async def no_containers_by_token(made: ThrowawayContainer) -> CheckResult:
     """No access token makes a container through the data plane."""
-    name = unused_name()
+    name = unused_name("doctor")
     try:
         await made.database.create_container(name, PartitionKey("/partition"))
     except CosmosHttpResponseError as error:
         found = (error.status_code, error.sub_status)
-        return expect(found, (HTTPStatus.FORBIDDEN, NO_TOKEN_CREATES), "a token makes no container", BROKEN)
+        return expect(found, (HTTPStatus.FORBIDDEN, NO_TOKEN_CREATES), "a token makes no container")
     await made.account.delete_container(made.database.id, name)
     return problem("an access token made a container", BROKEN)
 
 
-async def batch_all_or_nothing(made: ThrowawayContainer) -> Answer:
+async def batch_all_or_nothing(made: ThrowawayContainer) -> CheckResult:
     """Where one condition of a batch does not hold, nothing of it is written."""
     stored = await made.container.create_item(_document("lease"))
     stale = {"if_match_etag": '"stale"'}
@@ -158,10 +160,10 @@ async def batch_all_or_nothing(made: ThrowawayContainer) -> Answer:
     else:
         return problem("a batch with a stale ETag was written", BROKEN)
     absent = await _absent(made, "record")
-    return expect((status, absent), (HTTPStatus.PRECONDITION_FAILED, True), "a batch is all or nothing", BROKEN)
+    return expect((status, absent), (HTTPStatus.PRECONDITION_FAILED, True), "a batch is all or nothing")
 
 
-async def throttle_answer(made: ThrowawayContainer) -> Answer:
+async def throttle_answer(made: ThrowawayContainer) -> CheckResult:
     """A throttled write is told how long to wait."""
     for wave in range(BURST_WAVES):
         writes = (
@@ -171,7 +173,7 @@ async def throttle_answer(made: ThrowawayContainer) -> Answer:
         await asyncio.gather(*writes, return_exceptions=True)  # what matters is what they were answered with
         if made.throttled:
             silent = sum(RETRY_AFTER not in headers for headers in made.throttled)
-            return expect(silent, 0, f"429 with {RETRY_AFTER}, waited out by the SDK", BROKEN)
+            return expect(silent, 0, f"429 with {RETRY_AFTER}, waited out by the SDK")
     return unchecked(f"{BURST_WAVES * BURST_WRITES} large writes were not throttled")
 
 
@@ -207,7 +209,7 @@ async def _absent(made: ThrowawayContainer, name: str) -> bool:
     return False
 
 
-DATABASE_PROBES: dict[str, Callable[[ThrowawayContainer], Awaitable[Answer]]] = {
+DATABASE_PROBES: dict[str, Callable[[ThrowawayContainer], Awaitable[CheckResult]]] = {
     "cosmos_feed_latest_version": feed_latest_version,
     "cosmos_feed_end": feed_end,
     "cosmos_feed_transactions": feed_transactions,

@@ -1,14 +1,10 @@
-"""Every endpoint that the settings name answers, and its clock agrees with ours.
+"""What surrounds a keyring: endpoints answer, clocks agree, the app asks for a key, and the identity has its rights.
 
-Any HTTP answer will do, a refusal as well: names resolve, the network lets us through, the certificate is trusted.
-Only the backend's own URLs must answer 200, as the runbook asks.
+Of an endpoint any HTTP answer will do, a refusal as well: names resolve, the network lets us through, the certificate
+is trusted. Only the backend's and the app's own URLs must answer 200, as the runbook asks.
 
-What can be seen of the app from outside, without a key.
-
-The identity's rights and the keyring's condition: pre-flight's own checks, those of them that change nothing.
-
-What counts every row, notifies people, writes a backup or asks for the right moment is left to pre-flight: a dry run
-does all of it.
+The rights are found out by those of pre-flight's checks that change nothing. What is left out here a dry run does: it
+counts every row, and asks for the right moment.
 """
 
 import re
@@ -16,13 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from keyturn.doctor.checks import BROKEN, Answer, Examined, Line, Outcome, ask, ok, problem, unchecked, unused_name
+from keyturn.doctor.checks import BROKEN, DoctorContext, ask, failed_before
 from keyturn.preflight.checks import CHECKLIST
+from keyturn.preflight.context import unused_name
+from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked
 from keyturn.preflight.store import ITEMS
 from keyturn.settings import Settings
 
@@ -36,7 +35,7 @@ _CLOCKS = frozenset({"reach_vault", "reach_cosmos"})  # the services whose clock
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One URL to ask, and the line that tells of it."""
+    """One URL to ask, and the id of its result."""
 
     line: str
     url: str
@@ -62,7 +61,7 @@ def endpoints_of(settings: Settings, environment: Mapping[str, str]) -> list[End
     return list(dict.fromkeys(found))
 
 
-async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]) -> list[Line]:
+async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]) -> list[CheckResult]:
     """Ask every endpoint, and compare the clocks of vault and database with ``now``."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     lines = []
@@ -70,13 +69,13 @@ async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]
         for endpoint in endpoints:
             host = urlsplit(endpoint.url).netloc
             answer, date = await _ask(session, endpoint)
-            lines.append(Line.of(endpoint.line, answer, host))
+            lines.append(answer.named(endpoint.line, host))
             if endpoint.line in _CLOCKS:
-                lines.append(Line.of("clock", _clock(date, now()), host))
+                lines.append(_clock(date, now()).named("clock", host))
     return lines
 
 
-async def _ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> tuple[Answer, str | None]:
+async def _ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> tuple[CheckResult, str | None]:
     try:
         async with session.get(endpoint.url, allow_redirects=False) as response:
             status, date = response.status, response.headers.get("date")
@@ -90,9 +89,9 @@ async def _ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> tuple[Answ
     return ok(f"answers ({status})"), date
 
 
-def _clock(date: str | None, now: datetime) -> Answer:
+def _clock(date: str | None, now: datetime) -> CheckResult:
     if date is None:
-        return unchecked("no answer told the time")
+        return unchecked("the answer has no date")
     skew = (now - parsedate_to_datetime(date)).total_seconds()
     if abs(skew) <= SKEW_SECONDS_MAX:
         return ok(f"agrees with this machine's within {SKEW_SECONDS_MAX} s")
@@ -105,8 +104,8 @@ def _clock(date: str | None, now: datetime) -> Answer:
 _REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
-async def check_keys(public_url: str | None) -> Answer:
-    """A route that needs a key or a sign-in refuses whoever has neither."""
+async def check_keys(public_url: str | None) -> CheckResult:
+    """A route that needs a key or a sign-in refuses a caller who has neither."""
     if public_url is None:
         return unchecked("KEYTURN_PUBLIC_URL is not set", "set it to the app's own URL")
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -129,44 +128,26 @@ LEFT_TO_PREFLIGHT = frozenset(
         *("key_backup", "no_migration", "maintenance_window", "on_call_notified"),
     }
 )
-EXAMINED = tuple(name for name in CHECKLIST if name not in LEFT_TO_PREFLIGHT)
+EXAMINED = {name: item for name, item in CHECKLIST.items() if name not in LEFT_TO_PREFLIGHT}
 
 
-async def check_rights(examined: Examined) -> list[Line]:
-    """Go through the checklist; what needs a check that failed is not checked."""
-    lines: list[Line] = []
-    bad: set[str] = set()
-    subject = examined.keyring.keyring.name
-    for name in EXAMINED:
-        item = CHECKLIST[name]
-        missing = next((need for need in item.needs if need in bad), None)
-        if missing is not None:
-            answer = unchecked(f"{missing} failed", f"mend {missing} first")
-        else:
-            answer = await ask(item.run(examined.context), item.right)
-        if answer.outcome is not Outcome.OK:
-            bad.add(name)
-        lines.append(Line.of(name, answer, subject))
-    return lines
-
-
-async def check_records(examined: Examined) -> list[Line]:
+async def check_records(context: DoctorContext) -> list[CheckResult]:
     """Ask for a document of the container ``keyturn`` that does not exist, to read and to replace it."""
-    container = examined.resources.settings.keyturn_container
-    reading = await ask(_read(examined), f"{ITEMS}read on the container {container}")
+    container = context.settings.keyturn_container
+    reading = await ask(partial(_read, context), f"{ITEMS}read on the container {container}")
     if reading.outcome is not Outcome.OK:
-        writing = unchecked("can_read_records failed", "mend can_read_records first")
+        writing = failed_before("can_read_records")
     else:
-        writing = await ask(_replace(examined), f"{ITEMS}replace on the container {container}")
-    return [Line.of("can_read_records", reading), Line.of("can_replace_records", writing)]
+        writing = await ask(partial(_replace, context), f"{ITEMS}replace on the container {container}")
+    return [reading.named("can_read_records"), writing.named("can_replace_records")]
 
 
-async def _read(examined: Examined) -> Answer:
-    await examined.resources.run_store.documents.read(unused_name(), unused_name())
+async def _read(context: DoctorContext) -> CheckResult:
+    await context.documents.read(unused_name("doctor"), unused_name("doctor"))
     return ok("a point read was answered")
 
 
-async def _replace(examined: Examined) -> Answer:
-    name = unused_name()
-    await examined.resources.run_store.documents.replace({"id": name, "keyring": name}, etag="*")
+async def _replace(context: DoctorContext) -> CheckResult:
+    name = unused_name("doctor")
+    await context.documents.replace({"id": name, "keyring": name}, etag="*")
     return ok("a replacement of a document that does not exist was answered")

@@ -1,7 +1,4 @@
-"""What Keyturn assumes of Key Vault, as far as looking shows it; the ids are those of docs/assumptions.md.
-
-The interpreter and the packages are those that were tested.
-"""
+"""What Keyturn assumes of Key Vault (ids of docs/assumptions.md), seen without a change; and what is installed."""
 
 import importlib.metadata
 import re
@@ -18,32 +15,23 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from keyturn.doctor.checks import (
-    BROKEN,
-    Answer,
-    Examined,
-    Line,
-    Look,
-    expect,
-    ok,
-    problem,
-    unchecked,
-    unused_name,
-    warning,
-)
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect
+from keyturn.preflight.checks import Item
+from keyturn.preflight.context import unused_name
+from keyturn.preflight.results import CheckResult, ok, problem, unchecked, warning
 
-_NOT_ALLOWED = "this identity may only look at the MEK itself: ask as somebody who may read other keys"
+_NOT_ALLOWED = "this identity may only look at the MEK itself: ask as an identity that may read other keys"
 
 
-async def algorithms_apart(examined: Examined) -> Answer:
-    """What was wrapped with one algorithm is not opened with the other."""
-    version = await _usable(examined)
-    wrapped = examined.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
+async def algorithms_apart(context: DoctorContext) -> CheckResult:
+    """What was wrapped with one algorithm is not unwrapped with the other."""
+    version = await _usable(context)
+    wrapped = context.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
     try:
-        await examined.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
+        await context.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
     except UnwrapRefusedError:
         return ok("a wrap with RSA-OAEP was refused as RSA-OAEP-256")
-    return problem("a wrap with RSA-OAEP was opened as RSA-OAEP-256", BROKEN)
+    return problem("a wrap with RSA-OAEP was unwrapped as RSA-OAEP-256", BROKEN)
 
 
 class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-checking time only
@@ -56,73 +44,73 @@ class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-c
         self.requests += 1
 
 
-async def local_wrap_free(examined: Examined) -> Answer:
+async def local_wrap_free(context: DoctorContext) -> CheckResult:
     """A wrap with the public key makes no request."""
-    keyring = examined.keyring
-    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(examined)).version)
+    keyring = context.keyring
+    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(context)).version)
     counter = _Counter()
-    async with CryptographyClient(key, examined.resources.credential, per_call_policies=[counter]) as client:
+    async with CryptographyClient(key, context.resources.credential, per_call_policies=[counter]) as client:
         await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, Dek.generate().reveal())
-    return expect(counter.requests, 0, "a wrap by the SDK made no request", BROKEN)
+    return expect(counter.requests, 0, "a wrap by the SDK made no request")
 
 
-async def unknown_key_lists_empty(examined: Examined) -> Answer:
+async def unknown_key_lists_empty(context: DoctorContext) -> CheckResult:
     """The versions of a key that does not exist are an empty list."""
     try:
-        listed = [found async for found in examined.keyring.keys.list_properties_of_key_versions(unused_name())]
+        listed = [found async for found in context.keyring.keys.list_properties_of_key_versions(unused_name("doctor"))]
     except HttpResponseError as error:
         if error.status_code == HTTPStatus.FORBIDDEN:
             return unchecked(_NOT_ALLOWED)
         raise
-    return expect(listed, [], "an unknown key has an empty list of versions", BROKEN)
+    return expect(listed, [], "an unknown key has an empty list of versions")
 
 
-async def list_pages(examined: Examined) -> Answer:
+async def list_pages(context: DoctorContext) -> CheckResult:
     """A list in pages of one holds what a list in large pages holds."""
-    keyring = examined.keyring
+    keyring = context.keyring
     listed = keyring.keys.list_properties_of_key_versions(keyring.keyring.mek_name, max_page_size=1)
     found = {MekVersionProperties.of(properties).version async for properties in listed}
-    known = set(await examined.context.facts.versions())
-    return expect(found, known, f"{len(known)} versions in pages of one are all versions", BROKEN)
+    known = set(await context.facts.versions())
+    return expect(found, known, f"{len(known)} versions in pages of one are all versions")
 
 
-async def newest_without_version(examined: Examined) -> Answer:
+async def newest_without_version(context: DoctorContext) -> CheckResult:
     """Without a version, the vault answers none that is older than another."""
-    newest = await examined.context.facts.newest()
-    created = [found.created_on for found in (await examined.context.facts.versions()).values() if found.created_on]
+    newest = await context.facts.newest()
+    created = [found.created_on for found in (await context.facts.versions()).values() if found.created_on]
     youngest = max(created, default=newest.created_on)
-    return expect(newest.created_on, youngest, "without a version the vault answers the newest", BROKEN)
+    return expect(newest.created_on, youngest, "without a version the vault answers the newest")
 
 
-async def names_ignore_case(examined: Examined) -> Answer:
+async def names_ignore_case(context: DoctorContext) -> CheckResult:
     """The MEK is found by its name in other letters."""
-    name = examined.keyring.keyring.mek_name
+    name = context.keyring.keyring.mek_name
     if (other := name.swapcase()) == name:
         return unchecked(f"{name} has no letters")
     try:
-        found = await examined.keyring.keys.get_key(other)
+        found = await context.keyring.keys.get_key(other)
     except HttpResponseError as error:
         if error.status_code == HTTPStatus.FORBIDDEN:
             return unchecked(f"{other} may not be read; a role's scope may be spelt exactly")
         raise
-    newest = await examined.context.facts.newest()
-    return expect(found.properties.version, newest.version, f"{other} is {name}", BROKEN)
+    newest = await context.facts.newest()
+    return expect(found.properties.version, newest.version, f"{other} is {name}")
 
 
-async def _usable(examined: Examined) -> MekVersion:
-    return await examined.keyring.mek.newest_enabled()
+async def _usable(context: DoctorContext) -> MekVersion:
+    return await context.keyring.mek.newest_enabled()
 
 
 _MEK = ("can_read_key", "mek_exists")
 _OPENS = (*_MEK, "can_wrap_and_unwrap")
 
-VAULT: dict[str, Look] = {
-    "kv_algorithms_apart": Look(algorithms_apart, _OPENS),
-    "kv_local_wrap_free": Look(local_wrap_free, _MEK),
-    "kv_unknown_key_lists_empty": Look(unknown_key_lists_empty, _MEK),
-    "kv_list_pages": Look(list_pages, _MEK),
-    "kv_newest_without_version": Look(newest_without_version, _MEK),
-    "kv_names_ignore_case": Look(names_ignore_case, _MEK),
+VAULT: dict[str, Item[DoctorContext]] = {
+    "kv_algorithms_apart": Item(algorithms_apart, _OPENS),
+    "kv_local_wrap_free": Item(local_wrap_free, _MEK),
+    "kv_unknown_key_lists_empty": Item(unknown_key_lists_empty, _MEK),
+    "kv_list_pages": Item(list_pages, _MEK),
+    "kv_newest_without_version": Item(newest_without_version, _MEK),
+    "kv_names_ignore_case": Item(names_ignore_case, _MEK),
 }
 
 
@@ -130,7 +118,7 @@ PYTHON = (3, 13)  # infra/ deploys this one
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s#;]+)", re.MULTILINE)
 
 
-def check_versions(requirements: Path) -> list[Line]:
+def check_versions(requirements: Path) -> list[CheckResult]:
     """Compare this interpreter and what is installed with what is deployed; the file is the app's requirements.txt."""
     running = sys.version_info[:2]
     python = f"Python {running[0]}.{running[1]}"
@@ -138,18 +126,18 @@ def check_versions(requirements: Path) -> list[Line]:
     interpreter = (
         ok(python) if running == PYTHON else warning(f"{python}, deployed is {deployed}", f"use Python {deployed}")
     )
-    return [Line.of("python", interpreter), _packages(requirements)]
+    return [interpreter.named("python"), _packages(requirements).named("packages")]
 
 
-def _packages(requirements: Path) -> Line:
+def _packages(requirements: Path) -> CheckResult:
     try:
         pins = _PIN.findall(requirements.read_text())
     except OSError:
-        return Line.of("packages", unchecked(f"{requirements} cannot be read", "name it with --requirements"))
+        return unchecked(f"{requirements} cannot be read", "name it with --requirements")
     others = [f"{name} {found or 'missing'}, pinned {pin}" for name, pin in pins if (found := _installed(name)) != pin]
     if others:
-        return Line.of("packages", problem("; ".join(others), f"pip install -r {requirements.name}"))
-    return Line.of("packages", ok(f"all {len(pins)} pinned packages"))
+        return problem("; ".join(others), f"pip install -r {requirements.name}")
+    return ok(f"all {len(pins)} pinned packages")
 
 
 def _installed(name: str) -> str | None:

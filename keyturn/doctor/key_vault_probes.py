@@ -1,6 +1,6 @@
 """What Keyturn assumes of Key Vault, tried on a throw-away key.
 
-Nothing here deletes: at the end the key's versions are disabled, and whoever asked is told to delete the key.
+Nothing here deletes: at the end the key's versions are disabled, and the operator is told to delete the key.
 """
 
 import asyncio
@@ -17,8 +17,10 @@ from field_encrypt import MekClient
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import MekVersionDisabledError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from keyturn.doctor.checks import BROKEN, Answer, Examined, expect, ok, problem, unchecked, unused_name, warning
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect
 from keyturn.key_vault.pacing import LIMITS
+from keyturn.preflight.context import unused_name
+from keyturn.preflight.results import CheckResult, ok, problem, unchecked, warning
 
 KEY_SIZE = 2048  # bits: the cheapest, and creations are limited alike for all sizes
 CREATION_LIMIT = LIMITS["RSA", KEY_SIZE].create
@@ -45,14 +47,14 @@ class ThrowawayKey:
 
 
 @asynccontextmanager
-async def throwaway_key(examined: Examined) -> AsyncIterator[ThrowawayKey]:
+async def throwaway_key(context: DoctorContext) -> AsyncIterator[ThrowawayKey]:
     """Make the key; at the end, disable every version of it."""
-    keyring = examined.keyring.keyring
-    name, keys = unused_name(), examined.keyring.keys
+    keyring = context.keyring.keyring
+    name, keys = unused_name("doctor"), context.keyring.keys
     verify = keyring.verify_challenge_resource
     created = await keys.create_rsa_key(name, size=KEY_SIZE)
     async with MekClient(
-        keyring.vault_url, name, examined.resources.credential, verify_challenge_resource=verify
+        keyring.vault_url, name, context.resources.credential, verify_challenge_resource=verify
     ) as mek:
         first, dek = MekVersion.fetched(created), Dek.generate()
         wrapped = mek.wrap(dek.reveal(), first, ALGORITHM)
@@ -64,14 +66,14 @@ async def throwaway_key(examined: Examined) -> AsyncIterator[ThrowawayKey]:
                 await keys.update_key_properties(name, version.version, enabled=False)
 
 
-async def versions_kept(key: ThrowawayKey) -> Answer:
+async def versions_kept(key: ThrowawayKey) -> CheckResult:
     """The first version is what it was before the second was made."""
     kept = await key.mek.fetch_version(key.first.version)
     same = (kept.jwk.n == key.first.jwk.n, kept.enabled, await key.opens())
-    return expect(same, (True, True, True), "the older version is unchanged by a newer one", BROKEN)
+    return expect(same, (True, True, True), "the older version is unchanged by a newer one")
 
 
-async def disabled_refuses(key: ThrowawayKey) -> Answer:
+async def disabled_refuses(key: ThrowawayKey) -> CheckResult:
     """A disabled version shows itself and opens nothing until it is enabled again."""
     version = key.first.version
     await key.keys.update_key_properties(key.name, version, enabled=False)
@@ -80,29 +82,29 @@ async def disabled_refuses(key: ThrowawayKey) -> Answer:
     except MekVersionDisabledError as error:
         said = str(error)
     else:
-        return problem("a disabled version opened a wrap", BROKEN)
+        return problem("a disabled version unwrapped", BROKEN)
     shown = (await key.mek.fetch_version(version)).enabled
     await key.keys.update_key_properties(key.name, version, enabled=True)
-    return expect((shown, await key.opens()), (False, True), f"refused while disabled: {said}", BROKEN)
+    return expect((shown, await key.opens()), (False, True), f"refused while disabled: {said}")
 
 
-async def expired_opens(key: ThrowawayKey) -> Answer:
+async def expired_opens(key: ThrowawayKey) -> CheckResult:
     """An expired version opens what it has wrapped."""
     past = datetime.now(UTC) - DATES
     await key.keys.update_key_properties(key.name, key.first.version, expires_on=past, not_before=past - DATES)
     await key.mek.fetch_version(key.first.version)
     if not await key.opens():
-        return problem("an expired version opened a wrap to another DEK", BROKEN)
+        return problem("an expired version unwrapped to another DEK", BROKEN)
     return ok("an expired version opens what it has wrapped")
 
 
-async def tags_replaced(key: ThrowawayKey) -> Answer:
+async def tags_replaced(key: ThrowawayKey) -> CheckResult:
     """An update replaces all tags."""
     version = key.second.version
     for tags in ({"one": "1", "two": "2"}, {"three": "3"}):
         await key.keys.update_key_properties(key.name, version, tags=tags)
     found = MekVersionProperties.of((await key.keys.get_key(key.name, version)).properties).tags
-    return expect(found, {"three": "3"}, "an update replaces all tags", BROKEN)
+    return expect(found, {"three": "3"}, "an update replaces all tags")
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,14 @@ async def burst(key: ThrowawayKey) -> Burst:
     return Burst(len(answers) - len(refusals), refusals)
 
 
-async def limits(made: Burst) -> Answer:
+async def limits(made: Burst) -> CheckResult:
     """The vault admits no more creations than it publishes."""
     if not made.refusals:
         return unchecked(f"{made.admitted} creations at once were all admitted; published are {CREATION_LIMIT} in 10 s")
     return ok(f"{made.admitted} creations were admitted, {len(made.refusals)} refused")
 
 
-async def throttle_answer(made: Burst) -> Answer:
+async def throttle_answer(made: Burst) -> CheckResult:
     """A refusal is 429 without a time to wait."""
     if not made.refusals:
         return unchecked("nothing was throttled")
@@ -147,13 +149,13 @@ async def throttle_answer(made: Burst) -> Answer:
     return ok("429 without Retry-After")
 
 
-VAULT_PROBES: dict[str, Callable[[ThrowawayKey], Awaitable[Answer]]] = {
+VAULT_PROBES: dict[str, Callable[[ThrowawayKey], Awaitable[CheckResult]]] = {
     "kv_versions_kept": versions_kept,
     "kv_disabled_refuses": disabled_refuses,
     "kv_expired_opens": expired_opens,
     "kv_tags_replaced": tags_replaced,
 }
-BURST_PROBES: dict[str, Callable[[Burst], Awaitable[Answer]]] = {
+BURST_PROBES: dict[str, Callable[[Burst], Awaitable[CheckResult]]] = {
     "kv_limits": limits,
     "kv_throttle_answer": throttle_answer,
 }

@@ -1,27 +1,24 @@
-"""Goes through everything, in an order in which what a line needs comes before it.
+"""Runs the doctor: every line of docs/assumptions.md by its id, checked, probed, or left to people.
 
-Every line of docs/assumptions.md by its id: which the doctor looks at, which it probes, and which people check.
-
-A test holds these ids to those of the page.
-
-Runs the probes: a throw-away key, a throw-away container, and everything that is tried on them.
+A check comes after the checks that it needs. Probes run in a throw-away key and a throw-away container.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from azure.core.exceptions import ClientAuthenticationError
 
-from keyturn.doctor import cosmos_probes as probe_database
-from keyturn.doctor import key_vault_probes as probe_vault
-from keyturn.doctor.checks import Answer, Examined, Line, Outcome, ask, ok, problem, unchecked, warning
+from keyturn.doctor import cosmos_probes, key_vault_probes
+from keyturn.doctor.checks import DoctorContext, ask, check_all, failed_before
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
-from keyturn.doctor.deployment import EXAMINED, check_endpoints, check_keys, check_records, check_rights, endpoints_of
+from keyturn.doctor.deployment import EXAMINED, check_endpoints, check_keys, check_records, endpoints_of
 from keyturn.doctor.key_vault import VAULT, check_versions
 from keyturn.doctor.key_vault_probes import BURST_PROBES, VAULT_PROBES
 from keyturn.errors import KeyturnError, SettingsError
+from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked, warning
 from keyturn.resources import Resources
 from keyturn.settings import Settings, load_settings
 
@@ -43,52 +40,7 @@ PROBED = (*VAULT_PROBES, *BURST_PROBES, *DATABASE_PROBES)
 IDS = (*LOOKED_AT, *PROBED, *BY_HAND)
 
 
-KEY, CONTAINER = "probe_key", "probe_container"  # lines that tell what was made, and what is left
-
-
-async def probe(examined: Examined) -> list[Line]:
-    """Try everything, in the vault and the database of this keyring."""
-    return [*await _vault(examined), *await _database(examined)]
-
-
-async def _vault(examined: Examined) -> list[Line]:
-    lines: list[Line] = []
-
-    async def tried() -> Answer:
-        async with probe_vault.throwaway_key(examined) as key:
-            lines.extend([Line.of(name, await ask(check(key))) for name, check in probe_vault.VAULT_PROBES.items()])
-            made = await probe_vault.burst(key)
-            lines.extend([Line.of(name, await check(made)) for name, check in probe_vault.BURST_PROBES.items()])
-        vault = examined.keyring.keyring.vault_url
-        return ok(f"left behind with every version disabled: az keyvault key delete --id {vault}/keys/{key.name}")
-
-    answer = await ask(tried(), probe_vault.RIGHTS)
-    return [Line.of(KEY, answer), *_completed(lines, [*probe_vault.VAULT_PROBES, *probe_vault.BURST_PROBES], KEY)]
-
-
-async def _database(examined: Examined) -> list[Line]:
-    lines: list[Line] = []
-
-    async def tried() -> Answer:
-        if (account := examined.resources.account) is None:
-            return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
-        async with probe_database.throwaway_container(examined, account) as made:
-            lines.extend(
-                [Line.of(name, await ask(check(made))) for name, check in probe_database.DATABASE_PROBES.items()]
-            )
-        return ok("made and deleted")
-
-    answer = await ask(tried(), probe_database.RIGHTS)
-    return [Line.of(CONTAINER, answer), *_completed(lines, [*probe_database.DATABASE_PROBES], CONTAINER)]
-
-
-def _completed(lines: list[Line], ids: list[str], needed: str) -> list[Line]:
-    """Return the lines, and one for each id that was not come to."""
-    seen = {line.id for line in lines}
-    left = unchecked(f"{needed} failed", f"mend {needed} first")
-    return [*lines, *(Line.of(name, left) for name in ids if name not in seen)]
-
-
+KEY, CONTAINER = "probe_key", "probe_container"  # results that tell what was made, and what is left
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"  # deployed beside the packages
 
 
@@ -102,84 +54,101 @@ async def examine(
     probing: bool = False,
     requirements: Path = REQUIREMENTS,
     now: Callable[[], datetime] = _now,
-) -> list[Line]:
-    """Return a line for everything that was looked at.
+) -> list[CheckResult]:
+    """Return a result for everything that was looked at.
 
-    The environment holds the app's settings; the identity is whatever DefaultAzureCredential finds in this process.
+    The environment holds the app's settings; the identity is that which DefaultAzureCredential finds in this process.
     Only ``probing`` changes anything.
     """
-    lines = check_versions(requirements)
+    results = check_versions(requirements)
     try:
         settings = load_settings(environment)
     except SettingsError as error:
-        lines.append(Line.of("settings", problem(error.message, "set it as local.settings.json.example shows")))
-        return lines + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
-    lines += _settings_lines(settings)
-    lines += await check_endpoints(endpoints_of(settings, environment), now)
-    lines.append(Line.of("host_keys", await check_keys(settings.keyturn_public_url)))
-    down = {line.id for line in lines if line.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
+        results.append(problem(error.message, "set it as local.settings.json.example shows").named("settings"))
+        return results + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
+    results += _check_settings(settings)
+    results += await check_endpoints(endpoints_of(settings, environment), now)
+    results.append((await check_keys(settings.keyturn_public_url)).named("host_keys"))
+    down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
-        lines += _left(min(down), [*EXAMINED, *VAULT, *DATABASE, *PROBED])
+        results += _left(min(down), [*EXAMINED, *VAULT, *DATABASE, *PROBED])
     else:
-        lines += await _with_services(settings, now, probing=probing)
-    return lines + _by_hand()
+        results += await _with_services(settings, now, probing=probing)
+    return results + _by_hand()
 
 
-def _settings_lines(settings: Settings) -> list[Line]:
+def _check_settings(settings: Settings) -> list[CheckResult]:
     names = ", ".join(keyring.name for keyring in settings.keyrings)
-    lines = [Line.of("settings", ok(f"valid; keyrings: {names}"))]
     decided = ok("decisions can be taken")
     if not settings.approval_secrets():
         decided = warning(
             "APPROVAL_WEBHOOK_SECRETS is not set: no decision can be taken over the webhook",
             "put a secret into the vault and name it in approvalSecretName (docs/deploy.md)",
         )
-    return [*lines, Line.of("approvals", decided)]
+    return [ok(f"valid; keyrings: {names}").named("settings"), decided.named("approvals")]
 
 
-async def _with_services(settings: Settings, now: Callable[[], datetime], *, probing: bool) -> list[Line]:
-    advice = "sign in (az login), or give the identity its roles (infra/)"
+async def _with_services(settings: Settings, now: Callable[[], datetime], *, probing: bool) -> list[CheckResult]:
     try:
         resources = await Resources.open(settings)
     except (KeyturnError, ClientAuthenticationError) as error:
         detail = error.message if isinstance(error, KeyturnError) else "no credential gave a token"
-        return [
-            Line.of("identity", problem(detail, advice)),
-            *_left("identity", [*EXAMINED, *VAULT, *DATABASE, *PROBED]),
-        ]
+        refused = problem(detail, "sign in (az login), or give the identity its roles (infra/)").named("identity")
+        return [refused, *_left("identity", [*EXAMINED, *VAULT, *DATABASE, *PROBED])]
     try:
-        lines = [Line.of("identity", ok("a token was issued, and the account's metadata was read"))]
-        patients = [Examined.of(resources, keyring.name, now) for keyring in settings.keyrings]
-        for examined in patients:
-            lines += await check_rights(examined)
-        lines += await check_records(patients[0])
-        for examined in patients:
-            lines += await _looked_at(examined, lines)
-        return lines + (await probe(patients[0]) if probing else _left("--probe", PROBED))
+        results = [ok("a token was issued, and the account's metadata was read").named("identity")]
+        contexts = [DoctorContext.of(resources, keyring.name, now) for keyring in settings.keyrings]
+        for context in contexts:
+            results += await check_all(EXAMINED, context)
+        results += await check_records(contexts[0])
+        for context in contexts:
+            results += await check_all({**VAULT, **DATABASE}, context, results)
+        if not probing:
+            return results + [unchecked("needs --probe").named(name) for name in PROBED]
+        return results + await _probe_vault(contexts[0]) + await _probe_database(contexts[0])
     finally:
         await resources.close()
 
 
-async def _looked_at(examined: Examined, before: list[Line]) -> list[Line]:
-    """Look at the assumptions, each where what it needs was found to be there."""
-    name = examined.keyring.keyring.name
-    bad = {line.id for line in before if line.subject in ("", name) and line.outcome is not Outcome.OK}
-    lines: list[Line] = []
-    for line, look in {**VAULT, **DATABASE}.items():
-        if (missing := next((need for need in look.needs if need in bad), None)) is not None:
-            lines += _left(missing, [line], name)
-        else:
-            lines.append(Line.of(line, await ask(look.run(examined)), name))
-    return lines
+async def _probe_vault(context: DoctorContext) -> list[CheckResult]:
+    results: list[CheckResult] = []
+
+    async def tried() -> CheckResult:
+        async with key_vault_probes.throwaway_key(context) as key:
+            results.extend([(await ask(partial(check, key))).named(name) for name, check in VAULT_PROBES.items()])
+            burst = await key_vault_probes.burst(key)
+            results.extend([(await check(burst)).named(name) for name, check in BURST_PROBES.items()])
+        vault = context.keyring.keyring.vault_url
+        return ok(f"left behind with every version disabled: az keyvault key delete --id {vault}/keys/{key.name}")
+
+    made = await ask(tried, key_vault_probes.RIGHTS)
+    return [made.named(KEY), *_completed(results, [*VAULT_PROBES, *BURST_PROBES], KEY)]
 
 
-def _left(missing: str, ids: Iterable[str], subject: str = "") -> list[Line]:
-    """Return lines for what was not looked at for want of something."""
-    answer = (
-        unchecked("needs --probe") if missing == "--probe" else unchecked(f"{missing} failed", f"mend {missing} first")
-    )
-    return [Line.of(line, answer, subject) for line in ids]
+async def _probe_database(context: DoctorContext) -> list[CheckResult]:
+    results: list[CheckResult] = []
+
+    async def tried() -> CheckResult:
+        if context.account is None:
+            return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
+        async with cosmos_probes.throwaway_container(context, context.account) as made:
+            results.extend([(await ask(partial(check, made))).named(name) for name, check in DATABASE_PROBES.items()])
+        return ok("made and deleted")
+
+    made = await ask(tried, cosmos_probes.RIGHTS)
+    return [made.named(CONTAINER), *_completed(results, [*DATABASE_PROBES], CONTAINER)]
 
 
-def _by_hand() -> list[Line]:
-    return [Line.of(line, unchecked("for people", "docs/assumptions.md says how")) for line in BY_HAND]
+def _completed(results: list[CheckResult], ids: Iterable[str], needed: str) -> list[CheckResult]:
+    """Return the results, and one for each id that was not reached."""
+    seen = {result.id for result in results}
+    return results + _left(needed, [name for name in ids if name not in seen])
+
+
+def _left(missing: str, ids: Iterable[str]) -> list[CheckResult]:
+    """Return results for what was not checked because something else failed."""
+    return [failed_before(missing).named(name) for name in ids]
+
+
+def _by_hand() -> list[CheckResult]:
+    return [unchecked("for people", "docs/assumptions.md says how").named(name) for name in BY_HAND]

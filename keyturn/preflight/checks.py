@@ -1,23 +1,16 @@
-"""The checklist as data: in which order it is gone through, what needs what, and what may be waived.
+"""The checklist as data: its order, what each check needs, and what may be waived.
 
-What may be waived is what a person can answer for. A missing right, a version that does not open its rows or a store
+What may be waived is what a person can answer for. A missing right, a version that does not unwrap its rows or a store
 that does not answer would only fail later, with the rotation half-way.
-
-Who answers for a check that fails: waivers of the request, and its reason for starting outside the window.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from keyturn.errors import InvalidRequestError
-from keyturn.preflight import environment, store
-from keyturn.preflight import environment as configuration
-from keyturn.preflight import vault as identity
-from keyturn.preflight import vault as mek
-from keyturn.preflight.context import CheckContext, Finding, bad, good
-from keyturn.preflight.environment import backup, can_read_documents
-from keyturn.preflight.store import row_versions
-from keyturn.preflight.vault import key_backup
+from keyturn.preflight import environment, store, vault
+from keyturn.preflight.context import CheckContext
+from keyturn.preflight.results import CheckResult, ok, problem
 from keyturn.runs.record_parts import Waiver
 from keyturn.runs.records import RotationRecord
 
@@ -25,30 +18,28 @@ MAINTENANCE_WINDOW = "maintenance_window"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One check; ``right`` is the permission whose absence it finds out."""
+class Item[Context: CheckContext]:
+    """A check, the checks without which it would only fail for the same reason, and the right that it finds missing."""
 
-    run: Callable[[CheckContext], Awaitable[Finding]]
+    run: Callable[[Context], Awaitable[CheckResult]]
     needs: tuple[str, ...] = ()
     waivable: bool = False
     right: str = ""
 
 
-CHECKLIST: dict[str, Item] = {
-    "encryption_enabled": Item(configuration.encryption_enabled, waivable=True),
-    "key_provider_is_akv": Item(configuration.key_provider_is_akv),
-    "vault_url_set": Item(configuration.vault_url_set, waivable=True),
-    "can_read_key": Item(identity.can_read_key, right=f"{identity.RIGHTS}read"),
-    "mek_exists": Item(mek.mek_exists, needs=("can_read_key",)),
-    "mek_is_rsa": Item(mek.mek_is_rsa, needs=("mek_exists",)),
-    "mek_size": Item(mek.mek_size, needs=("mek_is_rsa",), waivable=True),
-    "mek_enabled": Item(mek.mek_enabled, needs=("mek_exists",), waivable=True),
-    "mek_not_expired": Item(mek.mek_not_expired, needs=("mek_exists",), waivable=True),
-    "can_wrap_and_unwrap": Item(
-        identity.can_wrap_and_unwrap, needs=("mek_is_rsa",), right=f"{identity.RIGHTS}unwrap/action"
-    ),
-    "can_create_version": Item(identity.can_create_version, right=f"{identity.RIGHTS}create/action"),
-    "can_update_version": Item(identity.can_update_version, right=f"{identity.RIGHTS}update/action"),
+CHECKLIST: dict[str, Item[CheckContext]] = {
+    "encryption_enabled": Item(environment.encryption_enabled, waivable=True),
+    "key_provider_is_akv": Item(environment.key_provider_is_akv),
+    "vault_url_set": Item(environment.vault_url_set, waivable=True),
+    "can_read_key": Item(vault.can_read_key, right=f"{vault.RIGHTS}read"),
+    "mek_exists": Item(vault.mek_exists, needs=("can_read_key",)),
+    "mek_is_rsa": Item(vault.mek_is_rsa, needs=("mek_exists",)),
+    "mek_size": Item(vault.mek_size, needs=("mek_is_rsa",), waivable=True),
+    "mek_enabled": Item(vault.mek_enabled, needs=("mek_exists",), waivable=True),
+    "mek_not_expired": Item(vault.mek_not_expired, needs=("mek_exists",), waivable=True),
+    "can_wrap_and_unwrap": Item(vault.can_wrap_and_unwrap, needs=("mek_is_rsa",), right=f"{vault.RIGHTS}unwrap/action"),
+    "can_create_version": Item(vault.can_create_version, right=f"{vault.RIGHTS}create/action"),
+    "can_update_version": Item(vault.can_update_version, right=f"{vault.RIGHTS}update/action"),
     "store_reachable": Item(store.store_reachable, right=f"{store.RIGHTS}readMetadata"),
     "can_read_rows": Item(store.can_read_rows, needs=("store_reachable",), right=f"{store.ITEMS}read"),
     "can_query": Item(
@@ -59,18 +50,19 @@ CHECKLIST: dict[str, Item] = {
     ),
     "can_patch_rows": Item(store.can_patch_rows, needs=("store_reachable",), right=f"{store.ITEMS}replace"),
     "can_read_documents": Item(
-        can_read_documents, right=f"{store.ITEMS}read, executeQuery and readChangeFeed on the containers of documents"
+        environment.can_read_documents,
+        right=f"{store.ITEMS}read, executeQuery and readChangeFeed on the containers of documents",
     ),
     "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
     "census": Item(store.census, needs=("can_query",)),
     "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),
-    "row_versions": Item(row_versions, needs=("census", "mek_exists")),
-    "backup": Item(backup, waivable=True, right=f"{store.RIGHTS}read"),
+    "row_versions": Item(store.row_versions, needs=("census", "mek_exists")),
+    "backup": Item(environment.backup, waivable=True, right=f"{store.RIGHTS}read"),
     "key_backup": Item(
-        key_backup,
+        vault.key_backup,
         needs=("mek_exists",),
         waivable=True,
-        right=f"{identity.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
+        right=f"{vault.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),
     "no_migration": Item(environment.no_migration, waivable=True),
     MAINTENANCE_WINDOW: Item(environment.maintenance_window, waivable=True),
@@ -78,8 +70,6 @@ CHECKLIST: dict[str, Item] = {
 }
 
 WAIVABLE = frozenset(name for name, item in CHECKLIST.items() if item.waivable)
-
-
 EXPECTED = f"one of {', '.join(sorted(WAIVABLE))}"
 
 
@@ -91,16 +81,16 @@ def require_waivable(checks: Iterable[str]) -> None:
             raise InvalidRequestError(f"{field}: {check!r} cannot be waived", field=field, expected=EXPECTED)
 
 
-def waivers_hold(record: RotationRecord) -> Finding:
+def waivers_hold(record: RotationRecord) -> CheckResult:
     """Every waiver of the request names a check that may be waived."""
     wrong = [waiver.check for waiver in record.options.waivers if waiver.check not in WAIVABLE]
     if wrong:
-        return bad(f"{', '.join(wrong)} cannot be waived", f"waive {EXPECTED}, and mend the others")
-    return good(f"{len(record.options.waivers)} waivers were given")
+        return problem(f"{', '.join(wrong)} cannot be waived", f"waive {EXPECTED}, and fix the others")
+    return ok(f"{len(record.options.waivers)} waivers were given")
 
 
 def waiver_of(record: RotationRecord, check: str) -> Waiver | None:
-    """Return who answers for this check, or None."""
+    """Return the waiver of this check, or None; a reason to start outside the window waives ``maintenance_window``."""
     if check not in WAIVABLE:
         return None
     if check == MAINTENANCE_WINDOW and (force := record.options.force) is not None:

@@ -1,4 +1,4 @@
-"""What a check is given and what it returns."""
+"""What the checks of one rotation are given."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,36 +19,17 @@ from keyturn.keyring_clients import KeyringClients
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
 
-# Tells the on-call channel about the rotation; returns where the message went, raises KeyturnError if it went nowhere.
+# Tells the on-call channel about the rotation; returns where the message went, raises KeyturnError if it was not sent.
 type OnCall = Callable[[RotationRecord], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check saw, and what to do where that is not good."""
-
-    ok: bool
-    detail: str
-    hint: str = ""
-
-
-def good(detail: str) -> Finding:
-    """Return a finding that lets the check pass."""
-    return Finding(ok=True, detail=detail)
-
-
-def bad(detail: str, hint: str) -> Finding:
-    """Return a finding that fails the check; the hint says what to do."""
-    return Finding(ok=False, detail=detail, hint=hint)
-
-
-def unused_name() -> str:
-    """Return an id that no item has: asking for it shows what is allowed, and nothing else."""
-    return f"keyturn-preflight-{uuid4().hex}"
+def unused_name(asker: str = "preflight") -> str:
+    """Return a name that nothing has: asking for it shows what is allowed, and nothing else."""
+    return f"keyturn-{asker}-{uuid4().hex}"
 
 
 class Facts:
-    """What several checks look at, each read once; a reading that fails is tried again by whoever needs it next."""
+    """What several checks look at, each read once; after a failure, the next check that needs it reads again."""
 
     def __init__(self, keyring: KeyringClients) -> None:
         self._keyring = keyring
@@ -64,7 +45,7 @@ class Facts:
         return self._versions
 
     async def newest(self) -> MekVersion:
-        """Return what the vault gives without naming a version, usable or not: what the backend would take.
+        """Return the version that the vault gives where none is named, usable or not: the backend would take it.
 
         Raises:
             ResourceMissingError: the MEK does not exist.
@@ -84,7 +65,7 @@ class Facts:
         return self._ranges
 
     async def counted(self) -> CensusResult:
-        """Return the census; the version that is to be made exists nowhere yet, so every row of ours is stale."""
+        """Return the census; no row names the version that is yet to be created, so every row of ours is stale."""
         if self.census is None:
             self.census = await take_census(self._keyring.rows, uuid4().hex, {})
         return self.census

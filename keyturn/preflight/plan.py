@@ -38,7 +38,7 @@ def estimate(
     that people take to decide.
     """
     rows = sum(rows_by_version.values())
-    proofs = _proofs(policy.proof, rows)
+    proofs = policy.proof.rows_of(rows)
     sweep = rows / policy.vault_operations_per_second
     proof = proofs / (policy.vault_operations_per_second * policy.proof_share)
     cost = (rows * _price(old_key_size) + proofs * _price(policy.key_size)) / 10_000
@@ -66,13 +66,6 @@ def plan_of(census: CensusResult | None, newest: MekVersion | None, policy: Poli
         key_type="RSA-HSM" if newest.jwk.kty == "RSA-HSM" else "RSA",
         old_key_size=newest.key_size or policy.key_size,
     )
-
-
-def _proofs(mode: str, rows: int) -> int:
-    if mode == "unsafe_off":
-        return 0
-    kind, _, number = mode.partition(":")
-    return min(int(number), rows) if kind == "sample" else rows
 
 
 def _price(key_size: int) -> float:

@@ -1,8 +1,6 @@
-"""The dek store: it answers, the identity may do what a sweep does, it is not too large, and its rows are counted.
+"""The dek store: it answers, the app's identity may do what a sweep does, and every version that rows name unwraps one.
 
-Every version that rows name exists, is enabled, and opens rows that name it.
-
-A sweep meets a version that does not open its rows as quarantined rows, one after the other; better not to start.
+A sweep meets a version that does not unwrap its rows as quarantined rows, one after the other; better not to start.
 """
 
 from collections.abc import Mapping
@@ -18,49 +16,52 @@ from keyturn.deks.queries import Conditions
 from keyturn.deks.rows import Row, classify
 from keyturn.deks.store import RESOURCE
 from keyturn.deks.unwrap import Unwrapped, unwrap_under
-from keyturn.preflight.context import CheckContext, Finding, bad, good, unused_name
+from keyturn.preflight.context import CheckContext, unused_name
+from keyturn.preflight.results import CheckResult, ok, problem
 
 RIGHTS = "Microsoft.DocumentDB/databaseAccounts/"
 ITEMS = f"{RIGHTS}sqlDatabases/containers/items/"
 CONTAINERS = f"{RIGHTS}sqlDatabases/containers/"
+# The sweep quarantines one damaged row among good ones; where none of so many unwraps, the version is at fault.
+SAMPLE = 5
 
 
-async def store_reachable(context: CheckContext) -> Finding:
+async def store_reachable(context: CheckContext) -> CheckResult:
     """The container answers, and is partitioned as the settings say."""
     async with cosmos_failures(RESOURCE, "read its properties"):
         properties = await context.keyring.dek_container.read()
     paths: list[str] = properties["partitionKey"]["paths"]
     expected = f"/{context.keyring.keyring.row_names.partition_key}"
     if paths != [expected]:
-        return bad(
+        return problem(
             f"the dek store is partitioned by {', '.join(paths)}, not by {expected}",
             "correct partitionKey in the keyring's rowNames",
         )
-    return good(f"container {properties['id']} answers, partitioned by {expected}")
+    return ok(f"container {properties['id']} answers, partitioned by {expected}")
 
 
-async def can_read_rows(context: CheckContext) -> Finding:
+async def can_read_rows(context: CheckContext) -> CheckResult:
     """The identity may read a row: asked for one that does not exist."""
     name = unused_name()
     await context.keyring.rows.read(RowRef(id=name, partition=name), "")
-    return good("a point read was answered")
+    return ok("a point read was answered")
 
 
-async def can_query(context: CheckContext) -> Finding:
+async def can_query(context: CheckContext) -> CheckResult:
     """The identity may query rows."""
     async with cosmos_failures(RESOURCE, "query"):
         found = [row async for row in context.keyring.dek_container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
-    return good(f"a query was answered with {len(found)} rows")
+    return ok(f"a query was answered with {len(found)} rows")
 
 
-async def can_read_change_feed(context: CheckContext) -> Finding:
+async def can_read_change_feed(context: CheckContext) -> CheckResult:
     """The identity may read the change feed."""
     first = (await context.facts.ranges())[0]
     page = await read_feed_page(context.keyring.dek_container, first, None, 1)
-    return good(f"the change feed was answered with {len(page.items)} rows")
+    return ok(f"the change feed was answered with {len(page.items)} rows")
 
 
-async def can_patch_rows(context: CheckContext) -> Finding:
+async def can_patch_rows(context: CheckContext) -> CheckResult:
     """The identity may change a row: asked for one that does not exist, which a patch never creates."""
     name = unused_name()
     async with cosmos_failures(RESOURCE, "change rows"):
@@ -70,61 +71,57 @@ async def can_patch_rows(context: CheckContext) -> Finding:
             )
         except CosmosHttpResponseError as error:
             if is_absent_item(error):
-                return good("a patch of a row that does not exist was answered with 404")
+                return ok("a patch of a row that does not exist was answered with 404")
             raise
-    return bad("a row was changed that cannot exist", f"look at row {name} of the dek store")
+    return problem("a row was changed that cannot exist", f"look at row {name} of the dek store")
 
 
-async def store_partitions(context: CheckContext) -> Finding:
+async def store_partitions(context: CheckContext) -> CheckResult:
     """The store has no more physical partitions than a pass can keep cursors of."""
     count = len(await context.facts.ranges())
     if count <= RANGES_MAX:
-        return good(f"{count} physical partitions, of at most {RANGES_MAX}")
-    return bad(
+        return ok(f"{count} physical partitions, of at most {RANGES_MAX}")
+    return problem(
         f"{count} physical partitions, at most {RANGES_MAX} can be swept", "merge partitions, or split the store"
     )
 
 
-async def census(context: CheckContext) -> Finding:
+async def census(context: CheckContext) -> CheckResult:
     """Every row is counted, by the version that wraps it and by kind."""
     counted = await context.facts.counted()
     by_version = [f"{version}: {count}" for version, count in counted.by_version.items() if version != OTHER_LABELS]
-    return good(
+    return ok(
         f"{counted.total} rows; stale after the rotation's start: {counted.stale}, "
         f"of them unlabelled: {counted.unlabelled}, malformed label: {counted.by_version.get(OTHER_LABELS, 0)}; "
         f"foreign: {counted.foreign}; by version: {', '.join(by_version) or 'none'}"
     )
 
 
-async def store_has_rows(context: CheckContext) -> Finding:
+async def store_has_rows(context: CheckContext) -> CheckResult:
     """There are rows of this MEK: none at all looks like the wrong container or the wrong key."""
     counted = await context.facts.counted()
     if counted.stale:
-        return good(f"{counted.stale} rows are wrapped by this MEK")
-    return bad(
+        return ok(f"{counted.stale} rows are wrapped by this MEK")
+    return problem(
         f"no row of the dek store is wrapped by this MEK, {counted.foreign} are by others",
         "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's; waive for a new store",
     )
 
 
-# One damaged row among good ones is the sweep's to quarantine; so many that all do not open are the version's fault.
-SAMPLE = 5
-
-
-async def row_versions(context: CheckContext) -> Finding:
-    """Look at the versions that the census has found."""
+async def row_versions(context: CheckContext) -> CheckResult:
+    """Every version that rows name exists, is enabled, and unwraps a row that names it."""
     counts = dict((await context.facts.counted()).by_version)
     counts.pop(OTHER_LABELS, None)
     known = await context.facts.versions()
     problems = {version: await _problem(context, known, version) for version in counts}
     found = [f"{version} ({counts[version]} rows) {problem}" for version, problem in problems.items() if problem]
     if found:
-        return bad(
+        return problem(
             "; ".join(found),
             "enable the version; where it does not exist or unwraps nothing, restore the key from its backup, or the "
             "rows from the store's",
         )
-    return good(f"{len(counts)} versions each unwrapped a row that names it")
+    return ok(f"{len(counts)} versions each unwrapped a row that names it")
 
 
 async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperties], version: str) -> str | None:

@@ -94,11 +94,11 @@ def proof_of(record: RotationRecord) -> Proof:
     """Return what this soak has proven so far."""
     totals = phase_totals(record, "proof")
     return Proof(
-        mode=record.policy.proof,
+        mode=str(record.policy.proof),
         proven=totals.changed,
         quarantined=totals.quarantined,
         gone=totals.gone,
-        warning=UNPROVEN if record.policy.proof == "unsafe_off" else None,
+        warning=UNPROVEN if record.policy.proof.mode == "unsafe_off" else None,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from keyturn.contracts.base import ProofScope
+
 NAMED_MAX = 5  # rows that a sentence names; the report has all
 
 
@@ -62,8 +64,8 @@ def _proof(proof: Mapping[str, Any]) -> str:
         return "not known"
     if proof.get("warning"):
         return f"NONE - {proof['warning']}"
-    mode = str(proof["mode"])
-    scope = "every rewrapped row" if mode == "all" else f"a {mode.replace(':', ' of ')}"
+    wanted = ProofScope.parse(proof["mode"])
+    scope = "every rewrapped row" if wanted.mode == "all" else f"a {wanted.mode} of {wanted.size}"
     return f"{proof['proven']:,} rows open with the new version to the same key ({scope})"
 
 

@@ -51,10 +51,7 @@ class RotationRecord(RunRecord):
         """Return how many rows the phase begins with, as far as the last census and the policy tell."""
         if self.census is None:
             return None
-        if phase != "proof":
-            return self.census.stale
-        mode, _, size = self.policy.proof.partition(":")
-        return min(int(size), self.census.on_target) if mode == "sample" else self.census.on_target
+        return self.policy.proof.rows_of(self.census.on_target) if phase == "proof" else self.census.stale
 
     @override
     def after_sweep(self, sweep: PhaseProgress) -> Self:

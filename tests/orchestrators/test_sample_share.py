@@ -2,6 +2,7 @@
 
 import pytest
 
+from keyturn.contracts.base import ProofScope
 from orchestrators.soak import sample_share
 
 
@@ -18,4 +19,4 @@ from orchestrators.soak import sample_share
 )
 def test_share_is_what_the_policy_wants_and_three_deviations_more(proof: str, rewrapped: int, share: float) -> None:
     """A sample is drawn so large that fewer rows than the policy wants come together only once in hundreds of times."""
-    assert pytest.approx(sample_share(proof, rewrapped)) == share
+    assert pytest.approx(sample_share(ProofScope.parse(proof), rewrapped)) == share

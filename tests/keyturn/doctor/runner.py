@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from keyturn.doctor import examine
+from keyturn.doctor.run import examine
 
 
 def answer(asked: dict[str, Any]) -> list[dict[str, str]]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.doctor import deployment as endpoints
-from keyturn.doctor import key_vault as versions
-from keyturn.doctor.checks import EXIT_CODES, Line, Outcome, worst
+from keyturn.doctor import deployment, key_vault
+from keyturn.doctor.checks import EXIT_CODES, worst
 from keyturn.doctor.deployment import EXAMINED, LEFT_TO_PREFLIGHT
 from keyturn.doctor.run import IDS
 from keyturn.preflight.checks import CHECKLIST
+from keyturn.preflight.results import CheckResult, Outcome
 from local.supervisor.layout import REPOSITORY
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -41,8 +41,8 @@ def test_every_check_of_preflight_is_decided_on() -> None:
     [((), 0), (("ok", "unchecked"), 0), (("warning", "ok"), 1), (("problem", "warning", "ok"), 2)],
 )
 def test_the_exit_code_is_that_of_the_worst_line(outcomes: tuple[str, ...], code: int) -> None:
-    """Unchecked lines are nobody's fault; warnings end with 1, problems with 2."""
-    assert EXIT_CODES[worst(Line("x", Outcome(outcome), "") for outcome in outcomes)] == code
+    """What was not checked is no fault; warnings end with 1, problems with 2."""
+    assert EXIT_CODES[worst(CheckResult("x", Outcome(outcome), "") for outcome in outcomes)] == code
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_exit_code_is_that_of_the_worst_line(outcomes: tuple[str, ...], code
 )
 def test_a_skew_is_told_with_its_direction(seconds: int, outcome: str, said: str) -> None:
     """Half a minute is allowed; beyond it, the line says which way this machine is off."""
-    answer = endpoints._clock(format_datetime(NOW), NOW + timedelta(seconds=seconds))
+    answer = deployment._clock(format_datetime(NOW), NOW + timedelta(seconds=seconds))
 
     assert answer.outcome == outcome
     assert said in answer.detail
@@ -60,14 +60,14 @@ def test_the_deployed_python_is_the_templates() -> None:
     """The version that the doctor expects is the one that infra/ deploys."""
     template = (REPOSITORY / "infra" / "modules" / "app" / "function_app.bicep").read_text()
 
-    assert f"'{versions.PYTHON[0]}.{versions.PYTHON[1]}'" in template
+    assert f"'{key_vault.PYTHON[0]}.{key_vault.PYTHON[1]}'" in template
 
 
 def test_another_python_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A newer interpreter is named, with the one that is deployed."""
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
 
-    line = versions.check_versions(Path("missing"))[0]
+    line = key_vault.check_versions(Path("missing"))[0]
 
     assert (line.id, line.outcome) == ("python", Outcome.WARNING)
     assert "deployed is 3.13" in line.detail

@@ -14,7 +14,8 @@ from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight import OnCall, run_preflight
+from keyturn.preflight.context import OnCall
+from keyturn.preflight.run import run_preflight
 from keyturn.runs.record_parts import Check, Preflight, RequestOptions
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Keyring, Settings, load_settings

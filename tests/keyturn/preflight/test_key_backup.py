@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.preflight import vault as key_backup
+from keyturn.preflight import vault
 from tests.keyturn.backups import backups_in
 from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
@@ -50,7 +50,7 @@ async def test_a_key_with_too_many_versions_is_told_before(
     harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The vault would refuse above 500; it is not asked."""
-    monkeypatch.setattr(key_backup, "VERSIONS_MAX", 0)
+    monkeypatch.setattr(vault, "VERSIONS_MAX", 0)
 
     preflight = await harness.run()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import Policy
-from keyturn.preflight import estimate
+from keyturn.preflight.plan import estimate
 from keyturn.runs.record_parts import Plan
 
 QUICK: dict[str, Any] = {"soak": timedelta(0), "watch": timedelta(0)}

@@ -9,7 +9,7 @@ from azure.cosmos.aio import CosmosClient
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import FencedError
-from keyturn.preflight import record_preflight
+from keyturn.preflight.run import record_preflight
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.store import RotationStore
 from tests.keyturn.preflight.harness import NOW

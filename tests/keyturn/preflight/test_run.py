@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyturn.preflight import CHECKLIST
+from keyturn.preflight.checks import CHECKLIST
 from keyturn.preflight.run import WAITS
 from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 

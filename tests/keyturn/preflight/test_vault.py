@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from keyturn.preflight import vault as mek
+from keyturn.preflight import vault
 from keyturn.preflight.context import CheckContext
+from keyturn.preflight.results import Outcome
 from tests.keyturn.preflight.harness import NOW, PreflightHarness, check_of, failed
 
 
@@ -87,14 +88,14 @@ async def test_a_key_of_another_kind_is_refused(harness: PreflightHarness) -> No
     version = await harness.local_keyring.mek.client.newest_enabled()
     other = version.model_copy(update={"jwk": version.jwk.model_copy(update={"kty": "EC", "n": None})})
 
-    finding = await mek.mek_is_rsa(_context_about(other))
+    result = await vault.mek_is_rsa(_context_about(other))
 
-    assert not finding.ok
-    assert "type EC" in finding.detail
+    assert result.outcome is Outcome.PROBLEM
+    assert "type EC" in result.detail
 
 
 def _context_about(newest: Any) -> CheckContext:
-    """Return an inquiry of which a check may only ask the newest version."""
+    """Return a context in which a check may only ask for the newest version."""
 
     class Known:
         async def newest(self) -> Any:

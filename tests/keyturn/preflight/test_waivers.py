@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keyturn.errors import InvalidRequestError
-from keyturn.preflight import CHECKLIST, WAIVABLE, require_waivable
+from keyturn.preflight.checks import CHECKLIST, WAIVABLE, require_waivable
 from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keyturn.contracts import CensusResult, FreezeInput, PageResult, ProgressInput
+from keyturn.contracts.base import ProofScope
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.errors import FencedError, InvariantError
@@ -145,7 +146,7 @@ async def test_the_same_findings_in_another_round_are_other_evidence(runs: Rotat
 async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RotationStore) -> None:
     """The unsafe proof mode is a warning that the approver reads."""
     record = await bring_to(runs, State.SOAKING)
-    policy = record.policy.model_copy(update={"proof": "unsafe_off"})
+    policy = record.policy.model_copy(update={"proof": ProofScope("unsafe_off")})
     await runs.update(record.run_id, lambda run: run.changed(policy=policy))
 
     frozen = await freeze(runs, record)

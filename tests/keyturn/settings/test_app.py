@@ -70,7 +70,7 @@ def test_a_policy_is_read_from_its_variables() -> None:
     assert (
         policy.soak,
         policy.quiet_interval,
-        policy.proof,
+        policy.to_payload()["proof"],
     ) == (timedelta(hours=2), timedelta(seconds=90), "sample:50")
 
 

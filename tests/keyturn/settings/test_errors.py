@@ -37,6 +37,7 @@ def keyrings(*listed: Any) -> dict[str, str | None]:
         ("KEYTURN_KEYRING", "No.Dots", "lower-case letters"),
         ("KEYTURN_KEY_SIZE", "1024", "2048, 3072 or 4096"),
         ("KEYTURN_SOAK", "a day", "timedelta"),
+        ("KEYTURN_PROOF", "sample:0", "sample:N"),
         ("KEYTURN_VAULT_SHARE", "1.5", "less than or equal to 1"),
         ("KEYTURN_VAULT_HSM", "perhaps", "boolean"),
         ("KEYTURN_VAULT_OPERATIONS_PER_SECOND", "0", "greater than 0"),
