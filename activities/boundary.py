@@ -19,8 +19,7 @@ from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
 from field_encrypt import FieldEncryptError, RetryError
-from keyturn.contracts import Payload, RunInput
-from keyturn.contracts.base import named_run
+from keyturn.contracts.base import Payload, RunInput, named_run
 from keyturn.errors import (
     KeyturnError,
     NotSettledError,

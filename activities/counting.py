@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import DEKS, CensusInput, CensusResult, ProgressInput, ProgressResult
+from keyturn.contracts.pages import DEKS
+from keyturn.contracts.passes import CensusInput, CensusResult, ProgressInput, ProgressResult
 from keyturn.cosmos.session_tokens import merge_session_tokens
 from keyturn.deks import census
 from keyturn.documents.store import count

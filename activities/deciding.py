@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, FreezeInput, FreezeResult
+from keyturn.contracts.steps import (
+    CommandInput,
+    CommandResult,
+    DecisionInput,
+    DecisionResult,
+    FreezeInput,
+    FreezeResult,
+)
 from keyturn.resources import Resources
 from keyturn.rotation import evidence
 from keyturn.runs import commands, decisions

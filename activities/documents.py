@@ -3,7 +3,7 @@
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import PageInput, PageResult, ScanInput, ScanResult
+from keyturn.contracts.pages import PageInput, PageResult, ScanInput, ScanResult
 from keyturn.migrations import documents as work
 from keyturn.resources import Resources
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import (
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.pages import (
     PageInput,
     PageResult,
     QuarantinedRow,
     RangesInput,
     RangesResult,
-    RunRef,
     ScanInput,
     ScanResult,
 )

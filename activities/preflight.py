@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import PreflightResult, RunInput
+from keyturn.contracts.base import RunInput
+from keyturn.contracts.steps import PreflightResult
 from keyturn.notifications.events import ON_CALL
 from keyturn.preflight.run import record_preflight, run_preflight
 from keyturn.resources import Resources

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import FailureInput, NotifyInput, RunRef, StepInput
+from keyturn.contracts.base import RunRef, StepInput
+from keyturn.contracts.steps import FailureInput, NotifyInput
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstate
 from keyturn.runs import transitions

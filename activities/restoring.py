@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import (
+from keyturn.contracts.migrations import (
     DisableAgainInput,
     DisableAgainResult,
     EnableTemporarilyInput,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import ReinstateInput, ReinstateResult, RetireInput, RetireResult
+from keyturn.contracts.steps import ReinstateInput, ReinstateResult, RetireInput, RetireResult
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstate, retire_approved
 from keyturn.runs.audit import audit_record

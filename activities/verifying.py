@@ -3,7 +3,8 @@
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.contracts import RunInput, VerifyResult
+from keyturn.contracts.base import RunInput
+from keyturn.contracts.steps import VerifyResult
 from keyturn.resources import Resources
 from keyturn.rotation import verification
 

@@ -4,7 +4,7 @@ import azure.durable_functions as df
 
 from activities.boundary import activity
 from keyturn.clock import SystemClock
-from keyturn.contracts import CreateVersionInput, VersionResult
+from keyturn.contracts.steps import CreateVersionInput, VersionResult
 from keyturn.deks.census import take_census
 from keyturn.key_vault import creation
 from keyturn.resources import Resources

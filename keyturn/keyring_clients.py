@@ -7,7 +7,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider
-from keyturn.contracts import DEKS
+from keyturn.contracts.pages import DEKS
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError
 from keyturn.key_vault.backups import KeyBackups

@@ -12,7 +12,7 @@ from typing import Any
 
 from durabletask.task import OrchestrationContext, RetryPolicy, Task, TaskFailedError
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.errors import AbortRequestedError
 
 # What a workflow's generator yields and is sent; it returns T.

@@ -10,7 +10,7 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, TaskFailedError
 
-from keyturn.contracts import DecryptCheck, Encrypt, MigrationInput, Reencrypt, Restore, RewrapDeks, Rollback
+from keyturn.contracts.migrations import DecryptCheck, Encrypt, MigrationInput, Reencrypt, Restore, RewrapDeks, Rollback
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, Steps
 from orchestrators.migrations.documents import decrypt_check, encrypt, reencrypt

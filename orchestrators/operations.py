@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from keyturn.contracts import Phase, Selection
+from keyturn.contracts.pages import Selection
+from keyturn.contracts.passes import Phase
 
 
 class Operation(NamedTuple):

@@ -13,25 +13,23 @@ from typing import Any, Literal
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, TaskFailedError
 
-from keyturn.contracts import (
+from keyturn.contracts.base import RotationInput, RunInput
+from keyturn.contracts.passes import SweepInput, SweepResult
+from keyturn.contracts.states import State
+from keyturn.contracts.steps import (
     CreateVersionInput,
     PreflightResult,
     ReinstateInput,
     ReinstateResult,
     RetireInput,
     RetireResult,
-    RotationInput,
-    RunInput,
     SoakInput,
     SoakResult,
-    SweepInput,
-    SweepResult,
     VerifyResult,
     VersionResult,
     WatchInput,
     WatchResult,
 )
-from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, Steps, call, call_workflow
 from orchestrators.run_recorder import Outcome, RunRecorder
 from orchestrators.soak import sample_share

@@ -15,19 +15,8 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, when_all
 
-from keyturn.contracts import (
-    PageInput,
-    PageResult,
-    PassInput,
-    PassResult,
-    ProgressInput,
-    ProgressResult,
-    RangesInput,
-    RangesResult,
-    RowRef,
-    ScanInput,
-    ScanResult,
-)
+from keyturn.contracts.pages import PageInput, PageResult, RangesInput, RangesResult, RowRef, ScanInput, ScanResult
+from keyturn.contracts.passes import PassInput, PassResult, ProgressInput, ProgressResult
 from orchestrators.calls import Steps, answer, call, now, schedule, sub_workflow
 from orchestrators.operations import OPERATIONS
 

@@ -4,19 +4,10 @@ from enum import Enum
 
 from durabletask.task import OrchestrationContext, TaskFailedError
 
-from keyturn.contracts import (
-    CensusResult,
-    FailureInput,
-    FreezeInput,
-    FreezeResult,
-    NotifyInput,
-    RotationInput,
-    RunRef,
-    SoakResult,
-    StepInput,
-    SweepResult,
-)
+from keyturn.contracts.base import RotationInput, RunRef, StepInput
+from keyturn.contracts.passes import CensusResult, SweepResult
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FailureInput, FreezeInput, FreezeResult, NotifyInput, SoakResult
 from orchestrators.calls import StepFailedError, Steps, call, now
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts import CensusInput, CensusResult, PassInput, PassResult, SoakInput, SoakResult
 from keyturn.contracts.base import ProofScope
+from keyturn.contracts.passes import CensusInput, CensusResult, PassInput, PassResult
+from keyturn.contracts.steps import SoakInput, SoakResult
 from orchestrators.calls import Steps, call, call_workflow, now, sub_workflow
 
 bp = df.Blueprint()

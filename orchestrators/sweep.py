@@ -11,15 +11,8 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts import (
-    CensusInput,
-    CensusResult,
-    PageResult,
-    PassInput,
-    PassResult,
-    SweepInput,
-    SweepResult,
-)
+from keyturn.contracts.pages import PageResult
+from keyturn.contracts.passes import CensusInput, CensusResult, PassInput, PassResult, SweepInput, SweepResult
 from orchestrators.calls import Steps, call, call_workflow, sub_workflow
 from orchestrators.row_pass import add_results
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from durabletask.task import when_any
 
-from keyturn.contracts import CommandInput, CommandResult, DecisionInput, DecisionResult, Policy
+from keyturn.contracts.base import Policy
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import CommandInput, CommandResult, DecisionInput, DecisionResult
 from orchestrators.calls import Steps, call, now
 from orchestrators.run_recorder import Outcome, RunRecorder
 

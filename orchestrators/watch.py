@@ -11,14 +11,9 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts import (
-    CensusInput,
-    CensusResult,
-    RunInput,
-    VerifyResult,
-    WatchInput,
-    WatchResult,
-)
+from keyturn.contracts.base import RunInput
+from keyturn.contracts.passes import CensusInput, CensusResult
+from keyturn.contracts.steps import VerifyResult, WatchInput, WatchResult
 from orchestrators.calls import Steps, call, now, sub_workflow
 
 bp = df.Blueprint()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.errors import InvariantError
 from keyturn.key_vault.pacing import LIMITS, operations_per_second
 from keyturn.preflight.plan import REQUEST_UNITS_REWRAP, estimate

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.errors import InvalidRequestError
 from keyturn.http import CONTENT_TYPE, parse_json, problem_of
 from keyturn.runs.store import PAGE_MAX

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
-from keyturn import contracts
 from keyturn.access.caller import Caller
+from keyturn.contracts.migrations import Work
 from keyturn.http import parse
 from keyturn.ids import MIGRATIONS, run_link
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RewrapDeksRequest, StartMigration
@@ -40,7 +40,7 @@ async def start_any_migration(req: func.HttpRequest, client: df.DurableFunctions
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(StartMigration, read_json(req)).root
         if isinstance(request, RewrapDeksRequest):
-            wanted: contracts.Work = await request.work(resources.keyring(request.keyring).versions)
+            wanted: Work = await request.work(resources.keyring(request.keyring).versions)
         else:
             wanted = await request.work(resources)
         return await begin(req, client, resources, caller, request, wanted)
@@ -66,7 +66,7 @@ async def begin(
     resources: Resources,
     caller: Caller,
     request: MigrationRequest,
-    wanted: contracts.Work,
+    wanted: Work,
 ) -> func.HttpResponse:
     """Start this migration, and answer the request that asked for it."""
     requester = caller.identity(request.requested_by)

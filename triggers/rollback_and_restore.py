@@ -7,7 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.contracts import Restore
+from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.http import parse
 from keyturn.migrations.requests import MigrationRequest, RollbackRequest, rollback_work

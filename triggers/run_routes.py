@@ -10,7 +10,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.http import parse
 from keyturn.ids import run_link
 from keyturn.resources import Resources

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
 from keyturn.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS

@@ -16,8 +16,7 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError
 
 from keyturn.access.identity import same_person
-from keyturn.contracts import Payload
-from keyturn.contracts.base import Name, RunId
+from keyturn.contracts.base import Name, Payload, RunId
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.ids import approval_link

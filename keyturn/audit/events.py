@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keyturn.contracts import Payload, QuarantinedRow
-from keyturn.contracts.base import Name, Remark, Text
-from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.base import Name, Payload, Remark, Text
+from keyturn.contracts.pages import QuarantinedRow, UnexplainedRow
 from keyturn.contracts.states import State
 
 UNEXPLAINED_MAX = 10  # rows that one event names; their ids may have 1,023 characters each

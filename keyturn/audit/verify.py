@@ -16,7 +16,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from keyturn.audit.chain import GENESIS, SEQUENCE_DIGITS, Head, hash_of, head_of
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 
 type Event = dict[str, Any]
 type Problem = Literal[

@@ -21,7 +21,7 @@ from azure.cosmos.exceptions import (
 from pydantic import Field, ValidationError
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_random_exponential
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
 from keyturn.errors import InvariantError, LostRaceError

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy
 
-from keyturn.contracts import Restore, RewrapDeks, Rollback, Work
+from keyturn.contracts.migrations import Restore, RewrapDeks, Rollback, Work
 from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
 from keyturn.cosmos.client import read_feed_page
 from keyturn.deks.rows import Row, RowKind, classify

@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, computed_field
 
-from keyturn.contracts import Payload
-from keyturn.contracts.base import Text
+from keyturn.contracts.base import Payload, Text
 
 
 class Verdict(StrEnum):

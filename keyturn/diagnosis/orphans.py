@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from azure.cosmos.aio import ContainerProxy
 from pydantic import Field, ValidationError
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import cosmos_failures, list_feed_ranges, read_feed_page
 from keyturn.deks.rows import classify
 from keyturn.deks.store import RESOURCE

@@ -16,8 +16,7 @@ from azure.keyvault.keys.aio import KeyClient
 from pydantic import Field
 
 from field_encrypt.vault_failures import interpret
-from keyturn.contracts import Payload
-from keyturn.contracts.base import RunId
+from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import keyturn_error

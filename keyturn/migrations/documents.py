@@ -16,18 +16,9 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from field_encrypt import KeyVaultProvider, PatientProvider
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import MekError
-from keyturn.contracts import (
-    DocumentWork,
-    Encrypt,
-    PageInput,
-    PageResult,
-    QuarantinedRow,
-    Reencrypt,
-    RunRef,
-    ScanInput,
-    ScanResult,
-)
-from keyturn.contracts.pages import RowRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.migrations import DocumentWork, Encrypt, Reencrypt
+from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef, ScanInput, ScanResult
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, override
 
 from pydantic import Field, RootModel
 
-from keyturn.contracts import DecryptCheck, Encrypt, Payload, Reencrypt, RewrapDeks, Rollback
-from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.base import Name, Payload, Remark
+from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.documents import require_rights

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from keyturn.contracts import (
-    CensusResult,
+from keyturn.contracts.migrations import (
     DisableAgainInput,
     DisableAgainResult,
     EnableTemporarilyInput,
@@ -19,6 +18,7 @@ from keyturn.contracts import (
     RestoreFound,
     RestoreInput,
 )
+from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore

@@ -6,7 +6,8 @@ from typing import Any
 
 import rfc8785
 
-from keyturn.contracts import Policy, Work
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import Work
 from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError
 from keyturn.ids import RunKind, instance_id_of, kind_of, new_run_id

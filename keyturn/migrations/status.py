@@ -5,7 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from keyturn.contracts import CensusResult, Payload, Phase, Work
+from keyturn.contracts.base import Payload
+from keyturn.contracts.migrations import Work
+from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
 from keyturn.ids import APPROVALS, run_link
 from keyturn.rotation.status import Counts, Links, counts_of

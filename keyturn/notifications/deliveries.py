@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import InvariantError
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NOTICES_MAX, ChannelOutcome, Notice

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.ids import RunKind, kind_of
 from keyturn.telemetry.names import EVENT, KEYRING, ROTATION
 

@@ -4,7 +4,7 @@ Only facts of the run's record are told, which holds no key and no secret; remar
 """
 
 from keyturn.audit.chain import Head
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import InvariantError
 from keyturn.ids import report_link
 from keyturn.notifications.channels import Message

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
 from keyturn.notifications.rotation_messages import decided_by, ended_by, moment, paragraph, quarantined, rows
 from keyturn.runs.records import MigrationRecord

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from keyturn.access.identity import same_person
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import UnavailableError
 from keyturn.notifications import deliveries
 from keyturn.notifications.channels import send

@@ -6,7 +6,7 @@ Only facts of the run's record are told, which holds no key and no secret; peopl
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.runs.evidence_summary import summarize
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord

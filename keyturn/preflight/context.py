@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from field_encrypt.vault_failures import interpret
-from keyturn.contracts import CensusResult
+from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.state_container import StateContainer

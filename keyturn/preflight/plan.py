@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from field_encrypt.mek_versions import MekVersion
-from keyturn.contracts import CensusResult, Policy
+from keyturn.contracts.base import Policy
+from keyturn.contracts.passes import CensusResult
 from keyturn.deks.census import OTHER_LABELS
 from keyturn.runs.record_parts import Plan
 

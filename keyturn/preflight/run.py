@@ -8,8 +8,9 @@ from datetime import datetime
 from functools import partial
 
 from keyturn.clock import Clock
-from keyturn.contracts import PreflightResult, RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import PreflightResult
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.keyring_clients import KeyringClients

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts import RANGES_MAX
-from keyturn.contracts.pages import RowRef
+from keyturn.contracts.pages import RANGES_MAX, RowRef
 from keyturn.cosmos.client import cosmos_failures, is_absent_item, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import Conditions

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts import Payload, Policy
+from keyturn.contracts.base import Payload, Policy
 from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.key_vault.versions import ROTATION_TAG

@@ -6,8 +6,8 @@ from datetime import datetime
 import rfc8785
 from pydantic import JsonValue
 
-from keyturn.contracts import FreezeInput, FreezeResult
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FreezeInput, FreezeResult
 from keyturn.errors import InvariantError
 from keyturn.preflight.checks import waiver_of
 from keyturn.runs.progress import phase_totals

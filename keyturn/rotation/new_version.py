@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from keyturn.contracts import CensusResult, RunRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.passes import CensusResult
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Provenance, VersionIntent
 from keyturn.runs.records import RotationRecord

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyturn.contracts import RetireInput, RetireResult, RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import RetireInput, RetireResult
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError

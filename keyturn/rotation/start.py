@@ -13,8 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 import rfc8785
 from pydantic import Field, StringConstraints
 
-from keyturn.contracts import Payload, Policy
-from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.base import Name, Payload, Policy, Remark
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError

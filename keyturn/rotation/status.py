@@ -6,8 +6,9 @@ The whole of a run, for whoever audits it: its status, and the record as it is k
 from datetime import datetime
 from typing import Literal
 
-from keyturn.contracts import DEKS, CensusResult, Payload, Phase
-from keyturn.contracts.base import RunId
+from keyturn.contracts.base import Payload, RunId
+from keyturn.contracts.pages import DEKS
+from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
 from keyturn.ids import APPROVALS, report_link, run_link
 from keyturn.runs.progress import phase_totals

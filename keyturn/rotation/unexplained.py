@@ -2,7 +2,7 @@
 
 import logging
 
-from keyturn.contracts import Rollback
+from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore

@@ -14,7 +14,8 @@ from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
-from keyturn.contracts import RunRef, VerifyResult
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.steps import VerifyResult
 from keyturn.documents.queries import sampled_deks
 from keyturn.errors import UnavailableError
 from keyturn.keyring_clients import KeyringClients

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from keyturn.contracts import NotifyInput
+from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import moment

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from keyturn.contracts import CommandInput, CommandResult, Payload
-from keyturn.contracts.base import Name
+from keyturn.contracts.base import Name, Payload
 from keyturn.contracts.states import TRANSITIONS, State
+from keyturn.contracts.steps import CommandInput, CommandResult
 from keyturn.errors import WrongStateError
 from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord

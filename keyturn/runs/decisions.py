@@ -13,9 +13,9 @@ from pydantic import StringConstraints
 
 from keyturn.access.attempts import counted
 from keyturn.access.identity import same_identity, same_person
-from keyturn.contracts import DecisionInput, DecisionResult, Payload
-from keyturn.contracts.base import Name, Remark, RunId
+from keyturn.contracts.base import Name, Payload, Remark, RunId
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import DecisionInput, DecisionResult
 from keyturn.errors import (
     AlreadyDecidedError,
     ApprovalExpiredError,

@@ -7,7 +7,7 @@ whose token is no longer the lease's has lost it, whatever it still believes.
 from datetime import datetime
 from typing import Any, Literal
 
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.cosmos.state_container import StoredDocument, until_won
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from keyturn.contracts import Reencrypt
+from keyturn.contracts.migrations import Reencrypt
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import FencedError, InvalidRequestError, MigrationRunningError
 from keyturn.ids import RunKind, kind_of

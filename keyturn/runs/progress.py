@@ -6,7 +6,9 @@ The numbers are absolute and a row is named once, so a repeated write changes no
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from keyturn.contracts import PageResult, Phase, ProgressInput, QuarantinedRow, RunRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.pages import PageResult, QuarantinedRow
+from keyturn.contracts.passes import Phase, ProgressInput
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
 from keyturn.runs.store import Runs

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
-from keyturn.contracts import CensusResult, Phase, Policy, RotationInput, RunRef
-from keyturn.contracts.base import Name, Remark
+from keyturn.contracts.base import Name, Policy, Remark, RotationInput, RunRef
+from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
 from keyturn.cosmos.state_container import StoredDocument
 from keyturn.ids import RunKind

@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from keyturn.contracts import DEKS, PageResult, Payload, QuarantinedRow
-from keyturn.contracts.base import Name, Remark, Text
-from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.base import Name, Payload, Remark, Text
+from keyturn.contracts.pages import DEKS, PageResult, QuarantinedRow, UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.settings.channels import CHANNELS_PER_SETTING
 

@@ -5,7 +5,9 @@ from typing import Annotated, ClassVar, Literal, Self, override
 
 from pydantic import Field
 
-from keyturn.contracts import MigrationInput, Phase, RewrapDeks, Rollback, RotationInput, Work
+from keyturn.contracts.base import RotationInput
+from keyturn.contracts.migrations import MigrationInput, RewrapDeks, Rollback, Work
+from keyturn.contracts.passes import Phase
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.errors import InvariantError
 from keyturn.ids import RunKind

@@ -8,8 +8,9 @@ Going back to the sweep voids the decision, because the evidence that it was tak
 
 from datetime import datetime
 
-from keyturn.contracts import FailureInput, RunRef, StepInput
+from keyturn.contracts.base import RunRef, StepInput
 from keyturn.contracts.states import TERMINAL, State, check_transition
+from keyturn.contracts.steps import FailureInput
 from keyturn.errors import AbortRequestedError, FencedError, InvariantError, NotSettledError
 from keyturn.runs.audit import audit_record
 from keyturn.runs.lease import release

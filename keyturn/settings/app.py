@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
-from keyturn.contracts import Policy
-from keyturn.contracts.base import Name
+from keyturn.contracts.base import Name, Policy
 from keyturn.errors import UnknownKeyringError
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.settings.channels import approvers_channels, channels_of

@@ -20,7 +20,7 @@ from opentelemetry.metrics import _Gauge as Gauge  # the API's only name for a g
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
-from keyturn.contracts import RunInput
+from keyturn.contracts.base import RunInput
 from keyturn.telemetry import names
 from keyturn.telemetry.names import METRICS, SCOPE, Metric
 

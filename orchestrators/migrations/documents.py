@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
-from keyturn.contracts import DecryptCheck, DocumentWork, Encrypt, PageResult, Reencrypt
+from keyturn.contracts.migrations import DecryptCheck, DocumentWork, Encrypt, Reencrypt
+from keyturn.contracts.pages import PageResult
 from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
 from orchestrators.calls import Steps

@@ -10,8 +10,7 @@ However it ends, 4 comes before the end: a version that a row names stays enable
 
 from durabletask.task import TaskFailedError
 
-from keyturn.contracts import (
-    CensusResult,
+from keyturn.contracts.migrations import (
     DisableAgainInput,
     DisableAgainResult,
     EnableTemporarilyInput,
@@ -19,6 +18,7 @@ from keyturn.contracts import (
     RestoreFound,
     RestoreInput,
 )
+from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, Steps, call, now
 from orchestrators.migrations.run import MigrationRun, Moved

@@ -3,7 +3,7 @@
 The row operation is the rotation's own: it skips what is done, so the migration may die anywhere and run again.
 """
 
-from keyturn.contracts import RewrapDeks
+from keyturn.contracts.migrations import RewrapDeks
 from orchestrators.calls import Steps
 from orchestrators.migrations.run import MigrationRun
 from orchestrators.run_recorder import Outcome

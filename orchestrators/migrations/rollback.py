@@ -8,7 +8,8 @@
 The rotation's new version stays enabled: it is the newest, so writers go on creating rows under it.
 """
 
-from keyturn.contracts import ReinstateInput, ReinstateResult, Rollback
+from keyturn.contracts.migrations import Rollback
+from keyturn.contracts.steps import ReinstateInput, ReinstateResult
 from orchestrators.calls import Steps, call
 from orchestrators.migrations.run import MigrationRun
 from orchestrators.run_recorder import Outcome

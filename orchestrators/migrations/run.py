@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts import (
-    DEKS,
-    CensusInput,
-    CensusResult,
-    MigrationInput,
-    PassInput,
-    PassResult,
-)
+from keyturn.contracts.migrations import MigrationInput
+from keyturn.contracts.pages import DEKS
+from keyturn.contracts.passes import CensusInput, CensusResult, PassInput, PassResult
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, Steps, call, call_workflow
 from orchestrators.run_recorder import Outcome, RunRecorder

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from activities import boundary
-from keyturn.contracts import RunInput
+from keyturn.contracts.base import RunInput
 from keyturn.errors import SettingsError, UnavailableError
 
 PAYLOAD = {"run": {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}}

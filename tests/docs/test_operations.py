@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.preflight.plan import estimate
 from local.supervisor.layout import REPOSITORY

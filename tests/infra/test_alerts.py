@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import NotifyInput, RunRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import EVENTS, announce
 from keyturn.telemetry.providers import LOGGERS
 from tests.infra.readme import table

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from tests.infra.snapshots import INFRA, ROOT, Snapshot, template_paths
 
 # The first public bundle whose durable extension (3.10.1) opens its gRPC server for Python and which carries the

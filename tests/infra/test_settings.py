@@ -3,7 +3,7 @@
 import json
 import re
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.settings import Keyring, Settings
 from keyturn.settings.app import KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
 from keyturn.settings.keyring import DocumentContainer

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 

@@ -17,7 +17,7 @@ from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 import activities
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
-from keyturn.contracts import Payload, Policy
+from keyturn.contracts.base import Payload, Policy
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions

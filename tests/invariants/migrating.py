@@ -3,19 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts import (
-    CensusInput,
-    DecisionInput,
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import (
     DisableAgainInput,
     EnableTemporarilyInput,
-    Policy,
-    ReinstateInput,
     Restore,
     RestoreInput,
     Rollback,
     Work,
 )
+from keyturn.contracts.passes import CensusInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import DecisionInput, ReinstateInput
 from keyturn.migrations.start import start_migration
 from keyturn.runs.records import MigrationRecord
 from tests.invariants.harness import REQUESTER, ActivityHarness

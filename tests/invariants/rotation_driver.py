@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from keyturn.contracts import (
-    CensusInput,
+from keyturn.contracts.base import RunInput
+from keyturn.contracts.passes import CensusInput
+from keyturn.contracts.states import State
+from keyturn.contracts.steps import (
     CommandInput,
     CreateVersionInput,
     DecisionInput,
@@ -13,9 +15,7 @@ from keyturn.contracts import (
     NotifyInput,
     ReinstateInput,
     RetireInput,
-    RunInput,
 )
-from keyturn.contracts.states import State
 from keyturn.runs.records import RotationRecord
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.steps import Act, Steps

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts import DEKS, PageInput, Payload, ProgressInput, RangesInput, ScanInput, StepInput
+from keyturn.contracts.base import Payload, StepInput
+from keyturn.contracts.pages import DEKS, PageInput, RangesInput, ScanInput
+from keyturn.contracts.passes import ProgressInput
 from keyturn.contracts.states import State
 from keyturn.runs.record import RunRecord
 from orchestrators.operations import OPERATIONS

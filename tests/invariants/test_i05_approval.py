@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keyturn.contracts import StepInput
+from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import State
 from keyturn.rotation import retirement as approved_retirement
 from keyturn.runs import decisions as decision

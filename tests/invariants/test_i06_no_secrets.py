@@ -12,7 +12,7 @@ import pytest
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from activities import boundary
-from keyturn.contracts import PageInput
+from keyturn.contracts.pages import PageInput
 from keyturn.errors import UnavailableError
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY

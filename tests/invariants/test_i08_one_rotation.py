@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import StepInput
+from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import State
 from keyturn.errors import RotationRunningError
 from keyturn.runs import lease

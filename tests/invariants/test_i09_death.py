@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from keyturn.contracts import PageInput
+from keyturn.contracts.pages import PageInput
 from keyturn.deks.store import DekStore
 from tests.invariants.checks.versions import not_one_new_version
 from tests.invariants.crashing import Crashing

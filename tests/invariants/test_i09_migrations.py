@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from keyturn.contracts import DecryptCheck, Encrypt, Reencrypt, RewrapDeks
+from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks
 from keyturn.contracts.states import State
 from keyturn.key_vault.versions import TemporaryEnablement
 from tests.field_encrypt.local_cosmos import new_container

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import QuarantinedRow
+from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.deks import rewrap
 from keyturn.deks.page import PageWork

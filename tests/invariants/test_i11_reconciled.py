@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from activities import counting, pages
-from keyturn.contracts import ScanInput, ScanResult
+from keyturn.contracts.pages import ScanInput, ScanResult
 from keyturn.contracts.states import State
 from orchestrators import soak, sweep
 from tests.invariants.checks.runs import unreconciled

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import PageInput, PageResult, PassInput, Policy
+from keyturn.contracts.base import Policy
+from keyturn.contracts.pages import PageInput, PageResult
+from keyturn.contracts.passes import PassInput
 from keyturn.deks import proof, rewrap
 from keyturn.key_vault.pacing import Pacer
 from orchestrators import row_pass

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keyturn.contracts import Payload
+from keyturn.contracts.base import Payload
 from orchestrators.operations import OPERATIONS
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.outcome import differences, outcome

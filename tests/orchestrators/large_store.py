@@ -10,23 +10,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts import (
-    CensusInput,
-    CensusResult,
+from keyturn.contracts.base import Payload, RunRef
+from keyturn.contracts.pages import PageInput, PageResult, RangesResult, RowRef, ScanInput, ScanResult
+from keyturn.contracts.passes import CensusInput, CensusResult, ProgressInput, ProgressResult
+from keyturn.contracts.steps import (
     DecisionResult,
     FreezeResult,
-    PageInput,
-    PageResult,
-    Payload,
     PreflightResult,
-    ProgressInput,
-    ProgressResult,
-    RangesResult,
     RetireResult,
-    RowRef,
-    RunRef,
-    ScanInput,
-    ScanResult,
     VerifyResult,
     VersionResult,
 )

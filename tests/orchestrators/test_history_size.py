@@ -13,7 +13,8 @@ from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 
 import orchestrators
-from keyturn.contracts import RANGES_MAX, Policy, RotationInput, RunRef
+from keyturn.contracts.base import Policy, RotationInput, RunRef
+from keyturn.contracts.pages import RANGES_MAX
 from tests.invariants.engine import registered
 from tests.local.task_hub.hub_process import HubProcess
 from tests.orchestrators.large_store import LargeStore

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
-from keyturn.contracts import SweepResult
+from keyturn.contracts.passes import SweepResult
 from keyturn.contracts.states import State
 from keyturn.runs.records import RotationRecord
 from tests.invariants.checks.rows import Item

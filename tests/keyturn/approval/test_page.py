@@ -11,9 +11,11 @@ import pytest
 
 from keyturn.approval.links import Link
 from keyturn.approval.page import HEADERS, STYLE, approval_page, decided_page, problem_page
-from keyturn.contracts import FreezeInput, Policy, Restore
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import Restore
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FreezeInput
 from keyturn.errors import WrongStateError
 from keyturn.http import problem_of
 from keyturn.rotation.evidence import build_evidence, digest_of

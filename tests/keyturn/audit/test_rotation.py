@@ -15,8 +15,8 @@ from standardwebhooks import Webhook
 from keyturn.approval.webhook import submit_decision
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts import FailureInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FailureInput
 from keyturn.errors import (
     DigestMismatchError,
     ForbiddenError,

@@ -7,7 +7,7 @@ import pytest
 
 from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.rows import Row

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from keyturn.contracts import DecryptCheck, Restore, RewrapDeks, Work
+from keyturn.contracts.migrations import DecryptCheck, Restore, RewrapDeks, Work
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.scan import row_filter_of

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from keyturn.contracts import Rollback, RunRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rollback import Origins, roll_back_page

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PAGE_BYTES_MAX, ScanInput, ScanResult
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks import scan as scan_module

@@ -8,7 +8,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RowDefaults
 from field_encrypt.dek import Dek
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.page import DocumentDependencies, KeyAndRows

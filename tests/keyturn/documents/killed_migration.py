@@ -23,7 +23,7 @@ from azure.identity.aio import DefaultAzureCredential
 
 from field_encrypt import DekStore, KeyVaultProvider, MekClient, RowDefaults, WrappedDek
 from field_encrypt.errors import DekExistsError
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.state_container import StateContainer

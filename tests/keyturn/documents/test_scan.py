@@ -1,6 +1,6 @@
 """Documents are found through the container's change feed: exactly those that an operation has to do with."""
 
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import ScanInput
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.documents import store as scan

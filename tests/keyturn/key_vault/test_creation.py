@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from keyturn.clock import SystemClock
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
 from keyturn.key_vault.creation import create_version

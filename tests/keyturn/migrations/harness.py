@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts import Policy, RewrapDeks, RunRef, StepInput, Work
+from keyturn.contracts.base import Policy, RunRef, StepInput
+from keyturn.contracts.migrations import RewrapDeks, Work
 from keyturn.contracts.pages import PageInput, RowRef
 from keyturn.contracts.states import State
 from keyturn.key_vault.versions import MekVersions

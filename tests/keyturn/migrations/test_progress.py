@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from keyturn.contracts import Encrypt, PageResult, ProgressInput
+from keyturn.contracts.migrations import Encrypt
+from keyturn.contracts.pages import PageResult
+from keyturn.contracts.passes import ProgressInput
 from keyturn.migrations.status import migration_status
 from keyturn.rotation.status import Counts
 from keyturn.runs.progress import record_progress

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import (
+from keyturn.contracts.migrations import (
     DisableAgainInput,
     DisableAgainResult,
     EnableTemporarilyInput,

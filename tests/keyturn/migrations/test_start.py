@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import Policy, Restore
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import IdempotencyConflictError, MigrationRunningError, RotationRunningError, UnknownMigrationError

@@ -6,21 +6,12 @@ from typing import Any
 import pytest
 
 from keyturn.audit.chain import Head
-from keyturn.contracts import (
-    CensusResult,
-    DecryptCheck,
-    Encrypt,
-    NotifyInput,
-    Policy,
-    QuarantinedRow,
-    Reencrypt,
-    Restore,
-    RewrapDeks,
-    Rollback,
-    RunRef,
-    Work,
-)
+from keyturn.contracts.base import Policy, RunRef
+from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, Restore, RewrapDeks, Rollback, Work
+from keyturn.contracts.pages import QuarantinedRow
+from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.contracts import NotifyInput, Restore, StepInput
+from keyturn.contracts.base import StepInput
+from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import NotifyInput
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import NotifyInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import UnavailableError
 from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record_parts import ChannelOutcome, Notice

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from keyturn.audit.chain import Head
-from keyturn.contracts import CensusResult, FreezeInput, NotifyInput
 from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.passes import CensusResult
+from keyturn.contracts.steps import FreezeInput, NotifyInput
 from keyturn.notifications.events import EVENTS, UNREADABLE
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES

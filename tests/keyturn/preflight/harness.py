@@ -8,7 +8,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.preflight.plan import estimate
 from keyturn.runs.record_parts import Plan
 

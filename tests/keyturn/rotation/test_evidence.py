@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import CensusResult, FreezeInput, PageResult, ProgressInput
 from keyturn.contracts.base import ProofScope
-from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.pages import PageResult, UnexplainedRow
+from keyturn.contracts.passes import CensusResult, ProgressInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FreezeInput
 from keyturn.errors import FencedError, InvariantError
 from keyturn.rotation.evidence import UNPROVEN, digest_of, freeze_evidence
 from keyturn.runs.progress import record_progress

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import RetireInput, RetireResult
 from keyturn.errors import InvariantError, UnavailableError
 from keyturn.key_vault.versions import MekVersions

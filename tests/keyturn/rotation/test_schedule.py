@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.contracts.states import TRANSITIONS, State
 from keyturn.errors import SettingsError
 from keyturn.key_vault.versions import ROTATION_TAG

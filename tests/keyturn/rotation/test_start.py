@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy
 from keyturn.contracts.states import State
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError, RotationRunningError
 from keyturn.http import parse

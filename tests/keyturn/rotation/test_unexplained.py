@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import Policy, RewrapDeks, Rollback, RunRef, Work
+from keyturn.contracts.base import Policy, RunRef
+from keyturn.contracts.migrations import RewrapDeks, Rollback, Work
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
 from keyturn.ids import RunKind, new_run_id

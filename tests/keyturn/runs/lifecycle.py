@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from keyturn.contracts import CensusResult, FreezeInput, Policy, StepInput
+from keyturn.contracts.base import Policy, StepInput
+from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import FreezeInput
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.rotation.evidence import freeze_evidence
 from keyturn.rotation.start import StartRequest, Workflows, start

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from keyturn.contracts import Policy, Restore
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.record import RunRecord

@@ -7,8 +7,9 @@ import pytest
 
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts import Policy, QuarantinedRow, Restore
-from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import Restore
+from keyturn.contracts.pages import QuarantinedRow, UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.audit import audit_record, events_of, undone_retirement

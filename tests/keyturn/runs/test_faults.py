@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from keyturn.contracts import QuarantinedRow, StepInput
+from keyturn.contracts.base import StepInput
+from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import RunRef
+from keyturn.contracts.base import RunRef
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.lease import Lease, check_held, released, taken

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import CensusResult, PageResult, Policy, ProgressInput, QuarantinedRow, StepInput
-from keyturn.contracts.base import TEXT_BYTES_MAX
+from keyturn.contracts.base import TEXT_BYTES_MAX, Policy, StepInput
+from keyturn.contracts.pages import PageResult, QuarantinedRow
+from keyturn.contracts.passes import CensusResult, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import DOCUMENT_BYTES_MAX
 from keyturn.errors import FencedError

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from azure.cosmos.aio import ContainerProxy
 
-from keyturn.contracts import QuarantinedRow
+from keyturn.contracts.pages import QuarantinedRow
 from keyturn.cosmos.state_container import ATTEMPTS, DOCUMENT_BYTES_MAX
 from keyturn.errors import InvariantError, LostRaceError, UnknownRotationError
 from keyturn.ids import RunKind, keyring_of, new_run_id

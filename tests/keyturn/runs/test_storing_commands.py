@@ -2,8 +2,8 @@
 
 import pytest
 
-from keyturn.contracts import CommandInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import CommandInput
 from keyturn.errors import FencedError, UnknownRotationError, WrongStateError
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.commands import read_command, record_command

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import DecisionInput
 from keyturn.contracts.states import State
+from keyturn.contracts.steps import DecisionInput
 from keyturn.errors import (
     AlreadyDecidedError,
     DigestMismatchError,

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.contracts import FailureInput, StepInput
+from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import TERMINAL, State
+from keyturn.contracts.steps import FailureInput
 from keyturn.errors import FencedError, InvalidTransitionError
 from keyturn.runs import lease
 from keyturn.runs.records import RotationRecord

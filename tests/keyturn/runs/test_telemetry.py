@@ -1,6 +1,8 @@
 """What a change of the record tells: absolute numbers, and each state once."""
 
-from keyturn.contracts import CensusResult, PageResult, ProgressInput, StepInput
+from keyturn.contracts.base import StepInput
+from keyturn.contracts.pages import PageResult
+from keyturn.contracts.passes import CensusResult, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.rotation.new_version import record_census
 from keyturn.runs.progress import record_progress

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts import PageResult, QuarantinedRow, StepInput
+from keyturn.contracts.base import StepInput
+from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import (
     AbortRequestedError,

@@ -13,7 +13,7 @@ import os
 from keyturn import telemetry
 telemetry.configure(os.environ)
 telemetry.configure(os.environ)
-from keyturn.contracts import RunInput, RunRef
+from keyturn.contracts.base import RunInput, RunRef
 from keyturn.telemetry.signals import activity_span
 run = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 with activity_span("verify", RunInput(run=run)):

@@ -2,7 +2,8 @@
 
 import logging
 
-from keyturn.contracts import NotifyInput, RunRef
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import announce
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import working_on

@@ -4,7 +4,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from keyturn.contracts import RunInput, RunRef
+from keyturn.contracts.base import RunInput, RunRef
 from keyturn.errors import UnavailableError
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import activity_span, root_of, state_of
