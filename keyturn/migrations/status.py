@@ -1,7 +1,7 @@
 """What a caller sees of a migration. Unknown is null, never a guess."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -9,8 +9,7 @@ from keyturn.contracts.base import Payload
 from keyturn.contracts.migrations import Work
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
-from keyturn.ids import APPROVALS, run_link
-from keyturn.rotation.status import Counts, Links, counts_of
+from keyturn.rotation.status import Counts, Links, counts_of, links
 from keyturn.runs.record_parts import Decision, Failure, Quarantined
 from keyturn.runs.records import MigrationRecord
 
@@ -59,42 +58,18 @@ class MigrationReport(Payload):
 
 def migration_summary(record: MigrationRecord) -> MigrationSummary:
     """Return the migration as a line of a list."""
-    link = run_link(record.run_id)
-    waiting = record.state is State.AWAITING_APPROVAL
-    return MigrationSummary(
-        migration_id=record.run_id,
-        keyring=record.keyring,
-        kind=record.work.kind,
-        state=record.state,
-        dry_run=record.dry_run,
-        requested_by=record.requested_by,
-        requested_at=record.requested_at,
-        ended_at=record.ended_at,
-        clean=record.state is State.COMPLETED and not record.quarantined.count if record.ended else None,
-        links=Links(status=link, report=f"{link}/report", approvals=APPROVALS if waiting else None),
-    )
+    return record.shown_as(MigrationSummary, **_derived(record))
 
 
 def migration_status(record: MigrationRecord) -> MigrationStatus:
     """Return where the migration stands."""
-    return MigrationStatus(
-        **dict(migration_summary(record)),
-        step=record.step,
-        reason=record.reason,
-        detail=record.history[-1].detail,
-        work=record.work,
-        counts=counts_of(record),
-        census=record.census,
-        target_version=record.target_version,
-        versions=record.versions,
-        temporarily_enabled=record.temporarily_enabled,
-        disabled_again=record.disabled_again,
-        quarantined=record.quarantined,
-        evidence_digest=record.evidence_digest,
-        approval_expires_at=record.approval_expires_at,
-        decision=record.decision,
-        error=record.error,
-    )
+    more = {"detail": record.history[-1].detail, "counts": counts_of(record)}
+    return record.shown_as(MigrationStatus, **_derived(record), **more)
+
+
+def _derived(record: MigrationRecord) -> dict[str, Any]:
+    clean = record.state is State.COMPLETED and not record.quarantined.count if record.ended else None
+    return {"migration_id": record.run_id, "kind": record.work.kind, "clean": clean, "links": links(record)}
 
 
 def migration_report(record: MigrationRecord) -> MigrationReport:

@@ -1,4 +1,4 @@
-"""The words of messages about migrations: rows moved, documents worked on, rotations rolled back, backups restored."""
+"""The messages about migrations: rows moved, documents worked on, rotations rolled back, backups restored."""
 
 from collections.abc import Callable, Mapping
 
@@ -44,7 +44,7 @@ def _approval_wanted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, 
         paragraph(
             "Rows came back that name disabled versions. May these be enabled for as long as moving the rows takes?",
             *named,
-            f"Whoever may approve can say so; only {record.requested_by} cannot, who asked for the restore.",
+            f"Any approver may decide; only {record.requested_by} cannot, who asked for the restore.",
             "",
             f"Rows go to version: {record.target_version or 'not known'}",
             f"Decide by: {moment(record.approval_expires_at)}",
@@ -58,44 +58,15 @@ def _approval_reminder(record: MigrationRecord, told: NotifyInput) -> tuple[str,
     return title.replace("please decide", "still waiting for a decision"), text
 
 
-def _approved(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"{_name(record)} is approved",
-        f"{decided_by(record)} approved it. The versions are enabled, and disabled again when the rows have moved.",
-    )
-
-
-def _rejected(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"{_name(record)} was rejected",
-        f"{decided_by(record)} rejected it. Nothing was changed: the rows stay, and nobody can read them.",
-    )
-
-
-def _expired(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"nobody decided on {_name(record)}",
-        "The time to decide is over. Nothing was changed: the rows stay, and nobody can read them. Start another one.",
-    )
-
-
 def _needs_attention(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
     return (
         f"{_name(record)} needs your attention",
         paragraph(
             f"It has stopped: {told.detail}.",
             *quarantined(record),
-            f"No rotation of {record.keyring} begins meanwhile. Mend the cause and tell it to retry; or abort it.",
+            f"No rotation of {record.keyring} begins meanwhile. Fix the cause and tell it to retry; or abort it.",
         ),
     )
-
-
-def _aborted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return f"{_name(record)} was aborted", f"{ended_by(record)} ended it. {_LEFT}"
-
-
-def _completed(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
-    return f"{_name(record)} is complete", f"{told.detail}."
 
 
 def _unreadable(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
@@ -110,16 +81,31 @@ def _failed(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
     return f"{_name(record)} failed", paragraph(f"{why}.", _LEFT)
 
 
+def _plain(title: str, text: str) -> Texts:
+    """Return a message that is the same sentences for every run but for names."""
+
+    def filled(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
+        facts = {"run": _name(record), "by": decided_by(record), "ended_by": ended_by(record), "detail": told.detail}
+        return title.format(**facts), text.format(**facts)
+
+    return filled
+
+
+_UNREAD = "Nothing was changed: the rows stay, and they cannot be read."
+
 MIGRATION_MESSAGES: Mapping[str, Texts] = {
     "started": _started,
     "approval_wanted": _approval_wanted,
     "approval_reminder": _approval_reminder,
-    "approved": _approved,
-    "rejected": _rejected,
-    "expired": _expired,
+    "approved": _plain(
+        "{run} is approved",
+        "{by} approved it. The versions are enabled, and disabled again when the rows have moved.",
+    ),
+    "rejected": _plain("{run} was rejected", f"{{by}} rejected it. {_UNREAD}"),
+    "expired": _plain("no decision on {run}", f"The time to decide is over. {_UNREAD} Start another one."),
     "needs_attention": _needs_attention,
-    "aborted": _aborted,
-    "completed": _completed,
+    "aborted": _plain("{run} was aborted", f"{{ended_by}} ended it. {_LEFT}"),
+    "completed": _plain("{run} is complete", "{detail}."),
     UNREADABLE: _unreadable,
     "failed": _failed,
 }

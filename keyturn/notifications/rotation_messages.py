@@ -49,13 +49,6 @@ def quarantined(record: RunRecord) -> list[str]:
     return [f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]]
 
 
-def _on_call(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"a rotation of {record.keyring} is about to begin",
-        f"{record.requested_by} asked for it. Nothing is expected of you; should it need help, you will be told here.",
-    )
-
-
 def _started(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     plan = record.preflight.plan if record.preflight is not None else None
     size = "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version."
@@ -122,73 +115,6 @@ def _approval_reminder(record: RotationRecord, told: NotifyInput) -> tuple[str, 
     return title.replace("please decide", "still waiting for a decision"), text
 
 
-def _approval_void(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"the approval for {record.keyring} no longer holds",
-        f"Nothing was retired: {told.detail}. They are moved now, and you will be asked again on new evidence.",
-    )
-
-
-def _approved(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"rotation of {record.keyring} is approved",
-        paragraph(
-            f"{decided_by(record)} approved it.",
-            "Rows are counted once more; if none was left behind, the old versions are retired.",
-        ),
-    )
-
-
-def _rejected(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"rotation of {record.keyring} was rejected",
-        f"{decided_by(record)} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
-    )
-
-
-def _expired(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"no decision on the rotation of {record.keyring}",
-        "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
-    )
-
-
-def _aborted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"rotation of {record.keyring} was aborted",
-        f"{ended_by(record)} ended it. Every version stays enabled, and everything stays readable.",
-    )
-
-
-def _retired(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
-    return (
-        f"old key versions of {record.keyring} are retired",
-        paragraph(
-            f"Disabled, not deleted: {told.detail or 'none'}.",
-            "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
-        ),
-    )
-
-
-def _reinstated(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
-    versions = ", ".join(record.reinstated) or "none was disabled"
-    return (
-        f"retired versions of {record.keyring} are enabled again",
-        paragraph(
-            f"The watch after the retirement met trouble: {told.detail}.",
-            f"Enabled again: {versions}. Find the cause before the next rotation.",
-        ),
-    )
-
-
-def _completed(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
-    moved = f"{rows(record.census.on_target)} now open" if record.census is not None else "Everything now opens"
-    return (
-        f"rotation of {record.keyring} is complete",
-        f"{moved} with the new key version. Retired: {', '.join(record.retired) or 'nothing'}.",
-    )
-
-
 def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
     return (
@@ -210,21 +136,71 @@ def _overdue(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     )
 
 
+def _plain(title: str, text: str) -> Texts:
+    """Return a message that is the same sentences for every rotation but for names."""
+
+    def filled(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
+        facts = {
+            "keyring": record.keyring,
+            "requested_by": record.requested_by,
+            "by": decided_by(record),
+            "ended_by": ended_by(record),
+            "detail": told.detail or "none",
+            "retired": ", ".join(record.retired) or "nothing",
+            "reinstated": ", ".join(record.reinstated) or "none was disabled",
+            "moved": f"{rows(record.census.on_target)} now open"
+            if record.census is not None
+            else "Everything now opens",
+        }
+        return title.format(**facts), text.format(**facts)
+
+    return filled
+
+
 ROTATION_MESSAGES: Mapping[str, Texts] = {
-    "on_call": _on_call,
+    "on_call": _plain(
+        "a rotation of {keyring} is about to begin",
+        "{requested_by} asked for it. Nothing is expected of you; should it need help, you will be told here.",
+    ),
     "started": _started,
     "blocked": _blocked,
     "needs_attention": _needs_attention,
     "approval_wanted": _approval_wanted,
     "approval_reminder": _approval_reminder,
-    "approval_void": _approval_void,
-    "approved": _approved,
-    "rejected": _rejected,
-    "expired": _expired,
-    "aborted": _aborted,
-    "retired": _retired,
-    "reinstated": _reinstated,
-    "completed": _completed,
+    "approval_void": _plain(
+        "the approval for {keyring} no longer holds",
+        "Nothing was retired: {detail}. They are moved now, and you will be asked again on new evidence.",
+    ),
+    "approved": _plain(
+        "rotation of {keyring} is approved",
+        "{by} approved it.\nRows are counted once more; if none was left behind, the old versions are retired.",
+    ),
+    "rejected": _plain(
+        "rotation of {keyring} was rejected",
+        "{by} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
+    ),
+    "expired": _plain(
+        "no decision on the rotation of {keyring}",
+        "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
+    ),
+    "aborted": _plain(
+        "rotation of {keyring} was aborted",
+        "{ended_by} ended it. Every version stays enabled, and everything stays readable.",
+    ),
+    "retired": _plain(
+        "old key versions of {keyring} are retired",
+        "Disabled, not deleted: {detail}.\n"
+        "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
+    ),
+    "reinstated": _plain(
+        "retired versions of {keyring} are enabled again",
+        "The watch after the retirement met trouble: {detail}.\n"
+        "Enabled again: {reinstated}. Find the cause before the next rotation.",
+    ),
+    "completed": _plain(
+        "rotation of {keyring} is complete",
+        "{moved} with the new key version. Retired: {retired}.",
+    ),
     "failed": _failed,
     "overdue": _overdue,
 }

@@ -99,29 +99,13 @@ class Status(Summary):
 
 def accepted(record: RotationRecord) -> Accepted:
     """Return the answer to the request that started this rotation."""
-    return Accepted(
-        run_id=record.run_id,
-        keyring=record.keyring,
-        requested_by=record.requested_by,
-        requested_at=record.requested_at,
-        dry_run=record.options.dry_run,
-        links=Links(status=run_link(record.run_id), report=report_link(record.run_id)),
-    )
+    there = Links(status=run_link(record.run_id), report=report_link(record.run_id))
+    return record.shown_as(Accepted, dry_run=record.options.dry_run, links=there)
 
 
 def summary(record: RotationRecord) -> Summary:
     """Return the rotation as a line of a list."""
-    return Summary(
-        run_id=record.run_id,
-        keyring=record.keyring,
-        state=record.state,
-        trigger=record.trigger,
-        dry_run=record.options.dry_run,
-        requested_by=record.requested_by,
-        requested_at=record.requested_at,
-        ended_at=record.ended_at,
-        links=links(record),
-    )
+    return record.shown_as(Summary, dry_run=record.options.dry_run, links=links(record))
 
 
 def status(record: RotationRecord) -> Status:
@@ -131,33 +115,22 @@ def status(record: RotationRecord) -> Status:
     counts = counts_of(record)
     rate = None if progress is None else _rate(progress)
     checks = record.preflight.checks if record.preflight is not None else []
-    return Status(
-        **dict(summary(record)),
-        step=record.step,
-        reason=record.reason,
+    return record.shown_as(
+        Status,
+        dry_run=record.options.dry_run,
+        links=links(record),
         detail=record.history[-1].detail,
         phase=phase or record.state.value,
         percent=counts[phase].percent if phase in counts else None,
         rows_per_second=rate,
         eta_seconds=None if phase is None or rate is None else _eta(counts[phase], rate),
         counts=counts,
-        census=record.census,
-        quarantined=record.quarantined,
         foreign=record.census.foreign if record.census is not None else None,
-        stale_writers=record.stale_writers,
         failed_checks=[check.name for check in checks if check.outcome == "fail"],
-        old_versions=record.old_versions,
-        target_version=record.target_version,
-        retired=record.retired,
-        reinstated=record.reinstated,
-        evidence_digest=record.evidence_digest,
-        approval_expires_at=record.approval_expires_at,
-        decision=record.decision,
-        error=record.error,
     )
 
 
-def links(record: RotationRecord) -> Links:
+def links(record: RunRecord) -> Links:
     """Return where to go from here."""
     waiting = record.state is State.AWAITING_APPROVAL
     return Links(
