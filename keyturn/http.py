@@ -1,9 +1,6 @@
-"""RFC 9457 problem details of every error: what a caller may know, and nothing about our insides.
+"""RFC 9457 problem details of every error, and request bodies validated into models.
 
-Facts of an error become extension members. What the developers must look at gets a correlation id instead, under which
-it is logged once.
-
-Bodies from outside, validated into models, with one clear error for the first thing that is off.
+Facts of an error become extension members. A defect gets a correlation id instead, under which it is logged once.
 """
 
 import json

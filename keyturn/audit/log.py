@@ -1,11 +1,8 @@
-"""Where the chains are kept: in the container ``keyturn``, in the partition of the rotation's keyring.
+"""Where the chains are kept: in the container ``keyturn``, in the partition of the run's keyring.
 
 An event is a document ``<rotationId>:audit:<sequence>``. Beside them stands the chain's end, ``<rotationId>:audit``,
-with the hash of the last event and the ids of all. Events and end are written in one transactional batch that holds
-only while the end is still the one that was read, and only while no event has the next sequence. So there is one chain,
-without a gap and without the same event twice, whoever retries, races or dies.
-
-How a chain is stored: one document for each event, and one for the chain's end.
+with the hash of the last event and the ids of all. Both are written in one batch that holds only while the end is the
+one that was read and no event has the next sequence: one chain, without gaps or doubles, whoever retries or dies.
 """
 
 from collections.abc import Mapping, Sequence

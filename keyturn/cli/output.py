@@ -1,8 +1,7 @@
-"""How results are written: to standard output and plain, for people by default, as JSON where that is asked for.
+"""Output, exit codes and secrets of every command.
 
-How a command ends that fails: its error on standard error, and the exit code that belongs to the error.
-
-Where a command takes a secret from: a file or the environment, never the command line, which others can read.
+Results go to standard output, plain or as JSON; a failure goes to standard error with the exit code of its error. A
+secret comes from a file or the environment, never from the command line, which other users can read.
 """
 
 import json

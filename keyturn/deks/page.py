@@ -1,10 +1,8 @@
 """What every page shares, whatever its operation: items worked on side by side, counted, and reported.
 
 Reads, unwraps and writes of different items overlap; the vault's pace is kept for the page as a whole. An item's own
-failure is a value: the item is quarantined and the rest goes on. What fails for another reason ends the page once the
-items in flight are done, and the page is run again: items that are done already cost one read then.
-
-A page of rows of the dek store: what rewrapping and proving them need beside the loop that all pages share.
+failure is a value: the item is quarantined and the rest goes on. Any other failure ends the page once the items in
+flight are done, and the page is run again: items that are done already cost one read then.
 """
 
 import asyncio

@@ -1,9 +1,7 @@
-"""Finds a page of rows in the change feed: those that a pass must look at, or those that a proof must open.
+"""Finds a page of rows in the change feed: stale ones, those that a proof must open, or those of a migration's filter.
 
 A change feed page is taken whole or not at all, because a cursor can only stand between two of them. How much is asked
 for follows what is found: more where few rows are selected, less where a page would overflow.
-
-Which rows of the dek store a migration is about. Asked when rows are looked for, and again of each as it is then.
 """
 
 import hashlib

@@ -1,15 +1,12 @@
 """Rows that are not as the last rotation left them, found before any of them is rewrapped.
 
-The public key of a MEK wraps for everybody, so whoever writes to the store can plant a DEK that they know, and a
-rotation would move it onto the new version like any other. What tells is the service's own time of the last change
-(``_ts``), which no writer sets: nobody but a run of Keyturn changes a row once it is written. A row that changed after
-the last rotation had ended, not by a later rotation or migration, and that does not say it is new, is named. So is a
-row that carries a run's id without the key check that rewraps add.
+The public key of a MEK wraps for everybody: a writer of the store can plant a DEK that they know, and a rotation would
+move it like any other. The service's own time of the last change (``_ts``) tells: only a run of Keyturn changes a row
+once it is written. A row is named that changed after the last rotation ended, by no later run, and does not say that it
+is new; or that carries a run's id without the key check that rewraps add.
 
-A run leaves its id in the rows that it rewraps, but a rollback takes the rotation's away and leaves none. Rows without
-one that changed while a rollback ran, and that look as it leaves them, are therefore taken for its work.
-
-A row that says it was created since cannot be told from what the backend writes: such rows are only counted.
+A rollback leaves no run's id: rows without one that changed while it ran, and look as it leaves them, count as its
+work. A row that says it was created since cannot be told from the backend's own: such rows are only counted.
 """
 
 import json

@@ -1,17 +1,8 @@
-"""Encrypts the plaintext fields of a page of documents: the initial backfill.
+"""What is done to each document of a page: encrypt its plaintext fields, re-encrypt them under a fresh DEK, or decrypt.
 
-Per document: read it, find the fields that the settings name and that are not encrypted, create the row of a DEK of its
-own, encrypt, and replace the document if nobody changed it meanwhile. What is encrypted already keeps its DEK. Running
-a page twice, or dying anywhere in it, changes nothing: the row of the first try is taken again.
-
-Puts a page of documents under fresh DEKs: from a readable key onto the same or another key, vault or dek store.
-
-Per document: read it, decrypt its fields from the source, create the row of a fresh DEK in the target, encrypt, and
-replace the document if nobody changed it meanwhile. The row that the document named before is superseded and stays:
-nothing here deletes a row, and a snapshot or a reader that still holds the old document needs it. Running a page twice,
-or dying anywhere in it, changes nothing: the row of the first try is taken again, and what is done is skipped.
-
-Decrypts a page of documents and changes nothing: what does not decrypt is named with its reason.
+The row of a DEK is created first, under an id that every run of the page finds again; then the document is replaced if
+it is unchanged. Running a page twice, or dying in it, changes nothing. A superseded row stays: nothing deletes a row,
+and a snapshot or a reader that still holds the old document needs it.
 """
 
 import json

@@ -1,9 +1,4 @@
-"""A page of documents: what its operations need beside the loop that all pages share.
-
-A MEK in Key Vault at the pace of one page.
-
-A dek store for a dry run: rows are read as they are, and none is created.
-"""
+"""A page of documents: the shared loop, a MEK at the pace of the page, and a dek store for dry runs."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,13 +1,7 @@
-"""Reads and replaces single documents of one container.
+"""Documents of one container: read and replaced one by one, which fields an operation is about, and which documents.
 
-A document only ever changes by one conditional replace (If-Match) of the whole, so that a reader sees all fields under
-the old DEK or all under the new one. A replace never creates: a document that was deleted stays deleted.
-
-Which fields of a document an operation has to do with.
-
-A field is meant by the keyring's settings, or claims itself to be encrypted. Documents may lack fields.
-
-Which documents of a container a migration has to look at.
+A document only ever changes by one conditional replace (If-Match) of the whole, so a reader sees all fields under the
+old DEK or all under the new one. A replace never creates: a document that was deleted stays deleted.
 """
 
 from collections.abc import Callable, Mapping, Sequence

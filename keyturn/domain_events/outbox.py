@@ -1,10 +1,7 @@
 """The outbox: delivers what the audit chains hold and the endpoint has not taken yet.
 
-Within a rotation, events go out in the order of the chain, and the next one only after the one before was taken: at
-least once, under the same id. A rotation never waits for this, and nothing is ever skipped: what the endpoint does not
-take is tried again, for ever, and said in the log.
-
-How far a rotation's events were delivered: one document beside its audit chain, which is the queue itself.
+Within a run, events go out in the order of the chain, at least once, under the same id. A run never waits for this, and
+nothing is skipped: what the endpoint does not take is tried again, for ever. A cursor beside the chain says how far.
 """
 
 import logging

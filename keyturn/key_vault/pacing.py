@@ -1,15 +1,12 @@
 """Keeps a caller within its share of the vault's budget.
 
-The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. So calls
-are spaced by a token bucket whose rate halves when the vault throttles and grows back slowly (additive increase,
-multiplicative decrease), never above the share; and a throttled call is repeated after 1, 2, 4, 8 and 16 seconds as
-Microsoft's throttling guidance says, each drawn at random below that (full jitter), so that callers do not meet again.
+The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. Calls are
+spaced by a token bucket whose rate halves when the vault throttles and grows back slowly, never above the share. A
+throttled call is repeated after 1, 2, 4, 8 and 16 seconds (Microsoft's throttling guidance), with full jitter.
 
-What a vault admits, as Microsoft publishes it.
-
-Source: "Azure Key Vault service limits" (learn.microsoft.com/azure/key-vault/general/service-limits): transactions per
-vault and region in 10 seconds, all callers together. The limits are weighted and enforced on their sum: what one caller
-uses is missing to all others, live traffic included. Managed HSM has no such limits and is not listed.
+Source of the limits: "Azure Key Vault service limits" (learn.microsoft.com/azure/key-vault/general/service-limits):
+transactions per vault and region in 10 seconds, all callers together, enforced on their weighted sum. Managed HSM has
+no such limits.
 """
 
 import random

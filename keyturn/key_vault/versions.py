@@ -1,13 +1,8 @@
 """The versions of a keyring's MEK as an administrator sees them: their states, and disabling and enabling them.
 
-Nothing here deletes. What a rotation disables it tags with its id, so that it is known later which versions to enable
-again: a version that somebody else disabled is never enabled.
-
-Temporary enablement: disabled versions are enabled for the time of a restore, and disabled again afterwards.
-
-A tag marks a version that is enabled temporarily, so exactly what was enabled is disabled again, whoever dies. All
-other tags stay: the version goes back to being retired by whom it was. A keyring has one run at a time, so a loan that
-a run left behind when it was lost is the next one's to settle.
+Nothing here deletes. What a rotation disables it tags with its id, so that only its own versions are enabled again. A
+version that is enabled for the time of a restore has a tag too: exactly what was enabled is disabled again, also by a
+later run where the first was lost. All other tags stay.
 """
 
 from collections.abc import AsyncIterator, Collection

@@ -1,9 +1,7 @@
-"""Joins a migration of documents with its clients: what its activities do with a request, by what its record says.
+"""Migrations of documents: their rights, asked before the first document changes, and the work of their activities.
 
-Whether the app may do all that a migration of documents needs: asked before the first document is changed.
-
-Each right is found out by using it without effect, as pre-flight does it: a migration that met a missing right half-way
-would leave documents that nobody was asked about.
+A right is found out by using it without effect, as pre-flight does: a migration that met a missing right half-way would
+leave documents in between.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,9 +1,4 @@
-"""The bodies that start migrations, and what is looked at before one is started.
-
-The bodies that start migrations of documents, and what is looked at before one is started.
-
-The body of a start: whatever kind of migration it asks for.
-"""
+"""The bodies that start migrations, and what is looked at before one is started."""
 
 from typing import Annotated, Literal, override
 

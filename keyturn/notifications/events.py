@@ -1,7 +1,4 @@
-"""The events that people are told, as data: how each sounds, and whether it is for the people on call.
-
-Announce an event of a run: one structured log line, on which an alert can be set.
-"""
+"""The events of which messages are sent, as data; each is also one log line, on which an alert can be set."""
 
 import logging
 from collections.abc import Mapping

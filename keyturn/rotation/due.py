@@ -1,11 +1,7 @@
-"""How the keyrings stand: when each was rotated last, when it is due again, and whether it is overdue.
+"""The status of each keyring: when it was rotated last, when it is due again, and whether it is overdue.
 
-Is a rotation overdue? Whatever keeps it - nobody decides, it is blocked, it fails - somebody must hear of it.
-
-The word has this one meaning everywhere: in health, the list of keyrings, the metric, and what people are told. What
-is *due*, which the schedule's tick starts, is another question (:mod:`keyturn.rotation.schedule`).
-
-What the schedule's tick does for one keyring.
+Overdue has this one meaning everywhere: health, the list of keyrings, the metric, and messages. What is *due*, which
+the schedule's tick starts, is another question (:mod:`keyturn.rotation.schedule`).
 """
 
 import asyncio

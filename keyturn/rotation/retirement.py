@@ -1,12 +1,8 @@
-"""Retire what the approved evidence names, and write down what was retired.
-
-Retires the old versions in the same step that just counted zero: count, disable, count again.
+"""Retires the old versions in the same step that counts zero (count, disable, count again), and reinstates them.
 
 A row that appears between the two counts was written under a version that is now disabled: everything is enabled again
-at once. The same goes for a second count that fails, and for a run that finds stale rows after an earlier run of it has
-died with versions disabled. So versions stay disabled only after a count that found no stale row.
-
-Reinstate: enable again every version that this rotation has disabled, and write it down.
+at once. So is it after a second count that fails, and in a run that finds stale rows after an earlier run of it died.
+Versions stay disabled only after a count that found no stale row.
 """
 
 from collections.abc import Sequence

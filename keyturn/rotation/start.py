@@ -1,8 +1,6 @@
 """Start a rotation: claim the idempotency key, clear away a run that lost its workflow, take the lease.
 
 What is returned is a record in ``requested``; the caller starts the workflow for it.
-
-The body of a start: what the requester wants, and the hash by which a repeated request is recognised.
 """
 
 import hashlib

@@ -1,8 +1,6 @@
-"""Verify a keyring as it is now: canaries, probes, references; write what was seen into the run's record.
+"""Verify a keyring as it is now, and write what was seen into the run's record: canaries, probes, references.
 
-Probes: the backend's own URLs must answer 200, as the runbook asks by hand.
-
-References: no document may name a DEK that the dek store lacks. Sampled; the rest is the orphan scan's work.
+Probes: the backend's own URLs must answer 200. References: no sampled document names a DEK that the store lacks.
 """
 
 from collections.abc import Sequence

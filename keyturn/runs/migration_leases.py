@@ -1,13 +1,8 @@
-"""Leases of running migrations: documents with an expiry beside the rotations of their keyring.
+"""Leases of migrations: documents with an expiry beside the rotations of their keyring.
 
-A migration takes its lease before it touches anything, renews it well before it expires, and releases it at its end.
-One that crashes blocks rotations until its lease has expired, no longer. Clocks of the machines involved must agree to
-much better than the time for which a lease lasts.
-
-Keeps a migration's lease with its record: taken and renewed while it is under way, given back when it has ended.
-
-The keyring's own lease keeps two runs apart. This one is for those who look: pre-flight, and whoever migrates by other
-means, whose lease of the same name ends this migration.
+The keyring's own lease keeps two runs apart. This one tells pre-flight, and migrations by other means, that one is
+under way: taken before anything is touched, renewed with every state change and wave, given back at the end. One that
+crashes blocks rotations until its lease expires. Clocks must agree to much better than that.
 """
 
 import re

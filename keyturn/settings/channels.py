@@ -1,8 +1,7 @@
 """Channels: apprise URLs. They hold tokens, so a channel is only ever named by its place in the setting and its scheme.
 
-apprise is loaded when the first channel is, because that takes half a second which an app without channels keeps.
-
-apprise's own log, which quotes URLs, requests and answers: nothing of it gets out, but for the kind of a failure.
+apprise takes half a second to load, so it is loaded with the first channel. Its own log quotes URLs, requests and
+answers: nothing of it gets out but the kind of a failure.
 """
 
 import contextlib

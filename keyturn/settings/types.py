@@ -1,9 +1,4 @@
-"""Texts of settings that have a form: each is checked by a pattern and says in words what was expected.
-
-Maintenance windows: when a rotation may start.
-
-Secrets that sign what is sent, as Standard Webhooks writes them.
-"""
+"""Forms of settings, each with a pattern and what was expected in words; maintenance windows; signing secrets."""
 
 import base64
 import binascii

@@ -1,9 +1,4 @@
-"""OpenTelemetry's providers for this process: set once, ended with the process.
-
-Log records as structured data, each with the rotation and the keyring that the work in hand belongs to.
-
-The exporters of each place that telemetry can go to; only what is asked for is loaded.
-"""
+"""OpenTelemetry's providers and exporters for this process, and the log handler; only what is asked for is loaded."""
 
 import logging
 import os
