@@ -1,10 +1,10 @@
 """Rows that are not as the last rotation left them, found before any of them is rewrapped.
 
-The public key of a MEK wraps for everybody, so whoever writes to the store can plant a DEK that they know, and a
-rotation would move it onto the new version like any other. What tells is the service's own time of the last change
-(``_ts``), which no writer sets: nobody but a run of Keyturn changes a row once it is written. A row that changed after
-the last rotation had ended, not by a later rotation or migration, and that does not say it is new, is named. So is a
-row that carries a run's id without the key check that rewraps add.
+A MEK's public key is no secret, so a writer to the store can plant a wrapped DEK that they know, and a rotation would
+move it onto the new version like any other. What tells is the service's own time of the last change (``_ts``), which no
+writer sets: only a run of Keyturn changes a row once it is written. A row that changed after the last rotation had
+ended, not by a later rotation or migration, and that does not say it is new, is named. So is a row that carries a run's
+id without the key check that rewraps add.
 
 A run leaves its id in the rows that it rewraps, but a rollback takes the rotation's away and leaves none. Rows without
 one that changed while a rollback ran, and that look as it leaves them, are therefore taken for its work.
@@ -12,15 +12,14 @@ one that changed while a rollback ran, and that look as it leaves them, are ther
 A row that says it was created since cannot be told from what the backend writes: such rows are only counted.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from keyturn.cosmos.client import cosmos_failures, list_feed_ranges
-from keyturn.deks.queries import Condition, Conditions, property_path
+from keyturn.cosmos.client import list_feed_ranges
+from keyturn.deks.queries import Condition, Conditions, count_rows, property_path, select_rows
 from keyturn.deks.rows import PREVIOUS_WRAP, ROTATION_ID
-from keyturn.deks.store import RESOURCE, DekStore
+from keyturn.deks.store import DekStore
 
 # A writer's clock may be behind the service's when the last rotation ends.
 CLOCK_SLACK = timedelta(minutes=10)
@@ -67,22 +66,13 @@ class Provenance:
 
     async def count(self, condition: Condition) -> int:
         """Count the rows of all feed ranges for which the condition holds."""
-        query, parameters = condition.query("VALUE COUNT(1)")
-        counted = 0
-        async with cosmos_failures(RESOURCE, "count"):
-            for feed_range in await list_feed_ranges(self._store.container):
-                found = self._store.container.query_items(
-                    query, parameters=parameters, feed_range=json.loads(feed_range)
-                )
-                counts: list[object] = [part async for part in found]
-                counted += sum(part for part in counts if isinstance(part, int))
-        return counted
+        container = self._store.container
+        ranges = await list_feed_ranges(container)
+        return sum([await count_rows(container, condition, feed_range=feed_range) for feed_range in ranges])
 
     async def first(self, condition: Condition, limit: int) -> list[str]:
         """Return the ids of the first rows for which the condition holds."""
-        query, parameters = condition.query(f"TOP {limit} VALUE c.id")
-        async with cosmos_failures(RESOURCE, "query"):
-            return [str(row_id) async for row_id in self._store.container.query_items(query, parameters=parameters)]
+        return [str(found) for found in await select_rows(self._store.container, condition, f"TOP {limit} VALUE c.id")]
 
 
 def _with(ours: Condition, text: str, values: Mapping[str, str | int]) -> Condition:
