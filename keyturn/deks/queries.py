@@ -47,15 +47,16 @@ async def select_rows(
     *,
     feed_range: str | None = None,
     session_token: str | None = None,
+    resource: str = RESOURCE,
 ) -> list[Any]:
-    """Return what the query selects of the rows that the condition holds for: of all, or of one feed range.
+    """Return what the query selects of the items that the condition holds for: of all, or of one feed range.
 
     Raises:
         KeyturnError: of the kind that the failure means.
     """
     query, parameters = condition.query(selected)
     where: dict[str, Any] = {} if feed_range is None else {"feed_range": json.loads(feed_range)}
-    async with cosmos_failures(RESOURCE, "query"):
+    async with cosmos_failures(resource, "query"):
         found = container.query_items(query, parameters=parameters, session_token=session_token, **where)
         return [value async for value in found]
 
@@ -68,6 +69,11 @@ async def count_rows(
         container, condition, "VALUE COUNT(1)", feed_range=feed_range, session_token=session_token
     )
     return sum(parts)  # a count that the service spreads over several pages comes in parts
+
+
+def has_id(item_id: str) -> Condition:
+    """Return the condition for the items of this id, one in each partition at most."""
+    return Condition("c.id = @id", {"@id": item_id})
 
 
 class Conditions:

@@ -4,8 +4,8 @@ Nothing here deletes. A version that a rotation disables is tagged with the rota
 which versions to enable again: a version that was disabled otherwise is never enabled.
 
 Temporary enablement: a restore enables disabled versions, and they are disabled again afterwards. A tag marks them, so
-that exactly these are disabled again, even if the run dies; all other tags stay. A keyring has one run at a time, so a run
-also disables again what a lost run has left enabled.
+that exactly these are disabled again, even if the run dies; all other tags stay. A keyring has one run at a time, so a
+run also disables again what a lost run has left enabled.
 """
 
 from collections.abc import AsyncIterator, Collection
