@@ -6,8 +6,10 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.diagnosis import OrphanRequest, diagnose_dek, diagnose_document, scan_orphans
+from keyturn.diagnosis.dek import diagnose_dek
+from keyturn.diagnosis.document import diagnose_document
 from keyturn.diagnosis.lookup import require_id
+from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
 from keyturn.http import parse
 from keyturn.keyring_clients import KeyringClients
 from keyturn.resources import Resources

@@ -2,13 +2,12 @@
 
 Each count carries the session token of what this rotation wrote in the range, so that it is never older than that.
 The counts of a range are several queries, between which writers may act: they are taken as one only if they add up.
-Live writers create rows all the time, which must not keep a store from ever being counted. So where the counts do not
-add up, rows that changed lately are counted apart: nobody adds to the others, whose counts add up exactly, and those of
-the lately changed ones to a number between their totals before and after. A row that is stale all along is in either.
+Live writers create rows all the time, which must not keep a store from being counted. So where the counts do not add
+up, rows that changed lately are counted apart: no writer adds to the others, whose counts add up exactly, and those of
+the lately changed ones to a number between their totals before and after. A row that stays stale is in either count.
 """
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,9 @@ from dataclasses import dataclass, replace
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts.passes import CensusResult
-from keyturn.cosmos.client import RESOURCE, cosmos_failures, list_feed_ranges
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for
-from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.queries import Condition, Conditions, count_rows, select_rows
 from keyturn.deks.rows import LabelKind, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
@@ -45,20 +44,13 @@ class _Range:
     after: int | None = None  # of the rows only those whose last change the service saw in this time, in Unix seconds
     until: int | None = None
 
-    def within(self, *, after: int | None = None, until: int | None = None) -> "_Range":
-        return replace(self, after=after, until=until)
-
     async def values(self, condition: Condition, selected: str) -> list[object]:
-        query, parameters = condition.changed(after=self.after, until=self.until).query(selected)
-        async with cosmos_failures(RESOURCE, "count"):
-            found = self.container.query_items(
-                query, parameters=parameters, feed_range=json.loads(self.feed_range), session_token=self.token
-            )
-            return [value async for value in found]
+        within = condition.changed(after=self.after, until=self.until)
+        return await select_rows(self.container, within, selected, feed_range=self.feed_range, session_token=self.token)
 
     async def count(self, condition: Condition) -> int:
-        # A count that the service spreads over several pages comes in parts.
-        return sum(part for part in await self.values(condition, "VALUE COUNT(1)") if isinstance(part, int))
+        within = condition.changed(after=self.after, until=self.until)
+        return await count_rows(self.container, within, feed_range=self.feed_range, session_token=self.token)
 
 
 async def take_census(
@@ -87,7 +79,7 @@ async def take_census(
 
 
 async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult:
-    """Count until the counts add up: at once where nobody writes, else what changed lately apart from the rest."""
+    """Count until the counts add up: first all rows together, then what changed lately apart from the rest."""
     counted = await _count(where, conditions, keyring)
     for _ in range(RECOUNTS - 1):
         if counted is not None:
@@ -103,10 +95,10 @@ async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring
 
 async def _count_apart(where: _Range, conditions: Conditions, keyring: Keyring, since: int) -> CensusResult | None:
     """Count what changed last after this time apart from the rest; what changes meanwhile may be counted in both."""
-    settled = await _count(where.within(until=since), conditions, keyring)
+    settled = await _count(replace(where, until=since), conditions, keyring)
     if settled is None:
         return None
-    lately = await _count(where.within(after=since), conditions, keyring, growing=True)
+    lately = await _count(replace(where, after=since), conditions, keyring, growing=True)
     return None if lately is None else _sum([settled, lately])
 
 
@@ -141,15 +133,9 @@ async def _count(
 
 def _sum(parts: Sequence[CensusResult]) -> CensusResult:
     by_version = sum((Counter(part.by_version) for part in parts), Counter[str]())
-    return CensusResult(
-        total=sum(part.total for part in parts),
-        on_target=sum(part.on_target for part in parts),
-        stale=sum(part.stale for part in parts),
-        unlabelled=sum(part.unlabelled for part in parts),
-        foreign=sum(part.foreign for part in parts),
-        rewrapped=sum(part.rewrapped for part in parts),
-        by_version=dict(sorted(by_version.items())),
-    )
+    numbers = sum((Counter(part.model_dump(exclude={"by_version"})) for part in parts), Counter[str]())
+    names = CensusResult.model_fields.keys() - {"by_version"}
+    return CensusResult(**{name: numbers[name] for name in names}, by_version=dict(sorted(by_version.items())))
 
 
 async def _count_versions(where: _Range, conditions: Conditions, keyring: Keyring) -> Counter[str]:

@@ -1,9 +1,9 @@
-"""The conditions by which the census counts rows, in Cosmos DB's SQL.
+"""The conditions by which rows are counted and selected, in Cosmos DB's SQL.
 
-They agree exactly with :attr:`keyturn.deks.rows.Row.bucket`. In this language a comparison with an absent
-property, or across types, is undefined; so is its negation, and a row for which WHERE is undefined is not counted. So
-every comparison stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall
-through a ``!=``. All functions used here are served from the index.
+They agree exactly with :func:`keyturn.deks.rows.classify`. In SQL a comparison with an absent property, or across
+types, is undefined; so is its negation, and a row for which WHERE is undefined is not counted. So every comparison
+stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall through a ``!=``.
+All functions used here are served from the index.
 """
 
 import json
@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from azure.cosmos.aio import ContainerProxy
+
+from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID
+from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring
 
 
@@ -34,6 +38,42 @@ class Condition:
         wanted = {text: bound for text, bound in bounds.items() if bound[1] is not None}
         text = " AND ".join(filter(None, [self.text, *wanted]))
         return Condition(text, {**self.parameters, **{name: at for name, at in wanted.values() if at is not None}})
+
+
+async def select_rows(
+    container: ContainerProxy,
+    condition: Condition,
+    selected: str,
+    *,
+    feed_range: str | None = None,
+    session_token: str | None = None,
+    resource: str = RESOURCE,
+) -> list[Any]:
+    """Return what the query selects of the items that the condition holds for: of all, or of one feed range.
+
+    Raises:
+        KeyturnError: of the kind that the failure means.
+    """
+    query, parameters = condition.query(selected)
+    where: dict[str, Any] = {} if feed_range is None else {"feed_range": json.loads(feed_range)}
+    async with cosmos_failures(resource, "query"):
+        found = container.query_items(query, parameters=parameters, session_token=session_token, **where)
+        return [value async for value in found]
+
+
+async def count_rows(
+    container: ContainerProxy, condition: Condition, *, feed_range: str, session_token: str | None = None
+) -> int:
+    """Count the rows of a feed range that the condition holds for; raises as :func:`select_rows` does."""
+    parts = await select_rows(
+        container, condition, "VALUE COUNT(1)", feed_range=feed_range, session_token=session_token
+    )
+    return sum(parts)  # a count that the service spreads over several pages comes in parts
+
+
+def has_id(item_id: str) -> Condition:
+    """Return the condition for the items of this id, one in each partition at most."""
+    return Condition("c.id = @id", {"@id": item_id})
 
 
 class Conditions:

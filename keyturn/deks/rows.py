@@ -10,8 +10,8 @@ foreign        names another key or vault: counted, reported, never touched
 malformed      cannot be rewrapped as it stands: quarantined with its reason
 =============  ======================================================================================
 
-The counts of a census go by the label alone (:attr:`Row.bucket`), because that is all that SQL can see; the predicates
-of :mod:`keyturn.deks.queries` agree with it exactly.
+The counts of a census go by the label alone, because that is all that SQL can see: a row that is not foreign is on the
+target or counts as stale. The conditions of :mod:`keyturn.deks.queries` agree with that exactly.
 
 A label is a version id, or the whole key id (``https://<vault>/keys/<name>/<version>``) that some writers store. Vault
 hosts and key names are compared without regard to case, as Azure does: a row of ours that were taken for a foreign one
@@ -112,14 +112,6 @@ class RowKind(StrEnum):
     MALFORMED = "malformed"
 
 
-class Bucket(StrEnum):
-    """Where a census counts a row."""
-
-    ON_TARGET = "on_target"
-    STALE = "stale"
-    FOREIGN = "foreign"
-
-
 class QuarantineReason(StrEnum):
     """Why a row cannot be rewrapped: short codes for the record and the API."""
 
@@ -154,13 +146,6 @@ class Row:
     changed_at: datetime  # the service's time of the last change, in whole seconds
     run_id: str | None
     raw: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def bucket(self) -> Bucket:
-        """Where a census counts this row."""
-        if self.kind is RowKind.FOREIGN:
-            return Bucket.FOREIGN
-        return Bucket.ON_TARGET if self.on_target else Bucket.STALE
 
     @property
     def needs_work(self) -> bool:

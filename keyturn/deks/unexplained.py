@@ -9,15 +9,14 @@ A rollback leaves no run's id: rows without one that changed while it ran, and l
 work. A row that says it was created since cannot be told from the backend's own: such rows are only counted.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from keyturn.cosmos.client import cosmos_failures, list_feed_ranges
-from keyturn.deks.queries import Condition, Conditions, property_path
+from keyturn.cosmos.client import list_feed_ranges
+from keyturn.deks.queries import Condition, Conditions, count_rows, property_path, select_rows
 from keyturn.deks.rows import PREVIOUS_WRAP, ROTATION_ID
-from keyturn.deks.store import RESOURCE, DekStore
+from keyturn.deks.store import DekStore
 
 # A writer's clock may be behind the service's when the last rotation ends.
 CLOCK_SLACK = timedelta(minutes=10)
@@ -64,22 +63,13 @@ class Provenance:
 
     async def count(self, condition: Condition) -> int:
         """Count the rows of all feed ranges for which the condition holds."""
-        query, parameters = condition.query("VALUE COUNT(1)")
-        counted = 0
-        async with cosmos_failures(RESOURCE, "count"):
-            for feed_range in await list_feed_ranges(self._store.container):
-                found = self._store.container.query_items(
-                    query, parameters=parameters, feed_range=json.loads(feed_range)
-                )
-                counts: list[object] = [part async for part in found]
-                counted += sum(part for part in counts if isinstance(part, int))
-        return counted
+        container = self._store.container
+        ranges = await list_feed_ranges(container)
+        return sum([await count_rows(container, condition, feed_range=feed_range) for feed_range in ranges])
 
     async def first(self, condition: Condition, limit: int) -> list[str]:
         """Return the ids of the first rows for which the condition holds."""
-        query, parameters = condition.query(f"TOP {limit} VALUE c.id")
-        async with cosmos_failures(RESOURCE, "query"):
-            return [str(row_id) async for row_id in self._store.container.query_items(query, parameters=parameters)]
+        return [str(found) for found in await select_rows(self._store.container, condition, f"TOP {limit} VALUE c.id")]
 
 
 def _with(ours: Condition, text: str, values: Mapping[str, str | int]) -> Condition:

@@ -1,7 +1,7 @@
-"""Opens every encrypted field of a document, and tells of each why it opens or not.
+"""Decrypts every encrypted field of a document, and tells of each why it does or does not decrypt.
 
-A field that does not authenticate although its DEK is sound is tried in other places: where it opens, it was moved from
-there. What decrypts is thrown away at once; only whether it did is told.
+A field that does not authenticate although its DEK is sound is tried in other places: where it decrypts, it was moved
+from there. Plaintext is discarded at once; only whether a field decrypted is told.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.deks.queries import has_id, select_rows
 from keyturn.deks.rows import read_label
 from keyturn.diagnosis.dek import ExaminedDek, examine
 from keyturn.diagnosis.lookup import require_id
@@ -58,15 +59,13 @@ async def diagnose_document(
 
 
 async def _read(container: ContainerProxy, name: str, document_id: str, partition: str | None) -> dict[str, Any] | None:
+    if partition is None:
+        found = await select_rows(container, has_id(document_id), "TOP 2 *", resource=name)
+        if len(found) > 1:
+            expected = "the value of the partition key: several documents have this id"
+            raise InvalidRequestError(f"partition: expected {expected}", field="partition", expected=expected)
+        return dict(found[0]) if found else None
     async with cosmos_failures(name, "read"):
-        if partition is None:
-            parameters: list[dict[str, Any]] = [{"name": "@id", "value": document_id}]
-            query = "SELECT TOP 2 * FROM c WHERE c.id = @id"
-            found = [item async for item in container.query_items(query, parameters=parameters)]
-            if len(found) > 1:
-                expected = "the value of the partition key: several documents have this id"
-                raise InvalidRequestError(f"partition: expected {expected}", field="partition", expected=expected)
-            return dict(found[0]) if found else None
         try:
             return dict(await container.read_item(document_id, partition_key=partition))
         except CosmosHttpResponseError as error:
@@ -76,7 +75,7 @@ async def _read(container: ContainerProxy, name: str, document_id: str, partitio
 
 
 class _Diagnosis:
-    """One look at one document."""
+    """The diagnosis of one document as it was read."""
 
     def __init__(self, keyring: KeyringClients, container: str, document_id: str, document: Mapping[str, Any]) -> None:
         self._keyring = keyring
@@ -89,7 +88,7 @@ class _Diagnosis:
         self._naming: dict[str, set[tuple[str, str]]] = {}  # dekId -> (container, id) of documents that name it
 
     async def run(self) -> DocumentDiagnosis:
-        """Look at every field."""
+        """Diagnose every field."""
         self._versions = await self._keyring.versions.states()
         fields = [await self._field(path) for path in self._paths[:FIELDS_MAX]]
         verdict, finding = Verdict.NOTHING_ENCRYPTED, "the document holds nothing that is, or should be, encrypted"
@@ -126,9 +125,9 @@ class _Diagnosis:
                 self._versions,
                 read_label(field.mek_version, self._keyring.keyring).version,
             )
-        return await self._opened(path, field, self._deks[field.dek_id])
+        return await self._try_to_decrypt(path, field, self._deks[field.dek_id])
 
-    async def _opened(self, path: str, field: EncryptedField, examined: ExaminedDek) -> FieldDiagnosis:
+    async def _try_to_decrypt(self, path: str, field: EncryptedField, examined: ExaminedDek) -> FieldDiagnosis:
         diagnosis, dek = examined.diagnosis, examined.dek
         known = {"field_path": path, "dek_id": field.dek_id, "mek_version": field.mek_version}
         if dek is None:

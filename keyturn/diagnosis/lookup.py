@@ -1,14 +1,13 @@
 """What is looked up for a diagnosis: a row by its id, and what row and version say of themselves."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from field_encrypt.mek_versions import MekVersionProperties
 from field_encrypt.rows import ID
 from keyturn.contracts.pages import RowRef
-from keyturn.cosmos.client import cosmos_failures
+from keyturn.deks.queries import has_id, select_rows
 from keyturn.deks.rows import Row, classify
-from keyturn.deks.store import RESOURCE
 from keyturn.diagnosis.models import RowFacts, VersionFacts
 from keyturn.errors import InvalidRequestError
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG
@@ -39,10 +38,7 @@ async def read_row(keyring: KeyringClients, dek_id: str) -> Row | None:
         return None
     if keyring.keyring.row_names.partition_key == ID:
         return await keyring.rows.read(RowRef(id=dek_id, partition=dek_id), "")
-    parameters: list[dict[str, Any]] = [{"name": "@id", "value": dek_id}]
-    async with cosmos_failures(RESOURCE, "query"):
-        query = "SELECT TOP 1 * FROM c WHERE c.id = @id"
-        found = [item async for item in keyring.dek_container.query_items(query, parameters=parameters)]
+    found = await select_rows(keyring.dek_container, has_id(dek_id), "TOP 1 *")
     return classify(found[0], keyring.keyring, "") if found else None
 
 

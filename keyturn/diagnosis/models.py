@@ -1,8 +1,7 @@
-"""What a diagnosis tells. No property of these models has room for plaintext, a DEK or a wrap.
+"""What a diagnosis returns: a verdict, with one sentence on what to do next, and the facts that it rests on.
 
-Every verdict of a diagnosis, from the mildest to the worst, and the one sentence on what to do next.
-
-A document's verdict is the worst of its fields', a field's is its own or its DEK's, whichever is worse.
+A document's verdict is the worst of its fields', a field's is its own or its DEK's, whichever is worse. No property of
+these models has room for plaintext, a DEK or a wrap.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from keyturn.contracts.base import Payload, Text
 
 
 class Verdict(StrEnum):
-    """What is the matter; the order is that of severity."""
+    """What is wrong, from the mildest to the worst."""
 
     # It opens.
     SOUND = "sound"
@@ -84,12 +83,10 @@ NEXT_STEPS: dict[Verdict, str] = {
     ),
 }
 
-_SEVERITY = {verdict: place for place, verdict in enumerate(Verdict)}
-
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the worst of the verdicts, which are not empty."""
-    return max(verdicts, key=_SEVERITY.__getitem__)
+    return max(verdicts, key=list(Verdict).index)
 
 
 FIELDS_MAX = 100  # a longer list says nothing more, and the answer stays small
@@ -129,13 +126,13 @@ class VersionFacts(Payload):
 
 
 class DekDiagnosis(_Finding):
-    """What became of opening one DEK; null is what could not be tried."""
+    """The result for one DEK; null is what could not be tried."""
 
     keyring: str
     dek_id: str
     row: RowFacts | None = None
     version: VersionFacts | None = None
-    opened_under: str | None = None  # for a row without a label: the version that was found
+    opened_under: str | None = None  # the version that unwrapped the row
     unwraps: bool | None = None
     key_check: Literal["holds", "differs", "absent"] | None = None
     previous_wrap: Literal["holds", "damaged", "not_readable"] | None = None
@@ -150,7 +147,7 @@ class Place(Payload):
 
 
 class FieldDiagnosis(_Finding):
-    """What became of opening one field; null is what could not be tried."""
+    """The result for one field; null is what could not be tried."""
 
     field_path: str
     dek_id: Text | None = None
@@ -160,7 +157,7 @@ class FieldDiagnosis(_Finding):
 
 
 class DocumentDiagnosis(_Finding):
-    """What became of opening a document: its fields, and the DEKs that they name."""
+    """The result for a document: its fields, and the DEKs that they name."""
 
     keyring: str
     container: str

@@ -17,9 +17,9 @@ from azure.cosmos.aio import ContainerProxy
 from pydantic import Field, ValidationError
 
 from keyturn.contracts.base import Payload
-from keyturn.cosmos.client import cosmos_failures, list_feed_ranges, read_feed_page
+from keyturn.cosmos.client import list_feed_ranges, read_feed_page
+from keyturn.deks.queries import Condition, select_rows
 from keyturn.deks.rows import classify
-from keyturn.deks.store import RESOURCE
 from keyturn.diagnosis.lookup import is_possible_id
 from keyturn.documents.queries import documents_naming, named_deks, queryable
 from keyturn.errors import InvalidRequestError
@@ -83,7 +83,7 @@ class _Position(Payload):
 
 
 async def scan_orphans(keyring: KeyringClients, request: OrphanRequest, *, now: datetime) -> OrphanPage:
-    """Look at some more items, from the beginning or from where the token says.
+    """Scan some more items, from the beginning or from where the token says.
 
     Raises:
         InvalidRequestError: the token is none of this scan's, or no query can tell what documents name.
@@ -193,11 +193,9 @@ def _require_queryable(keyring: KeyringClients) -> None:
 
 
 async def _ids_in(container: ContainerProxy, ids: list[str]) -> set[str]:
-    names = [f"@id{place}" for place in range(len(ids))]
-    query = f"SELECT VALUE c.id FROM c WHERE c.id IN ({', '.join(names)})"  # noqa: S608 - the names are our own
-    parameters: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in zip(names, ids, strict=True)]
-    async with cosmos_failures(RESOURCE, "query"):
-        return {str(found) async for found in container.query_items(query, parameters=parameters)}
+    names = {f"@id{place}": value for place, value in enumerate(ids)}
+    listed = Condition(f"c.id IN ({', '.join(names)})", names)
+    return {str(found) for found in await select_rows(container, listed, "VALUE c.id")}
 
 
 def _chunks(values: list[str]) -> list[list[str]]:

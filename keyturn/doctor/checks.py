@@ -16,7 +16,6 @@ from keyturn.runs.records import RotationRecord
 # Of the command; what was not checked is not a fault.
 EXIT_CODES = {Outcome.OK: 0, Outcome.UNCHECKED: 0, Outcome.WARNING: 1, Outcome.PROBLEM: 2}
 BROKEN = "Keyturn rests on this assumption: tell the developers before you rotate"
-WHO = "keyturn doctor"
 ask = partial(run_check, seconds=60.0)  # what takes longer hangs
 
 
@@ -34,7 +33,7 @@ class DoctorContext(CheckContext):
             run_id=new_run_id(RunKind.ROTATION, name, now()),
             keyring=name,
             history=[],
-            requested_by=WHO,
+            requested_by="keyturn doctor",
             requested_at=now(),
             trigger="cli",
             policy=resources.settings.policy,

@@ -3,8 +3,8 @@
 Of an endpoint any HTTP answer will do, a refusal as well: names resolve, the network lets us through, the certificate
 is trusted. Only the backend's and the app's own URLs must answer 200, as the runbook asks.
 
-The rights are found out by those of pre-flight's checks that change nothing. What is left out here a dry run does: it
-counts every row, and asks for the right moment.
+The rights are found out by those of pre-flight's checks that change nothing. A dry run does the others: it counts every
+row, and asks whether the time is right.
 """
 
 import re
@@ -37,7 +37,7 @@ _CLOCKS = frozenset({"reach_vault", "reach_cosmos"})  # the services whose clock
 class Endpoint:
     """One URL to ask, and the id of its result."""
 
-    line: str
+    check: str
     url: str
     needs_ok: bool = False
 
@@ -69,8 +69,8 @@ async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]
         for endpoint in endpoints:
             host = urlsplit(endpoint.url).netloc
             answer, date = await _ask(session, endpoint)
-            lines.append(answer.named(endpoint.line, host))
-            if endpoint.line in _CLOCKS:
+            lines.append(answer.named(endpoint.check, host))
+            if endpoint.check in _CLOCKS:
                 lines.append(_clock(date, now()).named("clock", host))
     return lines
 

@@ -37,7 +37,6 @@ BY_HAND = (
 HOST = ("host_keys",)  # of the app itself, where its URL is known
 LOOKED_AT = (*VAULT, *DATABASE, *HOST)
 PROBED = (*VAULT_PROBES, *BURST_PROBES, *DATABASE_PROBES)
-IDS = (*LOOKED_AT, *PROBED, *BY_HAND)
 
 
 KEY, CONTAINER = "probe_key", "probe_container"  # results that tell what was made, and what is left

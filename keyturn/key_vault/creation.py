@@ -1,9 +1,9 @@
 """Creates the rotation's new MEK version: exactly one, whatever crashes, and whatever is retried.
 
-1. A version that carries the rotation's tag is adopted; of several, the oldest, so that everybody picks the same.
-2. Otherwise the intent to create is written down first, conditionally: of two that run at once, one creates.
-3. Who finds an intent of an earlier attempt waits until its answer can no longer take effect, looking for the version
-   all the time, before the intent is renewed and the version created.
+1. A version that carries the rotation's tag is adopted; of several, the oldest, so that every attempt picks the same.
+2. Otherwise the intent to create is stored first, conditionally: of two attempts that run at once, one creates.
+3. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
+   for the version all the time, before it renews the intent and creates the version.
 4. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
 """
 
@@ -61,8 +61,8 @@ async def _find_or_create(
         if (found := await _look_for(versions, request.run.run_id, until, clock)) is not None:
             return found
         newest = await _newest(versions)
-        # Between the intent and the creation nothing else happens: what takes longer than the intent is waited for
-        # would be taken for lost by another run.
+        # Nothing happens between the intent and the creation: another run takes a creation for lost that comes later
+        # than it waits for.
         if await intent.declare(clock.now(), replacing=declared):
             try:
                 return await _create(versions, request, newest, clock)
@@ -98,12 +98,12 @@ async def _create(versions: MekVersions, request: CreateVersionInput, newest: Me
         {ROTATION_TAG: request.run.run_id},
         answer_within=request.creation_settle.total_seconds() / 2,
     )
-    # An earlier creation that was given up may have come true late; the next run would adopt that one.
+    # An earlier creation that was given up may have taken effect late; the next run would adopt that version.
     return await _look_for(versions, request.run.run_id, clock.now(), clock) or created
 
 
 async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:
-    """Wait until a random DEK makes the way through the version, there locally and back by the vault."""
+    """Wait until a random DEK that is wrapped locally under the version comes back from the vault."""
     deadline = clock.now() + READABLE_WITHIN
     while (failure := await _round_trip(versions, version)) is not None:
         if not isinstance(failure, TransientError | ResourceMissingError):

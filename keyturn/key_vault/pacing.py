@@ -1,4 +1,9 @@
-"""Keeps a caller within its share of the vault's budget.
+"""Keeps a caller within its share of what the vault admits.
+
+Microsoft publishes what a vault admits in "Azure Key Vault service limits"
+(learn.microsoft.com/azure/key-vault/general/service-limits): transactions per vault and region in 10 seconds, all
+callers together. The limits are weighted and enforced on their sum: what one caller uses is missing to all others, live
+traffic included. Managed HSM has no such limits and is not listed.
 
 The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. Calls are
 spaced by a token bucket whose rate halves when the vault throttles and grows back slowly, never above the share. A
@@ -22,6 +27,15 @@ from keyturn.errors import OperatorError
 from keyturn.key_vault.errors import keyturn_error
 
 WINDOW_SECONDS = 10
+BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+BURST_SECONDS = 1.0  # unused budget that may be caught up with, far below the vault's window of 10 s
+DECREASE = 0.5
+INCREASE = 0.02  # of the share, for each call that was not throttled
+LOWEST = 0.05  # of the share: a caller that stopped would never learn that it may go on
+CALM_SECONDS = 1.0  # throttled calls that were in flight together count once
+
+Uniform = Callable[[float, float], float]
+_uniform: Uniform = random.SystemRandom().uniform
 
 
 class Limit(NamedTuple):
@@ -56,17 +70,6 @@ def operations_per_second(key_type: str, key_size: int, share: float) -> float:
             known=[f"{kind} {size}" for kind, size in LIMITS],
         )
     return limit.other * share / WINDOW_SECONDS
-
-
-BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-BURST_SECONDS = 1.0  # unused budget that may be caught up with, far below the vault's window of 10 s
-DECREASE = 0.5
-INCREASE = 0.02  # of the share, for each call that was not throttled
-LOWEST = 0.05  # of the share: a caller that stops asking would never learn that it may go on
-CALM_SECONDS = 1.0  # throttled calls that were in flight together count once
-
-Uniform = Callable[[float, float], float]
-_uniform: Uniform = random.SystemRandom().uniform
 
 
 class Pacer:

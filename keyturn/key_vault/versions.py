@@ -28,24 +28,20 @@ _STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, TE
 
 
 class MekVersions:
-    """Reads and changes the versions of one MEK."""
+    """Reads and changes the versions of one MEK; every method raises KeyturnError of the kind that a failure means."""
 
     def __init__(self, keys: KeyClient, mek: MekClient) -> None:
         self.mek = mek
         self._keys = keys
 
     async def states(self) -> dict[str, MekVersionProperties]:
-        """Return every version by its id, oldest first.
-
-        Raises:
-            KeyturnError: of the kind that the failure means.
-        """
+        """Return every version by its id, oldest first."""
         async with self._failures(None, "list versions"):
             listed = await self.mek.list_versions()
         return {found.version: found for found in sorted(listed, key=MekVersionProperties.age_order)}
 
     async def fetch(self, version: str) -> MekVersion:
-        """Fetch a version with its public key; raises KeyturnError of the kind that the failure means."""
+        """Fetch a version with its public key."""
         async with self._failures(version, "get"):
             return await self.mek.fetch_version(version)
 
@@ -53,12 +49,11 @@ class MekVersions:
         """Create a version of this size and of the kind of another one, and return its id.
 
         The SDK would repeat a creation whose answer it did not understand, which makes a second version. Here it does
-        not, and an answer is waited for no longer than ``answer_within`` seconds. What a lost answer left behind has
-        to be looked for.
+        not, and waits for an answer ``answer_within`` seconds at most. The caller has to look for what a lost answer
+        left behind.
 
         Raises:
             UnavailableError: the vault did not answer; the version may exist.
-            KeyturnError: of the kind that the failure means.
         """
         async with self._failures(None, "create"):
             created = await self._keys.create_rsa_key(
@@ -80,7 +75,6 @@ class MekVersions:
         Raises:
             InvariantError: the target version, or the vault's current one, is among them.
             ResourceMissingError: one of them does not exist.
-            KeyturnError: of the kind that the failure means.
         """
         states = await self.states()
         if protected := sorted(set(versions) & {target_version, await self.current()}):
@@ -93,16 +87,12 @@ class MekVersions:
                 await self._change(found, enabled=False, tags=tags)
 
     async def current(self) -> str:
-        """Return the version that the vault gives to whoever names none: creation times only tell seconds apart."""
+        """Return the version that the vault gives where none is named: creation times only tell seconds apart."""
         async with self._failures(None, "get"):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
     async def reinstate(self, run_id: str) -> list[str]:
-        """Enable again what this rotation has disabled, and return it, oldest first; doing it twice is doing it once.
-
-        Raises:
-            KeyturnError: of the kind that the failure means.
-        """
+        """Enable again what this rotation has disabled, and return it, oldest first; idempotent."""
         reinstated = []
         for found in (await self.states()).values():
             if not found.enabled and found.tags.get(RETIRED_BY_TAG) == run_id:
@@ -113,25 +103,17 @@ class MekVersions:
         return reinstated
 
     async def tag(self, found: MekVersionProperties, tags: dict[str, str]) -> None:
-        """Add tags to a version, or change them; whether it is enabled stays as it is.
-
-        Raises:
-            KeyturnError: of the kind that the failure means.
-        """
+        """Add or change tags of a version, and leave it enabled or disabled."""
         async with self._failures(found.version, "update"):
             await self._keys.update_key_properties(found.mek_name, found.version, tags={**found.tags, **tags})
 
     async def change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
-        """Enable or disable a version, and replace all its tags.
-
-        Raises:
-            KeyturnError: of the kind that the failure means.
-        """
+        """Enable or disable a version, and replace all its tags."""
         async with self._failures(found.version, "update"):
             await self._keys.update_key_properties(found.mek_name, found.version, enabled=enabled, tags=tags)
 
     async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
-        # The vault replaces all tags: those of others are written back.
+        # The vault replaces all tags: those that are not ours are written back.
         kept = {name: value for name, value in found.tags.items() if name not in _STATE_TAGS}
         await self.change(found, enabled=enabled, tags={**kept, **tags})
 
@@ -147,18 +129,14 @@ class MekVersions:
 
 
 class TemporaryEnablement:
-    """The versions that are enabled for the time of a run."""
+    """The versions that are enabled for the time of a run; failures are raised as by :class:`MekVersions`."""
 
     def __init__(self, versions: MekVersions, run_id: str) -> None:
         self._versions = versions
         self._run_id = run_id
 
     async def enable(self, wanted: Collection[str]) -> list[str]:
-        """Enable those of the versions that are disabled, and return what is temporarily enabled, oldest first.
-
-        Raises:
-            KeyturnError: of the kind that the vault's answer means.
-        """
+        """Enable those of the versions that are disabled, and return what is temporarily enabled, oldest first."""
         for found in (await self._versions.states()).values():
             if found.version in wanted and not found.enabled:
                 await self._versions.change(found, enabled=True, tags={**found.tags, TEMPORARY_FOR_TAG: self._run_id})
@@ -169,11 +147,7 @@ class TemporaryEnablement:
         return [found.version for found in (await self._versions.states()).values() if is_temporary(found)]
 
     async def disable_again(self, version: str) -> None:
-        """Disable a version again if it is temporarily enabled.
-
-        Raises:
-            KeyturnError: of the kind that the vault's answer means.
-        """
+        """Disable a version again if it is temporarily enabled."""
         found = (await self._versions.states())[version]
         if is_temporary(found):
             tags = {name: value for name, value in found.tags.items() if name != TEMPORARY_FOR_TAG}

@@ -11,8 +11,8 @@ from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts.pages import RANGES_MAX, RowRef
 from keyturn.cosmos.client import cosmos_failures, is_absent_item, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
-from keyturn.deks.queries import Conditions
-from keyturn.deks.rows import Row, classify
+from keyturn.deks.queries import Conditions, select_rows
+from keyturn.deks.rows import classify
 from keyturn.deks.store import RESOURCE
 from keyturn.deks.unwrap import Unwrapped, unwrap_under
 from keyturn.preflight.context import CheckContext, unused_name
@@ -128,18 +128,13 @@ async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperti
         return "does not exist"
     if not known[version].enabled:
         return "is disabled"
+    keyring = context.keyring.keyring
+    on_target = Conditions(keyring, version).on_target
     reasons: list[str] = []
-    for row in await _sample(context, version):
+    for item in await select_rows(context.keyring.dek_container, on_target, f"TOP {SAMPLE} *"):
+        row = classify(item, keyring, version)
         unwrapped = await unwrap_under(version, row, context.keyring.mek.unwrap)
         if isinstance(unwrapped, Unwrapped):
             return None
         reasons.append(f"{row.id}: {unwrapped.reason}")
     return f"unwraps none of the sampled rows ({', '.join(reasons) or 'they are gone'})"
-
-
-async def _sample(context: CheckContext, version: str) -> list[Row]:
-    keyring = context.keyring.keyring
-    query, parameters = Conditions(keyring, version).on_target.query(f"TOP {SAMPLE} *")
-    async with cosmos_failures(RESOURCE, "query"):
-        found = [item async for item in context.keyring.dek_container.query_items(query, parameters=parameters)]
-    return [classify(item, keyring, version) for item in found]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from field_encrypt.env_provider import KEY_VARIABLE
-from keyturn.diagnosis import NEXT_STEPS
+from keyturn.diagnosis.models import NEXT_STEPS
 from keyturn.settings import Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keyturn.deks.queries import Condition, Conditions
-from keyturn.deks.rows import Bucket, Row, classify
+from keyturn.deks.rows import Row, RowKind, classify
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.local_keyring import OLD, TARGET, keyring_of, plain_row
 
@@ -34,21 +34,26 @@ LABELS: list[Any] = [
 ]
 NAMES: list[Any] = [..., None, "", "notelett-mek", "NOTELETT-MEK", "other", "notelett-mek2", 0, True, [], {}, " "]
 
+
+def _is_stale(row: Row) -> bool:
+    return row.kind is not RowKind.FOREIGN and not row.on_target
+
+
 BUCKETS: dict[str, tuple[Condition, Callable[[Row], bool]]] = {
-    "on target": (CONDITIONS.on_target, lambda row: row.bucket is Bucket.ON_TARGET),
-    "stale": (CONDITIONS.stale, lambda row: row.bucket is Bucket.STALE),
-    "foreign": (CONDITIONS.foreign, lambda row: row.bucket is Bucket.FOREIGN),
+    "on target": (CONDITIONS.on_target, lambda row: row.on_target),
+    "stale": (CONDITIONS.stale, _is_stale),
+    "foreign": (CONDITIONS.foreign, lambda row: row.kind is RowKind.FOREIGN),
     "unlabelled": (
         CONDITIONS.unlabelled,
-        lambda row: row.bucket is Bucket.STALE and row.raw.get("mekVersion") is None,
+        lambda row: _is_stale(row) and row.raw.get("mekVersion") is None,
     ),
     "labelled": (
         CONDITIONS.labelled,
-        lambda row: row.bucket is not Bucket.FOREIGN and isinstance(row.raw.get("mekVersion"), str),
+        lambda row: row.kind is not RowKind.FOREIGN and isinstance(row.raw.get("mekVersion"), str),
     ),
     "labelled as the old version": (
         CONDITIONS.labelled_as(OLD),
-        lambda row: row.bucket is not Bucket.FOREIGN and row.raw.get("mekVersion") == OLD,
+        lambda row: row.kind is not RowKind.FOREIGN and row.raw.get("mekVersion") == OLD,
     ),
     "every": (CONDITIONS.every, lambda _row: True),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.deks.rows import Bucket, QuarantineReason, Row, RowKind, before_rewrap, classify
+from keyturn.deks.rows import QuarantineReason, Row, RowKind, before_rewrap, classify
 from tests.keyturn.local_keyring import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()
@@ -17,59 +17,59 @@ def row_of(**properties: Any) -> Row:
     return classify({**plain_row(**properties), "_etag": '"1"', "_ts": 1_790_000_000}, KEYRING, TARGET)
 
 
-CASES: dict[str, tuple[dict[str, Any], RowKind, Bucket, str | None]] = {
-    "wrapped by the target": ({"mekVersion": TARGET}, RowKind.CURRENT, Bucket.ON_TARGET, TARGET),
+CASES: dict[str, tuple[dict[str, Any], RowKind, bool, str | None]] = {
+    "wrapped by the target": ({"mekVersion": TARGET}, RowKind.CURRENT, True, TARGET),
     "wrapped by the target, whole key id": (
         {"mekVersion": f"{OUR_KEY}/{TARGET}"},
         RowKind.CURRENT,
-        Bucket.ON_TARGET,
+        True,
         TARGET,
     ),
-    "wrapped by an older version": ({}, RowKind.STALE, Bucket.STALE, OLD),
+    "wrapped by an older version": ({}, RowKind.STALE, False, OLD),
     "wrapped by an older version, whole key id": (
         {"mekVersion": f"{OUR_KEY}/{OLD}"},
         RowKind.STALE,
-        Bucket.STALE,
+        False,
         OLD,
     ),
     "our key id in other case": (
         {"mekVersion": f"HTTPS://Notes.Vault.Azure.net/keys/NoteLett-MEK/{OLD}"},
         RowKind.STALE,
-        Bucket.STALE,
+        False,
         OLD,
     ),
-    "our key name in other case": ({"mekName": "NoteLett-MEK"}, RowKind.STALE, Bucket.STALE, OLD),
+    "our key name in other case": ({"mekName": "NoteLett-MEK"}, RowKind.STALE, False, OLD),
     "older writer without name and algorithm": (
         {"mekName": ..., "algorithm": ...},
         RowKind.STALE,
-        Bucket.STALE,
+        False,
         OLD,
     ),
-    "no label": ({"mekVersion": ...}, RowKind.UNLABELLED, Bucket.STALE, None),
-    "label null": ({"mekVersion": None}, RowKind.UNLABELLED, Bucket.STALE, None),
-    "another key": ({"mekName": "other-mek"}, RowKind.FOREIGN, Bucket.FOREIGN, OLD),
+    "no label": ({"mekVersion": ...}, RowKind.UNLABELLED, False, None),
+    "label null": ({"mekVersion": None}, RowKind.UNLABELLED, False, None),
+    "another key": ({"mekName": "other-mek"}, RowKind.FOREIGN, False, OLD),
     "another key, said to be on the target": (
         {"mekName": "other-mek", "mekVersion": TARGET},
         RowKind.FOREIGN,
-        Bucket.FOREIGN,
+        False,
         TARGET,
     ),
     "another key, malformed besides": (
         {"mekName": "other-mek", "wrappedDek": 7},
         RowKind.FOREIGN,
-        Bucket.FOREIGN,
+        False,
         OLD,
     ),
     "key id of another vault": (
         {"mekVersion": f"https://other.vault.azure.net/keys/notelett-mek/{TARGET}"},
         RowKind.FOREIGN,
-        Bucket.FOREIGN,
+        False,
         None,
     ),
     "key id of a key whose name starts like ours": (
         {"mekVersion": f"{OUR_KEY}2/{OLD}"},
         RowKind.FOREIGN,
-        Bucket.FOREIGN,
+        False,
         None,
     ),
 }
@@ -77,12 +77,12 @@ CASES: dict[str, tuple[dict[str, Any], RowKind, Bucket, str | None]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_kind_of_a_row(case: str) -> None:
-    """Each row is of the kind, in the bucket and under the version that the table says."""
-    properties, kind, bucket, version = CASES[case]
+    """Each row is of the kind, on the target or not, and under the version that the table says."""
+    properties, kind, on_target, version = CASES[case]
 
     row = row_of(**properties)
 
-    assert (row.kind, row.bucket, row.version, row.reason) == (kind, bucket, version, None)
+    assert (row.kind, row.on_target, row.version, row.reason) == (kind, on_target, version, None)
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], QuarantineReason]] = {
@@ -112,8 +112,7 @@ def test_malformed_row(case: str, label: str) -> None:
     row = row_of(**{"mekVersion": label, **properties})
 
     assert (row.kind, row.reason, row.needs_work) == (RowKind.MALFORMED, reason, True)
-    on_target = label == TARGET and "mekVersion" not in properties
-    assert (Bucket.ON_TARGET if on_target else Bucket.STALE) == row.bucket
+    assert (label == TARGET and "mekVersion" not in properties) == row.on_target
 
 
 def test_settings_stand_in_for_what_older_writers_left_out() -> None:

@@ -9,7 +9,8 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
 from keyturn.cosmos.state_container import StateContainer
-from keyturn.diagnosis import diagnose_dek, diagnose_document
+from keyturn.diagnosis.dek import diagnose_dek
+from keyturn.diagnosis.document import diagnose_document
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from field_encrypt.encoding import to_base64
-from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_dek
+from keyturn.diagnosis.dek import diagnose_dek
+from keyturn.diagnosis.models import NEXT_STEPS, Verdict
 from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.diagnosis import NEXT_STEPS, Verdict, diagnose_document
-from keyturn.diagnosis.models import FIELDS_MAX
+from keyturn.diagnosis.document import diagnose_document
+from keyturn.diagnosis.models import FIELDS_MAX, NEXT_STEPS, Verdict
 from keyturn.errors import InvalidRequestError, UnavailableError
 from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped
 from tests.keyturn.local_keyring import encoded

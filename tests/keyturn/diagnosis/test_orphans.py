@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.diagnosis import OrphanRequest, orphans, scan_orphans
+from keyturn.diagnosis import orphans
+from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
 from keyturn.errors import InvalidRequestError
 from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.patients import Patients

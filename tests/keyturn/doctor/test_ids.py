@@ -12,11 +12,12 @@ import pytest
 from keyturn.doctor import deployment, key_vault
 from keyturn.doctor.checks import EXIT_CODES, worst
 from keyturn.doctor.deployment import EXAMINED, LEFT_TO_PREFLIGHT
-from keyturn.doctor.run import IDS
+from keyturn.doctor.run import BY_HAND, LOOKED_AT, PROBED
 from keyturn.preflight.checks import CHECKLIST
 from keyturn.preflight.results import CheckResult, Outcome
 from local.supervisor.layout import REPOSITORY
 
+IDS = (*LOOKED_AT, *PROBED, *BY_HAND)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 

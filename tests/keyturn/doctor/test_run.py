@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keyturn.doctor.deployment import EXAMINED
-from keyturn.doctor.run import BY_HAND, IDS, PROBED
+from keyturn.doctor.run import BY_HAND, LOOKED_AT, PROBED
 from local.identity.roles import CONTAINERS, COSMOS, KEYS
 from tests.keyturn.doctor.conftest import Clinic
 from tests.local.services import free_port
@@ -32,7 +32,7 @@ def test_a_sound_deployment_is_green(clinic: Clinic) -> None:
 
     assert wrong(lines) == set()
     assert unchecked == {*PROBED, *BY_HAND}
-    assert {*IDS, *EXAMINED} <= {line["id"] for line in lines}
+    assert {*LOOKED_AT, *PROBED, *BY_HAND, *EXAMINED} <= {line["id"] for line in lines}
 
 
 @contextlib.contextmanager
