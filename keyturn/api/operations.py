@@ -1,7 +1,7 @@
 """Every route as data: what it takes, what it answers, and what proves that the caller may."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -119,6 +119,23 @@ def _page(name: str, run: str) -> tuple[Operation, Operation]:
     )
 
 
+def _run_operations(
+    kind: str, run: str, status: type[BaseModel], report: type[BaseModel], names: tuple[str, str]
+) -> tuple[Operation, ...]:
+    """Return what can be asked and told of one run, whatever its kind."""
+    told: dict[str, Any] = {"body": CommandRequest, "body_required": False}
+    whole, audit = names
+    return (
+        Operation(f"get_{kind}", "get", run, f"The status of a {kind}", 200, status, (404,)),
+        Operation(whole, "get", f"{run}/report", f"Everything known about a {kind}", 200, report, (404,)),
+        Operation(audit, "get", f"{run}/audit", "The audit chain", 200, None, (404,), media="application/jsonl"),
+        Operation(
+            f"retry_{kind}", "post", f"{run}/retry", "Try again what needs attention", 202, status, (404, 409), **told
+        ),
+        Operation(f"abort_{kind}", "post", f"{run}/abort", f"End a {kind}", 202, status, (404, 409), **told),
+    )
+
+
 OPERATIONS: Sequence[Operation] = (
     Operation(
         *("start_rotation", "post", ROTATIONS, "Start a rotation", 202, Accepted, (404, 409, 422)),
@@ -130,21 +147,7 @@ OPERATIONS: Sequence[Operation] = (
         parameters=_PAGING,
     ),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
-    Operation("get_rotation", "get", _ROTATION, "Where a rotation stands", 200, Status, (404,)),
-    Operation("get_report", "get", f"{_ROTATION}/report", "Everything known about a rotation", 200, Report, (404,)),
-    Operation(
-        "get_audit", "get", f"{_ROTATION}/audit", "The audit chain", 200, None, (404,), media="application/jsonl"
-    ),
-    Operation(
-        *("retry_rotation", "post", f"{_ROTATION}/retry", "Try again what needs attention", 202, Status, (404, 409)),
-        body=CommandRequest,
-        body_required=False,
-    ),
-    Operation(
-        *("abort_rotation", "post", f"{_ROTATION}/abort", "End a rotation", 202, Status, (404, 409)),
-        body=CommandRequest,
-        body_required=False,
-    ),
+    *_run_operations("rotation", _ROTATION, Status, Report, ("get_report", "get_audit")),
     *_page("approval", _ROTATION),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),
@@ -204,31 +207,8 @@ OPERATIONS: Sequence[Operation] = (
         (404,),
         parameters=_PAGING,
     ),
-    Operation("get_migration", "get", _MIGRATION, "Where a migration stands", 200, MigrationStatus, (404,)),
-    Operation(
-        *("get_migration_report", "get", f"{_MIGRATION}/report", "Everything known about a migration", 200),
-        *(MigrationReport, (404,)),
-    ),
-    Operation(
-        "get_migration_audit",
-        "get",
-        f"{_MIGRATION}/audit",
-        "The audit chain",
-        200,
-        None,
-        (404,),
-        media="application/jsonl",
-    ),
-    Operation(
-        *("retry_migration", "post", f"{_MIGRATION}/retry", "Try again what needs attention", 202),
-        *(MigrationStatus, (404, 409)),
-        body=CommandRequest,
-        body_required=False,
-    ),
-    Operation(
-        *("abort_migration", "post", f"{_MIGRATION}/abort", "End a migration", 202, MigrationStatus, (404, 409)),
-        body=CommandRequest,
-        body_required=False,
+    *_run_operations(
+        "migration", _MIGRATION, MigrationStatus, MigrationReport, ("get_migration_report", "get_migration_audit")
     ),
     *_page("restore_approval", f"{MIGRATIONS}/{{rotation_id}}"),
     Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),

@@ -5,13 +5,14 @@ the old wrap with the old label or the new wrap with the new label, and nothing 
 that was deleted stays deleted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from azure.core import MatchConditions
+from azure.cosmos import CosmosDict
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
 from azure.cosmos.partition_key import NonePartitionKeyValue
@@ -24,7 +25,6 @@ from keyturn.deks.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, cla
 from keyturn.settings import Keyring
 
 RESOURCE = "the dek store"
-REQUEST_CHARGE = "x-ms-request-charge"
 
 
 class WriteOutcome(StrEnum):
@@ -37,12 +37,11 @@ class WriteOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of a conditional write; the token and the charge are set if the row was written."""
+    """What became of a conditional write; the token is set if the row was written."""
 
     outcome: WriteOutcome
     partition_key: Any
     session_token: str | None = None
-    request_units: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,20 @@ class NewWrap:
     old_version: str  # the version that unwrapped the row, which an unlabelled row does not name
     run_id: str
     rewrapped_at: datetime
+
+
+async def conditional_write(resource: str, partition_key: Any, written: Awaitable[CosmosDict]) -> WriteResult:
+    """Return what became of a write that depends on the ETag; raises KeyturnError of the kind that a failure means."""
+    async with cosmos_failures(resource, "write"):
+        try:
+            headers = (await written).get_response_headers()
+        except CosmosAccessConditionFailedError:
+            return WriteResult(WriteOutcome.LOST_RACE, partition_key)
+        except CosmosHttpResponseError as error:
+            if is_absent_item(error):
+                return WriteResult(WriteOutcome.GONE, partition_key)
+            raise
+    return WriteResult(WriteOutcome.WRITTEN, partition_key, headers.get(SESSION_TOKEN))
 
 
 class DekStore:
@@ -120,29 +133,15 @@ class DekStore:
 
     async def _patch(self, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
         partition_key = self._partition_key(row)
-        async with cosmos_failures(RESOURCE, "write"):
-            try:
-                answer = await self.container.patch_item(
-                    row.id,
-                    partition_key,
-                    operations,
-                    etag=row.etag,
-                    match_condition=MatchConditions.IfNotModified,
-                    no_response=True,
-                )
-            except CosmosAccessConditionFailedError:
-                return WriteResult(WriteOutcome.LOST_RACE, partition_key)
-            except CosmosHttpResponseError as error:
-                if is_absent_item(error):
-                    return WriteResult(WriteOutcome.GONE, partition_key)
-                raise
-        headers = answer.get_response_headers()
-        return WriteResult(
-            WriteOutcome.WRITTEN,
+        patched = self.container.patch_item(
+            row.id,
             partition_key,
-            session_token=headers.get(SESSION_TOKEN),
-            request_units=float(headers.get(REQUEST_CHARGE, 0)),
+            operations,
+            etag=row.etag,
+            match_condition=MatchConditions.IfNotModified,
+            no_response=True,
         )
+        return await conditional_write(RESOURCE, partition_key, patched)
 
     def _partition_key(self, row: Row) -> Any:
         absent = row.partition is None and row.raw.get(self.keyring.row_names.partition_key, "") is not None

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from typing import Any
 
 from azure.core import MatchConditions
+from azure.cosmos import CosmosDict
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosHttpResponseError
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt import paths
@@ -18,9 +19,8 @@ from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from keyturn.contracts.pages import RowRef, Scalar, ScanInput, ScanResult
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
-from keyturn.cosmos.session_tokens import SESSION_TOKEN
 from keyturn.deks.scan import Seen, scan_feed
-from keyturn.deks.store import REQUEST_CHARGE, WriteOutcome, WriteResult
+from keyturn.deks.store import WriteResult, conditional_write
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError
 from keyturn.settings import DocumentContainer
@@ -63,30 +63,21 @@ class DocumentStore:
             RefusedDocumentError: it is too large.
         """
         partition_key = self.partition_key(document)
-        async with cosmos_failures(self._resource, "write"):
-            try:
-                answer = await self.container.replace_item(
-                    document["id"],
-                    document,
-                    etag=document["_etag"],
-                    match_condition=MatchConditions.IfNotModified,
-                    no_response=True,
-                )
-            except CosmosAccessConditionFailedError:
-                return WriteResult(WriteOutcome.LOST_RACE, partition_key)
-            except CosmosHttpResponseError as error:
-                if is_absent_item(error):
-                    return WriteResult(WriteOutcome.GONE, partition_key)
-                if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                    raise RefusedDocumentError(DocumentReason.TOO_LARGE) from error
-                raise
-        headers = answer.get_response_headers()
-        return WriteResult(
-            WriteOutcome.WRITTEN,
-            partition_key,
-            session_token=headers.get(SESSION_TOKEN),
-            request_units=float(headers.get(REQUEST_CHARGE, 0)),
-        )
+        return await conditional_write(self._resource, partition_key, self._replace(document))
+
+    async def _replace(self, document: dict[str, Any]) -> CosmosDict:
+        try:
+            return await self.container.replace_item(
+                document["id"],
+                document,
+                etag=document["_etag"],
+                match_condition=MatchConditions.IfNotModified,
+                no_response=True,
+            )
+        except CosmosHttpResponseError as error:
+            if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise RefusedDocumentError(DocumentReason.TOO_LARGE) from error
+            raise
 
     def ref(self, document: Mapping[str, Any]) -> RowRef:
         """Return what is needed to read the document again."""

@@ -18,6 +18,8 @@ from keyturn.runs.records import MigrationRecord, RotationRecord
 def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
     title, text = _texts(record, told)
+    if told.event == "approval_reminder":
+        title = title.replace("please decide", "still waiting for a decision")
     lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
     if head is not None:
         lines.append(f"Audit chain: {head}")

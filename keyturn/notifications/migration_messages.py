@@ -53,11 +53,6 @@ def _approval_wanted(record: MigrationRecord, _told: NotifyInput) -> tuple[str, 
     )
 
 
-def _approval_reminder(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
-    title, text = _approval_wanted(record, told)
-    return title.replace("please decide", "still waiting for a decision"), text
-
-
 def _needs_attention(record: MigrationRecord, told: NotifyInput) -> tuple[str, str]:
     return (
         f"{_name(record)} needs your attention",
@@ -96,7 +91,7 @@ _UNREAD = "Nothing was changed: the rows stay, and they cannot be read."
 MIGRATION_MESSAGES: Mapping[str, Texts] = {
     "started": _started,
     "approval_wanted": _approval_wanted,
-    "approval_reminder": _approval_reminder,
+    "approval_reminder": _approval_wanted,
     "approved": _plain(
         "{run} is approved",
         "{by} approved it. The versions are enabled, and disabled again when the rows have moved.",

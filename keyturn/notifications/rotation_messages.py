@@ -110,11 +110,6 @@ def _approval_wanted(record: RotationRecord, _told: NotifyInput) -> tuple[str, s
     )
 
 
-def _approval_reminder(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
-    title, text = _approval_wanted(record, told)
-    return title.replace("please decide", "still waiting for a decision"), text
-
-
 def _failed(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     why = f"{record.error.type}: {record.error.message}" if record.error is not None else told.detail
     return (
@@ -166,7 +161,7 @@ ROTATION_MESSAGES: Mapping[str, Texts] = {
     "blocked": _blocked,
     "needs_attention": _needs_attention,
     "approval_wanted": _approval_wanted,
-    "approval_reminder": _approval_reminder,
+    "approval_reminder": _approval_wanted,
     "approval_void": _plain(
         "the approval for {keyring} no longer holds",
         "Nothing was retired: {detail}. They are moved now, and you will be asked again on new evidence.",
