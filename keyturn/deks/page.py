@@ -6,7 +6,7 @@ flight are done, and the page is run again: items that are done already cost one
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
 from keyturn.cosmos.session_tokens import SessionLog
-from keyturn.deks.rows import Row
+from keyturn.deks.rows import QuarantineReason, Row
 from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
 from keyturn.key_vault.pacing import PacedVault, Pacer
 
@@ -31,6 +31,23 @@ RACE_SECONDS = 0.05
 
 Quarantine = Callable[[Sequence[QuarantinedRow]], Awaitable[None]]
 Handle = Callable[[RowRef], Awaitable[None]]
+
+
+class Outcome(StrEnum):
+    """What became of one attempt at an item."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    GONE = "gone"
+    QUARANTINED = "quarantined"
+    AGAIN = "again"  # another writer changed the item, or it could not be seen yet
+
+
+_OUTCOMES: Mapping[WriteOutcome, Outcome] = {
+    WriteOutcome.WRITTEN: Outcome.CHANGED,
+    WriteOutcome.GONE: Outcome.GONE,
+    WriteOutcome.LOST_RACE: Outcome.AGAIN,
+}
 
 
 @dataclass(slots=True)
@@ -99,6 +116,17 @@ class PageLoop:
             except Exception as error:  # noqa: BLE001 - raised by run(), when the items in flight are done
                 self._failures.append(error)
 
+    async def settle(self, item_id: str, attempt: Callable[[], Awaitable[Outcome]], too_many: StrEnum) -> None:
+        """Attempt the work on an item until it is settled and count it, or quarantine the item after many races."""
+        async for _ in self.attempts():
+            outcome = await attempt()
+            if outcome is not Outcome.AGAIN:
+                self.counts.changed += outcome is Outcome.CHANGED
+                self.counts.unchanged += outcome is Outcome.UNCHANGED
+                self.counts.gone += outcome is Outcome.GONE
+                return
+        self.quarantine(item_id, too_many)
+
     async def attempts(self) -> AsyncIterator[None]:
         """Yield once for each attempt at an item, waiting in between, until a race was lost too often."""
         for attempt in range(RACES_MAX):
@@ -106,17 +134,18 @@ class PageLoop:
                 await self.clock.sleep(RACE_SECONDS * 2**attempt)
             yield
 
-    async def written(self, write: Awaitable[WriteResult]) -> WriteOutcome:
+    async def written(self, write: Awaitable[WriteResult]) -> Outcome:
         """Make a conditional write, keep its session token, and count a lost race."""
         result = await write
         if result.session_token is not None:
             await self._sessions.record(result.partition_key, result.session_token)
         self.counts.conflicts += result.outcome is WriteOutcome.LOST_RACE
-        return result.outcome
+        return _OUTCOMES[result.outcome]
 
-    def quarantine(self, item_id: str, reason: StrEnum, version: str | None = None) -> None:
+    def quarantine(self, item_id: str, reason: StrEnum, version: str | None = None) -> Outcome:
         """Name the item with its reason; everything else about it stays out of the report."""
         self._quarantined.append(QuarantinedRow(id=item_id, reason=reason, mek_version=version))
+        return Outcome.QUARANTINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +175,15 @@ class PageWork(PageLoop):
     async def read(self, ref: RowRef) -> Row | None:
         """Read a row as it is now; None if it is gone."""
         return await self.store.read(ref, self.request.target_version)
+
+    async def settle_row(self, ref: RowRef, attempt: Callable[[Row], Awaitable[Outcome]]) -> None:
+        """Attempt the work on a row as it is now until it is settled, as :meth:`settle` does."""
+
+        async def read_and_attempt() -> Outcome:
+            row = await self.read(ref)
+            return Outcome.GONE if row is None else await attempt(row)
+
+        await self.settle(ref.id, read_and_attempt, QuarantineReason.TOO_MANY_RACES)
 
     async def enabled_versions(self) -> list[str]:
         """Return the MEK's enabled versions, newest first, listed once a page."""

@@ -5,9 +5,8 @@ is never replaced by one that was not tried. Either way the row is quarantined.
 """
 
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
-from keyturn.deks.page import PageDependencies, PageWork
+from keyturn.deks.page import Outcome, PageDependencies, PageWork
 from keyturn.deks.rows import QuarantineReason, Row, before_rewrap
-from keyturn.deks.store import WriteOutcome
 from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
@@ -29,37 +28,34 @@ async def prove_page(request: PageInput, dependencies: PageDependencies) -> Page
 
 
 async def _prove(ref: RowRef, work: PageWork) -> None:
-    async for _ in work.attempts():
-        row = await _read_rewrapped(ref, work)
+    async def attempt() -> Outcome:
+        row = await _read_lagging(ref, work)
         if row is None:
-            return
+            return Outcome.GONE
+        if not _is_rewrapped(row, work):
+            return Outcome.UNCHANGED
         failure = await _failure(row, work)
         if failure is None:
-            work.counts.changed += 1
-            return
+            return Outcome.CHANGED
         undone = await _undo(row, work)
-        if undone is WriteOutcome.GONE:
-            work.counts.gone += 1
-            return
-        if undone is not WriteOutcome.LOST_RACE:
-            work.quarantine(row.id, failure, row.version)
-            return
-    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+        return undone if undone in (Outcome.GONE, Outcome.AGAIN) else work.quarantine(row.id, failure, row.version)
+
+    await work.settle(ref.id, attempt, QuarantineReason.TOO_MANY_RACES)
 
 
-async def _read_rewrapped(ref: RowRef, work: PageWork) -> Row | None:
-    """Read the row if it is still one that this rotation put onto the target; otherwise count it, and return None."""
-    for seconds in (*LAG_SECONDS, None):
+async def _read_lagging(ref: RowRef, work: PageWork) -> Row | None:
+    """Read the row, again for some seconds while it is not one that this rotation put onto the target."""
+    row = await work.read(ref)
+    for seconds in LAG_SECONDS:
+        if row is not None and _is_rewrapped(row, work):
+            break
+        await work.clock.sleep(seconds)
         row = await work.read(ref)
-        if row is not None and row.on_target and row.run_id == work.request.run.run_id:
-            return row
-        if seconds is not None:
-            await work.clock.sleep(seconds)
-    if row is None:
-        work.counts.gone += 1
-    else:
-        work.counts.unchanged += 1
-    return None
+    return row
+
+
+def _is_rewrapped(row: Row, work: PageWork) -> bool:
+    return row.on_target and row.run_id == work.request.run.run_id
 
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
@@ -75,11 +71,11 @@ async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
     return unwrapped.reason
 
 
-async def _undo(row: Row, work: PageWork) -> WriteOutcome | None:
-    """Put the previous wrap back; None if there is none that unwraps to the row's DEK."""
+async def _undo(row: Row, work: PageWork) -> Outcome:
+    """Put the previous wrap back, if there is one that unwraps to the row's DEK."""
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
     if previous is None:
-        return None
+        return Outcome.UNCHANGED
     if not isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
-        return None
+        return Outcome.UNCHANGED
     return await work.written(work.store.restore(row))

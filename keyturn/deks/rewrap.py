@@ -12,10 +12,10 @@ from field_encrypt.dek import key_check
 from field_encrypt.mek_errors import MekError
 from field_encrypt.mek_versions import MekVersion
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
-from keyturn.deks.page import PageDependencies, PageWork
-from keyturn.deks.rows import QuarantineReason, Row, RowKind
-from keyturn.deks.store import NewWrap, WriteOutcome
-from keyturn.deks.unwrap import Unwrapped, unwrap_row
+from keyturn.deks.page import Outcome, PageDependencies, PageWork
+from keyturn.deks.rows import Row, RowKind
+from keyturn.deks.store import NewWrap
+from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.key_vault.errors import keyturn_error
 
 NEW_ALGORITHM = "RSA-OAEP-256"  # of every new wrap; RSA-OAEP (SHA-1) is only ever read
@@ -56,45 +56,29 @@ async def rewrap_page(request: PageInput, dependencies: PageDependencies) -> Pag
 
 async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
     prepared: _Prepared | None = None
-    async for _ in work.attempts():
-        row = await work.read(ref)
-        if row is None:
-            work.counts.gone += 1
-            return
+
+    async def attempt(row: Row) -> Outcome:
+        nonlocal prepared
         if prepared is not None and prepared.is_in(row):
-            _count_rewrapped(prepared.made_from, target, work)
-            return
+            _count_stale_writer(prepared.made_from, target, work)
+            return Outcome.CHANGED
         if not work.chosen(row):
-            _count_unchanged(row, target, work)
-            return
+            _report_late(row, target, work)
+            return Outcome.UNCHANGED
         if prepared is None or not prepared.fits(row):
-            prepared = await _prepare(row, target, work)
-        if prepared is None:
-            return
-        outcome = await _write(row, prepared.new, work)
-        if outcome is WriteOutcome.WRITTEN:
-            _count_rewrapped(row, target, work)
-            return
-        if outcome is WriteOutcome.GONE:
-            work.counts.gone += 1
-            return
-    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+            unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
+            if isinstance(unwrapped, NotUnwrapped):
+                _count_stale_writer(row, target, work)
+                return work.quarantine(row.id, unwrapped.reason, row.version)
+            prepared = _Prepared(row, new_wrap(unwrapped, target, work))
+        # A lost race cannot be seen without writing.
+        dry = work.request.dry_run
+        outcome = Outcome.CHANGED if dry else await work.written(work.store.rewrap(row, prepared.new))
+        if outcome is Outcome.CHANGED:
+            _count_stale_writer(row, target, work)
+        return outcome
 
-
-async def _write(row: Row, new: NewWrap, work: PageWork) -> WriteOutcome:
-    if work.request.dry_run:
-        return WriteOutcome.WRITTEN  # a lost race cannot be seen without writing
-    return await work.written(work.store.rewrap(row, new))
-
-
-async def _prepare(row: Row, target: MekVersion, work: PageWork) -> _Prepared | None:
-    """Wrap the row's DEK anew, or quarantine the row and return None."""
-    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
-    if isinstance(unwrapped, Unwrapped):
-        return _Prepared(row, new_wrap(unwrapped, target, work))
-    _count_stale_writer(row, target, work)
-    work.quarantine(row.id, unwrapped.reason, row.version)
-    return None
+    await work.settle_row(ref, attempt)
 
 
 def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWrap:
@@ -114,16 +98,10 @@ def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWra
     )
 
 
-def _count_rewrapped(row: Row, target: MekVersion, work: PageWork) -> None:
-    work.counts.changed += 1
-    _count_stale_writer(row, target, work)
-
-
-def _count_unchanged(row: Row, target: MekVersion, work: PageWork) -> None:
-    work.counts.unchanged += 1
+def _report_late(row: Row, target: MekVersion, work: PageWork) -> None:
+    """Count the stale writer of a row that an interrupted run of this page rewrapped without reporting it."""
     ours = row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id
     if ours and row.created_at is not None and _is_after(target, row):
-        # An earlier run of this page rewrapped it, and died before it reported the stale writer.
         work.counts.add_stale_write(row.created_at)
 
 

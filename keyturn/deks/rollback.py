@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts.pages import PageInput, PageResult, RowRef
-from keyturn.deks.page import PageDependencies, PageWork
+from keyturn.contracts.pages import PageInput, PageResult
+from keyturn.deks.page import Outcome, PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap
 from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
-from keyturn.deks.store import WriteOutcome
-from keyturn.deks.unwrap import Unwrapped, unwrap_row
+from keyturn.deks.unwrap import NotUnwrapped, unwrap_row
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 
 
@@ -45,27 +44,11 @@ async def roll_back_page(request: PageInput, dependencies: PageDependencies, ori
         OperatorError: a right is missing.
     """
     work = PageWork(request, dependencies)
-    return await work.run(lambda ref: _roll_back(ref, work, origins))
 
+    async def attempt(row: Row) -> Outcome:
+        return await _write_back(row, work, origins) if work.chosen(row) else Outcome.UNCHANGED
 
-async def _roll_back(ref: RowRef, work: PageWork, origins: Origins) -> None:
-    async for _ in work.attempts():
-        row = await work.read(ref)
-        if row is None:
-            work.counts.gone += 1
-            return
-        if not work.chosen(row):
-            work.counts.unchanged += 1
-            return
-        outcome = await _write_back(row, work, origins)
-        if isinstance(outcome, QuarantineReason):
-            work.quarantine(row.id, outcome, row.version)
-            return
-        if outcome is not WriteOutcome.LOST_RACE:
-            work.counts.changed += outcome is WriteOutcome.WRITTEN
-            work.counts.gone += outcome is WriteOutcome.GONE
-            return
-    work.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
+    return await work.run(lambda ref: work.settle_row(ref, attempt))
 
 
 def _is_whole(row: Row, previous: Row) -> bool:
@@ -73,19 +56,20 @@ def _is_whole(row: Row, previous: Row) -> bool:
     return previous.reason is None and row.raw[PREVIOUS_WRAP].get("algorithm") == previous.algorithm
 
 
-async def _write_back(row: Row, work: PageWork, origins: Origins) -> WriteOutcome | QuarantineReason:
+async def _write_back(row: Row, work: PageWork, origins: Origins) -> Outcome:
     soon = work.request.dry_run
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
     if previous is not None and _is_whole(row, previous) and origins.usable(previous.version, soon=soon):
-        return WriteOutcome.WRITTEN if soon else await work.written(work.store.restore(row))
+        return Outcome.CHANGED if soon else await work.written(work.store.restore(row))
     named = previous.version if previous is not None else None
     version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
     unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
-    if not isinstance(unwrapped, Unwrapped):
-        return unwrapped.reason
+    if isinstance(unwrapped, NotUnwrapped):
+        return work.quarantine(row.id, unwrapped.reason, row.version)
     if version is None:
-        return QuarantineReason.VERSION_DISABLED if named in origins.states else QuarantineReason.UNKNOWN_VERSION
+        unusable = QuarantineReason.VERSION_DISABLED if named in origins.states else QuarantineReason.UNKNOWN_VERSION
+        return work.quarantine(row.id, unusable, row.version)
     if soon:
-        return WriteOutcome.WRITTEN
+        return Outcome.CHANGED
     wrap = new_wrap(unwrapped, await work.vault.fetch_version(version), work)
     return await work.written(work.store.rewrap(row, wrap))

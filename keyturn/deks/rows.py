@@ -1,15 +1,5 @@
 """One row of the dek store, told apart by what a rotation has to do with it.
 
-=============  ======================================================================================
-kind           what it is, and what is done
-=============  ======================================================================================
-current        wrapped by the target version: nothing
-stale          wrapped by another version of our MEK: rewrapped
-unlabelled     names no version (older writers): rewrapped once a version is found that unwraps it
-foreign        names another key or vault: counted, reported, never touched
-malformed      cannot be rewrapped as it stands: quarantined with its reason
-=============  ======================================================================================
-
 The counts of a census go by the label alone, because that is all that SQL can see: a row that is not foreign is on the
 target or counts as stale. The conditions of :mod:`keyturn.deks.queries` agree with that exactly.
 
@@ -105,11 +95,11 @@ ALGORITHMS = frozenset({"RSA-OAEP", "RSA-OAEP-256"})
 class RowKind(StrEnum):
     """What a rotation has to do with a row."""
 
-    CURRENT = "current"
-    STALE = "stale"
-    UNLABELLED = "unlabelled"
-    FOREIGN = "foreign"
-    MALFORMED = "malformed"
+    CURRENT = "current"  # wrapped by the target version: nothing to do
+    STALE = "stale"  # wrapped by another version of our MEK: rewrapped
+    UNLABELLED = "unlabelled"  # names no version (older writers): rewrapped once a version is found that unwraps it
+    FOREIGN = "foreign"  # names another key or vault: counted, reported, never touched
+    MALFORMED = "malformed"  # cannot be rewrapped as it stands: quarantined with its reason
 
 
 class QuarantineReason(StrEnum):

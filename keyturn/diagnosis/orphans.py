@@ -1,10 +1,8 @@
 """Orphans: documents that name DEKs which the store lacks, and rows that no document names.
 
-A scan goes through a container's change feed, a bounded number of items at a time, and hands out a token with which it
-goes on: memory does not grow with the store, and a scan that was interrupted is taken up where it was. An item younger
-than ``min_age`` is left out: a document is stored after its row, and a replica may lag behind.
-
-An unused row does no harm, and nothing here deletes it: a snapshot that is restored may need it.
+A scan reads a container's change feed, a bounded number of items at a time, and returns a token with which it goes on.
+An item younger than ``min_age`` is left out: a document is stored after its row, and a replica may lag behind. An
+unused row does no harm, and nothing here deletes it: a snapshot that is restored may need it.
 """
 
 import base64

@@ -1,10 +1,7 @@
 """What surrounds a keyring: endpoints answer, clocks agree, the app asks for a key, and the identity has its rights.
 
-Of an endpoint any HTTP answer will do, a refusal as well: names resolve, the network lets us through, the certificate
-is trusted. Only the backend's and the app's own URLs must answer 200, as the runbook asks.
-
-The rights are found out by those of pre-flight's checks that change nothing. A dry run does the others: it counts every
-row, and asks whether the time is right.
+Of an endpoint any HTTP answer will do; only the backend's and the app's own URLs must answer 200. Rights are found out
+by those of pre-flight's checks that change nothing; a dry run does the others.
 """
 
 import re

@@ -1,9 +1,8 @@
-"""The ids of the DEKs that a migration makes: the same for a document at every attempt, and foreseen by nobody.
+"""The ids of the DEKs that a migration makes: the same for a document at every attempt, and not to be foreseen.
 
-A row must be created before the document that names it is stored. If a page dies in between, its next run has to find
-that row, or the row would be left over with nothing that names it. Were the id foreseeable, somebody could put a row
-there beforehand with a DEK that they know. So an id is a MAC of the document's place under a secret of the migration.
-The secret lies in Keyturn's own container, wrapped by the target MEK as a DEK is, and is opened in memory only.
+A row is created before the document that names it is stored. If a page dies in between, its next run finds that row
+again. Were the id foreseeable, a writer could put a row there with a DEK that they know. So an id is a MAC of the
+document's place under a secret of the migration, which lies in Keyturn's own container, wrapped by the target MEK.
 """
 
 import hashlib

@@ -13,9 +13,10 @@ from field_encrypt import paths
 from field_encrypt.errors import DekNotFoundError
 from field_encrypt.mek_errors import ForeignMekError
 from keyturn.contracts.pages import PageInput, PageResult
+from keyturn.deks.page import Outcome
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError
-from keyturn.documents.page import DocumentDependencies, DocumentPage, Outcome
+from keyturn.documents.page import DocumentDependencies, DocumentPage
 from keyturn.documents.store import encrypted_fields, plaintext_fields
 
 ITEM_BYTES_MAX = 2 * 1024 * 1024  # Cosmos DB, service limits

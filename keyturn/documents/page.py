@@ -1,8 +1,7 @@
 """A page of documents: the shared loop, a MEK at the pace of the page, and a dek store for dry runs."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, override
 
 from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient, MekProvider
@@ -11,8 +10,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, RowRef
-from keyturn.deks.page import PageLoop, Quarantine
-from keyturn.deks.store import WriteOutcome
+from keyturn.deks.page import Outcome, PageLoop, Quarantine
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
 from keyturn.documents.store import DocumentStore
 from keyturn.key_vault.pacing import PacedVault, Pacer
@@ -64,21 +62,6 @@ class UnwrittenRows(DekStore):
 LOOKS_MAX = 3
 
 
-class Outcome(StrEnum):
-    """What became of one attempt at a document."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    GONE = "gone"
-    AGAIN = "again"
-
-
-_OUTCOMES: Mapping[WriteOutcome, Outcome] = {
-    WriteOutcome.WRITTEN: Outcome.CHANGED,
-    WriteOutcome.GONE: Outcome.GONE,
-    WriteOutcome.LOST_RACE: Outcome.AGAIN,
-}
-
 # Returns the document as it is to be, or None if there is nothing to do.
 Change = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
@@ -121,7 +104,7 @@ class DocumentPage(PageLoop):
         self._dry_run = request.dry_run
 
     async def change(self, ref: RowRef, change: Change) -> None:
-        """Have a document changed and replace it, if nobody else changed it meanwhile; else once more as it is now.
+        """Have a document changed and replace it, unless it changed meanwhile; then once more as it is now.
 
         Raises:
             KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
@@ -135,9 +118,9 @@ class DocumentPage(PageLoop):
                 # After a try of ours the write has arrived, only its answer has not.
                 return Outcome.CHANGED if tried else Outcome.UNCHANGED
             if self._dry_run:
-                return Outcome.CHANGED  # as far as anybody can tell without writing
+                return Outcome.CHANGED  # a lost race cannot be seen without writing
             tried = True
-            return _OUTCOMES[await self.written(self.documents.replace(changed))]
+            return await self.written(self.documents.replace(changed))
 
         await self.handle(ref, work)
 
@@ -147,23 +130,17 @@ class DocumentPage(PageLoop):
         Raises:
             KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
         """
-        looks = 0
-        async for _ in self.attempts():
+        name, looks = f"{self.description.name}/{ref.id}", 0
+
+        async def attempt() -> Outcome:
+            nonlocal looks
             document = await self.documents.read(ref)
             try:
-                outcome = Outcome.GONE if document is None else await work(document)
+                return Outcome.GONE if document is None else await work(document)
             except (FieldEncryptError, RefusedDocumentError) as error:
                 reason, looks = reason_of(error), looks + 1
                 if reason is DocumentReason.MISSING_DEK and looks < LOOKS_MAX:
-                    continue
-                self.quarantine(self._name(ref), reason)
-                return
-            if outcome is not Outcome.AGAIN:
-                self.counts.changed += outcome is Outcome.CHANGED
-                self.counts.unchanged += outcome is Outcome.UNCHANGED
-                self.counts.gone += outcome is Outcome.GONE
-                return
-        self.quarantine(self._name(ref), DocumentReason.TOO_MANY_RACES)
+                    return Outcome.AGAIN
+                return self.quarantine(name, reason)
 
-    def _name(self, ref: RowRef) -> str:
-        return f"{self.description.name}/{ref.id}"
+        await self.settle(name, attempt, DocumentReason.TOO_MANY_RACES)

@@ -1,9 +1,8 @@
 """Sends notifications: every event once, on every channel that it is meant for.
 
-Before a message is sent, the record says that it is being sent; afterwards, what became of it. Whoever comes again
-with the same key finds that and sends nothing: no message arrives twice. If the process dies in between, nobody knows
-what arrived, and the record says so: ``interrupted``. A channel that fails is visible in the record, in the log and in
-a metric, and keeps nothing from going on.
+Before a message is sent, the record says so; afterwards, what became of it. The same key again finds that and sends
+nothing. If the process dies in between, it is not known what arrived, and the record says ``interrupted``. A channel
+that fails is visible in the record, the log and a metric, and holds nothing up.
 """
 
 import asyncio
