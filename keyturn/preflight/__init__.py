@@ -1,4 +1,1 @@
-"""Pre-flight: every item of the runbook's checklist as a named check, and the plan of the rotation.
-
-A check passes on what was seen, never on what was not: a service that does not answer fails the check.
-"""
+"""Pre-flight: the checklist as named checks, and the plan. A check passes on what was seen: no answer fails it."""

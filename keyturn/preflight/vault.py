@@ -1,9 +1,8 @@
 """The MEK: its newest version is one that a new version can follow, the identity has its rights, a backup is taken.
 
-A right is found out by using it without any lasting effect: a list of permissions does not tell what a deny
-assignment, a network rule or a scope takes away. Where an operation has an effect, it is asked for in a way that the
-vault must refuse: 403 means that the right is missing, the other refusal that it is there. Key Vault decides on rights
-before it looks at the request (docs/assumptions.md).
+A right is found out by using it without a lasting effect: a list of permissions does not tell what a deny assignment, a
+network rule or a scope takes away. An operation with an effect is asked for so that the vault must refuse: 403 says
+that the right is missing, any other refusal that it is there (docs/assumptions.md).
 """
 
 from collections.abc import Awaitable

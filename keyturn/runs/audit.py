@@ -1,10 +1,7 @@
 """What a run leaves in its audit chain, and the anchor of that chain in the vault.
 
-- ``events_of`` says which events a record tells of: a pure function, so every appender finds the same.
-- ``audit_refusals`` appends refused attempts, the only events that no record tells of.
-- ``anchor`` writes the chain's head into the tags of the version that a rotation made. A writer of the database can
-  rewrite a whole chain so that it verifies; the tag, which takes a right on the vault to change, then names an event
-  that is not there.
+A writer of the database can rewrite a whole chain so that it verifies. The chain's head in the tags of the version that
+a rotation made, which takes a right on the vault to change, then names an event that is not there.
 """
 
 import logging
