@@ -1,17 +1,11 @@
-"""Encrypts the plaintext fields of a page of documents: the initial backfill.
+"""What is done to a page of documents: plaintext fields encrypted, fields re-encrypted under fresh DEKs, or checked.
 
-Per document: read it, find the fields that the settings name and that are not encrypted, create the row of a DEK of its
-own, encrypt, and replace the document if nobody changed it meanwhile. What is encrypted already keeps its DEK. Running
-a page twice, or dying anywhere in it, changes nothing: the row of the first try is taken again.
+Per document: read it, do the work on its fields, and replace the document unless it changed meanwhile. Running a page
+twice, or dying anywhere in it, changes nothing: the row that the first try created is taken again, and what is done is
+skipped.
 
-Puts a page of documents under fresh DEKs: from a readable key onto the same or another key, vault or dek store.
-
-Per document: read it, decrypt its fields from the source, create the row of a fresh DEK in the target, encrypt, and
-replace the document if nobody changed it meanwhile. The row that the document named before is superseded and stays:
-nothing here deletes a row, and a snapshot or a reader that still holds the old document needs it. Running a page twice,
-or dying anywhere in it, changes nothing: the row of the first try is taken again, and what is done is skipped.
-
-Decrypts a page of documents and changes nothing: what does not decrypt is named with its reason.
+Re-encryption leads from a readable key onto the same or another key, vault or dek store. The row that the document
+named before stays: nothing here deletes a row, and a snapshot or a reader that holds the old document needs it.
 """
 
 import json
