@@ -86,11 +86,10 @@ async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring
             return counted
         since = int(time.time()) - LATELY_SECONDS
         counted = await _count_apart(where, conditions, keyring, since)
-    if counted is not None:
-        return counted
-    raise NotSettledError(
-        f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work", range=where.feed_range
-    )
+    if counted is None:
+        detail = f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work"
+        raise NotSettledError(detail, range=where.feed_range)
+    return counted
 
 
 async def _count_apart(where: _Range, conditions: Conditions, keyring: Keyring, since: int) -> CensusResult | None:

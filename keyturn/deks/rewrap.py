@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from field_encrypt.dek import key_check
-from field_encrypt.mek_errors import MekError
 from field_encrypt.mek_versions import MekVersion
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import Outcome, PageDependencies, PageWork
 from keyturn.deks.rows import Row, RowKind
 from keyturn.deks.store import NewWrap
 from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 
 NEW_ALGORITHM = "RSA-OAEP-256"  # of every new wrap; RSA-OAEP (SHA-1) is only ever read
 
@@ -83,10 +82,8 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
 
 def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWrap:
     """Wrap a DEK with the version's public key, locally; raises KeyturnError of the kind that a failure means."""
-    try:
+    with vault_failures("wrap", work.mek.mek_name, target.version):
         wrapped = work.mek.wrap(unwrapped.dek.reveal(), target, NEW_ALGORITHM)
-    except MekError as error:
-        raise keyturn_error(error, "wrap") from error
     return NewWrap(
         version=target.version,
         wrapped=wrapped,

@@ -11,15 +11,13 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from azure.core.exceptions import AzureError
 from azure.keyvault.keys.aio import KeyClient
 from pydantic import Field
 
-from field_encrypt.vault_failures import interpret
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import OperatorError, ResourceMissingError
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 
 VERSIONS_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up
 PART_BYTES = 256 * 1024
@@ -139,14 +137,10 @@ class KeyBackups:
             blob += base64.b64decode(document["blob"])
         if hashlib.sha256(blob).hexdigest() != backup.sha256:
             raise OperatorError("the key backup was changed", hint="take another one", document=backup.id)
-        try:
+        with vault_failures("restore", backup.mek_name):
             restored = await vault.restore_key_backup(blob)
-        except AzureError as error:
-            raise keyturn_error(interpret(error, backup.mek_name, None, "restore"), "restore") from error
         return str(restored.id)
 
     async def _blob(self) -> bytes:
-        try:
+        with vault_failures("back up", self._mek_name):
             return await self._keys.backup_key(self._mek_name)
-        except AzureError as error:
-            raise keyturn_error(interpret(error, self._mek_name, None, "back up"), "back up") from error

@@ -1,8 +1,25 @@
-"""What an error of the MEK becomes when it is not about one row: ours, by who must act."""
+"""What a failure of the vault becomes when it is not about one row: our error, by who must act."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from azure.core.exceptions import AzureError
 
 from field_encrypt.errors import RetryError
 from field_encrypt.mek_errors import MekError, MekForbiddenError, MekVersionNotFoundError
+from field_encrypt.vault_failures import interpret
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, ResourceMissingError, UnavailableError
+
+
+@contextmanager
+def vault_failures(operation: str, mek_name: str, version: str | None = None) -> Iterator[None]:
+    """Raise failures of the SDK and of the library as ours."""
+    try:
+        yield
+    except AzureError as error:
+        raise keyturn_error(interpret(error, mek_name, version, operation), operation) from error
+    except MekError as error:
+        raise keyturn_error(error, operation) from error
 
 
 def keyturn_error(error: MekError, operation: str) -> KeyturnError:

@@ -24,7 +24,7 @@ from field_encrypt.mek_errors import MekError, MekThrottledError, MekUnavailable
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.errors import OperatorError
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import keyturn_error, vault_failures
 
 WINDOW_SECONDS = 10
 BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -121,18 +121,14 @@ class PacedVault:
     async def fetch_version(self, version: str) -> MekVersion:
         """Fetch a version as it is now; raises KeyturnError of the kind that the failure means."""
         await self.pacer.acquire()
-        try:
+        with vault_failures("get", self.mek.mek_name, version):
             return await self.mek.fetch_version(version)
-        except MekError as error:
-            raise keyturn_error(error, "get") from error
 
     async def enabled_versions(self) -> list[str]:
         """List the ids of the enabled versions, newest first; raises KeyturnError as the failure means."""
         await self.pacer.acquire()
-        try:
+        with vault_failures("list versions", self.mek.mek_name):
             listed = await self.mek.list_versions()
-        except MekError as error:
-            raise keyturn_error(error, "list versions") from error
         newest_first = sorted(listed, key=MekVersionProperties.age_order, reverse=True)
         return [found.version for found in newest_first if found.enabled]
 

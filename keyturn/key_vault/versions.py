@@ -5,19 +5,15 @@ version that is enabled for the time of a restore has a tag too: exactly what wa
 later run where the first was lost. All other tags stay.
 """
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from datetime import datetime
 
-from azure.core.exceptions import AzureError
 from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt.key_vault import MekClient
-from field_encrypt.mek_errors import MekError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from field_encrypt.vault_failures import interpret
 from keyturn.errors import InvariantError, ResourceMissingError
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 
 ROTATION_TAG = "keyturn-rotation"
 RETIRED_BY_TAG = "keyturn-retired-by"
@@ -36,13 +32,13 @@ class MekVersions:
 
     async def states(self) -> dict[str, MekVersionProperties]:
         """Return every version by its id, oldest first."""
-        async with self._failures(None, "list versions"):
+        with vault_failures("list versions", self.mek.mek_name):
             listed = await self.mek.list_versions()
         return {found.version: found for found in sorted(listed, key=MekVersionProperties.age_order)}
 
     async def fetch(self, version: str) -> MekVersion:
         """Fetch a version with its public key."""
-        async with self._failures(version, "get"):
+        with vault_failures("get", self.mek.mek_name, version):
             return await self.mek.fetch_version(version)
 
     async def create(self, size: int, like: MekVersion, tags: dict[str, str], *, answer_within: float) -> str:
@@ -55,7 +51,7 @@ class MekVersions:
         Raises:
             UnavailableError: the vault did not answer; the version may exist.
         """
-        async with self._failures(None, "create"):
+        with vault_failures("create", self.mek.mek_name):
             created = await self._keys.create_rsa_key(
                 self.mek.mek_name,
                 size=size,
@@ -88,7 +84,7 @@ class MekVersions:
 
     async def current(self) -> str:
         """Return the version that the vault gives where none is named: creation times only tell seconds apart."""
-        async with self._failures(None, "get"):
+        with vault_failures("get", self.mek.mek_name):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
     async def reinstate(self, run_id: str) -> list[str]:
@@ -104,28 +100,18 @@ class MekVersions:
 
     async def tag(self, found: MekVersionProperties, tags: dict[str, str]) -> None:
         """Add or change tags of a version, and leave it enabled or disabled."""
-        async with self._failures(found.version, "update"):
+        with vault_failures("update", self.mek.mek_name, found.version):
             await self._keys.update_key_properties(found.mek_name, found.version, tags={**found.tags, **tags})
 
     async def change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         """Enable or disable a version, and replace all its tags."""
-        async with self._failures(found.version, "update"):
+        with vault_failures("update", self.mek.mek_name, found.version):
             await self._keys.update_key_properties(found.mek_name, found.version, enabled=enabled, tags=tags)
 
     async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         # The vault replaces all tags: those that are not ours are written back.
         kept = {name: value for name, value in found.tags.items() if name not in _STATE_TAGS}
         await self.change(found, enabled=enabled, tags={**kept, **tags})
-
-    @asynccontextmanager
-    async def _failures(self, version: str | None, operation: str) -> AsyncIterator[None]:
-        """Turn the failures of the SDK and of the library into ours, by who must act."""
-        try:
-            yield
-        except AzureError as error:
-            raise keyturn_error(interpret(error, self.mek.mek_name, version, operation), operation) from error
-        except MekError as error:
-            raise keyturn_error(error, operation) from error
 
 
 class TemporaryEnablement:

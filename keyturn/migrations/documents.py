@@ -13,7 +13,6 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt import KeyVaultProvider, PatientProvider
 from field_encrypt.dek import Dek
-from field_encrypt.mek_errors import MekError
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import DocumentWork, Encrypt, Reencrypt
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef, ScanInput, ScanResult
@@ -30,7 +29,7 @@ from keyturn.documents.store import (
     with_plaintext,
 )
 from keyturn.errors import InvariantError, PermissionMissingError
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.context import unused_name
 from keyturn.resources import Resources
@@ -85,10 +84,8 @@ async def _require_create(container: ContainerProxy, name: str) -> None:
 async def _require_round_trip(keyring: KeyringClients) -> None:
     """Wrap a DEK that nobody uses as new rows are wrapped, and open it as readers do."""
     provider = PatientProvider(KeyVaultProvider(keyring.mek))
-    try:
+    with vault_failures("wrap and unwrap", keyring.mek.mek_name):
         await provider.unwrap(await provider.wrap(Dek.generate()))
-    except MekError as error:
-        raise keyturn_error(error, "wrap and unwrap") from error
 
 
 @dataclass(frozen=True, slots=True)

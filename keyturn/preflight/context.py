@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from azure.core.exceptions import AzureError
-
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from field_encrypt.vault_failures import interpret
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.census import take_census
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
@@ -52,10 +49,8 @@ class Facts:
         """
         if self.newest_version is None:
             name = self._keyring.keyring.mek_name
-            try:
+            with vault_failures("get", name):
                 self.newest_version = MekVersion.fetched(await self._keyring.keys.get_key(name))
-            except AzureError as error:
-                raise keyturn_error(interpret(error, name, None, "get"), "get") from error
         return self.newest_version
 
     async def ranges(self) -> list[str]:

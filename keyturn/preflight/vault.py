@@ -9,14 +9,13 @@ from collections.abc import Awaitable
 from http import HTTPStatus
 from uuid import uuid4
 
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import RSA_TYPES
-from field_encrypt.vault_failures import interpret
 from keyturn.key_vault.backups import VERSIONS_MAX, WHERE_IT_OPENS
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.key_vault.errors import vault_failures
 from keyturn.preflight.context import CheckContext
 from keyturn.preflight.results import CheckResult, ok, problem
 
@@ -127,13 +126,13 @@ async def _refused(
     context: CheckContext, operation: str, request: Awaitable[object], expected: HTTPStatus
 ) -> CheckResult:
     """Expect this refusal of a request; any other failure is raised as what it means."""
-    try:
-        await request
-    except AzureError as error:
-        if isinstance(error, HttpResponseError) and error.status_code == expected:
+    with vault_failures(operation, context.keyring.keyring.mek_name):
+        try:
+            await request
+        except HttpResponseError as error:
+            if error.status_code != expected:
+                raise
             return ok(f"the vault got as far as refusing an invalid {operation} request with {expected:d}")
-        name = context.keyring.keyring.mek_name
-        raise keyturn_error(interpret(error, name, None, operation), operation) from error
     return problem(
         f"the vault accepted an {operation} request that it must refuse",
         "look at the MEK's newest version, disable it if this check created it, and tell the developers",
