@@ -67,7 +67,7 @@ async def test_a_rotation_is_run(app: AppHarness, shell: Shell) -> None:
     """From the desk to the audit: the old version is disabled, and everything that is looked at afterwards is sound."""
     old = await app.newest_version()
 
-    decided = await shell.follow("At the desk", "Pre-flight", "Rotate", "Decide", give="ID")
+    decided = await shell.follow("On the operator's machine", "Pre-flight", "Rotate", "Decide", give="ID")
     run_id = decided.out.splitlines()[-1]
     status = await app.callers.status(run_id)
     target = await app.keys.get_key(app.mek_name, status["targetVersion"])
