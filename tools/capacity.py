@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from keyturn.contracts import Policy
+from keyturn.contracts.base import Policy, ProofScope
 from keyturn.errors import InvariantError
 from keyturn.key_vault.pacing import LIMITS, operations_per_second
 from keyturn.preflight.plan import REQUEST_UNITS_REWRAP, estimate
@@ -40,7 +40,9 @@ def _policy(key_size: int, operations: float, *, whole: bool) -> Policy:
     return (
         defaults
         if whole
-        else defaults.model_copy(update={"soak": timedelta(0), "watch": timedelta(0), "proof": "unsafe_off"})
+        else defaults.model_copy(
+            update={"soak": timedelta(0), "watch": timedelta(0), "proof": ProofScope("unsafe_off")}
+        )
     )
 
 
