@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from keyturn.contracts.base import Policy
+from keyturn.contracts.base import Policy, ProofScope
 from keyturn.errors import InvariantError
 from keyturn.key_vault.pacing import LIMITS, operations_per_second
 from keyturn.preflight.plan import REQUEST_UNITS_REWRAP, estimate
@@ -37,11 +37,9 @@ KEYS: Mapping[str, tuple[KeyType, int]] = {
 def _policy(key_size: int, operations: float, *, whole: bool) -> Policy:
     """Return the default policy at this budget; unless the rotation is ``whole``, of the sweep alone."""
     defaults = Policy(vault_operations_per_second=operations).model_copy(update={"key_size": key_size})
-    return (
-        defaults
-        if whole
-        else defaults.model_copy(update={"soak": timedelta(0), "watch": timedelta(0), "proof": "unsafe_off"})
-    )
+    if whole:
+        return defaults
+    return defaults.model_copy(update={"soak": timedelta(0), "watch": timedelta(0), "proof": ProofScope("unsafe_off")})
 
 
 def _plan(rows: int, key_type: KeyType, key_size: int, *, whole: bool, operations: float | None = None) -> Plan:
