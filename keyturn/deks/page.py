@@ -19,6 +19,7 @@ from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRe
 from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks.rows import QuarantineReason, Row
 from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
+from keyturn.errors import FencedError
 from keyturn.key_vault.pacing import PacedVault, Pacer
 
 # Items in flight. At 35 operations a second and some 100 ms an unwrap, 4 would do; more of them keep the pace where the
@@ -173,8 +174,15 @@ class PageWork(PageLoop):
         self._enabled: asyncio.Task[list[str]] | None = None
 
     async def read(self, ref: RowRef) -> Row | None:
-        """Read a row as it is now; None if it is gone."""
-        return await self.store.read(ref, self.request.target_version)
+        """Read a row as it is now; None if it is gone.
+
+        Raises:
+            FencedError: a later run has changed the row: this one has lost its keyring, and changes nothing any more.
+        """
+        row, run = await self.store.read(ref, self.request.target_version), self.request.run
+        if row is not None and row.fence is not None and row.fence > run.fencing_token:
+            raise FencedError("a later run has changed a row", rotationId=run.run_id, holder=None)
+        return row
 
     async def settle_row(self, ref: RowRef, attempt: Callable[[Row], Awaitable[Outcome]]) -> None:
         """Attempt the work on a row as it is now until it is settled, as :meth:`settle` does."""

@@ -78,4 +78,4 @@ async def _undo(row: Row, work: PageWork) -> Outcome:
         return Outcome.UNCHANGED
     if not isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
         return Outcome.UNCHANGED
-    return await work.written(work.store.restore(row))
+    return await work.written(work.store.exchange(row, work.request.run.fencing_token))

@@ -91,6 +91,7 @@ def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWra
         key_check=key_check(unwrapped.dek),
         old_version=unwrapped.version,
         run_id=work.request.run.run_id,
+        fence=work.request.run.fencing_token,
         rewrapped_at=work.clock.now(),
     )
 

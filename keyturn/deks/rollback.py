@@ -1,8 +1,9 @@
 """Rolls a page of rows back: to the wrap that they had before a rotation rewrapped them.
 
-The previous wrap is in the row itself, so while its version is enabled no row costs a call to the vault. Where it is
-not usable, the DEK is unwrapped and wrapped again under the version that the row came from. A row that another writer
-has changed since the rotation stays as it is.
+The previous wrap is in the row itself. It is put back in exchange for the wrap, and only where it unwraps to the row's
+DEK: it may be damaged, or the row's owner may have given the row another DEK since. Where it is not usable, the DEK is
+unwrapped and wrapped again under the version that the row came from. A row that another writer has changed since the
+rotation stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from keyturn.contracts.pages import PageInput, PageResult
 from keyturn.deks.page import Outcome, PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap
 from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
-from keyturn.deks.unwrap import NotUnwrapped, unwrap_row
+from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 
 
@@ -57,10 +58,31 @@ def _is_whole(row: Row, previous: Row) -> bool:
 
 
 async def _write_back(row: Row, work: PageWork, origins: Origins) -> Outcome:
-    soon = work.request.dry_run
+    soon = work.request.dry_run  # versions that the rotation retired are enabled before rows move
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
     if previous is not None and _is_whole(row, previous) and origins.usable(previous.version, soon=soon):
-        return Outcome.CHANGED if soon else await work.written(work.store.restore(row))
+        if soon:
+            return Outcome.CHANGED
+        if await _holds_the_dek(previous, row, work):
+            return await work.written(work.store.exchange(row, work.request.run.fencing_token))
+    return await _wrap_again(row, previous, work, origins)
+
+
+async def _holds_the_dek(previous: Row, row: Row, work: PageWork) -> bool:
+    """Tell whether the previous wrap unwraps to the row's DEK: by its key check, else by unwrapping both.
+
+    A row that does not unwrap itself, and has no key check, loses nothing: its previous wrap is all that there is.
+    """
+    before = await unwrap_row(previous, work.vault.unwrap, work.enabled_versions)
+    if not isinstance(before, Unwrapped) or row.key_check is not None:
+        return isinstance(before, Unwrapped)
+    now = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
+    return not isinstance(now, Unwrapped) or now.dek == before.dek
+
+
+async def _wrap_again(row: Row, previous: Row | None, work: PageWork, origins: Origins) -> Outcome:
+    """Wrap the row's DEK under the version that the row came from, or under the newest that the rotation replaced."""
+    soon = work.request.dry_run
     named = previous.version if previous is not None else None
     version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
     unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)

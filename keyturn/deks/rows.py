@@ -89,6 +89,7 @@ def _starts_with(value: str, prefix: str) -> bool:
 ROTATION_ID = "rotationId"
 PREVIOUS_WRAP = "previousWrap"
 REWRAPPED_AT = "rewrappedAt"
+FENCE = "fence"  # of the run that last changed the row
 ALGORITHMS = frozenset({"RSA-OAEP", "RSA-OAEP-256"})
 
 
@@ -135,6 +136,7 @@ class Row:
     created_at: datetime | None  # as the row itself says
     changed_at: datetime  # the service's time of the last change, in whole seconds
     run_id: str | None
+    fence: int | None
     raw: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -165,6 +167,7 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
         created_at=_time(item.get(names.created_at)),
         changed_at=datetime.fromtimestamp(item["_ts"], UTC),
         run_id=_text(item.get(ROTATION_ID)),
+        fence=_fence(item.get(FENCE)),
         raw=item,
     )
 
@@ -227,3 +230,7 @@ def _scalar(value: object) -> Scalar:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _fence(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

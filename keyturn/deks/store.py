@@ -21,7 +21,7 @@ from field_encrypt.encoding import to_base64
 from keyturn.contracts.pages import RowRef
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
-from keyturn.deks.rows import PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify, label_like
+from keyturn.deks.rows import FENCE, PREVIOUS_WRAP, REWRAPPED_AT, ROTATION_ID, Row, classify, label_like
 from keyturn.settings import Keyring
 
 RESOURCE = "the dek store"
@@ -54,6 +54,7 @@ class NewWrap:
     key_check: bytes = field(repr=False)
     old_version: str  # the version that unwrapped the row, which an unlabelled row does not name
     run_id: str
+    fence: int
     rewrapped_at: datetime
 
 
@@ -94,18 +95,14 @@ class DekStore:
             names.mek_name: self.keyring.mek_name,
             names.algorithm: new.algorithm,
             names.key_check: to_base64(new.key_check),
-            PREVIOUS_WRAP: {
-                "mekVersion": label_like(row.raw.get(names.mek_version), new.old_version, self.keyring),
-                "wrappedDek": row.raw[names.wrapped_dek],
-                "algorithm": row.algorithm,
-            },
+            PREVIOUS_WRAP: self._wrap_of(row, new.old_version),
             ROTATION_ID: new.run_id,
             REWRAPPED_AT: new.rewrapped_at.isoformat(timespec="milliseconds"),
         }
-        return await self._patch(row, [_set(name, value) for name, value in values.items()])
+        return await self._patch(row, [_set(name, value) for name, value in values.items()], new.fence)
 
-    async def restore(self, row: Row) -> WriteResult:
-        """Put the row's previous wrap back if the row is still as it was read.
+    async def exchange(self, row: Row, fence: int) -> WriteResult:
+        """Put the row's previous wrap back in place of its wrap, which is kept, if the row is still as it was read.
 
         The row is stale again afterwards. Its key check stays: a next rewrap is measured against it.
 
@@ -118,9 +115,20 @@ class DekStore:
             _set(names.wrapped_dek, previous["wrappedDek"]),
             _set(names.mek_version, previous["mekVersion"]),
             _set(names.algorithm, previous["algorithm"]),
-            *(_remove(name) for name in (PREVIOUS_WRAP, ROTATION_ID, REWRAPPED_AT) if name in row.raw),
+            _set(PREVIOUS_WRAP, self._wrap_of(row)),
+            *(_remove(name) for name in (ROTATION_ID, REWRAPPED_AT) if name in row.raw),
         ]
-        return await self._patch(row, operations)
+        return await self._patch(row, operations, fence)
+
+    def _wrap_of(self, row: Row, version: str | None = None) -> dict[str, Any]:
+        """Return the row's wrap as the next one keeps it; ``version`` is what unwrapped a row without a label."""
+        names = self.keyring.row_names
+        label = row.raw.get(names.mek_version)
+        return {
+            "mekVersion": label if version is None else label_like(label, version, self.keyring),
+            "wrappedDek": row.raw.get(names.wrapped_dek),
+            "algorithm": row.algorithm,
+        }
 
     async def _read_item(self, row_id: str, partition_key: Any) -> Mapping[str, Any] | None:
         async with cosmos_failures(RESOURCE, "read"):
@@ -131,12 +139,14 @@ class DekStore:
                     return None
                 raise
 
-    async def _patch(self, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
+    async def _patch(self, row: Row, operations: list[dict[str, Any]], fence: int) -> WriteResult:
+        """Change the row if it is as it was read, and if no later run has changed it: the store itself decides."""
         partition_key = self._partition_key(row)
         patched = self.container.patch_item(
             row.id,
             partition_key,
-            operations,
+            [*operations, _set(FENCE, fence)],
+            filter_predicate=f"FROM c WHERE NOT IS_NUMBER(c.{FENCE}) OR c.{FENCE} <= {int(fence)}",
             etag=row.etag,
             match_condition=MatchConditions.IfNotModified,
             no_response=True,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.queries import Condition, Conditions, count_rows, property_path, select_rows
-from keyturn.deks.rows import PREVIOUS_WRAP, ROTATION_ID
+from keyturn.deks.rows import FENCE, PREVIOUS_WRAP, ROTATION_ID
 from keyturn.deks.store import DekStore
 
 # A writer's clock may be behind the service's when the last rotation ends.
@@ -54,7 +54,9 @@ class Provenance:
             for number, (run_id, ended_at) in enumerate(since.runs.items()):
                 explained.append(f"({moved} AND {rotation} = @r{number} AND c._ts <= @e{number})")
                 values |= {f"@r{number}": run_id, f"@e{number}": int(ended_at.timestamp()) + 1}
-            put_back = f"NOT {moved} AND NOT IS_DEFINED({property_path(PREVIOUS_WRAP)}) AND IS_STRING({key_check})"
+            previous, fence = property_path(PREVIOUS_WRAP), property_path(FENCE)
+            # Release 0.1 took the previous wrap away; since then it stays in exchange, with the fence of the rollback.
+            put_back = f"NOT {moved} AND IS_STRING({key_check}) AND (NOT IS_DEFINED({previous}) OR IS_NUMBER({fence}))"
             for number, (began_at, ended_at) in enumerate(since.rollbacks):
                 explained.append(f"({put_back} AND c._ts >= @b{number} AND c._ts <= @t{number})")
                 values |= {f"@b{number}": int(began_at.timestamp()), f"@t{number}": int(ended_at.timestamp()) + 1}

@@ -86,6 +86,7 @@ class ActivityHarness:
                 "COSMOS_ENDPOINT": local_keyring.cosmos.url,
                 "COSMOS_DATABASE": DATABASE,
                 "DEK_CONTAINER": local_keyring.container.id,
+                "KEYTURN_DATABASE": "keyturn",
                 "KEYTURN_CONTAINER": run_container.id,
                 "KEYTURN_KEY_SIZE": "2048",
             }

@@ -20,7 +20,7 @@ SLOW = {"operation": "patch", "kind": "delay", "delayMs": 150, "count": None}
 def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[WriteResult]]:
     """Return a write of the label first, and of the rest in a second patch, with something between them."""
 
-    async def patch(self: DekStore, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
+    async def patch(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
         label = [operation for operation in operations if operation["path"] == "/mekVersion"]
         await self.container.patch_item(row.id, self._partition_key(row), label)
         await between()
@@ -31,14 +31,14 @@ def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awai
     return patch
 
 
-async def by_upsert(self: DekStore, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
+async def by_upsert(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
     """Write the whole row as it was read, with what changes, whatever is there now."""
     changed = {operation["path"][1:]: operation["value"] for operation in operations}
     await self.container.upsert_item({**row.raw, **changed})
     return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))
 
 
-async def without_condition(self: DekStore, row: Row, operations: list[dict[str, Any]]) -> WriteResult:
+async def without_condition(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
     """Patch the row whatever became of it."""
     await self.container.patch_item(row.id, self._partition_key(row), operations)
     return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))

@@ -60,7 +60,7 @@ async def test_broken_a_row_is_deleted_and_created_again(
     before = await harness.inventory()
     harness.count_deletes()
 
-    async def recreate(self: DekStore, found: Row, operations: list[dict[str, Any]]) -> WriteResult:
+    async def recreate(self: DekStore, found: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
         changed = {operation["path"][1:]: operation["value"] for operation in operations}
         await self.container.delete_item(found.id, partition_key=found.partition)
         await self.container.create_item({**found.raw, **changed})

@@ -106,6 +106,7 @@ async def _rewrap(local_keyring: LocalKeyring, log: SessionLog, row_id: str) -> 
         key_check=bytes(16),
         old_version=OLD,
         run_id=ROTATION,
+        fence=1,
         rewrapped_at=datetime(2026, 11, 24, tzinfo=UTC),
     )
     written = await local_keyring.store.rewrap(row, new)

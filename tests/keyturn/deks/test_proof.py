@@ -105,7 +105,7 @@ async def test_a_row_that_does_not_open_gets_its_old_wrap_back(
     assert {ref.id: (reason, versions[1])} == sink.named
     assert (result.changed, result.quarantined, len(result.session_tokens)) == (0, 1, 1)
     assert item["mekVersion"] == versions[0]
-    assert not {"previousWrap", "rotationId", "rewrappedAt"} & item.keys()
+    assert not {"rotationId", "rewrappedAt"} & item.keys()
     assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
 
 
@@ -162,13 +162,13 @@ async def test_undoing_gives_way_to_another_writer(
     (ref,) = await rewrapped(local_keyring, 1, versions)
     good = (await local_keyring.item(ref))["wrappedDek"]
     await corrupt(local_keyring, ref, wrappedDek=encoded(bytes(256)))
-    restore = local_keyring.store.restore
+    exchange = local_keyring.store.exchange
 
-    async def late(row: Any) -> Any:
+    async def late(row: Any, fence: int) -> Any:
         await corrupt(local_keyring, ref, wrappedDek=good)
-        return await restore(row)
+        return await exchange(row, fence)
 
-    monkeypatch.setattr(local_keyring.store, "restore", late)
+    monkeypatch.setattr(local_keyring.store, "exchange", late)
     sink = Sink()
 
     result = await prove(local_keyring, [ref], versions[1], sink)
@@ -183,13 +183,13 @@ async def test_a_row_that_is_deleted_before_it_is_undone_stays_deleted(
     """Undoing brings no row back."""
     (ref,) = await rewrapped(local_keyring, 1, versions)
     await corrupt(local_keyring, ref, wrappedDek=encoded(bytes(256)))
-    restore = local_keyring.store.restore
+    exchange = local_keyring.store.exchange
 
-    async def late(row: Any) -> Any:
+    async def late(row: Any, fence: int) -> Any:
         await local_keyring.container.delete_item(ref.id, partition_key=ref.partition)
-        return await restore(row)
+        return await exchange(row, fence)
 
-    monkeypatch.setattr(local_keyring.store, "restore", late)
+    monkeypatch.setattr(local_keyring.store, "exchange", late)
     sink = Sink()
 
     result = await prove(local_keyring, [ref], versions[1], sink)

@@ -8,6 +8,7 @@ import pytest
 from field_encrypt.dek import key_check
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
+from keyturn.errors import FencedError
 from tests.keyturn.deks.pages import Sink, dependencies, page_of
 from tests.keyturn.local_keyring import OLD, ROTATION, LocalKeyring, encoded
 
@@ -48,6 +49,21 @@ async def test_wraps_are_made_here(local_keyring: LocalKeyring, versions: tuple[
 
     operations = local_keyring.mek.operations
     assert (operations.count("unwrap"), operations.count("wrap")) == (3, 0)
+
+
+async def test_a_page_of_a_run_that_was_overtaken_changes_nothing(
+    local_keyring: LocalKeyring, versions: tuple[str, str, str]
+) -> None:
+    """A row that a run with a higher fencing token wrote is refused to the run before it."""
+    _, old, target = versions
+    [ref] = await local_keyring.add_many(1, old)
+    await local_keyring.container.upsert_item({**await local_keyring.item(ref), "fence": 2})
+    before = await local_keyring.item(ref)
+
+    with pytest.raises(FencedError):
+        await run(local_keyring, [ref], target)
+
+    assert await local_keyring.item(ref) == before
 
 
 async def test_a_page_that_runs_twice_changes_nothing_the_second_time(

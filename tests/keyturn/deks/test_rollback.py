@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from field_encrypt.dek import Dek, key_check
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import PageResult, RowRef
@@ -14,7 +15,7 @@ from keyturn.deks.rows import Row
 from keyturn.deks.scan import row_filter_of
 from keyturn.deks.store import WriteResult
 from tests.keyturn.deks.pages import Sink, dependencies, item_without_system
-from tests.keyturn.local_keyring import ROTATION, LocalKeyring
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring, encoded
 from tests.keyturn.migrations.harness import page_of, versions_of
 
 MIGRATION = "notes.m.20261124T130000Z.abcdef"
@@ -47,21 +48,22 @@ async def roll_back(
     return await roll_back_page(page, replace(dependencies(local_keyring, sink), chosen=chosen), origins)
 
 
-async def test_rows_get_their_previous_wrap_without_the_vault(
-    local_keyring: LocalKeyring, two: tuple[str, str]
-) -> None:
-    """The wrap of before is put back as it was; no row is unwrapped, and a second run finds nothing to do."""
+async def test_rows_get_their_previous_wrap_in_exchange(local_keyring: LocalKeyring, two: tuple[str, str]) -> None:
+    """The wrap of before is put back as it was, once it was unwrapped; a second run finds nothing to do."""
     refs = await local_keyring.add_many(3, two[0])
     before = [await item_without_system(local_keyring, ref) for ref in refs]
     await rewrap_page(page_of(ROTATION, two[1], refs), dependencies(local_keyring, Sink()))
-    calls = local_keyring.mek.vault.operations("worker").count("unwrap")
+    calls = local_keyring.mek.operations.count("unwrap")
 
     first = await roll_back(local_keyring, two, refs, Sink())
     second = await roll_back(local_keyring, two, refs, Sink())
 
     assert (first.changed, second.changed) == (3, 0)
-    assert [await item_without_system(local_keyring, ref) for ref in refs] == before
-    assert local_keyring.mek.vault.operations("worker").count("unwrap") == calls
+    kept = [await item_without_system(local_keyring, ref) for ref in refs]
+    assert {item.pop("previousWrap")["mekVersion"] for item in kept} == {two[1]}
+    assert {item.pop("fence") for item in kept} == {1}
+    assert kept == before
+    assert local_keyring.mek.operations.count("unwrap") == calls + 3
 
 
 async def test_somebody_elses_rows_are_left_alone(local_keyring: LocalKeyring, two: tuple[str, str]) -> None:
@@ -96,6 +98,42 @@ async def test_a_row_without_a_previous_wrap_is_rewrapped(
     assert result.changed == 1
     assert two[0] == (await local_keyring.item(ref))["mekVersion"]
     assert dek.reveal() == (await local_keyring.unwrapped(ref)).reveal()
+
+
+async def test_a_previous_wrap_that_does_not_unwrap_is_not_put_back(
+    local_keyring: LocalKeyring, two: tuple[str, str]
+) -> None:
+    """A damaged previous wrap is replaced by one of the same DEK: the row's only good wrap is never thrown away."""
+    [ref] = await rotated(local_keyring, two, 1)
+    item = await item_without_system(local_keyring, ref)
+    damaged = {**item["previousWrap"], "wrappedDek": encoded(bytes(256))}
+    await local_keyring.container.replace_item(ref.id, {**item, "previousWrap": damaged})
+
+    result = await roll_back(local_keyring, two, [ref], Sink())
+
+    assert result.changed == 1
+    assert (await local_keyring.item(ref))["mekVersion"] == two[0]
+    assert (await local_keyring.unwrapped(ref)).reveal() == local_keyring.deks[ref.id].reveal()
+
+
+@pytest.mark.parametrize("with_key_check", [True, False])
+async def test_a_dek_that_the_owner_gave_the_row_since_is_kept(
+    local_keyring: LocalKeyring, two: tuple[str, str], *, with_key_check: bool
+) -> None:
+    """The previous wrap is of another DEK by then: the row's own is wrapped under the version that it came from."""
+    [ref] = await rotated(local_keyring, two, 1)
+    item, dek = await item_without_system(local_keyring, ref), Dek.generate()
+    wrapped = local_keyring.mek.client.wrap(dek.reveal(), await local_keyring.mek.client.fetch_version(two[1]))
+    item["wrappedDek"], item["keyCheck"] = encoded(wrapped), encoded(key_check(dek))
+    if not with_key_check:
+        del item["keyCheck"]
+    await local_keyring.container.replace_item(ref.id, item)
+
+    result = await roll_back(local_keyring, two, [ref], Sink())
+
+    assert result.changed == 1
+    assert (await local_keyring.item(ref))["mekVersion"] == two[0]
+    assert (await local_keyring.unwrapped(ref)).reveal() == dek.reveal()
 
 
 async def test_a_version_that_somebody_else_disabled_is_not_gone_back_to(
@@ -145,13 +183,13 @@ async def test_a_lost_race_reads_the_row_again(
     """A row that a later rotation rewraps between the read and the write is that rotation's from then on."""
     third = await local_keyring.mek.create()
     [ref] = await rotated(local_keyring, two, 1)
-    restore = local_keyring.store.restore
+    exchange = local_keyring.store.exchange
 
-    async def late(row: Row) -> WriteResult:
+    async def late(row: Row, fence: int) -> WriteResult:
         await rewrap_page(page_of(OTHER, third, [ref]), dependencies(local_keyring, Sink()))
-        return await restore(row)
+        return await exchange(row, fence)
 
-    monkeypatch.setattr(local_keyring.store, "restore", late)
+    monkeypatch.setattr(local_keyring.store, "exchange", late)
 
     result = await roll_back(local_keyring, two, [ref], Sink())
 

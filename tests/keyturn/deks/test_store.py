@@ -1,6 +1,7 @@
 """One row read and rewritten: conditionally, once, and never brought back."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts.pages import RowRef
-from keyturn.deks.rows import RowKind
+from keyturn.deks.rows import Row, RowKind
 from keyturn.deks.store import DekStore, NewWrap, WriteOutcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
@@ -17,6 +18,12 @@ from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring, enc
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NEW_WRAP, CHECK = b"a new wrap", bytes(range(16))
 NOTHING_OF_THE_SERVICE = ("_etag", "_ts", "_rid", "_self", "_attachments")
+
+
+def rewrapped(row: Row) -> Row:
+    """Return the row as if it had a previous wrap."""
+    previous = {"mekVersion": OLD, "wrappedDek": encoded(NEW_WRAP), "algorithm": "RSA-OAEP-256"}
+    return replace(row, raw={**row.raw, "previousWrap": previous})
 
 
 def new_wrap(old_version: str = OLD) -> NewWrap:
@@ -28,6 +35,7 @@ def new_wrap(old_version: str = OLD) -> NewWrap:
         key_check=CHECK,
         old_version=old_version,
         run_id=ROTATION,
+        fence=1,
         rewrapped_at=NOW,
     )
 
@@ -63,6 +71,7 @@ async def test_a_rewrap_changes_everything_at_once_and_nothing_else(local_keyrin
         "previousWrap": {"mekVersion": OLD, "wrappedDek": before["wrappedDek"], "algorithm": "RSA-OAEP"},
         "rotationId": ROTATION,
         "rewrappedAt": "2026-11-24T12:00:00.000+00:00",
+        "fence": 1,
     } == await stored(local_keyring, ref)
 
 
@@ -125,40 +134,66 @@ async def test_a_row_that_was_deleted_and_made_again_is_another_row(local_keyrin
     assert written.outcome == WriteOutcome.LOST_RACE
 
 
-async def test_restoring_puts_the_old_wrap_back(local_keyring: LocalKeyring) -> None:
-    """A restored row is what it was, but for the key check that the rewrap added."""
+async def test_an_exchange_puts_the_old_wrap_back_and_keeps_the_other(local_keyring: LocalKeyring) -> None:
+    """The row is what it was, with the key check that the rewrap added, and no wrap is thrown away."""
     ref = await put(local_keyring, algorithm="RSA-OAEP")
     before = await stored(local_keyring, ref)
     await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
     row = await local_keyring.row(ref, TARGET)
 
-    written = await local_keyring.store.restore(row)
+    written = await local_keyring.store.exchange(row, 1)
 
     assert written.outcome == WriteOutcome.WRITTEN
-    assert {**before, "keyCheck": encoded(CHECK)} == await stored(local_keyring, ref)
+    kept = {"mekVersion": TARGET, "wrappedDek": encoded(NEW_WRAP), "algorithm": "RSA-OAEP-256"}
+    expected = {**before, "keyCheck": encoded(CHECK), "previousWrap": kept, "fence": 1}
+    assert await stored(local_keyring, ref) == expected
 
 
-async def test_restoring_an_unlabelled_row_labels_it(local_keyring: LocalKeyring) -> None:
-    """The version that unwrapped an unlabelled row is known since, so restoring names it."""
+async def test_an_exchange_labels_an_unlabelled_row(local_keyring: LocalKeyring) -> None:
+    """The version that unwrapped an unlabelled row is known since, so the exchange names it."""
     ref = await put(local_keyring, mekVersion=...)
     await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap(old_version=OLD))
 
-    await local_keyring.store.restore(await local_keyring.row(ref, TARGET))
+    await local_keyring.store.exchange(await local_keyring.row(ref, TARGET), 1)
 
     assert (await stored(local_keyring, ref))["mekVersion"] == OLD
 
 
-async def test_a_lost_race_restores_nothing(local_keyring: LocalKeyring) -> None:
-    """A row that changed since it was read is not restored."""
+async def test_a_lost_race_exchanges_nothing(local_keyring: LocalKeyring) -> None:
+    """A row that changed since it was read keeps its wrap."""
     ref = await put(local_keyring)
     await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
     row = await local_keyring.row(ref, TARGET)
     await local_keyring.container.patch_item(ref.id, ref.id, [{"op": "set", "path": "/note", "value": "new"}])
 
-    written = await local_keyring.store.restore(row)
+    written = await local_keyring.store.exchange(row, 1)
 
     assert written.outcome == WriteOutcome.LOST_RACE
     assert (await stored(local_keyring, ref))["mekVersion"] == TARGET
+
+
+@pytest.mark.parametrize("found", [2, 3.5])
+async def test_the_store_refuses_a_run_that_was_overtaken(local_keyring: LocalKeyring, found: float) -> None:
+    """A row that a later run has changed is not written, also where the ETag is the one that was read."""
+    ref = await put(local_keyring, fence=found)
+    before = await stored(local_keyring, ref)
+    row = await local_keyring.row(ref, TARGET)
+
+    written = [await local_keyring.store.rewrap(row, new_wrap()), await local_keyring.store.exchange(rewrapped(row), 1)]
+
+    assert [one.outcome for one in written] == [WriteOutcome.LOST_RACE] * 2
+    assert await stored(local_keyring, ref) == before
+
+
+@pytest.mark.parametrize("found", [..., 1, 0, "2", None])
+async def test_a_fence_that_is_absent_or_not_greater_lets_a_run_write(local_keyring: LocalKeyring, found: Any) -> None:
+    """The row has the writer's fence afterwards; what is no number was not written by a run."""
+    ref = await put(local_keyring, fence=found)
+
+    written = await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
+
+    assert written.outcome == WriteOutcome.WRITTEN
+    assert (await stored(local_keyring, ref))["fence"] == 1
 
 
 @pytest.mark.parametrize("tenant", ["a", 7, 1.5, True, False, None, ...])

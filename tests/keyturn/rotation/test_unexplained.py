@@ -180,8 +180,16 @@ async def test_what_a_later_migration_has_rewrapped_is_explained(
         (True, 2 * HOUR, {}, True),
         (False, 2 * HOUR, {"keyCheck": ...}, True),
         (False, 2 * HOUR, {"previousWrap": {"mekVersion": "0" * 32}}, True),
+        (False, 2 * HOUR, {"previousWrap": {"mekVersion": "0" * 32}, "fence": 2}, False),
     ],
-    ids=["while it ran", "after it", "while a dry run ran", "without a key check", "with a previous wrap"],
+    ids=[
+        "while it ran",
+        "after it",
+        "while a dry run ran",
+        "without a key check",
+        "with a previous wrap",
+        "with the wrap that it exchanged",
+    ],
 )
 async def test_what_a_rollback_has_put_back_is_explained(
     runs: RotationStore,
