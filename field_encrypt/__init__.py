@@ -11,11 +11,13 @@ from field_encrypt.follower import DekFollower
 from field_encrypt.key_vault import MekClient
 from field_encrypt.key_vault_provider import CURRENT_VERSION_MAX_AGE_SECONDS, KeyVaultProvider
 from field_encrypt.patient_provider import PatientProvider
+from field_encrypt.places import UNSTATED, PartitionKeyValue
 from field_encrypt.provider import MekProvider
 from field_encrypt.rows import RowDefaults, RowNames, WrappedDek
 
 __all__ = [
     "CURRENT_VERSION_MAX_AGE_SECONDS",
+    "UNSTATED",
     "BlockingFieldEncryption",
     "CallerError",
     "DekCache",
@@ -28,6 +30,7 @@ __all__ = [
     "MekClient",
     "MekProvider",
     "OperatorError",
+    "PartitionKeyValue",
     "PatientProvider",
     "RetryError",
     "RowDefaults",

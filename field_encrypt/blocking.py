@@ -6,7 +6,7 @@ thread, by an asynchronous context manager that the caller writes as an asynchro
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from field_encrypt.documents import Document
 from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.places import UNSTATED, StatedPartitionKey
 
 Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
 
@@ -48,16 +49,39 @@ class BlockingFieldEncryption:
         self._ended.result()
 
     def encrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str], *, dek_id: str | None = None
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str],
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+        dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Do what :meth:`FieldEncryption.encrypt_fields` does."""
-        return self._wait(self._encryption.encrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+        return self._wait(
+            self._encryption.encrypt_fields(
+                container, document_id, document, fields, partition_key=partition_key, context=context, dek_id=dek_id
+            )
+        )
 
     def decrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Do what :meth:`FieldEncryption.decrypt_fields` does."""
-        return self._wait(self._encryption.decrypt_fields(container, document_id, document, fields))
+        return self._wait(
+            self._encryption.decrypt_fields(
+                container, document_id, document, fields, partition_key=partition_key, context=context
+            )
+        )
 
     def encrypt_documents(
         self,
@@ -65,10 +89,21 @@ class BlockingFieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str],
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[dict[str, Any]]:
         """Do what :meth:`FieldEncryption.encrypt_documents` does."""
-        return self._wait(self._encryption.encrypt_documents(container, documents, fields, at_once=at_once))
+        return self._wait(
+            self._encryption.encrypt_documents(
+                container,
+                documents,
+                fields,
+                partition_key_paths=partition_key_paths,
+                context=context,
+                at_once=at_once,
+            )
+        )
 
     def decrypt_documents(
         self,
@@ -76,10 +111,21 @@ class BlockingFieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str] | None,
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[dict[str, Any]]:
         """Do what :meth:`FieldEncryption.decrypt_documents` does."""
-        return self._wait(self._encryption.decrypt_documents(container, documents, fields, at_once=at_once))
+        return self._wait(
+            self._encryption.decrypt_documents(
+                container,
+                documents,
+                fields,
+                partition_key_paths=partition_key_paths,
+                context=context,
+                at_once=at_once,
+            )
+        )
 
     def reencrypt_fields(
         self,
@@ -88,10 +134,16 @@ class BlockingFieldEncryption:
         document: Document,
         fields: Sequence[str] | None,
         *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Do what :meth:`FieldEncryption.reencrypt_fields` does within one dek store."""
-        return self._wait(self._encryption.reencrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+        return self._wait(
+            self._encryption.reencrypt_fields(
+                container, document_id, document, fields, partition_key=partition_key, context=context, dek_id=dek_id
+            )
+        )
 
     def _wait[Result](self, call: Coroutine[Any, Any, Result]) -> Result:
         with self._lock:

@@ -7,7 +7,7 @@ nothing names, which is harmless; whoever minds gives a dekId, and a second try 
 
 import copy
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from field_encrypt import paths
@@ -17,7 +17,8 @@ from field_encrypt.dek_store import DekStore
 from field_encrypt.deks import Deks, NewDek
 from field_encrypt.documents import Document, for_each_document
 from field_encrypt.errors import InvalidValueError
-from field_encrypt.fields import EncryptedField, FieldPlace, decrypt_value, encrypt_value
+from field_encrypt.fields import EncryptedField, decrypt_value, encrypt_value
+from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, partition_key_of
 from field_encrypt.provider import MekProvider
 
 DOCUMENTS_AT_ONCE = 16
@@ -44,9 +45,15 @@ class FieldEncryption:
         document: Document,
         fields: Sequence[str],
         *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted under a fresh DEK.
+
+        ``partition_key`` is the value under which the document stands, and ``context`` anything else that belongs to
+        its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
+        that is not stated is not bound: a copy of the document in another partition opens there.
 
         ``dek_id`` is for work that may be killed and repeated: a row of it that exists already is taken. It must be
         one that nobody can foresee, or somebody could put a DEK there that they know.
@@ -54,18 +61,27 @@ class FieldEncryption:
         Raises:
             InvalidFieldPathError: a field is not in the document.
             InvalidValueError: a value is encrypted already, or is no JSON value.
+            InvalidPlaceError: the partition key value or the context is nothing that JSON can carry.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
         found = paths.expand(document, fields)
         if not found:
             return copy.deepcopy(dict(document))
         new = await self._deks.make(dek_id or str(uuid.uuid4()))
-        encrypted = _encrypted(container, document_id, document, found, new)
+        place = DocumentPlace(container, document_id, partition_key, context)
+        encrypted = _encrypted(place, document, found, new)
         kept = await self._deks.keep(new, or_take_existing=dek_id is not None)
-        return encrypted if kept is new else _encrypted(container, document_id, document, found, kept)
+        return encrypted if kept is new else _encrypted(place, document, found, kept)
 
     async def decrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
@@ -77,13 +93,14 @@ class FieldEncryption:
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
+        document_place = DocumentPlace(container, document_id, partition_key, context)
         decrypted = copy.deepcopy(dict(document))
         deks: dict[str, Dek] = {}
         for path in found:
             field = EncryptedField.parse(paths.get(document, path), path)
             if field.dek_id not in deks:
                 deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
-            place = FieldPlace(container=container, document_id=document_id, field_path=path)
+            place = document_place.of(path)
             paths.put(decrypted, path, decrypt_value(field, dek=deks[field.dek_id], place=place))
         return decrypted
 
@@ -95,6 +112,8 @@ class FieldEncryption:
         fields: Sequence[str] | None,
         *,
         source: "FieldEncryption | None" = None,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Return the document with these fields, or every encrypted one, under a fresh DEK instead of their own.
@@ -108,8 +127,12 @@ class FieldEncryption:
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
         if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
             return copy.deepcopy(dict(document))
-        plain = await (source or self).decrypt_fields(container, document_id, document, found)
-        return await self.encrypt_fields(container, document_id, plain, found, dek_id=dek_id)
+        plain = await (source or self).decrypt_fields(
+            container, document_id, document, found, partition_key=partition_key, context=context
+        )
+        return await self.encrypt_fields(
+            container, document_id, plain, found, partition_key=partition_key, context=context, dek_id=dek_id
+        )
 
     async def encrypt_documents(
         self,
@@ -117,15 +140,27 @@ class FieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str],
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[dict[str, Any]]:
         """Encrypt these fields of many documents, each under a DEK of its own and in the place that its ``id`` names.
+
+        ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
+        is not bound.
 
         Raises:
             FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
         """
         return await for_each_document(
-            lambda document_id, document: self.encrypt_fields(container, document_id, document, fields),
+            lambda document_id, document: self.encrypt_fields(
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=_partition_key(document, partition_key_paths),
+                context=context,
+            ),
             documents,
             at_once,
         )
@@ -136,6 +171,8 @@ class FieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str] | None,
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[dict[str, Any]]:
         """Decrypt these fields of many documents; a DEK that several share is fetched once, without a cache too.
@@ -147,21 +184,31 @@ class FieldEncryption:
         if self._cache is None:
             reader = FieldEncryption(self._provider, self._dek_store, DekCache(max_entries=len(documents)))
         return await for_each_document(
-            lambda document_id, document: reader.decrypt_fields(container, document_id, document, fields),
+            lambda document_id, document: reader.decrypt_fields(
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=_partition_key(document, partition_key_paths),
+                context=context,
+            ),
             documents,
             at_once,
         )
 
 
-def _encrypted(
-    container: str, document_id: str, document: Document, found: Sequence[str], new: NewDek
-) -> dict[str, Any]:
+def _partition_key(document: Document, paths_of_key: Sequence[str] | None) -> StatedPartitionKey:
+    return UNSTATED if paths_of_key is None else partition_key_of(document, paths_of_key)
+
+
+def _encrypted(place: DocumentPlace, document: Document, found: Sequence[str], new: NewDek) -> dict[str, Any]:
     encrypted = copy.deepcopy(dict(document))
     for path in found:
         value = paths.get(document, path)
         if is_encrypted(value) or paths.find(value, is_encrypted):
             raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-        place = FieldPlace(container=container, document_id=document_id, field_path=path)
-        stored = encrypt_value(value, dek=new.dek, dek_id=new.dek_id, mek_version=new.wrapped.mek_version, place=place)
+        stored = encrypt_value(
+            value, dek=new.dek, dek_id=new.dek_id, mek_version=new.wrapped.mek_version, place=place.of(path)
+        )
         paths.put(encrypted, path, stored)
     return encrypted

@@ -55,6 +55,15 @@ class InvalidFieldPathError(CallerError):
         self.expected = expected
 
 
+class InvalidPlaceError(CallerError):
+    """A part of a field's place cannot be what a ciphertext is bound to: the partition key value, or the context."""
+
+    def __init__(self, part: str, expected: str) -> None:
+        super().__init__(f"{part}: expected {expected}")
+        self.part = part
+        self.expected = expected
+
+
 class InvalidValueError(CallerError):
     """A value cannot be encrypted as it is."""
 
@@ -75,7 +84,11 @@ class InvalidFieldError(CallerError):
 
 
 class TamperedFieldError(CallerError):
-    """A field does not authenticate: its bytes or its place changed, or its DEK is another one."""
+    """A field does not authenticate: its bytes or its place changed, or its DEK is another one.
+
+    The place is container, document id and field path; from format 2 on also the partition key value and the context
+    that the caller gave at writing and must give at reading.
+    """
 
     def __init__(self, container: str, document_id: str, field_path: str, dek_id: str) -> None:
         super().__init__(

@@ -1,10 +1,16 @@
-"""One encrypted field: how a value becomes the stored form, and back.
+"""One encrypted field: how a value becomes the stored form, and back. FORMAT.md is the specification.
+
+Written is format 2:
 
 1. The value is encoded as canonical JSON (RFC 8785); any JSON value is allowed.
-2. It is encrypted with AES-256-GCM under a random 96-bit nonce. A DEK belongs to one document, so the number of
-   nonces under one key stays far below the 2^32 at which random nonces become a risk.
-3. The additional data is the canonical JSON of container, document id, field path and dekId: a ciphertext that is
-   moved to another container, document or field, or given another dekId, does not authenticate.
+2. From the DEK and a random salt of 256 bits, HKDF-SHA256 derives a key for this one encryption and a commitment to it.
+   No key is used twice, so the number of fields, documents and edits under one DEK does not bound its safety.
+3. The value is encrypted with AES-256-GCM under that key. The additional data is the canonical JSON of container,
+   partition key value, document id, field path, dekId and the caller's context: a ciphertext that is moved to another
+   place, or given another dekId, does not open.
+4. A reader compares the commitment, in constant time, before it decrypts: a field opens under one key only.
+
+Format 1 is read, never written: AES-256-GCM under the DEK itself, bound to neither partition key nor context.
 
 ``mekVersion`` in the stored form is what the writer saw. It is not authenticated and decides nothing where the row
 names a version, because a rotation changes rows and never documents.
@@ -18,51 +24,40 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field
 
 from field_encrypt.dek import Dek
+from field_encrypt.derivation import COMMITMENT_BYTES, RANDOMIZED_LABEL, SALT_BYTES, derive
 from field_encrypt.encoding import from_base64, from_canonical_json, to_base64, to_canonical_json
-from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidValueError, TamperedFieldError
+from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
+from field_encrypt.places import UNSTATED, FieldPlace
 
-FORMAT: Final = 1
-ALGORITHM: Final = "A256GCM"
+__all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value"]
+
+FORMAT: Final = 2  # the one that is written
+ALGORITHM: Final = "A256GCM-HKDF-SHA256"
+FORMAT_1_ALGORITHM: Final = "A256GCM"
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
-PROPERTIES: Final = ("enc", "alg", "dekId", "mekVersion", "iv", "ct", "tag")
 
-
-class FieldPlace(BaseModel):
-    """Where a field stands; a ciphertext is bound to it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    container: str
-    document_id: str
-    field_path: str  # see field_encrypt.paths
-
-    def additional_data(self, dek_id: str) -> bytes:
-        """Return the bytes that are authenticated beside the ciphertext.
-
-        Raises:
-            InvalidFieldPathError: a part of the place is no valid Unicode.
-        """
-        parts = {
-            "container": self.container,
-            "documentId": self.document_id,
-            "fieldPath": self.field_path,
-            "dekId": dek_id,
-        }
-        try:
-            return to_canonical_json(parts)
-        except ValueError as error:
-            expected = "valid Unicode in it and in the names of container, document and DEK"
-            raise InvalidFieldPathError(self.field_path, expected) from error
+# What stands in a field beside enc, alg, dekId and mekVersion: binary values, and how long they are (None: any length).
+_LABELS: Final = ("enc", "alg", "dekId", "mekVersion")
+_BINARY: Final[dict[str, dict[str, int | None]]] = {
+    FORMAT_1_ALGORITHM: {"iv": NONCE_BYTES, "ct": None, "tag": TAG_BYTES},
+    ALGORITHM: {"salt": SALT_BYTES, "commit": COMMITMENT_BYTES, "iv": NONCE_BYTES, "ct": None, "tag": TAG_BYTES},
+}
+_FORMAT_OF: Final = {FORMAT_1_ALGORITHM: 1, ALGORITHM: FORMAT}
+PROPERTIES: Final = (*_LABELS, *_BINARY[ALGORITHM])  # of the format that is written; format 1 has some of these
 
 
 class EncryptedField(BaseModel):
-    """The stored form, parsed."""
+    """The stored form of either format, parsed; format 1 has no ``salt`` and no ``commit``."""
 
     model_config = ConfigDict(frozen=True)
 
+    enc: int
+    alg: str
     dek_id: str
     mek_version: str
+    salt: bytes = b""
+    commit: bytes = b""
     iv: bytes
     ct: bytes = Field(repr=False)
     tag: bytes
@@ -76,35 +71,26 @@ class EncryptedField(BaseModel):
         """
         if not isinstance(stored, dict):
             raise InvalidFieldError(field_path, "enc", "an object with the properties of an encrypted field")
-        for name in PROPERTIES:
+        enc, alg = _format_of(stored, field_path)
+        lengths = _BINARY[alg]
+        for name in (*_LABELS, *lengths):
             if name not in stored:
                 raise InvalidFieldError(field_path, name, "to be present")
         for name in stored:
-            if name not in PROPERTIES:
+            if name not in _LABELS and name not in lengths:
                 raise InvalidFieldError(field_path, str(name), "no property of this name")
-        if type(stored["enc"]) is not int or stored["enc"] != FORMAT:  # JSON's true equals 1 in Python
-            raise InvalidFieldError(field_path, "enc", f"{FORMAT}")
-        if stored["alg"] != ALGORITHM:
-            raise InvalidFieldError(field_path, "alg", f'"{ALGORITHM}"')
         return cls(
+            enc=enc,
+            alg=alg,
             dek_id=_text(stored, "dekId", field_path),
             mek_version=_text(stored, "mekVersion", field_path),
-            iv=_bytes(stored, "iv", field_path, NONCE_BYTES),
-            ct=_bytes(stored, "ct", field_path, None),
-            tag=_bytes(stored, "tag", field_path, TAG_BYTES),
+            **{name: _bytes(stored, name, field_path, length) for name, length in lengths.items()},
         )
 
     def stored(self) -> dict[str, Any]:
         """Return the form that stands in the document."""
-        return {
-            "enc": FORMAT,
-            "alg": ALGORITHM,
-            "dekId": self.dek_id,
-            "mekVersion": self.mek_version,
-            "iv": to_base64(self.iv),
-            "ct": to_base64(self.ct),
-            "tag": to_base64(self.tag),
-        }
+        labels = {"enc": self.enc, "alg": self.alg, "dekId": self.dek_id, "mekVersion": self.mek_version}
+        return {**labels, **{name: to_base64(getattr(self, name)) for name in _BINARY[self.alg]}}
 
 
 def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place: FieldPlace) -> dict[str, Any]:
@@ -112,16 +98,27 @@ def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place:
 
     Raises:
         InvalidValueError: the value is not one that JSON can carry exactly.
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
     try:
         plaintext = to_canonical_json(value)
     except ValueError:
         expected = "a JSON value: finite numbers, integers within 2^53, texts of valid Unicode"
         raise InvalidValueError(place.field_path, expected) from None  # the cause's text can quote the value
-    nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(dek.reveal()).encrypt(nonce, plaintext, place.additional_data(dek_id))
+    salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
+    data = place.additional_data(dek_id)
+    derived = derive(dek, salt=salt, label=RANDOMIZED_LABEL, additional_data=data)
+    sealed = AESGCM(derived.key).encrypt(nonce, plaintext, data)
     return EncryptedField(
-        dek_id=dek_id, mek_version=mek_version, iv=nonce, ct=sealed[:-TAG_BYTES], tag=sealed[-TAG_BYTES:]
+        enc=FORMAT,
+        alg=ALGORITHM,
+        dek_id=dek_id,
+        mek_version=mek_version,
+        salt=salt,
+        commit=derived.commitment,
+        iv=nonce,
+        ct=sealed[:-TAG_BYTES],
+        tag=sealed[-TAG_BYTES:],
     ).stored()
 
 
@@ -130,12 +127,52 @@ def decrypt_value(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> Any:
 
     Raises:
         TamperedFieldError: the field does not authenticate.
+        InvalidFieldError: it authenticates, and its writer put something else than JSON into it.
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
+    plaintext = open_field(field, dek=dek, place=place)
     try:
-        plaintext = AESGCM(dek.reveal()).decrypt(field.iv, field.ct + field.tag, place.additional_data(field.dek_id))
+        return from_canonical_json(plaintext)
+    except ValueError:
+        pass  # its text quotes the value; the error below has no cause and no context
+    raise InvalidFieldError(place.field_path, "ct", "canonical JSON in it")
+
+
+def open_field(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> bytes:
+    """Return the plaintext of a field that stands at this place.
+
+    Raises:
+        TamperedFieldError: the field does not authenticate.
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
+    """
+    if field.alg == FORMAT_1_ALGORITHM:
+        key, data = dek.reveal(), place.additional_data_of_format_1(field.dek_id)
+    else:
+        data = place.additional_data(field.dek_id)
+        derived = derive(dek, salt=field.salt, label=RANDOMIZED_LABEL, additional_data=data)
+        # First of all: AES-GCM alone does not commit, a ciphertext can be made that decrypts under two keys.
+        if not derived.is_committed_to(field.commit):
+            raise _tampered(field, place)
+        key = derived.key
+    try:
+        return AESGCM(key).decrypt(field.iv, field.ct + field.tag, data)
     except InvalidTag as error:
-        raise TamperedFieldError(place.container, place.document_id, place.field_path, field.dek_id) from error
-    return from_canonical_json(plaintext)
+        raise _tampered(field, place) from error
+
+
+def _tampered(field: EncryptedField, place: FieldPlace) -> TamperedFieldError:
+    return TamperedFieldError(place.container, place.document_id, place.field_path, field.dek_id)
+
+
+def _format_of(stored: dict[str, Any], field_path: str) -> tuple[int, str]:
+    enc, alg = stored.get("enc"), stored.get("alg")
+    if type(enc) is not int or enc not in _FORMAT_OF.values():  # JSON's true equals 1 in Python
+        raise InvalidFieldError(field_path, "enc", " or ".join(str(known) for known in _FORMAT_OF.values()))
+    if not isinstance(alg, str) or alg not in _FORMAT_OF:
+        raise InvalidFieldError(field_path, "alg", " or ".join(f'"{known}"' for known in _FORMAT_OF))
+    if _FORMAT_OF[alg] != enc:
+        raise InvalidFieldError(field_path, "enc", f"{_FORMAT_OF[alg]}, as the algorithm {alg} says")
+    return enc, alg
 
 
 def _text(stored: dict[str, Any], name: str, field_path: str) -> str:

@@ -130,7 +130,7 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     results: list[dict[str, object]] = []
 
     class Slow(FieldEncryption):
-        async def decrypt_fields(self, *_: object) -> dict[str, object]:  # type: ignore[override]  # any call will do
+        async def decrypt_fields(self, *_: object, **__: object) -> dict[str, object]:  # any call will do
             began.set()
             await go.wait()
             return NOTE

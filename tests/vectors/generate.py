@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.vectors.field_vectors import field_vectors
+from tests.vectors.field_vectors_2 import field_vectors_2
 from tests.vectors.row_vectors import row_vectors
 
 FOLDER = Path(__file__).parent
-FILES = {"fields.json": field_vectors, "rows.json": row_vectors}
+FILES = {"fields.json": field_vectors, "fields_2.json": field_vectors_2, "rows.json": row_vectors}
 
 
 def text_of(content: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, share
     stored = await shared_world.notes.read_item(key["id"], partition_key="w1")
     read = quiet.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).json()
 
-    assert (1, shared_world.version) == (stored["title"]["enc"], stored["body"]["mekVersion"])
+    assert (2, shared_world.version) == (stored["title"]["enc"], stored["body"]["mekVersion"])
     assert NOTE == {name: read[name] for name in NOTE}
 
 
