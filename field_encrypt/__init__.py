@@ -8,6 +8,7 @@ from field_encrypt.envelope import FieldEncryption
 from field_encrypt.environment import provider_from_environment
 from field_encrypt.errors import CallerError, FieldEncryptError, OperatorError, RetryError
 from field_encrypt.follower import DekFollower
+from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.key_vault import MekClient
 from field_encrypt.key_vault_provider import CURRENT_VERSION_MAX_AGE_SECONDS, KeyVaultProvider
 from field_encrypt.patient_provider import PatientProvider
@@ -26,6 +27,7 @@ __all__ = [
     "EnvProvider",
     "FieldEncryptError",
     "FieldEncryption",
+    "KeyPolicy",
     "KeyVaultProvider",
     "MekClient",
     "MekProvider",

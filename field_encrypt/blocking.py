@@ -57,12 +57,20 @@ class BlockingFieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
+        previous: Document | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
         """Do what :meth:`FieldEncryption.encrypt_fields` does."""
         return self._wait(
             self._encryption.encrypt_fields(
-                container, document_id, document, fields, partition_key=partition_key, context=context, dek_id=dek_id
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=partition_key,
+                context=context,
+                previous=previous,
+                dek_id=dek_id,
             )
         )
 

@@ -8,6 +8,7 @@ The digest and not the data itself stands there because implementations bound th
 
 import hashlib
 import hmac
+import os
 from typing import Final, NamedTuple, override
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -18,6 +19,7 @@ from field_encrypt.dek import Dek
 KEY_BYTES: Final = 32
 COMMITMENT_BYTES: Final = 32  # 256 bits: finding two keys of one commitment takes 2^128 tries
 SALT_BYTES: Final = 32
+NONCE_BYTES: Final = 12
 RANDOMIZED_LABEL: Final = b"field-encrypt/2/A256GCM-HKDF-SHA256"
 
 
@@ -41,3 +43,9 @@ def derive(dek: Dek, *, salt: bytes, label: bytes, additional_data: bytes, key_b
     info = label + b"\0" + hashlib.sha256(additional_data).digest()
     derived = HKDF(SHA256(), key_bytes + COMMITMENT_BYTES, salt, info).derive(dek.reveal())
     return Derived(derived[:key_bytes], derived[key_bytes:])
+
+
+def for_one_use(dek: Dek, additional_data: bytes) -> tuple[bytes, bytes, Derived]:
+    """Return a fresh salt, a fresh nonce and the key of that salt: for one encryption, and no second one."""
+    salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
+    return salt, nonce, derive(dek, salt=salt, label=RANDOMIZED_LABEL, additional_data=additional_data)

@@ -1,27 +1,29 @@
 """Encrypt and decrypt fields of documents, with the DEK's whole life in the library's hands.
 
-Writing: a fresh DEK for the document, wrapped by the provider; the fields encrypted; the row created; only then is the
-document returned. A document that could be stored therefore always has its row. A crash in between leaves a row that
-nothing names, which is harmless; whoever minds gives a dekId, and a second try takes the row of the first.
+Writing: what is to be encrypted is checked; a DEK is taken or made as the key policy says, its row being there before
+the document is returned. A document that could be stored therefore always has its row. A crash in between leaves a row
+that nothing names, which is harmless; a caller who minds gives a dekId, and a second try takes the row of the first.
 """
 
 import copy
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from field_encrypt import paths
+from field_encrypt.current_deks import CurrentDeks
 from field_encrypt.dek import Dek
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.deks import Deks, NewDek
+from field_encrypt.deks import Deks
 from field_encrypt.documents import Document, for_each_document
 from field_encrypt.errors import InvalidValueError
-from field_encrypt.fields import EncryptedField, decrypt_value, encrypt_value
+from field_encrypt.fields import EncryptedField, from_plaintext, open_field, seal_field, to_plaintext
+from field_encrypt.key_policy import KeyPolicy, Scope
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, partition_key_of
 from field_encrypt.provider import MekProvider
 
 DOCUMENTS_AT_ONCE = 16
+DEFAULT_POLICY = KeyPolicy()
 
 
 def is_encrypted(value: Any) -> bool:
@@ -32,11 +34,20 @@ def is_encrypted(value: Any) -> bool:
 class FieldEncryption:
     """Encrypts and decrypts fields; without a cache every read unwraps."""
 
-    def __init__(self, provider: MekProvider, dek_store: DekStore, cache: DekCache | None) -> None:
+    def __init__(
+        self,
+        provider: MekProvider,
+        dek_store: DekStore,
+        cache: DekCache | None,
+        *,
+        policy: KeyPolicy = DEFAULT_POLICY,
+    ) -> None:
+        self.policy = policy
         self._provider = provider
         self._dek_store = dek_store
         self._cache = cache
         self._deks = Deks(provider, dek_store, cache)
+        self._current = CurrentDeks(provider, dek_store, self._deks, policy)
 
     async def encrypt_fields(
         self,
@@ -47,16 +58,20 @@ class FieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
+        previous: Document | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
-        """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted under a fresh DEK.
+        """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted, as the key policy says.
+
+        ``previous`` is the document as it is stored, where this one replaces it: its DEK is kept while the policy
+        allows it. Without it the document is taken as new: under a fresh DEK, or the current one that it shares.
 
         ``partition_key`` is the value under which the document stands, and ``context`` anything else that belongs to
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
-        ``dek_id`` is for work that may be killed and repeated: a row of it that exists already is taken. It must be
-        one that nobody can foresee, or somebody could put a DEK there that they know.
+        ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
+        taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
@@ -67,11 +82,9 @@ class FieldEncryption:
         found = paths.expand(document, fields)
         if not found:
             return copy.deepcopy(dict(document))
-        new = await self._deks.make(dek_id or str(uuid.uuid4()))
         place = DocumentPlace(container, document_id, partition_key, context)
-        encrypted = _encrypted(place, document, found, new)
-        kept = await self._deks.keep(new, or_take_existing=dek_id is not None)
-        return encrypted if kept is new else _encrypted(place, document, found, kept)
+        plain = {path: to_plaintext(_unencrypted(document, path), path) for path in found}
+        return await self._sealed(place, document, plain, previous=previous, dek_id=dek_id)
 
     async def decrypt_fields(
         self,
@@ -93,15 +106,10 @@ class FieldEncryption:
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        document_place = DocumentPlace(container, document_id, partition_key, context)
         decrypted = copy.deepcopy(dict(document))
-        deks: dict[str, Dek] = {}
-        for path in found:
-            field = EncryptedField.parse(paths.get(document, path), path)
-            if field.dek_id not in deks:
-                deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
-            place = document_place.of(path)
-            paths.put(decrypted, path, decrypt_value(field, dek=deks[field.dek_id], place=place))
+        plain = await self._opened(DocumentPlace(container, document_id, partition_key, context), document, found)
+        for path, plaintext in plain.items():
+            paths.put(decrypted, path, from_plaintext(plaintext, path))
         return decrypted
 
     async def reencrypt_fields(
@@ -116,7 +124,7 @@ class FieldEncryption:
         context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
-        """Return the document with these fields, or every encrypted one, under a fresh DEK instead of their own.
+        """Return the document with these fields, or every encrypted one, under another DEK than their own.
 
         ``source`` decrypts where the DEKs are in another store or under another key. A document whose fields are all
         under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is.
@@ -127,12 +135,9 @@ class FieldEncryption:
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
         if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
             return copy.deepcopy(dict(document))
-        plain = await (source or self).decrypt_fields(
-            container, document_id, document, found, partition_key=partition_key, context=context
-        )
-        return await self.encrypt_fields(
-            container, document_id, plain, found, partition_key=partition_key, context=context, dek_id=dek_id
-        )
+        place = DocumentPlace(container, document_id, partition_key, context)
+        plain = await (source or self)._opened(place, document, found)  # noqa: SLF001 - another one of this class
+        return await self._sealed(place, document, plain, previous=None, dek_id=dek_id)
 
     async def encrypt_documents(
         self,
@@ -144,7 +149,7 @@ class FieldEncryption:
         context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[dict[str, Any]]:
-        """Encrypt these fields of many documents, each under a DEK of its own and in the place that its ``id`` names.
+        """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
 
         ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
         is not bound.
@@ -196,19 +201,57 @@ class FieldEncryption:
             at_once,
         )
 
+    async def _opened(self, place: DocumentPlace, document: Document, found: Sequence[str]) -> dict[str, bytes]:
+        """Return the plaintext of each of these fields, one fetch a DEK."""
+        deks: dict[str, Dek] = {}
+        plain = {}
+        for path in found:
+            field = EncryptedField.parse(paths.get(document, path), path)
+            if field.dek_id not in deks:
+                deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
+            plain[path] = open_field(field, dek=deks[field.dek_id], place=place.of(path))
+        return plain
+
+    async def _sealed(
+        self,
+        place: DocumentPlace,
+        document: Document,
+        plain: Mapping[str, bytes],
+        *,
+        previous: Document | None,
+        dek_id: str | None,
+    ) -> dict[str, Any]:
+        """Return the document with these plaintexts encrypted in the place of what is there."""
+        place.check()  # before a row is made
+        if dek_id is not None:
+            kept = await self._deks.keep(await self._deks.make(dek_id), or_take_existing=True)
+            dek, mek_version = kept.dek, kept.wrapped.mek_version
+        else:
+            named = None if previous is None else _dek_id_of(previous)
+            lease = await self._current.take(Scope.of(self.policy, place), len(plain), named=named)
+            dek_id, dek, mek_version = lease.dek_id, lease.dek, lease.mek_version
+        encrypted = copy.deepcopy(dict(document))
+        for path, plaintext in plain.items():
+            stored = seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
+            paths.put(encrypted, path, stored)
+        return encrypted
+
 
 def _partition_key(document: Document, paths_of_key: Sequence[str] | None) -> StatedPartitionKey:
     return UNSTATED if paths_of_key is None else partition_key_of(document, paths_of_key)
 
 
-def _encrypted(place: DocumentPlace, document: Document, found: Sequence[str], new: NewDek) -> dict[str, Any]:
-    encrypted = copy.deepcopy(dict(document))
-    for path in found:
-        value = paths.get(document, path)
-        if is_encrypted(value) or paths.find(value, is_encrypted):
-            raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-        stored = encrypt_value(
-            value, dek=new.dek, dek_id=new.dek_id, mek_version=new.wrapped.mek_version, place=place.of(path)
-        )
-        paths.put(encrypted, path, stored)
-    return encrypted
+def _unencrypted(document: Document, path: str) -> Any:
+    value = paths.get(document, path)
+    if is_encrypted(value) or paths.find(value, is_encrypted):
+        raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
+    return value
+
+
+def _dek_id_of(document: Document) -> str | None:
+    """Return the DEK that a stored document names, if it names one at all."""
+    for path in paths.find(document, is_encrypted):
+        dek_id = paths.get(document, path)["dekId"]
+        if isinstance(dek_id, str) and dek_id:
+            return dek_id
+    return None

@@ -16,7 +16,6 @@ Format 1 is read, never written: AES-256-GCM under the DEK itself, bound to neit
 names a version, because a rotation changes rows and never documents.
 """
 
-import os
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field
 
 from field_encrypt.dek import Dek
-from field_encrypt.derivation import COMMITMENT_BYTES, RANDOMIZED_LABEL, SALT_BYTES, derive
+from field_encrypt.derivation import COMMITMENT_BYTES, NONCE_BYTES, RANDOMIZED_LABEL, SALT_BYTES, derive, for_one_use
 from field_encrypt.encoding import from_base64, from_canonical_json, to_base64, to_canonical_json
 from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
 from field_encrypt.places import UNSTATED, FieldPlace
@@ -34,7 +33,6 @@ __all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt
 FORMAT: Final = 2  # the one that is written
 ALGORITHM: Final = "A256GCM-HKDF-SHA256"
 FORMAT_1_ALGORITHM: Final = "A256GCM"
-NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 
 # What stands in a field beside enc, alg, dekId and mekVersion: binary values, and how long they are (None: any length).
@@ -100,14 +98,54 @@ def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place:
         InvalidValueError: the value is not one that JSON can carry exactly.
         InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
+    return seal_field(to_plaintext(value, place.field_path), dek, dek_id=dek_id, mek_version=mek_version, place=place)
+
+
+def decrypt_value(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> Any:
+    """Decrypt a field that stands at this place.
+
+    Raises:
+        TamperedFieldError: the field does not authenticate.
+        InvalidFieldError: it authenticates, and its writer put something else than JSON into it.
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
+    """
+    return from_plaintext(open_field(field, dek=dek, place=place), place.field_path)
+
+
+def to_plaintext(value: Any, field_path: str) -> bytes:
+    """Return what is encrypted for a value.
+
+    Raises:
+        InvalidValueError: the value is not one that JSON can carry exactly.
+    """
     try:
-        plaintext = to_canonical_json(value)
+        return to_canonical_json(value)
     except ValueError:
         expected = "a JSON value: finite numbers, integers within 2^53, texts of valid Unicode"
-        raise InvalidValueError(place.field_path, expected) from None  # the cause's text can quote the value
-    salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
+        raise InvalidValueError(field_path, expected) from None  # the cause's text can quote the value
+
+
+def from_plaintext(plaintext: bytes, field_path: str) -> Any:
+    """Return the value that was encrypted.
+
+    Raises:
+        InvalidFieldError: its writer put something else than JSON into it.
+    """
+    try:
+        return from_canonical_json(plaintext)
+    except ValueError:
+        pass  # its text quotes the value; the error below has no cause and no context
+    raise InvalidFieldError(field_path, "ct", "canonical JSON in it")
+
+
+def seal_field(plaintext: bytes, dek: Dek, *, dek_id: str, mek_version: str, place: FieldPlace) -> dict[str, Any]:
+    """Encrypt into the stored form of a place.
+
+    Raises:
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
+    """
     data = place.additional_data(dek_id)
-    derived = derive(dek, salt=salt, label=RANDOMIZED_LABEL, additional_data=data)
+    salt, nonce, derived = for_one_use(dek, data)
     sealed = AESGCM(derived.key).encrypt(nonce, plaintext, data)
     return EncryptedField(
         enc=FORMAT,
@@ -120,22 +158,6 @@ def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place:
         ct=sealed[:-TAG_BYTES],
         tag=sealed[-TAG_BYTES:],
     ).stored()
-
-
-def decrypt_value(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> Any:
-    """Decrypt a field that stands at this place.
-
-    Raises:
-        TamperedFieldError: the field does not authenticate.
-        InvalidFieldError: it authenticates, and its writer put something else than JSON into it.
-        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
-    """
-    plaintext = open_field(field, dek=dek, place=place)
-    try:
-        return from_canonical_json(plaintext)
-    except ValueError:
-        pass  # its text quotes the value; the error below has no cause and no context
-    raise InvalidFieldError(place.field_path, "ct", "canonical JSON in it")
 
 
 def open_field(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> bytes:

@@ -100,6 +100,14 @@ class DocumentPlace:
             context=self.context,
         )
 
+    def check(self) -> None:
+        """Check that a ciphertext can be bound to the place.
+
+        Raises:
+            InvalidFieldPathError, InvalidPlaceError: as :meth:`FieldPlace.additional_data` does.
+        """
+        self.of("").additional_data("")
+
 
 def partition_components(value: PartitionKeyValue) -> list[object]:
     """Return the components of a partition key value as they are authenticated.

@@ -17,9 +17,8 @@ from tests.field_encrypt.local_vault import LocalVault, Mek
 from tests.local.services import REPOSITORY
 
 README = (REPOSITORY / "field_encrypt" / "README.md").read_text(encoding="utf-8")
-EXAMPLES = dict(
-    zip(["asynchronous", "synchronous"], re.findall(r"```python\n(.*?)```", README, re.DOTALL), strict=True)
-)
+PROGRAMS = re.findall(r"```python\n(import .*?)```", README, re.DOTALL)
+EXAMPLES = dict(zip(["asynchronous", "synchronous"], PROGRAMS, strict=True))
 EXPECTED = {"asynchronous": "Dana\n38\n", "synchronous": "A title\n"}
 ROLE_NAMES = ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor")
 
