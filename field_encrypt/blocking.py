@@ -12,8 +12,10 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
+from field_encrypt.blocking_container import BlockingEncryptedContainer
 from field_encrypt.documents import Document
 from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.places import UNSTATED, StatedPartitionKey
 
 Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
@@ -47,6 +49,12 @@ class BlockingFieldEncryption:
         wait(calls)  # their callers get what they raise
         self._loop.call_soon_threadsafe(self._closing.set)
         self._ended.result()
+
+    def container(
+        self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None
+    ) -> BlockingEncryptedContainer:
+        """Do what :meth:`FieldEncryption.container` does."""
+        return BlockingEncryptedContainer(self._encryption.container(policy, context=context), self._wait)
 
     def encrypt_fields(
         self,

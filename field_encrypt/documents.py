@@ -6,7 +6,7 @@ from typing import Any
 
 from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
 
-Document = Mapping[str, Any]
+Document = Mapping[str, object]
 Work = Callable[[str, Document], Awaitable[dict[str, Any]]]  # of a document's id and the document
 
 
@@ -21,7 +21,7 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
 
     async def bounded(document: Document) -> dict[str, Any]:
         async with free:
-            document_id = _id_of(document)
+            document_id = id_of(document)
             try:
                 return await work(document_id, document)
             except FieldEncryptError as error:
@@ -38,7 +38,12 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     raise first  # out here, so that it keeps its own cause
 
 
-def _id_of(document: Document) -> str:
+def id_of(document: Document) -> str:
+    """Return the document's id.
+
+    Raises:
+        InvalidFieldPathError: it has none.
+    """
     document_id = document.get("id")
     if not isinstance(document_id, str) or not document_id:
         raise InvalidFieldPathError("id", "a text that is not empty in every document")

@@ -9,26 +9,28 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from azure.cosmos.aio import DatabaseProxy
+
 from field_encrypt import paths
+from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.current_deks import CurrentDeks
 from field_encrypt.dek import Dek
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
 from field_encrypt.deks import Deks
 from field_encrypt.documents import Document, for_each_document
-from field_encrypt.errors import InvalidValueError
-from field_encrypt.fields import EncryptedField, from_plaintext, open_field, seal_field, to_plaintext
+from field_encrypt.encrypted_container import EncryptedContainer
+from field_encrypt.errors import InvalidSettingError, InvalidValueError
+from field_encrypt.field_policy import FieldPolicy
+from field_encrypt.fields import EncryptedField, is_encrypted, open_field, seal_field
 from field_encrypt.key_policy import KeyPolicy, Scope
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, partition_key_of
 from field_encrypt.provider import MekProvider
 
+__all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
+
 DOCUMENTS_AT_ONCE = 16
 DEFAULT_POLICY = KeyPolicy()
-
-
-def is_encrypted(value: Any) -> bool:
-    """Tell whether a value claims to be an encrypted field; parsing it tells whether it is one."""
-    return isinstance(value, dict) and "enc" in value and "dekId" in value
 
 
 class FieldEncryption:
@@ -41,13 +43,29 @@ class FieldEncryption:
         cache: DekCache | None,
         *,
         policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+        database: DatabaseProxy | None = None,
     ) -> None:
+        """Take what wraps DEKs and where their rows are; ``database`` is that of :meth:`container`."""
         self.policy = policy
+        self._codecs = codecs
+        self._database = database
         self._provider = provider
         self._dek_store = dek_store
         self._cache = cache
         self._deks = Deks(provider, dek_store, cache)
         self._current = CurrentDeks(provider, dek_store, self._deks, policy)
+
+    def container(self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None) -> EncryptedContainer:
+        """Return a container of the database by its field policy; ``context`` is bound to each of its documents.
+
+        Raises:
+            InvalidSettingError: no database was given.
+        """
+        if self._database is None:
+            raise InvalidSettingError("database", "the database of the container, given to FieldEncryption")
+        proxy = self._database.get_container_client(policy.container)
+        return EncryptedContainer(proxy, self, policy, context=context)
 
     async def encrypt_fields(
         self,
@@ -83,8 +101,27 @@ class FieldEncryption:
         if not found:
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = {path: to_plaintext(_unencrypted(document, path), path) for path in found}
-        return await self._sealed(place, document, plain, previous=previous, dek_id=dek_id)
+        plain = {path: self._codecs.to_plaintext(_unencrypted(paths.get(document, path), path), path) for path in found}
+        return _with_values(document, await self._sealed(place, plain, previous=previous, dek_id=dek_id))
+
+    async def encrypt_values(
+        self,
+        container: str,
+        document_id: str,
+        values: Mapping[str, object],
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+        previous: Document | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Return what is stored for the values of some fields of a document, by their concrete paths: for a patch.
+
+        Raises:
+            CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
+        """
+        place = DocumentPlace(container, document_id, partition_key, context)
+        plain = {path: self._codecs.to_plaintext(_unencrypted(value, path), path) for path, value in values.items()}
+        return await self._sealed(place, plain, previous=previous)
 
     async def decrypt_fields(
         self,
@@ -102,15 +139,13 @@ class FieldEncryption:
 
         Raises:
             InvalidFieldPathError, InvalidFieldError: a field is not there, or is not an encrypted one.
+            UnknownCodecError: a field was written with a codec that is not given here.
             TamperedFieldError, KeyCheckMismatchError, InvalidRowError, UnwrapRefusedError: a field or row was changed.
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        decrypted = copy.deepcopy(dict(document))
         plain = await self._opened(DocumentPlace(container, document_id, partition_key, context), document, found)
-        for path, plaintext in plain.items():
-            paths.put(decrypted, path, from_plaintext(plaintext, path))
-        return decrypted
+        return _with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
 
     async def reencrypt_fields(
         self,
@@ -137,7 +172,7 @@ class FieldEncryption:
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = await (source or self)._opened(place, document, found)  # noqa: SLF001 - another one of this class
-        return await self._sealed(place, document, plain, previous=None, dek_id=dek_id)
+        return _with_values(document, await self._sealed(place, plain, dek_id=dek_id))
 
     async def encrypt_documents(
         self,
@@ -187,7 +222,8 @@ class FieldEncryption:
         """
         reader = self
         if self._cache is None:
-            reader = FieldEncryption(self._provider, self._dek_store, DekCache(max_entries=len(documents)))
+            cache = DekCache(max_entries=len(documents))
+            reader = FieldEncryption(self._provider, self._dek_store, cache, codecs=self._codecs)
         return await for_each_document(
             lambda document_id, document: reader.decrypt_fields(
                 container,
@@ -215,13 +251,12 @@ class FieldEncryption:
     async def _sealed(
         self,
         place: DocumentPlace,
-        document: Document,
         plain: Mapping[str, bytes],
         *,
-        previous: Document | None,
-        dek_id: str | None,
-    ) -> dict[str, Any]:
-        """Return the document with these plaintexts encrypted in the place of what is there."""
+        previous: Document | None = None,
+        dek_id: str | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Return what is stored for the plaintext of each path."""
         place.check()  # before a row is made
         if dek_id is not None:
             kept = await self._deks.keep(await self._deks.make(dek_id), or_take_existing=True)
@@ -230,19 +265,24 @@ class FieldEncryption:
             named = None if previous is None else _dek_id_of(previous)
             lease = await self._current.take(Scope.of(self.policy, place), len(plain), named=named)
             dek_id, dek, mek_version = lease.dek_id, lease.dek, lease.mek_version
-        encrypted = copy.deepcopy(dict(document))
-        for path, plaintext in plain.items():
-            stored = seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
-            paths.put(encrypted, path, stored)
-        return encrypted
+        return {
+            path: seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
+            for path, plaintext in plain.items()
+        }
 
 
 def _partition_key(document: Document, paths_of_key: Sequence[str] | None) -> StatedPartitionKey:
     return UNSTATED if paths_of_key is None else partition_key_of(document, paths_of_key)
 
 
-def _unencrypted(document: Document, path: str) -> Any:
-    value = paths.get(document, path)
+def _with_values(document: Document, values: Mapping[str, object]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(document))
+    for path, value in values.items():
+        paths.put(changed, path, value)
+    return changed
+
+
+def _unencrypted(value: object, path: str) -> object:
     if is_encrypted(value) or paths.find(value, is_encrypted):
         raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
     return value

@@ -73,6 +73,15 @@ class InvalidValueError(CallerError):
         self.expected = expected
 
 
+class UnknownCodecError(CallerError):
+    """A field was written with a codec that this reader does not have."""
+
+    def __init__(self, field_path: str, codec: str) -> None:
+        super().__init__(f"encrypted field {field_path}: expected codec {codec!r} to be given to FieldEncryption")
+        self.field_path = field_path
+        self.codec = codec
+
+
 class InvalidFieldError(CallerError):
     """A stored field is not an encrypted field; ``property_name`` is the property at fault."""
 

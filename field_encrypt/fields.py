@@ -2,7 +2,7 @@
 
 Written is format 2:
 
-1. The value is encoded as canonical JSON (RFC 8785); any JSON value is allowed.
+1. The value is encoded as canonical JSON (RFC 8785); values that JSON does not have by a codec (see codecs.py).
 2. From the DEK and a random salt of 256 bits, HKDF-SHA256 derives a key for this one encryption and a commitment to it.
    No key is used twice, so the number of fields, documents and edits under one DEK does not bound its safety.
 3. The value is encrypted with AES-256-GCM under that key. The additional data is the canonical JSON of container,
@@ -22,13 +22,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field
 
+from field_encrypt.codecs import STANDARD_CODECS, split
 from field_encrypt.dek import Dek
 from field_encrypt.derivation import COMMITMENT_BYTES, NONCE_BYTES, RANDOMIZED_LABEL, SALT_BYTES, derive, for_one_use
-from field_encrypt.encoding import from_base64, from_canonical_json, to_base64, to_canonical_json
-from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
+from field_encrypt.encoding import from_base64, to_base64
+from field_encrypt.errors import InvalidFieldError, TamperedFieldError
 from field_encrypt.places import UNSTATED, FieldPlace
 
-__all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value"]
+__all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value", "is_encrypted"]
 
 FORMAT: Final = 2  # the one that is written
 ALGORITHM: Final = "A256GCM-HKDF-SHA256"
@@ -43,6 +44,11 @@ _BINARY: Final[dict[str, dict[str, int | None]]] = {
 }
 _FORMAT_OF: Final = {FORMAT_1_ALGORITHM: 1, ALGORITHM: FORMAT}
 PROPERTIES: Final = (*_LABELS, *_BINARY[ALGORITHM])  # of the format that is written; format 1 has some of these
+
+
+def is_encrypted(value: Any) -> bool:
+    """Tell whether a value claims to be an encrypted field; parsing it tells whether it is one."""
+    return isinstance(value, dict) and "enc" in value and "dekId" in value
 
 
 class EncryptedField(BaseModel):
@@ -92,50 +98,25 @@ class EncryptedField(BaseModel):
 
 
 def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place: FieldPlace) -> dict[str, Any]:
-    """Encrypt a JSON value into the stored form of its place.
+    """Encrypt a value into the stored form of its place.
 
     Raises:
         InvalidValueError: the value is not one that JSON can carry exactly.
         InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
-    return seal_field(to_plaintext(value, place.field_path), dek, dek_id=dek_id, mek_version=mek_version, place=place)
+    plaintext = STANDARD_CODECS.to_plaintext(value, place.field_path)
+    return seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place)
 
 
 def decrypt_value(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> Any:
-    """Decrypt a field that stands at this place.
+    """Decrypt a field that stands at this place; a value that a codec wrote is returned as the JSON in it.
 
     Raises:
         TamperedFieldError: the field does not authenticate.
         InvalidFieldError: it authenticates, and its writer put something else than JSON into it.
         InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
-    return from_plaintext(open_field(field, dek=dek, place=place), place.field_path)
-
-
-def to_plaintext(value: Any, field_path: str) -> bytes:
-    """Return what is encrypted for a value.
-
-    Raises:
-        InvalidValueError: the value is not one that JSON can carry exactly.
-    """
-    try:
-        return to_canonical_json(value)
-    except ValueError:
-        expected = "a JSON value: finite numbers, integers within 2^53, texts of valid Unicode"
-        raise InvalidValueError(field_path, expected) from None  # the cause's text can quote the value
-
-
-def from_plaintext(plaintext: bytes, field_path: str) -> Any:
-    """Return the value that was encrypted.
-
-    Raises:
-        InvalidFieldError: its writer put something else than JSON into it.
-    """
-    try:
-        return from_canonical_json(plaintext)
-    except ValueError:
-        pass  # its text quotes the value; the error below has no cause and no context
-    raise InvalidFieldError(field_path, "ct", "canonical JSON in it")
+    return split(open_field(field, dek=dek, place=place), place.field_path)[1]
 
 
 def seal_field(plaintext: bytes, dek: Dek, *, dek_id: str, mek_version: str, place: FieldPlace) -> dict[str, Any]:

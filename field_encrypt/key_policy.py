@@ -58,9 +58,9 @@ class KeyPolicy:
         return None if self.per == "document" else self.max_documents
 
     @property
-    def counts(self) -> bool:
-        """Tell whether anything is counted in the rows."""
-        return self.max_uses is not None or self.documents_bound is not None
+    def looks_at_the_stored(self) -> bool:
+        """Tell whether a save has to know the document that it replaces: its DEK, or its place in a count, is kept."""
+        return self.per == "document" or self.documents_bound is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def test_no_two_encryptions_are_equal() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), 2**53, b"bytes", {1: "x"}, "\ud800", {"\ud800": 1, "b": 2}, object()]
+    "value", [float("nan"), float("inf"), 2**53, [b"bytes"], {1: "x"}, "\ud800", {"\ud800": 1, "b": 2}, object()]
 )
 def test_value_that_json_cannot_carry_is_refused_by_its_field(value: Any) -> None:
     """The error names the field and never quotes the value."""

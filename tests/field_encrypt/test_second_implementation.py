@@ -57,7 +57,8 @@ def test_every_vector_has_its_outcome() -> None:
     content = json.loads((FOLDER / "fields_2.json").read_text(encoding="utf-8"))
     vectors = [vector for vector in content["vectors"] if vector["stored"].get("enc") != 1]  # it knows no format 1
     expected = [
-        {name: vector[name] for name in ("outcome", "property", "value") if name in vector} for vector in vectors
+        {name: vector[name] for name in ("outcome", "property", "codec", "value") if name in vector}
+        for vector in vectors
     ]
 
     assert expected == node(open=vectors)["open"]

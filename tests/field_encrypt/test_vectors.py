@@ -13,6 +13,7 @@ from azure.cosmos.partition_key import NonePartitionKeyValue
 from pydantic import BaseModel, ConfigDict
 
 from field_encrypt import DekStore, EnvProvider, FieldEncryption, RowDefaults
+from field_encrypt.codecs import split
 from field_encrypt.dek import Dek
 from field_encrypt.errors import (
     DekNotFoundError,
@@ -23,7 +24,7 @@ from field_encrypt.errors import (
     KeyCheckMismatchError,
     TamperedFieldError,
 )
-from field_encrypt.fields import EncryptedField, decrypt_value
+from field_encrypt.fields import EncryptedField, open_field
 from field_encrypt.mek_errors import ForeignMekError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.places import UNSTATED, FieldPlace
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
@@ -78,6 +79,7 @@ class FieldVector(Strict):
     additionalData: str | None = None  # noqa: N815 - a property of the file
     partitionKey: list[Any] | None = None  # noqa: N815 - a property of the file
     context: dict[str, Any] | None = None
+    codec: str | None = None
 
     def place(self) -> FieldPlace:
         """Return the place; ``{}`` stands for a component that the document lacks, and no list for no statement."""
@@ -129,7 +131,10 @@ def test_field(raw: dict[str, Any]) -> None:
         field = EncryptedField.parse(vector.stored, vector.fieldPath)
         if vector.additionalData is not None:
             assert vector.additionalData.encode() == place.additional_data(field.dek_id)
-        return decrypt_value(field, dek=Dek(base64.b64decode(vector.dek)), place=place)
+        plaintext = open_field(field, dek=Dek(base64.b64decode(vector.dek)), place=place)
+        codec, value = split(plaintext, vector.fieldPath)
+        assert vector.codec == codec
+        return value
 
     if vector.outcome == "decrypted":
         assert (vector.value, type(vector.value)) == (value := read(), type(value))

@@ -112,6 +112,24 @@ def valid() -> list[dict[str, Any]]:
         opens(f"partition key: {name}", additional_data(text), partitionKey=value)
         for name, (value, text) in PARTITIONS.items()
     ]
+    coded = {
+        "datetime": '"2026-11-24T12:30:00+00:00"',
+        "date": '"2026-11-24"',
+        "decimal": '"1.50"',
+        "uuid": '"8f14e45f-ceea-467f-a8c9-5b1f0e7d3a21"',
+        "bytes": '"/wA="',
+        "one-of_the.application2": '{"a":1}',
+    }
+    values += [
+        vector(
+            f"codec: {name}",
+            sealed_field(f"@{name}:{text}", GOOD_DATA),
+            "decrypted",
+            codec=name,
+            value=json.loads(text),
+        )
+        for name, text in coded.items()
+    ]
     context = additional_data('["workspace-1"]', context='{"a":[1,null],"tenant":"t-1"}')
     return [
         *values,
@@ -201,7 +219,12 @@ def malformed() -> list[dict[str, Any]]:
         for name in PROPERTIES
     ]
     relabelled = {**stored_field('"A title"'), "enc": 2}
-    no_json = sealed_field("no JSON", GOOD_DATA)
+    plaintexts = {
+        "no JSON": "no JSON",
+        "a codec without a value": "@date:",
+        "a codec in capitals": "@Date:1",
+        "a codec without a name": "@:1",
+    }
     return [
         *changed,
         *missing,
@@ -209,7 +232,10 @@ def malformed() -> list[dict[str, Any]]:
         vector(
             "salt in a field of format 1", {**stored_field("1"), "salt": GOOD["salt"]}, "invalid_field", property="salt"
         ),
-        vector("plaintext that is no JSON", no_json, "invalid_field", property="ct"),
+        *(
+            vector(f"plaintext: {name}", sealed_field(text, GOOD_DATA), "invalid_field", property="ct")
+            for name, text in plaintexts.items()
+        ),
     ]
 
 

@@ -68,6 +68,8 @@ function open(vector) {
     throw new Failure("tampered_field");
   }
   try {
+    const [, codec, text] = /^@([a-z][a-z0-9_.-]{0,63}):([^]*)$/.exec(plaintext.toString("utf8")) ?? [];
+    if (codec !== undefined) return { outcome: "decrypted", codec, value: JSON.parse(text) };
     return { outcome: "decrypted", value: JSON.parse(plaintext.toString("utf8")) };
   } catch {
     throw new Failure("invalid_field", "ct");
