@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from field_encrypt.blocking_container import BlockingEncryptedContainer
+from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.documents import Document
-from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.envelope import DEFAULT_POLICY, DOCUMENTS_AT_ONCE, FieldEncryption
 from field_encrypt.field_policy import FieldPolicy
+from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, StatedPartitionKey
 
 Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
@@ -32,6 +34,17 @@ class BlockingFieldEncryption:
         self._lock = threading.Lock()  # of the two below
         self._calls: set[Future[Any]] = set()
         self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        env: Mapping[str, str],
+        *,
+        policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+    ) -> Self:
+        """Return a facade of what the environment describes, as :meth:`FieldEncryption.open` opens it."""
+        return cls(lambda: FieldEncryption.open(env, policy=policy, codecs=codecs))
 
     def __enter__(self) -> Self:
         """Open the clients; what opening them raises is raised here."""

@@ -6,26 +6,27 @@ that nothing names, which is harmless; a caller who minds gives a dekId, and a s
 """
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.cosmos.aio import DatabaseProxy
 
 from field_encrypt import paths
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
-from field_encrypt.current_deks import CurrentDeks
-from field_encrypt.dek import Dek
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.deks import Deks
 from field_encrypt.documents import Document, for_each_document
 from field_encrypt.encrypted_container import EncryptedContainer
 from field_encrypt.errors import InvalidSettingError, InvalidValueError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.fields import EncryptedField, is_encrypted, open_field, seal_field
-from field_encrypt.key_policy import KeyPolicy, Scope
+from field_encrypt.fields import EncryptedField, is_encrypted
+from field_encrypt.key_policy import KeyPolicy
+from field_encrypt.opening import open_environment
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, partition_key_of
 from field_encrypt.provider import MekProvider
+from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
 
@@ -53,8 +54,32 @@ class FieldEncryption:
         self._provider = provider
         self._dek_store = dek_store
         self._cache = cache
-        self._deks = Deks(provider, dek_store, cache)
-        self._current = CurrentDeks(provider, dek_store, self._deks, policy)
+        self._sealer = Sealer(provider, dek_store, cache, policy)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        env: Mapping[str, str],
+        *,
+        credential: AsyncTokenCredential | None = None,
+        policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+    ) -> AsyncIterator[Self]:
+        """Open everything that the environment describes (see :mod:`field_encrypt.opening`), for one event loop.
+
+        Raises:
+            InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+        """
+        async with open_environment(env, credential=credential) as opened:
+            yield cls(
+                opened.provider,
+                opened.dek_store,
+                opened.cache,
+                policy=policy,
+                codecs=codecs,
+                database=opened.database,
+            )
 
     def container(self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None) -> EncryptedContainer:
         """Return a container of the database by its field policy; ``context`` is bound to each of its documents.
@@ -102,7 +127,7 @@ class FieldEncryption:
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = {path: self._codecs.to_plaintext(_unencrypted(paths.get(document, path), path), path) for path in found}
-        return _with_values(document, await self._sealed(place, plain, previous=previous, dek_id=dek_id))
+        return _with_values(document, await self._sealer.seal(place, plain, previous=previous, dek_id=dek_id))
 
     async def encrypt_values(
         self,
@@ -121,7 +146,7 @@ class FieldEncryption:
         """
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = {path: self._codecs.to_plaintext(_unencrypted(value, path), path) for path, value in values.items()}
-        return await self._sealed(place, plain, previous=previous)
+        return await self._sealer.seal(place, plain, previous=previous)
 
     async def decrypt_fields(
         self,
@@ -144,7 +169,9 @@ class FieldEncryption:
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        plain = await self._opened(DocumentPlace(container, document_id, partition_key, context), document, found)
+        plain = await self._sealer.unseal(
+            DocumentPlace(container, document_id, partition_key, context), document, found
+        )
         return _with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
 
     async def reencrypt_fields(
@@ -171,8 +198,8 @@ class FieldEncryption:
         if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = await (source or self)._opened(place, document, found)  # noqa: SLF001 - another one of this class
-        return _with_values(document, await self._sealed(place, plain, dek_id=dek_id))
+        plain = await (source or self)._sealer.unseal(place, document, found)  # noqa: SLF001 - of this class too
+        return _with_values(document, await self._sealer.seal(place, plain, dek_id=dek_id))
 
     async def encrypt_documents(
         self,
@@ -237,39 +264,6 @@ class FieldEncryption:
             at_once,
         )
 
-    async def _opened(self, place: DocumentPlace, document: Document, found: Sequence[str]) -> dict[str, bytes]:
-        """Return the plaintext of each of these fields, one fetch a DEK."""
-        deks: dict[str, Dek] = {}
-        plain = {}
-        for path in found:
-            field = EncryptedField.parse(paths.get(document, path), path)
-            if field.dek_id not in deks:
-                deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
-            plain[path] = open_field(field, dek=deks[field.dek_id], place=place.of(path))
-        return plain
-
-    async def _sealed(
-        self,
-        place: DocumentPlace,
-        plain: Mapping[str, bytes],
-        *,
-        previous: Document | None = None,
-        dek_id: str | None = None,
-    ) -> dict[str, dict[str, Any]]:
-        """Return what is stored for the plaintext of each path."""
-        place.check()  # before a row is made
-        if dek_id is not None:
-            kept = await self._deks.keep(await self._deks.make(dek_id), or_take_existing=True)
-            dek, mek_version = kept.dek, kept.wrapped.mek_version
-        else:
-            named = None if previous is None else _dek_id_of(previous)
-            lease = await self._current.take(Scope.of(self.policy, place), len(plain), named=named)
-            dek_id, dek, mek_version = lease.dek_id, lease.dek, lease.mek_version
-        return {
-            path: seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
-            for path, plaintext in plain.items()
-        }
-
 
 def _partition_key(document: Document, paths_of_key: Sequence[str] | None) -> StatedPartitionKey:
     return UNSTATED if paths_of_key is None else partition_key_of(document, paths_of_key)
@@ -286,12 +280,3 @@ def _unencrypted(value: object, path: str) -> object:
     if is_encrypted(value) or paths.find(value, is_encrypted):
         raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
     return value
-
-
-def _dek_id_of(document: Document) -> str | None:
-    """Return the DEK that a stored document names, if it names one at all."""
-    for path in paths.find(document, is_encrypted):
-        dek_id = paths.get(document, path)["dekId"]
-        if isinstance(dek_id, str) and dek_id:
-            return dek_id
-    return None

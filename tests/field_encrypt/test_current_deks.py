@@ -220,7 +220,7 @@ async def test_row_is_written_seldom(rows: ContainerProxy, cosmos: LocalCosmos) 
 def vault_process(world: World, policy: KeyPolicy, *, settling: float = 0.0) -> FieldEncryption:
     """Return one more process on the vault, which knows the current version as it is now."""
     one = FieldEncryption(KeyVaultProvider(world.mek.client), world.store, DekCache(), policy=policy)
-    one._current._settling = timedelta(seconds=settling)
+    one._sealer._current._settling = timedelta(seconds=settling)
     return one
 
 
@@ -248,7 +248,7 @@ async def test_process_that_does_not_know_the_new_version_yet_follows_those_that
     await world.mek.create()
     ahead = vault_process(world, policy, settling=120)
     await save(ahead, 2)
-    behind._current._generations.clear()  # it has to look for the newest generation, and is behind all the same
+    behind._sealer._current._generations.clear()  # it has to look for the newest generation, and is behind all the same
 
     deks = [(await save(who, number))["title"]["dekId"] for number, who in enumerate([behind, ahead] * 3, start=3)]
 
