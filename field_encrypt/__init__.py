@@ -3,6 +3,7 @@
 from field_encrypt.blocking import BlockingFieldEncryption
 from field_encrypt.blocking_container import BlockingEncryptedContainer
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
+from field_encrypt.conditions import Condition
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
 from field_encrypt.encrypted_container import EncryptedContainer
@@ -28,6 +29,7 @@ __all__ = [
     "BlockingFieldEncryption",
     "CallerError",
     "Codecs",
+    "Condition",
     "DekCache",
     "DekFollower",
     "DekStore",

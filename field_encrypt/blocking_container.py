@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Protocol
 
+from field_encrypt.conditions import Condition
 from field_encrypt.documents import Document
 from field_encrypt.encrypted_container import BatchOperation, EncryptedContainer, Item, Operation
 from field_encrypt.places import PartitionKeyValue
@@ -50,6 +51,10 @@ class BlockingEncryptedContainer:
     ) -> list[Item]:
         """Return all results of a query."""
         return self._wait(_listed(self._container.query_items(query, parameters=parameters, **options)))
+
+    def equals(self, field_path: str, value: object, *, alias: str = "c", number: int = 0) -> Condition:
+        """Return the condition that a deterministic field has this value."""
+        return self._wait(self._container.equals(field_path, value, alias=alias, number=number))
 
     def read_all_items(self, **options: object) -> list[Item]:
         """Return every document."""

@@ -76,6 +76,19 @@ class Deks:
 
         return (await load()).dek if self._cache is None else await self._cache.get(dek_id, load)
 
+    async def get_or_make(self, dek_id: str) -> tuple[Dek, str]:
+        """Return the DEK of this id, made if there is none, and the version that its row names or was written under.
+
+        Raises:
+            CallerError: the row was changed.
+            OperatorError, RetryError: a version is missing or disabled; a right is missing; a service did not answer.
+        """
+        row = await self._dek_store.find(dek_id)
+        if row is not None and row.mek_version is not None:
+            return await self.get_of_row(row), row.mek_version
+        kept = await self.keep(await self.make(dek_id), or_take_existing=True)
+        return kept.dek, kept.wrapped.mek_version
+
     async def get_of_row(self, row: DekRow) -> Dek:
         """Return the DEK of a row that was just read, from the cache or by unwrapping it.
 

@@ -21,6 +21,8 @@ COMMITMENT_BYTES: Final = 32  # 256 bits: finding two keys of one commitment tak
 SALT_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 RANDOMIZED_LABEL: Final = b"field-encrypt/2/A256GCM-HKDF-SHA256"
+DETERMINISTIC_LABEL: Final = b"field-encrypt/2/A256SIV-HKDF-SHA256"
+SIV_KEY_BYTES: Final = 64  # AES-SIV has two keys of 256 bits
 
 
 class Derived(NamedTuple):
@@ -49,3 +51,14 @@ def for_one_use(dek: Dek, additional_data: bytes) -> tuple[bytes, bytes, Derived
     """Return a fresh salt, a fresh nonce and the key of that salt: for one encryption, and no second one."""
     salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
     return salt, nonce, derive(dek, salt=salt, label=RANDOMIZED_LABEL, additional_data=additional_data)
+
+
+def for_equality(dek: Dek, additional_data: bytes) -> Derived:
+    """Return the one key of a deterministic field: without a salt, the same for all documents."""
+    return derive(
+        dek,
+        salt=bytes(SALT_BYTES),
+        label=DETERMINISTIC_LABEL,
+        additional_data=additional_data,
+        key_bytes=SIV_KEY_BYTES,
+    )

@@ -1,9 +1,11 @@
 """The same work on many documents, a bounded number of them at a time."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from field_encrypt import paths
 from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
 
 Document = Mapping[str, object]
@@ -48,3 +50,11 @@ def id_of(document: Document) -> str:
     if not isinstance(document_id, str) or not document_id:
         raise InvalidFieldPathError("id", "a text that is not empty in every document")
     return document_id
+
+
+def with_values(document: Document, values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a copy of the document with other values at these concrete paths."""
+    changed = copy.deepcopy(dict(document))
+    for path, value in values.items():
+        paths.put(changed, path, value)
+    return changed

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
+from field_encrypt.conditions import Condition, equality
 from field_encrypt.documents import Document, id_of
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
@@ -126,6 +127,20 @@ class EncryptedContainer:
                 raise InvalidFieldPathError("result", "objects: other results have no fields, query the container")
             yield await self._decrypted_result(result)
 
+    async def equals(self, field_path: str, value: object, *, alias: str = "c", number: int = 0) -> Condition:
+        """Return the condition that a deterministic field has this value; ``number`` tells several in one query apart.
+
+        Raises:
+            InvalidFieldPathError: the policy does not have the field, or not as a deterministic one.
+            FieldEncryptError: the value cannot be encrypted.
+        """
+        if field_path not in self.policy.deterministic:
+            raise InvalidFieldPathError(field_path, "a field that the policy names as deterministic")
+        stored = await self._encryption.encrypt_for_query(
+            self.policy.container, field_path, value, context=self._context
+        )
+        return equality(field_path, stored and stored["ct"], alias=alias, number=number)
+
     async def read_all_items(self, **options: object) -> AsyncIterator[Item]:
         """Yield every document, decrypted.
 
@@ -175,6 +190,7 @@ class EncryptedContainer:
             self.policy.in_document(body),
             partition_key=partition_key_of(body, await self.partition_key_paths()),
             context=self._context,
+            deterministic=self.policy.deterministic,
             previous=previous,
         )
 
@@ -225,6 +241,7 @@ class EncryptedContainer:
             # As the document has it, which is how it is read: the caller may have said None for what it lacks.
             partition_key=partition_key_of(stored, await self.partition_key_paths()),
             context=self._context,
+            deterministic=self.policy.deterministic,
             previous=stored,
         )
         return [

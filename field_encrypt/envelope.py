@@ -6,7 +6,7 @@ that nothing names, which is harmless; a caller who minds gives a dekId, and a s
 """
 
 import copy
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -17,14 +17,14 @@ from field_encrypt import paths
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.documents import Document, for_each_document
+from field_encrypt.documents import Document, for_each_document, with_values
 from field_encrypt.encrypted_container import EncryptedContainer
-from field_encrypt.errors import InvalidSettingError, InvalidValueError
+from field_encrypt.errors import InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.fields import EncryptedField, is_encrypted
+from field_encrypt.fields import EncryptedField, is_encrypted, unencrypted
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.opening import open_environment
-from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, partition_key_of
+from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
 from field_encrypt.sealing import Sealer
 
@@ -101,6 +101,7 @@ class FieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
         previous: Document | None = None,
         dek_id: str | None = None,
     ) -> dict[str, Any]:
@@ -112,6 +113,9 @@ class FieldEncryption:
         ``partition_key`` is the value under which the document stands, and ``context`` anything else that belongs to
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
+
+        ``deterministic`` are those of the fields whose equal values are to be equal in store, for queries: see
+        :class:`field_encrypt.FieldPolicy` for what that gives away.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
         taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
@@ -126,8 +130,10 @@ class FieldEncryption:
         if not found:
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = {path: self._codecs.to_plaintext(_unencrypted(paths.get(document, path), path), path) for path in found}
-        return _with_values(document, await self._sealer.seal(place, plain, previous=previous, dek_id=dek_id))
+        plain = {path: self._codecs.to_plaintext(unencrypted(paths.get(document, path), path), path) for path in found}
+        chosen = [path for path in found if path in deterministic]
+        sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
+        return with_values(document, sealed)
 
     async def encrypt_values(
         self,
@@ -137,6 +143,7 @@ class FieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
         previous: Document | None = None,
     ) -> dict[str, dict[str, Any]]:
         """Return what is stored for the values of some fields of a document, by their concrete paths: for a patch.
@@ -145,8 +152,20 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
         """
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = {path: self._codecs.to_plaintext(_unencrypted(value, path), path) for path, value in values.items()}
-        return await self._sealer.seal(place, plain, previous=previous)
+        plain = {path: self._codecs.to_plaintext(unencrypted(value, path), path) for path, value in values.items()}
+        chosen = [path for path in values if path in deterministic]
+        return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
+
+    async def encrypt_for_query(
+        self, container: str, field_path: str, value: object, *, context: Mapping[str, object] | None = None
+    ) -> dict[str, Any] | None:
+        """Return what is stored where a deterministic field has this value; None if there is no such field yet.
+
+        Raises:
+            CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
+        """
+        place = DocumentPlace(container, "", context=context).of(field_path)
+        return await self._sealer.sealed_for_query(place, self._codecs.to_plaintext(value, field_path))
 
     async def decrypt_fields(
         self,
@@ -172,7 +191,7 @@ class FieldEncryption:
         plain = await self._sealer.unseal(
             DocumentPlace(container, document_id, partition_key, context), document, found
         )
-        return _with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
+        return with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
 
     async def reencrypt_fields(
         self,
@@ -189,17 +208,23 @@ class FieldEncryption:
         """Return the document with these fields, or every encrypted one, under another DEK than their own.
 
         ``source`` decrypts where the DEKs are in another store or under another key. A document whose fields are all
-        under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is.
+        under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is. Deterministic fields stay under the
+        one DEK of their path, and move with ``source`` only.
 
         Raises:
             CallerError, OperatorError, RetryError: as decryption and encryption do.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
-            return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = await (source or self)._sealer.unseal(place, document, found)  # noqa: SLF001 - of this class too
-        return _with_values(document, await self._sealer.seal(place, plain, dek_id=dek_id))
+        parsed = {path: EncryptedField.parse(paths.get(document, path), path) for path in found}
+        for path, field in list(parsed.items()):
+            if field.is_deterministic and (source is None or await self._sealer.opens(place, document, path)):
+                del parsed[path]
+        if all(field.dek_id == dek_id for field in parsed.values()):
+            return copy.deepcopy(dict(document))
+        plain = await (source or self)._sealer.unseal(place, document, list(parsed))  # noqa: SLF001 - of this class too
+        deterministic = [path for path, field in parsed.items() if field.is_deterministic]
+        return with_values(document, await self._sealer.seal(place, plain, deterministic=deterministic, dek_id=dek_id))
 
     async def encrypt_documents(
         self,
@@ -225,7 +250,7 @@ class FieldEncryption:
                 document_id,
                 document,
                 fields,
-                partition_key=_partition_key(document, partition_key_paths),
+                partition_key=stated_partition_key(document, partition_key_paths),
                 context=context,
             ),
             documents,
@@ -257,26 +282,9 @@ class FieldEncryption:
                 document_id,
                 document,
                 fields,
-                partition_key=_partition_key(document, partition_key_paths),
+                partition_key=stated_partition_key(document, partition_key_paths),
                 context=context,
             ),
             documents,
             at_once,
         )
-
-
-def _partition_key(document: Document, paths_of_key: Sequence[str] | None) -> StatedPartitionKey:
-    return UNSTATED if paths_of_key is None else partition_key_of(document, paths_of_key)
-
-
-def _with_values(document: Document, values: Mapping[str, object]) -> dict[str, Any]:
-    changed = copy.deepcopy(dict(document))
-    for path, value in values.items():
-        paths.put(changed, path, value)
-    return changed
-
-
-def _unencrypted(value: object, path: str) -> object:
-    if is_encrypted(value) or paths.find(value, is_encrypted):
-        raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-    return value

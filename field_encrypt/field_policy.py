@@ -15,24 +15,36 @@ class FieldPolicy:
     """The encrypted fields of one container, as paths (see :mod:`field_encrypt.paths`).
 
     ``fields`` are in every document; those of ``optional`` may be absent. Neither is ever stored in plaintext.
+
+    ``deterministic`` are those of them that can be compared in queries. WHAT THIS GIVES AWAY: equal values are equal in
+    store, so everyone who can read the container sees which documents share a value, and how often each value occurs. A
+    value out of few (a country, a yes or no) or known from elsewhere is then as good as read. And such a field is bound
+    to its container and path only: copied into another document it opens there. Choose it for identifiers with many
+    values, such as an e-mail address, and for nothing else.
     """
 
     container: str
     fields: Sequence[str]
     optional: Sequence[str] = ()
+    deterministic: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check the paths.
 
         Raises:
-            InvalidSettingError: ``fields`` or ``optional`` is a single text, or names something that Cosmos DB reads.
+            InvalidSettingError: paths are a single text, name something that Cosmos DB reads, or cannot be compared.
         """
-        for name, patterns in (("fields", self.fields), ("optional", self.optional)):
+        named = {"fields": self.fields, "optional": self.optional, "deterministic": self.deterministic}
+        for name, patterns in named.items():
             if isinstance(patterns, str):
                 raise InvalidSettingError(name, f'a list of paths: ["{patterns}"] was meant')
             for pattern in patterns:
                 if pattern.split("/")[0] in _NEVER:
                     raise InvalidSettingError(name, f"paths of your own properties; Cosmos DB reads {pattern}")
+        for pattern in self.deterministic:
+            if pattern not in self.patterns or any(_is_element(segment) for segment in pattern.split("/")):
+                expected = f"paths of fields or optional, and none into a list; {pattern} is not"
+                raise InvalidSettingError("deterministic", expected)
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -72,3 +84,7 @@ class FieldPolicy:
             for pattern in self.patterns:
                 if all(one == other for one, other in zip(pattern.split("/"), segments, strict=False)):
                     raise InvalidSettingError("fields", f"no path of the partition key, {key}: Cosmos DB reads it")
+
+
+def _is_element(segment: str) -> bool:
+    return segment == paths.EVERY_ELEMENT or segment.isdecimal()

@@ -10,6 +10,9 @@ Written is format 2:
    place, or given another dekId, does not open.
 4. A reader compares the commitment, in constant time, before it decrypts: a field opens under one key only.
 
+A deterministic field, an explicit choice for equality queries, is the exception: AES-SIV under one key of its container
+and path, bound to no document. Equal values are equal in store.
+
 Format 1 is read, never written: AES-256-GCM under the DEK itself, bound to neither partition key nor context.
 
 ``mekVersion`` in the stored form is what the writer saw. It is not authenticated and decides nothing where the row
@@ -19,20 +22,30 @@ names a version, because a rotation changes rows and never documents.
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from pydantic import BaseModel, ConfigDict, Field
 
+from field_encrypt import paths
 from field_encrypt.codecs import STANDARD_CODECS, split
 from field_encrypt.dek import Dek
-from field_encrypt.derivation import COMMITMENT_BYTES, NONCE_BYTES, RANDOMIZED_LABEL, SALT_BYTES, derive, for_one_use
+from field_encrypt.derivation import (
+    COMMITMENT_BYTES,
+    NONCE_BYTES,
+    RANDOMIZED_LABEL,
+    SALT_BYTES,
+    derive,
+    for_equality,
+    for_one_use,
+)
 from field_encrypt.encoding import from_base64, to_base64
-from field_encrypt.errors import InvalidFieldError, TamperedFieldError
+from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
 from field_encrypt.places import UNSTATED, FieldPlace
 
 __all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value", "is_encrypted"]
 
 FORMAT: Final = 2  # the one that is written
 ALGORITHM: Final = "A256GCM-HKDF-SHA256"
+DETERMINISTIC_ALGORITHM: Final = "A256SIV-HKDF-SHA256"
 FORMAT_1_ALGORITHM: Final = "A256GCM"
 TAG_BYTES: Final = 16
 
@@ -41,8 +54,9 @@ _LABELS: Final = ("enc", "alg", "dekId", "mekVersion")
 _BINARY: Final[dict[str, dict[str, int | None]]] = {
     FORMAT_1_ALGORITHM: {"iv": NONCE_BYTES, "ct": None, "tag": TAG_BYTES},
     ALGORITHM: {"salt": SALT_BYTES, "commit": COMMITMENT_BYTES, "iv": NONCE_BYTES, "ct": None, "tag": TAG_BYTES},
+    DETERMINISTIC_ALGORITHM: {"commit": COMMITMENT_BYTES, "ct": None},
 }
-_FORMAT_OF: Final = {FORMAT_1_ALGORITHM: 1, ALGORITHM: FORMAT}
+_FORMAT_OF: Final = {FORMAT_1_ALGORITHM: 1, ALGORITHM: FORMAT, DETERMINISTIC_ALGORITHM: FORMAT}
 PROPERTIES: Final = (*_LABELS, *_BINARY[ALGORITHM])  # of the format that is written; format 1 has some of these
 
 
@@ -51,8 +65,19 @@ def is_encrypted(value: Any) -> bool:
     return isinstance(value, dict) and "enc" in value and "dekId" in value
 
 
+def unencrypted(value: object, path: str) -> object:
+    """Return the value, which is about to be encrypted.
+
+    Raises:
+        InvalidValueError: it is encrypted already, or holds something that is.
+    """
+    if is_encrypted(value) or paths.find(value, is_encrypted):
+        raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
+    return value
+
+
 class EncryptedField(BaseModel):
-    """The stored form of either format, parsed; format 1 has no ``salt`` and no ``commit``."""
+    """The stored form of either format, parsed; empty is what the algorithm does not have."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,9 +87,14 @@ class EncryptedField(BaseModel):
     mek_version: str
     salt: bytes = b""
     commit: bytes = b""
-    iv: bytes
+    iv: bytes = b""
     ct: bytes = Field(repr=False)
-    tag: bytes
+    tag: bytes = b""
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Tell whether equal values of the field are equal in store, in all documents."""
+        return self.alg == DETERMINISTIC_ALGORITHM
 
     @classmethod
     def parse(cls, stored: object, field_path: str) -> Self:
@@ -141,6 +171,27 @@ def seal_field(plaintext: bytes, dek: Dek, *, dek_id: str, mek_version: str, pla
     ).stored()
 
 
+def seal_deterministic(
+    plaintext: bytes, dek: Dek, *, dek_id: str, mek_version: str, place: FieldPlace
+) -> dict[str, Any]:
+    """Encrypt so that equal plaintexts are equal in store: AES-SIV (RFC 5297) under the field's one key.
+
+    Raises:
+        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
+    """
+    data = place.deterministic_data(dek_id)
+    derived = for_equality(dek, data)
+    sealed = AESSIV(derived.key).encrypt(plaintext, [data])
+    return EncryptedField(
+        enc=FORMAT,
+        alg=DETERMINISTIC_ALGORITHM,
+        dek_id=dek_id,
+        mek_version=mek_version,
+        commit=derived.commitment,
+        ct=sealed,
+    ).stored()
+
+
 def open_field(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> bytes:
     """Return the plaintext of a field that stands at this place.
 
@@ -148,19 +199,24 @@ def open_field(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> bytes:
         TamperedFieldError: the field does not authenticate.
         InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
     """
-    if field.alg == FORMAT_1_ALGORITHM:
-        key, data = dek.reveal(), place.additional_data_of_format_1(field.dek_id)
-    else:
-        data = place.additional_data(field.dek_id)
-        derived = derive(dek, salt=field.salt, label=RANDOMIZED_LABEL, additional_data=data)
-        # First of all: AES-GCM alone does not commit, a ciphertext can be made that decrypts under two keys.
-        if not derived.is_committed_to(field.commit):
-            raise _tampered(field, place)
-        key = derived.key
     try:
-        return AESGCM(key).decrypt(field.iv, field.ct + field.tag, data)
+        if field.alg == FORMAT_1_ALGORITHM:
+            data = place.additional_data_of_format_1(field.dek_id)
+            return AESGCM(dek.reveal()).decrypt(field.iv, field.ct + field.tag, data)
+        if field.is_deterministic:
+            data = place.deterministic_data(field.dek_id)
+            derived = for_equality(dek, data)
+        else:
+            data = place.additional_data(field.dek_id)
+            derived = derive(dek, salt=field.salt, label=RANDOMIZED_LABEL, additional_data=data)
+        # Before anything is decrypted: AES-GCM does not commit, a ciphertext can be made that opens under two keys.
+        if derived.is_committed_to(field.commit):
+            if field.is_deterministic:
+                return AESSIV(derived.key).decrypt(field.ct, [data])
+            return AESGCM(derived.key).decrypt(field.iv, field.ct + field.tag, data)
     except InvalidTag as error:
         raise _tampered(field, place) from error
+    raise _tampered(field, place)
 
 
 def _tampered(field: EncryptedField, place: FieldPlace) -> TamperedFieldError:
@@ -170,7 +226,9 @@ def _tampered(field: EncryptedField, place: FieldPlace) -> TamperedFieldError:
 def _format_of(stored: dict[str, Any], field_path: str) -> tuple[int, str]:
     enc, alg = stored.get("enc"), stored.get("alg")
     if type(enc) is not int or enc not in _FORMAT_OF.values():  # JSON's true equals 1 in Python
-        raise InvalidFieldError(field_path, "enc", " or ".join(str(known) for known in _FORMAT_OF.values()))
+        raise InvalidFieldError(
+            field_path, "enc", " or ".join(str(known) for known in sorted(set(_FORMAT_OF.values())))
+        )
     if not isinstance(alg, str) or alg not in _FORMAT_OF:
         raise InvalidFieldError(field_path, "alg", " or ".join(f'"{known}"' for known in _FORMAT_OF))
     if _FORMAT_OF[alg] != enc:

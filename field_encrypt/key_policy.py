@@ -17,11 +17,11 @@ from typing import Literal, Self
 
 from field_encrypt.encoding import to_canonical_json
 from field_encrypt.errors import InvalidPlaceError, InvalidSettingError
-from field_encrypt.places import UNSTATED, DocumentPlace, partition_components
+from field_encrypt.places import UNSTATED, DocumentPlace, FieldPlace, partition_components
 
 Reach = Literal["document", "partition", "container"]
 DOCUMENTS_MAX = 10_000  # ten million documents are then a thousand rows
-_SHARED_ID = re.compile(r"(?:partition|container)\.[0-9a-f]{32}\.[0-9]+")
+_SHARED_ID = re.compile(r"(?:partition|container|deterministic)\.[0-9a-f]{32}\.[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +94,9 @@ class Scope:
         if self.name is None:
             return _SHARED_ID.fullmatch(dek_id) is None
         return dek_id.rpartition(".")[0] == self.name
+
+
+def deterministic_dek_id(place: FieldPlace) -> str:
+    """Return the id of the one DEK of a deterministic field, which no policy replaces: equality would end with it."""
+    field = {"container": place.container, "fieldPath": place.field_path}
+    return f"deterministic.{hashlib.sha256(to_canonical_json(field)).hexdigest()[:32]}.0"

@@ -56,7 +56,17 @@ class FieldPlace:
             bound["partitionKey"] = partition_components(self.partition_key)
         if self.context:
             bound["context"] = _checked_context(self.context)
-        return self._canonical(dek_id, bound)
+        return self._canonical({**self._own(dek_id), **bound})
+
+    def deterministic_data(self, dek_id: str) -> bytes:
+        """Return what a deterministic field is bound to: container, field path and context, the same in all documents.
+
+        Raises:
+            InvalidFieldPathError: a part of the place is no valid Unicode.
+            InvalidPlaceError: the context is nothing that JSON can carry.
+        """
+        bound = {"context": _checked_context(self.context)} if self.context else {}
+        return self._canonical({"container": self.container, "fieldPath": self.field_path, "dekId": dek_id, **bound})
 
     def additional_data_of_format_1(self, dek_id: str) -> bytes:
         """Return what format 1 authenticates: neither the partition key nor the context.
@@ -64,18 +74,19 @@ class FieldPlace:
         Raises:
             InvalidFieldPathError: a part of the place is no valid Unicode.
         """
-        return self._canonical(dek_id, {})
+        return self._canonical(self._own(dek_id))
 
-    def _canonical(self, dek_id: str, bound: Mapping[str, object]) -> bytes:
-        parts = {
+    def _own(self, dek_id: str) -> dict[str, object]:
+        return {
             "container": self.container,
             "documentId": self.document_id,
             "fieldPath": self.field_path,
             "dekId": dek_id,
-            **bound,
         }
+
+    def _canonical(self, parts: Mapping[str, object]) -> bytes:
         try:
-            return to_canonical_json(parts)
+            return to_canonical_json(dict(parts))
         except ValueError as error:
             expected = "valid Unicode in it and in the names of container, document and DEK"
             raise InvalidFieldPathError(self.field_path, expected) from error
@@ -131,6 +142,15 @@ def partition_key_of(document: Mapping[str, object], paths: Sequence[str]) -> Pa
     """
     found = [_at(document, path) for path in paths]
     return found[0] if len(found) == 1 else found
+
+
+def stated_partition_key(document: Mapping[str, object], paths: Sequence[str] | None) -> StatedPartitionKey:
+    """Return the partition key value of a document, or that it is not stated where no paths are given.
+
+    Raises:
+        InvalidPlaceError: a path is malformed.
+    """
+    return UNSTATED if paths is None else partition_key_of(document, paths)
 
 
 def _at(document: Mapping[str, object], path: str) -> PartitionComponent:

@@ -181,7 +181,7 @@ def test_containers_block_too(opening: Opening, cosmos: LocalCosmos) -> None:
 
     names: list[str] = []
     with BlockingFieldEncryption(with_database) as encryption:
-        notes = encryption.container(FieldPolicy(names[0], ["title"]))
+        notes = encryption.container(FieldPolicy(names[0], ["title"], ["kind"], deterministic=["kind"]))
         notes.create_item({"id": "a", "title": 1})
         notes.upsert_item({"id": "b", "title": 2})
         notes.replace_item("a", {"id": "a", "title": 3})
@@ -191,6 +191,8 @@ def test_containers_block_too(opening: Opening, cosmos: LocalCosmos) -> None:
         assert 5 == notes.read_item("a", "a")["title"]
         assert [4] == [note["title"] for note in notes.query_items("SELECT * FROM c WHERE c.id = 'b'")]
         assert {4, 5} == {note["title"] for note in notes.read_all_items()}
+        notes.upsert_item({"id": "c", "title": 6, "kind": "x"})
+        assert notes.equals("kind", "x").text.startswith('c["kind"]')
 
 
 def test_container_without_a_database_is_refused(opening: Opening) -> None:

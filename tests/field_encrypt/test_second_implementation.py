@@ -55,7 +55,12 @@ def node(**wanted: Any) -> dict[str, Any]:
 def test_every_vector_has_its_outcome() -> None:
     """The other implementation passes the vectors of format 2, the outcome and the property at fault included."""
     content = json.loads((FOLDER / "fields_2.json").read_text(encoding="utf-8"))
-    vectors = [vector for vector in content["vectors"] if vector["stored"].get("enc") != 1]  # it knows no format 1
+    # It knows neither format 1 nor, because OpenSSL's SIV is not part of node:crypto, deterministic fields.
+    vectors = [
+        vector
+        for vector in content["vectors"]
+        if vector["stored"].get("enc") != 1 and not str(vector["stored"].get("alg")).startswith("A256SIV")
+    ]
     expected = [
         {name: vector[name] for name in ("outcome", "property", "codec", "value") if name in vector}
         for vector in vectors

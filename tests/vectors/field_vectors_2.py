@@ -69,11 +69,14 @@ def additional_data(
     return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
 
 
-def hkdf(dek: bytes, salt: bytes, info: bytes) -> bytes:
-    """Return 64 bytes of HKDF-SHA256, by RFC 5869's own steps."""
+def hkdf(dek: bytes, salt: bytes, info: bytes, length: int = 64) -> bytes:
+    """Return so many bytes of HKDF-SHA256, by RFC 5869's own steps."""
     extracted = hmac.digest(salt, dek, hashlib.sha256)
-    first = hmac.digest(extracted, info + b"\1", hashlib.sha256)
-    return first + hmac.digest(extracted, first + info + b"\2", hashlib.sha256)
+    derived = block = b""
+    for number in range(1, length // 32 + 1):
+        block = hmac.digest(extracted, block + info + bytes([number]), hashlib.sha256)
+        derived += block
+    return derived
 
 
 def sealed_field(plaintext: str, data: str, *, dek: bytes = DEK, dek_id: str = DEK_ID) -> dict[str, Any]:
