@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from field_encrypt.blocking_container import BlockingEncryptedContainer
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
-from field_encrypt.documents import Document
+from field_encrypt.documents import Document, Item
 from field_encrypt.envelope import DEFAULT_POLICY, DOCUMENTS_AT_ONCE, FieldEncryption
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.key_policy import KeyPolicy
@@ -80,7 +80,7 @@ class BlockingFieldEncryption:
         context: Mapping[str, object] | None = None,
         previous: Document | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Do what :meth:`FieldEncryption.encrypt_fields` does."""
         return self._wait(
             self._encryption.encrypt_fields(
@@ -104,7 +104,7 @@ class BlockingFieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Do what :meth:`FieldEncryption.decrypt_fields` does."""
         return self._wait(
             self._encryption.decrypt_fields(
@@ -121,7 +121,7 @@ class BlockingFieldEncryption:
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Do what :meth:`FieldEncryption.encrypt_documents` does."""
         return self._wait(
             self._encryption.encrypt_documents(
@@ -143,7 +143,7 @@ class BlockingFieldEncryption:
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Do what :meth:`FieldEncryption.decrypt_documents` does."""
         return self._wait(
             self._encryption.decrypt_documents(
@@ -166,7 +166,7 @@ class BlockingFieldEncryption:
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Do what :meth:`FieldEncryption.reencrypt_fields` does within one dek store."""
         return self._wait(
             self._encryption.reencrypt_fields(

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Protocol
 
 from field_encrypt.conditions import Condition
-from field_encrypt.documents import Document
-from field_encrypt.encrypted_container import BatchOperation, EncryptedContainer, Item, Operation
+from field_encrypt.documents import Document, Item
+from field_encrypt.encrypted_container import BatchOperation, EncryptedContainer, Operation
 from field_encrypt.places import PartitionKeyValue
 
 

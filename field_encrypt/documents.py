@@ -3,16 +3,16 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 
 from field_encrypt import paths
 from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
 
 Document = Mapping[str, object]
-Work = Callable[[str, Document], Awaitable[dict[str, Any]]]  # of a document's id and the document
+Item = dict[str, object]
+Work = Callable[[str, Document], Awaitable[Item]]  # of a document's id and the document
 
 
-async def for_each_document(work: Work, documents: Sequence[Document], at_once: int) -> list[dict[str, Any]]:
+async def for_each_document(work: Work, documents: Sequence[Document], at_once: int) -> list[Item]:
     """Return the results in the order of the documents; the first failure ends the others' work.
 
     Raises:
@@ -21,7 +21,7 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     """
     free = asyncio.Semaphore(at_once)
 
-    async def bounded(document: Document) -> dict[str, Any]:
+    async def bounded(document: Document) -> Item:
         async with free:
             document_id = id_of(document)
             try:
@@ -52,7 +52,7 @@ def id_of(document: Document) -> str:
     return document_id
 
 
-def with_values(document: Document, values: Mapping[str, object]) -> dict[str, Any]:
+def with_values(document: Document, values: Mapping[str, object]) -> Item:
     """Return a copy of the document with other values at these concrete paths."""
     changed = copy.deepcopy(dict(document))
     for path, value in values.items():

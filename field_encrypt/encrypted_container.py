@@ -12,7 +12,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from field_encrypt.conditions import Condition, equality
-from field_encrypt.documents import Document, id_of
+from field_encrypt.documents import Document, Item, id_of
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.patches import encrypted_paths
@@ -21,7 +21,6 @@ from field_encrypt.places import PartitionKeyValue, partition_key_of
 if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
     from field_encrypt.envelope import FieldEncryption
 
-Item = dict[str, object]
 Operation = Mapping[str, object]
 BatchOperation = tuple[str, tuple[object, ...]] | tuple[str, tuple[object, ...], Mapping[str, object]]
 

@@ -8,7 +8,7 @@ that nothing names, which is harmless; a caller who minds gives a dekId, and a s
 import copy
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Self
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.cosmos.aio import DatabaseProxy
@@ -17,7 +17,7 @@ from field_encrypt import paths
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.documents import Document, for_each_document, with_values
+from field_encrypt.documents import Document, Item, for_each_document, with_values
 from field_encrypt.encrypted_container import EncryptedContainer
 from field_encrypt.errors import InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
@@ -104,7 +104,7 @@ class FieldEncryption:
         deterministic: Collection[str] = (),
         previous: Document | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted, as the key policy says.
 
         ``previous`` is the document as it is stored, where this one replaces it: its DEK is kept while the policy
@@ -145,7 +145,7 @@ class FieldEncryption:
         context: Mapping[str, object] | None = None,
         deterministic: Collection[str] = (),
         previous: Document | None = None,
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, Item]:
         """Return what is stored for the values of some fields of a document, by their concrete paths: for a patch.
 
         Raises:
@@ -158,7 +158,7 @@ class FieldEncryption:
 
     async def encrypt_for_query(
         self, container: str, field_path: str, value: object, *, context: Mapping[str, object] | None = None
-    ) -> dict[str, Any] | None:
+    ) -> Item | None:
         """Return what is stored where a deterministic field has this value; None if there is no such field yet.
 
         Raises:
@@ -176,7 +176,7 @@ class FieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
         Name the fields where it matters that they were encrypted: None takes whatever claims to be.
@@ -204,7 +204,7 @@ class FieldEncryption:
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Return the document with these fields, or every encrypted one, under another DEK than their own.
 
         ``source`` decrypts where the DEKs are in another store or under another key. A document whose fields are all
@@ -235,7 +235,7 @@ class FieldEncryption:
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
 
         ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
@@ -266,7 +266,7 @@ class FieldEncryption:
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Decrypt these fields of many documents; a DEK that several share is fetched once, without a cache too.
 
         Raises:

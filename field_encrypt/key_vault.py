@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpResponse, AsyncHttpTransport, HttpRequest
 from azure.keyvault.keys import KeyVaultKey
 from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.keys.crypto import CryptographyClient as LocalCryptographyClient
@@ -43,7 +43,7 @@ class MekClient:
         credential: AsyncTokenCredential,
         *,
         verify_challenge_resource: bool = True,
-        transport: AsyncHttpTransport[Any, Any] | None = None,
+        transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse] | None = None,
     ) -> None:
         """Make a client; ``transport`` replaces the SDK's own and is closed with the client.
 

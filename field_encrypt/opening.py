@@ -30,6 +30,7 @@ from field_encrypt.rows import RowDefaults
 COSMOS_ENDPOINT: Final = "COSMOS_ENDPOINT"
 COSMOS_DATABASE: Final = "COSMOS_DATABASE"
 DEK_CONTAINER: Final = "FIELD_ENCRYPT_DEK_CONTAINER"
+CLOSING_SECONDS: Final = 5.0  # for a poll that is under way; a store that does not answer is not waited for
 _NAME: Final = r"[^/\\?#]{1,255}"  # Cosmos DB's own rule for names of databases and containers
 
 
@@ -80,7 +81,9 @@ async def _following(follower: DekFollower) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
+        follower.stop()
+        await asyncio.wait([task], timeout=CLOSING_SECONDS)
+        task.cancel()  # of no effect if it has ended
         await asyncio.wait([task])
         if not task.cancelled():
-            task.result()  # it ends by an error of its own only, which is not to be lost
+            task.result()  # an error of its own is not to be lost

@@ -1,7 +1,6 @@
 """From plaintexts to what is stored in a document, and back: the DEK is found, and the fields are sealed or opened."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from field_encrypt import paths
 from field_encrypt.current_deks import CurrentDeks
@@ -9,7 +8,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
 from field_encrypt.deks import Deks
-from field_encrypt.documents import Document
+from field_encrypt.documents import Document, Item
 from field_encrypt.errors import DekNotFoundError, TamperedFieldError
 from field_encrypt.fields import (
     DETERMINISTIC_ALGORITHM,
@@ -67,7 +66,7 @@ class Sealer:
         deterministic: Collection[str] = (),
         previous: Document | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, Item]:
         """Return what is stored for the plaintext of each path; ``deterministic`` are those of these paths that are.
 
         Raises:
@@ -89,7 +88,7 @@ class Sealer:
             sealed[path] = seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
         return sealed
 
-    async def sealed_for_query(self, place: FieldPlace, plaintext: bytes) -> dict[str, Any] | None:
+    async def sealed_for_query(self, place: FieldPlace, plaintext: bytes) -> Item | None:
         """Return what a deterministic field of this plaintext would be; None if no such field was ever stored.
 
         Raises:
@@ -102,7 +101,7 @@ class Sealer:
             return None  # a query makes no row
         return seal_deterministic(plaintext, dek, dek_id=dek_id, mek_version="", place=place)
 
-    async def _sealed_for_equality(self, place: FieldPlace, plaintext: bytes) -> dict[str, Any]:
+    async def _sealed_for_equality(self, place: FieldPlace, plaintext: bytes) -> Item:
         dek_id = deterministic_dek_id(place)
         dek, mek_version = await self._deks.get_or_make(dek_id)
         return seal_deterministic(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place)

@@ -150,7 +150,7 @@ async def test_save_and_patch_keep_a_field_deterministic(people: People) -> None
 
 
 async def test_reencryption_leaves_it_or_moves_it_once(people: People, cosmos_client: CosmosClient) -> None:
-    """Within a store equality holds across the migration; into another one it is sealed anew, all under one DEK there."""
+    """Within a store equality holds across a migration; into another one it is sealed anew, under one DEK there."""
     container = people.encrypted()
     await container.create_item(person(1))
     await container.create_item(person(2))
