@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 
 from field_encrypt.dek import Dek, key_check
 from field_encrypt.dek_store import DekStore
-from field_encrypt.deks import Deks
-from field_encrypt.errors import DekNotFoundError, InvalidSettingError
+from field_encrypt.deks import Deks, NewDek
+from field_encrypt.errors import DekExistsError, DekNotFoundError, InvalidSettingError
 from field_encrypt.key_policy import KeyPolicy, Scope
 from field_encrypt.leases import LEASE_SECONDS, Lease, asked_for, granted
 from field_encrypt.mek_errors import MekVersionDisabledError, MekVersionNotFoundError
@@ -129,13 +129,24 @@ class CurrentDeks:
         new = await self._deks.make(dek_id)
         first_uses = asked_for(self.policy.max_uses, uses)
         first_documents = asked_for(self.policy.documents_bound, 1)
-        created = await self._dek_store.create_counted(
-            dek_id, new.wrapped, key_check(new.dek), uses=first_uses, documents=first_documents
-        )
+        check = key_check(new.dek)
+        if first_uses or first_documents:
+            created = await self._dek_store.create_counted(
+                dek_id, new.wrapped, check, uses=first_uses, documents=first_documents
+            )
+        else:
+            created = await self._created_uncounted(new, check)
         if created:
             self._deks.remember(new)
             lease = self._new_lease(dek_id, new.wrapped.mek_version, new.dek, datetime.now(UTC))
             lease.uses, lease.documents = first_uses, first_documents
+
+    async def _created_uncounted(self, new: NewDek, check: bytes) -> bool:
+        try:
+            await self._dek_store.create(new.dek_id, new.wrapped, check)
+        except DekExistsError:
+            return False
+        return True
 
     async def _taken(self, dek_id: str, uses: int, documents: int, *, by_write: bool = False) -> Lease | None:
         """Take from the lease, which is renewed before if need be; None if the policy does not allow it any more.

@@ -79,13 +79,10 @@ class DekStore:
     ) -> bool:
         """Create the row of a DEK with its first lease; return False if there is a row already, if only our own.
 
-        What is not counted is not written.
-
         Raises:
             DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId must not be used.
         """
-        counted = {name: count for name, count in ((USES, uses), (DOCUMENTS, documents)) if count}
-        row = {**self._new_row(dek_id, wrapped, key_check), **counted}
+        row = {**self._new_row(dek_id, wrapped, key_check), USES: uses, DOCUMENTS: documents}
         try:
             await self.container.create_item(row)
         except CosmosResourceExistsError:

@@ -3,12 +3,21 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, override
 
 import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from field_encrypt import DekCache, DekStore, EnvProvider, FieldEncryption, KeyPolicy, KeyVaultProvider, RowDefaults
+from field_encrypt import (
+    DekCache,
+    DekStore,
+    EnvProvider,
+    FieldEncryption,
+    KeyPolicy,
+    KeyVaultProvider,
+    RowDefaults,
+    WrappedDek,
+)
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import InvalidRowError, InvalidSettingError
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
@@ -266,3 +275,20 @@ async def test_disabled_version_does_not_stop_new_documents(world: World) -> Non
     stored = await save(vault_process(world, policy, settling=120), 2)
 
     assert version == stored["title"]["mekVersion"]
+
+
+async def test_rows_that_are_not_counted_are_made_by_the_store_of_the_application(rows: ContainerProxy) -> None:
+    """A dek store with a ``create`` of its own is asked for every row under the default policy."""
+    made = []
+
+    class Recording(DekStore):
+        @override
+        async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
+            made.append(dek_id)
+            await super().create(dek_id, wrapped, key_check)
+
+    store = Recording(rows, RowDefaults(mek_name="env", algorithm="A256KW"))
+    stored = await save(FieldEncryption(EnvProvider(to_base64(bytes(32))), store, None), 1)
+
+    assert [stored["title"]["dekId"]] == made
+    assert {"uses", "documents"}.isdisjoint((await stored_rows(rows))[made[0]])
