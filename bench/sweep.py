@@ -50,6 +50,8 @@ CASES: dict[str, Case] = {
     "default window of 4": Case(2000, 2048, UNBOUND),
     "default window, pages of 25": Case(2000, 2048, {**UNBOUND, "KEYTURN_PAGE_ROWS": "25"}),
     "RSA 4096 at the vault's limits": Case(1000, 4096, limits="service"),
+    # What a million documents are under KeyPolicy(per="container", max_documents=10_000).
+    "RSA 4096, a million documents under shared DEKs": Case(100, 4096, limits="service"),
 }
 
 

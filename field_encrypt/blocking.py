@@ -7,14 +7,19 @@ thread, by an asynchronous context manager that the caller writes as an asynchro
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
-from field_encrypt.documents import Document
-from field_encrypt.envelope import DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.blocking_container import BlockingEncryptedContainer
+from field_encrypt.codecs import STANDARD_CODECS, Codecs
+from field_encrypt.documents import Document, Item
+from field_encrypt.envelope import DEFAULT_POLICY, DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.field_policy import FieldPolicy
+from field_encrypt.key_policy import KeyPolicy
+from field_encrypt.places import UNSTATED, StatedPartitionKey
 
 POLL_SECONDS = 0.01
 GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once
@@ -34,6 +39,17 @@ class BlockingFieldEncryption:
         self._calls: set[Future[Any]] = set()
         self._closed = False
 
+    @classmethod
+    def open(
+        cls,
+        env: Mapping[str, str],
+        *,
+        policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+    ) -> Self:
+        """Return a facade of what the environment describes, as :meth:`FieldEncryption.open` opens it."""
+        return cls(lambda: FieldEncryption.open(env, policy=policy, codecs=codecs))
+
     def __enter__(self) -> Self:
         """Open the clients; what opening them raises is raised here."""
         self._thread.start()
@@ -51,17 +67,54 @@ class BlockingFieldEncryption:
         self._loop.call_soon_threadsafe(self._closing.set)
         self._ended.result()
 
+    def container(
+        self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None
+    ) -> BlockingEncryptedContainer:
+        """Do what :meth:`FieldEncryption.container` does."""
+        return BlockingEncryptedContainer(self._encryption.container(policy, context=context), self._wait)
+
     def encrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str], *, dek_id: str | None = None
-    ) -> dict[str, Any]:
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str],
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+        previous: Document | None = None,
+        dek_id: str | None = None,
+    ) -> Item:
         """Do what :meth:`FieldEncryption.encrypt_fields` does."""
-        return self._wait(self._encryption.encrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+        return self._wait(
+            self._encryption.encrypt_fields(
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=partition_key,
+                context=context,
+                previous=previous,
+                dek_id=dek_id,
+            )
+        )
 
     def decrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
-    ) -> dict[str, Any]:
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+    ) -> Item:
         """Do what :meth:`FieldEncryption.decrypt_fields` does."""
-        return self._wait(self._encryption.decrypt_fields(container, document_id, document, fields))
+        return self._wait(
+            self._encryption.decrypt_fields(
+                container, document_id, document, fields, partition_key=partition_key, context=context
+            )
+        )
 
     def encrypt_documents(
         self,
@@ -69,10 +122,21 @@ class BlockingFieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str],
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Do what :meth:`FieldEncryption.encrypt_documents` does."""
-        return self._wait(self._encryption.encrypt_documents(container, documents, fields, at_once=at_once))
+        return self._wait(
+            self._encryption.encrypt_documents(
+                container,
+                documents,
+                fields,
+                partition_key_paths=partition_key_paths,
+                context=context,
+                at_once=at_once,
+            )
+        )
 
     def decrypt_documents(
         self,
@@ -80,10 +144,21 @@ class BlockingFieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str] | None,
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Do what :meth:`FieldEncryption.decrypt_documents` does."""
-        return self._wait(self._encryption.decrypt_documents(container, documents, fields, at_once=at_once))
+        return self._wait(
+            self._encryption.decrypt_documents(
+                container,
+                documents,
+                fields,
+                partition_key_paths=partition_key_paths,
+                context=context,
+                at_once=at_once,
+            )
+        )
 
     def reencrypt_fields(
         self,
@@ -92,10 +167,16 @@ class BlockingFieldEncryption:
         document: Document,
         fields: Sequence[str] | None,
         *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Item:
         """Do what :meth:`FieldEncryption.reencrypt_fields` does within one dek store."""
-        return self._wait(self._encryption.reencrypt_fields(container, document_id, document, fields, dek_id=dek_id))
+        return self._wait(
+            self._encryption.reencrypt_fields(
+                container, document_id, document, fields, partition_key=partition_key, context=context, dek_id=dek_id
+            )
+        )
 
     def _wait[Result](self, call: Coroutine[Any, Any, Result]) -> Result:
         with self._lock:

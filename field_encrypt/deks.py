@@ -59,8 +59,7 @@ class Deks:
                 raise
             row, dek = await self._open(new.dek_id, None)
             new = NewDek(new.dek_id, dek, row.wrapped_under(row.mek_version or new.wrapped.mek_version))
-        if self._cache is not None:
-            self._cache.put(new.dek_id, OpenedDek(new.dek, new.wrapped.wrapped))
+        self.remember(new)
         return new
 
     async def get(self, dek_id: str, writers_version: str) -> Dek:
@@ -76,6 +75,37 @@ class Deks:
             return OpenedDek(dek, row.wrapped)
 
         return (await load()).dek if self._cache is None else await self._cache.get(dek_id, load)
+
+    async def get_or_make(self, dek_id: str) -> tuple[Dek, str]:
+        """Return the DEK of this id, made if there is none, and the version that its row names or was written under.
+
+        Raises:
+            CallerError: the row was changed.
+            OperatorError, RetryError: a version is missing or disabled; a right is missing; a service did not answer.
+        """
+        row = await self._dek_store.find(dek_id)
+        if row is not None and row.mek_version is not None:
+            return await self.get_of_row(row), row.mek_version
+        kept = await self.keep(await self.make(dek_id), or_take_existing=True)
+        return kept.dek, kept.wrapped.mek_version
+
+    async def get_of_row(self, row: DekRow) -> Dek:
+        """Return the DEK of a row that was just read, from the cache or by unwrapping it.
+
+        Raises:
+            CallerError: the row was changed.
+            OperatorError, RetryError: its version is missing or disabled; a service did not answer.
+        """
+
+        async def load() -> OpenedDek:
+            return OpenedDek(await self._unwrap(row, None), row.wrapped)
+
+        return (await load()).dek if self._cache is None else await self._cache.get(row.dek_id, load)
+
+    def remember(self, new: NewDek) -> None:
+        """Put a DEK whose row was just created into the cache."""
+        if self._cache is not None:
+            self._cache.put(new.dek_id, OpenedDek(new.dek, new.wrapped.wrapped))
 
     async def _open(self, dek_id: str, writers_version: str | None) -> tuple[DekRow, Dek]:
         row = await self._dek_store.read(dek_id)

@@ -1,16 +1,18 @@
 """The same work on many documents, a bounded number of them at a time."""
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 
+from field_encrypt import paths
 from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
 
-Document = Mapping[str, Any]
-Work = Callable[[str, Document], Awaitable[dict[str, Any]]]  # of a document's id and the document
+Document = Mapping[str, object]
+Item = dict[str, object]
+Work = Callable[[str, Document], Awaitable[Item]]  # of a document's id and the document
 
 
-async def for_each_document(work: Work, documents: Sequence[Document], at_once: int) -> list[dict[str, Any]]:
+async def for_each_document(work: Work, documents: Sequence[Document], at_once: int) -> list[Item]:
     """Return the results in the order of the documents; the first failure ends the others' work.
 
     Raises:
@@ -19,9 +21,9 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     """
     free = asyncio.Semaphore(at_once)
 
-    async def bounded(document: Document) -> dict[str, Any]:
+    async def bounded(document: Document) -> Item:
         async with free:
-            document_id = _id_of(document)
+            document_id = id_of(document)
             try:
                 return await work(document_id, document)
             except FieldEncryptError as error:
@@ -38,8 +40,21 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     raise first  # out here, so that it keeps its own cause
 
 
-def _id_of(document: Document) -> str:
+def id_of(document: Document) -> str:
+    """Return the document's id.
+
+    Raises:
+        InvalidFieldPathError: it has none.
+    """
     document_id = document.get("id")
     if not isinstance(document_id, str) or not document_id:
         raise InvalidFieldPathError("id", "a text that is not empty in every document")
     return document_id
+
+
+def with_values(document: Document, values: Mapping[str, object]) -> Item:
+    """Return a copy of the document with other values at these concrete paths."""
+    changed = copy.deepcopy(dict(document))
+    for path, value in values.items():
+        paths.put(changed, path, value)
+    return changed

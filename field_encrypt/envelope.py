@@ -1,41 +1,96 @@
 """Encrypt and decrypt fields of documents, with the DEK's whole life in the library's hands.
 
-Writing: a fresh DEK for the document, wrapped by the provider; the fields encrypted; the row created; only then is the
-document returned. A document that could be stored therefore always has its row. A crash in between leaves a row that
-nothing names, which is harmless; whoever minds gives a dekId, and a second try takes the row of the first.
+Writing: what is to be encrypted is checked; a DEK is taken or made as the key policy says, its row being there before
+the document is returned. A document that could be stored therefore always has its row. A crash in between leaves a row
+that nothing names, which is harmless; a caller who minds gives a dekId, and a second try takes the row of the first.
 """
 
 import copy
-import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.cosmos.aio import DatabaseProxy
 
 from field_encrypt import paths
-from field_encrypt.dek import Dek
+from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.deks import Deks, NewDek
-from field_encrypt.documents import Document, for_each_document
-from field_encrypt.errors import InvalidValueError
-from field_encrypt.fields import EncryptedField, FieldPlace, decrypt_value, encrypt_value
+from field_encrypt.documents import Document, Item, for_each_document, with_values
+from field_encrypt.encrypted_container import EncryptedContainer
+from field_encrypt.errors import InvalidSettingError
+from field_encrypt.field_policy import FieldPolicy
+from field_encrypt.fields import EncryptedField, is_encrypted, unencrypted
+from field_encrypt.key_policy import KeyPolicy
+from field_encrypt.opening import open_environment
+from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
+from field_encrypt.sealing import Sealer
+
+__all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
 
 DOCUMENTS_AT_ONCE = 16
-
-
-def is_encrypted(value: Any) -> bool:
-    """Tell whether a value claims to be an encrypted field; parsing it tells whether it is one."""
-    return isinstance(value, dict) and "enc" in value and "dekId" in value
+DEFAULT_POLICY = KeyPolicy()
 
 
 class FieldEncryption:
     """Encrypts and decrypts fields; without a cache every read unwraps."""
 
-    def __init__(self, provider: MekProvider, dek_store: DekStore, cache: DekCache | None) -> None:
+    def __init__(
+        self,
+        provider: MekProvider,
+        dek_store: DekStore,
+        cache: DekCache | None,
+        *,
+        policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+        database: DatabaseProxy | None = None,
+    ) -> None:
+        """Take what wraps DEKs and where their rows are; ``database`` is that of :meth:`container`."""
+        self.policy = policy
+        self._codecs = codecs
+        self._database = database
         self._provider = provider
         self._dek_store = dek_store
         self._cache = cache
-        self._deks = Deks(provider, dek_store, cache)
+        self._sealer = Sealer(provider, dek_store, cache, policy)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        env: Mapping[str, str],
+        *,
+        credential: AsyncTokenCredential | None = None,
+        policy: KeyPolicy = DEFAULT_POLICY,
+        codecs: Codecs = STANDARD_CODECS,
+    ) -> AsyncIterator[Self]:
+        """Open everything that the environment describes (see :mod:`field_encrypt.opening`), for one event loop.
+
+        Raises:
+            InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+        """
+        async with open_environment(env, credential=credential) as opened:
+            yield cls(
+                opened.provider,
+                opened.dek_store,
+                opened.cache,
+                policy=policy,
+                codecs=codecs,
+                database=opened.database,
+            )
+
+    def container(self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None) -> EncryptedContainer:
+        """Return a container of the database by its field policy; ``context`` is bound to each of its documents.
+
+        Raises:
+            InvalidSettingError: no database was given.
+        """
+        if self._database is None:
+            raise InvalidSettingError("database", "the database of the container, given to FieldEncryption")
+        proxy = self._database.get_container_client(policy.container)
+        return EncryptedContainer(proxy, self, policy, context=context)
 
     async def encrypt_fields(
         self,
@@ -44,48 +99,99 @@ class FieldEncryption:
         document: Document,
         fields: Sequence[str],
         *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
+        previous: Document | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted under a fresh DEK.
+    ) -> Item:
+        """Return the document with these fields (see :mod:`field_encrypt.paths`) encrypted, as the key policy says.
 
-        ``dek_id`` is for work that may be killed and repeated: a row of it that exists already is taken. It must be
-        one that nobody can foresee, or somebody could put a DEK there that they know.
+        ``previous`` is the document as it is stored, where this one replaces it: its DEK is kept while the policy
+        allows it. Without it the document is taken as new: under a fresh DEK, or the current one that it shares.
+
+        ``partition_key`` is the value under which the document stands, and ``context`` anything else that belongs to
+        its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
+        that is not stated is not bound: a copy of the document in another partition opens there.
+
+        ``deterministic`` are those of the fields whose equal values are to be equal in store, for queries: see
+        :class:`field_encrypt.FieldPolicy` for what that gives away.
+
+        ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
+        taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
             InvalidValueError: a value is encrypted already, or is no JSON value.
+            InvalidPlaceError: the partition key value or the context is nothing that JSON can carry.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
         found = paths.expand(document, fields)
         if not found:
             return copy.deepcopy(dict(document))
-        new = await self._deks.make(dek_id or str(uuid.uuid4()))
-        encrypted = _encrypted(container, document_id, document, found, new)
-        kept = await self._deks.keep(new, or_take_existing=dek_id is not None)
-        return encrypted if kept is new else _encrypted(container, document_id, document, found, kept)
+        place = DocumentPlace(container, document_id, partition_key, context)
+        plain = {path: self._codecs.to_plaintext(unencrypted(paths.get(document, path), path), path) for path in found}
+        chosen = [path for path in found if path in deterministic]
+        sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
+        return with_values(document, sealed)
+
+    async def encrypt_values(
+        self,
+        container: str,
+        document_id: str,
+        values: Mapping[str, object],
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
+        previous: Document | None = None,
+    ) -> dict[str, Item]:
+        """Return what is stored for the values of some fields of a document, by their concrete paths: for a patch.
+
+        Raises:
+            CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
+        """
+        place = DocumentPlace(container, document_id, partition_key, context)
+        plain = {path: self._codecs.to_plaintext(unencrypted(value, path), path) for path, value in values.items()}
+        chosen = [path for path in values if path in deterministic]
+        return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
+
+    async def encrypt_for_query(
+        self, container: str, field_path: str, value: object, *, context: Mapping[str, object] | None = None
+    ) -> Item | None:
+        """Return what is stored where a deterministic field has this value; None if there is no such field yet.
+
+        Raises:
+            CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
+        """
+        place = DocumentPlace(container, "", context=context).of(field_path)
+        return await self._sealer.sealed_for_query(place, self._codecs.to_plaintext(value, field_path))
 
     async def decrypt_fields(
-        self, container: str, document_id: str, document: Document, fields: Sequence[str] | None
-    ) -> dict[str, Any]:
+        self,
+        container: str,
+        document_id: str,
+        document: Document,
+        fields: Sequence[str] | None,
+        *,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
+    ) -> Item:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
         Name the fields where it matters that they were encrypted: None takes whatever claims to be.
 
         Raises:
             InvalidFieldPathError, InvalidFieldError: a field is not there, or is not an encrypted one.
+            UnknownCodecError: a field was written with a codec that is not given here.
             TamperedFieldError, KeyCheckMismatchError, InvalidRowError, UnwrapRefusedError: a field or row was changed.
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        decrypted = copy.deepcopy(dict(document))
-        deks: dict[str, Dek] = {}
-        for path in found:
-            field = EncryptedField.parse(paths.get(document, path), path)
-            if field.dek_id not in deks:
-                deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
-            place = FieldPlace(container=container, document_id=document_id, field_path=path)
-            paths.put(decrypted, path, decrypt_value(field, dek=deks[field.dek_id], place=place))
-        return decrypted
+        plain = await self._sealer.unseal(
+            DocumentPlace(container, document_id, partition_key, context), document, found
+        )
+        return with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
 
     async def reencrypt_fields(
         self,
@@ -95,21 +201,30 @@ class FieldEncryption:
         fields: Sequence[str] | None,
         *,
         source: "FieldEncryption | None" = None,
+        partition_key: StatedPartitionKey = UNSTATED,
+        context: Mapping[str, object] | None = None,
         dek_id: str | None = None,
-    ) -> dict[str, Any]:
-        """Return the document with these fields, or every encrypted one, under a fresh DEK instead of their own.
+    ) -> Item:
+        """Return the document with these fields, or every encrypted one, under another DEK than their own.
 
         ``source`` decrypts where the DEKs are in another store or under another key. A document whose fields are all
-        under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is.
+        under ``dek_id`` already (see :meth:`encrypt_fields`) is returned as it is. Deterministic fields stay under the
+        one DEK of their path, and move with ``source`` only.
 
         Raises:
             CallerError, OperatorError, RetryError: as decryption and encryption do.
         """
         found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        if all(EncryptedField.parse(paths.get(document, path), path).dek_id == dek_id for path in found):
+        place = DocumentPlace(container, document_id, partition_key, context)
+        parsed = {path: EncryptedField.parse(paths.get(document, path), path) for path in found}
+        for path, field in list(parsed.items()):
+            if field.is_deterministic and (source is None or await self._sealer.opens(place, document, path)):
+                del parsed[path]
+        if all(field.dek_id == dek_id for field in parsed.values()):
             return copy.deepcopy(dict(document))
-        plain = await (source or self).decrypt_fields(container, document_id, document, found)
-        return await self.encrypt_fields(container, document_id, plain, found, dek_id=dek_id)
+        plain = await (source or self)._sealer.unseal(place, document, list(parsed))  # noqa: SLF001 - of this class too
+        deterministic = [path for path, field in parsed.items() if field.is_deterministic]
+        return with_values(document, await self._sealer.seal(place, plain, deterministic=deterministic, dek_id=dek_id))
 
     async def encrypt_documents(
         self,
@@ -117,15 +232,27 @@ class FieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str],
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
-        """Encrypt these fields of many documents, each under a DEK of its own and in the place that its ``id`` names.
+    ) -> list[Item]:
+        """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
+
+        ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
+        is not bound.
 
         Raises:
             FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
         """
         return await for_each_document(
-            lambda document_id, document: self.encrypt_fields(container, document_id, document, fields),
+            lambda document_id, document: self.encrypt_fields(
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=stated_partition_key(document, partition_key_paths),
+                context=context,
+            ),
             documents,
             at_once,
         )
@@ -136,8 +263,10 @@ class FieldEncryption:
         documents: Sequence[Document],
         fields: Sequence[str] | None,
         *,
+        partition_key_paths: Sequence[str] | None = None,
+        context: Mapping[str, object] | None = None,
         at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Item]:
         """Decrypt these fields of many documents; a DEK that several share is fetched once, without a cache too.
 
         Raises:
@@ -145,23 +274,17 @@ class FieldEncryption:
         """
         reader = self
         if self._cache is None:
-            reader = FieldEncryption(self._provider, self._dek_store, DekCache(max_entries=len(documents)))
+            cache = DekCache(max_entries=len(documents))
+            reader = FieldEncryption(self._provider, self._dek_store, cache, codecs=self._codecs)
         return await for_each_document(
-            lambda document_id, document: reader.decrypt_fields(container, document_id, document, fields),
+            lambda document_id, document: reader.decrypt_fields(
+                container,
+                document_id,
+                document,
+                fields,
+                partition_key=stated_partition_key(document, partition_key_paths),
+                context=context,
+            ),
             documents,
             at_once,
         )
-
-
-def _encrypted(
-    container: str, document_id: str, document: Document, found: Sequence[str], new: NewDek
-) -> dict[str, Any]:
-    encrypted = copy.deepcopy(dict(document))
-    for path in found:
-        value = paths.get(document, path)
-        if is_encrypted(value) or paths.find(value, is_encrypted):
-            raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-        place = FieldPlace(container=container, document_id=document_id, field_path=path)
-        stored = encrypt_value(value, dek=new.dek, dek_id=new.dek_id, mek_version=new.wrapped.mek_version, place=place)
-        paths.put(encrypted, path, stored)
-    return encrypted

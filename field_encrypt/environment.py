@@ -57,8 +57,8 @@ async def provider_from_environment(
 
 @asynccontextmanager
 async def _key_vault(env: Mapping[str, str], credential: AsyncTokenCredential | None) -> AsyncIterator[MekProvider]:
-    vault_url = _matching(env, VAULT_URL, r"https://[^/\s]+/?", "the https URL of the vault")
-    mek_name = _matching(env, MEK_NAME, r"[0-9A-Za-z-]{1,127}", "the name of a key: letters, digits and hyphens")
+    vault_url = matching(env, VAULT_URL, r"https://[^/\s]+/?", "the https URL of the vault")
+    mek_name = matching(env, MEK_NAME, r"[0-9A-Za-z-]{1,127}", "the name of a key: letters, digits and hyphens")
     verify = _boolean(env, VERIFY_CHALLENGE, default=True)
     async with AsyncExitStack() as stack:
         if credential is None:
@@ -77,7 +77,12 @@ def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     return BOOLEANS[value.lower()]
 
 
-def _matching(env: Mapping[str, str], name: str, pattern: str, expected: str) -> str:
+def matching(env: Mapping[str, str], name: str, pattern: str, expected: str) -> str:
+    """Return a variable's value, which must match the whole pattern.
+
+    Raises:
+        InvalidSettingError: it is missing, or does not.
+    """
     value = env.get(name, "")
     if re.fullmatch(pattern, value) is None:
         raise InvalidSettingError(name, expected)

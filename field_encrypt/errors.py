@@ -55,6 +55,15 @@ class InvalidFieldPathError(CallerError):
         self.expected = expected
 
 
+class InvalidPlaceError(CallerError):
+    """A part of a field's place cannot be what a ciphertext is bound to: the partition key value, or the context."""
+
+    def __init__(self, part: str, expected: str) -> None:
+        super().__init__(f"{part}: expected {expected}")
+        self.part = part
+        self.expected = expected
+
+
 class InvalidValueError(CallerError):
     """A value cannot be encrypted as it is."""
 
@@ -62,6 +71,15 @@ class InvalidValueError(CallerError):
         super().__init__(f"value of field {field_path}: expected {expected}")
         self.field_path = field_path
         self.expected = expected
+
+
+class UnknownCodecError(CallerError):
+    """A field was written with a codec that this reader does not have."""
+
+    def __init__(self, field_path: str, codec: str) -> None:
+        super().__init__(f"encrypted field {field_path}: expected codec {codec!r} to be given to FieldEncryption")
+        self.field_path = field_path
+        self.codec = codec
 
 
 class InvalidFieldError(CallerError):
@@ -75,7 +93,11 @@ class InvalidFieldError(CallerError):
 
 
 class TamperedFieldError(CallerError):
-    """A field does not authenticate: its bytes or its place changed, or its DEK is another one."""
+    """A field does not authenticate: its bytes or its place changed, or its DEK is another one.
+
+    The place is container, document id and field path; from format 2 on also the partition key value and the context
+    that the caller gave at writing and must give at reading.
+    """
 
     def __init__(self, container: str, document_id: str, field_path: str, dek_id: str) -> None:
         super().__init__(

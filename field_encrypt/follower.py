@@ -6,10 +6,10 @@ container was made anew or restored, are taken again in the same way.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from http import HTTPStatus
-from typing import Never
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.cosmos.exceptions import CosmosHttpResponseError
@@ -35,17 +35,23 @@ class DekFollower:
         self._dek_store = dek_store
         self._cache = cache
         self._interval_seconds = interval_seconds
+        self._stopping = asyncio.Event()
         self._cursors: dict[str, str] = {}  # feed range -> where it goes on
 
-    async def run(self) -> Never:
-        """Poll until cancelled; a poll that fails is logged, and the places in the feed are kept for the next one."""
-        while True:
+    def stop(self) -> None:
+        """Let :meth:`run` end after the poll that is under way: a cancelled one can leave its connection open."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Poll until stopped; a poll that fails is logged, and the places in the feed are kept for the next one."""
+        while not self._stopping.is_set():
             due = time.monotonic() + self._interval_seconds
             try:
                 await self.poll()
             except (DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError) as error:
                 _logger.warning("cached DEKs may outlive a rewrap until they expire: %s", error)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), max(0.0, due - time.monotonic()))
 
     async def poll(self) -> None:
         """Drop every cached DEK whose row was rewrapped since the last poll; the first poll drops all.

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncRetryPolicy
-from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpResponse, AsyncHttpTransport, HttpRequest
 from azure.keyvault.keys import KeyVaultKey
 from azure.keyvault.keys.aio import KeyClient
 from azure.keyvault.keys.crypto import CryptographyClient as LocalCryptographyClient
@@ -42,7 +42,7 @@ class NoRetryOfThrottledPost(AsyncRetryPolicy[Any, Any]):
         return bool(super().is_retry(settings, response))
 
 
-def client_options(transport: AsyncHttpTransport[Any, Any], *, verify_challenge_resource: bool) -> dict[str, Any]:
+def client_options(transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse], *, verify_challenge_resource: bool) -> dict[str, Any]:
     """Return the options of one client; clients may share a transport, but a policy belongs to one pipeline."""
     return {
         "transport": transport,
@@ -88,7 +88,7 @@ class MekClient:
         credential: AsyncTokenCredential,
         *,
         verify_challenge_resource: bool = True,
-        transport: AsyncHttpTransport[Any, Any] | None = None,
+        transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse] | None = None,
     ) -> None:
         """Make a client; ``transport`` replaces the SDK's own and is closed with the client.
 

@@ -16,6 +16,12 @@ from field_encrypt.errors import InvalidRowError
 ID: Final = "id"  # Cosmos DB's own name for it, and not a setting
 
 
+# How much of a shared DEK is leased (see field_encrypt.leases); rows of DEKs that nobody counts have none of these.
+USES: Final = "uses"
+DOCUMENTS: Final = "documents"
+REWRAPPED_AT: Final = "rewrappedAt"  # written by a rotation
+
+
 class WrappedDek(BaseModel):
     """A DEK under one version of one MEK: what a provider returns, and all it needs to unwrap."""
 
@@ -61,6 +67,10 @@ class DekRow(BaseModel):
     algorithm: str
     wrapped: bytes = Field(repr=False)
     key_check: bytes | None
+    created_at: datetime | None = None  # None too where it is no time with its zone: it is informative
+    rewrapped_at: datetime | None = None
+    uses: int = 0
+    documents: int = 0
 
     @classmethod
     def parse(cls, row: Mapping[str, Any], names: RowNames, defaults: RowDefaults) -> Self:
@@ -86,6 +96,10 @@ class DekRow(BaseModel):
             algorithm=_optional_text(row, names.algorithm, dek_id) or defaults.algorithm,
             wrapped=wrapped,
             key_check=check,
+            created_at=_time(row.get(names.created_at)),
+            rewrapped_at=_time(row.get(REWRAPPED_AT)),
+            uses=_count(row, USES, dek_id),
+            documents=_count(row, DOCUMENTS, dek_id),
         )
 
     def wrapped_under(self, version: str) -> WrappedDek:
@@ -120,3 +134,19 @@ def _optional_text(row: Mapping[str, Any], name: str, dek_id: str) -> str | None
     if not isinstance(value, str) or not value:
         raise InvalidRowError(dek_id, name, "a text that is not empty, or nothing")
     return value
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if time is None or time.tzinfo is None else time
+
+
+def _count(row: Mapping[str, Any], name: str, dek_id: str) -> int:
+    value = row.get(name, 0)
+    # A whole number may come back as a double. Refused and not taken as 0: more uses than the bound would be granted.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value != int(value):
+        raise InvalidRowError(dek_id, name, "a whole number that is not negative, or nothing")
+    return int(value)

@@ -31,12 +31,16 @@ class LocalCosmos:
         self.service: ServiceProcess = start_service("local.cosmos", *arguments, "--partitions", 2)
         self.url = self.service.url
 
+    @property
+    def master_key(self) -> str:
+        """The account's key, which may do everything."""
+        return (self._state / "master_key").read_text().strip()
+
     def client(self, credential: Any = None) -> CosmosClient:
         """Return a client with a credential, or with the master key."""
         context = ssl.create_default_context(cafile=str(self._vault.authority))
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
-        key = (self._state / "master_key").read_text().strip()
-        return CosmosClient(self.url, credential or key, transport=AioHttpTransport(session=session))
+        return CosmosClient(self.url, credential or self.master_key, transport=AioHttpTransport(session=session))
 
     def fault(self, **rule: Any) -> None:
         """Arm a fault."""

@@ -10,9 +10,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from field_encrypt import BlockingFieldEncryption, DekCache, DekStore, EnvProvider, FieldEncryption, RowDefaults
+from field_encrypt import (
+    BlockingFieldEncryption,
+    DekCache,
+    DekStore,
+    EnvProvider,
+    FieldEncryption,
+    FieldPolicy,
+    RowDefaults,
+)
 from field_encrypt.encoding import to_base64
-from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError
+from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError, InvalidSettingError
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.world import FIELDS, NOTE
 
@@ -132,7 +140,7 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     results: list[dict[str, object]] = []
 
     class Slow(FieldEncryption):
-        async def decrypt_fields(self, *_: object) -> dict[str, object]:  # type: ignore[override]  # any call will do
+        async def decrypt_fields(self, *_: object, **__: object) -> dict[str, object]:  # any call will do
             began.set()
             await go.wait()
             return NOTE
@@ -187,3 +195,38 @@ def test_connection_is_closed_before_the_loop_ends_though_its_peer_is_slow(
 def _until_closed(facade: BlockingFieldEncryption) -> None:
     while not facade._closed:
         threading.Event().wait(0.001)
+
+
+def test_containers_block_too(opening: Opening, cosmos: LocalCosmos) -> None:
+    """Every method of an encrypted container, without a line of asynchronous code."""
+
+    @asynccontextmanager
+    async def with_database() -> AsyncIterator[FieldEncryption]:
+        async with opening() as inner, cosmos.client() as client:
+            container = await new_container(client, "notes")
+            names.append(container.id)
+            database = client.get_database_client(DATABASE)
+            yield FieldEncryption(inner._provider, inner._dek_store, None, database=database)
+
+    names: list[str] = []
+    with BlockingFieldEncryption(with_database) as encryption:
+        notes = encryption.container(FieldPolicy(names[0], ["title"], ["kind"], deterministic=["kind"]))
+        notes.create_item({"id": "a", "title": 1})
+        notes.upsert_item({"id": "b", "title": 2})
+        notes.replace_item("a", {"id": "a", "title": 3})
+        notes.patch_item("b", "b", [{"op": "set", "path": "/title", "value": 4}])
+        notes.execute_item_batch([("replace", ("a", {"id": "a", "title": 5}))], "a")
+
+        assert notes.read_item("a", "a")["title"] == 5
+        assert [note["title"] for note in notes.query_items("SELECT * FROM c WHERE c.id = 'b'")] == [4]
+        assert {note["title"] for note in notes.read_all_items()} == {4, 5}
+        notes.upsert_item({"id": "c", "title": 6, "kind": "x"})
+        assert notes.equals("kind", "x").text.startswith('c["kind"]')
+
+
+def test_container_without_a_database_is_refused(opening: Opening) -> None:
+    """The setting that is missing is named."""
+    with BlockingFieldEncryption(opening) as encryption, pytest.raises(InvalidSettingError) as refused:
+        encryption.container(FieldPolicy("notes", ["title"]))
+
+    assert refused.value.setting == "database"

@@ -13,6 +13,7 @@ from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt
 
 DEK = Dek(bytes(range(32)))
 PLACE = FieldPlace(container="notes", document_id="note-1", field_path="title")
+BINARY = ["salt", "commit", "iv", "ct", "tag"]
 EXACT_INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | EXACT_INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -49,12 +50,13 @@ def test_values_keep_their_type(value: Any) -> None:
 
 
 def test_stored_form_is_the_one_of_the_format() -> None:
-    """The stored form has exactly the properties of the format, with a nonce of 12 bytes and a tag of 16."""
+    """The stored form has exactly the properties of format 2, each of its length."""
     stored = encrypted()
+    labels = (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"])
 
     assert tuple(stored) == PROPERTIES
-    assert (stored["enc"], stored["alg"], stored["dekId"], stored["mekVersion"]) == (1, "A256GCM", "dek-1", "v1")
-    assert (len(base64.b64decode(stored["iv"])), len(base64.b64decode(stored["tag"]))) == (12, 16)
+    assert labels == (2, "A256GCM-HKDF-SHA256", "dek-1", "v1")
+    assert [len(base64.b64decode(stored[name])) for name in ("salt", "commit", "iv", "tag")] == [32, 32, 12, 16]
 
 
 def test_additional_data_is_canonical_json_of_the_place() -> None:
@@ -65,15 +67,14 @@ def test_additional_data_is_canonical_json_of_the_place() -> None:
 
 
 def test_no_two_encryptions_are_equal() -> None:
-    """A fresh nonce is drawn for each encryption."""
+    """A fresh salt and nonce are drawn for each encryption."""
     first, second = encrypted(), encrypted()
 
-    assert first["iv"] != second["iv"]
-    assert first["ct"] != second["ct"]
+    assert all(first[name] != second[name] for name in ("salt", "commit", "iv", "ct", "tag"))
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), 2**53, b"bytes", {1: "x"}, "\ud800", {"\ud800": 1, "b": 2}, object()]
+    "value", [float("nan"), float("inf"), 2**53, [b"bytes"], {1: "x"}, "\ud800", {"\ud800": 1, "b": 2}, object()]
 )
 def test_value_that_json_cannot_carry_is_refused_by_its_field(value: Any) -> None:
     """The error names the field and never quotes the value."""
@@ -108,15 +109,18 @@ def test_missing_property_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("enc", 2),
+        ("enc", 3),
+        ("enc", 1),
         ("enc", True),
-        ("enc", 1.0),
-        ("enc", "1"),
+        ("enc", 2.0),
+        ("enc", "2"),
         ("alg", "A128GCM"),
         ("alg", None),
         ("dekId", ""),
         ("dekId", 7),
         ("mekVersion", None),
+        ("salt", "AAAA"),
+        ("commit", ""),
         ("iv", "AAAA"),
         ("iv", "not base64!"),
         ("iv", 5),
@@ -144,9 +148,9 @@ def test_plaintext_where_an_encrypted_field_should_be_is_refused(stored: Any) ->
     assert refusal.value.property_name == "enc"
 
 
-@pytest.mark.parametrize("name", ["iv", "ct", "tag"])
+@pytest.mark.parametrize("name", BINARY)
 def test_every_changed_character_of_the_binary_properties_is_detected(name: str) -> None:
-    """No character of nonce, ciphertext or tag can change unseen, the unused bits at the end included."""
+    """No character of the binary properties can change unseen, the unused bits at the end included."""
     stored = encrypted("xy")
     for position, character in enumerate(stored[name]):
         other = "A" if character != "A" else "B"
@@ -156,7 +160,7 @@ def test_every_changed_character_of_the_binary_properties_is_detected(name: str)
             decrypted(changed)
 
 
-@given(bit=st.integers(0, 7), position=st.integers(0, 10**6), name=st.sampled_from(["iv", "ct", "tag"]))
+@given(bit=st.integers(0, 7), position=st.integers(0, 10**6), name=st.sampled_from(BINARY))
 def test_flipped_bit_is_named_with_the_field(bit: int, position: int, name: str) -> None:
     """A flipped bit does not authenticate, and the error names document, field and DEK."""
     stored = encrypted()

@@ -210,3 +210,16 @@ async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, world
 
     await following.poll()
     await following.poll()
+
+
+async def test_stopped_follower_ends_its_poll_and_returns(world: World, cosmos: LocalCosmos) -> None:
+    """A stop during a poll lets it end, so that no connection is left open; one between polls ends the wait at once."""
+    following = DekFollower(world.store, DekCache(), interval_seconds=3_600)
+    cosmos.fault(operation="change_feed", kind="delay", delayMs=200)
+    running = asyncio.create_task(following.run())
+    await asyncio.sleep(0)  # gives it its turn to begin
+    following.stop()
+
+    await asyncio.wait_for(running, 10)
+
+    assert following._cursors

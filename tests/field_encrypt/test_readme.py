@@ -1,56 +1,32 @@
-"""The library's README: its examples run as they stand, and it leaves no error and no export out."""
+"""The library's README: its recipes run as they stand, and it leaves no error and no export out."""
 
 import re
 import subprocess
 import sys
-import uuid
 
 import pytest
-from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
 import field_encrypt
 from field_encrypt import errors, mek_errors
-from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault, Mek
+from tests.field_encrypt.recipes import PRINTED, README, RECIPES, environment_of_a_process
 from tests.local.services import REPOSITORY
-
-README = (REPOSITORY / "field_encrypt" / "README.md").read_text(encoding="utf-8")
-EXAMPLES = dict(
-    zip(["asynchronous", "synchronous"], re.findall(r"```python\n(.*?)```", README, re.DOTALL), strict=True)
-)
-EXPECTED = {"asynchronous": "Dana\n38\n", "synchronous": "A title\n"}
-ROLE_NAMES = ("Key Vault Crypto Service Encryption User", "Cosmos DB Built-in Data Contributor")
 
 
 @pytest.fixture
 async def environment(vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient, mek: Mek) -> dict[str, str]:
     """The environment of a process on a fresh key and database."""
-    await mek.create()
-    name = f"readme-{uuid.uuid4().hex[:8]}"
-    database = await cosmos_client.create_database(name)
-    for container in ("dek_store", "notes"):
-        await database.create_container(container, PartitionKey("/id"))
-    return {
-        "FIELD_ENCRYPT_ENABLED": "true",
-        "FIELD_ENCRYPT_KEY_PROVIDER": "akv",
-        "AZURE_KEYVAULT_URL": vault.url,
-        "FIELD_ENCRYPT_MEK_NAME": mek.name,
-        "FIELD_ENCRYPT_VERIFY_CHALLENGE_RESOURCE": "false",
-        "COSMOS_ENDPOINT": cosmos.url,
-        "COSMOS_DATABASE": name,
-        "SSL_CERT_FILE": str(vault.authority),
-        "PYTHONPATH": str(REPOSITORY),
-        **vault.principal(name, *(action for role in ROLE_NAMES for action in ROLES[role])),
-    }
+    found = await environment_of_a_process(vault, cosmos, cosmos_client, mek)
+    return {**found, "PYTHONPATH": str(REPOSITORY)}
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-async def test_example_runs_as_it_stands(kind: str, environment: dict[str, str]) -> None:
-    """The example of each kind, copied from the README into a file, does what it says."""
+@pytest.mark.parametrize(("recipe", "printed"), list(zip(RECIPES, PRINTED, strict=True)))
+async def test_recipe_runs_as_it_stands(recipe: str, printed: str, environment: dict[str, str]) -> None:
+    """Each recipe, copied from the README into a file, does what it says."""
     ended = subprocess.run(  # noqa: ASYNC221, S603 - the services are processes of their own; the command is ours
-        [sys.executable, "-W", "error", "-c", EXAMPLES[kind]],
+        [sys.executable, "-W", "error", "-c", RECIPES[recipe]],
         env=environment,
         capture_output=True,
         text=True,
@@ -58,7 +34,15 @@ async def test_example_runs_as_it_stands(kind: str, environment: dict[str, str])
         check=False,
     )
 
-    assert (EXPECTED[kind], "") == (ended.stdout, ended.stderr)
+    assert (ended.stdout, ended.stderr) == (printed, "")
+
+
+def test_five_recipes_and_the_first_is_short() -> None:
+    """A newcomer sees an encrypted document after fewer than fifteen lines."""
+    first = next(iter(RECIPES.values()))
+
+    assert len(RECIPES) == 5
+    assert 15 > len([line for line in first.splitlines() if line])
 
 
 def test_every_error_is_in_the_table() -> None:

@@ -1,6 +1,7 @@
 """The vectors: the library gives exactly the outcome of each, names what was changed, and there is no other outcome."""
 
 import base64
+import hashlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -8,9 +9,11 @@ from typing import Any, Literal
 
 import pytest
 from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.partition_key import NonePartitionKeyValue
 from pydantic import BaseModel, ConfigDict
 
 from field_encrypt import DekStore, EnvProvider, FieldEncryption, RowDefaults
+from field_encrypt.codecs import split
 from field_encrypt.dek import Dek
 from field_encrypt.errors import (
     DekNotFoundError,
@@ -21,9 +24,13 @@ from field_encrypt.errors import (
     KeyCheckMismatchError,
     TamperedFieldError,
 )
-from field_encrypt.fields import EncryptedField, FieldPlace, decrypt_value
+from field_encrypt.fields import EncryptedField, open_field
 from field_encrypt.mek_errors import ForeignMekError, MekVersionNotFoundError, UnwrapRefusedError
+from field_encrypt.places import UNSTATED, FieldPlace
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
+from tests.local.services import REPOSITORY
+from tests.vectors.field_vectors import DEK
+from tests.vectors.field_vectors_2 import GOOD, GOOD_DATA, LABEL, SALT, hkdf
 from tests.vectors.generate import FILES, FOLDER, text_of
 
 FieldOutcome = Literal["decrypted", "invalid_field", "tampered_field"]
@@ -58,7 +65,7 @@ class Strict(BaseModel):
 
 
 class FieldVector(Strict):
-    """A vector of ``fields.json``."""
+    """A vector of ``fields.json`` or ``fields_2.json``."""
 
     name: str
     container: str
@@ -70,6 +77,22 @@ class FieldVector(Strict):
     value: Any = None
     property: str | None = None
     additionalData: str | None = None  # noqa: N815 - a property of the file
+    partitionKey: list[Any] | None = None  # noqa: N815 - a property of the file
+    context: dict[str, Any] | None = None
+    codec: str | None = None
+
+    def place(self) -> FieldPlace:
+        """Return the place; ``{}`` stands for a component that the document lacks, and no list for no statement."""
+        stated = self.partitionKey
+        return FieldPlace(
+            container=self.container,
+            document_id=self.documentId,
+            field_path=self.fieldPath,
+            partition_key=UNSTATED
+            if stated is None
+            else [NonePartitionKeyValue if one == {} else one for one in stated],
+            context=self.context,
+        )
 
 
 class RowVector(Strict):
@@ -89,7 +112,7 @@ def load(file: str) -> dict[str, Any]:
     return content
 
 
-FIELDS, ROWS = load("fields.json"), load("rows.json")
+FIELDS, FIELDS_2, ROWS = load("fields.json"), load("fields_2.json"), load("rows.json")
 
 
 def assert_named(error: FieldEncryptError, wanted: dict[str, Any]) -> None:
@@ -98,17 +121,20 @@ def assert_named(error: FieldEncryptError, wanted: dict[str, Any]) -> None:
     assert all(str(value) in str(error) for value in wanted.values())
 
 
-@pytest.mark.parametrize("raw", FIELDS["vectors"], ids=lambda raw: raw["name"])
+@pytest.mark.parametrize("raw", FIELDS["vectors"] + FIELDS_2["vectors"], ids=lambda raw: raw["name"])
 def test_field(raw: dict[str, Any]) -> None:
     """The field reads as its value, or ends in the error of its outcome, which names it."""
     vector = FieldVector.model_validate(raw)
-    place = FieldPlace(container=vector.container, document_id=vector.documentId, field_path=vector.fieldPath)
+    place = vector.place()
 
     def read() -> Any:
         field = EncryptedField.parse(vector.stored, vector.fieldPath)
         if vector.additionalData is not None:
-            assert place.additional_data(field.dek_id).decode() == vector.additionalData
-        return decrypt_value(field, dek=Dek(base64.b64decode(vector.dek)), place=place)
+            assert vector.additionalData.encode() == place.additional_data(field.dek_id)
+        plaintext = open_field(field, dek=Dek(base64.b64decode(vector.dek)), place=place)
+        codec, value = split(plaintext, vector.fieldPath)
+        assert vector.codec == codec
+        return value
 
     if vector.outcome == "decrypted":
         assert (vector.value, type(vector.value)) == (value := read(), type(value))
@@ -154,23 +180,25 @@ async def test_row(raw: dict[str, Any], rows: ContainerProxy) -> None:
     assert_named(failed.value, {"dek_id": dek_id, **named})
 
 
-@pytest.mark.parametrize(("content", "outcomes"), [(FIELDS, FieldOutcome), (ROWS, RowOutcome)])
+@pytest.mark.parametrize(
+    ("content", "outcomes"), [(FIELDS, FieldOutcome), (FIELDS_2, FieldOutcome), (ROWS, RowOutcome)]
+)
 def test_outcomes_are_closed_and_each_is_used(content: dict[str, Any], outcomes: Any) -> None:
     """The file's list of outcomes is the reader's, and every one of them has a vector."""
     assert list(outcomes.__args__) == content["outcomes"]
     assert set(content["outcomes"]) == {vector["outcome"] for vector in content["vectors"]}
 
 
-@pytest.mark.parametrize("content", [FIELDS, ROWS])
+@pytest.mark.parametrize("content", [FIELDS, FIELDS_2, ROWS])
 def test_unknown_outcome_fails(content: dict[str, Any]) -> None:
     """A vector whose outcome nobody knows is a failure, never skipped."""
-    model = FieldVector if content is FIELDS else RowVector
+    model = RowVector if content is ROWS else FieldVector
 
     with pytest.raises(ValueError, match="outcome"):
         model.model_validate({**content["vectors"][0], "outcome": "some_new_outcome"})
 
 
-@pytest.mark.parametrize("content", [FIELDS, ROWS])
+@pytest.mark.parametrize("content", [FIELDS, FIELDS_2, ROWS])
 def test_names_are_unique(content: dict[str, Any]) -> None:
     """A failure names one vector."""
     assert set(Counter(vector["name"] for vector in content["vectors"]).values()) == {1}
@@ -180,3 +208,12 @@ def test_names_are_unique(content: dict[str, Any]) -> None:
 def test_files_are_what_the_generator_makes(file: str) -> None:
     """The committed vectors are those of an implementation that does not use the library."""
     assert text_of(FILES[file]()) == (FOLDER / file).read_text(encoding="utf-8")
+
+
+def test_example_of_the_specification_is_true() -> None:
+    """Whoever writes a reader from FORMAT.md can check every step by its example."""
+    info = LABEL + hashlib.sha256(GOOD_DATA.encode()).digest()
+    specification = (REPOSITORY / "field_encrypt" / "FORMAT.md").read_text(encoding="utf-8")
+
+    for text in (GOOD_DATA, info.hex(), hkdf(DEK, SALT, info).hex(), json.dumps(GOOD)):
+        assert f"{text}\n" in specification

@@ -39,9 +39,9 @@ def test_services_are_private_by_endpoint_and_closed_without(
         for resource in snapshot.of_type(kind)
     }
 
-    assert private == sorted(groups)
+    assert sorted(groups) == private
     assert access
-    assert access == {group: "Disabled" if group in private else "Enabled" for group in access}
+    assert {group: "Disabled" if group in private else "Enabled" for group in access} == access
 
 
 def test_the_scheduler_is_public_unless_it_is_asked_for(default: Snapshot, existing: Snapshot) -> None:
@@ -73,7 +73,7 @@ def test_the_app_calls_out_through_its_network(default: Snapshot, snapshots: dic
     delegated = [delegation["properties"]["serviceName"] for delegation in subnet["properties"]["delegations"]]
 
     assert delegated == ["Microsoft.App/environments"]
-    assert f"{network.id}/subnets/app" == default.app.properties["virtualNetworkSubnetId"]
+    assert default.app.properties["virtualNetworkSubnetId"] == f"{network.id}/subnets/app"
     assert snapshots["public"].app.properties["virtualNetworkSubnetId"] is None
 
 

@@ -15,7 +15,7 @@ def test_snapshots_were_made_of_these_templates() -> None:
     patterns = ("*.bicep", "*.bicepparam", "modules/**/*.json", "roles.json")
     paths = {path for pattern in patterns for path in INFRA.rglob(pattern)}
 
-    assert noted == {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    assert {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths} == noted
 
 
 def test_every_variant_has_its_snapshot(snapshots: dict[str, Snapshot]) -> None:

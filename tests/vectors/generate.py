@@ -4,11 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.vectors.deterministic_vectors import deterministic
 from tests.vectors.field_vectors import field_vectors
+from tests.vectors.field_vectors_2 import field_vectors_2
 from tests.vectors.row_vectors import row_vectors
 
+
+def all_of_format_2() -> dict[str, Any]:
+    """Return the content of ``fields_2.json``."""
+    content = field_vectors_2()
+    return {**content, "vectors": [*content["vectors"], *deterministic()]}
+
+
 FOLDER = Path(__file__).parent
-FILES = {"fields.json": field_vectors, "rows.json": row_vectors}
+FILES = {"fields.json": field_vectors, "fields_2.json": all_of_format_2, "rows.json": row_vectors}
 
 
 def text_of(content: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from tests.keyturn.local_keyring import encoded
 
 # What each property of a stored field becomes in the tests, and the verdict that it must have.
 HARMS = {
-    "another format": ({"enc": 2}, Verdict.FIELD_MALFORMED),
+    "another format": ({"enc": 3}, Verdict.FIELD_MALFORMED),
     "no format": ({"enc": ...}, Verdict.FIELD_MALFORMED),
     "another algorithm": ({"alg": "A128GCM"}, Verdict.FIELD_MALFORMED),
     "no tag": ({"tag": ...}, Verdict.FIELD_MALFORMED),

@@ -46,7 +46,7 @@ def test_a_command_is_taken_only_where_the_run_can_obey_it(
     with pytest.raises(WrongStateError) as raised:
         give_command(record, command, by="otto", now=NOW)
 
-    assert raised.value.facts == {"rotationId": record.run_id, "state": state.value, "allowed": sorted(allowed)}
+    assert {"rotationId": record.run_id, "state": state.value, "allowed": sorted(allowed)} == raised.value.facts
 
 
 def test_the_states_in_which_a_rotation_can_be_told_to_end_are_documented_right() -> None:

@@ -56,7 +56,7 @@ def test_a_decision_is_written_down(make: Callable[..., RunRecord], decision: st
             "comment": "seen",
         }
     )
-    assert decided == record.changed(decision=expected)
+    assert record.changed(decision=expected) == decided
 
 
 @pytest.mark.parametrize(("make", "state"), STATES)

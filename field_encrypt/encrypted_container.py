@@ -1,0 +1,278 @@
+"""A Cosmos DB container whose documents are encrypted on their way in and decrypted on their way out.
+
+Options of the SDK (``etag``, ``session_token`` and the like) are passed on as they are. What this class does not have,
+such as deleting documents, is called on the container itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from field_encrypt.conditions import Condition, equality
+from field_encrypt.documents import Document, Item, id_of
+from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
+from field_encrypt.field_policy import FieldPolicy
+from field_encrypt.patches import encrypted_paths
+from field_encrypt.places import PartitionKeyValue, partition_key_of
+
+if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
+    from field_encrypt.envelope import FieldEncryption
+
+Operation = Mapping[str, object]
+BatchOperation = tuple[str, tuple[object, ...]] | tuple[str, tuple[object, ...], Mapping[str, object]]
+
+
+class EncryptedContainer:
+    """The documents of one container by their field policy; ``context`` is bound to each of them."""
+
+    def __init__(
+        self,
+        container: ContainerProxy,
+        encryption: "FieldEncryption",
+        policy: FieldPolicy,
+        *,
+        context: Mapping[str, object] | None = None,
+    ) -> None:
+        """Take a container and what encrypts.
+
+        Raises:
+            InvalidSettingError: the policy is another container's.
+        """
+        if container.id != policy.container:
+            raise InvalidSettingError("container", f"the policy's, {policy.container}, not {container.id}")
+        self.container = container
+        self.policy = policy
+        self._encryption = encryption
+        self._context = context
+        self._partition_key_paths: list[str] | None = None
+        self._asking = asyncio.Lock()
+
+    async def create_item(self, body: Document, **options: object) -> Item:
+        """Store a new document, and return it as it was given with what Cosmos DB adds.
+
+        Raises:
+            FieldEncryptError: it cannot be encrypted.
+            AzureError: it cannot be stored.
+        """
+        encrypted = await self._encrypted(body, None)
+        return _with_system_properties(body, await self.container.create_item(encrypted, **_sdk(options)))
+
+    async def read_item(self, item: str, partition_key: PartitionKeyValue, **options: object) -> Item:
+        """Read a document and decrypt it.
+
+        Raises:
+            FieldEncryptError: it cannot be decrypted.
+            AzureError: it cannot be read, or is not there.
+        """
+        stored = await self.container.read_item(item, _sdk(partition_key), **_sdk(options))
+        return await self._decrypted(stored)
+
+    async def replace_item(self, item: str, body: Document, **options: object) -> Item:
+        """Replace a document, which keeps its DEK while the key policy allows it.
+
+        Raises:
+            InvalidFieldPathError: the body is not the document of this id.
+            FieldEncryptError: it cannot be encrypted.
+            AzureError: it cannot be stored, or is not there.
+        """
+        if id_of(body) != item:
+            raise InvalidFieldPathError("id", f"{item}, the id of the document that is replaced")
+        encrypted = await self._encrypted(body, await self._stored(body))
+        return _with_system_properties(body, await self.container.replace_item(item, encrypted, **_sdk(options)))
+
+    async def upsert_item(self, body: Document, **options: object) -> Item:
+        """Replace a document as :meth:`replace_item` does, or store a new one.
+
+        Raises:
+            FieldEncryptError: it cannot be encrypted.
+            AzureError: it cannot be stored.
+        """
+        encrypted = await self._encrypted(body, await self._stored(body))
+        return _with_system_properties(body, await self.container.upsert_item(encrypted, **_sdk(options)))
+
+    async def patch_item(
+        self, item: str, partition_key: PartitionKeyValue, patch_operations: Sequence[Operation], **options: object
+    ) -> Item:
+        """Patch a document: a whole encrypted field may be set, which encrypts it; nothing inside or around it.
+
+        Raises:
+            InvalidFieldPathError: an operation would change a part of an encrypted field, move it, or leave it plain.
+            FieldEncryptError: a value cannot be encrypted.
+            AzureError: the document cannot be patched, or is not there.
+        """
+        operations = await self._encrypted_patch(item, partition_key, patch_operations)
+        answer = await self.container.patch_item(item, _sdk(partition_key), operations, **_sdk(options))
+        return await self._decrypted(answer)
+
+    async def query_items(
+        self, query: str, *, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
+    ) -> AsyncIterator[Item]:
+        """Yield the results of a query, which are documents or parts of them, their encrypted fields decrypted.
+
+        A result with an encrypted field needs the document's ``id`` and partition key beside it, each under its own
+        name. Encrypted fields cannot be compared or sorted by the database, but for deterministic ones.
+
+        Raises:
+            InvalidFieldPathError: a result is no object, or lacks what its fields are bound to.
+            FieldEncryptError: a field cannot be decrypted.
+            AzureError: the query fails.
+        """
+        listed = None if parameters is None else [dict(parameter) for parameter in parameters]
+        async for result in self.container.query_items(query=query, parameters=listed, **_sdk(options)):
+            if not isinstance(result, dict):
+                raise InvalidFieldPathError("result", "objects: other results have no fields, query the container")
+            yield await self._decrypted_result(result)
+
+    async def equals(self, field_path: str, value: object, *, alias: str = "c", number: int = 0) -> Condition:
+        """Return the condition that a deterministic field has this value; ``number`` tells several in one query apart.
+
+        Raises:
+            InvalidFieldPathError: the policy does not have the field, or not as a deterministic one.
+            FieldEncryptError: the value cannot be encrypted.
+        """
+        if field_path not in self.policy.deterministic:
+            raise InvalidFieldPathError(field_path, "a field that the policy names as deterministic")
+        stored = await self._encryption.encrypt_for_query(
+            self.policy.container, field_path, value, context=self._context
+        )
+        return equality(field_path, stored and stored["ct"], alias=alias, number=number)
+
+    async def read_all_items(self, **options: object) -> AsyncIterator[Item]:
+        """Yield every document, decrypted.
+
+        Raises:
+            FieldEncryptError: a document cannot be decrypted.
+            AzureError: the documents cannot be read.
+        """
+        async for stored in self.container.read_all_items(**_sdk(options)):
+            yield await self._decrypted(stored)
+
+    async def execute_item_batch(
+        self, batch_operations: Sequence[BatchOperation], partition_key: PartitionKeyValue, **options: object
+    ) -> list[Item]:
+        """Do the operations of one partition together or not at all; bodies are encrypted, results decrypted.
+
+        Raises:
+            FieldEncryptError: a body cannot be encrypted, or a result not be decrypted.
+            AzureError: the batch was not done.
+        """
+        prepared = [await self._encrypted_operation(operation, partition_key) for operation in batch_operations]
+        answers = await self.container.execute_item_batch(_sdk(prepared), _sdk(partition_key), **_sdk(options))
+        results: list[Item] = []
+        for answer in answers:
+            body = answer.get("resourceBody")
+            results.append({**answer, "resourceBody": await self._decrypted(body)} if body else dict(answer))
+        return results
+
+    async def partition_key_paths(self) -> list[str]:
+        """Return the paths of the container's partition key, which are asked for once.
+
+        Raises:
+            InvalidSettingError: an encrypted field is part of the partition key.
+            AzureError: the container does not answer.
+        """
+        async with self._asking:
+            if self._partition_key_paths is None:
+                found = list((await self.container.read())["partitionKey"]["paths"])
+                self.policy.require_apart_from(found)
+                self._partition_key_paths = found
+            return self._partition_key_paths
+
+    async def _encrypted(self, body: Document, previous: Document | None) -> dict[str, Any]:
+        return await self._encryption.encrypt_fields(
+            self.policy.container,
+            id_of(body),
+            body,
+            self.policy.in_document(body),
+            partition_key=partition_key_of(body, await self.partition_key_paths()),
+            context=self._context,
+            deterministic=self.policy.deterministic,
+            previous=previous,
+        )
+
+    async def _decrypted(self, stored: Document) -> Item:
+        return await self._decrypted_fields(stored, self.policy.in_document(stored))
+
+    async def _decrypted_result(self, result: Document) -> Item:
+        found = self.policy.in_result(result)
+        if not found:
+            return dict(result)
+        for path in await self.partition_key_paths():
+            if path.split("/")[1].strip('"') not in result:
+                raise InvalidFieldPathError(path, "the partition key in the result, beside its encrypted fields")
+        return await self._decrypted_fields(result, found)
+
+    async def _decrypted_fields(self, stored: Document, found: Sequence[str]) -> Item:
+        return await self._encryption.decrypt_fields(
+            self.policy.container,
+            id_of(stored),
+            stored,
+            found,
+            partition_key=partition_key_of(stored, await self.partition_key_paths()),
+            context=self._context,
+        )
+
+    async def _stored(self, body: Document) -> Document | None:
+        """Return the stored document that this one replaces, where its DEK may be kept."""
+        if not self._encryption.policy.looks_at_the_stored:
+            return None
+        partition_key = partition_key_of(body, await self.partition_key_paths())
+        try:
+            return await self.container.read_item(id_of(body), _sdk(partition_key))
+        except CosmosResourceNotFoundError:
+            return None
+
+    async def _encrypted_patch(
+        self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation]
+    ) -> list[dict[str, Any]]:
+        touched = encrypted_paths(operations, self.policy)
+        if not touched:
+            return [dict(operation) for operation in operations]
+        stored = await self.container.read_item(item, _sdk(partition_key))
+        values = {path: operations[position]["value"] for position, path in touched.items()}
+        encrypted = await self._encryption.encrypt_values(
+            self.policy.container,
+            item,
+            values,
+            # As the document has it, which is how it is read: the caller may have said None for what it lacks.
+            partition_key=partition_key_of(stored, await self.partition_key_paths()),
+            context=self._context,
+            deterministic=self.policy.deterministic,
+            previous=stored,
+        )
+        return [
+            {**operation, "value": encrypted[touched[position]]} if position in touched else dict(operation)
+            for position, operation in enumerate(operations)
+        ]
+
+    async def _encrypted_operation(
+        self, operation: BatchOperation, partition_key: PartitionKeyValue
+    ) -> tuple[Any, ...]:
+        kind, arguments, *options = operation
+        if kind == "create":
+            (body,) = cast("tuple[Document]", arguments)
+            return (kind, (await self._encrypted(body, None),), *options)
+        if kind == "upsert":
+            (body,) = cast("tuple[Document]", arguments)
+            return (kind, (await self._encrypted(body, await self._stored(body)),), *options)
+        if kind == "replace":
+            item, body = cast("tuple[str, Document]", arguments)
+            if id_of(body) != item:
+                raise InvalidFieldPathError("id", f"{item}, the id of the document that is replaced")
+            return (kind, (item, await self._encrypted(body, await self._stored(body))), *options)
+        if kind == "patch":
+            item, operations = cast("tuple[str, Sequence[Operation]]", arguments)
+            return (kind, (item, await self._encrypted_patch(item, partition_key, operations)), *options)
+        return operation
+
+
+def _sdk(value: object) -> Any:
+    """Return what is handed on to the SDK, whose types are narrower than what it takes."""
+    return value
+
+
+def _with_system_properties(body: Document, answer: Mapping[str, Any]) -> Item:
+    return {**body, **{name: value for name, value in answer.items() if name.startswith("_")}}

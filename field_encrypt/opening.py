@@ -1,0 +1,89 @@
+"""Everything that an environment describes, opened for one event loop: the provider, the dek store, the cache in step.
+
+==========================================  ===========================================================================
+COSMOS_ENDPOINT                             the account, ``https://...``
+COSMOS_DATABASE                             the database of the dek store and of the documents
+FIELD_ENCRYPT_DEK_CONTAINER                 the dek store, ``dek_store`` by default
+==========================================  ===========================================================================
+
+and the variables of :mod:`field_encrypt.environment`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.cosmos.aio import CosmosClient, DatabaseProxy
+from azure.identity.aio import DefaultAzureCredential
+
+from field_encrypt import env_provider
+from field_encrypt.dek_cache import DekCache
+from field_encrypt.dek_store import DekStore
+from field_encrypt.environment import KEY_PROVIDER, MEK_NAME, matching, provider_from_environment
+from field_encrypt.follower import DekFollower
+from field_encrypt.provider import MekProvider
+from field_encrypt.rows import RowDefaults
+
+COSMOS_ENDPOINT: Final = "COSMOS_ENDPOINT"
+COSMOS_DATABASE: Final = "COSMOS_DATABASE"
+DEK_CONTAINER: Final = "FIELD_ENCRYPT_DEK_CONTAINER"
+CLOSING_SECONDS: Final = 5.0  # for a poll that is under way; a store that does not answer is not waited for
+_NAME: Final = r"[^/\\?#]{1,255}"  # Cosmos DB's own rule for names of databases and containers
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a :class:`field_encrypt.FieldEncryption` is made of."""
+
+    provider: MekProvider
+    dek_store: DekStore
+    cache: DekCache
+    database: DatabaseProxy
+
+
+@asynccontextmanager
+async def open_environment(
+    env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None
+) -> AsyncIterator[Opened]:
+    """Open what the environment describes; without a credential, with Azure's default one.
+
+    Raises:
+        InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+    """
+    endpoint = matching(env, COSMOS_ENDPOINT, r"https://[^/\s]+/?", "the https URL of the Cosmos DB account")
+    database_name = matching(env, COSMOS_DATABASE, _NAME, "the name of a database")
+    rows_name = matching({DEK_CONTAINER: "dek_store", **env}, DEK_CONTAINER, _NAME, "the name of a container")
+    async with AsyncExitStack() as stack:
+        if credential is None:
+            credential = DefaultAzureCredential()
+            stack.push_async_callback(credential.close)
+        provider = await stack.enter_async_context(provider_from_environment(env, credential=credential))
+        client = await stack.enter_async_context(CosmosClient(endpoint, credential))
+        database = client.get_database_client(database_name)
+        dek_store = DekStore(database.get_container_client(rows_name), _defaults(env))
+        cache = DekCache()
+        await stack.enter_async_context(_following(DekFollower(dek_store, cache)))
+        yield Opened(provider, dek_store, cache, database)
+
+
+def _defaults(env: Mapping[str, str]) -> RowDefaults:
+    if env[KEY_PROVIDER] == "env":
+        return RowDefaults(mek_name=env_provider.MEK_NAME, algorithm=env_provider.ALGORITHM)
+    return RowDefaults(mek_name=env[MEK_NAME])
+
+
+@asynccontextmanager
+async def _following(follower: DekFollower) -> AsyncIterator[None]:
+    task = asyncio.create_task(follower.run())
+    try:
+        yield
+    finally:
+        follower.stop()
+        await asyncio.wait([task], timeout=CLOSING_SECONDS)
+        task.cancel()  # of no effect if it has ended
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # an error of its own is not to be lost
