@@ -48,6 +48,3 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "abort_migration": frozenset({Role.OPERATOR}),
     "describe_api": _EVERY_ROLE,
 }
-
-# Routes that ask for no role: one tells nothing, the other takes what is signed with the webhook's secret.
-WITHOUT_ROLE = frozenset({"health", "decide_rotation"})

@@ -13,7 +13,7 @@ from pydantic import StringConstraints
 
 from keyturn.contracts.migrations import Reencrypt
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
-from keyturn.errors import FencedError, InvalidRequestError, MigrationRunningError
+from keyturn.errors import InvalidRequestError, MigrationRunningError
 from keyturn.ids import RunKind, kind_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
@@ -72,19 +72,6 @@ async def take(
     return await documents.update(MigrationLease.from_document, keyring, wanted.id, change) or wanted
 
 
-async def renew(documents: StateContainer, lease: MigrationLease, *, lasts: timedelta, now: datetime) -> MigrationLease:
-    """Let the lease last on from now; also an expired one, if nobody has taken it since.
-
-    Raises:
-        FencedError: another holder has it; the migration must stop at once.
-    """
-
-    def change(found: MigrationLease | None) -> MigrationLease:
-        return _held(found, lease).model_copy(update={"expires_at": now + lasts})
-
-    return await documents.update(MigrationLease.from_document, lease.keyring, lease.id, change) or lease
-
-
 async def find(documents: StateContainer, keyring: str, migration: str) -> MigrationLease | None:
     """Return the migration's lease, also an expired one, or None."""
     document = await documents.read(keyring, f"{KIND}.{migration}")
@@ -112,16 +99,6 @@ async def active(documents: StateContainer, keyring: str, now: datetime) -> list
     found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
     leases = [MigrationLease.from_document(document) for document in found]
     return sorted((lease for lease in leases if lease.expires_at > now), key=lambda lease: lease.migration)
-
-
-def _held(found: MigrationLease | None, lease: MigrationLease) -> MigrationLease:
-    if found is None or not _same(found, lease):
-        raise FencedError(
-            "the migration's lease was taken over or given back",
-            migration=lease.migration,
-            holder=found.holder if found else None,
-        )
-    return found
 
 
 def _same(found: MigrationLease, lease: MigrationLease) -> bool:

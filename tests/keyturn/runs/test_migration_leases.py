@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn.cosmos.state_container import StateContainer
-from keyturn.errors import FencedError, InvalidRequestError, InvariantError, MigrationRunningError
-from keyturn.runs.migration_leases import KIND, MigrationLease, active, release, renew, take
+from keyturn.errors import InvalidRequestError, InvariantError, MigrationRunningError
+from keyturn.runs.migration_leases import KIND, MigrationLease, active, release, take
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 LASTS = timedelta(minutes=5)
@@ -55,25 +55,13 @@ async def test_another_holder_is_refused_until_the_lease_expires(documents: Stat
     assert later.holder == "worker-2"
 
 
-async def test_a_renewed_lease_lasts_on(documents: StateContainer, keyring: str) -> None:
-    """Renewing counts from now."""
-    lease = await taken(documents, keyring)
-
-    await renew(documents, lease, lasts=LASTS, now=NOW + timedelta(minutes=4))
-
-    assert len(await active(documents, keyring, NOW + timedelta(minutes=8))) == 1
-
-
-async def test_a_holder_that_was_replaced_is_stopped(documents: StateContainer, keyring: str) -> None:
-    """Who let the lease expire and lost it cannot renew it, and giving it back takes nothing from the new holder."""
+async def test_a_holder_that_was_replaced_gives_nothing_back(documents: StateContainer, keyring: str) -> None:
+    """Who let the lease expire and lost it takes nothing from the new holder."""
     lost = await taken(documents, keyring)
     await taken(documents, keyring, "worker-2", now=NOW + LASTS)
 
-    with pytest.raises(FencedError) as refused:
-        await renew(documents, lost, lasts=LASTS, now=NOW + LASTS)
     await release(documents, lost)
 
-    assert refused.value.facts["holder"] == "worker-2"
     assert [lease.holder for lease in await active(documents, keyring, NOW + LASTS)] == ["worker-2"]
 
 
