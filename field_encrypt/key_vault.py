@@ -42,7 +42,9 @@ class NoRetryOfThrottledPost(AsyncRetryPolicy[Any, Any]):
         return bool(super().is_retry(settings, response))
 
 
-def client_options(transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse], *, verify_challenge_resource: bool) -> dict[str, Any]:
+def client_options(
+    transport: AsyncHttpTransport[HttpRequest, AsyncHttpResponse], *, verify_challenge_resource: bool
+) -> dict[str, Any]:
     """Return the options of one client; clients may share a transport, but a policy belongs to one pipeline."""
     return {
         "transport": transport,

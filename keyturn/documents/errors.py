@@ -13,6 +13,7 @@ from field_encrypt.errors import (
     InvalidValueError,
     KeyCheckMismatchError,
     TamperedFieldError,
+    UnknownCodecError,
 )
 from field_encrypt.mek_errors import (
     ForeignMekError,
@@ -28,6 +29,7 @@ class DocumentReason(StrEnum):
     MALFORMED_FIELD = "malformed_field"  # it claims to be an encrypted field and is none
     TAMPERED_FIELD = "tampered_field"  # it does not authenticate in its place
     NOT_ENCRYPTED = "not_encrypted"  # plaintext where the keyring's settings name an encrypted field
+    UNKNOWN_CODEC = "unknown_codec"  # a field was written with a codec that is not configured here
     INVALID_VALUE = "invalid_value"  # no value that can be encrypted, or something encrypted inside it
     OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and something inside it
     TOO_LARGE = "too_large"  # encrypted, it would exceed what Cosmos DB takes
@@ -46,6 +48,7 @@ class DocumentReason(StrEnum):
 _REASONS: Mapping[type[FieldEncryptError], DocumentReason] = {
     InvalidFieldError: DocumentReason.MALFORMED_FIELD,
     TamperedFieldError: DocumentReason.TAMPERED_FIELD,
+    UnknownCodecError: DocumentReason.UNKNOWN_CODEC,
     InvalidValueError: DocumentReason.INVALID_VALUE,
     InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,
     DekNotFoundError: DocumentReason.MISSING_DEK,

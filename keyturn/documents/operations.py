@@ -20,8 +20,8 @@ from keyturn.documents.page import DocumentDependencies, DocumentPage
 from keyturn.documents.store import encrypted_fields, plaintext_fields
 
 ITEM_BYTES_MAX = 2 * 1024 * 1024  # Cosmos DB, service limits
-# What the stored form of a field adds to its ciphertext: names, ids, nonce and tag are some 250 bytes.
-FIELD_BYTES = 300
+# What the stored form of a field adds to its ciphertext, some 330 bytes: names, ids, nonce, salt, commitment and tag.
+FIELD_BYTES = 350
 
 
 async def encrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDependencies) -> PageResult:

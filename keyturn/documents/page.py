@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, override
 
 from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient, MekProvider
-from field_encrypt import DekStore as DekRows
 from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock, SystemClock
@@ -61,7 +60,6 @@ class UnwrittenRows(DekStore):
 # A row that was created a moment ago may not have reached the replica that is asked: so often is looked for it.
 LOOKS_MAX = 3
 
-
 # Returns the document as it is to be, or None if there is nothing to do.
 Change = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
@@ -71,7 +69,7 @@ class KeyAndRows:
     """A MEK, and the dek store whose rows it wraps."""
 
     mek: MekClient
-    rows: DekRows
+    rows: DekStore
 
 
 @dataclass(frozen=True, slots=True)

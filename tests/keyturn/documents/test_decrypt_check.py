@@ -1,7 +1,11 @@
 """Reading everything and changing nothing: what does not decrypt is counted and named."""
 
+from datetime import date
+
+from field_encrypt import FieldEncryption, KeyVaultProvider
+from field_encrypt.codecs import STANDARD_CODECS
 from keyturn.documents.operations import check_page
-from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of, page_of, refs
+from tests.keyturn.documents.harness import NAME, DocumentsHarness, dek_ids_of, page_of, refs
 
 NAMES = ("good", "moved", "missing", "plain", "foreign")
 
@@ -32,6 +36,25 @@ async def test_what_does_not_decrypt_is_named(documents_harness: DocumentsHarnes
         [await documents_harness.stored(name) for name in NAMES],
         await documents_harness.source.row_ids(),
     ) == before
+
+
+async def test_a_field_of_an_unknown_codec_is_named(documents_harness: DocumentsHarness) -> None:
+    """A document whose field another program's codec wrote is named, and the rest of the page goes on."""
+    side = documents_harness.source
+    codecs = STANDARD_CODECS.adding("year", _Year, lambda value: value.year, lambda value: _Year(int(str(value)), 1, 1))
+    writer = FieldEncryption(KeyVaultProvider(side.mek.client), side.store, None, codecs=codecs)
+    value = {"id": "coded", "title": _Year(2026, 1, 1)}
+    await documents_harness.container.create_item(await writer.encrypt_fields(NAME, "coded", value, ["title"]))
+    found = [*refs("coded"), *await documents_harness.add("plain", side=side)]
+
+    result = await check_page(page_of(found), documents_harness.dependencies())
+
+    assert documents_harness.quarantined == {"notes/coded": "unknown_codec"}
+    assert (result.changed, result.quarantined) == (1, 1)
+
+
+class _Year(date):
+    """A type that no standard codec takes."""
 
 
 async def test_disabled_version_is_named_once_for_each_document(documents_harness: DocumentsHarness) -> None:

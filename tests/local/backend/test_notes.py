@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.backend.running_backend import Backend, World
+from tests.local.backend.running_backend import Backend, LocalKeyring
 from tests.local.services import REPOSITORY
 
 NOTE = {"workspaceId": "w1", "title": "A title", "body": "A body"}
@@ -20,14 +20,14 @@ def create(backend: Backend) -> dict[str, Any]:
     return key
 
 
-async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, shared_world: World) -> None:
+async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, shared_keyring: LocalKeyring) -> None:
     """Title and body are ciphertext in the container and plaintext over HTTP."""
     key = create(quiet)
 
-    stored = await shared_world.notes.read_item(key["id"], partition_key="w1")
+    stored = await shared_keyring.notes.read_item(key["id"], partition_key="w1")
     read = quiet.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).json()
 
-    assert (stored["title"]["enc"], stored["body"]["mekVersion"]) == (2, shared_world.version)
+    assert (stored["title"]["enc"], stored["body"]["mekVersion"]) == (2, shared_keyring.version)
     assert {name: read[name] for name in NOTE} == NOTE
 
 
@@ -54,11 +54,11 @@ def test_healthy_backend_is_ready(quiet: Backend) -> None:
     assert readiness.json()["checks"] == {"keyVault": "ok", "dekStore": "ok", "notes": "ok"}
 
 
-async def test_backend_whose_key_is_disabled_is_not_ready(world: World) -> None:
+async def test_backend_whose_key_is_disabled_is_not_ready(local_keyring: LocalKeyring) -> None:
     """Readiness names the dependency that fails and how; health stays what it is; a note's failure is said."""
-    backend = world.start("--reads-per-second", 0, "--writes-per-second", 0, "--version-max-age", 0)
+    backend = local_keyring.start("--reads-per-second", 0, "--writes-per-second", 0, "--version-max-age", 0)
     key = create(backend)
-    await world.mek.change(world.version, enabled=False)
+    await local_keyring.mek.change(local_keyring.version, enabled=False)
 
     readiness = backend.call("GET", "/api/diagnostics/readiness")
 
@@ -90,15 +90,15 @@ def test_each_endpoint_can_be_made_to_fail(quiet: Backend, operation: str, path:
         ("AZURE_KEYVAULT_URL", "https://elsewhere.example.com", "verify_challenge_resource"),
     ],
 )
-def test_bad_configuration_ends_the_start(shared_world: World, name: str, value: str, message: str) -> None:
+def test_bad_configuration_ends_the_start(shared_keyring: LocalKeyring, name: str, value: str, message: str) -> None:
     """A variable with a value that is not allowed is named."""
     ended = subprocess.run(  # noqa: S603 - the command is our own
-        [sys.executable, "-m", "local.backend", "--state", shared_world.folder / "b", "--port", "0"],
-        env={**shared_world.environment, name: value},
+        [sys.executable, "-m", "local.backend", "--state", shared_keyring.folder / "b", "--port", "0"],
+        env={**shared_keyring.environment, name: value},
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

@@ -111,7 +111,7 @@ def test_message_to_an_instance_that_is_not_running_is_refused(
             send(client, instance_id)
         codes.append(refused.value.code())
 
-    assert [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND] == codes
+    assert codes == [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND]
 
 
 @pytest.mark.parametrize("instance_id", ["x" * 101, "@entity", "naïve"])
