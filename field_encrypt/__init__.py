@@ -16,9 +16,9 @@ from field_encrypt.follower import DekFollower
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.key_vault import MekClient
 from field_encrypt.key_vault_provider import CURRENT_VERSION_MAX_AGE_SECONDS, KeyVaultProvider
-from field_encrypt.patient_provider import PatientProvider
 from field_encrypt.places import UNSTATED, PartitionKeyValue
 from field_encrypt.provider import MekProvider
+from field_encrypt.retrying_provider import RetryingProvider
 from field_encrypt.rows import RowDefaults, RowNames, WrappedDek
 
 __all__ = [
@@ -44,8 +44,8 @@ __all__ = [
     "MekProvider",
     "OperatorError",
     "PartitionKeyValue",
-    "PatientProvider",
     "RetryError",
+    "RetryingProvider",
     "RowDefaults",
     "RowNames",
     "WrappedDek",

@@ -24,14 +24,14 @@ from field_encrypt.places import UNSTATED, StatedPartitionKey
 POLL_SECONDS = 0.01
 GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once
 
-Opening = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
+Connect = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
 
 
 class BlockingFieldEncryption:
-    """A :class:`FieldEncryption` whose methods block: ``with BlockingFieldEncryption(opening) as encryption: ...``."""
+    """A :class:`FieldEncryption` whose methods block: ``with BlockingFieldEncryption(connect) as encryption: ...``."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
         self._thread = threading.Thread(target=self._run, name="field-encrypt", daemon=True)
         self._opened = Future[tuple[FieldEncryption, asyncio.AbstractEventLoop]]()
         self._ended = Future[None]()
@@ -51,7 +51,7 @@ class BlockingFieldEncryption:
         return cls(lambda: FieldEncryption.open(env, policy=policy, codecs=codecs))
 
     def __enter__(self) -> Self:
-        """Open the clients; what opening them raises is raised here."""
+        """Open the clients; what connecting raises is raised here."""
         self._thread.start()
         self._encryption, self._loop = self._opened.result()
         return self
@@ -208,7 +208,7 @@ class BlockingFieldEncryption:
         self._closing = asyncio.Event()
         own = len(selector.get_map())  # what the loop wakes itself by
         try:
-            async with self._opening() as encryption:
+            async with self._connect() as encryption:
                 self._opened.set_result((encryption, asyncio.get_running_loop()))
                 await self._closing.wait()
         finally:

@@ -15,14 +15,14 @@ from field_encrypt.dek import Dek
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedDek:
+class UnwrappedDek:
     """A DEK and the wrap that it was opened from, by which a later rewrap is told."""
 
     dek: Dek
     wrapped: bytes = field(repr=False)
 
 
-Load = Callable[[], Awaitable[OpenedDek]]
+Load = Callable[[], Awaitable[UnwrappedDek]]
 
 
 class DekCache:
@@ -35,8 +35,8 @@ class DekCache:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         # dekId -> DEK, end of life; oldest use first
-        self._entries: OrderedDict[str, tuple[OpenedDek, float]] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[OpenedDek]] = {}
+        self._entries: OrderedDict[str, tuple[UnwrappedDek, float]] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[UnwrappedDek]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -59,7 +59,7 @@ class DekCache:
         # A waiter that is cancelled must not take the load away from the others.
         return (await asyncio.shield(task)).dek
 
-    def put(self, dek_id: str, opened: OpenedDek) -> None:
+    def put(self, dek_id: str, opened: UnwrappedDek) -> None:
         """Keep a DEK that the caller has just made or loaded."""
         self._entries[dek_id] = (opened, self._clock() + self._ttl_seconds)
         self._entries.move_to_end(dek_id)
@@ -82,7 +82,7 @@ class DekCache:
         self._entries.clear()
         self._loading.clear()
 
-    async def _load(self, dek_id: str, load: Load) -> OpenedDek:
+    async def _load(self, dek_id: str, load: Load) -> UnwrappedDek:
         mine = asyncio.current_task()
         try:
             opened = await load()
@@ -94,7 +94,7 @@ class DekCache:
                 del self._loading[dek_id]
 
 
-def _retrieve_failure(task: asyncio.Task[OpenedDek]) -> None:
+def _retrieve_failure(task: asyncio.Task[UnwrappedDek]) -> None:
     """Look at the failure, which asyncio would report as never retrieved where every waiter was cancelled."""
     if not task.cancelled():
         task.exception()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import final
 
 from field_encrypt.dek import Dek, key_check, matches_key_check
-from field_encrypt.dek_cache import DekCache, OpenedDek
+from field_encrypt.dek_cache import DekCache, UnwrappedDek
 from field_encrypt.dek_store import DekStore
-from field_encrypt.errors import DekExistsError, KeyCheckMismatchError, OpeningError
+from field_encrypt.errors import DekExistsError, KeyCheckMismatchError, UnwrapError
 from field_encrypt.mek_errors import MekVersionDisabledError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.provider import MekProvider
 from field_encrypt.rows import DekRow, WrappedDek
@@ -70,9 +70,9 @@ class Deks:
             OperatorError, RetryError: the row or its version is missing or disabled; a service did not answer.
         """
 
-        async def load() -> OpenedDek:
+        async def load() -> UnwrappedDek:
             row, dek = await self._open(dek_id, writers_version)
-            return OpenedDek(dek, row.wrapped)
+            return UnwrappedDek(dek, row.wrapped)
 
         return (await load()).dek if self._cache is None else await self._cache.get(dek_id, load)
 
@@ -97,15 +97,15 @@ class Deks:
             OperatorError, RetryError: its version is missing or disabled; a service did not answer.
         """
 
-        async def load() -> OpenedDek:
-            return OpenedDek(await self._unwrap(row, None), row.wrapped)
+        async def load() -> UnwrappedDek:
+            return UnwrappedDek(await self._unwrap(row, None), row.wrapped)
 
         return (await load()).dek if self._cache is None else await self._cache.get(row.dek_id, load)
 
     def remember(self, new: NewDek) -> None:
         """Put a DEK whose row was just created into the cache."""
         if self._cache is not None:
-            self._cache.put(new.dek_id, OpenedDek(new.dek, new.wrapped.wrapped))
+            self._cache.put(new.dek_id, UnwrappedDek(new.dek, new.wrapped.wrapped))
 
     async def _open(self, dek_id: str, writers_version: str | None) -> tuple[DekRow, Dek]:
         row = await self._dek_store.read(dek_id)
@@ -121,7 +121,7 @@ class Deks:
         # Rows of older writers name no version; the version that their writer saw is then the one in the document.
         try:
             dek = await self._provider.unwrap(row.wrapped_under(row.mek_version or writers_version or ""))
-        except OpeningError as error:
+        except UnwrapError as error:
             error.dek_id = row.dek_id
             raise
         if row.key_check is not None and not matches_key_check(dek, row.key_check):

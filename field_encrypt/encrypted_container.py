@@ -48,7 +48,7 @@ class EncryptedContainer:
         self._encryption = encryption
         self._context = context
         self._partition_key_paths: list[str] | None = None
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def create_item(self, body: Document, **options: object) -> Item:
         """Store a new document, and return it as it was given with what Cosmos DB adds.
@@ -174,7 +174,7 @@ class EncryptedContainer:
             InvalidSettingError: an encrypted field is part of the partition key.
             AzureError: the container does not answer.
         """
-        async with self._asking:
+        async with self._lock:
             if self._partition_key_paths is None:
                 found = list((await self.container.read())["partitionKey"]["paths"])
                 self.policy.require_apart_from(found)

@@ -23,9 +23,9 @@ from field_encrypt.errors import InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.fields import EncryptedField, is_encrypted, unencrypted
 from field_encrypt.key_policy import KeyPolicy
-from field_encrypt.opening import open_environment
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
+from field_encrypt.resources import open_environment
 from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
@@ -66,7 +66,7 @@ class FieldEncryption:
         policy: KeyPolicy = DEFAULT_POLICY,
         codecs: Codecs = STANDARD_CODECS,
     ) -> AsyncIterator[Self]:
-        """Open everything that the environment describes (see :mod:`field_encrypt.opening`), for one event loop.
+        """Open everything that the environment describes (see :mod:`field_encrypt.resources`), for one event loop.
 
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.

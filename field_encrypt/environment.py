@@ -21,8 +21,8 @@ from field_encrypt.env_provider import KEY_VARIABLE, EnvProvider
 from field_encrypt.errors import InvalidSettingError
 from field_encrypt.key_vault import MekClient
 from field_encrypt.key_vault_provider import KeyVaultProvider
-from field_encrypt.patient_provider import PatientProvider
 from field_encrypt.provider import MekProvider
+from field_encrypt.retrying_provider import RetryingProvider
 
 ENABLED = "FIELD_ENCRYPT_ENABLED"
 KEY_PROVIDER = "FIELD_ENCRYPT_KEY_PROVIDER"
@@ -38,7 +38,7 @@ async def provider_from_environment(
 ) -> AsyncIterator[MekProvider]:
     """Open the provider for one event loop; without a credential, ``akv`` takes Azure's default one.
 
-    The provider for a vault waits out throttling for a while, see :class:`field_encrypt.PatientProvider`.
+    The provider for a vault waits out throttling for a while, see :class:`field_encrypt.RetryingProvider`.
 
     Raises:
         InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
@@ -65,7 +65,7 @@ async def _key_vault(env: Mapping[str, str], credential: AsyncTokenCredential | 
             credential = DefaultAzureCredential()
             stack.push_async_callback(credential.close)
         client = MekClient(vault_url, mek_name, credential, verify_challenge_resource=verify)
-        yield PatientProvider(KeyVaultProvider(await stack.enter_async_context(client)))
+        yield RetryingProvider(KeyVaultProvider(await stack.enter_async_context(client)))
 
 
 def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -26,8 +26,8 @@ class RetryError(FieldEncryptError):
     """A service did not do its work this time."""
 
 
-class OpeningError(FieldEncryptError):
-    """Opening a wrap failed; a provider knows no rows, so ``dek_id`` is set by whoever read the row."""
+class UnwrapError(FieldEncryptError):
+    """An unwrap failed; a provider knows no rows, so ``dek_id`` is set by whoever read the row."""
 
     dek_id: str | None = None
 
@@ -110,7 +110,7 @@ class TamperedFieldError(CallerError):
         self.dek_id = dek_id
 
 
-class InvalidDekError(OpeningError, CallerError):
+class InvalidDekError(UnwrapError, CallerError):
     """Bytes that should be a DEK are not 256 bits long."""
 
     def __init__(self, length: int) -> None:

@@ -34,7 +34,7 @@ class KeyVaultProvider(MekProvider):
         self._max_age_seconds = current_version_max_age_seconds
         self._clock = clock
         self._current: tuple[MekVersion, float] | None = None  # the version and when it was asked for
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @override
     async def wrap(self, dek: Dek) -> WrappedDek:
@@ -67,7 +67,7 @@ class KeyVaultProvider(MekProvider):
         return Dek(await self._client.unwrap(wrapped.wrapped, version, wrapped.algorithm))
 
     async def _current_version(self) -> MekVersion:
-        async with self._asking:
+        async with self._lock:
             if self._current is None or self._clock() - self._current[1] >= self._max_age_seconds:
                 asked_at = self._clock()  # before the question: an answer is never younger than it looks
                 self._current = await self._client.newest_enabled(), asked_at

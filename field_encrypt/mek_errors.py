@@ -1,9 +1,9 @@
 """What can go wrong with a version of the MEK; the families are those of :mod:`field_encrypt.errors`."""
 
-from field_encrypt.errors import CallerError, OpeningError, OperatorError, RetryError
+from field_encrypt.errors import CallerError, OperatorError, RetryError, UnwrapError
 
 
-class MekError(OpeningError):
+class MekError(UnwrapError):
     """An operation on a version of the MEK failed; ``version`` is None where no version was chosen yet."""
 
     def __init__(self, mek_name: str, version: str | None, detail: str) -> None:

@@ -6,7 +6,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt import DekStore as ReaderStore
-from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, PatientProvider
+from field_encrypt import FieldEncryption, KeyVaultProvider, MekClient, RetryingProvider
 from keyturn.contracts.pages import DEKS
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError
@@ -39,4 +39,4 @@ class KeyringClients:
 
     def encryption(self) -> FieldEncryption:
         """Return a reader without a cache: every decryption reads the row and unwraps, as a new process would."""
-        return FieldEncryption(PatientProvider(KeyVaultProvider(self.mek)), self.reader_store, None)
+        return FieldEncryption(RetryingProvider(KeyVaultProvider(self.mek)), self.reader_store, None)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from field_encrypt import KeyVaultProvider, PatientProvider
+from field_encrypt import KeyVaultProvider, RetryingProvider
 from field_encrypt.dek import Dek
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import DocumentWork, Encrypt, Reencrypt
@@ -83,7 +83,7 @@ async def _require_create(container: ContainerProxy, name: str) -> None:
 
 async def _require_round_trip(keyring: KeyringClients) -> None:
     """Wrap a DEK that nobody uses as new rows are wrapped, and open it as readers do."""
-    provider = PatientProvider(KeyVaultProvider(keyring.mek))
+    provider = RetryingProvider(KeyVaultProvider(keyring.mek))
     with vault_failures("wrap and unwrap", keyring.mek.mek_name):
         await provider.unwrap(await provider.wrap(Dek.generate()))
 
@@ -103,7 +103,7 @@ class _Job:
         """Open the migration's dekIds; a dry run, which stores none, draws its own."""
         if self.record.dry_run:
             return DekIds(Dek.generate())
-        provider = PatientProvider(KeyVaultProvider(self.target.mek))
+        provider = RetryingProvider(KeyVaultProvider(self.target.mek))
         return await open_dek_ids(
             self.resources.migrations.documents, self.record.keyring, self.record.run_id, provider
         )

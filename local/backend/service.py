@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from pydantic import ValidationError
 
-from field_encrypt import DekCache, DekFollower, DekStore, KeyVaultProvider, PatientProvider, RowDefaults
+from field_encrypt import DekCache, DekFollower, DekStore, KeyVaultProvider, RetryingProvider, RowDefaults
 from field_encrypt.errors import FieldEncryptError, RetryError
 from field_encrypt.mek_errors import MekError
 from local.backend import readiness
@@ -40,7 +40,7 @@ class BackendService:
         state.mkdir(parents=True, exist_ok=True)
         current = KeyVaultProvider(clients.mek, current_version_max_age_seconds=version_max_age_seconds)
         self._clients = clients
-        self._provider = PinnableProvider(PatientProvider(current), clients.mek)
+        self._provider = PinnableProvider(RetryingProvider(current), clients.mek)
         dek_store = DekStore(clients.dek_store, RowDefaults(mek_name=clients.mek.mek_name))
         cache = DekCache()
         self._notes = Notes(clients.notes, self._provider, dek_store, cache)

@@ -20,7 +20,7 @@ from field_encrypt import (
     FieldEncryption,
     KeyVaultProvider,
     MekClient,
-    PatientProvider,
+    RetryingProvider,
     RowDefaults,
 )
 
@@ -43,7 +43,7 @@ async def look() -> dict[str, Any]:
         database = cosmos.get_database_client(environment["COSMOS_DATABASE"])
         rows = database.get_container_client(environment["DEK_CONTAINER"])
         census = Counter([row.get("mekVersion", "(none)") async for row in rows.read_all_items()])
-        provider = PatientProvider(KeyVaultProvider(mek), patience_seconds=PATIENCE_SECONDS)
+        provider = RetryingProvider(KeyVaultProvider(mek), patience_seconds=PATIENCE_SECONDS)
         encryption = FieldEncryption(provider, DekStore(rows, RowDefaults(mek_name=mek_name)), None)
         notes = await _read_notes(database.get_container_client(environment["NOTES_CONTAINER"]), encryption)
         versions = {

@@ -28,7 +28,7 @@ from field_encrypt import (
     FieldEncryption,
     KeyVaultProvider,
     MekClient,
-    PatientProvider,
+    RetryingProvider,
     RowDefaults,
 )
 from field_encrypt.dek import Dek, key_check
@@ -225,7 +225,7 @@ class AppHarness:
 
     async def unreadable_notes(self) -> list[str]:
         """Return the ids of notes that do not decrypt, with nothing cached."""
-        provider = PatientProvider(KeyVaultProvider(self._note_mek))
+        provider = RetryingProvider(KeyVaultProvider(self._note_mek))
         encryption = FieldEncryption(provider, DekStore(self._note_rows, RowDefaults(mek_name=MEK_NAME)), None)
         unreadable = []
         async for note in self.notes.read_all_items():

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, PatientProvider, RowDefaults
+from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RetryingProvider, RowDefaults
 from local.identity.roles import assigned, container
 from local.supervisor import LocalAzure
 from local.supervisor.environment import (
@@ -70,4 +70,4 @@ def deks_of(notes: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def reader(app: AppHarness) -> FieldEncryption:
     """Return a reader of the key and dek store that the stage looks at."""
     store = DekStore(app.rows, RowDefaults(mek_name=app.mek_name))
-    return FieldEncryption(PatientProvider(KeyVaultProvider(app.mek)), store, None)
+    return FieldEncryption(RetryingProvider(KeyVaultProvider(app.mek)), store, None)

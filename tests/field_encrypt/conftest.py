@@ -6,8 +6,8 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 
 from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.field_encrypt.local_keyring import LocalKeyring
 from tests.field_encrypt.local_vault import LocalVault, Mek
-from tests.field_encrypt.world import World
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,6 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 
 
 @pytest.fixture
-async def world(mek: Mek, cosmos_client: CosmosClient) -> World:
+async def local_keyring(mek: Mek, cosmos_client: CosmosClient) -> LocalKeyring:
     """A fresh key and dek store."""
-    return await World.create(mek, cosmos_client)
+    return await LocalKeyring.create(mek, cosmos_client)

@@ -22,7 +22,7 @@ from field_encrypt import (
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError, InvalidSettingError
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
-from tests.field_encrypt.world import FIELDS, NOTE
+from tests.field_encrypt.local_keyring import FIELDS, NOTE
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def dek_container(cosmos: LocalCosmos) -> str:
         return (await new_container(client, "deks")).id
 
 
-class Opening:
+class Connect:
     """Opens the library as an application does, and knows when it was closed."""
 
     def __init__(self, cosmos: LocalCosmos, dek_container: str) -> None:
@@ -51,14 +51,14 @@ class Opening:
 
 
 @pytest.fixture
-def opening(cosmos: LocalCosmos, dek_container: str) -> Opening:
+def connect(cosmos: LocalCosmos, dek_container: str) -> Connect:
     """The library on a fresh dek store."""
-    return Opening(cosmos, dek_container)
+    return Connect(cosmos, dek_container)
 
 
-def test_every_method_blocks_and_returns_what_the_library_does(opening: Opening) -> None:
+def test_every_method_blocks_and_returns_what_the_library_does(connect: Connect) -> None:
     """Documents survive round trips without a line of asynchronous code, and the clients are closed at the end."""
-    with BlockingFieldEncryption(opening) as encryption:
+    with BlockingFieldEncryption(connect) as encryption:
         stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
         moved = encryption.reencrypt_fields("notes", "note-1", stored, FIELDS)
         many = encryption.encrypt_documents("notes", [NOTE] * 3, FIELDS, at_once=2)
@@ -66,21 +66,21 @@ def test_every_method_blocks_and_returns_what_the_library_does(opening: Opening)
         assert encryption.decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
         assert stored["title"]["dekId"] != moved["title"]["dekId"]
         assert encryption.decrypt_documents("notes", [moved, *many], None) == [NOTE] * 4
-    assert opening.closed
+    assert connect.closed
 
 
-def test_threads_may_call_at_the_same_time(opening: Opening) -> None:
+def test_threads_may_call_at_the_same_time(connect: Connect) -> None:
     """Calls of several threads run side by side on one cache."""
-    with BlockingFieldEncryption(opening) as encryption, ThreadPoolExecutor(8) as threads:
+    with BlockingFieldEncryption(connect) as encryption, ThreadPoolExecutor(8) as threads:
         stored = list(threads.map(lambda _: encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS), range(16)))
         read = list(threads.map(lambda note: encryption.decrypt_fields("notes", "note-1", note, FIELDS), stored))
 
     assert read == [NOTE] * 16
 
 
-def test_errors_are_raised_in_the_calling_thread(opening: Opening) -> None:
+def test_errors_are_raised_in_the_calling_thread(connect: Connect) -> None:
     """A failed call raises what the library raises, and the next call works."""
-    with BlockingFieldEncryption(opening) as encryption:
+    with BlockingFieldEncryption(connect) as encryption:
         stored = encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
 
         with pytest.raises(InvalidFieldPathError):
@@ -90,15 +90,15 @@ def test_errors_are_raised_in_the_calling_thread(opening: Opening) -> None:
         assert encryption.decrypt_fields("notes", "note-1", stored, ["title"]) == NOTE
 
 
-@pytest.mark.parametrize("phase", ["opening", "closing"])
-def test_failure_to_open_or_close_is_raised(opening: Opening, phase: str) -> None:
-    """What the application's own opening raises is not lost in the thread."""
+@pytest.mark.parametrize("phase", ["connect", "closing"])
+def test_failure_to_open_or_close_is_raised(connect: Connect, phase: str) -> None:
+    """What the application's own connect raises is not lost in the thread."""
 
     @asynccontextmanager
     async def failing() -> AsyncIterator[FieldEncryption]:
-        if phase == "opening":
+        if phase == "connect":
             raise ValueError(phase)
-        async with opening() as encryption:
+        async with connect() as encryption:
             yield encryption
         raise ValueError(phase)
 
@@ -106,22 +106,22 @@ def test_failure_to_open_or_close_is_raised(opening: Opening, phase: str) -> Non
         assert encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
 
 
-def test_call_after_the_end_is_refused(opening: Opening) -> None:
+def test_call_after_the_end_is_refused(connect: Connect) -> None:
     """A closed facade says so at once."""
-    with BlockingFieldEncryption(opening) as encryption:
+    with BlockingFieldEncryption(connect) as encryption:
         stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
     with pytest.raises(RuntimeError, match="open"):
         encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
 
 
-def test_call_from_its_own_loop_is_refused(opening: Opening) -> None:
+def test_call_from_its_own_loop_is_refused(connect: Connect) -> None:
     """A call that would wait for itself is refused, not left hanging."""
     outcome: list[Exception] = []
 
     @asynccontextmanager
     async def calling_back() -> AsyncIterator[FieldEncryption]:
-        async with opening() as inner:
+        async with connect() as inner:
             yield inner
             try:
                 encryption.decrypt_fields("notes", "note-1", NOTE, [])
@@ -134,7 +134,7 @@ def test_call_from_its_own_loop_is_refused(opening: Opening) -> None:
     assert [type(error) for error in outcome] == [RuntimeError]
 
 
-def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
+def test_closing_waits_for_calls_that_are_under_way(connect: Connect) -> None:
     """A call that another thread has begun ends well, although the facade is being closed."""
     began, go = threading.Event(), asyncio.Event()
     results: list[dict[str, object]] = []
@@ -150,7 +150,7 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     @asynccontextmanager
     async def slow() -> AsyncIterator[FieldEncryption]:
         loops.append(asyncio.get_running_loop())
-        async with opening() as inner:
+        async with connect() as inner:
             yield Slow(inner._provider, inner._dek_store, None)
 
     facade = BlockingFieldEncryption(slow)
@@ -162,18 +162,18 @@ def test_closing_waits_for_calls_that_are_under_way(opening: Opening) -> None:
     reader.join(60)
 
     assert results == [NOTE]
-    assert opening.closed
+    assert connect.closed
 
 
 def test_connection_is_closed_before_the_loop_ends_though_its_peer_is_slow(
-    opening: Opening, cosmos: LocalCosmos
+    connect: Connect, cosmos: LocalCosmos
 ) -> None:
     """Closing cuts off the client's own check of the account; the account says its TLS goodbye half a second late."""
     cosmos.fault(operation="read_account", kind="hold", skip=1)  # the first one opens the client
 
     @asynccontextmanager
     async def stalled() -> AsyncIterator[FieldEncryption]:
-        async with opening() as inner:
+        async with connect() as inner:
             yield inner
             os.kill(cosmos.service.pid, signal.SIGSTOP)
             stopped.set()
@@ -189,7 +189,7 @@ def test_connection_is_closed_before_the_loop_ends_though_its_peer_is_slow(
         threading.Thread(target=go_on).start()
     cosmos.clear_faults()
 
-    assert opening.closed
+    assert connect.closed
 
 
 def _until_closed(facade: BlockingFieldEncryption) -> None:
@@ -197,12 +197,12 @@ def _until_closed(facade: BlockingFieldEncryption) -> None:
         threading.Event().wait(0.001)
 
 
-def test_containers_block_too(opening: Opening, cosmos: LocalCosmos) -> None:
+def test_containers_block_too(connect: Connect, cosmos: LocalCosmos) -> None:
     """Every method of an encrypted container, without a line of asynchronous code."""
 
     @asynccontextmanager
     async def with_database() -> AsyncIterator[FieldEncryption]:
-        async with opening() as inner, cosmos.client() as client:
+        async with connect() as inner, cosmos.client() as client:
             container = await new_container(client, "notes")
             names.append(container.id)
             database = client.get_database_client(DATABASE)
@@ -224,9 +224,9 @@ def test_containers_block_too(opening: Opening, cosmos: LocalCosmos) -> None:
         assert notes.equals("kind", "x").text.startswith('c["kind"]')
 
 
-def test_container_without_a_database_is_refused(opening: Opening) -> None:
+def test_container_without_a_database_is_refused(connect: Connect) -> None:
     """The setting that is missing is named."""
-    with BlockingFieldEncryption(opening) as encryption, pytest.raises(InvalidSettingError) as refused:
+    with BlockingFieldEncryption(connect) as encryption, pytest.raises(InvalidSettingError) as refused:
         encryption.container(FieldPolicy("notes", ["title"]))
 
     assert refused.value.setting == "database"

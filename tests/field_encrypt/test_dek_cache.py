@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from field_encrypt.dek import Dek
-from field_encrypt.dek_cache import DekCache, OpenedDek
+from field_encrypt.dek_cache import DekCache, UnwrappedDek
 from field_encrypt.errors import DekNotFoundError
 
 
@@ -18,12 +18,12 @@ class Loads:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def load(self) -> OpenedDek:
+    async def load(self) -> UnwrappedDek:
         """Return a new DEK when it is let go."""
         self.count += 1
         self.began.set()
         await self.go.wait()
-        return OpenedDek(Dek.generate(), b"wrap")
+        return UnwrappedDek(Dek.generate(), b"wrap")
 
 
 async def test_second_read_is_answered_from_memory() -> None:
@@ -121,7 +121,7 @@ async def test_failed_load_reaches_every_waiter_and_is_not_kept() -> None:
     """A failure is shared by those who waited for it, and the next read tries again."""
     cache, loads = DekCache(), Loads()
 
-    async def fail() -> OpenedDek:
+    async def fail() -> UnwrappedDek:
         raise DekNotFoundError("a")
 
     results = await asyncio.gather(cache.get("a", fail), cache.get("a", fail), return_exceptions=True)

@@ -20,7 +20,7 @@ from field_encrypt.derivation import derive, for_equality, for_one_use
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.places import FieldPlace
 from tests.field_encrypt.local_cosmos import new_container
-from tests.field_encrypt.world import World
+from tests.field_encrypt.local_keyring import LocalKeyring
 
 Person = dict[str, Any]
 
@@ -28,16 +28,16 @@ Person = dict[str, Any]
 class People:
     """A container of people, on a key and dek store."""
 
-    def __init__(self, world: World, container: Any) -> None:
-        self.world, self.raw = world, container
+    def __init__(self, local_keyring: LocalKeyring, container: Any) -> None:
+        self.local_keyring, self.raw = local_keyring, container
         self.policy = FieldPolicy(
             container.id, ["email", "name"], ["ids/passport"], deterministic=["email", "ids/passport"]
         )
 
     def encrypted(self, *, context: Person | None = None, policy: KeyPolicy | None = None) -> EncryptedContainer:
         """Return the container as one more process has it."""
-        provider = KeyVaultProvider(self.world.mek.client)
-        encryption = FieldEncryption(provider, self.world.store, DekCache(), policy=policy or KeyPolicy())
+        provider = KeyVaultProvider(self.local_keyring.mek.client)
+        encryption = FieldEncryption(provider, self.local_keyring.store, DekCache(), policy=policy or KeyPolicy())
         return EncryptedContainer(self.raw, encryption, self.policy, context=context)
 
     async def stored(self, item: str) -> Person:
@@ -51,9 +51,9 @@ def person(number: int, email: str = "dana@example.org", **more: Any) -> Person:
 
 
 @pytest.fixture
-async def people(world: World, cosmos_client: CosmosClient) -> People:
+async def people(local_keyring: LocalKeyring, cosmos_client: CosmosClient) -> People:
     """An empty container."""
-    return People(world, await new_container(cosmos_client, "people"))
+    return People(local_keyring, await new_container(cosmos_client, "people"))
 
 
 async def found(container: EncryptedContainer, text: str, parameters: list[dict[str, object]]) -> set[object]:
@@ -99,7 +99,7 @@ async def test_query_before_the_first_document_finds_nothing_and_makes_nothing(p
     condition = await people.encrypted().equals("email", "dana@example.org")
 
     assert await found(people.encrypted(), condition.text, condition.parameters) == set()
-    assert await people.world.dek_ids() == set()
+    assert await people.local_keyring.dek_ids() == set()
 
 
 async def test_processes_that_begin_at_once_agree(people: People) -> None:
@@ -107,7 +107,7 @@ async def test_processes_that_begin_at_once_agree(people: People) -> None:
     await asyncio.gather(*(people.encrypted().create_item(person(number)) for number in range(6)))
 
     assert len({(await people.stored(f"p-{number}"))["email"]["ct"] for number in range(6)}) == 1
-    assert len(await people.world.dek_ids()) == 1 + 6
+    assert len(await people.local_keyring.dek_ids()) == 1 + 6
 
 
 async def test_equality_survives_a_rotation(people: People) -> None:
@@ -115,7 +115,7 @@ async def test_equality_survives_a_rotation(people: People) -> None:
     policy = KeyPolicy(per="container", max_documents=1, max_uses=2)
     await people.encrypted(policy=policy).create_item(person(1))
     dek_id = (await people.stored("p-1"))["email"]["dekId"]
-    await people.world.rewrap(dek_id, await people.world.mek.create())
+    await people.local_keyring.rewrap(dek_id, await people.local_keyring.mek.create())
     await people.encrypted(policy=policy).create_item(person(2))
 
     condition = await people.encrypted().equals("email", "dana@example.org")
@@ -146,7 +146,7 @@ async def test_save_and_patch_keep_a_field_deterministic(people: People) -> None
 
     assert before["email"] == after["email"]
     assert before["name"]["dekId"] == after["name"]["dekId"]
-    assert len(await people.world.dek_ids()) == 2
+    assert len(await people.local_keyring.dek_ids()) == 2
 
 
 async def test_reencryption_leaves_it_or_moves_it_once(people: People, cosmos_client: CosmosClient) -> None:
@@ -155,15 +155,15 @@ async def test_reencryption_leaves_it_or_moves_it_once(people: People, cosmos_cl
     await container.create_item(person(1))
     await container.create_item(person(2))
     old = [await people.stored(f"p-{number}") for number in (1, 2)]
-    other = await World.create(people.world.mek, cosmos_client)
+    other = await LocalKeyring.create(people.local_keyring.mek, cosmos_client)
 
-    async def moved(into: World, document: Person, **options: Any) -> Person:
+    async def moved(into: LocalKeyring, document: Person, **options: Any) -> Person:
         place = (people.raw.id, document["id"], document, ["email", "name"])
         return await into.encryption.reencrypt_fields(*place, partition_key=document["id"], **options)
 
-    within = await moved(people.world, old[0])
-    away = [await moved(other, document, source=people.world.encryption) for document in old]
-    again = await moved(other, away[0], source=people.world.encryption, dek_id=away[0]["name"]["dekId"])
+    within = await moved(people.local_keyring, old[0])
+    away = [await moved(other, document, source=people.local_keyring.encryption) for document in old]
+    again = await moved(other, away[0], source=people.local_keyring.encryption, dek_id=away[0]["name"]["dekId"])
 
     assert within["email"] == old[0]["email"]
     assert within["name"]["dekId"] != old[0]["name"]["dekId"]

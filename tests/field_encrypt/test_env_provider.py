@@ -14,7 +14,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.errors import InvalidDekError, InvalidSettingError
 from field_encrypt.mek_errors import ForeignMekError, MekVersionNotFoundError, UnwrapRefusedError
 from tests.field_encrypt.local_cosmos import new_container
-from tests.field_encrypt.world import FIELDS, NOTE, World
+from tests.field_encrypt.local_keyring import FIELDS, NOTE, LocalKeyring
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER = base64.b64encode(bytes(32)).decode()
@@ -122,12 +122,12 @@ async def test_documents_survive_a_round_trip(cosmos_client: CosmosClient) -> No
     assert await FieldEncryption(EnvProvider(KEY), store, None).decrypt_fields("notes", "note-1", stored, None) == NOTE
 
 
-async def test_vault_provider_refuses_rows_of_the_environment(world: World) -> None:
+async def test_vault_provider_refuses_rows_of_the_environment(local_keyring: LocalKeyring) -> None:
     """A production reader that meets a row of a desk says whose it is."""
-    desk = FieldEncryption(EnvProvider(KEY), world.store, None)
+    desk = FieldEncryption(EnvProvider(KEY), local_keyring.store, None)
     stored = await desk.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
     with pytest.raises(ForeignMekError, match="wrapped by env") as foreign:
-        await world.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
+        await local_keyring.reader().decrypt_fields("notes", "note-1", stored, FIELDS)
 
     assert stored["title"]["dekId"] == foreign.value.dek_id

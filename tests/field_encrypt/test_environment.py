@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from field_encrypt import EnvProvider, PatientProvider, provider_from_environment
+from field_encrypt import EnvProvider, RetryingProvider, provider_from_environment
 from field_encrypt.errors import InvalidSettingError
 from tests.field_encrypt.local_vault import Mek
 
@@ -25,12 +25,12 @@ async def test_env_gives_a_provider_with_the_key() -> None:
         assert isinstance(provider, EnvProvider)
 
 
-async def test_akv_gives_a_patient_provider_on_the_vault(mek: Mek) -> None:
+async def test_akv_gives_a_retrying_provider_on_the_vault(mek: Mek) -> None:
     """The vault is reached with the identity that the caller or the environment gives."""
     async with provider_from_environment(AKV, credential=mek.credential) as given:
-        assert isinstance(given, PatientProvider)
+        assert isinstance(given, RetryingProvider)
     async with provider_from_environment(AKV) as default:
-        assert isinstance(default, PatientProvider)
+        assert isinstance(default, RetryingProvider)
 
 
 @pytest.mark.parametrize(

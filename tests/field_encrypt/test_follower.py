@@ -13,7 +13,7 @@ from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowD
 from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
-from tests.field_encrypt.world import FIELDS, NOTE, World
+from tests.field_encrypt.local_keyring import FIELDS, NOTE, LocalKeyring
 
 NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in range(6)]
 
@@ -21,10 +21,10 @@ NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in ra
 class Reader:
     """A reader with a warm cache and a follower that is polled by hand."""
 
-    def __init__(self, world: World, **options: Any) -> None:
+    def __init__(self, local_keyring: LocalKeyring, **options: Any) -> None:
         self.cache = DekCache()
-        self.encryption: FieldEncryption = world.reader(self.cache)
-        self.follower = DekFollower(world.store, self.cache, **options)
+        self.encryption: FieldEncryption = local_keyring.reader(self.cache)
+        self.follower = DekFollower(local_keyring.store, self.cache, **options)
 
     async def warm(self, stored: list[dict[str, Any]]) -> None:
         """Begin to follow, then read everything once."""
@@ -45,9 +45,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def stored(world: World) -> list[dict[str, Any]]:
+async def stored(local_keyring: LocalKeyring) -> list[dict[str, Any]]:
     """Some documents, each with a DEK of its own."""
-    return await world.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    return await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
 
 
 def dek_of(document: dict[str, Any]) -> str:
@@ -55,28 +55,30 @@ def dek_of(document: dict[str, Any]) -> str:
     return str(document["title"]["dekId"])
 
 
-async def test_rewrapped_rows_are_dropped_and_the_others_stay(world: World, stored: list[dict[str, Any]]) -> None:
+async def test_rewrapped_rows_are_dropped_and_the_others_stay(
+    local_keyring: LocalKeyring, stored: list[dict[str, Any]]
+) -> None:
     """One poll after a rewrap, only the entries of rewrapped rows are read anew."""
-    reader, version = Reader(world), await world.mek.create()
+    reader, version = Reader(local_keyring), await local_keyring.mek.create()
     await reader.warm(stored)
     for document in stored[:2]:
-        await world.rewrap(dek_of(document), version)
-    unwraps = world.mek.operations.count("unwrap")
+        await local_keyring.rewrap(dek_of(document), version)
+    unwraps = local_keyring.mek.operations.count("unwrap")
 
     await reader.follower.poll()
     left = len(reader.cache)
     await reader.read(stored)
 
     assert len(stored) - 2 == left
-    assert world.mek.operations.count("unwrap") == unwraps + 2
+    assert local_keyring.mek.operations.count("unwrap") == unwraps + 2
 
 
-async def test_own_writes_stay_cached(world: World) -> None:
+async def test_own_writes_stay_cached(local_keyring: LocalKeyring) -> None:
     """A row that this process has just created, or already read in its new wrap, is not fetched again for its news."""
-    reader, version = Reader(world), await world.mek.create()
+    reader, version = Reader(local_keyring), await local_keyring.mek.create()
     await reader.follower.poll()
     written = await reader.encryption.encrypt_documents("notes", NOTES, FIELDS)
-    await world.rewrap(dek_of(written[0]), version)
+    await local_keyring.rewrap(dek_of(written[0]), version)
     reader.cache.invalidate(dek_of(written[0]))
     await reader.read(written)
 
@@ -85,9 +87,9 @@ async def test_own_writes_stay_cached(world: World) -> None:
     assert len(written) == len(reader.cache)
 
 
-async def test_first_poll_empties_the_cache(world: World, stored: list[dict[str, Any]]) -> None:
+async def test_first_poll_empties_the_cache(local_keyring: LocalKeyring, stored: list[dict[str, Any]]) -> None:
     """What was cached before the follower had its place may have been rewrapped unseen."""
-    reader = Reader(world)
+    reader = Reader(local_keyring)
     await reader.read(stored)
 
     await reader.follower.poll()
@@ -96,7 +98,7 @@ async def test_first_poll_empties_the_cache(world: World, stored: list[dict[str,
 
 
 async def test_rows_that_exist_are_not_read(
-    world: World, stored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    local_keyring: LocalKeyring, stored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Following begins now: a reader that starts on a large store does not read the store."""
     pages: list[FeedPage] = []
@@ -107,20 +109,20 @@ async def test_rows_that_exist_are_not_read(
 
     monkeypatch.setattr(follower, "read_feed_page", recording)
 
-    await Reader(world).follower.poll()
+    await Reader(local_keyring).follower.poll()
 
     assert pages
     assert [item for page in pages for item in page.items] == []
 
 
 async def test_failed_polls_lose_nothing(
-    world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the feed fails the entries stay and the failure is logged; the next poll that works drops them."""
-    reader, version = Reader(world, interval_seconds=0.05), await world.mek.create()
+    reader, version = Reader(local_keyring, interval_seconds=0.05), await local_keyring.mek.create()
     await reader.warm(stored)
     for document in stored:
-        await world.rewrap(dek_of(document), version)
+        await local_keyring.rewrap(dek_of(document), version)
     cosmos.fault(operation="change_feed", kind="status", status=500, count=None)
 
     with pytest.raises(DekStoreUnavailableError, match="change feed"):
@@ -136,33 +138,37 @@ async def test_failed_polls_lose_nothing(
     assert len(stored) == kept
 
 
-async def test_forbidden_feed_is_named(world: World, cosmos: LocalCosmos) -> None:
+async def test_forbidden_feed_is_named(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:
     """An identity that may not read the feed is told so."""
     cosmos.fault(operation="change_feed", kind="status", status=403, count=None, body={"message": "no"})
 
     with pytest.raises(DekStoreForbiddenError, match="change feed"):
-        await Reader(world).follower.poll()
+        await Reader(local_keyring).follower.poll()
 
 
-async def test_split_of_the_store_is_followed(world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]]) -> None:
+async def test_split_of_the_store_is_followed(
+    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]]
+) -> None:
     """A partition that is split goes on being followed in all of its parts."""
-    reader, version = Reader(world), await world.mek.create()
+    reader, version = Reader(local_keyring), await local_keyring.mek.create()
     await reader.warm(stored)
-    cosmos.split(world.rows.id, "0")
+    cosmos.split(local_keyring.rows.id, "0")
     for document in stored:
-        await world.rewrap(dek_of(document), version)
+        await local_keyring.rewrap(dek_of(document), version)
 
     await reader.follower.poll()
 
     assert len(reader.cache) == 0
 
 
-async def test_empty_pages_are_passed(world: World, cosmos: LocalCosmos, stored: list[dict[str, Any]]) -> None:
+async def test_empty_pages_are_passed(
+    local_keyring: LocalKeyring, cosmos: LocalCosmos, stored: list[dict[str, Any]]
+) -> None:
     """An empty page before the news does not end the poll."""
-    reader, version = Reader(world), await world.mek.create()
+    reader, version = Reader(local_keyring), await local_keyring.mek.create()
     await reader.warm(stored)
     for document in stored:
-        await world.rewrap(dek_of(document), version)
+        await local_keyring.rewrap(dek_of(document), version)
     cosmos.fault(operation="change_feed", kind="empty_page", count=3)
 
     await reader.follower.poll()
@@ -171,50 +177,50 @@ async def test_empty_pages_are_passed(world: World, cosmos: LocalCosmos, stored:
 
 
 async def test_store_that_was_made_anew_is_followed_from_its_own_now(
-    world: World, cosmos_client: CosmosClient, stored: list[dict[str, Any]]
+    local_keyring: LocalKeyring, cosmos_client: CosmosClient, stored: list[dict[str, Any]]
 ) -> None:
     """A place that means nothing any more is given up, the cache is emptied, and following goes on."""
-    reader = Reader(world)
+    reader = Reader(local_keyring)
     await reader.warm(stored)
-    rows = [await world.row(dek_of(document)) for document in stored]
-    world.rows = await new_container(cosmos_client, "deks")
+    rows = [await local_keyring.row(dek_of(document)) for document in stored]
+    local_keyring.rows = await new_container(cosmos_client, "deks")
     for row in rows:
-        await world.rows.create_item({name: value for name, value in row.items() if not name.startswith("_")})
-    reader.follower._dek_store.container = reader.encryption._dek_store.container = world.rows
+        await local_keyring.rows.create_item({name: value for name, value in row.items() if not name.startswith("_")})
+    reader.follower._dek_store.container = reader.encryption._dek_store.container = local_keyring.rows
 
     with pytest.raises(LostFeedPositionError):
         await reader.follower.poll()
     await reader.follower.poll()
     emptied = len(reader.cache)
     await reader.read(stored)
-    await world.rewrap(dek_of(stored[0]), await world.mek.create())
+    await local_keyring.rewrap(dek_of(stored[0]), await local_keyring.mek.create())
     await reader.follower.poll()
 
     assert (0, len(stored) - 1) == (emptied, len(reader.cache))
 
 
-async def test_other_property_names_are_followed(world: World, stored: list[dict[str, Any]]) -> None:
+async def test_other_property_names_are_followed(local_keyring: LocalKeyring, stored: list[dict[str, Any]]) -> None:
     """A row whose wrap is gone, or stands elsewhere, drops its entry: it cannot be the wrap that was opened."""
-    reader = Reader(world)
+    reader = Reader(local_keyring)
     await reader.warm(stored)
-    await world.change(dek_of(stored[0]), wrappedDek=None)
+    await local_keyring.change(dek_of(stored[0]), wrappedDek=None)
 
     await reader.follower.poll()
 
     assert len(stored) - 1 == len(reader.cache)
 
 
-async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, world: World) -> None:
+async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, local_keyring: LocalKeyring) -> None:
     """Following may begin before there is anything to follow."""
-    following = DekFollower(DekStore(world.rows, RowDefaults(mek_name="none")), DekCache())
+    following = DekFollower(DekStore(local_keyring.rows, RowDefaults(mek_name="none")), DekCache())
 
     await following.poll()
     await following.poll()
 
 
-async def test_stopped_follower_ends_its_poll_and_returns(world: World, cosmos: LocalCosmos) -> None:
+async def test_stopped_follower_ends_its_poll_and_returns(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:
     """A stop during a poll lets it end, so that no connection is left open; one between polls ends the wait at once."""
-    following = DekFollower(world.store, DekCache(), interval_seconds=3_600)
+    following = DekFollower(local_keyring.store, DekCache(), interval_seconds=3_600)
     cosmos.fault(operation="change_feed", kind="delay", delayMs=200)
     running = asyncio.create_task(following.run())
     await asyncio.sleep(0)  # gives it its turn to begin

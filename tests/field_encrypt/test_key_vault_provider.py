@@ -5,7 +5,7 @@ import pytest
 from field_encrypt.dek import Dek
 from field_encrypt.key_vault_provider import KeyVaultProvider
 from field_encrypt.mek_errors import ForeignMekError, MekNotUsableError, MekThrottledError, MekVersionDisabledError
-from field_encrypt.patient_provider import PatientProvider
+from field_encrypt.retrying_provider import RetryingProvider
 from field_encrypt.rows import WrappedDek
 from tests.field_encrypt.local_vault import Mek
 
@@ -90,7 +90,7 @@ async def test_dek_of_another_mek_is_named_so(mek: Mek) -> None:
 async def test_patience_waits_out_throttling(mek: Mek) -> None:
     """A throttled unwrap is tried again until the vault answers."""
     await mek.create()
-    provider, dek = PatientProvider(KeyVaultProvider(mek.client)), Dek.generate()
+    provider, dek = RetryingProvider(KeyVaultProvider(mek.client)), Dek.generate()
     wrapped = await provider.wrap(dek)
     mek.fault(operation="unwrap", kind="throttle", count=3)
 
@@ -101,7 +101,7 @@ async def test_patience_waits_out_throttling(mek: Mek) -> None:
 async def test_patience_ends(mek: Mek) -> None:
     """When the time is over the last failure is raised."""
     await mek.create()
-    provider = PatientProvider(KeyVaultProvider(mek.client), patience_seconds=0.5)
+    provider = RetryingProvider(KeyVaultProvider(mek.client), patience_seconds=0.5)
     wrapped = await provider.wrap(Dek.generate())
     mek.fault(operation="unwrap", kind="throttle", count=None)
 
@@ -112,7 +112,7 @@ async def test_patience_ends(mek: Mek) -> None:
 async def test_patience_does_not_wait_for_a_person(mek: Mek) -> None:
     """What waiting does not mend is raised at the first attempt."""
     version = await mek.create()
-    provider = PatientProvider(KeyVaultProvider(mek.client))
+    provider = RetryingProvider(KeyVaultProvider(mek.client))
     wrapped = await provider.wrap(Dek.generate())
     await mek.change(version, enabled=False)
 

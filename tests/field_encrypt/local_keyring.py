@@ -15,7 +15,7 @@ FIELDS = ["title", "author/name", "parts/*/text"]
 
 
 @dataclass
-class World:
+class LocalKeyring:
     """A key with one version, a dek store, and the library on them with a cache."""
 
     mek: Mek

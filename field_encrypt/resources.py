@@ -35,7 +35,7 @@ _NAME: Final = r"[^/\\?#]{1,255}"  # Cosmos DB's own rule for names of databases
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Resources:
     """What a :class:`field_encrypt.FieldEncryption` is made of."""
 
     provider: MekProvider
@@ -47,7 +47,7 @@ class Opened:
 @asynccontextmanager
 async def open_environment(
     env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None
-) -> AsyncIterator[Opened]:
+) -> AsyncIterator[Resources]:
     """Open what the environment describes; without a credential, with Azure's default one.
 
     Raises:
@@ -66,7 +66,7 @@ async def open_environment(
         dek_store = DekStore(database.get_container_client(rows_name), _defaults(env))
         cache = DekCache()
         await stack.enter_async_context(_following(DekFollower(dek_store, cache)))
-        yield Opened(provider, dek_store, cache, database)
+        yield Resources(provider, dek_store, cache, database)
 
 
 def _defaults(env: Mapping[str, str]) -> RowDefaults:

@@ -19,7 +19,7 @@ FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 4.0  # at least two tries in each of the windows
 
 
-class PatientProvider(MekProvider):
+class RetryingProvider(MekProvider):
     """Another provider, tried again for at most ``patience_seconds`` a call."""
 
     def __init__(self, provider: MekProvider, *, patience_seconds: float = 30.0) -> None:

@@ -1,4 +1,4 @@
-"""Opening by an environment: one call, everything closed at the end, a missing variable named."""
+"""A library made from an environment: one call, everything closed at the end, a missing variable named."""
 
 import os
 import ssl
@@ -27,7 +27,7 @@ async def environment(
 ) -> AsyncIterator[dict[str, str]]:
     """The environment of a process on a fresh key and database, whose identity and certificates this process has."""
     await mek.create()
-    name = f"opening-{uuid.uuid4().hex[:8]}"
+    name = f"resources-{uuid.uuid4().hex[:8]}"
     database = await cosmos_client.create_database(name)
     for container in ("dek_store", "other_store", "notes"):
         await database.create_container(container, PartitionKey("/id"))
