@@ -1,4 +1,4 @@
-"""Plugin: the local vault, Cosmos DB and task hub, each once a worker, and what tests of the core open on them.
+"""Plugin: the local vault and Cosmos DB, each once a worker, a task hub a module, and what tests of the core open on them.
 
 Tests that use none of them and start no process are marked ``unit`` by themselves: ``make unit`` runs just those. A
 folder whose tests need a service of another kind (limits, three partitions, sign-in) has its own fixture of the name.
@@ -45,9 +45,10 @@ def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Itera
     running.service.stop()
 
 
-@pytest.fixture(scope="session")
+# Workers of two modules on one hub would take each other's work, which they do not know.
+@pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A task hub in a process of its own."""
+    """A task hub in a process of its own, for the workers of one module."""
     process = HubProcess(tmp_path_factory.mktemp("task_hub"))
     yield process
     process.stop()

@@ -16,12 +16,14 @@ from tests.local.task_hub.hub_process import HubProcess
 
 
 @pytest.fixture(scope="session")
-async def engine(hub: HubProcess) -> AsyncIterator[Engine]:
-    """The app's workflows and activities at work on the hub."""
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    """The app's workflows and activities at work on a hub of their own."""
+    hub = HubProcess(tmp_path_factory.mktemp("task_hub"))
     running = Engine(hub.address, asyncio.get_running_loop())
     running.start()
     yield running
     await asyncio.to_thread(running.stop)
+    hub.stop()
 
 
 @pytest.fixture
