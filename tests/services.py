@@ -1,4 +1,4 @@
-"""Plugin: the local vault and Cosmos DB, each once a worker, a task hub a module, and what tests of the core open on them.
+"""Plugin: the local vault and Cosmos DB, once a worker; a task hub, once a module; what tests of the core open on them.
 
 Tests that use none of them and start no process are marked ``unit`` by themselves: ``make unit`` runs just those. A
 folder whose tests need a service of another kind (limits, three partitions, sign-in) has its own fixture of the name.
