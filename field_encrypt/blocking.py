@@ -33,7 +33,7 @@ class BlockingFieldEncryption:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._thread = threading.Thread(target=self._run, name="field-encrypt", daemon=True)
-        self._opened = Future[tuple[FieldEncryption, asyncio.AbstractEventLoop]]()
+        self._connected = Future[tuple[FieldEncryption, asyncio.AbstractEventLoop]]()
         self._ended = Future[None]()
         self._lock = threading.Lock()  # of the two below
         self._calls: set[Future[Any]] = set()
@@ -53,7 +53,7 @@ class BlockingFieldEncryption:
     def __enter__(self) -> Self:
         """Open the clients; what connecting raises is raised here."""
         self._thread.start()
-        self._encryption, self._loop = self._opened.result()
+        self._encryption, self._loop = self._connected.result()
         return self
 
     def __exit__(
@@ -200,7 +200,7 @@ class BlockingFieldEncryption:
             with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
                 runner.run(self._serve(selector))
         except BaseException as error:  # noqa: BLE001 - raised in the thread that opens or closes
-            (self._ended if self._opened.done() else self._opened).set_exception(error)
+            (self._ended if self._connected.done() else self._connected).set_exception(error)
         else:
             self._ended.set_result(None)
 
@@ -209,7 +209,7 @@ class BlockingFieldEncryption:
         own = len(selector.get_map())  # what the loop wakes itself by
         try:
             async with self._connect() as encryption:
-                self._opened.set_result((encryption, asyncio.get_running_loop()))
+                self._connected.set_result((encryption, asyncio.get_running_loop()))
                 await self._closing.wait()
         finally:
             await _until_closed(selector, own)

@@ -59,9 +59,9 @@ class DekCache:
         # A waiter that is cancelled must not take the load away from the others.
         return (await asyncio.shield(task)).dek
 
-    def put(self, dek_id: str, opened: UnwrappedDek) -> None:
+    def put(self, dek_id: str, unwrapped: UnwrappedDek) -> None:
         """Keep a DEK that the caller has just made or loaded."""
-        self._entries[dek_id] = (opened, self._clock() + self._ttl_seconds)
+        self._entries[dek_id] = (unwrapped, self._clock() + self._ttl_seconds)
         self._entries.move_to_end(dek_id)
         while len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
@@ -85,10 +85,10 @@ class DekCache:
     async def _load(self, dek_id: str, load: Load) -> UnwrappedDek:
         mine = asyncio.current_task()
         try:
-            opened = await load()
+            unwrapped = await load()
             if self._loading.get(dek_id) is mine:  # otherwise it was invalidated while it loaded
-                self.put(dek_id, opened)
-            return opened
+                self.put(dek_id, unwrapped)
+            return unwrapped
         finally:
             if self._loading.get(dek_id) is mine:
                 del self._loading[dek_id]

@@ -71,14 +71,14 @@ class FieldEncryption:
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
         """
-        async with open_environment(env, credential=credential) as opened:
+        async with open_environment(env, credential=credential) as resources:
             yield cls(
-                opened.provider,
-                opened.dek_store,
-                opened.cache,
+                resources.provider,
+                resources.dek_store,
+                resources.cache,
                 policy=policy,
                 codecs=codecs,
-                database=opened.database,
+                database=resources.database,
             )
 
     def container(self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None) -> EncryptedContainer:

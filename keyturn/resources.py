@@ -151,8 +151,8 @@ class Resources:
         await self.credential.close()
 
 
-_opening = asyncio.Lock()
-_opened: dict[asyncio.AbstractEventLoop, Resources] = {}
+_lock = asyncio.Lock()
+_resources: dict[asyncio.AbstractEventLoop, Resources] = {}
 
 
 async def process_resources() -> Resources:
@@ -162,7 +162,7 @@ async def process_resources() -> Resources:
         SettingsError: a setting is missing or not what was expected.
     """
     loop = asyncio.get_running_loop()
-    async with _opening:
-        if loop not in _opened:
-            _opened[loop] = await Resources.open(load_settings(dict(os.environ)))
-        return _opened[loop]
+    async with _lock:
+        if loop not in _resources:
+            _resources[loop] = await Resources.open(load_settings(dict(os.environ)))
+        return _resources[loop]

@@ -35,9 +35,9 @@ def _let_go(item: pytest.Item) -> list[str]:
             item.funcargs.clear()  # pytest itself drops the fixtures' values only after the teardown
         # A unit test opens no socket and starts no process: what it made itself is young, and looking there is quick.
         gc.collect(0 if item.get_closest_marker("unit") else 2)
-    return ["\n".join([str(warning.message), *_opened_at(warning)]) for warning in found]
+    return ["\n".join([str(warning.message), *_allocated_at(warning)]) for warning in found]
 
 
-def _opened_at(warning: warnings.WarningMessage) -> list[str]:
+def _allocated_at(warning: warnings.WarningMessage) -> list[str]:
     trace = tracemalloc.get_object_traceback(warning.source) if warning.source is not None else None
     return trace.format() if trace is not None else []

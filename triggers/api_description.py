@@ -16,7 +16,7 @@ bp = df.Blueprint()
 async def describe_api(req: func.HttpRequest) -> func.HttpResponse:
     """Return the OpenAPI description."""
 
-    async def work(_opened: Resources, _caller: Caller) -> func.HttpResponse:
+    async def work(_resources: Resources, _caller: Caller) -> func.HttpResponse:
         return json_response(description())
 
     return await handle(req, admitted(req, "describe_api", work))

@@ -47,7 +47,7 @@ def restore(
 
 
 async def _list(keyring: str | None) -> "list[KeyBackup]":
-    async with _opened(keyring) as resources:
+    async with _keyring_resources(keyring) as resources:
         return await resources.key_backups.listed()
 
 
@@ -55,7 +55,7 @@ async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
     from azure.identity.aio import DefaultAzureCredential
     from azure.keyvault.keys.aio import KeyClient
 
-    async with _opened(keyring) as resources:
+    async with _keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
             expected = "a rotation whose backup is kept: see key-backup list"
@@ -69,7 +69,7 @@ async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
 
 
 @asynccontextmanager
-async def _opened(keyring: str | None) -> "AsyncIterator[KeyringClients]":
+async def _keyring_resources(keyring: str | None) -> "AsyncIterator[KeyringClients]":
     from keyturn.resources import Resources
     from keyturn.settings import load_settings
 

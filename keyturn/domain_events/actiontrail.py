@@ -39,7 +39,7 @@ class Actiontrail:
         """Deliver the event; raises UndeliveredError unless the endpoint answered 2xx."""
         body = canonical(event).decode()
         try:
-            async with self._opened().post(
+            async with self._connection().post(
                 self._url, data=body.encode(), headers=self._headers(event["id"], body), allow_redirects=False
             ) as answer:
                 status = answer.status
@@ -57,7 +57,7 @@ class Actiontrail:
             "webhook-signature": " ".join(webhook.sign(message_id, now, body) for webhook in self._webhooks),
         }
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         return self._session

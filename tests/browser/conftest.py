@@ -69,9 +69,9 @@ async def tab(browser: Any, said: list[str]) -> AsyncIterator[Any]:
 @pytest.fixture
 async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
     """The stage, with nothing running from earlier tests."""
-    async with AppHarness(azure) as opened:
-        await opened.end_what_runs()
-        yield opened
+    async with AppHarness(azure) as harness:
+        await harness.end_what_runs()
+        yield harness
 
 
 async def link_to_decide(app: AppHarness, run_id: str) -> str:

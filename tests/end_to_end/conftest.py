@@ -35,22 +35,22 @@ async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
     """The stage on quick settings, with nothing armed, nothing running and nothing astray from earlier tests."""
     azure.reconfigure(QUICK)
     azure.start("functions_host")
-    async with AppHarness(azure) as opened:
-        opened.clear_faults()
-        await opened.end_what_runs()
-        await tidy(opened)
-        yield opened
+    async with AppHarness(azure) as harness:
+        harness.clear_faults()
+        await harness.end_what_runs()
+        await tidy(harness)
+        yield harness
         azure.start("functions_host")  # a test that failed may have left it dead
-        opened.clear_faults()
+        harness.clear_faults()
 
 
 @pytest.fixture(scope="module")
 async def tidied(azure: LocalAzure) -> AsyncIterator[None]:
     """Leave one enabled version behind, and every row on it, after tests that work with several."""
     yield
-    async with AppHarness(azure) as opened:
-        await opened.end_what_runs()
-        await tidy(opened)
+    async with AppHarness(azure) as harness:
+        await harness.end_what_runs()
+        await tidy(harness)
 
 
 @pytest.fixture(scope="session")
@@ -70,5 +70,5 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         },
     )
     with LocalAzure(options).running() as running:
-        async with GuardedApp(running) as opened:
-            yield opened
+        async with GuardedApp(running) as harness:
+            yield harness

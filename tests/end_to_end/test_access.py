@@ -103,9 +103,9 @@ async def test_a_role_opens_what_it_is_for(guarded: GuardedApp, role: str) -> No
         APPROVER: await person.call("GET", f"{unknown}/approval?token=x", headers=FORGED),
     }
 
-    opened = {needed for needed, answer in asked.items() if answer.status != 403}
+    allowed = {needed for needed, answer in asked.items() if answer.status != 403}
     reading = {READER} if role in asked else set()
-    assert reading | ({role} & set(asked)) == opened
+    assert reading | ({role} & set(asked)) == allowed
     assert [answer.status for answer in asked.values() if answer.status not in (401, 403, 404, 429)] == []
 
 

@@ -189,13 +189,13 @@ async def left(tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
 
 def whole(traces: dict[str, Any], log: bytes, heard: list[Answer]) -> dict[str, Any]:
     """Return the traces with all answers, and with spans and metrics by themselves; the page is for one approver."""
-    opened = [answer for answer in heard if isinstance(answer.body, str) and "<form" in answer.body]
+    pages = [answer for answer in heard if isinstance(answer.body, str) and "<form" in answer.body]
     return {
         **traces,
         "log": log,
         "telemetry": telemetry_of(log.decode()),
-        "answers": [*traces["answers"], *(shown(answer) for answer in heard if answer not in opened)],
-        FOR_ONE_APPROVER: [*traces[FOR_ONE_APPROVER], *(shown(answer) for answer in opened)],
+        "answers": [*traces["answers"], *(shown(answer) for answer in heard if answer not in pages)],
+        FOR_ONE_APPROVER: [*traces[FOR_ONE_APPROVER], *(shown(answer) for answer in pages)],
     }
 
 

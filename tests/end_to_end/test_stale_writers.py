@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self, app: AppHarness) -> None:
         self._app = app
-        self.opened = 0
+        self.unwrapped = 0
         self.failures: list[str] = []
 
     async def run(self) -> None:
@@ -48,7 +48,7 @@ class Reader:
             self.failures.append(f"{row_id} under {row['mekVersion']}: {type(error).__name__}")
         else:
             self.failures += [] if matches_key_check(dek, check) else [f"{row_id}: another DEK"]
-        self.opened += 1
+        self.unwrapped += 1
 
 
 async def write_for_a_minute(app: AppHarness) -> int:
@@ -88,7 +88,7 @@ async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_co
             await asyncio.wait([reading])
             assert reading.cancelled()
             assert reader.failures == []
-            assert reader.opened > 100
+            assert reader.unwrapped > 100
             assert written > WRITING_SECONDS * ROWS_PER_SECOND / 2  # a busy machine is slower than what was asked for
             assert status["staleWriters"]["count"] == written
             assert await app.census() == {status["targetVersion"]: NOTES + written}

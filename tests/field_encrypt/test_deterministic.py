@@ -25,7 +25,7 @@ from tests.field_encrypt.local_keyring import LocalKeyring
 Person = dict[str, Any]
 
 
-class People:
+class PersonContainer:
     """A container of people, on a key and dek store."""
 
     def __init__(self, local_keyring: LocalKeyring, container: Any) -> None:
@@ -51,9 +51,9 @@ def person(number: int, email: str = "dana@example.org", **more: Any) -> Person:
 
 
 @pytest.fixture
-async def people(local_keyring: LocalKeyring, cosmos_client: CosmosClient) -> People:
+async def persons(local_keyring: LocalKeyring, cosmos_client: CosmosClient) -> PersonContainer:
     """An empty container."""
-    return People(local_keyring, await new_container(cosmos_client, "people"))
+    return PersonContainer(local_keyring, await new_container(cosmos_client, "people"))
 
 
 async def found(container: EncryptedContainer, text: str, parameters: list[dict[str, object]]) -> set[object]:
@@ -62,114 +62,114 @@ async def found(container: EncryptedContainer, text: str, parameters: list[dict[
     return {one["id"] async for one in container.query_items(query, parameters=parameters)}
 
 
-async def test_equal_values_are_equal_in_store_and_nothing_else_is(people: People) -> None:
+async def test_equal_values_are_equal_in_store_and_nothing_else_is(persons: PersonContainer) -> None:
     """Across documents and processes: the deterministic field is equal, and the other one never is."""
-    await people.encrypted().create_item(person(1))
-    await people.encrypted().create_item(person(2))
-    await people.encrypted().create_item(person(3, "ben@example.org"))
-    first, second, third = [await people.stored(f"p-{number}") for number in (1, 2, 3)]
+    await persons.encrypted().create_item(person(1))
+    await persons.encrypted().create_item(person(2))
+    await persons.encrypted().create_item(person(3, "ben@example.org"))
+    first, second, third = [await persons.stored(f"p-{number}") for number in (1, 2, 3)]
 
     assert first["email"] == second["email"]
     assert first["email"]["dekId"] == third["email"]["dekId"] != first["name"]["dekId"]
     assert first["email"]["ct"] != third["email"]["ct"]
     assert first["name"]["ct"] != second["name"]["ct"]
-    assert (await people.encrypted().read_item("p-2", "p-2"))["email"] == "dana@example.org"
+    assert (await persons.encrypted().read_item("p-2", "p-2"))["email"] == "dana@example.org"
 
 
-async def test_query_finds_what_is_equal(people: People) -> None:
+async def test_query_finds_what_is_equal(persons: PersonContainer) -> None:
     """The compared value is encrypted before it leaves; several conditions stand in one query, of any codec's type."""
-    container = people.encrypted()
+    container = persons.encrypted()
     await container.create_item(person(1, ids={"passport": UUID(int=1)}))
     await container.create_item(person(2, ids={"passport": UUID(int=2)}))
     await container.create_item(person(3, "ben@example.org"))
 
-    email = await people.encrypted().equals("email", "dana@example.org")
-    passport = await people.encrypted().equals("ids/passport", UUID(int=2), number=1)
-    nobody = await people.encrypted().equals("email", "none@example.org")
+    email = await persons.encrypted().equals("email", "dana@example.org")
+    passport = await persons.encrypted().equals("ids/passport", UUID(int=2), number=1)
+    no_match = await persons.encrypted().equals("email", "none@example.org")
 
     assert await found(container, email.text, email.parameters) == {"p-1", "p-2"}
     both = [*email.parameters, *passport.parameters]
     assert await found(container, f"{email.text} AND {passport.text}", both) == {"p-2"}
-    assert await found(container, nobody.text, nobody.parameters) == set()
+    assert await found(container, no_match.text, no_match.parameters) == set()
     assert "dana" not in str(email)
 
 
-async def test_query_before_the_first_document_finds_nothing_and_makes_nothing(people: People) -> None:
+async def test_query_before_the_first_document_finds_nothing_and_makes_nothing(persons: PersonContainer) -> None:
     """A reader needs no right to create rows."""
-    condition = await people.encrypted().equals("email", "dana@example.org")
+    condition = await persons.encrypted().equals("email", "dana@example.org")
 
-    assert await found(people.encrypted(), condition.text, condition.parameters) == set()
-    assert await people.local_keyring.dek_ids() == set()
+    assert await found(persons.encrypted(), condition.text, condition.parameters) == set()
+    assert await persons.local_keyring.dek_ids() == set()
 
 
-async def test_processes_that_begin_at_once_agree(people: People) -> None:
+async def test_processes_that_begin_at_once_agree(persons: PersonContainer) -> None:
     """One DEK a deterministic field, however many first need it at the same moment."""
-    await asyncio.gather(*(people.encrypted().create_item(person(number)) for number in range(6)))
+    await asyncio.gather(*(persons.encrypted().create_item(person(number)) for number in range(6)))
 
-    assert len({(await people.stored(f"p-{number}"))["email"]["ct"] for number in range(6)}) == 1
-    assert len(await people.local_keyring.dek_ids()) == 1 + 6
+    assert len({(await persons.stored(f"p-{number}"))["email"]["ct"] for number in range(6)}) == 1
+    assert len(await persons.local_keyring.dek_ids()) == 1 + 6
 
 
-async def test_equality_survives_a_rotation(people: People) -> None:
+async def test_equality_survives_a_rotation(persons: PersonContainer) -> None:
     """The row of a deterministic field is rewrapped like any other, and never replaced by a key policy."""
     policy = KeyPolicy(per="container", max_documents=1, max_uses=2)
-    await people.encrypted(policy=policy).create_item(person(1))
-    dek_id = (await people.stored("p-1"))["email"]["dekId"]
-    await people.local_keyring.rewrap(dek_id, await people.local_keyring.mek.create())
-    await people.encrypted(policy=policy).create_item(person(2))
+    await persons.encrypted(policy=policy).create_item(person(1))
+    dek_id = (await persons.stored("p-1"))["email"]["dekId"]
+    await persons.local_keyring.rewrap(dek_id, await persons.local_keyring.mek.create())
+    await persons.encrypted(policy=policy).create_item(person(2))
 
-    condition = await people.encrypted().equals("email", "dana@example.org")
-    assert await found(people.encrypted(), condition.text, condition.parameters) == {"p-1", "p-2"}
+    condition = await persons.encrypted().equals("email", "dana@example.org")
+    assert await found(persons.encrypted(), condition.text, condition.parameters) == {"p-1", "p-2"}
 
 
-async def test_field_is_bound_to_container_path_and_context(people: People) -> None:
+async def test_field_is_bound_to_container_path_and_context(persons: PersonContainer) -> None:
     """Another path or context has other ciphertexts; a copy into another document opens, as the policy warns."""
-    await people.encrypted(context={"tenant": "t-1"}).create_item(person(1, ids={"passport": "dana@example.org"}))
-    stored = await people.stored("p-1")
-    other = await people.encrypted(context={"tenant": "t-2"}).equals("email", "dana@example.org")
+    await persons.encrypted(context={"tenant": "t-1"}).create_item(person(1, ids={"passport": "dana@example.org"}))
+    stored = await persons.stored("p-1")
+    other = await persons.encrypted(context={"tenant": "t-2"}).equals("email", "dana@example.org")
 
     assert stored["email"]["ct"] != stored["ids"]["passport"]["ct"]
-    assert await found(people.encrypted(context={"tenant": "t-1"}), other.text, other.parameters) == set()
-    await people.raw.upsert_item({**stored, "email": stored["ids"]["passport"]})
+    assert await found(persons.encrypted(context={"tenant": "t-1"}), other.text, other.parameters) == set()
+    await persons.raw.upsert_item({**stored, "email": stored["ids"]["passport"]})
     with pytest.raises(TamperedFieldError):
-        await people.encrypted(context={"tenant": "t-1"}).read_item("p-1", "p-1")
+        await persons.encrypted(context={"tenant": "t-1"}).read_item("p-1", "p-1")
 
 
-async def test_save_and_patch_keep_a_field_deterministic(people: People) -> None:
+async def test_save_and_patch_keep_a_field_deterministic(persons: PersonContainer) -> None:
     """However it is written; and a document's own DEK is never mistaken for the field's."""
-    container = people.encrypted()
+    container = persons.encrypted()
     await container.create_item(person(1))
-    before = await people.stored("p-1")
+    before = await persons.stored("p-1")
     await container.replace_item("p-1", person(1, "ben@example.org"))
     await container.patch_item("p-1", "p-1", [{"op": "set", "path": "/email", "value": "dana@example.org"}])
-    after = await people.stored("p-1")
+    after = await persons.stored("p-1")
 
     assert before["email"] == after["email"]
     assert before["name"]["dekId"] == after["name"]["dekId"]
-    assert len(await people.local_keyring.dek_ids()) == 2
+    assert len(await persons.local_keyring.dek_ids()) == 2
 
 
-async def test_reencryption_leaves_it_or_moves_it_once(people: People, cosmos_client: CosmosClient) -> None:
+async def test_reencryption_leaves_it_or_moves_it_once(persons: PersonContainer, cosmos_client: CosmosClient) -> None:
     """Within a store equality holds across a migration; into another one it is sealed anew, under one DEK there."""
-    container = people.encrypted()
+    container = persons.encrypted()
     await container.create_item(person(1))
     await container.create_item(person(2))
-    old = [await people.stored(f"p-{number}") for number in (1, 2)]
-    other = await LocalKeyring.create(people.local_keyring.mek, cosmos_client)
+    old = [await persons.stored(f"p-{number}") for number in (1, 2)]
+    other = await LocalKeyring.create(persons.local_keyring.mek, cosmos_client)
 
     async def moved(into: LocalKeyring, document: Person, **options: Any) -> Person:
-        place = (people.raw.id, document["id"], document, ["email", "name"])
+        place = (persons.raw.id, document["id"], document, ["email", "name"])
         return await into.encryption.reencrypt_fields(*place, partition_key=document["id"], **options)
 
-    within = await moved(people.local_keyring, old[0])
-    away = [await moved(other, document, source=people.local_keyring.encryption) for document in old]
-    again = await moved(other, away[0], source=people.local_keyring.encryption, dek_id=away[0]["name"]["dekId"])
+    within = await moved(persons.local_keyring, old[0])
+    away = [await moved(other, document, source=persons.local_keyring.encryption) for document in old]
+    again = await moved(other, away[0], source=persons.local_keyring.encryption, dek_id=away[0]["name"]["dekId"])
 
     assert within["email"] == old[0]["email"]
     assert within["name"]["dekId"] != old[0]["name"]["dekId"]
     assert away[0]["email"] == away[1]["email"] == again["email"]
     assert away[0]["email"]["ct"] != old[0]["email"]["ct"]
-    read = await other.reader().decrypt_fields(people.raw.id, "p-1", away[0], None, partition_key="p-1")
+    read = await other.reader().decrypt_fields(persons.raw.id, "p-1", away[0], None, partition_key="p-1")
     assert read["email"] == "dana@example.org"
 
 
@@ -197,7 +197,7 @@ def test_field_that_cannot_be_compared_is_refused(pattern: str) -> None:
     assert refused.value.setting == "deterministic"
 
 
-async def test_field_that_is_not_deterministic_is_not_compared(people: People) -> None:
+async def test_field_that_is_not_deterministic_is_not_compared(persons: PersonContainer) -> None:
     """A query that could find nothing is refused, and not silently empty."""
     with pytest.raises(InvalidFieldPathError, match="name"):
-        await people.encrypted().equals("name", "Dana")
+        await persons.encrypted().equals("name", "Dana")

@@ -74,10 +74,10 @@ async def test_documents_move_onto_another_key_and_store(local_keyring: LocalKey
 
 async def test_documents_move_from_a_key_in_the_environment_into_the_vault(local_keyring: LocalKeyring) -> None:
     """The way from a non-production provider to production is the same."""
-    desk = FieldEncryption(EnvProvider(to_base64(bytes(32))), local_keyring.store, None)
-    old = await desk.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+    offline = FieldEncryption(EnvProvider(to_base64(bytes(32))), local_keyring.store, None)
+    old = await offline.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
-    new = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=desk)
+    new = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=offline)
 
     assert await local_keyring.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
 

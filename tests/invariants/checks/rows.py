@@ -117,8 +117,8 @@ async def changed_deks(rows: ContainerProxy, mek: MekClient, deks: Mapping[str, 
     versions = [found.version for found in await mek.list_versions()]
     wrong = []
     for item in await stored(rows):
-        if (opened := await unwrap_row(item, mek, versions)) is None:
+        if (unwrapped := await unwrap_row(item, mek, versions)) is None:
             wrong.append(f"row {item['id']} gives no DEK")
-        elif item["id"] in deks and opened != deks[item["id"]]:
+        elif item["id"] in deks and unwrapped != deks[item["id"]]:
             wrong.append(f"row {item['id']} gives another DEK than it was created with")
     return wrong

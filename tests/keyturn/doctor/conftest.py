@@ -66,7 +66,7 @@ class Clinic:
 
 
 @contextlib.contextmanager
-def opened(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
+def clinic_on(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
     """Open a clinic on a local Azure of its own."""
     with LocalAzure(Options(state=state, deks=3, bits=2048, vault_limits=limits)).running() as azure:
         clinic = Clinic(azure)
@@ -80,12 +80,12 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
 
     Its vault has no limits: each examination asks for a creation, of which a vault takes twenty in ten seconds.
     """
-    with opened(tmp_path_factory.mktemp("azure"), "off") as found:
+    with clinic_on(tmp_path_factory.mktemp("azure"), "off") as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def limited_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """A clinic whose vault has Azure's limits, for the probes that run into them."""
-    with opened(tmp_path_factory.mktemp("azure"), "service") as found:
+    with clinic_on(tmp_path_factory.mktemp("azure"), "service") as found:
         yield found

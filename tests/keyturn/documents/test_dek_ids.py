@@ -26,11 +26,11 @@ async def test_everybody_gets_the_same_secret(documents_harness: DocumentsHarnes
     """However many begin at once, there is one secret, and a later process opens it again."""
     provider = KeyVaultProvider(documents_harness.source.mek.client)
 
-    opened = await asyncio.gather(*(open_dek_ids(records, "notes", MIGRATION, provider) for _ in range(5)))
+    concurrent = await asyncio.gather(*(open_dek_ids(records, "notes", MIGRATION, provider) for _ in range(5)))
     async with documents_harness.source.mek.new_client() as client:
         later = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(client))
 
-    assert len({ids.of("notes", ["a"], "a") for ids in [*opened, later]}) == 1
+    assert len({ids.of("notes", ["a"], "a") for ids in [*concurrent, later]}) == 1
 
 
 async def test_nothing_stored_reveals_an_id(documents_harness: DocumentsHarness, records: StateContainer) -> None:

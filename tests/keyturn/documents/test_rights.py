@@ -44,7 +44,7 @@ async def keyrings_of(
     ):
         database = client.get_database_client(DATABASE)
 
-        def opened(side: Side) -> KeyringClients:
+        def clients_of(side: Side) -> KeyringClients:
             keyring = keyring_of(side.mek.name, vault.url, dekContainer=side.rows.id, verifyChallengeResource=False)
             mek = MekClient(
                 vault.url, side.mek.name, credential, verify_challenge_resource=False, transport=vault.transport()
@@ -62,7 +62,7 @@ async def keyrings_of(
                 key_backups=backups_in(StateContainer(rows), keys, keyring="notes", mek_name=side.mek.name),
             )
 
-        source, target = opened(documents_harness.source), opened(documents_harness.target)
+        source, target = clients_of(documents_harness.source), clients_of(documents_harness.target)
         try:
             yield source, target
         finally:

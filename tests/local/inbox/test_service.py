@@ -21,8 +21,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
 
 def send(service: ServiceProcess, channel: str) -> bool:
     """Send a message by apprise; returns whether it was taken."""
-    opened = apprise.Apprise.instantiate(f"json://localhost:{service.port}/channels/{channel}")
-    return bool(opened and opened.notify(body="it is done", title="Keyturn", notify_type=apprise.NotifyType.SUCCESS))
+    sender = apprise.Apprise.instantiate(f"json://localhost:{service.port}/channels/{channel}")
+    return bool(sender and sender.notify(body="it is done", title="Keyturn", notify_type=apprise.NotifyType.SUCCESS))
 
 
 def kept(service: ServiceProcess) -> list[dict[str, str]]:

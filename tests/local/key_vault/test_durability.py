@@ -77,14 +77,14 @@ def test_a_backup_restores_all_versions_in_another_vault(
 
     restored = target.restore_key_backup(blob)
     wrapped = CryptographyClient.from_jwk(new.key).wrap_key(KeyWrapAlgorithm.rsa_oaep_256, DEK).encrypted_key
-    opened = other.cryptography(restored).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key
+    unwrapped = other.cryptography(restored).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key
     disabled = target.get_key("mek", old.properties.version).properties
     with pytest.raises(ResourceExistsError):
         target.restore_key_backup(blob)
     other.service.stop()
 
     assert restored.properties.version == new.properties.version
-    assert opened == DEK
+    assert unwrapped == DEK
     assert (disabled.enabled, disabled.tags) == (False, {"a": "b"})
 
 

@@ -36,10 +36,10 @@ def test_what_the_client_wraps_locally_the_vault_unwraps(
     wrapped = local.wrap_key(algorithm, DEK).encrypted_key
 
     before = vault.get("operations", version=key.properties.version)
-    opened = vault.cryptography(key).unwrap_key(algorithm, wrapped).key
+    unwrapped = vault.cryptography(key).unwrap_key(algorithm, wrapped).key
     after = vault.get("operations", version=key.properties.version)
 
-    assert opened == DEK
+    assert unwrapped == DEK
     assert [entry["operation"] for entry in before] == ["create"]
     assert [entry["operation"] for entry in after] == ["create", "unwrap"]
 
@@ -77,9 +77,9 @@ async def test_the_asynchronous_clients_are_served(
         AsyncCryptographyClient(await keys.get_key(key.name), credential, **vault.options) as client,
     ):
         wrapped = await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, DEK)
-        opened = await client.unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped.encrypted_key)
+        unwrapped = await client.unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped.encrypted_key)
 
-    assert opened.key == DEK
+    assert unwrapped.key == DEK
 
 
 def test_another_algorithm_or_version_does_not_open_a_wrap(
@@ -171,8 +171,8 @@ def test_an_unwrap_without_a_version_uses_the_newest_and_says_so(vault: LocalVau
     wrapped = CryptographyClient.from_jwk(key.key).wrap_key(KeyWrapAlgorithm.rsa_oaep_256, DEK).encrypted_key
 
     client = vault.cryptography(f"{vault.service.url}/keys/{key.name}", *REMOTE_ONLY)
-    opened = client.unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key
+    unwrapped = client.unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key
 
     entry = vault.get("operations", operation="unwrap", version=key.properties.version)[-1]
-    assert opened == DEK
+    assert unwrapped == DEK
     assert entry["versionless"] is True
