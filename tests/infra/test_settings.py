@@ -33,7 +33,7 @@ SIGN_IN = "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"
 SET_BY_THE_PLATFORM = {"WEBSITE_AUTH_ENABLED"}
 
 # The example for a desk has two more: the storage emulator, and the worker's name, which Flex Consumption refuses.
-ONLY_ON_A_DESK = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
+ONLY_LOCALLY = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
 
 # Defaults that are no values of their own.
 SAID_IN_WORDS = {
@@ -104,7 +104,7 @@ def test_the_example_for_a_desk_names_the_same() -> None:
     """local.settings.json.example has no setting that nobody reads."""
     example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
 
-    assert example - _read() - ONLY_ON_A_DESK == set()
+    assert example - _read() - ONLY_LOCALLY == set()
 
 
 def test_secrets_come_from_the_vault_alone(existing: Snapshot) -> None:
