@@ -29,7 +29,7 @@ def rotation(ctx: OrchestrationContext, payload: dict[str, Any]) -> Any:
     return [payload["run"]["rotationId"], event["rotationId"]]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def worker(hub: HubProcess) -> Iterator[None]:
     """Run the workflow."""
     with TaskHubGrpcWorker(host_address=hub.address) as running:
