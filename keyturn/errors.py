@@ -145,6 +145,10 @@ class FencedError(InvariantError):
     """A rotation that lost the keyring's lease tried to act; facts: ``rotationId``, ``holder``."""
 
 
+class LateError(FencedError):
+    """An activity came after the time that its input allows, and wrote nothing; its workflow may schedule it anew."""
+
+
 class Outcome(NamedTuple):
     """What an error becomes: HTTP status, the last segment of its problem type, and the CLI's exit code."""
 

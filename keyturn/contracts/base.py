@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, override
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
@@ -104,6 +104,7 @@ class RunInput(Payload):
     """Base of the inputs of a run's workflows and activities, and the input of those that need no more."""
 
     run: RunRef
+    not_after: datetime | None = None  # the time after which an activity writes nothing; None: from an earlier release
 
     @model_validator(mode="before")
     @classmethod

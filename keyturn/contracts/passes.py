@@ -55,6 +55,7 @@ class ProgressInput(RunInput):
     scanned: int
     totals: PageResult  # without session tokens
     session_tokens: list[dict[str, str]]  # those known before, and one entry for each page of this wave
+    final: bool = False  # the last wave of its pass
 
 
 class ProgressResult(Payload):

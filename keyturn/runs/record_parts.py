@@ -171,7 +171,7 @@ class Decision(Payload):
 class Command(Payload):
     """What an operator asked for; ``step`` tells which wait it was meant for."""
 
-    command: Literal["retry", "abort"]
+    command: Literal["retry", "abort", "reinstate"]
     by: Name
     at: datetime
     step: int

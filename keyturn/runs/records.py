@@ -26,6 +26,10 @@ from keyturn.runs.record_parts import (
     VersionIntent,
 )
 
+ADOPTED_MAX = 20
+
+_RETIRED = frozenset({State.RETIRING, State.WATCHING, State.COMPLETED})
+
 
 class RotationRecord(RunRecord):
     """One rotation."""
@@ -45,8 +49,22 @@ class RotationRecord(RunRecord):
     probes: Annotated[list[Probe], Field(max_length=PROBES_MAX)] = Field(default_factory=list)
     proof: Proof | None = None
 
+    adopted: Annotated[list[str], Field(max_length=ADOPTED_MAX)] = Field(default_factory=list)  # unfinished rotations
+
     retired: list[str] = Field(default_factory=list)
     reinstated: list[str] = Field(default_factory=list)
+    withdrawn_step: int = 0  # no retirement that began at this step or before is in force any more
+
+    @property
+    def retirement_step(self) -> int:
+        """Return the step at which the rotation began to retire last, or 0."""
+        return max((entry.step for entry in self.history if entry.target is State.RETIRING), default=0)
+
+    @property
+    def retirement_in_force(self) -> bool:
+        """Tell whether the rotation's old versions are to be disabled: what a version should be, the records say."""
+        begun = self.state in _RETIRED and self.retirement_step > self.withdrawn_step
+        return begun and not self.reinstated
 
     @override
     def rows_to_begin_with(self, phase: Phase) -> int | None:
