@@ -6,9 +6,10 @@ import azure.durable_functions as df
 
 from activities.boundary import activity
 from keyturn.contracts.base import RunRef, StepInput
+from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput, NotifyInput
 from keyturn.resources import Resources
-from keyturn.rotation.retirement import reinstate
+from keyturn.rotation.retirement import reinstated
 from keyturn.runs import transitions
 from keyturn.runs.audit import anchor
 from keyturn.runs.migration_leases import keep_lease
@@ -29,10 +30,12 @@ async def advance(request: StepInput, resources: Resources) -> RunRef:
 @activity(bp, FailureInput)
 async def record_failure(request: FailureInput, resources: Resources) -> RunRef:
     """End the run in ``failed``, with every version enabled again that it disabled."""
-    if request.retire_attempted:
-        await reinstate(resources.run_store, resources.keyring(request.run.keyring).versions, request.run)
     now = datetime.now(UTC)
-    await _follow(await transitions.record_failure(resources.every_run, request, now), request.run, resources, now)
+    record = await transitions.record_failure(resources.every_run, request, now)
+    # Of release 0.1, whose workflow does not reinstate before it fails.
+    if request.retire_attempted and isinstance(record, RotationRecord) and record.state is State.FAILED:
+        await reinstated(resources.run_store, resources.keyring(request.run.keyring).versions, record)
+    await _follow(record, request.run, resources, now)
     return request.run
 
 

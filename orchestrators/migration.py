@@ -1,8 +1,8 @@
 """``migration``: one migration of any kind; what each kind does is in ``orchestrators.migrations``.
 
 What follows a retry or an approval is a generation of its own, so that no wait of an earlier one is left to swallow its
-events. Any failure ends in ``failed`` with every row readable: what a kind has to undo, it undoes itself before it lets
-the failure pass.
+events. A failure that an operator can put right waits for one, any other ends in ``failed``; every row stays readable:
+what a kind has to undo, it undoes itself before it lets the failure pass.
 """
 
 from typing import Any
@@ -35,9 +35,8 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Steps:
         outcome = yield from _work(run, given)
     except AbortedError:
         outcome = yield from run.end(State.ABORTED)
-    except (StepFailedError, TaskFailedError) as error:
-        yield from run.fail(error)
-        outcome = Outcome.ENDED
+    except (StepFailedError, TaskFailedError) as failure:
+        outcome = yield from _after(run, StepFailedError.of(failure))
     if outcome is Outcome.AGAIN:
         again = {
             "step": run.step,
@@ -48,6 +47,17 @@ def migration(ctx: OrchestrationContext, payload: Any) -> Steps:
         ctx.continue_as_new(given.model_copy(update=again).to_payload(), save_events=True)
         return None
     return {"state": run.state}
+
+
+def _after(run: MigrationRun, failure: StepFailedError) -> Steps[Outcome]:
+    """Wait for an operator who can put it right, else end in ``failed``; returns AGAIN, or ENDED."""
+    if not failure.recoverable:
+        yield from run.fail(failure)
+        return Outcome.ENDED
+    try:
+        return (yield from run.wait_for_operator(f"{failure.error_type}: {failure.message}"))
+    except AbortedError:
+        return (yield from run.end(State.ABORTED))
 
 
 def _work(run: MigrationRun, given: MigrationInput) -> Steps[Outcome]:

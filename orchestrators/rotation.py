@@ -5,10 +5,11 @@
 Whatever is found after the evidence was frozen voids it and starts a new round at the sweep; each round is a generation
 of its own, so history stays short however often that happens. Events only wake the workflow up: what was decided or
 commanded is read from the run's record; an abort that was taken before the retirement is obeyed at the next wave of
-pages or state change. Any failure ends with every version enabled again.
+pages or state change. A failure that an operator can put right waits for one, any other ends the rotation; both leave
+every version enabled. A run whose workflow was lost goes on with another one, from its record.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, TaskFailedError
@@ -19,8 +20,6 @@ from keyturn.contracts.states import State
 from keyturn.contracts.steps import (
     CreateVersionInput,
     PreflightResult,
-    ReinstateInput,
-    ReinstateResult,
     RetireInput,
     RetireResult,
     SoakInput,
@@ -43,30 +42,67 @@ def rotation(ctx: OrchestrationContext, payload: Any) -> Steps:
     """Run one rotation; see the module's text."""
     run = RotationInput.from_payload(payload)
     recorder = RunRecorder(ctx, run)
-    target: str | Literal[Outcome.ENDED]
     try:
-        target = run.target_version or (yield from _begin(ctx, run, recorder))
-        outcome = target if target is Outcome.ENDED else (yield from _round(ctx, run, recorder, target))
+        outcome = yield from _run(ctx, run, recorder)
     except AbortedError:
         outcome = yield from end(recorder, State.ABORTED, None)
-    except (StepFailedError, TaskFailedError) as error:
-        yield from recorder.fail(error)
-        outcome = Outcome.ENDED
+    except (StepFailedError, TaskFailedError) as failure:
+        outcome = yield from _after(recorder, StepFailedError.of(failure))
     if outcome is Outcome.AGAIN:
         again = {
             "step": recorder.step,
             "round": run.round + 1,
-            "target_version": target,
+            "target_version": recorder.target,
             "commands_seen": recorder.commands_seen,
             "rewrapped": recorder.rewrapped,
+            "reinstate": False,
         }
         ctx.continue_as_new(run.model_copy(update=again).to_payload(), save_events=True)
         return None
     return {"state": recorder.state}
 
 
-def _begin(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder) -> Steps[str | Literal[Outcome.ENDED]]:
-    """Check, and create the version; returns the version, or ENDED."""
+def _run(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder) -> Steps[Outcome]:
+    """Bring the rotation to its target version, then go round once; returns ENDED, or AGAIN."""
+    if run.reinstate:
+        yield from recorder.reinstate("the workflow was lost")
+    if recorder.target is not None:
+        yield from recorder.advance(State.SWEEPING)
+        # A creation that was given up may have taken effect since: writers are on that version then.
+        yield from _create(ctx, run, recorder)
+    elif (yield from _begin(ctx, run, recorder)) is Outcome.ENDED:
+        return Outcome.ENDED
+    else:
+        yield from recorder.advance(State.SWEEPING)
+    return (yield from _round(ctx, run, recorder, recorder.target or ""))
+
+
+def _after(recorder: RunRecorder, failure: StepFailedError) -> Steps[Outcome]:
+    """Take back what may be disabled; then wait for an operator who can put it right, else end in ``failed``."""
+    reason = f"{failure.error_type}: {failure.message}"
+    if recorder.state is State.WATCHING:
+        return (yield from _reinstate(recorder, reason))
+    if recorder.state is State.RETIRING:
+        yield from recorder.reinstate(reason)
+    if failure.recoverable:
+        try:
+            return (yield from wait_for_operator(recorder, reason))
+        except AbortedError:
+            return (yield from end(recorder, State.ABORTED, None))
+    yield from recorder.fail(failure)
+    return Outcome.ENDED
+
+
+def _reinstate(recorder: RunRecorder, reason: str) -> Steps[Outcome]:
+    """Enable again what was disabled, and end; returns ENDED."""
+    yield from recorder.reinstate(reason)
+    yield from recorder.advance(State.REINSTATED, reason)
+    yield from recorder.notify("reinstated", reason)
+    return Outcome.ENDED
+
+
+def _begin(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder) -> Steps[Outcome | None]:
+    """Check, and create the version; returns ENDED where that is all."""
     yield from recorder.advance(State.PREFLIGHT)
     checked = yield from call(ctx, "preflight", RunInput(run=recorder.ref), PreflightResult)
     if not checked.passed:
@@ -78,15 +114,19 @@ def _begin(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder)
         return Outcome.ENDED
     yield from recorder.notify("started")
     yield from recorder.advance(State.CREATING_VERSION)
-    request = CreateVersionInput(
-        run=recorder.ref, key_size=run.policy.key_size, creation_settle=run.policy.creation_settle
-    )
-    return (yield from call(ctx, "create_version", request, VersionResult)).version
+    yield from _create(ctx, run, recorder)
+    return None
+
+
+def _create(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder) -> Steps[None]:
+    """Make the new version, or find it."""
+    policy = run.policy
+    request = CreateVersionInput(run=recorder.ref, key_size=policy.key_size, creation_settle=policy.creation_settle)
+    recorder.target = (yield from call(ctx, "create_version", request, VersionResult)).version
 
 
 def _round(ctx: OrchestrationContext, run: RotationInput, recorder: RunRecorder, target: str) -> Steps[Outcome]:
     """Sweep, soak, verify, ask, retire, watch; returns ENDED, or AGAIN."""
-    yield from recorder.advance(State.SWEEPING)
     swept = yield from _sweep(ctx, run, recorder, target, name="sweep")
     if swept.quarantined or not swept.settled:
         return (yield from wait_for_operator(recorder, _why(swept)))
@@ -118,11 +158,16 @@ def _retire(
         yield from recorder.notify("approval_void", "rows were written under an old version after the freeze")
         return Outcome.AGAIN
     yield from recorder.advance(State.RETIRING)
-    recorder.retiring = True
     request = RetireInput(
-        run=recorder.ref, target_version=target, evidence_digest=digest, session_tokens=final.session_tokens
+        run=recorder.ref,
+        target_version=target,
+        evidence_digest=digest,
+        session_tokens=final.session_tokens,
+        step=recorder.step,
     )
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
+    if retired.withdrawn:
+        return (yield from _reinstate(recorder, "an operator ordered it"))
     if retired.stale:
         yield from recorder.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
         return Outcome.AGAIN
@@ -131,11 +176,7 @@ def _retire(
     watching = WatchInput(run=recorder.ref, target_version=target, policy=run.policy)
     watched = yield from call_workflow(ctx, "watch", watching, WatchResult, instance_id=_child(run, "watch"))
     if not watched.healthy:
-        undo = ReinstateInput(run=recorder.ref, reason=watched.reason)
-        yield from call(ctx, "reinstate_versions", undo, ReinstateResult)
-        yield from recorder.advance(State.REINSTATED, watched.reason)
-        yield from recorder.notify("reinstated", watched.reason)
-        return Outcome.ENDED
+        return (yield from _reinstate(recorder, watched.reason))
     yield from recorder.advance(State.COMPLETED)
     yield from recorder.notify("completed")
     return Outcome.ENDED
@@ -178,7 +219,8 @@ def _soak(
 
 
 def _child(run: RotationInput, name: str) -> str:
-    return f"{run.run.run_id}:r{run.round}:{name}"
+    # The token: sub-workflows of a workflow that was lost may live on.
+    return f"{run.run.run_id}:{run.run.fencing_token}.{run.round}:{name}"
 
 
 def _why_soaked(soaked: SoakResult) -> str:

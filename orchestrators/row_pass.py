@@ -13,11 +13,11 @@ It does not decide anything about rows: that is the page activity's work.
 from typing import Any
 
 import azure.durable_functions as df
-from durabletask.task import OrchestrationContext, when_all
+from durabletask.task import OrchestrationContext
 
 from keyturn.contracts.pages import PageInput, PageResult, RangesInput, RangesResult, RowRef, ScanInput, ScanResult
 from keyturn.contracts.passes import PassInput, PassResult, ProgressInput, ProgressResult
-from orchestrators.calls import Steps, answer, call, now, schedule, sub_workflow
+from orchestrators.calls import Steps, call, call_all, now, sub_workflow
 from orchestrators.operations import OPERATIONS
 
 bp = df.Blueprint()
@@ -66,9 +66,9 @@ def _collect(ctx: OrchestrationContext, state: PassInput) -> Steps[tuple[PassInp
     scanned, foreign, scans = state.scanned, state.foreign, 0
     while cursors and len(pages) < window and scans < ACTIVITIES_PER_GENERATION // 4:
         ranges = list(cursors)[:window]
-        found = yield when_all([schedule(ctx, scan, _scan_of(state, item, cursors[item])) for item in ranges])
-        for item, envelope in zip(ranges, found, strict=True):
-            result = answer(envelope, ScanResult)
+        requests = [_scan_of(state, item, cursors[item]) for item in ranges]
+        found = yield from call_all(ctx, scan, requests, ScanResult)
+        for item, result in zip(ranges, found, strict=True):
             del cursors[item]
             (drained if result.drained else cursors)[item] = result.cursor
             scanned, foreign = scanned + result.scanned, foreign + result.foreign
@@ -96,23 +96,18 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
     """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
     operation = OPERATIONS[state.operation]
     rows = sum(len(refs) for refs in pages)
-    tasks = [
-        schedule(
-            ctx,
-            operation.activity,
-            PageInput(
-                run=state.run,
-                target_version=state.target_version,
-                source=state.source,
-                dry_run=state.dry_run,
-                refs=refs,
-                operations_per_second=state.operations_per_second * len(refs) / rows,
-            ),
+    requests = [
+        PageInput(
+            run=state.run,
+            target_version=state.target_version,
+            source=state.source,
+            dry_run=state.dry_run,
+            refs=refs,
+            operations_per_second=state.operations_per_second * len(refs) / rows,
         )
         for refs in pages
     ]
-    envelopes = (yield when_all(tasks)) if tasks else []
-    results = [answer(envelope, PageResult) for envelope in envelopes]
+    results = yield from call_all(ctx, operation.activity, requests, PageResult)
     totals = add_results([state.totals, *results])
     recorded = yield from call(
         ctx,

@@ -1,5 +1,6 @@
 """What a run's workflow writes down: numbered state changes, notifications, frozen evidence, failures."""
 
+from contextlib import suppress
 from enum import Enum
 
 from durabletask.task import OrchestrationContext, TaskFailedError
@@ -7,8 +8,16 @@ from durabletask.task import OrchestrationContext, TaskFailedError
 from keyturn.contracts.base import RotationInput, RunRef, StepInput
 from keyturn.contracts.passes import CensusResult, SweepResult
 from keyturn.contracts.states import State
-from keyturn.contracts.steps import FailureInput, FreezeInput, FreezeResult, NotifyInput, SoakResult
-from orchestrators.calls import StepFailedError, Steps, call, now
+from keyturn.contracts.steps import (
+    FailureInput,
+    FreezeInput,
+    FreezeResult,
+    NotifyInput,
+    ReinstateInput,
+    ReinstateResult,
+    SoakResult,
+)
+from orchestrators.calls import StepFailedError, Steps, call, call_patiently, now
 
 
 class Outcome(Enum):
@@ -29,24 +38,28 @@ class RunRecorder:
         self.step = run.step
         self.commands_seen = run.commands_seen
         self.rewrapped = run.rewrapped
-        self.retiring = False  # from here on, versions may be disabled
+        self.target = run.target_version
         self.state: State | None = None
         self._told = 0  # notifications since the last state change
 
     def advance(self, target: State, detail: str = "") -> Steps[None]:
         """Change the state in the record; raises AbortedError where an operator asked to end the run instead."""
         request = StepInput(run=self.ref, step=self.step + 1, target=target, detail=detail)
-        yield from call(self.ctx, "advance", request, RunRef)
+        yield from call_patiently(self.ctx, "advance", request, RunRef)
         self.step += 1  # only now: a change that was refused has no number
         self.state = target
         self._told = 0
 
     def notify(self, event: str, detail: str = "") -> Steps[None]:
-        """Send a notification, once each call: its key is the same on every replay and in every retry."""
+        """Send a notification, once each call: its key is the same on every replay and in every retry.
+
+        A message that cannot be sent changes nothing about the run; the activity's log says what went wrong.
+        """
         self._told += 1
         key = f"{self.step}.{self._told}:{event}"
         request = NotifyInput(run=self.ref, key=key, event=event, detail=detail)
-        yield from call(self.ctx, "notify", request, RunRef)
+        with suppress(StepFailedError, TaskFailedError):
+            yield from call(self.ctx, "notify", request, RunRef)
 
     def freeze(self, target: str, census: CensusResult, swept: SweepResult, soaked: SoakResult) -> Steps[str]:
         """Freeze the evidence and return its digest."""
@@ -61,20 +74,17 @@ class RunRecorder:
         )
         return (yield from call(self.ctx, "freeze_evidence", request, FreezeResult)).evidence_digest
 
-    def fail(self, error: StepFailedError | TaskFailedError) -> Steps[None]:
-        """End in ``failed``, with every version enabled again that this run disabled."""
-        if isinstance(error, StepFailedError):
-            error_type, message = error.error_type, error.message
-        else:
-            error_type, message = error.details.error_type, error.details.message
+    def reinstate(self, reason: str) -> Steps[None]:
+        """Withdraw the retirement and enable what it disabled, once more when no late request can arrive any more."""
+        request = ReinstateInput(run=self.ref, reason=reason, step=self.step)
+        yield from call_patiently(self.ctx, "reinstate_versions", request, ReinstateResult)
+        yield self.ctx.create_timer(self._run.policy.creation_settle)
+        yield from call_patiently(self.ctx, "reinstate_versions", request, ReinstateResult)
+
+    def fail(self, error: StepFailedError) -> Steps[None]:
+        """End in ``failed``; what this run disabled must be enabled before."""
         self.step += 1
-        request = FailureInput(
-            run=self.ref,
-            step=self.step,
-            error_type=error_type,
-            message=message,
-            retire_attempted=self.retiring,
-        )
-        yield from call(self.ctx, "record_failure", request, RunRef)
+        request = FailureInput(run=self.ref, step=self.step, error_type=error.error_type, message=error.message)
+        yield from call_patiently(self.ctx, "record_failure", request, RunRef)
         self.state = State.FAILED
-        yield from self.notify("failed", error_type)
+        yield from self.notify("failed", error.error_type)

@@ -24,16 +24,18 @@ WAIT_SECONDS = 0.5
 _ENDED = frozenset({OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
 # The instance does not exist, or has ended.
 _NO_WORKFLOW = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
+_WITHOUT_WORKFLOW = frozenset({State.REQUESTED, State.NEEDS_ATTENTION})  # as far as the record tells
 _log = logging.getLogger(__name__)
 
 
 async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: Runs[R], record: RunRecord) -> None:
-    """Start the record's workflow unless it was started, also when the same request comes twice.
+    """Start the workflow of a new record, or of one that goes on, unless it was started; twice is the same as once.
 
     Raises:
-        UnavailableError: it could not be started; the run has failed and its keyring is free again.
+        UnavailableError: it could not be started. A new run has failed and its keyring is free again; any other is
+            tried again when the schedule is looked at next.
     """
-    if record.state is not State.REQUESTED:
+    if record.state not in _WITHOUT_WORKFLOW:
         return
     # Replaceable is what has ended: a running instance is never taken the place of.
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[status.value for status in _ENDED])
@@ -53,14 +55,16 @@ async def ensure_started[R: RunRecord](client: df.DurableFunctionsClient, runs: 
         else:
             return
         await asyncio.sleep(WAIT_SECONDS)
-    await lose(runs, record.run_id, "the workflow could not be started", datetime.now(UTC))
+    if record.state is State.REQUESTED:
+        await lose(runs, record.run_id, "the workflow could not be started", datetime.now(UTC))
     raise UnavailableError("the workflow could not be started", resource="the task hub")
 
 
 async def _was_started(client: df.DurableFunctionsClient, record: RunRecord) -> bool:
     state = await client.get_orchestration_state(record.instance_id)
     given = state.get_input(dict) if state is not None else None
-    return isinstance(given, dict) and named_run(given).get("rotationId") == record.run_id
+    named = named_run(given) if isinstance(given, dict) else {}
+    return (named.get("rotationId"), named.get("fencingToken")) == (record.run_id, record.fencing_token)
 
 
 async def is_alive(client: df.DurableFunctionsClient, instance_id: str) -> bool:

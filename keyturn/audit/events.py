@@ -19,7 +19,7 @@ VERSIONS_MAX = 500  # of a MEK; a vault backs up no key with more
 type Version = Annotated[str, Field(max_length=64)]
 type Versions = Annotated[list[Version], Field(max_length=VERSIONS_MAX)]
 type Digest = Annotated[str, Field(max_length=64)]
-type Attempt = Literal["start", "decide", "retry", "abort"]
+type Attempt = Literal["start", "decide", "retry", "abort", "reinstate"]
 
 
 class StateChanged(Payload):
@@ -79,9 +79,9 @@ class DecisionTaken(Payload):
 
 
 class CommandGiven(Payload):
-    """An operator told the rotation to try again or to end."""
+    """An operator told the rotation to try again, to end, or to take its retirement back."""
 
-    command: Literal["retry", "abort"]
+    command: Literal["retry", "abort", "reinstate"]
     by: Name
     step: int
 

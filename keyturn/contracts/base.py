@@ -128,12 +128,14 @@ class RotationInput(RunInput):
 
     dry_run: bool = False
     policy: Policy
-    # Set when the workflow continues as new after evidence was void or an operator asked for another try.
+    # Set when the workflow continues as new after evidence was void or an operator asked for another try, and when a
+    # run goes on whose workflow was lost.
     step: int = 0  # state changes so far
     round: int = 1
     target_version: str | None = None
     commands_seen: int = 0
     rewrapped: int = 0  # rows, over all rounds so far
+    reinstate: bool = False  # versions may be disabled that are not to be: they come first
 
 
 class StepInput(RunInput):

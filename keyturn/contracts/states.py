@@ -48,8 +48,9 @@ _STOPS = frozenset({State.ABORTED, State.FAILED})
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.REQUESTED: frozenset({State.PREFLIGHT}) | _STOPS,
     # A dry run is completed when its pre-flight passed: it wrote nothing but its own record.
-    State.PREFLIGHT: frozenset({State.CREATING_VERSION, State.BLOCKED, State.COMPLETED}) | _STOPS,
-    State.CREATING_VERSION: frozenset({State.SWEEPING}) | _STOPS,
+    State.PREFLIGHT: frozenset({State.CREATING_VERSION, State.BLOCKED, State.COMPLETED, State.NEEDS_ATTENTION})
+    | _STOPS,
+    State.CREATING_VERSION: frozenset({State.SWEEPING, State.NEEDS_ATTENTION}) | _STOPS,
     State.SWEEPING: frozenset({State.SOAKING, State.NEEDS_ATTENTION}) | _STOPS,
     State.SOAKING: frozenset({State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, State.SWEEPING}) | _STOPS,
     # Back to sweeping: something new was found after the evidence was frozen, so the evidence is void.
@@ -58,9 +59,10 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     )
     | _STOPS,
     # Back to sweeping: the final count was not zero. Never to aborted: from here on, undoing is reinstating.
-    State.RETIRING: frozenset({State.WATCHING, State.SWEEPING, State.REINSTATED, State.FAILED}),
-    State.WATCHING: frozenset({State.COMPLETED, State.REINSTATED, State.FAILED}),
-    State.NEEDS_ATTENTION: frozenset({State.SWEEPING}) | _STOPS,
+    State.RETIRING: frozenset({State.WATCHING, State.SWEEPING, State.NEEDS_ATTENTION, State.REINSTATED, State.FAILED}),
+    State.WATCHING: frozenset({State.COMPLETED, State.NEEDS_ATTENTION, State.REINSTATED, State.FAILED}),
+    # Where the rotation goes on: in the sweep, or in the pre-flight where it has no version yet.
+    State.NEEDS_ATTENTION: frozenset({State.SWEEPING, State.PREFLIGHT}) | _STOPS,
     **{state: frozenset() for state in State if state in TERMINAL},
 }
 
@@ -68,7 +70,7 @@ MIGRATION_TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.REQUESTED: frozenset({State.RUNNING}) | _STOPS,
     State.RUNNING: frozenset({State.AWAITING_APPROVAL, State.NEEDS_ATTENTION, State.COMPLETED}) | _STOPS,
     # Back to running: approved, or something new was found and the evidence is void.
-    State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.REJECTED, State.EXPIRED}) | _STOPS,
+    State.AWAITING_APPROVAL: frozenset({State.RUNNING, State.NEEDS_ATTENTION, State.REJECTED, State.EXPIRED}) | _STOPS,
     State.NEEDS_ATTENTION: frozenset({State.RUNNING}) | _STOPS,
     **{state: frozenset() for state in (State.COMPLETED, State.REJECTED, State.EXPIRED, State.ABORTED, State.FAILED)},
 }

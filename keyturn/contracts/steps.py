@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, Policy, RunInput
+from keyturn.contracts.base import Payload, Policy, RunInput, RunRef
 from keyturn.contracts.pages import SampleShare
 from keyturn.contracts.passes import CensusResult
 
@@ -103,6 +103,7 @@ class RetireInput(RunInput):
     target_version: str
     evidence_digest: str
     session_tokens: dict[str, str]
+    step: int | None = None  # the state change by which the rotation began to retire; None: from release 0.1
 
 
 class RetireResult(Payload):
@@ -110,13 +111,16 @@ class RetireResult(Payload):
 
     retired: list[str]  # version ids; empty when stale rows were found and nothing was disabled
     stale: int
-    undone: list[str] = Field(default_factory=list)  # disabled and, because of stale rows, enabled again
+    undone: list[str] = Field(default_factory=list)  # disabled, and enabled again
+    withdrawn: bool = False  # an operator ordered reinstatement: nothing stays disabled
 
 
 class ReinstateInput(RunInput):
     """Input of ``reinstate_versions``: enable again what this rotation disabled."""
 
     reason: str
+    step: int | None = None  # retirements that began at this step or before are withdrawn; None: all
+    rotation: RunRef | None = None  # of a rollback: the rotation that is rolled back; None: this run
 
 
 class ReinstateResult(Payload):
@@ -154,7 +158,7 @@ class FailureInput(RunInput):
     step: int
     error_type: str
     message: str
-    retire_attempted: bool  # versions may be disabled: enable them again first
+    retire_attempted: bool = False  # of release 0.1: versions may be disabled, and are to be enabled again
 
 
 class CommandInput(RunInput):
@@ -166,5 +170,5 @@ class CommandInput(RunInput):
 class CommandResult(Payload):
     """Answer of ``read_command``."""
 
-    command: Literal["none", "retry", "abort"]
+    command: Literal["none", "retry", "abort", "reinstate"]
     seen: int

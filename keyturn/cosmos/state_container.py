@@ -24,7 +24,7 @@ from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_atte
 from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
-from keyturn.errors import InvariantError, LostRaceError
+from keyturn.errors import InvariantError, KeyturnError, LostRaceError
 
 ATTEMPTS = 20
 DOCUMENT_BYTES_MAX = 1_500_000  # Cosmos DB takes 2 MB; the bounds of a record's parts keep it far below this
@@ -116,11 +116,14 @@ class StateContainer:
         keyring: str,
         document_id: str,
         change: Callable[[D | None], D | None],
+        *,
+        confirm: bool = False,
     ) -> D | None:
         """Change the document, or create it where there is none, and return what is stored then.
 
         ``change`` may run several times, also on a document that already carries its own effect (an answer was lost).
-        Returning what it was given, or None, writes nothing. What it raises ends the update.
+        Returning what it was given, or None, writes nothing, unless the caller wants it confirmed that this was the
+        newest. What it raises ends the update, if that was for the newest: a read may come from a replica that lags.
 
         Raises:
             LostRaceError: others kept changing it.
@@ -130,18 +133,29 @@ class StateContainer:
         async def attempt() -> _Settled[D | None] | None:
             stored = await self.read(keyring, document_id)
             found = None if stored is None else model(stored)
-            changed = change(found)
+            try:
+                changed = change(found)
+            except KeyturnError:
+                # The read may have come from a replica that lags: only what the newest document is refused for counts.
+                if found is None or await self._store(found, found) is not None:
+                    raise
+                return None
             if changed is None or changed is found:
-                return _Settled(found)
-            if found is None:
-                written = await self.create(changed.to_document())
-            elif found.etag is None:
-                raise InvariantError("a document was read without an ETag", document=document_id)
-            else:
-                written = await self.replace(changed.to_document(), found.etag)
+                if found is None or not confirm:
+                    return _Settled(found)
+                changed = found
+            written = await self._store(changed, found)
             return None if written is None else _Settled(model(written))
 
         return (await until_won(attempt, document_id)).document
+
+    async def _store(self, document: StoredDocument, found: StoredDocument | None) -> dict[str, Any] | None:
+        """Create the document, or replace the one that was found; returns it as stored, or None if the race is lost."""
+        if found is None:
+            return await self.create(document.to_document())
+        if found.etag is None:
+            raise InvariantError("a document was read without an ETag", document=document.to_document()["id"])
+        return await self.replace(document.to_document(), found.etag)
 
     async def create(self, document: dict[str, Any]) -> dict[str, Any] | None:
         """Create the document and return it as stored, or None where one of this id exists."""

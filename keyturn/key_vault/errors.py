@@ -20,6 +20,8 @@ def vault_failures(operation: str, mek_name: str, version: str | None = None) ->
         raise keyturn_error(interpret(error, mek_name, version, operation), operation) from error
     except MekError as error:
         raise keyturn_error(error, operation) from error
+    except TimeoutError as error:
+        raise UnavailableError(f"the vault did not answer: {operation}", resource=f"MEK {mek_name}") from error
 
 
 def keyturn_error(error: MekError, operation: str) -> KeyturnError:

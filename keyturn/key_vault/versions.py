@@ -5,8 +5,10 @@ version that is enabled for the time of a restore has a tag too: exactly what wa
 later run where the first was lost. All other tags stay.
 """
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from azure.keyvault.keys.aio import KeyClient
 
@@ -20,6 +22,7 @@ RETIRED_BY_TAG = "keyturn-retired-by"
 RETAIN_UNTIL_TAG = "keyturn-retain-until"
 REINSTATED_BY_TAG = "keyturn-reinstated-by"
 TEMPORARY_FOR_TAG = "keyturn-lent-to"
+CHANGE_SECONDS = 10.0  # for the vault to take a change; creation_settle, by default 30 s, must be longer
 _STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, TEMPORARY_FOR_TAG})
 
 
@@ -79,7 +82,8 @@ class MekVersions:
             raise ResourceMissingError("the MEK has no such version", resource="MEK", versions=missing)
         tags = {RETIRED_BY_TAG: run_id, RETAIN_UNTIL_TAG: f"{retain_until:%Y-%m-%d}"}
         for version, found in states.items():
-            if version in versions and found.enabled:
+            # One that another rotation disabled late, when it had lost its keyring, must not be enabled by that one.
+            if version in versions and (found.enabled or found.tags.get(RETIRED_BY_TAG, run_id) != run_id):
                 await self._change(found, enabled=False, tags=tags)
 
     async def current(self) -> str:
@@ -87,11 +91,20 @@ class MekVersions:
         with vault_failures("get", self.mek.mek_name):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
-    async def reinstate(self, run_id: str) -> list[str]:
-        """Enable again what this rotation has disabled, and return it, oldest first; idempotent."""
+    async def reinstate(self, run_id: str, kept: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+        """Enable again what this rotation has disabled, and return it, oldest first; idempotent.
+
+        What is ``kept`` stays disabled, or is disabled again, for the rotation that it is kept disabled by.
+        """
         reinstated = []
         for found in (await self.states()).values():
-            if not found.enabled and found.tags.get(RETIRED_BY_TAG) == run_id:
+            disabled = not found.enabled and found.tags.get(RETIRED_BY_TAG) == run_id
+            enabled = found.enabled and found.tags.get(REINSTATED_BY_TAG) == run_id
+            if (disabled or enabled) and (keeper := kept.get(found.version)) is not None:
+                if enabled or keeper != run_id:
+                    await self._change(found, enabled=False, tags={RETIRED_BY_TAG: keeper})
+                continue
+            if disabled:
                 await self._change(found, enabled=True, tags={REINSTATED_BY_TAG: run_id})
             elif found.tags.get(REINSTATED_BY_TAG) != run_id:
                 continue
@@ -105,8 +118,12 @@ class MekVersions:
 
     async def change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         """Enable or disable a version, and replace all its tags."""
+        # Bounded, and not repeated by the SDK: what was given up must not take effect when the record says otherwise.
         with vault_failures("update", self.mek.mek_name, found.version):
-            await self._keys.update_key_properties(found.mek_name, found.version, enabled=enabled, tags=tags)
+            async with asyncio.timeout(CHANGE_SECONDS):
+                await self._keys.update_key_properties(
+                    found.mek_name, found.version, enabled=enabled, tags=tags, retry_total=0
+                )
 
     async def _change(self, found: MekVersionProperties, *, enabled: bool, tags: dict[str, str]) -> None:
         # The vault replaces all tags: those that are not ours are written back.

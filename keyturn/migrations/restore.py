@@ -4,7 +4,7 @@ What is to be enabled is counted and frozen as evidence, and somebody else than 
 enabled for the restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from keyturn.key_vault.versions import MekVersions, TemporaryEnablement, is_temp
 from keyturn.rotation.evidence import digest_of
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
-from keyturn.runs.transitions import check_token, void_evidence
+from keyturn.runs.transitions import check_live, void_evidence
 
 SCHEMA = "keyturn/restore-evidence/v1"
 
@@ -67,7 +67,7 @@ async def freeze_restore(
     """
 
     def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request.run)
+        check_live(record, request.run)
         if record.step != request.step or record.frozen_at_step == request.step:
             return record  # a late repetition: what came after must not change what was decided on
         looked = void_evidence(record).changed(
@@ -122,30 +122,45 @@ async def enable_approved(
         FencedError: the run is not the one that this input belongs to.
         InvariantError: the evidence in force is not the one that was approved.
     """
-    record = await migrations.read(request.run.run_id)
-    check_token(record, request.run)
-    decision = record.decision
-    approved = decision is not None and decision.decision == "approved" and decision.digest == record.evidence_digest
-    target = record.target_version
-    if (
-        record.state is not State.RUNNING
-        or not approved
-        or record.evidence_digest != request.evidence_digest
-        or not target
-    ):
+    record = await migrations.update(request.run.run_id, lambda found: _approved(found, request), confirm=True)
+    target = record.target_version or ""
+    if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
+        return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=[], missing=missing)
+    temporary = TemporaryEnablement(versions, record.run_id)
+    enabled = await temporary.enable(record.versions)
+
+    def change(record: MigrationRecord) -> MigrationRecord:
+        return _approved(record, request).changed(temporarily_enabled=enabled)
+
+    try:
+        await migrations.update(request.run.run_id, change)
+    except InvariantError:  # the run ended, or went on without this workflow, while versions were being enabled
+        for version in enabled:
+            await _settle(version, _naming(store, {}), temporary)
+        raise
+    return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=enabled, missing=[])
+
+
+def _approved(record: MigrationRecord, request: EnableTemporarilyInput) -> MigrationRecord:
+    """Return the record as it is; raises unless the evidence in force is the one that was approved."""
+    check_live(record, request.run)
+    decision, evidence = record.decision, record.evidence
+    digests = {request.evidence_digest, record.evidence_digest, decision and decision.digest}
+    approved = decision is not None and decision.decision == "approved" and record.target_version
+    if not approved or record.state is not State.RUNNING or evidence is None or digests != {digest_of(evidence)}:
         raise InvariantError(
             "nothing is enabled without an approval of the evidence in force", migrationId=record.run_id
         )
-    if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
-        return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=[], missing=missing)
-    enabled = await TemporaryEnablement(versions, record.run_id).enable(record.versions)
+    return record
 
-    def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request.run)
-        return record if record.temporarily_enabled == enabled else record.changed(temporarily_enabled=enabled)
 
-    await migrations.update(request.run.run_id, change)
-    return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=enabled, missing=[])
+def _naming(store: DekStore, session_tokens: Mapping[str, str]) -> Callable[[str], Awaitable[int]]:
+    """Return what counts the rows that name a version."""
+
+    async def naming(version: str) -> int:
+        return (await take_census(store, version, session_tokens)).on_target
+
+    return naming
 
 
 async def disable_again(
@@ -160,12 +175,10 @@ async def disable_again(
         KeyturnError: of the kind that the store's or the vault's answer means; a version may have stayed enabled.
     """
     record = await migrations.read(request.run.run_id)
-    check_token(record, request.run)
+    check_live(record, request.run)
     temporary = TemporaryEnablement(versions, request.run.run_id)
 
-    async def naming(version: str) -> int:
-        return (await take_census(store, version, request.session_tokens)).on_target
-
+    naming = _naming(store, request.session_tokens)
     kept: dict[str, int] = {}
     # Also what the record names and is disabled already: an earlier run of this may have died before its second count.
     settled = sorted({*record.temporarily_enabled, *(await temporary.enabled())})
@@ -174,7 +187,7 @@ async def disable_again(
             kept[version] = rows
 
     def change(record: MigrationRecord) -> MigrationRecord:
-        check_token(record, request.run)
+        check_live(record, request.run)
         disabled = [version for version in settled if version not in kept]
         return record if record.disabled_again == disabled else record.changed(disabled_again=disabled)
 

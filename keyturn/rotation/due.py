@@ -18,7 +18,7 @@ from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.schedule import due, last_began, next_occurrence
-from keyturn.rotation.start import StartRequest, Workflows, clear_orphan, start
+from keyturn.rotation.start import StartRequest, Workflows, mend_orphan, start
 from keyturn.rotation.status import Summary, summary
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, RotationStore
@@ -177,8 +177,8 @@ async def start_due(
         SettingsError: the schedule is not an NCRONTAB expression.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
-    # First, because a run that lost its workflow counts as failed, and its month is still to be done.
-    await clear_orphan(runs.documents, keyring, workflows, now)
+    # First: a run that lost its workflow goes on with another, whatever is due.
+    await mend_orphan(runs.documents, keyring, workflows, now)
     occurrence = due(schedule, await began(await runs.newest(keyring, limit=PAGE_MAX), versions), now)
     if occurrence is None:
         return None

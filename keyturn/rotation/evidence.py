@@ -14,7 +14,7 @@ from keyturn.runs.progress import phase_totals
 from keyturn.runs.record_parts import Proof, StaleWriters
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_token, void_evidence
+from keyturn.runs.transitions import check_live, void_evidence
 
 SCHEMA = "keyturn/evidence/v1"
 UNPROVEN = "rewrapped rows were not proven: the policy says unsafe_off"
@@ -29,7 +29,7 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
     """
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, freeze.run)
+        check_live(record, freeze.run)
         if record.evidence_digest is not None and record.state is not State.SOAKING:
             return record  # a late repetition: what came after must not change what was decided on
         if record.state is not State.SOAKING:

@@ -9,7 +9,7 @@ from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Provenance, VersionIntent
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore, Runs
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 
 class RecordedIntent:
@@ -22,7 +22,7 @@ class RecordedIntent:
     async def declared(self) -> datetime | None:
         """Return when the intent in force was written, or None."""
         record = await self._runs.read(self._ref.run_id)
-        check_token(record, self._ref)
+        check_live(record, self._ref)
         return record.version_intent.at if record.version_intent is not None else None
 
     async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
@@ -30,7 +30,7 @@ class RecordedIntent:
         written = VersionIntent(at=at)
 
         def change(record: RotationRecord) -> RotationRecord:
-            check_token(record, self._ref)
+            check_live(record, self._ref)
             known = record.version_intent.at if record.version_intent is not None else None
             return record.changed(version_intent=written) if known == replacing else record
 
@@ -48,7 +48,7 @@ async def record_new_version(
     """Write down the new version, the enabled versions that it replaces, and the rows that are to be moved onto it."""
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, ref)
+        check_live(record, ref)
         if record.target_version is not None:
             return record
         return record.changed(
@@ -62,7 +62,7 @@ async def record_census[R: RunRecord](runs: Runs[R], ref: RunRef, census: Census
     """Write down the latest census, unless the run has ended."""
 
     def change(record: R) -> R:
-        check_token(record, ref)
+        check_live(record, ref)
         return record if record.ended or record.census == census else record.changed(census=census)
 
     await runs.update(ref.run_id, change)

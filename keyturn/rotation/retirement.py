@@ -1,66 +1,47 @@
 """Retires the old versions in the same step that counts zero (count, disable, count again), and reinstates them.
 
+The vault knows no conditional write: a disable may arrive late, from a worker that froze or from a request in flight.
+So the records say which versions are to be disabled, each change is bounded in time and followed by another look at the
+record, and a retirement that is not in force any more is taken back by whoever made it. A record is changed before the
+vault is: where a rotation leaves ``retiring`` or ``watching`` for anything but ``completed``, its retirement is
+withdrawn first.
+
 A row that appears between the two counts was written under a version that is now disabled: everything is enabled again
 at once. So is it after a second count that fails, and in a run that finds stale rows after an earlier run of it died.
 Versions stay disabled only after a count that found no stale row.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 
-from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
-from keyturn.contracts.steps import RetireInput, RetireResult
+from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
-from keyturn.errors import InvariantError
+from keyturn.errors import FencedError, InvariantError, NotSettledError
 from keyturn.key_vault.versions import MekVersions
+from keyturn.rotation.evidence import digest_of
 from keyturn.runs.audit import audit_record, undone_retirement
+from keyturn.runs.commands import record_command
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_token
+from keyturn.runs.store import PAGE_MAX, RotationStore
+from keyturn.runs.transitions import check_live
+
+LOOKS_MAX = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Retirement:
-    """What the evidence allows to be retired, and what stands against it."""
+def retirements_in_force(records: Iterable[RotationRecord]) -> dict[str, str]:
+    """Return the versions that are to be disabled, each with its rotation: the newest that names a version decides.
 
-    versions: Sequence[str]  # exactly those that the evidence names
-    quarantined: int  # rows that could not be rewrapped: one of them is enough to retire nothing
-    retain_until: datetime
-
-
-async def retire_when_zero(
-    request: RetireInput, retirement: Retirement, store: DekStore, versions: MekVersions
-) -> RetireResult:
-    """Disable the versions if no row needs them; the result's ``stale`` counts the rows that stood in the way.
-
-    Raises:
-        TransientError: the store or the vault failed; the step may be run again.
-        InvariantError: the target version, or the newest one, is to be retired.
+    While a rotation is retiring, what it names may be enabled or disabled.
     """
-    standing = max(await _stale(request, store), retirement.quarantined)
-    if not standing:
-        try:
-            await versions.retire(
-                retirement.versions,
-                target_version=request.target_version,
-                run_id=request.run.run_id,
-                retain_until=retirement.retain_until,
-            )
-            standing = await _stale(request, store)
-        except Exception:
-            await versions.reinstate(request.run.run_id)
-            raise
-    if standing:
-        undone = await versions.reinstate(request.run.run_id)
-        return RetireResult(retired=[], stale=standing, undone=undone)
-    return RetireResult(retired=list(retirement.versions), stale=0)
-
-
-async def _stale(request: RetireInput, store: DekStore) -> int:
-    return (await take_census(store, request.target_version, request.session_tokens)).stale
+    kept = dict[str, str]()
+    for record in sorted(records, key=lambda record: record.fencing_token):
+        for version in record.old_versions:
+            kept.pop(version, None)
+            if record.retirement_in_force and record.state is not State.RETIRING:
+                kept[version] = record.run_id
+    return kept
 
 
 async def retire_approved(
@@ -68,28 +49,21 @@ async def retire_approved(
 ) -> RetireResult:
     """Disable the versions that the approved evidence names, if no row needs them.
 
-    Raises:
-        FencedError: the run is not the one that this input belongs to.
-        InvariantError: the evidence in force is not the one that was approved.
-        KeyturnError: of the kind that the store's or the vault's answer means.
-    """
-    record = await runs.read(request.run.run_id)
-    check_token(record, request.run)
-    _check_approved(record, request)
-    result = await retire_when_zero(
-        request,
-        Retirement(
-            versions=record.old_versions,
-            quarantined=record.quarantined.count,
-            retain_until=now + record.policy.retain,
-        ),
-        store,
-        versions,
-    )
+    The result's ``stale`` counts the rows that stood in the way, ``withdrawn`` says that an operator did.
 
-    def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, request.run)
-        return record if record.retired == result.retired else record.changed(retired=result.retired)
+    Raises:
+        FencedError: the retirement is not in force any more.
+        InvariantError: the evidence in force is not the one that was approved, or a version in use is to be retired.
+        KeyturnError: of the kind that the store's or the vault's answer means; the step may be run again.
+    """
+    record = await runs.update(request.run.run_id, lambda found: _claimed(found, request))
+    if now < record.requested_at + record.policy.creation_settle:
+        raise NotSettledError("what an earlier run asked of the vault may not have arrived", rotationId=record.run_id)
+    result = await Retirement(runs, store, versions, request, record).when_zero(now + record.policy.retain)
+
+    def change(found: RotationRecord) -> RotationRecord:
+        check_live(found, request.run)
+        return found if found.retired == result.retired else found.changed(retired=result.retired)
 
     record = await runs.update(request.run.run_id, change)
     await audit_record(runs.audit, record, now)
@@ -97,32 +71,158 @@ async def retire_approved(
     return result
 
 
-def _check_approved(record: RotationRecord, request: RetireInput) -> None:
-    decision = record.decision
-    approved = decision is not None and decision.decision == "approved"
-    same = record.evidence_digest == request.evidence_digest == (decision.digest if decision is not None else None)
-    if record.state is not State.RETIRING or not approved or not same:
+def _claimed(record: RotationRecord, request: RetireInput) -> RotationRecord:
+    """Return the record as it is; raises unless this very retirement is approved and under way."""
+    check_live(record, request.run)
+    step = record.retirement_step if request.step is None else request.step
+    if record.step < step:
+        raise NotSettledError("the state change before the retirement is not visible yet", rotationId=record.run_id)
+    if record.state is not State.RETIRING or record.step != step:
+        raise FencedError("the retirement is not under way any more", rotationId=record.run_id, holder=None)
+    decision, evidence = record.decision, record.evidence
+    digests = {request.evidence_digest, record.evidence_digest, decision and decision.digest}
+    if evidence is None or decision is None or decision.decision != "approved" or digests != {digest_of(evidence)}:
         raise InvariantError(
             "nothing is retired without an approval of the evidence in force", rotationId=record.run_id
         )
-    if record.evidence is None or record.evidence["oldVersions"] != record.old_versions:
+    if evidence["oldVersions"] != record.old_versions:
         raise InvariantError("the evidence names other versions than the record", rotationId=record.run_id)
+    return record
 
 
-async def reinstate(runs: RotationStore, versions: MekVersions, ref: RunRef) -> list[str]:
-    """Enable the versions that carry this rotation's retirement tag, and return them; twice is the same as once.
+class Retirement:
+    """One attempt to retire the versions that a record names."""
 
-    The vault is asked first: enabling is what must happen, whatever becomes of the record.
+    def __init__(
+        self, runs: RotationStore, store: DekStore, versions: MekVersions, request: RetireInput, record: RotationRecord
+    ) -> None:
+        self._runs, self._store, self._versions = runs, store, versions
+        self._request, self._record = request, record
+
+    async def when_zero(self, retain_until: datetime) -> RetireResult:
+        """Disable the versions if no row needs them, and look afterwards whether that is still wanted."""
+        standing = max(await self._stale(), self._record.quarantined.count)
+        if standing:
+            undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
+            return RetireResult(retired=[], stale=standing, undone=undone)
+        # The count may have taken long. Confirmed by a write: this is the newest record, whatever replica it came from.
+        claimed = await self._runs.update(self._record.run_id, self._claimed, confirm=True)
+        if not claimed.retirement_in_force:
+            return RetireResult(retired=[], stale=0, withdrawn=True)
+        try:
+            await self._disable(retain_until)
+            standing = await self._stale()
+            await self._check_disabled()
+            found = await self._newest()
+        except Exception:
+            await self._take_back(retain_until)
+            raise
+        if standing:
+            return RetireResult(retired=[], stale=standing, undone=await self._take_back(retain_until))
+        if not _is_wanted(found, self._record):
+            return RetireResult(
+                retired=[], stale=0, withdrawn=True, undone=await reinstated(self._runs, self._versions, found)
+            )
+        return RetireResult(retired=self._record.old_versions, stale=0)
+
+    async def _disable(self, retain_until: datetime) -> None:
+        await self._versions.retire(
+            self._record.old_versions,
+            target_version=self._request.target_version,
+            run_id=self._record.run_id,
+            retain_until=retain_until,
+        )
+
+    async def _check_disabled(self) -> None:
+        """Raise NotSettledError where a late request of an earlier run has enabled one of the versions meanwhile."""
+        states = await self._versions.states()
+        if enabled := [version for version in self._record.old_versions if states[version].enabled]:
+            raise NotSettledError("a version was enabled while it was being retired", versions=enabled)
+
+    async def _take_back(self, retain_until: datetime) -> list[str]:
+        """Enable again what was disabled, unless another run of this step counted zero and the rotation went on."""
+        undone = await self._versions.reinstate(self._record.run_id)  # first, for the store may not answer
+        found = await self._newest()
+        if found.state is not State.RETIRING and _is_wanted(found, self._record):
+            await self._disable(retain_until)
+            return []
+        return undone
+
+    def _claimed(self, found: RotationRecord) -> RotationRecord:
+        return _claimed(found, self._request)
+
+    async def _newest(self) -> RotationRecord:
+        return await self._runs.update(self._record.run_id, lambda found: found, confirm=True)
+
+    async def _stale(self) -> int:
+        request = self._request
+        return (await take_census(self._store, request.target_version, request.session_tokens)).stale
+
+
+def _is_wanted(found: RotationRecord, claimed: RotationRecord) -> bool:
+    """Tell whether the retirement that was claimed is still in force."""
+    same = (found.fencing_token, found.retirement_step) == (claimed.fencing_token, claimed.retirement_step)
+    return same and found.retirement_in_force
+
+
+async def reinstated(runs: RotationStore, versions: MekVersions, record: RotationRecord) -> list[str]:
+    """Enable what the rotation disabled, but for what a retirement in force keeps disabled, and return it.
 
     Raises:
-        FencedError: the run is not the one that this input belongs to.
+        NotSettledError: retirements kept beginning.
+    """
+    for _ in range(LOOKS_MAX):
+        enabled = await versions.reinstate(record.run_id, await _kept(runs, record))
+        # Another rotation may have begun to retire meanwhile, and have found them disabled.
+        if (await _kept(runs, record)).keys().isdisjoint(enabled):
+            return enabled
+    raise NotSettledError("retirements kept beginning while versions were enabled", rotationId=record.run_id)
+
+
+async def _kept(runs: RotationStore, record: RotationRecord) -> dict[str, str]:
+    """Return what is to be disabled; the newest rotation's record is confirmed by a write, for a query may lag."""
+    newest, *others = await runs.newest(record.keyring, limit=PAGE_MAX)
+    return retirements_in_force([await runs.update(newest.run_id, lambda found: found, confirm=True), *others])
+
+
+async def reinstate(runs: RotationStore, versions: MekVersions, request: ReinstateInput, now: datetime) -> list[str]:
+    """Withdraw the rotation's retirement, enable what it disabled, and return that; twice is the same as once.
+
+    Raises:
+        FencedError: the rotation has ended, or went on without this workflow.
         KeyturnError: of the kind that the vault's answer means.
     """
-    enabled = await versions.reinstate(ref.run_id)
+    rotation = request.rotation or request.run
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, ref)
-        return record if record.reinstated == enabled else record.changed(reinstated=enabled)
+        if request.rotation is None:  # else a rollback has it taken back, of a rotation that has ended
+            check_live(record, rotation)
+        step = record.step if request.step is None else request.step
+        return record if step <= record.withdrawn_step else record.changed(withdrawn_step=step)
 
-    await runs.update(ref.run_id, change)
+    return await _enable(runs, versions, await runs.update(rotation.run_id, change, confirm=True), now)
+
+
+async def order_reinstatement(
+    runs: RotationStore, versions: MekVersions, run_id: str, *, by: str, now: datetime
+) -> RotationRecord:
+    """Take the retirement back because an operator says so, and return the record; twice is the same as once.
+
+    Raises:
+        CallerError: there is no such rotation.
+        WrongStateError: it has retired nothing, or its retention is over.
+        KeyturnError: of the kind that the vault's answer means; the order stands, and may be given again.
+    """
+    record = await record_command(runs, run_id, "reinstate", by=by, now=now)
+    await _enable(runs, versions, record, now)
+    return await runs.read(run_id)
+
+
+async def _enable(runs: RotationStore, versions: MekVersions, record: RotationRecord, now: datetime) -> list[str]:
+    enabled = await reinstated(runs, versions, record)
+
+    def change(found: RotationRecord) -> RotationRecord:
+        return found if found.reinstated == enabled else found.changed(reinstated=enabled)
+
+    await audit_record(runs.audit, await runs.update(record.run_id, change), now)
     return enabled

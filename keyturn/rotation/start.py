@@ -1,4 +1,4 @@
-"""Start a rotation: claim the idempotency key, clear away a run that lost its workflow, take the lease.
+"""Start a rotation: claim the idempotency key, let a run that lost its workflow go on, take the lease.
 
 What is returned is a record in ``requested``; the caller starts the workflow for it.
 """
@@ -20,10 +20,11 @@ from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import read_lease, release, take
 from keyturn.runs.migration_leases import keep_lease
-from keyturn.runs.record_parts import Failure, Force, HistoryEntry, RequestOptions, Waiver
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import Force, HistoryEntry, RequestOptions, Waiver
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore
-from keyturn.runs.transitions import WORKFLOW_LOST, lose
+from keyturn.runs.transitions import WORKFLOW_LOST, resume
 
 _Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -69,15 +70,12 @@ def request_hash(request: StartRequest, *, keyring: str, requested_by: str) -> s
 # HTTP request to the app lasts at most 230 seconds.
 START_GRACE = timedelta(minutes=5)
 
-# From here on old versions may be disabled.
-_DISABLED = frozenset({State.RETIRING, State.WATCHING})
-
 
 class Workflows(NamedTuple):
     """What a start must know and do about another run's workflow."""
 
     is_alive: Callable[[str], Awaitable[bool]]  # does the instance exist, and has it not ended?
-    reinstate: Callable[[RotationRecord], Awaitable[object]]  # enable again what the run disabled
+    start: Callable[[RunRecord], Awaitable[object]]  # start the workflow that goes on with the record
 
 
 class Started(NamedTuple):
@@ -113,7 +111,7 @@ async def start(
         run_id = await claim(runs.documents, idempotency_key, request_hash=hashed, run_id=run_id, now=now)
         if (earlier := await runs.find(run_id)) is not None:
             return Started(earlier, replayed=True)
-    await clear_orphan(runs.documents, keyring, workflows, now)
+    await mend_orphan(runs.documents, keyring, workflows, now)
     record = RotationRecord(
         run_id=run_id,
         keyring=keyring,
@@ -135,8 +133,12 @@ async def start(
         raise
 
 
-async def clear_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
-    """Free the keyring of a run that ended without giving it back, or whose workflow is gone."""
+async def mend_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
+    """Free the keyring of a run that ended without giving it back; a run whose workflow is gone goes on with another.
+
+    Raises:
+        UnavailableError: the workflow cannot be asked after, or not be started.
+    """
     runs = EveryRun(documents)
     lease = await read_lease(runs, keyring)
     if lease is None or lease.holder is None:
@@ -146,15 +148,12 @@ async def clear_orphan(documents: StateContainer, keyring: str, workflows: Workf
     if record.ended:
         await release(runs, record)
         return
-    starting = record.state is State.REQUESTED and now - record.requested_at < START_GRACE
-    if starting or await workflows.is_alive(record.instance_id):
+    # A record is written before its workflow is started.
+    waits = record.state is State.REQUESTED or record.history[-1].detail == WORKFLOW_LOST
+    if (waits and now - record.history[-1].at < START_GRACE) or await workflows.is_alive(record.instance_id):
         return
-    # This conditional write proves that the record is not out of date, before anything is enabled in its name.
-    reason = "the workflow was lost"
-    found = await runs.update(
-        record.run_id,
-        lambda run: run if run.ended else run.changed(error=Failure(type=WORKFLOW_LOST, message=reason)),
-    )
-    if isinstance(found, RotationRecord) and not found.ended and found.state in _DISABLED:
-        await workflows.reinstate(found)
-    await keep_lease(documents, await lose(runs, record.run_id, reason, now), now)
+    if record.state is not State.REQUESTED:
+        record = await resume(runs, record, now)
+        await keep_lease(documents, record, now)
+    if not record.ended:
+        await workflows.start(record)

@@ -1,4 +1,4 @@
-"""What an operator may tell a run to do: try again, or end.
+"""What an operator may tell a run to do: try again, end, or take a retirement back.
 
 A retry is meant for the wait in which it was given and is void afterwards. An abort is never void: a sweep or a soak
 looks for it after every wave of pages, and no state but an end can be entered once it was given.
@@ -17,14 +17,17 @@ from keyturn.errors import WrongStateError
 from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import COMMANDS_MAX, Command
+from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import Runs
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 
 def abortable(transitions: Mapping[State, frozenset[State]]) -> frozenset[State]:
     """Return the states in which a run can be told to end."""
     return frozenset(state for state, targets in transitions.items() if State.ABORTED in targets)
 
+
+_REINSTATABLE = frozenset({State.RETIRING, State.WATCHING, State.COMPLETED})
 
 # From retiring on, undoing a rotation is reinstating: its table knows no way to aborted.
 ABORTABLE = abortable(TRANSITIONS)
@@ -36,15 +39,28 @@ class CommandRequest(Payload):
     requested_by: Name | None = Field(default=None)
 
 
-def give_command[R: RunRecord](record: R, command: Literal["retry", "abort"], *, by: str, now: datetime) -> R:
+type Order = Literal["retry", "abort", "reinstate"]
+
+
+def allowed_in(record: RunRecord, command: Order, now: datetime) -> frozenset[State]:
+    """Return the states in which the run takes the command."""
+    if command == "retry":
+        return frozenset({State.NEEDS_ATTENTION})
+    if command == "abort":
+        return abortable(record.transitions)
+    retained = record.ended_at is None or now < record.ended_at + record.policy.retain
+    return _REINSTATABLE if isinstance(record, RotationRecord) and record.retirement_step and retained else frozenset()
+
+
+def give_command[R: RunRecord](record: R, command: Order, *, by: str, now: datetime) -> R:
     """Return the record with the command; the same command in the same wait is one, and returns the record as it is.
 
     Raises:
         WrongStateError: the run is not in a state in which this can be asked.
     """
-    allowed = frozenset({State.NEEDS_ATTENTION}) if command == "retry" else abortable(record.transitions)
-    # One place is kept free, so that a run can always be ended.
-    refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 1)
+    allowed = allowed_in(record, command, now)
+    # Two places are kept free, so that a run can always be ended, and its retirement taken back.
+    refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 2)
     if record.state not in allowed or refused:
         raise WrongStateError(
             f"the run takes no {command} while it is {record.state}",
@@ -55,12 +71,11 @@ def give_command[R: RunRecord](record: R, command: Literal["retry", "abort"], *,
     given = Command(command=command, by=by, at=now, step=record.step)
     if any(_same(given, earlier) for earlier in record.commands):
         return record
-    return record.changed(commands=[*record.commands, given])
+    withdrawn = {"withdrawn_step": record.step} if command == "reinstate" else {}
+    return record.changed(commands=[*record.commands, given], **withdrawn)
 
 
-async def record_command[R: RunRecord](
-    runs: Runs[R], run_id: str, command: Literal["retry", "abort"], *, by: str, now: datetime
-) -> R:
+async def record_command[R: RunRecord](runs: Runs[R], run_id: str, command: Order, *, by: str, now: datetime) -> R:
     """Store the command in the run's record, and return it; a refusal is audited.
 
     Raises:
@@ -74,7 +89,7 @@ async def record_command[R: RunRecord](
 
 
 def _same(given: Command, earlier: Command) -> bool:
-    return given.command == earlier.command and (given.command == "abort" or given.step == earlier.step)
+    return given.command == earlier.command and (given.command != "retry" or given.step == earlier.step)
 
 
 async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> CommandResult:
@@ -84,8 +99,8 @@ async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> Co
         FencedError: the run is not the one that this input belongs to.
     """
     record = await runs.read(request.run.run_id)
-    check_token(record, request.run)
+    check_live(record, request.run)
     for number, command in enumerate(record.commands[request.seen :], start=request.seen + 1):
-        if command.command == "abort" or command.step == record.step:
+        if command.command != "retry" or command.step == record.step:
             return CommandResult(command=command.command, seen=number)
     return CommandResult(command="none", seen=len(record.commands))

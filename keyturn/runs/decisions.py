@@ -28,7 +28,7 @@ from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision
 from keyturn.runs.store import Runs
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 OUTCOMES: dict[str, Literal["approved", "rejected"]] = {"approve": "approved", "reject": "rejected"}
 
@@ -131,7 +131,7 @@ async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> 
         FencedError: the run is not the one that this input belongs to.
     """
     record = await runs.read(request.run.run_id)
-    check_token(record, request.run)
+    check_live(record, request.run)
     if record.abort is not None:
         return DecisionResult(decision="aborted", decided_by=record.abort.by)
     decision = record.decision

@@ -4,6 +4,7 @@ The lease and the run's record are written in one transactional batch, so that n
 whose token is no longer the lease's has lost it, whatever it still believes.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -115,6 +116,33 @@ def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
     if old is None:
         return ("create", (new.to_document(),))
     return ("replace", (LEASE_ID, new.to_document()), {"if_match_etag": old.etag})
+
+
+async def retake[R: RunRecord](runs: Runs[R], record: R, change: Callable[[R], R]) -> R:
+    """Take the keyring anew for the run that holds it, with the record as it is changed, both or neither.
+
+    A record that has another token than the given one, or has ended, is returned as it is: somebody else was here.
+
+    Raises:
+        FencedError: the run does not hold its keyring.
+        LostRaceError: others kept changing the record or the lease.
+    """
+
+    async def attempt() -> R | None:
+        lease, found = await read_lease(runs, record.keyring), await runs.read(record.run_id)
+        if found.fencing_token != record.fencing_token or found.ended:
+            return found
+        if lease is None or lease.holder != record.run_id:
+            raise FencedError(
+                "the run does not hold its keyring", rotationId=record.run_id, holder=lease and lease.holder
+            )
+        wanted = lease.model_copy(update={"fencing_token": lease.fencing_token + 1})
+        changed = change(found).changed(fencing_token=wanted.fencing_token).to_document()
+        replaced = ("replace", (record.run_id, changed), {"if_match_etag": found.etag})
+        won = await runs.documents.batch(record.keyring, [replaced, _write(lease, wanted)])
+        return await runs.read(record.run_id) if won else None
+
+    return await until_won(attempt, LEASE_ID)
 
 
 async def release[R: RunRecord](runs: Runs[R], record: R) -> None:

@@ -97,6 +97,10 @@ class RunRecord(StoredDocument):
         """Return the record with what its kind keeps of a sweep's progress, beside the progress itself."""
         return self
 
+    def standing(self) -> dict[str, Any]:
+        """Return what every workflow is started with: nothing has happened yet, or it goes on from here."""
+        return {"run": self.ref, "policy": self.policy, "step": self.step, "commands_seen": len(self.commands)}
+
     @abstractmethod
     def to_input(self) -> RotationInput:
         """Return what the run's workflow, which is named after its kind, is started with."""

@@ -84,10 +84,13 @@ class RotationRecord(RunRecord):
     @override
     def to_input(self) -> RotationInput:
         """Return what the rotation's workflow is started with."""
+        swept = self.progress.get("sweep")
         return RotationInput(
-            run=self.ref,
+            **self.standing(),
             dry_run=self.options.dry_run,
-            policy=self.policy,
+            target_version=self.target_version,
+            rewrapped=swept.earlier.changed + swept.current.changed if swept is not None else 0,
+            reinstate=self.retirement_step > 0,
         )
 
 
@@ -123,12 +126,7 @@ class MigrationRecord(RunRecord):
     @override
     def to_input(self) -> MigrationInput:
         """Return what the migration's workflow is started with."""
-        return MigrationInput(
-            run=self.ref,
-            dry_run=self.dry_run,
-            policy=self.policy,
-            work=self.work,
-        )
+        return MigrationInput(**self.standing(), dry_run=self.dry_run, work=self.work)
 
     @property
     def rollback(self) -> Rollback:

@@ -55,11 +55,12 @@ class Runs[R: RunRecord]:
         query = f"SELECT TOP @limit * FROM c WHERE c.kind = @kind{condition} ORDER BY c.fencingToken DESC"  # noqa: S608 - constant
         return [self._record_of(found) for found in await self.documents.query(keyring, query, parameters)]
 
-    async def update(self, run_id: str, change: Callable[[R], R]) -> R:
+    async def update(self, run_id: str, change: Callable[[R], R], *, confirm: bool = False) -> R:
         """Read, change and replace the record if nobody else has; again, on what is there now, if somebody has.
 
         ``change`` may run several times, also on a record that already carries its own effect (an answer was lost).
-        Returning the record it was given writes nothing. What it raises ends the update.
+        Returning the record it was given writes nothing, unless it is to be confirmed that this was the newest. What
+        it raises ends the update, if that was for the newest record.
 
         Raises:
             CallerError: there is no such record.
@@ -73,7 +74,8 @@ class Runs[R: RunRecord]:
             before[:] = [record]
             return change(record)
 
-        written = await self.documents.update(self._record_of, keyring_of(run_id, self.kind), run_id, changed)
+        keyring = keyring_of(run_id, self.kind)
+        written = await self.documents.update(self._record_of, keyring, run_id, changed, confirm=confirm)
         if written is None:
             raise unknown_run(run_id, self.kind)
         if written.etag != before[0].etag:

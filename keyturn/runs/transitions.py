@@ -1,7 +1,7 @@
 """State changes: checked against the table, numbered, written to the history, each applied once.
 
-``advance``, ``enter`` and ``fail`` decide: record in, record out. ``record_step``, ``record_failure`` and ``lose``
-store what they decide, give the keyring's lease back at an end, and let the audit chain follow.
+``advance``, ``enter`` and ``fail`` decide: record in, record out. ``record_step``, ``record_failure``, ``lose`` and
+``resume`` store what they decide, give the keyring's lease back at an end, and let the audit chain follow.
 
 Going back to the sweep voids the decision, because the evidence that it was taken on no longer holds.
 """
@@ -13,13 +13,21 @@ from keyturn.contracts.states import TERMINAL, State, check_transition
 from keyturn.contracts.steps import FailureInput
 from keyturn.errors import AbortRequestedError, FencedError, InvariantError, NotSettledError
 from keyturn.runs.audit import audit_record
-from keyturn.runs.lease import release
+from keyturn.runs.lease import release, retake
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
 from keyturn.runs.store import Runs
 
 ACTOR = "keyturn"
-WORKFLOW_LOST = "WorkflowLostError"  # why a rotation failed whose workflow is not there
+WORKFLOW_LOST = "WorkflowLostError"  # why a run needed attention, or failed, whose workflow was not there
+# The command that leads to a state; a retry is of one wait, the others hold for good.
+_COMMANDS = {
+    State.ABORTED: "abort",
+    State.REINSTATED: "reinstate",
+    State.PREFLIGHT: "retry",
+    State.SWEEPING: "retry",
+    State.RUNNING: "retry",
+}
 HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
 
 
@@ -43,9 +51,29 @@ async def record_failure[R: RunRecord](runs: Runs[R], failure: FailureInput, now
 
 
 async def lose[R: RunRecord](runs: Runs[R], run_id: str, reason: str, now: datetime) -> R:
-    """End a run whose workflow is not there (any more) in ``failed``."""
+    """End a run whose workflow could not be started in ``failed``."""
     lost = await runs.update(run_id, lambda record: fail(record, WORKFLOW_LOST, reason, now))
     return await _settle(runs, lost, now)
+
+
+async def resume[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
+    """Let a run whose workflow is gone go on: with a greater token, so that nothing of that workflow counts any more.
+
+    The run waits in ``needs_attention`` until its next workflow, which the caller starts, goes on with it; where an
+    abort was asked for, it ends.
+
+    Raises:
+        FencedError: the run does not hold its keyring.
+    """
+
+    def change(found: R) -> R:
+        if found.abort is not None and State.ABORTED in found.transitions[found.state]:
+            return enter(found, State.ABORTED, detail=WORKFLOW_LOST, now=now)
+        if found.state is State.NEEDS_ATTENTION:
+            return found
+        return enter(found, State.NEEDS_ATTENTION, detail=WORKFLOW_LOST, now=now)
+
+    return await _settle(runs, await retake(runs, record, change), now)
 
 
 async def _settle[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
@@ -88,9 +116,18 @@ def _check_same(record: RunRecord, step: StepInput) -> None:
 
 
 def check_token(record: RunRecord, ref: RunRef) -> None:
-    """Raise FencedError unless the input belongs to this very run."""
-    if ref.fencing_token != record.fencing_token:
-        raise FencedError("the input carries another run's token", rotationId=ref.run_id, holder=None)
+    """Raise FencedError where the input is of a workflow that was given up, NotSettledError where the record is old."""
+    if ref.fencing_token > record.fencing_token:
+        raise NotSettledError("the run's record is older than its workflow", rotationId=ref.run_id)
+    if ref.fencing_token < record.fencing_token:
+        raise FencedError("the run went on without this workflow", rotationId=ref.run_id, holder=None)
+
+
+def check_live(record: RunRecord, ref: RunRef) -> None:
+    """Raise FencedError where the run has ended or went on without the input's workflow; else as ``check_token``."""
+    check_token(record, ref)
+    if record.ended:
+        raise FencedError(f"the run has ended in {record.state}", rotationId=ref.run_id, holder=None)
 
 
 def fail[R: RunRecord](record: R, error_type: str, message: str, now: datetime) -> R:
@@ -115,6 +152,8 @@ def enter[R: RunRecord](record: R, target: State, *, detail: str, now: datetime)
         del history[HISTORY_HEAD]
         omitted += 1
     entered = record.changed(state=target, step=entry.step, history=history, history_omitted=omitted)
+    if target is State.RETIRING:
+        return entered.changed(reinstated=[])  # of an earlier attempt
     if target is State.SWEEPING:
         # The sweep meets every quarantined row again, so only those that are still there come back.
         return void_evidence(entered).changed(quarantined=Quarantined())
@@ -147,9 +186,9 @@ def _actor(record: RunRecord, target: State) -> str:
     """Return who brought the change about: a person where one decided or commanded it."""
     if target in (State.RETIRING, State.REJECTED) and record.decision is not None:
         return record.decision.by
-    wanted = {State.ABORTED: "abort", State.SWEEPING: "retry", State.RUNNING: "retry"}.get(target)
+    wanted = _COMMANDS.get(target)
     given = [command for command in record.commands if command.command == wanted]
-    if given and (target is State.ABORTED or record.state is State.NEEDS_ATTENTION):
+    if given and (wanted != "retry" or given[-1].step == record.step):
         return given[-1].by
     return ACTOR
 

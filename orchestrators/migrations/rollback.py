@@ -25,7 +25,7 @@ def rollback(run: MigrationRun, work: Rollback) -> Steps[Outcome]:
     if run.given.dry_run:
         return (yield from run.complete(f"dry run: {found}"))
     if checked.changed:
-        undo = ReinstateInput(run=work.rotation, reason=f"rolled back by {run.ref.run_id}")
+        undo = ReinstateInput(run=run.ref, rotation=work.rotation, reason=f"rolled back by {run.ref.run_id}")
         yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
     moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=run_id)
     if moved.unsettled:

@@ -66,7 +66,8 @@ class MigrationRun(RunRecorder):
             session_tokens=tokens or {},
             pass_number=self._passes,
         )
-        instance_id = f"{self.ref.run_id}:r{self.given.round}:p{self._passes}"
+        # The token: sub-workflows of a workflow that was lost may live on.
+        instance_id = f"{self.ref.run_id}:{self.ref.fencing_token}.{self.given.round}:p{self._passes}"
         done = yield from call_workflow(self.ctx, "row_pass", request, PassResult, instance_id=instance_id)
         if done.aborted:
             raise AbortedError

@@ -17,7 +17,7 @@ def path_of(run_id: str) -> str:
 
 
 async def test_after_a_completed_rotation(app: AppHarness) -> None:
-    """Rows are as they were, the retired version is enabled, the new one stays; a row costs one unwrap, of its previous wrap."""
+    """Rows are as they were, the retired version is enabled, the new one stays; a row costs one unwrap."""
     old, before = await version_of_rows(app), await all_rows(app)
     rotation = await app.rotate()
     new, path = rotation["targetVersion"], path_of(rotation["rotationId"])
