@@ -79,6 +79,11 @@ def _claimed(record: RotationRecord, request: RetireInput) -> RotationRecord:
         raise NotSettledError("the state change before the retirement is not visible yet", rotationId=record.run_id)
     if record.state is not State.RETIRING or record.step != step:
         raise FencedError("the retirement is not under way any more", rotationId=record.run_id, holder=None)
+    _check_approved(record, request)
+    return record
+
+
+def _check_approved(record: RotationRecord, request: RetireInput) -> None:
     decision, evidence = record.decision, record.evidence
     digests = {request.evidence_digest, record.evidence_digest, decision and decision.digest}
     if evidence is None or decision is None or decision.decision != "approved" or digests != {digest_of(evidence)}:
@@ -87,7 +92,6 @@ def _claimed(record: RotationRecord, request: RetireInput) -> RotationRecord:
         )
     if evidence["oldVersions"] != record.old_versions:
         raise InvariantError("the evidence names other versions than the record", rotationId=record.run_id)
-    return record
 
 
 class Retirement:
@@ -101,8 +105,7 @@ class Retirement:
 
     async def when_zero(self, retain_until: datetime) -> RetireResult:
         """Disable the versions if no row needs them, and look afterwards whether that is still wanted."""
-        standing = max(await self._stale(), self._record.quarantined.count)
-        if standing:
+        if standing := await self._standing():
             undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
             return RetireResult(retired=[], stale=standing, undone=undone)
         # The count may have taken long. Confirmed by a write: this is the newest record, whatever replica it came from.
@@ -143,7 +146,9 @@ class Retirement:
         """Enable again what was disabled, unless another run of this step counted zero and the rotation went on."""
         undone = await self._versions.reinstate(self._record.run_id)  # first, for the store may not answer
         found = await self._newest()
-        if found.state is not State.RETIRING and _is_wanted(found, self._record):
+        if not _is_wanted(found, self._record):
+            await reinstated(self._runs, self._versions, found)  # another rotation may keep them disabled
+        elif found.state is not State.RETIRING:
             await self._disable(retain_until)
             return []
         return undone
@@ -153,6 +158,10 @@ class Retirement:
 
     async def _newest(self) -> RotationRecord:
         return await self._runs.update(self._record.run_id, lambda found: found, confirm=True)
+
+    async def _standing(self) -> int:
+        """Count the rows in the way: one that could not be rewrapped is enough to retire nothing."""
+        return max(await self._stale(), self._record.quarantined.count)
 
     async def _stale(self) -> int:
         request = self._request

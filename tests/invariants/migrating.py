@@ -89,7 +89,7 @@ async def roll_back(driver: Steps, work: Rollback) -> None:
     """Play a rollback."""
     driver.target = work.new_version
     await driver.advance(State.RUNNING)
-    await driver.act("reinstate_versions", ReinstateInput(run=work.rotation, reason="rolled back"))
+    await driver.act("reinstate_versions", ReinstateInput(run=driver.ref, rotation=work.rotation, reason="rolled back"))
     assert await driver.work("roll_back")
     run_id = work.rotation.run_id
     census = CensusInput(run=driver.ref, target_version=work.new_version, rewrapped_by=run_id)

@@ -77,14 +77,18 @@ class RotationDriver(Steps):
     def retirement(self) -> RetireInput:
         """Return the input of retire_versions."""
         return RetireInput(
-            run=self.ref, target_version=self.target, evidence_digest=self.digest, session_tokens=self.tokens
+            run=self.ref,
+            target_version=self.target,
+            evidence_digest=self.digest,
+            session_tokens=self.tokens,
+            step=self.step,
         )
 
     async def to_end(self) -> None:
         """Retire, reinstate and fail: every activity that is left."""
         await self.act("retire_versions", self.retirement())
         await self.advance(State.WATCHING)
-        await self.act("reinstate_versions", ReinstateInput(run=self.ref, reason="a canary failed"))
+        await self.act("reinstate_versions", ReinstateInput(run=self.ref, reason="a canary failed", step=self.step))
         failure = FailureInput(
             run=self.ref, step=self.step + 1, error_type="InvariantError", message="made up", retire_attempted=True
         )

@@ -10,7 +10,6 @@ from keyturn.contracts.states import State
 from keyturn.deks import rewrap
 from keyturn.deks.page import PageWork
 from keyturn.errors import InvariantError
-from keyturn.rotation import retirement as approved_retirement
 from keyturn.rotation.retirement import Retirement
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.records import RotationRecord
@@ -118,11 +117,7 @@ async def test_a_quarantined_row_blocks_retirement(
     row = await harness.local_keyring.add(driver.target, wrappedDek="!")
     await quarantine_late(harness, driver.run_id, [row.id])
     if broken:
-
-        def forgetful(**fields: Any) -> Retirement:
-            return Retirement(**{**fields, "quarantined": 0})
-
-        monkeypatch.setattr(approved_retirement, "Retirement", forgetful)
+        monkeypatch.setattr(Retirement, "_standing", Retirement._stale)
 
     await driver.act("retire_versions", driver.retirement())
 

@@ -7,10 +7,18 @@ import pytest
 
 from keyturn.contracts.base import Policy
 from keyturn.contracts.states import State
-from keyturn.errors import IdempotencyConflictError, InvalidRequestError, RotationRunningError
+from keyturn.errors import (
+    FencedError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    RotationRunningError,
+    UnavailableError,
+)
 from keyturn.http import parse
 from keyturn.rotation.start import START_GRACE, Started, StartRequest, Workflows, start
 from keyturn.runs import lease
+from keyturn.runs.commands import record_command
+from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.runs.lifecycle import (
@@ -152,52 +160,73 @@ async def test_a_key_that_is_none_is_refused(runs: RotationStore, key: str) -> N
     assert raised.value.facts["field"] == "Idempotency-Key"
 
 
+def lost_workflows(started: list[RunRecord]) -> Workflows:
+    """Return workflows that are all gone; what goes on is started by being put into the list."""
+
+    async def start_workflow(record: RunRecord) -> None:
+        started.append(record)
+
+    return workflows(alive=False)._replace(start=start_workflow)
+
+
 @pytest.mark.parametrize("state", [State.PREFLIGHT, State.SWEEPING, State.SOAKING, State.AWAITING_APPROVAL])
-async def test_a_run_whose_workflow_is_gone_fails_and_frees_its_keyring(runs: RotationStore, state: State) -> None:
-    """The next start marks the lost run as failed, with the reason, and takes the keyring."""
-    lost = await bring_to(runs, state)
+async def test_a_run_whose_workflow_is_gone_goes_on_with_another(runs: RotationStore, state: State) -> None:
+    """The next start lets the lost run go on, under a greater token, and is refused because that run is running."""
+    lost, started = await bring_to(runs, state), list[RunRecord]()
 
-    started = await restart(runs, lost.keyring, workflows(alive=False))
+    with pytest.raises(RotationRunningError):
+        await restart(runs, lost.keyring, lost_workflows(started))
     found = await runs.read(lost.run_id)
+    held = await lease.read_lease(runs, lost.keyring)
 
-    assert State.FAILED is found.state
-    assert found.error is not None
-    assert (found.error.type, found.error.message) == ("WorkflowLostError", "the workflow was lost")
-    assert found.ended_at == LATER
-    assert started.fencing_token == lost.fencing_token + 1
+    assert (found.state, found.fencing_token) == (State.NEEDS_ATTENTION, lost.fencing_token + 1)
+    assert found.history[-1].detail == "WorkflowLostError"
+    assert held is not None
+    assert (held.holder, held.fencing_token) == (lost.run_id, found.fencing_token)
+    assert started == [found]
+    assert found.to_input().run.fencing_token == found.fencing_token
+    with pytest.raises(FencedError):
+        await step_to(runs, lost, State.SWEEPING)
 
 
 @pytest.mark.parametrize("state", [State.RETIRING, State.WATCHING])
-async def test_a_lost_run_that_may_have_disabled_versions_is_undone_first(runs: RotationStore, state: State) -> None:
-    """Versions are enabled again while the lost run still holds its keyring, and only then it has failed."""
-    lost = await bring_to(runs, state)
-    seen: list[tuple[State, str | None]] = []
+async def test_a_lost_run_that_may_have_disabled_versions_enables_them_first(runs: RotationStore, state: State) -> None:
+    """The retirement is not in force any more, and the workflow that goes on begins by taking it back."""
+    lost, started = await bring_to(runs, state), list[RunRecord]()
 
-    async def reinstate(record: RotationRecord) -> None:
-        held = await lease.read_lease(runs, record.keyring)
-        seen.append((record.state, held.holder if held is not None else None))
+    with pytest.raises(RotationRunningError):
+        await restart(runs, lost.keyring, lost_workflows(started))
+    found = await runs.read(lost.run_id)
 
-    flows = workflows(alive=False)._replace(reinstate=reinstate)
-    await restart(runs, lost.keyring, flows)
-
-    assert [(state, lost.run_id)] == seen
-    assert State.FAILED is (await runs.read(lost.run_id)).state
+    assert (found.retirement_in_force, found.to_input().reinstate) == (False, True)
+    assert started == [found]
 
 
-async def test_a_lost_run_stays_while_its_versions_cannot_be_enabled(runs: RotationStore) -> None:
-    """Where undoing fails, the start fails too; the run keeps its keyring and the next start tries again."""
-    lost = await bring_to(runs, State.WATCHING)
+async def test_a_lost_run_whose_workflow_cannot_be_started_is_tried_again(runs: RotationStore) -> None:
+    """Where the hub is away the start fails too; the run keeps its keyring, and a later start tries again."""
+    lost, started = await bring_to(runs, State.SWEEPING), list[RunRecord]()
 
-    async def reinstate(_record: RotationRecord) -> None:
-        raise ConnectionResetError
+    async def unavailable(_record: RunRecord) -> None:
+        raise UnavailableError("the workflow could not be started", resource="the task hub")
 
-    with pytest.raises(ConnectionResetError):
-        await restart(runs, lost.keyring, workflows(alive=False)._replace(reinstate=reinstate))
-    held = await lease.read_lease(runs, lost.keyring)
+    with pytest.raises(UnavailableError):
+        await restart(runs, lost.keyring, lost_workflows(started)._replace(start=unavailable))
+    with pytest.raises(RotationRunningError):
+        await restart(runs, lost.keyring, lost_workflows(started), now=LATER + START_GRACE + timedelta(seconds=1))
 
-    assert held is not None
-    assert lost.run_id == held.holder
-    assert State.WATCHING is (await runs.read(lost.run_id)).state
+    assert [record.fencing_token for record in started] == [lost.fencing_token + 2]
+
+
+async def test_a_lost_run_that_was_to_be_aborted_ends(runs: RotationStore) -> None:
+    """An abort that no workflow obeyed is obeyed, and the keyring is free."""
+    lost, started = await bring_to(runs, State.SWEEPING), list[RunRecord]()
+    await record_command(runs, lost.run_id, "abort", by=REQUESTER, now=NOW)
+
+    record = await restart(runs, lost.keyring, lost_workflows(started))
+
+    assert State.ABORTED is (await runs.read(lost.run_id)).state
+    assert started == []
+    assert record.fencing_token > lost.fencing_token
 
 
 async def test_a_run_whose_workflow_lives_keeps_its_keyring(runs: RotationStore) -> None:
@@ -217,9 +246,11 @@ async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RotationS
     with pytest.raises(RotationRunningError):
         await restart(runs, record.keyring, workflows(alive=False), now=NOW + START_GRACE - timedelta(seconds=1))
     assert State.REQUESTED is (await runs.read(record.run_id)).state
-    await restart(runs, record.keyring, workflows(alive=False))
+    started = list[RunRecord]()
+    with pytest.raises(RotationRunningError):
+        await restart(runs, record.keyring, lost_workflows(started))
 
-    assert State.FAILED is (await runs.read(record.run_id)).state
+    assert started == [record]
 
 
 async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RotationStore) -> None:

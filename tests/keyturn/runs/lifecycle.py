@@ -12,6 +12,7 @@ from keyturn.contracts.steps import FreezeInput
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.rotation.evidence import freeze_evidence
 from keyturn.rotation.start import StartRequest, Workflows, start
+from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision, HistoryEntry
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
@@ -73,15 +74,15 @@ def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
 
 
 def workflows(*, alive: bool = True) -> Workflows:
-    """Return workflows that all live, or that are all gone with nothing to enable again."""
+    """Return workflows that all live, or that are all gone and that nobody is to start."""
 
     async def is_alive(_instance_id: str) -> bool:
         return alive
 
-    async def reinstate(record: RotationRecord) -> None:
-        raise AssertionError(f"nothing of {record.run_id} is to be enabled")
+    async def start_workflow(record: RunRecord) -> None:
+        raise AssertionError(f"the workflow of {record.run_id} is not to be started")
 
-    return Workflows(is_alive=is_alive, reinstate=reinstate)
+    return Workflows(is_alive=is_alive, start=start_workflow)
 
 
 async def start_run(
