@@ -1,12 +1,16 @@
 """Creates the rotation's new MEK version: exactly one, whatever crashes, and whatever is retried.
 
-1. A version that carries the rotation's tag is adopted; of several, the oldest, so that every attempt picks the same.
-2. Otherwise the intent to create is stored first, conditionally: of two attempts that run at once, one creates.
-3. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
+1. A version that carries the rotation's tag is taken. A process that froze may have made a second one: of several it is
+   the vault's current one, because writers wrap under that one.
+2. Otherwise the vault's current version is adopted, if an unfinished rotation made it: its rows need not move again.
+3. Otherwise the intent to create is stored first, conditionally: of two attempts that run at once, one creates. Half of
+   ``creation_settle`` after the intent it gives up; the other half is for what the vault still does then.
+4. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
    for the version all the time, before it renews the intent and creates the version.
-4. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
+5. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -37,22 +41,32 @@ class CreationIntent(Protocol):
 
 
 async def create_version(
-    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock
+    versions: MekVersions,
+    request: CreateVersionInput,
+    intent: CreationIntent,
+    clock: Clock,
+    adoptable: Collection[str] = (),
 ) -> str:
-    """Return the rotation's version: found, or created, and proven by a round trip.
+    """Return the rotation's version: found, adopted or created, and proven by a round trip.
+
+    ``adoptable`` are the ids of the unfinished rotations whose version may be adopted.
 
     Raises:
         ResourceMissingError: the MEK does not exist; only a version of an existing key is ever created.
         NotSettledError: the version is not usable yet, or the vault's answers were lost.
         KeyturnError: of the kind that the failure means.
     """
-    version = await _find_or_create(versions, request, intent, clock)
+    version = await _find_or_create(versions, request, intent, clock, adoptable)
     await _prove(versions, version, clock)
     return version
 
 
 async def _find_or_create(
-    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock
+    versions: MekVersions,
+    request: CreateVersionInput,
+    intent: CreationIntent,
+    clock: Clock,
+    adoptable: Collection[str],
 ) -> str:
     lost: TransientError | None = None
     for _ in range(ATTEMPTS):
@@ -60,12 +74,13 @@ async def _find_or_create(
         until = declared + request.creation_settle if declared else clock.now()
         if (found := await _look_for(versions, request.run.run_id, until, clock)) is not None:
             return found
-        newest = await _newest(versions)
-        # Nothing happens between the intent and the creation: another run takes a creation for lost that comes later
-        # than it waits for.
-        if await intent.declare(clock.now(), replacing=declared):
+        current = await versions.fetch(await versions.current())
+        usable = current.wrap_problem() is None and current.key_size == request.key_size
+        if usable and current.tags.get(ROTATION_TAG) in adoptable:
+            return current.version
+        if await intent.declare(at := clock.now(), replacing=declared):
             try:
-                return await _create(versions, request, newest, clock)
+                return await _create(versions, request, current, at + request.creation_settle / 2, clock)
             except TransientError as error:  # the answer may be lost, not the creation
                 lost = error
     raise NotSettledError(
@@ -74,31 +89,23 @@ async def _find_or_create(
 
 
 async def _look_for(versions: MekVersions, run_id: str, until: datetime, clock: Clock) -> str | None:
-    """Return the oldest version with the rotation's tag, looking again until the given time."""
+    """Return the current or newest of the versions with the rotation's tag, looking again until the given time."""
     while True:
-        for version, state in (await versions.states()).items():
-            if state.tags.get(ROTATION_TAG) == run_id:
-                return version
+        own = [name for name, state in (await versions.states()).items() if state.tags.get(ROTATION_TAG) == run_id]
+        if own:
+            return current if len(own) > 1 and (current := await versions.current()) in own else own[-1]
         if clock.now() >= until:
             return None
         await clock.sleep(POLL_SECONDS)
 
 
-async def _newest(versions: MekVersions) -> MekVersion:
-    states = await versions.states()
-    if not states:
-        raise ResourceMissingError("the MEK does not exist", resource=f"MEK {versions.mek.mek_name}")
-    return await versions.fetch(next(reversed(states)))
-
-
-async def _create(versions: MekVersions, request: CreateVersionInput, newest: MekVersion, clock: Clock) -> str:
-    created = await versions.create(
-        request.key_size,
-        newest,
-        {ROTATION_TAG: request.run.run_id},
-        answer_within=request.creation_settle.total_seconds() / 2,
-    )
-    # An earlier creation that was given up may have taken effect late; the next run would adopt that version.
+async def _create(
+    versions: MekVersions, request: CreateVersionInput, like: MekVersion, until: datetime, clock: Clock
+) -> str:
+    if (left := (until - clock.now()).total_seconds()) <= 0:  # another run takes this creation for lost soon
+        raise NotSettledError("the intent to create took too long to write", rotationId=request.run.run_id)
+    created = await versions.create(request.key_size, like, {ROTATION_TAG: request.run.run_id}, answer_within=left)
+    # An earlier creation that was given up may have taken effect late; the next run would take that version.
     return await _look_for(versions, request.run.run_id, clock.now(), clock) or created
 
 

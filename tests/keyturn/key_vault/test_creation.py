@@ -1,19 +1,25 @@
 """The rotation's new version: exactly one, whatever is lost, repeated or run at once."""
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.keyvault.keys.aio import KeyClient
 
 from keyturn.clock import SystemClock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import CreateVersionInput
-from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError
+from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError, UnavailableError
 from keyturn.key_vault.creation import create_version
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
+EARLIER = "notes.20260101T120000Z.abcdef"
+SECONDS = 30
 SETTLE = timedelta(seconds=30)
 REQUEST = CreateVersionInput(
     run=RunRef(run_id=ROTATION, keyring="notes", fencing_token=1), key_size=2048, creation_settle=SETTLE
@@ -142,20 +148,133 @@ async def test_of_two_runs_at_once_one_creates(versions: MekVersions) -> None:
     assert intent.written == 1
 
 
-async def test_of_two_versions_the_oldest_is_adopted(local_keyring: LocalKeyring, versions: MekVersions) -> None:
-    """If a rotation came to have two versions all the same, every run picks the same one."""
-    for _ in range(2):
-        await local_keyring.mek.create(tags={ROTATION_TAG: ROTATION})
+async def test_of_two_versions_the_current_one_is_taken(local_keyring: LocalKeyring, versions: MekVersions) -> None:
+    """If a rotation came to have two versions all the same, every run picks the one that writers wrap under."""
+    first, second = [await local_keyring.mek.create(tags={ROTATION_TAG: ROTATION}) for _ in range(2)]
 
-    adopted = [await create_version(versions, REQUEST, Intent(), ManualClock()) for _ in range(2)]
+    taken = [await create_version(versions, REQUEST, Intent(), ManualClock()) for _ in range(2)]
 
-    assert [(await tagged(versions))[0]] * 2 == adopted
+    assert await versions.current() == second != first
+    assert taken == [second] * 2
+
+
+async def test_of_two_versions_the_newest_is_taken_where_neither_is_current(
+    local_keyring: LocalKeyring, versions: MekVersions
+) -> None:
+    """Somebody else's version came after them: the verification tells so, and every run picks the same one."""
+    for tags in ({ROTATION_TAG: ROTATION}, {ROTATION_TAG: ROTATION}, {"team": "notes"}):
+        await local_keyring.mek.create(tags=tags)
+
+    taken = [await create_version(versions, REQUEST, Intent(), ManualClock()) for _ in range(2)]
+
+    assert [(await tagged(versions))[-1]] * 2 == taken
+
+
+class Delayed(Intent):
+    """An intent that takes some time to write."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__()
+        self._clock, self._seconds = clock, seconds
+
+    async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
+        """Write it, slowly the first time."""
+        written = await super().declare(at, replacing=replacing)
+        self._clock.advance(self._seconds if self.written == 1 else 0)
+        return written
+
+
+async def test_an_intent_that_took_too_long_to_write_is_not_acted_upon(versions: MekVersions) -> None:
+    """The time of a creation begins at its intent: one that begins late would be taken for lost while it is made."""
+    clock = ManualClock()
+    intent = Delayed(clock, 20)
+
+    created = await create_version(versions, REQUEST, intent, clock)
+
+    assert await tagged(versions) == [created]
+    assert (intent.written, sum(clock.slept)) == (2, 10)  # what was left of the time until the first one is lost
+
+
+@asynccontextmanager
+async def held_connections(vault: LocalVault) -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """Serve the vault at another address, whose connections come about once they are let go; with both events."""
+    host, port = vault.url.removeprefix("https://").split(":")
+    came, let_go = asyncio.Event(), asyncio.Event()
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await let_go.wait()
+        there, back = await asyncio.open_connection(host, port)
+        await asyncio.gather(copy(reader, back), copy(there, writer), return_exceptions=True)
+        writer.close()
+
+    async with await asyncio.start_server(connect, host, 0) as server:
+        yield f"https://{host}:{server.sockets[0].getsockname()[1]}", came, let_go
+        let_go.set()
+
+
+async def test_a_creation_that_cannot_connect_is_over_before_another_begins(
+    local_keyring: LocalKeyring, versions: MekVersions
+) -> None:
+    """The first run of the activity hangs while it connects, and gets through once the second one has created."""
+    request = REQUEST.model_copy(update={"creation_settle": timedelta(seconds=2)})
+    intent, clock, mek = Intent(), SystemClock(), local_keyring.mek
+    like = await versions.fetch(await versions.current())
+    async with held_connections(mek.vault) as (url, came, let_go):
+        slow = KeyClient(url, mek.admin_credential, verify_challenge_resource=False, transport=mek.vault.transport())
+        await intent.declare(clock.now(), replacing=None)
+        first = asyncio.create_task(
+            MekVersions(slow, mek.client).create(2048, like, {ROTATION_TAG: ROTATION}, answer_within=1)
+        )
+        await asyncio.wait_for(came.wait(), SECONDS)
+        second = await create_version(versions, request, intent, clock)
+        let_go.set()
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(first, SECONDS)
+        await slow.close()
+
+    assert await tagged(versions) == [second]
+
+
+@pytest.mark.parametrize("stays", ["enabled", "disabled", "expired", "smaller", "not current", "finished"])
+async def test_the_current_version_of_an_unfinished_rotation_is_adopted(
+    local_keyring: LocalKeyring, versions: MekVersions, stays: str
+) -> None:
+    """Its rows need not be moved again; a version that cannot serve, or that is not the current one, is not taken."""
+    there = await local_keyring.mek.create(tags={ROTATION_TAG: EARLIER})
+    if stays == "disabled":
+        await local_keyring.mek.change(there, enabled=False)
+    if stays == "expired":
+        await local_keyring.mek.change(there, expires_on=datetime(2026, 1, 1, tzinfo=UTC))
+    if stays == "not current":
+        await local_keyring.mek.create()
+    request = REQUEST.model_copy(update={"key_size": 3072}) if stays == "smaller" else REQUEST
+    intent, adoptable = Intent(), () if stays == "finished" else (EARLIER,)
+
+    version = await create_version(versions, request, intent, ManualClock(), adoptable)
+    again = await create_version(versions, request, intent, ManualClock(), adoptable)
+
+    assert version == again
+    assert ((version == there), await tagged(versions)) == ((True, []) if stays == "enabled" else (False, [version]))
+
+
+async def test_its_own_version_comes_before_one_to_adopt(local_keyring: LocalKeyring, versions: MekVersions) -> None:
+    """A rotation that has made its version stays with it."""
+    own = await local_keyring.mek.create(tags={ROTATION_TAG: ROTATION})
+    await local_keyring.mek.create(tags={ROTATION_TAG: EARLIER})
+
+    assert await create_version(versions, REQUEST, Intent(), ManualClock(), {EARLIER}) == own
 
 
 async def test_a_version_is_used_once_it_can_be(local_keyring: LocalKeyring, versions: MekVersions) -> None:
     """A version that the vault does not give or use yet is waited for, within a bound."""
-    for operation in ("get", "unwrap"):
-        local_keyring.mek.fault(operation=operation, kind="status", status=404, skip=int(operation == "get"), count=1)
+    for operation, skip in (("get", 2), ("unwrap", 0)):
+        local_keyring.mek.fault(operation=operation, kind="status", status=404, skip=skip, count=1)
 
     created = await create_version(versions, REQUEST, Intent(), ManualClock())
 
