@@ -5,7 +5,7 @@ looked up.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -76,20 +76,33 @@ def may_have_fields(description: DocumentContainer) -> str:
     return " OR ".join(f"IS_DEFINED({_named_by(pattern)})" for pattern in description.fields)
 
 
-async def sampled_deks(container: ContainerProxy, description: DocumentContainer, limit: int) -> set[str]:
-    """Return the dekIds that some documents name: about so many documents, the same number for every field.
+async def sampled_deks(container: ContainerProxy, description: DocumentContainer, limit: int) -> set[tuple[str, str]]:
+    """Return (dekId, document id) of some documents: about so many documents, the same number for every field.
 
     Raises:
         AzureError: the container did not answer.
     """
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     each = max(1, limit // len(description.fields))
     for pattern in description.fields:
         named = _named_by(pattern)
-        query = f"SELECT TOP {each} VALUE {named} FROM c WHERE IS_DEFINED({named})"  # noqa: S608 - names of validated settings, quoted
-        async for value in container.query_items(query):
-            found |= {str(value)} if named.endswith(_DEK_ID) else named_deks({"value": value})
+        query = f"SELECT TOP {each} c.id, {named} AS named FROM c WHERE IS_DEFINED({named})"  # noqa: S608 - names of validated settings, quoted
+        async for item in container.query_items(query):
+            deks = {str(item["named"])} if named.endswith(_DEK_ID) else named_deks(item)
+            found |= {(dek_id, str(item["id"])) for dek_id in deks}
     return found
+
+
+async def still_named(container: ContainerProxy, named: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those of the pairs (dekId, document id) that hold still: a document may be deleted or changed any time.
+
+    Raises:
+        AzureError: the container did not answer.
+    """
+    ids = sorted({document_id for _, document_id in named})
+    parameters: list[dict[str, Any]] = [{"name": "@ids", "value": ids}]
+    items = container.query_items("SELECT * FROM c WHERE ARRAY_CONTAINS(@ids, c.id)", parameters=parameters)
+    return {(dek_id, str(item["id"])) async for item in items for dek_id in named_deks(item)} & set(named)
 
 
 def _named_by(pattern: str) -> str:

@@ -13,7 +13,7 @@ from keyturn.contracts.states import State
 from keyturn.ids import APPROVALS, report_link, run_link
 from keyturn.runs.progress import phase_totals
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Decision, Failure, PhaseProgress, Quarantined, StaleWriters
+from keyturn.runs.record_parts import Decision, Failure, MissingDek, PhaseProgress, Quarantined, StaleWriters
 from keyturn.runs.records import RotationRecord
 
 _PHASES: dict[State, Phase] = {State.SWEEPING: "sweep", State.SOAKING: "proof"}
@@ -87,6 +87,7 @@ class Status(Summary):
     foreign: int | None
     stale_writers: StaleWriters
     failed_checks: list[str]
+    references: list[MissingDek]  # the first documents that name DEKs which the store lacks
     old_versions: list[str]
     target_version: str | None
     retired: list[str]

@@ -1,10 +1,12 @@
 """Verify a keyring as it is now, and write what was seen into the run's record: canaries, probes, references.
 
 Probes: the backend's own URLs must answer 200. References: no sampled document names a DEK that the store lacks.
+Target: the rotation's version is the vault's current one, which writers wrap under.
 """
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 from azure.core.exceptions import AzureError
@@ -14,11 +16,11 @@ from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import VerifyResult
-from keyturn.documents.queries import sampled_deks
+from keyturn.documents.queries import sampled_deks, still_named
 from keyturn.errors import UnavailableError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.canaries import check_all, per_container
-from keyturn.runs.record_parts import Canary, Probe
+from keyturn.runs.record_parts import REFERENCES_MAX, Canary, MissingDek, Probe
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import check_token
@@ -48,24 +50,31 @@ async def _probe(session: aiohttp.ClientSession, url: str) -> Probe:
 SAMPLE = 50
 
 
-async def missing_deks(container: ContainerProxy, description: DocumentContainer, deks: DekStore) -> list[str]:
-    """Return the dekIds that sampled documents name and the store lacks.
+async def missing_deks(container: ContainerProxy, description: DocumentContainer, deks: DekStore) -> list[MissingDek]:
+    """Return the sampled documents that name DEKs which the store lacks.
+
+    A document that is deleted, and then its row, is no failure: what seems to miss a DEK is read again.
 
     Raises:
         UnavailableError: a container did not answer.
     """
-    missing: list[str] = []
     try:
-        for dek_id in sorted(await sampled_deks(container, description, SAMPLE)):
-            try:
-                await deks.read(dek_id)
-            except DekNotFoundError:
-                missing.append(dek_id)
-            except InvalidRowError:
-                continue  # it is there; that it is malformed is the sweep's to report
+        named = await sampled_deks(container, description, SAMPLE)
+        lacking = {dek_id for dek_id in sorted({dek_id for dek_id, _ in named}) if not await _is_there(deks, dek_id)}
+        missing = await still_named(container, {pair for pair in named if pair[0] in lacking}) if lacking else set()
     except (AzureError, RetryError) as error:
         raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
-    return missing
+    return [MissingDek(container=description.name, document_id=name, dek_id=dek) for dek, name in sorted(missing)]
+
+
+async def _is_there(deks: DekStore, dek_id: str) -> bool:
+    try:
+        await deks.read(dek_id)
+    except DekNotFoundError:
+        return False
+    except InvalidRowError:
+        pass  # it is there; that it is malformed is the sweep's to report
+    return True
 
 
 # What durable history and a notification carry of the failures' names.
@@ -79,20 +88,24 @@ async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> V
     Raises:
         UnavailableError: a service did not answer, which is no verdict.
     """
-    known = (await runs.read(ref.run_id)).canaries
+    record = await runs.read(ref.run_id)
     canaries: list[Canary] = []
+    references: list[MissingDek] = []
     failed: list[str] = []
+    if (current := await keyring.versions.current()) != record.target_version is not None:
+        failed.append(f"target:{record.target_version} is not the vault's current version, {current}")
     wanted = per_container(len(keyring.keyring.documents))
     for description in keyring.keyring.documents:
         container = keyring.documents[description.name]
-        mine = [canary for canary in known if canary.container == description.name]
+        mine = [canary for canary in record.canaries if canary.container == description.name]
         canaries += await check_all(container, description, keyring.encryption(), mine, wanted)
-        if await missing_deks(container, description, keyring.reader_store):
+        if missing := await missing_deks(container, description, keyring.reader_store):
+            references += missing
             failed.append(f"references:{description.name}")
     probes = await probe_all(keyring.keyring.health_urls)
     failed += [f"canary:{canary.container}/{canary.document_id}" for canary in canaries if canary.outcome == "fail"]
     failed += [f"probe:{probe.url}" for probe in probes if probe.outcome == "fail"]
-    await _record(runs, ref, canaries, probes)
+    await _record(runs, ref, canaries=canaries, probes=probes, references=references[:REFERENCES_MAX])
     return VerifyResult(passed=not failed, failed_checks=_named(failed))
 
 
@@ -102,9 +115,9 @@ def _named(failed: list[str]) -> list[str]:
     return named if len(named) == len(failed) else [*named, f"and {len(failed) - len(named)} more"]
 
 
-async def _record(runs: RotationStore, ref: RunRef, canaries: list[Canary], probes: list[Probe]) -> None:
+async def _record(runs: RotationStore, ref: RunRef, **seen: Any) -> None:
     def change(record: RotationRecord) -> RotationRecord:
         check_token(record, ref)
-        return record if record.ended else record.changed(canaries=canaries, probes=probes)
+        return record if record.ended else record.changed(**seen)
 
     await runs.update(ref.run_id, change)

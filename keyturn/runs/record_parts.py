@@ -14,6 +14,7 @@ HISTORY_MAX = 300
 CHECKS_MAX = 60
 CANARIES_MAX = 50
 PROBES_MAX = 20
+REFERENCES_MAX = 20
 NAMED_ROWS_MAX = 100
 COMMANDS_MAX = 100
 DECISIONS_MAX = 20
@@ -145,6 +146,14 @@ class Canary(Payload):
     partition: str | float | bool | None  # the value of its partition key
     outcome: Literal["pass", "fail"]
     detail: Text = ""
+
+
+class MissingDek(Payload):
+    """A document that names a DEK which the store lacks."""
+
+    container: Name
+    document_id: Annotated[str, StringConstraints(max_length=1023)]
+    dek_id: Text
 
 
 class Probe(Payload):

@@ -15,7 +15,9 @@ from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import (
     CANARIES_MAX,
     PROBES_MAX,
+    REFERENCES_MAX,
     Canary,
+    MissingDek,
     PhaseProgress,
     Preflight,
     Probe,
@@ -47,6 +49,7 @@ class RotationRecord(RunRecord):
     stale_writers: StaleWriters = StaleWriters()
     canaries: Annotated[list[Canary], Field(max_length=CANARIES_MAX)] = Field(default_factory=list)
     probes: Annotated[list[Probe], Field(max_length=PROBES_MAX)] = Field(default_factory=list)
+    references: Annotated[list[MissingDek], Field(max_length=REFERENCES_MAX)] = Field(default_factory=list)
     proof: Proof | None = None
 
     adopted: Annotated[list[str], Field(max_length=ADOPTED_MAX)] = Field(default_factory=list)  # unfinished rotations

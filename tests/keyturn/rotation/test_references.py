@@ -1,16 +1,21 @@
 """References: documents that name DEKs which the store lacks are noticed, whatever field names them."""
 
+import asyncio
+
 import pytest
 
 from keyturn.rotation.verification import missing_deks
+from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of
 
 
 async def missing(documents_harness: DocumentsHarness) -> list[str]:
     """Return what documents name and the store lacks."""
-    return await missing_deks(
+    found = await missing_deks(
         documents_harness.container, documents_harness.documents.description, documents_harness.source.store
     )
+    assert {"a"} >= {one.document_id for one in found}
+    return [one.dek_id for one in found]
 
 
 async def test_nothing_is_missing(documents_harness: DocumentsHarness) -> None:
@@ -31,6 +36,25 @@ async def test_a_missing_dek_is_noticed_in_every_kind_of_field(documents_harness
     await documents_harness.source.rows.delete_item(dek_id, partition_key=dek_id)
 
     assert await missing(documents_harness) == [dek_id]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_document_that_goes_with_its_row_is_no_failure(
+    documents_harness: DocumentsHarness, cosmos: LocalCosmos, *, replaced: bool
+) -> None:
+    """A document that was sampled is deleted, or put under another DEK, and then its row is deleted."""
+    await documents_harness.add("a", side=documents_harness.source)
+    (dek_id,) = dek_ids_of(await documents_harness.stored("a"))
+    cosmos.fault(operation="read", kind="hold", match=f"{documents_harness.source.rows.id}/docs/{dek_id}")
+    looking = asyncio.create_task(missing(documents_harness))
+    await asyncio.to_thread(cosmos.until_fired)
+    await documents_harness.container.delete_item("a", partition_key="a")
+    if replaced:
+        await documents_harness.add("a", side=documents_harness.source)
+    await documents_harness.source.rows.delete_item(dek_id, partition_key=dek_id)
+    cosmos.clear_faults()
+
+    assert await looking == []
 
 
 async def test_a_malformed_row_is_there(documents_harness: DocumentsHarness) -> None:
