@@ -11,6 +11,7 @@ exception may quote a request.
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ import azure.durable_functions as df
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+import field_encrypt.errors
 from field_encrypt import FieldEncryptError, RetryError
 from keyturn.contracts.base import Payload, RunInput, named_run
 from keyturn.errors import (
+    InvariantError,
     KeyturnError,
     NotSettledError,
+    OperatorError,
     TransientError,
     UnavailableError,
     UnknownMigrationError,
@@ -32,6 +36,7 @@ from keyturn.resources import Resources, process_resources
 from keyturn.telemetry.signals import activity_span, working_on
 
 logger = logging.getLogger("keyturn.activities")
+_OPERATORS = (OperatorError, field_encrypt.errors.OperatorError)
 
 
 def activity[I: RunInput, O: Payload](
@@ -65,6 +70,7 @@ async def _run[I: RunInput, O: Payload](
     """Run an activity's work on its payload and return the envelope; raises what a retry may mend."""
     try:
         request = kind.from_payload(payload)
+        request.check_in_time(datetime.now(UTC))
         with activity_span(name, request):
             result = await work(request, await process_resources())
     except TransientError as error:
@@ -79,11 +85,11 @@ async def _run[I: RunInput, O: Payload](
         if isinstance(error, RetryError):
             raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None
         logger.error("%s failed: %s: %s", name, type(error).__name__, error)  # noqa: TRY400 - the text is ours, the trace says no more
-        return {"failure": {"errorType": type(error).__name__, "message": str(error)}}
+        return _failure(type(error).__name__, str(error), recoverable=isinstance(error, _OPERATORS))
     except ValidationError as error:
         fields = ", ".join(".".join(str(part) for part in item["loc"]) for item in error.errors())
         logger.error("%s was given a payload that is not its own: %s", name, fields)  # noqa: TRY400 - the same
-        return {"failure": {"errorType": "InvariantError", "message": f"{name}: unexpected payload in {fields}"}}
+        return _failure(InvariantError.__name__, f"{name}: unexpected payload in {fields}")
     except (AzureError, OSError, TimeoutError) as error:
         logger.warning("%s will be tried again: it met %s", name, type(error).__name__)
         raise UnavailableError(f"{name} met {type(error).__name__}", resource=name) from None
@@ -91,5 +97,10 @@ async def _run[I: RunInput, O: Payload](
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
         logger.error("%s failed unexpectedly: %s at %s", name, type(error).__name__, place)  # noqa: TRY400 - the same
-        return {"failure": {"errorType": type(error).__name__, "message": f"{name}: unexpected failure at {place}"}}
+        return _failure(type(error).__name__, f"{name}: unexpected failure at {place}")
     return {"result": result.to_payload()}
+
+
+def _failure(error_type: str, message: str, *, recoverable: bool = False) -> dict[str, Any]:
+    """Return a permanent failure as a value; a recoverable one is over once an operator has put its cause right."""
+    return {"failure": {"errorType": error_type, "message": message, "recoverable": recoverable}}

@@ -22,6 +22,7 @@ from keyturn.deks.page import PageDependencies
 from keyturn.deks.rollback import Origins
 from keyturn.deks.scan import RowFilter, row_filter_of, scan
 from keyturn.resources import Resources
+from keyturn.runs.lease import Hold
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.transitions import check_token
 
@@ -83,4 +84,5 @@ def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:
     async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
         await record_quarantined(resources.every_run, request.run, rows)
 
-    return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine)
+    hold = Hold(resources.every_run.documents, request.run).check
+    return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine, hold=hold)

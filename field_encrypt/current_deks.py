@@ -22,7 +22,7 @@ from field_encrypt.key_policy import KeyPolicy, Scope
 from field_encrypt.leases import LEASE_SECONDS, Lease, asked_for, granted
 from field_encrypt.mek_errors import MekVersionDisabledError, MekVersionNotFoundError
 from field_encrypt.provider import MekProvider
-from field_encrypt.rows import DekRow
+from field_encrypt.rows import DekRow, same_name
 
 ENTRIES_MAX = 10_000  # leases, and scopes whose generation is known
 # Processes learn of a new MEK version within a minute of each other. One that does not know it yet must not leave
@@ -193,7 +193,7 @@ class CurrentDeks:
             return False
         # Only a wrap tells what is current: a provider has two methods. It is done in this process, and thrown away.
         current = await self._provider.wrap(Dek.generate())
-        if row.mek_name.casefold() != current.mek_name.casefold():
+        if not same_name(row.mek_name, current.mek_name):
             return False
         if version.rpartition("/")[2] == current.mek_version:  # some writers label their rows with the whole key id
             return True

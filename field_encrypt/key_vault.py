@@ -28,6 +28,7 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 from field_encrypt.errors import InvalidSettingError
 from field_encrypt.mek_errors import ForeignMekError, MekNotUsableError, MekVersionNotFoundError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.rows import same_name
 from field_encrypt.vault_failures import interpret
 
 
@@ -163,7 +164,8 @@ class MekClient:
             MekNotUsableError: nothing may be wrapped under the version, or not with this algorithm.
             ForeignMekError: the version belongs to another MEK.
         """
-        if version.mek_name != self.mek_name or not version.key_id.startswith(f"{self.vault_url}/"):
+        ours = f"{self.vault_url}/keys/{self.mek_name}/"
+        if not same_name(version.key_id[: len(ours)], ours):
             raise ForeignMekError(self.mek_name, version.version, f"this client does not serve {version.key_id}")
         if problem := version.wrap_problem():
             raise MekNotUsableError(self.mek_name, version.version, f"nothing may be wrapped under it: {problem}")

@@ -10,7 +10,7 @@ from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import ForeignMekError
 from field_encrypt.mek_versions import MekVersion
 from field_encrypt.provider import MekProvider
-from field_encrypt.rows import WrappedDek
+from field_encrypt.rows import WrappedDek, same_name
 
 ALGORITHM = "RSA-OAEP-256"
 CURRENT_VERSION_MAX_AGE_SECONDS = 60.0
@@ -59,11 +59,12 @@ class KeyVaultProvider(MekProvider):
             ForeignMekError: the DEK is wrapped by another MEK.
             MekError: of the kind that the vault's answer means.
         """
-        if wrapped.mek_name != self._client.mek_name:
+        if not same_name(wrapped.mek_name, self._client.mek_name):
             detail = f"the DEK is wrapped by {wrapped.mek_name}"
             raise ForeignMekError(self._client.mek_name, wrapped.mek_version, detail)
         # Some writers label their rows with the whole key id.
-        version = wrapped.mek_version.removeprefix(f"{self._client.vault_url}/keys/{self._client.mek_name}/")
+        key_id, label = f"{self._client.vault_url}/keys/{self._client.mek_name}/", wrapped.mek_version
+        version = label[len(key_id) :] if same_name(label[: len(key_id)], key_id) else label
         return Dek(await self._client.unwrap(wrapped.wrapped, version, wrapped.algorithm))
 
     async def _current_version(self) -> MekVersion:

@@ -22,6 +22,11 @@ DOCUMENTS: Final = "documents"
 REWRAPPED_AT: Final = "rewrappedAt"  # written by a rotation
 
 
+def same_name(first: str, second: str) -> bool:
+    """Tell whether two names or key ids are one; names of vaults and keys are ASCII and ignore case."""
+    return first.isascii() and first.lower() == second.lower()
+
+
 class WrappedDek(BaseModel):
     """A DEK under one version of one MEK: what a provider returns, and all it needs to unwrap."""
 

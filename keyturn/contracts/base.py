@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.alias_generators import to_camel
 
 from keyturn.contracts.states import State
+from keyturn.errors import LateError
 
 TEXT_BYTES_MAX = 500
 
@@ -105,6 +106,11 @@ class RunInput(Payload):
 
     run: RunRef
     not_after: datetime | None = None  # the time after which an activity writes nothing; None: from an earlier release
+
+    def check_in_time(self, now: datetime) -> None:
+        """Raise LateError where it is too late to write anything for this input."""
+        if self.not_after is not None and now > self.not_after:
+            raise LateError("an activity came too late", rotationId=self.run.run_id, holder=None)
 
     @model_validator(mode="before")
     @classmethod

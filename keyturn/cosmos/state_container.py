@@ -179,6 +179,26 @@ class StateContainer:
             except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
                 return None
 
+    async def holds(self, keyring: str, document_id: str, predicate: str) -> bool:
+        """Tell whether there is the document and the predicate on ``c``, never undefined, holds, with no replica's lag.
+
+        It is asked by a patch under the opposite condition, which the service decides as it does any write: refused
+        with 412, nothing is written. Where the predicate does not hold, the patch leaves a mark that nobody reads.
+        """
+        async with cosmos_failures(_RESOURCE, "patch"):
+            try:
+                mark = {"op": "set", "path": "/_lost", "value": True}
+                opposite = f"FROM c WHERE NOT ({predicate})"
+                await self._container.patch_item(
+                    document_id, keyring, [mark], filter_predicate=opposite, no_response=True
+                )
+            except CosmosAccessConditionFailedError:
+                return True
+            except CosmosResourceNotFoundError as error:
+                if not is_absent_item(error):
+                    raise
+        return False
+
     async def batch(self, keyring: str, operations: Sequence[tuple[Any, ...]]) -> bool:
         """Apply all operations or none; returns False where a condition of one of them does not hold."""
         async with cosmos_failures(_RESOURCE, "batch"):

@@ -56,7 +56,7 @@ class _Range:
 async def take_census(
     store: DekStore, target_version: str, session_tokens: Mapping[str, str], run_id: str | None = None
 ) -> CensusResult:
-    """Count every row of the store; ``rewrapped`` is counted where a rotation is named.
+    """Count every row of the store; ``rewrapped`` is counted where a run is named, or ANY_RUN.
 
     Raises:
         NotSettledError: writers kept changing the store while it was counted.

@@ -1,15 +1,21 @@
 """What every page shares, whatever its operation: items worked on side by side, counted, and reported.
 
-Reads, unwraps and writes of different items overlap; the vault's pace is kept for the page as a whole. An item's own
-failure is a value: the item is quarantined and the rest goes on. Any other failure ends the page once the items in
-flight are done, and the page is run again: items that are done already cost one read then.
+Items are read before any of them is worked on, so that one look at the lease, begun after the last read, covers the
+writes of all. Reads, unwraps and writes of different items overlap; the vault's pace is kept for the page as a whole.
+An item's own failure is a value: the item is quarantined and the rest goes on. Any other failure ends the page once the
+items in flight are done, and the page is run again: items that are done already cost one read then.
 """
 
 import asyncio
+import math
+import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import batched
+from typing import ClassVar, override
 
 from azure.cosmos.aio import ContainerProxy
 
@@ -31,6 +37,8 @@ RACES_MAX = 8
 RACE_SECONDS = 0.05
 
 Quarantine = Callable[[Sequence[QuarantinedRow]], Awaitable[None]]
+# Raises FencedError unless the run held its keyring after this time (time.monotonic, seconds).
+Hold = Callable[[float], Awaitable[None]]
 Handle = Callable[[RowRef], Awaitable[None]]
 
 
@@ -68,18 +76,23 @@ class Counts:
         self.last_stale_write = max(at, self.last_stale_write or at)
 
 
-class PageLoop:
+class PageLoop[Item](ABC):
     """One run of one page over items of one container."""
 
+    read_ahead: ClassVar[int]  # items that are read before the first of them is worked on, and held in memory
+
     def __init__(
-        self, refs: Sequence[RowRef], container: ContainerProxy, pacer: Pacer, quarantine: Quarantine, clock: Clock
+        self, request: PageInput, container: ContainerProxy, quarantine: Quarantine, hold: Hold, clock: Clock
     ) -> None:
+        self.request = request
         self.clock = clock
-        self.pacer = pacer
+        self.pacer = Pacer(request.operations_per_second, clock)
         self.counts = Counts()
-        self._refs = refs
         self._take_quarantined = quarantine
+        self._hold = hold
         self._sessions = SessionLog(container)
+        self._ahead: dict[str, Item | None] = {}
+        self._read_at = -math.inf  # when the last read ended
         self._quarantined: list[QuarantinedRow] = []
         self._failures: list[Exception] = []
 
@@ -89,9 +102,11 @@ class PageLoop:
         Raises:
             Exception: the first that an item's handling raised, once no item is in flight any more.
         """
-        refs = iter(self._refs)
-        await asyncio.gather(*(self._work(refs, handle) for _ in range(ITEMS_AT_ONCE)))
+        for refs in batched(self.request.refs, self.read_ahead, strict=False):
+            await self._side_by_side(refs, self._read_ahead)
+            await self._side_by_side(refs, handle)
         if self._quarantined:
+            self.request.check_in_time(self.clock.now())
             await self._take_quarantined(self._quarantined)
         if self._failures:
             raise self._failures[0]
@@ -108,6 +123,10 @@ class PageLoop:
             session_tokens=self._sessions.tokens,
         )
 
+    async def _side_by_side(self, refs: Sequence[RowRef], handle: Handle) -> None:
+        left = iter(refs)
+        await asyncio.gather(*(self._work(left, handle) for _ in range(ITEMS_AT_ONCE)))
+
     async def _work(self, refs: Iterator[RowRef], handle: Handle) -> None:
         for ref in refs:
             if self._failures:
@@ -116,6 +135,21 @@ class PageLoop:
                 await handle(ref)
             except Exception as error:  # noqa: BLE001 - raised by run(), when the items in flight are done
                 self._failures.append(error)
+
+    @abstractmethod
+    async def fetch(self, ref: RowRef) -> Item | None:
+        """Read an item as it is now; None if it is gone."""
+
+    async def read(self, ref: RowRef) -> Item | None:
+        """Return an item as it was read ahead, and from the second time on as it is now; None if it is gone."""
+        if (key := ref.model_dump_json()) in self._ahead:
+            return self._ahead.pop(key)
+        item = await self.fetch(ref)
+        self._read_at = time.monotonic()
+        return item
+
+    async def _read_ahead(self, ref: RowRef) -> None:
+        self._ahead[ref.model_dump_json()] = await self.read(ref)
 
     async def settle(self, item_id: str, attempt: Callable[[], Awaitable[Outcome]], too_many: StrEnum) -> None:
         """Attempt the work on an item until it is settled and count it, or quarantine the item after many races."""
@@ -135,9 +169,21 @@ class PageLoop:
                 await self.clock.sleep(RACE_SECONDS * 2**attempt)
             yield
 
-    async def written(self, write: Awaitable[WriteResult]) -> Outcome:
-        """Make a conditional write, keep its session token, and count a lost race."""
-        result = await write
+    async def check_may_write(self) -> None:
+        """Look at the lease, unless that was done since an item was read last, and at the time.
+
+        Raises:
+            FencedError: the run has lost its keyring, or it is too late.
+        """
+        await self._hold(self._read_at)
+        self.request.check_in_time(self.clock.now())
+
+    async def written[**P](
+        self, write: Callable[P, Awaitable[WriteResult]], *args: P.args, **named: P.kwargs
+    ) -> Outcome:
+        """Make a conditional write if the run still may, keep its session token, and count a lost race."""
+        await self.check_may_write()
+        result = await write(*args, **named)
         if result.session_token is not None:
             await self._sessions.record(result.partition_key, result.session_token)
         self.counts.conflicts += result.outcome is WriteOutcome.LOST_RACE
@@ -156,24 +202,26 @@ class PageDependencies:
     store: DekStore
     mek: MekClient
     quarantine: Quarantine
+    hold: Hold
     clock: Clock = field(default_factory=SystemClock)
     chosen: Callable[[Row], bool] = lambda row: row.needs_work  # whether a row, as it is now, is to be worked on
 
 
-class PageWork(PageLoop):
+class PageWork(PageLoop[Row]):
     """One run of one page of rows."""
 
+    read_ahead = 250  # a whole page, at a kilobyte or two a row
+
     def __init__(self, request: PageInput, dependencies: PageDependencies) -> None:
-        pacer = Pacer(request.operations_per_second, dependencies.clock)
-        super().__init__(request.refs, dependencies.store.container, pacer, dependencies.quarantine, dependencies.clock)
-        self.request = request
         self.store = dependencies.store
+        super().__init__(request, self.store.container, dependencies.quarantine, dependencies.hold, dependencies.clock)
         self.mek = dependencies.mek
         self.chosen = dependencies.chosen
-        self.vault = PacedVault(self.mek, pacer)
+        self.vault = PacedVault(self.mek, self.pacer)
         self._enabled: asyncio.Task[list[str]] | None = None
 
-    async def read(self, ref: RowRef) -> Row | None:
+    @override
+    async def fetch(self, ref: RowRef) -> Row | None:
         """Read a row as it is now; None if it is gone.
 
         Raises:

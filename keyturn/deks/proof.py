@@ -6,7 +6,7 @@ is never replaced by one that was not tried. Either way the row is quarantined.
 
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import Outcome, PageDependencies, PageWork
-from keyturn.deks.rows import QuarantineReason, Row, before_rewrap
+from keyturn.deks.rows import QuarantineReason, Row, before_rewrap, is_rewrapped
 from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
@@ -32,7 +32,7 @@ async def _prove(ref: RowRef, work: PageWork) -> None:
         row = await _read_lagging(ref, work)
         if row is None:
             return Outcome.GONE
-        if not _is_rewrapped(row, work):
+        if not is_rewrapped(row, work.request.run.run_id):
             return Outcome.UNCHANGED
         failure = await _failure(row, work)
         if failure is None:
@@ -44,18 +44,14 @@ async def _prove(ref: RowRef, work: PageWork) -> None:
 
 
 async def _read_lagging(ref: RowRef, work: PageWork) -> Row | None:
-    """Read the row, again for some seconds while it is not one that this rotation put onto the target."""
+    """Read the row, again for some seconds while it is not one that was put onto the target."""
     row = await work.read(ref)
     for seconds in LAG_SECONDS:
-        if row is not None and _is_rewrapped(row, work):
+        if row is not None and is_rewrapped(row, work.request.run.run_id):
             break
         await work.clock.sleep(seconds)
         row = await work.read(ref)
     return row
-
-
-def _is_rewrapped(row: Row, work: PageWork) -> bool:
-    return row.on_target and row.run_id == work.request.run.run_id
 
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
@@ -78,4 +74,4 @@ async def _undo(row: Row, work: PageWork) -> Outcome:
         return Outcome.UNCHANGED
     if not isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
         return Outcome.UNCHANGED
-    return await work.written(work.store.exchange(row, work.request.run.fencing_token))
+    return await work.written(work.store.exchange, row, work.request.run.fencing_token)

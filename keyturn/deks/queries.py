@@ -18,6 +18,8 @@ from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID
 from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring
 
+ANY_RUN = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -144,9 +146,10 @@ class Conditions:
         return Condition(text, {**self._parameters, "@label": label})
 
     def rewrapped_by(self, run_id: str) -> Condition:
-        """Rows on the target that this rotation has put there."""
+        """Rows on the target that this run, or ANY_RUN, has put there."""
         stamp = property_path(ROTATION_ID)
-        text = f"{self.on_target.text} AND IS_STRING({stamp}) AND {stamp} = @rotationId"
+        text = f"{self.on_target.text} AND IS_STRING({stamp})"
+        text += "" if run_id == ANY_RUN else f" AND {stamp} = @rotationId"
         return Condition(text, {**self._parameters, "@rotationId": run_id})
 
     def _condition(self, text: str) -> Condition:

@@ -72,7 +72,7 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
             prepared = _Prepared(row, new_wrap(unwrapped, target, work))
         # A lost race cannot be seen without writing.
         dry = work.request.dry_run
-        outcome = Outcome.CHANGED if dry else await work.written(work.store.rewrap(row, prepared.new))
+        outcome = Outcome.CHANGED if dry else await work.written(work.store.rewrap, row, prepared.new)
         if outcome is Outcome.CHANGED:
             _count_stale_writer(row, target, work)
         return outcome

@@ -64,7 +64,7 @@ async def _write_back(row: Row, work: PageWork, origins: Origins) -> Outcome:
         if soon:
             return Outcome.CHANGED
         if await _holds_the_dek(previous, row, work):
-            return await work.written(work.store.exchange(row, work.request.run.fencing_token))
+            return await work.written(work.store.exchange, row, work.request.run.fencing_token)
     return await _wrap_again(row, previous, work, origins)
 
 
@@ -94,4 +94,4 @@ async def _wrap_again(row: Row, previous: Row | None, work: PageWork, origins: O
     if soon:
         return Outcome.CHANGED
     wrap = new_wrap(unwrapped, await work.vault.fetch_version(version), work)
-    return await work.written(work.store.rewrap(row, wrap))
+    return await work.written(work.store.rewrap, row, wrap)

@@ -16,8 +16,9 @@ from enum import StrEnum
 from typing import Any
 
 from field_encrypt.errors import InvalidRowError
-from field_encrypt.rows import DekRow, RowDefaults
+from field_encrypt.rows import DekRow, RowDefaults, same_name
 from keyturn.contracts.pages import Scalar
+from keyturn.ids import RunKind, kind_of
 from keyturn.settings import Keyring
 
 KEY_ID_SCHEME = "https://"
@@ -66,19 +67,14 @@ def names_version(value: object, version: str, keyring: Keyring) -> bool:
 
 
 def label_like(value: object, version: str, keyring: Keyring) -> str:
-    """Return the label of another version in the form that the row has: its readers understand that form."""
+    """Return the label of another version in the form and spelling that the row has: its readers understand them."""
     whole_key_id = isinstance(value, str) and _starts_with(value, keyring.kid_prefix)
-    return f"{keyring.kid_prefix}{version}" if whole_key_id else version
+    return f"{str(value)[: len(keyring.kid_prefix)]}{version}" if whole_key_id else version
 
 
 def names_other_key(value: object, keyring: Keyring) -> bool:
     """Tell whether the property with the MEK's name holds the name of another key."""
     return isinstance(value, str) and bool(value) and not same_name(value, keyring.mek_name)
-
-
-def same_name(first: str, second: str) -> bool:
-    """Tell whether two names or key ids are one; names of vaults and keys are ASCII and ignore case."""
-    return first.isascii() and first.lower() == second.lower()
 
 
 def _starts_with(value: str, prefix: str) -> bool:
@@ -170,6 +166,12 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
         fence=_fence(item.get(FENCE)),
         raw=item,
     )
+
+
+def is_rewrapped(row: Row, run_id: str) -> bool:
+    """Tell whether a run put the row onto its target; a rotation may have adopted it from any other run."""
+    by_any = kind_of(run_id) is RunKind.ROTATION
+    return row.on_target and row.run_id is not None and (by_any or row.run_id == run_id)
 
 
 def before_rewrap(row: Row, keyring: Keyring, target_version: str) -> Row | None:

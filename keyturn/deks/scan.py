@@ -13,7 +13,7 @@ from azure.cosmos.aio import ContainerProxy
 from keyturn.contracts.migrations import Restore, RewrapDeks, Rollback, Work
 from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
 from keyturn.cosmos.client import read_feed_page
-from keyturn.deks.rows import Row, RowKind, classify
+from keyturn.deks.rows import Row, RowKind, classify, is_rewrapped
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError
 
@@ -78,7 +78,7 @@ def _selection(request: ScanInput, chosen: Callable[[Row], bool] | None) -> Call
     if request.selection == "stale":
         return lambda row: row.needs_work
     if request.selection == "rewrapped":
-        return lambda row: row.on_target and row.run_id == request.run.run_id and _in_sample(row, request)
+        return lambda row: is_rewrapped(row, request.run.run_id) and _in_sample(row, request)
     if chosen is None:
         raise InvariantError("a scan does not know which rows are chosen", rotationId=request.run.run_id)
     return chosen

@@ -92,7 +92,7 @@ class DekStore:
         values = {
             names.wrapped_dek: to_base64(new.wrapped),
             names.mek_version: label_like(row.raw.get(names.mek_version), new.version, self.keyring),
-            names.mek_name: self.keyring.mek_name,
+            names.mek_name: row.raw.get(names.mek_name) or self.keyring.mek_name,
             names.algorithm: new.algorithm,
             names.key_check: to_base64(new.key_check),
             PREVIOUS_WRAP: self._wrap_of(row, new.old_version),

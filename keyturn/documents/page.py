@@ -9,7 +9,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, RowRef
-from keyturn.deks.page import Outcome, PageLoop, Quarantine
+from keyturn.deks.page import Hold, Outcome, PageLoop, Quarantine
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
 from keyturn.documents.store import DocumentStore
 from keyturn.key_vault.pacing import PacedVault, Pacer
@@ -42,15 +42,19 @@ class PacedProvider(MekProvider):
         return await self._vault.patiently(lambda: self._provider.unwrap(wrapped))
 
 
-class UnwrittenRows(DekStore):
-    """The rows of another store, to which nothing is added."""
+class PageRows(DekStore):
+    """The rows of another store, to which a page adds while it may, and a dry run nothing."""
 
-    def __init__(self, rows: DekStore) -> None:
+    def __init__(self, rows: DekStore, check_may_write: Callable[[], Awaitable[None]] | None) -> None:
         self._rows = rows
+        self._check_may_write = check_may_write
 
     @override
     async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
-        """Leave the row out: its DEK ends with the dry run."""
+        """Create the row; without a check leave it out: its DEK ends with the dry run."""
+        if self._check_may_write is not None:
+            await self._check_may_write()
+            await self._rows.create(dek_id, wrapped, key_check)
 
     @override
     async def read(self, dek_id: str) -> DekRow:
@@ -80,26 +84,32 @@ class DocumentDependencies:
     source: KeyAndRows
     target: KeyAndRows
     quarantine: Quarantine
+    hold: Hold
     clock: Clock = field(default_factory=SystemClock)
 
 
-class DocumentPage(PageLoop):
+class DocumentPage(PageLoop[dict[str, Any]]):
     """One run of one page of documents."""
 
+    read_ahead = 32  # at most 64 MB
+
     def __init__(self, request: PageInput, dependencies: DocumentDependencies) -> None:
-        pacer = Pacer(request.operations_per_second, dependencies.clock)
-        super().__init__(
-            request.refs, dependencies.documents.container, pacer, dependencies.quarantine, dependencies.clock
-        )
         self.documents = dependencies.documents
+        super().__init__(
+            request, self.documents.container, dependencies.quarantine, dependencies.hold, dependencies.clock
+        )
         self.description = dependencies.documents.description
         # Nothing is cached: what is read here is read once.
         source, target = dependencies.source, dependencies.target
-        rows = UnwrittenRows(target.rows) if request.dry_run else target.rows
-        self.source = FieldEncryption(PacedProvider(source.mek, pacer), source.rows, None)
-        self.target = FieldEncryption(PacedProvider(target.mek, pacer), rows, None)
+        rows = PageRows(target.rows, None if request.dry_run else self.check_may_write)
+        self.source = FieldEncryption(PacedProvider(source.mek, self.pacer), source.rows, None)
+        self.target = FieldEncryption(PacedProvider(target.mek, self.pacer), rows, None)
         self.one_key = source == target
-        self._dry_run = request.dry_run
+
+    @override
+    async def fetch(self, ref: RowRef) -> dict[str, Any] | None:
+        """Read a document as it is now; None if it is gone."""
+        return await self.documents.read(ref)
 
     async def change(self, ref: RowRef, change: Change) -> None:
         """Have a document changed and replace it, unless it changed meanwhile; then once more as it is now.
@@ -115,10 +125,10 @@ class DocumentPage(PageLoop):
             if changed is None:
                 # After a try of ours the write has arrived, only its answer has not.
                 return Outcome.CHANGED if tried else Outcome.UNCHANGED
-            if self._dry_run:
+            if self.request.dry_run:
                 return Outcome.CHANGED  # a lost race cannot be seen without writing
             tried = True
-            return await self.written(self.documents.replace(changed))
+            return await self.written(self.documents.replace, changed)
 
         await self.handle(ref, work)
 
@@ -132,7 +142,7 @@ class DocumentPage(PageLoop):
 
         async def attempt() -> Outcome:
             nonlocal looks
-            document = await self.documents.read(ref)
+            document = await self.read(ref)
             try:
                 return Outcome.GONE if document is None else await work(document)
             except (FieldEncryptError, RefusedDocumentError) as error:

@@ -33,6 +33,7 @@ from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.context import unused_name
 from keyturn.resources import Resources
+from keyturn.runs.lease import Hold
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.transitions import check_token
@@ -124,7 +125,8 @@ class _Job:
 
         target = _side(self.target)
         source = target if proving or self.source is self.target else _side(self.source)
-        return DocumentDependencies(self.documents, source, target, quarantine)
+        hold = Hold(self.resources.every_run.documents, request).check
+        return DocumentDependencies(self.documents, source, target, quarantine, hold)
 
 
 async def scan(request: ScanInput, resources: Resources) -> ScanResult:

@@ -4,12 +4,16 @@ The lease and the run's record are written in one transactional batch, so that n
 whose token is no longer the lease's has lost it, whatever it still believes.
 """
 
+import asyncio
+import json
+import math
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
 from keyturn.contracts.base import RunRef
-from keyturn.cosmos.state_container import StoredDocument, until_won
+from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link
 from keyturn.runs.record import RunRecord
@@ -75,20 +79,9 @@ def taken(lease: Lease | None, record: RunRecord) -> Lease:
 
 def released(lease: Lease | None, ref: RunRef) -> Lease | None:
     """Return the lease without a holder; None, for there is nothing to write, where the run does not hold it."""
-    if lease is None or not _holds(lease, ref):
+    if lease is None or (lease.holder, lease.fencing_token) != (ref.run_id, ref.fencing_token):
         return None
     return lease.model_copy(update={"holder": None})
-
-
-def check_held(lease: Lease | None, ref: RunRef) -> None:
-    """Raise FencedError unless the run holds the lease."""
-    if lease is None or not _holds(lease, ref):
-        holder = None if lease is None else lease.holder
-        raise FencedError("the run does not hold its keyring", rotationId=ref.run_id, holder=holder)
-
-
-def _holds(lease: Lease, ref: RunRef) -> bool:
-    return (lease.holder, lease.fencing_token) == (ref.run_id, ref.fencing_token)
 
 
 async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
@@ -152,6 +145,32 @@ async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
     )
 
 
-async def check[R: RunRecord](runs: Runs[R], ref: RunRef) -> None:
-    """Raise FencedError unless this run still holds its keyring."""
-    check_held(await read_lease(runs, ref.keyring), ref)
+class Hold:
+    """A run's hold on its keyring, looked at where the lease is written: no replica lags, and no clocks are compared.
+
+    What was read before such a look began was read while no later run had begun. So it is neither what a later run
+    wrote nor under a version that a later run made, and a write on condition of its ETag undoes nothing of theirs.
+    """
+
+    def __init__(self, documents: StateContainer, ref: RunRef) -> None:
+        self._documents = documents
+        self._ref = ref
+        self._looking = asyncio.Lock()
+        self._held_at = -math.inf  # when the last look began that found the lease held
+
+    async def check(self, read_at: float) -> None:
+        """Make sure that the run held its lease after ``read_at``, in seconds of ``time.monotonic``.
+
+        Raises:
+            FencedError: the run does not hold its keyring any more.
+            KeyturnError: of the kind that the database's failure means.
+        """
+        async with self._looking:  # those who wait here share the next look
+            if self._held_at > read_at:
+                return
+            began, ref = time.monotonic(), self._ref
+            holder = f"IS_STRING(c.holder) AND c.holder = {json.dumps(ref.run_id)}"
+            token = f"IS_NUMBER(c.fencingToken) AND c.fencingToken = {int(ref.fencing_token)}"
+            if not await self._documents.holds(ref.keyring, LEASE_ID, f"{holder} AND {token}"):
+                raise FencedError("the run does not hold its keyring", rotationId=ref.run_id, holder=None)
+            self._held_at = began

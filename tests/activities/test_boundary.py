@@ -1,12 +1,14 @@
 """What becomes of an activity's failures at its edge, where durable history begins."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from activities import boundary
+from field_encrypt.errors import DekNotFoundError, InvalidRowError
 from keyturn.contracts.base import RunInput
-from keyturn.errors import SettingsError, UnavailableError
+from keyturn.errors import InvariantError, SettingsError, UnavailableError
 
 PAYLOAD = {"run": {"rotationId": "notes.20261124T120000Z.abcdef", "keyring": "notes", "fencingToken": 1}}
 SECRET = "what a foreign text may quote"
@@ -25,11 +27,36 @@ async def outcome(monkeypatch: pytest.MonkeyPatch, error: Exception, payload: di
     return await boundary._run("work", RunInput, work, PAYLOAD if payload is None else payload)
 
 
-async def test_a_permanent_failure_is_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What repeating does not mend goes back in the envelope, in our own words."""
-    envelope = await outcome(monkeypatch, SettingsError("COSMOS_ENDPOINT is missing"))
+@pytest.mark.parametrize(
+    ("error", "recoverable"),
+    [
+        (SettingsError("COSMOS_ENDPOINT is missing"), True),
+        (DekNotFoundError("d-1"), True),
+        (InvariantError("two and two are five"), False),
+        (InvalidRowError("d-1", "wrappedDek", "base64"), False),
+        (KeyError(SECRET), False),
+    ],
+)
+async def test_a_permanent_failure_is_a_value(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, *, recoverable: bool
+) -> None:
+    """What repeating does not mend goes back in the envelope, and whether an operator can put it right."""
+    failure = (await outcome(monkeypatch, error))["failure"]
 
-    assert envelope == {"failure": {"errorType": "SettingsError", "message": "COSMOS_ENDPOINT is missing"}}
+    assert (failure["errorType"], failure["recoverable"]) == (type(error).__name__, recoverable)
+    assert failure["message"] == str(error) or isinstance(error, KeyError)
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(-1, "LateError"), (1, "InvariantError"), (None, "InvariantError")])
+async def test_an_activity_that_comes_too_late_does_nothing(
+    monkeypatch: pytest.MonkeyPatch, minutes: int | None, expected: str
+) -> None:
+    """Its input says until when it may work; an input of an earlier release does not."""
+    until = None if minutes is None else (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+
+    envelope = await outcome(monkeypatch, InvariantError("it was run"), {**PAYLOAD, "notAfter": until})
+
+    assert (envelope["failure"]["errorType"], envelope["failure"]["recoverable"]) == (expected, False)
 
 
 @pytest.mark.parametrize("error", [UnavailableError("away"), OSError(SECRET), TimeoutError(SECRET)])
@@ -67,4 +94,4 @@ async def test_a_run_is_named_by_its_ref_or_as_release_0_1_did(payload: dict[str
     request = RunInput.from_payload(payload)
 
     assert request.run.to_payload() == PAYLOAD["run"]
-    assert request.to_payload() == PAYLOAD
+    assert request.to_payload() == {**PAYLOAD, "notAfter": None}

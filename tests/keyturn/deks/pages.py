@@ -33,6 +33,10 @@ class Sink:
         return {row.id: (row.reason, row.mek_version) for row in self.rows}
 
 
+async def held(_read_at: float) -> None:
+    """Say that the run holds its keyring: tests/invariants takes it away."""
+
+
 def page_of(refs: Sequence[RowRef], target: str, rate: float = 1000) -> PageInput:
     """Return a page's input."""
     return PageInput(
@@ -47,7 +51,9 @@ def dependencies(
     local_keyring: LocalKeyring, sink: Sink, mek: MekClient | None = None, clock: Clock | None = None
 ) -> PageDependencies:
     """Return what a page works with."""
-    return PageDependencies(local_keyring.store, mek or local_keyring.mek.client, sink.take, clock or SystemClock())
+    return PageDependencies(
+        local_keyring.store, mek or local_keyring.mek.client, sink.take, held, clock or SystemClock()
+    )
 
 
 async def item_without_system(local_keyring: LocalKeyring, ref: RowRef) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from keyturn.documents.store import DocumentStore
 from keyturn.settings import DocumentContainer
 from tests.field_encrypt.local_cosmos import new_container
 from tests.field_encrypt.local_vault import Mek
+from tests.keyturn.deks.pages import held
 
 MIGRATION = "notes.m.20261124T120000Z.abcdef"
 FIELDS = ["title", "author/name", "parts/*/text"]
@@ -87,7 +88,7 @@ class DocumentsHarness:
         to = target or self.source
         source = KeyAndRows(self.source.mek.client, self.source.store)
         other = source if to is self.source else KeyAndRows(to.mek.client, to.store)
-        return DocumentDependencies(self.documents, source, other, self._take)
+        return DocumentDependencies(self.documents, source, other, self._take, held)
 
     async def _take(self, rows: Sequence[QuarantinedRow]) -> None:
         self.quarantined |= {row.id: row.reason for row in rows}

@@ -32,6 +32,7 @@ from keyturn.documents.operations import reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
 from keyturn.documents.store import DocumentStore, scan_documents, under_other_deks
 from keyturn.settings import DocumentContainer
+from tests.keyturn.deks.pages import held
 from tests.keyturn.documents.harness import FIELDS, MIGRATION, NAME, page_of
 
 SEED = 20261124
@@ -88,7 +89,7 @@ async def work() -> None:
         records = StateContainer(database.get_container_client(GIVEN["records"]))
         ids = await open_dek_ids(records, "notes", MIGRATION, KeyVaultProvider(target))
         sides = KeyAndRows(source, rows("source", source)), KeyAndRows(target, rows("target", target))
-        await migrate(DocumentDependencies(documents, *sides, refuse), ids)
+        await migrate(DocumentDependencies(documents, *sides, refuse, held), ids)
 
 
 def mek_of(side: str, credential: DefaultAzureCredential) -> MekClient:

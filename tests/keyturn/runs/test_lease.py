@@ -1,11 +1,15 @@
 """The lease: one rotation a keyring, and a token by which a run that lost it is told."""
 
 import asyncio
+import time
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from keyturn.errors import FencedError, RotationRunningError
 from keyturn.runs import lease
+from keyturn.runs.lease import Hold
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.runs.lifecycle import make_record, new_keyring
@@ -85,20 +89,58 @@ async def test_only_the_holder_gives_it_back(runs: RotationStore) -> None:
 
 
 async def test_a_run_without_the_lease_is_fenced(runs: RotationStore) -> None:
-    """The check passes for the holder and fails for a run that gave the keyring back, naming who holds it now."""
+    """A look passes for the holder and writes nothing; it fails once the keyring is free, and when it is another's."""
     keyring = new_keyring()
     first = await lease.take(runs, make_record(keyring))
-    await lease.check(runs, first.ref)
+    before = await lease.read_lease(runs, keyring)
+    await Hold(runs.documents, first.ref).check(time.monotonic())
+    assert await lease.read_lease(runs, keyring) == before
     await lease.release(runs, first)
+    with pytest.raises(FencedError):
+        await Hold(runs.documents, first.ref).check(time.monotonic())
     second = await lease.take(runs, make_record(keyring))
 
-    with pytest.raises(FencedError) as raised:
-        await lease.check(runs, first.ref)
+    with pytest.raises(FencedError):
+        await Hold(runs.documents, first.ref).check(time.monotonic())
 
-    assert {"rotationId": first.run_id, "holder": second.run_id} == raised.value.facts
+    await Hold(runs.documents, second.ref).check(time.monotonic())
+
+
+async def test_the_same_run_with_an_older_token_is_fenced(runs: RotationStore) -> None:
+    """A run that has taken its lease anew goes on under a greater token: what carries the old one is late."""
+    first = await lease.take(runs, make_record(new_keyring()))
+
+    with pytest.raises(FencedError):
+        await Hold(runs.documents, first.ref.model_copy(update={"fencing_token": 0})).check(time.monotonic())
 
 
 async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RotationStore) -> None:
     """Without a lease nobody holds the keyring."""
     with pytest.raises(FencedError):
-        await lease.check(runs, make_record(new_keyring()).ref)
+        await Hold(runs.documents, make_record(new_keyring()).ref).check(time.monotonic())
+
+
+async def test_one_look_serves_everything_that_was_read_before_it(
+    runs: RotationStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who ask at once share a look; whoever has read something since needs one more, also where it is refused."""
+    looks, holds = 0, runs.documents.holds
+
+    async def counted(*arguments: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return await holds(*arguments)
+
+    monkeypatch.setattr(runs.documents, "holds", counted)
+    first = await lease.take(runs, make_record(new_keyring()))
+    hold, read_at = Hold(runs.documents, first.ref), time.monotonic()
+
+    await asyncio.gather(*(hold.check(read_at) for _ in range(16)))
+    await hold.check(read_at)
+    assert looks == 1
+    await lease.release(runs, first)
+    await hold.check(read_at)  # what was read then is as it was, or its ETag is not
+    with suppress(FencedError):
+        await hold.check(time.monotonic())
+
+    assert looks == 2
