@@ -1,5 +1,7 @@
 """Activity that makes the rotation's new MEK version."""
 
+from datetime import UTC, datetime
+
 import azure.durable_functions as df
 
 from activities.boundary import activity
@@ -8,21 +10,42 @@ from keyturn.contracts.steps import CreateVersionInput, VersionResult
 from keyturn.deks.census import take_census
 from keyturn.key_vault import creation
 from keyturn.resources import Resources
-from keyturn.rotation.new_version import RecordedIntent, record_new_version
+from keyturn.rotation.new_version import RecordedIntent, record_new_version, unfinished
 from keyturn.rotation.unexplained import look_back
+from keyturn.runs.store import PAGE_MAX
 
 bp = df.Blueprint()
 
 
 @activity(bp, CreateVersionInput)
 async def create_version(request: CreateVersionInput, resources: Resources) -> VersionResult:
-    """Create the version, or find the one that an earlier run of this activity created; look at the rows it is for."""
-    keyring = resources.keyring(request.run.keyring)
-    intent = RecordedIntent(resources.run_store, request.run)
-    version = await creation.create_version(keyring.versions, request, intent, SystemClock())
-    states = await keyring.versions.states()
-    old = [name for name, state in states.items() if state.enabled and name != version]
-    census = await take_census(keyring.rows, version, {})
-    provenance = await look_back(resources.run_store, resources.migrations, keyring.rows, request.run.run_id)
-    await record_new_version(resources.run_store, request.run, version, old, census, provenance)
+    """Create the version, find the one that an earlier run of this activity created, or adopt one that is unfinished.
+
+    Where the rotation has its version, it is only looked whether a creation that was given up has taken effect since.
+    """
+    runs, keyring, run_id = resources.run_store, resources.keyring(request.run.keyring), request.run.run_id
+    known = (await runs.read(run_id)).target_version
+    earlier = unfinished(
+        await runs.newest(request.run.keyring, before=run_id, limit=PAGE_MAX),
+        await resources.migrations.newest(request.run.keyring, limit=PAGE_MAX),
+        datetime.now(UTC),
+    )
+    if known is None:
+        intent, adoptable = RecordedIntent(runs, request.run), {record.run_id: record for record in earlier}
+        version = await creation.create_version(keyring.versions, request, intent, SystemClock(), adoptable)
+    else:
+        version = await creation.own_version(keyring.versions, run_id) or known
+    if version != known:
+        states = await keyring.versions.states()
+        maker = next((record for record in earlier if record.target_version == version), None)
+        await record_new_version(
+            runs,
+            request.run,
+            version,
+            [name for name, state in states.items() if state.enabled and name != version],
+            await take_census(keyring.rows, version, {}),
+            await look_back(runs, resources.migrations, keyring.rows, run_id) if known is None else None,
+            replacing=known,
+            adopted=[maker.run_id, *maker.adopted] if maker is not None else [],
+        )
     return VersionResult(version=version)

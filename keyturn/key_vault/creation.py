@@ -72,7 +72,9 @@ async def _find_or_create(
     for _ in range(ATTEMPTS):
         declared = await intent.declared()
         until = declared + request.creation_settle if declared else clock.now()
-        if (found := await _look_for(versions, request.run.run_id, until, clock)) is not None:
+        while (found := await own_version(versions, request.run.run_id)) is None and clock.now() < until:
+            await clock.sleep(POLL_SECONDS)
+        if found is not None:
             return found
         current = await versions.fetch(await versions.current())
         usable = current.wrap_problem() is None and current.key_size == request.key_size
@@ -88,15 +90,12 @@ async def _find_or_create(
     ) from lost
 
 
-async def _look_for(versions: MekVersions, run_id: str, until: datetime, clock: Clock) -> str | None:
-    """Return the current or newest of the versions with the rotation's tag, looking again until the given time."""
-    while True:
-        own = [name for name, state in (await versions.states()).items() if state.tags.get(ROTATION_TAG) == run_id]
-        if own:
-            return current if len(own) > 1 and (current := await versions.current()) in own else own[-1]
-        if clock.now() >= until:
-            return None
-        await clock.sleep(POLL_SECONDS)
+async def own_version(versions: MekVersions, run_id: str) -> str | None:
+    """Return the current or newest of the versions with the rotation's tag, if there is one."""
+    own = [name for name, state in (await versions.states()).items() if state.tags.get(ROTATION_TAG) == run_id]
+    if len(own) > 1 and (current := await versions.current()) in own:
+        return current
+    return own[-1] if own else None
 
 
 async def _create(
@@ -106,7 +105,7 @@ async def _create(
         raise NotSettledError("the intent to create took too long to write", rotationId=request.run.run_id)
     created = await versions.create(request.key_size, like, {ROTATION_TAG: request.run.run_id}, answer_within=left)
     # An earlier creation that was given up may have taken effect late; the next run would take that version.
-    return await _look_for(versions, request.run.run_id, clock.now(), clock) or created
+    return await own_version(versions, request.run.run_id) or created
 
 
 async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:

@@ -1,15 +1,24 @@
-"""What the record knows of the new version: the intent to create it, which one it is, and which it replaces."""
+"""What the record knows of the new version: the intent to create it, which one it is, and which it replaces.
 
-from collections.abc import Sequence
+A rotation that ended before its work was done has made a version and moved rows onto it. The next one adopts both.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from keyturn.contracts.base import RunRef
+from keyturn.contracts.migrations import DocumentWork
 from keyturn.contracts.passes import CensusResult
+from keyturn.contracts.states import State
+from keyturn.errors import NotSettledError
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Provenance, VersionIntent
-from keyturn.runs.records import RotationRecord
+from keyturn.runs.records import ADOPTED_MAX, MigrationRecord, RotationRecord
 from keyturn.runs.store import RotationStore, Runs
 from keyturn.runs.transitions import check_live
+
+
+_MOVING = frozenset({State.CREATING_VERSION, State.SWEEPING})
 
 
 class RecordedIntent:
@@ -37,22 +46,57 @@ class RecordedIntent:
         return (await self._runs.update(self._ref.run_id, change)).version_intent == written
 
 
+def unfinished(
+    earlier: Iterable[RotationRecord], migrations: Iterable[MigrationRecord], now: datetime
+) -> list[RotationRecord]:
+    """Return, of the keyring's earlier rotations, newest first, those whose version may be adopted.
+
+    Not one after which rows were moved by other means: an overtaken page of such a migration may still move a row off
+    the version, and the ETag of a row that the rotation finds in place, and does not write, stops no such page.
+
+    Raises:
+        NotSettledError: the creation of one of them may still take effect.
+    """
+    # A restore, a rollback and a rewrap; the others work on documents.
+    moved = [run.fencing_token for run in migrations if not run.dry_run and not isinstance(run.work, DocumentWork)]
+    found = list[RotationRecord]()
+    for record in earlier:
+        if record.retirement_in_force or record.fencing_token < max(moved, default=0):
+            break
+        if record.version_intent is not None and now < record.version_intent.at + record.policy.creation_settle:
+            raise NotSettledError("an earlier rotation's version may still be created", rotationId=record.run_id)
+        if record.version_intent is not None or record.target_version is not None:
+            found.append(record)
+    return found
+
+
 async def record_new_version(
     runs: RotationStore,
     ref: RunRef,
     version: str,
     old_versions: Sequence[str],
     census: CensusResult,
-    provenance: Provenance,
+    provenance: Provenance | None,
+    *,
+    replacing: str | None = None,
+    adopted: Sequence[str] = (),
 ) -> None:
-    """Write down the new version, the enabled versions that it replaces, and the rows that are to be moved onto it."""
+    """Write down the new version, the enabled versions that it replaces, and the rows that are to be moved onto it.
+
+    Nothing is written where another version is known than the one that it is ``replacing``, or rows are not moved any
+    more. Without ``provenance``, which is of the rows before the first was moved, the earlier one stays.
+    """
 
     def change(record: RotationRecord) -> RotationRecord:
         check_live(record, ref)
-        if record.target_version is not None:
+        if record.target_version != replacing or record.state not in _MOVING:
             return record
         return record.changed(
-            target_version=version, old_versions=list(old_versions), census=census, provenance=provenance
+            target_version=version,
+            old_versions=list(old_versions),
+            census=census,
+            provenance=provenance or record.provenance,
+            adopted=list(adopted)[:ADOPTED_MAX],
         )
 
     await runs.update(ref.run_id, change)
