@@ -17,7 +17,6 @@ from keyturn.runs.records import ADOPTED_MAX, MigrationRecord, RotationRecord
 from keyturn.runs.store import RotationStore, Runs
 from keyturn.runs.transitions import check_live
 
-
 _MOVING = frozenset({State.CREATING_VERSION, State.SWEEPING})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from activities import versions
 from keyturn.key_vault import creation
 from keyturn.rotation.new_version import RecordedIntent
 from tests.invariants.checks.versions import MADE_BY, not_one_new_version
@@ -45,8 +46,8 @@ async def creation_of_a_dead_run(harness: ActivityHarness, driver: RotationDrive
     await late
 
 
-async def blind(*_: Any) -> None:
-    """Look for no version."""
+async def blind(*_: Any, **_more: Any) -> None:
+    """Look for no version, and write none down."""
 
 
 @pytest.mark.parametrize("fault", ["reset_after", "reset_before", "throttle"])
@@ -81,8 +82,9 @@ async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHa
 async def test_broken_nobody_looks_for_the_tag(
     harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without looking for the rotation's tag a second run makes a second version."""
-    monkeypatch.setattr(creation, "_look_for", blind)
+    """Without the tag and the record, either of which is enough, a second run makes a second version."""
+    monkeypatch.setattr(creation, "own_version", blind)
+    monkeypatch.setattr(versions, "record_new_version", blind)
 
     for _ in range(2):
         await harness.act("create_version", driver.creation())

@@ -72,13 +72,14 @@ async def test_broken_progress_that_adds(harness: ActivityHarness, monkeypatch: 
 
 
 async def test_broken_a_version_made_twice(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A creation that looks for nothing leaves a second version behind."""
+    """A creation that looks for nothing, and is written down nowhere, leaves a second version behind."""
     runs, driver = await begin(harness, "create_version")
 
-    async def blind(*_: Any) -> None:
-        """Look for no version."""
+    async def blind(*_: Any, **_more: Any) -> None:
+        """Look for no version, and write none down."""
 
-    monkeypatch.setattr("keyturn.key_vault.creation._look_for", blind)
+    monkeypatch.setattr("keyturn.key_vault.creation.own_version", blind)
+    monkeypatch.setattr("activities.versions.record_new_version", blind)
     await driver.to_new_version()
 
     assert any(wrong.startswith("create_version: versions:") for wrong in runs.wrong)
