@@ -229,11 +229,17 @@ class ActivityHarness:
         assert self.engine is not None, "ask for the fixture playing"
         client = self.engine.client
         instance = await asyncio.to_thread(client.schedule_new_orchestration, name, input=request.to_payload())
-        ended = await asyncio.to_thread(client.wait_for_orchestration_completion, instance, timeout=SECONDS)
+        result: dict[str, Any] = await self.output_of(instance)
+        return result
+
+    async def output_of(self, instance: str) -> Any:
+        """Wait until the workflow has ended well, and return its result."""
+        assert self.engine is not None, "ask for the fixture playing"
+        wait = self.engine.client.wait_for_orchestration_completion
+        ended = await asyncio.to_thread(wait, instance, timeout=SECONDS)
         assert ended is not None
         assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended.failure_details
-        result: dict[str, Any] = ended.get_output(dict)
-        return result
+        return ended.get_output(dict)
 
     async def reaches(self, record: RotationRecord, *states: State) -> RotationRecord:
         """Wait until the rotation is in one of the states, and return its record."""
