@@ -106,7 +106,7 @@ class PageLoop[Item](ABC):
             await self._side_by_side(refs, self._read_ahead)
             await self._side_by_side(refs, handle)
         if self._quarantined:
-            self.request.check_in_time(self.clock.now())
+            await self.check_may_write()
             await self._take_quarantined(self._quarantined)
         if self._failures:
             raise self._failures[0]

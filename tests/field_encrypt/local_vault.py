@@ -80,11 +80,11 @@ class Mek:
         self.credential = vault.credential(self.who, *(roles or ROLES["Key Vault Crypto Service Encryption User"]))
         self.client = self.new_client()
 
-    def new_client(self) -> MekClient:
-        """Return a client that knows nothing yet, of the same principal."""
+    def new_client(self, name: str | None = None) -> MekClient:
+        """Return a client that knows nothing yet, of the same principal; ``name`` spells the key's name."""
         return MekClient(
             self.vault.url,
-            self.name,
+            name or self.name,
             self.credential,
             verify_challenge_resource=False,
             transport=self.vault.transport(),

@@ -1,5 +1,7 @@
 """The Key Vault provider: which version writers use and when they move; and the provider that waits out throttling."""
 
+from collections.abc import Callable
+
 import pytest
 
 from field_encrypt.dek import Dek
@@ -77,6 +79,19 @@ async def test_label_that_is_a_whole_key_id_is_understood(mek: Mek) -> None:
     unwrapped = await provider.unwrap(wrapped.model_copy(update={"mek_version": version.key_id}))
 
     assert dek == unwrapped
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.title, str.swapcase])
+async def test_names_ignore_case(mek: Mek, spelled: Callable[[str], str]) -> None:
+    """Key Vault takes a name in any letters: so do readers and writers, in rows, in labels and in settings."""
+    version = await mek.client.fetch_version(await mek.create())
+    label = version.key_id.removesuffix(version.version)
+    async with mek.new_client(spelled(mek.name)) as other:
+        for writer, reader in [(other, mek.client), (mek.client, other)]:
+            dek = Dek.generate()
+            wrapped = await KeyVaultProvider(writer).wrap(dek)
+            for more in ({}, {"mek_name": spelled(mek.name)}, {"mek_version": spelled(label) + version.version}):
+                assert await KeyVaultProvider(reader).unwrap(wrapped.model_copy(update=more)) == dek
 
 
 async def test_dek_of_another_mek_is_named_so(mek: Mek) -> None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keyturn.contracts.base import Payload, StepInput
-from keyturn.contracts.pages import DEKS, PageInput, RangesInput, ScanInput
-from keyturn.contracts.passes import ProgressInput
+from keyturn.contracts.pages import DEKS, PageInput, PageResult, RangesInput, ScanInput
+from keyturn.contracts.passes import Phase, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.runs.record import RunRecord
 from orchestrators.operations import OPERATIONS
@@ -78,15 +78,21 @@ class Steps:
             totals = await self.act(OPERATIONS[operation].activity, page)
             changed += totals["changed"]
             tokens.append(totals.pop("sessionTokens"))
-        progress = ProgressInput(
+        progress = self.progress(totals, tokens, started, OPERATIONS[operation].phase)
+        self.tokens = (await self.act("record_progress", progress))["sessionTokens"]
+        return changed
+
+    def progress(
+        self, totals: dict[str, Any], tokens: list[dict[str, str]], started: datetime, phase: Phase
+    ) -> ProgressInput:
+        """Return the input of record_progress after the one wave of a pass."""
+        return ProgressInput(
             run=self.ref,
-            phase=OPERATIONS[operation].phase,
+            phase=phase,
             pass_number=self._passes,
             pass_started_at=started,
             wave=1,
             scanned=1,
-            totals=totals,
+            totals=PageResult.from_payload(totals),
             session_tokens=tokens,
         )
-        self.tokens = (await self.act("record_progress", progress))["sessionTokens"]
-        return changed

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import State
 from keyturn.errors import RotationRunningError
 from keyturn.runs import lease
@@ -105,14 +104,3 @@ async def test_broken_the_token_does_not_grow(harness: ActivityHarness, monkeypa
     second = await harness.start()
 
     assert await wrong(harness) == [f"{second.run_id} has token 1, not more than the one before"]
-
-
-async def test_a_run_with_an_old_token_changes_nothing(harness: ActivityHarness) -> None:
-    """An activity that carries another run's token is refused, and the record stays as it is."""
-    record = await harness.start()
-    request = StepInput(run=record.ref.model_copy(update={"fencing_token": 0}), step=1, target=State.PREFLIGHT)
-
-    refused = await harness.act("advance", request)
-
-    assert refused["failure"]["errorType"] == "FencedError"
-    assert await harness.runs.read(record.run_id) == record

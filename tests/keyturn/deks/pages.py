@@ -9,7 +9,7 @@ from field_encrypt.key_vault import MekClient
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
-from keyturn.deks.page import PageDependencies
+from keyturn.deks.page import Hold, PageDependencies
 from keyturn.deks.rows import Row
 from keyturn.deks.store import NewWrap, WriteResult
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
@@ -48,11 +48,15 @@ def page_of(refs: Sequence[RowRef], target: str, rate: float = 1000) -> PageInpu
 
 
 def dependencies(
-    local_keyring: LocalKeyring, sink: Sink, mek: MekClient | None = None, clock: Clock | None = None
+    local_keyring: LocalKeyring,
+    sink: Sink,
+    mek: MekClient | None = None,
+    clock: Clock | None = None,
+    hold: Hold = held,
 ) -> PageDependencies:
     """Return what a page works with."""
     return PageDependencies(
-        local_keyring.store, mek or local_keyring.mek.client, sink.take, held, clock or SystemClock()
+        local_keyring.store, mek or local_keyring.mek.client, sink.take, hold, clock or SystemClock()
     )
 
 

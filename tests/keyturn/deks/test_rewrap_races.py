@@ -1,10 +1,13 @@
 """A page of rows rewrapped while other writers, and a network that loses answers, get in between."""
 
+from datetime import timedelta
+
 import pytest
 
 from keyturn.deks.page import RACES_MAX
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
+from keyturn.errors import LateError
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.local_keyring import LocalKeyring
@@ -130,3 +133,23 @@ async def test_a_write_whose_answer_is_lost_is_recognised(
     assert (result.changed, result.unchanged, result.quarantined) == (4, 0, 0)
     for ref in refs:
         assert await local_keyring.unwrapped(ref) == local_keyring.deks[ref.id]
+
+
+async def test_a_page_that_outlives_its_time_writes_nothing_more(
+    local_keyring: LocalKeyring, versions: tuple[str, str]
+) -> None:
+    """The time is looked at last before a write, and before rows are named: a worker may have frozen anywhere."""
+    old, target = versions
+    ref, bad = await local_keyring.add(old), await local_keyring.add(old, wrappedDek="no base64")
+    before, clock, sink = await local_keyring.item(ref), ManualClock(), Sink()
+
+    async def slow(_read_at: float) -> None:
+        clock.advance(61)
+
+    for refs in ([ref], [bad]):
+        page = page_of(refs, target).model_copy(update={"not_after": clock.now() + timedelta(minutes=1)})
+        with pytest.raises(LateError):
+            await rewrap_page(page, dependencies(local_keyring, sink, clock=clock, hold=slow))
+
+    assert await local_keyring.item(ref) == before
+    assert sink.rows == []

@@ -1,6 +1,7 @@
 """One row read and rewritten: conditionally, once, and never brought back."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,11 +9,15 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import CosmosClient
 
+from field_encrypt import DekStore as ReaderStore
+from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
 from keyturn.contracts.pages import RowRef
+from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row, RowKind
 from keyturn.deks.store import DekStore, NewWrap, WriteOutcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
+from tests.keyturn.deks.pages import Sink, dependencies, page_of
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring, encoded, keyring_of, plain_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -250,3 +255,30 @@ async def test_failures_are_told_apart_by_who_must_act(
 
     with pytest.raises(expected):
         await local_keyring.store.rewrap(row, new_wrap())
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.swapcase])
+async def test_a_row_in_other_letters_opens_before_and_after_its_rewrap(
+    local_keyring: LocalKeyring, spelled: Callable[[str], str]
+) -> None:
+    """The row keeps its spelling, and readers with either spelling in their settings open it, on either version."""
+    mek, key_id = local_keyring.mek, spelled(local_keyring.keyring.kid_prefix)
+    old, rows = await mek.create(), ReaderStore(local_keyring.container, RowDefaults(mek_name=mek.name))
+    ours = FieldEncryption(KeyVaultProvider(mek.client), rows, None)
+    note = await ours.encrypt_fields("notes", "note", {"id": "note", "title": "t"}, ["title"])
+    ref = RowRef(id=note["title"]["dekId"], partition=note["title"]["dekId"])
+    names = [("mekName", spelled(mek.name)), ("mekVersion", f"{key_id}{old}")]
+    await local_keyring.container.patch_item(
+        ref.id, ref.partition, [{"op": "set", "path": f"/{name}", "value": value} for name, value in names]
+    )
+    target = await mek.create()
+    async with mek.new_client(spelled(mek.name)) as client:
+        others = FieldEncryption(KeyVaultProvider(client), rows, None)
+        for version in (old, target):
+            if version == target:
+                result = await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
+                assert result.changed == 1
+            item = await local_keyring.item(ref)
+            assert (item["mekName"], item["mekVersion"]) == (spelled(mek.name), f"{key_id}{version}")
+            for reader in (ours, others):
+                assert (await reader.decrypt_fields("notes", "note", note, ["title"]))["title"] == "t"

@@ -10,6 +10,7 @@ from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RowDefaul
 from field_encrypt.dek import Dek
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
+from keyturn.deks.page import Hold
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
 from keyturn.documents.store import DocumentStore
@@ -76,6 +77,7 @@ class DocumentsHarness:
     source: Side
     target: Side
     quarantined: dict[str, str] = field(default_factory=dict)
+    hold: Hold = held
     ids: DekIds = field(default_factory=lambda: DekIds(Dek.generate()))
 
     @property
@@ -88,7 +90,7 @@ class DocumentsHarness:
         to = target or self.source
         source = KeyAndRows(self.source.mek.client, self.source.store)
         other = source if to is self.source else KeyAndRows(to.mek.client, to.store)
-        return DocumentDependencies(self.documents, source, other, self._take, held)
+        return DocumentDependencies(self.documents, source, other, self._take, self.hold)
 
     async def _take(self, rows: Sequence[QuarantinedRow]) -> None:
         self.quarantined |= {row.id: row.reason for row in rows}
