@@ -10,7 +10,8 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -59,23 +60,6 @@ _OUTCOMES: Mapping[WriteOutcome, Outcome] = {
 }
 
 
-@dataclass(slots=True)
-class Counts:
-    """What happened to the page's items; fields are those of PageResult."""
-
-    changed: int = 0
-    unchanged: int = 0
-    gone: int = 0
-    conflicts: int = 0
-    stale_writers: int = 0
-    last_stale_write: datetime | None = None
-
-    def add_stale_write(self, at: datetime) -> None:
-        """Count a row that was written under an old version although the new one existed."""
-        self.stale_writers += 1
-        self.last_stale_write = max(at, self.last_stale_write or at)
-
-
 class PageLoop[Item](ABC):
     """One run of one page over items of one container."""
 
@@ -87,7 +71,8 @@ class PageLoop[Item](ABC):
         self.request = request
         self.clock = clock
         self.pacer = Pacer(request.operations_per_second, clock)
-        self.counts = Counts()
+        self.counts = Counter[str]()  # by the names of PageResult
+        self.last_stale_write: datetime | None = None
         self._take_quarantined = quarantine
         self._hold = hold
         self._sessions = SessionLog(container)
@@ -111,15 +96,11 @@ class PageLoop[Item](ABC):
         if self._failures:
             raise self._failures[0]
         return PageResult(
-            changed=self.counts.changed,
-            unchanged=self.counts.unchanged,
-            gone=self.counts.gone,
+            **self.counts,
             quarantined=len(self._quarantined),
-            conflicts=self.counts.conflicts,
             throttled=self.pacer.throttled,
             vault_operations=self.pacer.operations,
-            stale_writers=self.counts.stale_writers,
-            last_stale_write=self.counts.last_stale_write,
+            last_stale_write=self.last_stale_write,
             session_tokens=self._sessions.tokens,
         )
 
@@ -153,21 +134,14 @@ class PageLoop[Item](ABC):
 
     async def settle(self, item_id: str, attempt: Callable[[], Awaitable[Outcome]], too_many: StrEnum) -> None:
         """Attempt the work on an item until it is settled and count it, or quarantine the item after many races."""
-        async for _ in self.attempts():
-            outcome = await attempt()
-            if outcome is not Outcome.AGAIN:
-                self.counts.changed += outcome is Outcome.CHANGED
-                self.counts.unchanged += outcome is Outcome.UNCHANGED
-                self.counts.gone += outcome is Outcome.GONE
+        for race in range(RACES_MAX):
+            if race:
+                await self.clock.sleep(RACE_SECONDS * 2**race)
+            if (outcome := await attempt()) is not Outcome.AGAIN:
+                if outcome is not Outcome.QUARANTINED:
+                    self.counts[outcome.value] += 1
                 return
         self.quarantine(item_id, too_many)
-
-    async def attempts(self) -> AsyncIterator[None]:
-        """Yield once for each attempt at an item, waiting in between, until a race was lost too often."""
-        for attempt in range(RACES_MAX):
-            if attempt:
-                await self.clock.sleep(RACE_SECONDS * 2**attempt)
-            yield
 
     async def check_may_write(self) -> None:
         """Look at the lease, unless that was done since an item was read last, and at the time.
@@ -186,8 +160,13 @@ class PageLoop[Item](ABC):
         result = await write(*args, **named)
         if result.session_token is not None:
             await self._sessions.record(result.partition_key, result.session_token)
-        self.counts.conflicts += result.outcome is WriteOutcome.LOST_RACE
+        self.counts["conflicts"] += result.outcome is WriteOutcome.LOST_RACE
         return _OUTCOMES[result.outcome]
+
+    def add_stale_write(self, at: datetime) -> None:
+        """Count a row that was written under an old version although the new one existed."""
+        self.counts["stale_writers"] += 1
+        self.last_stale_write = max(at, self.last_stale_write or at)
 
     def quarantine(self, item_id: str, reason: StrEnum, version: str | None = None) -> Outcome:
         """Name the item with its reason; everything else about it stays out of the report."""

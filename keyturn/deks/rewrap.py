@@ -100,12 +100,12 @@ def _report_late(row: Row, target: MekVersion, work: PageWork) -> None:
     """Count the stale writer of a row that an interrupted run of this page rewrapped without reporting it."""
     ours = row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id
     if ours and row.created_at is not None and _is_after(target, row):
-        work.counts.add_stale_write(row.created_at)
+        work.add_stale_write(row.created_at)
 
 
 def _count_stale_writer(row: Row, target: MekVersion, work: PageWork) -> None:
     if _is_after(target, row):
-        work.counts.add_stale_write(row.created_at or row.changed_at)
+        work.add_stale_write(row.created_at or row.changed_at)
 
 
 def _is_after(target: MekVersion, row: Row) -> bool:
