@@ -135,6 +135,7 @@ class WatchInput(RunInput):
     target_version: str
     policy: Policy
     started_at: datetime | None = None
+    commands_seen: int = 0
 
 
 class WatchResult(Payload):
@@ -162,7 +163,7 @@ class FailureInput(RunInput):
 
 
 class CommandInput(RunInput):
-    """Input of ``read_command``: did an operator ask to retry or to abort?"""
+    """Input of ``read_command``: did an operator ask to retry, to abort or to reinstate?"""
 
     seen: int  # commands already acted upon
 

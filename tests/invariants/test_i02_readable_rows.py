@@ -1,14 +1,20 @@
 """I2: no row is ever unreadable to a reader that follows the row's own label; a deleted row stays deleted."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from azure.cosmos.aio import CosmosClient
+from durabletask.task import RetryPolicy
 
 from keyturn.contracts.pages import RowRef
+from keyturn.contracts.states import State
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
 from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
+from orchestrators import watch
+from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.checks.rows import Reader, resurrected
 from tests.invariants.harness import ActivityHarness
 from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
@@ -79,6 +85,29 @@ async def test_rows_open_at_every_instant_of_a_rotation(running_engine: Activity
     assert reader.unreadable == []
     assert ("completed", [running_engine.old]) == (record.state, record.retired)
     assert reader.samples > len(refs)
+
+
+async def test_a_watch_that_cannot_look_takes_the_disable_back(
+    running_engine: ActivityHarness, cosmos_client: CosmosClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container of the canaries is throttled after the disable: nobody knows whether documents open."""
+    quick = RetryPolicy(first_retry_interval=timedelta(seconds=0.1), max_number_of_attempts=2)
+    monkeypatch.setattr(watch, "RETRY", quick)
+    notes = await new_container(cosmos_client, "notes")
+    running_engine.encrypt_notes(notes)
+    await running_engine.local_keyring.add(running_engine.old)
+    record = await running_engine.start(watch="PT10M")
+    await running_engine.begin(record)
+    waiting = await running_engine.reaches(record, State.AWAITING_APPROVAL)
+    await running_engine.decide(waiting)
+    await running_engine.wake(waiting)
+    await running_engine.reaches(record, State.WATCHING)
+    running_engine.local_keyring.cosmos.fault(operation="query", kind="throttle", match=notes.id, count=None)
+
+    ended = await running_engine.reaches(record, State.REINSTATED)
+
+    assert f"verify was not possible: container {notes.id}" in ended.history[-1].detail
+    assert [found.enabled for found in (await running_engine.versions.states()).values()] == [True, True]
 
 
 async def test_a_row_deleted_under_a_rewrap_stays_deleted(

@@ -7,6 +7,7 @@ from keyturn.contracts.steps import CommandInput
 from keyturn.errors import FencedError, UnknownRotationError, WrongStateError
 from keyturn.ids import RunKind, new_run_id
 from keyturn.runs.commands import read_command, record_command
+from keyturn.runs.record_parts import Command
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.runs.lifecycle import NOW, bring_to, step_to
@@ -52,6 +53,17 @@ async def test_an_abort_is_never_void_and_ends_all_retries(runs: RotationStore) 
         await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
     assert await read(runs, record) == ("abort", 1)
+
+
+async def test_an_order_to_reinstate_holds_from_the_disable_on(runs: RotationStore) -> None:
+    """An order that is given while versions are disabled is read by the watch that begins after it."""
+    record = await bring_to(runs, State.RETIRING)
+    order = Command(command="reinstate", by="otto", at=NOW, step=record.step)
+    await runs.update(record.run_id, lambda run: run.changed(commands=[order]))
+    record = await step_to(runs, record, State.WATCHING)
+
+    assert await read(runs, record) == ("reinstate", 1)
+    assert await read(runs, record, seen=1) == ("none", 1)
 
 
 async def test_an_unknown_rotation_takes_no_command_and_another_runs_workflow_reads_none(runs: RotationStore) -> None:
