@@ -8,15 +8,14 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import datetime
 from typing import NamedTuple
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Counter, Histogram, Meter
-from opentelemetry.metrics import _Gauge as Gauge  # the API's only name for a gauge that is set
+from opentelemetry.metrics import Meter
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
@@ -28,34 +27,24 @@ from keyturn.telemetry.names import METRICS, SCOPE, Metric
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
-def _made(meter: Meter, metric: Metric) -> Gauge | Counter | Histogram:
+def _writer(meter: Meter, metric: Metric) -> Callable[[float, Mapping[str, str]], None]:
+    described = (metric.name, metric.unit, metric.description)
     match metric.kind:
         case "gauge":
-            return meter.create_gauge(metric.name, metric.unit, metric.description)
+            return meter.create_gauge(*described).set
         case "counter":
-            return meter.create_counter(metric.name, metric.unit, metric.description)
+            return meter.create_counter(*described).add
         case "histogram":
-            return meter.create_histogram(
-                metric.name,
-                metric.unit,
-                metric.description,
-                explicit_bucket_boundaries_advisory=SECONDS_BUCKETS,
-            )
+            return meter.create_histogram(*described, explicit_bucket_boundaries_advisory=SECONDS_BUCKETS).record
 
 
 _meter = metrics.get_meter(SCOPE)
-_instruments = {metric.name: _made(_meter, metric) for metric in METRICS}
+_writers = {metric.name: _writer(_meter, metric) for metric in METRICS}
 
 
 def record(metric: Metric, value: float, attributes: Mapping[str, str]) -> None:
     """Write a measurement down: set a gauge, add to a counter or a histogram."""
-    instrument = _instruments[metric.name]
-    if isinstance(instrument, Counter):
-        instrument.add(value, attributes)
-    elif isinstance(instrument, Histogram):
-        instrument.record(value, attributes)
-    else:
-        instrument.set(value, attributes)
+    _writers[metric.name](value, attributes)
 
 
 def root_of(run_id: str) -> SpanContext:
@@ -74,11 +63,6 @@ def _context(trace_id: bytes, span_id: bytes) -> SpanContext:
     return SpanContext(
         int.from_bytes(trace_id), int.from_bytes(span_id), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
     )
-
-
-def below(parent: SpanContext) -> Context:
-    """Return a context in which new spans are children of this one; nothing else is in it."""
-    return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 type Facts = Mapping[str, AttributeValue]
@@ -122,7 +106,7 @@ def activity_span(name: str, request: RunInput) -> Iterator[None]:
     try:
         with _tracer.start_as_current_span(
             f"activity {name}",
-            context=below(root_of(request.run.run_id)),
+            context=rotation_context(request.run.run_id),
             links=_platform(),
             attributes=attributes,
             record_exception=False,  # its text is not ours to tell
@@ -167,8 +151,8 @@ def in_trace_of(run_id: str) -> Iterator[None]:
 
 
 def rotation_context(run_id: str) -> Context:
-    """Return the context in which a new span is a child of the rotation's own."""
-    return below(root_of(run_id))
+    """Return a context in which a new span is a child of the rotation's own; nothing else is in it."""
+    return set_span_in_context(NonRecordingSpan(root_of(run_id)), Context())
 
 
 def _platform() -> list[Link]:
