@@ -68,12 +68,10 @@ async def read_cursors(documents: StateContainer, keyring: str) -> dict[str, Cur
 
 async def write_cursor(documents: StateContainer, cursor: Cursor) -> Cursor | None:
     """Write the cursor and return it as stored, or return None where it is not the one that was read any more."""
-    if cursor.etag is not None:
-        stored = await documents.replace(cursor.to_payload(), cursor.etag)
-    elif await documents.create(cursor.to_payload()):
-        stored = await documents.read(cursor.keyring, cursor.id)
+    if cursor.etag is None:
+        stored = await documents.create(cursor.to_payload())
     else:
-        stored = None
+        stored = await documents.replace(cursor.to_payload(), cursor.etag)
     return Cursor.from_document(stored) if stored is not None else None
 
 
