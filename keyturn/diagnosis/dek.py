@@ -72,36 +72,30 @@ async def examine(
     return examined
 
 
+@dataclass(frozen=True, slots=True)
 class _Examination:
     """The examination of one row as it was read."""
 
-    def __init__(
-        self,
-        keyring: KeyringClients,
-        row: Row,
-        versions: Mapping[str, MekVersionProperties],
-        writers_version: str | None,
-    ) -> None:
-        self._keyring = keyring
-        self._row = row
-        self._versions = versions
-        self._writers_version = writers_version
+    keyring: KeyringClients
+    row: Row
+    versions: Mapping[str, MekVersionProperties]
+    writers_version: str | None
 
     async def run(self) -> ExaminedDek:
         """Unwrap the row."""
-        row = self._row
+        row = self.row
         if row.kind is RowKind.FOREIGN:
             name, label = self._stated("mek_name"), self._stated("mek_version")
             return self._result(Verdict.ROW_FOREIGN, f"the row names key {name!r} and version {label!r}, not this MEK")
         if row.reason is not None:
             return self._result(Verdict.ROW_MALFORMED, f"a property of the row cannot be read: {row.reason}")
-        unwrapped = await unwrap_row(row, self._keyring.mek.unwrap, self._candidates)
+        unwrapped = await unwrap_row(row, self.keyring.mek.unwrap, self._candidates)
         if isinstance(unwrapped, Unwrapped):
             return await self._unwrapped(unwrapped.dek, unwrapped.version)
         return await self._not_unwrapped(unwrapped)
 
     async def _unwrapped(self, dek: Dek, version: str) -> ExaminedDek:
-        row = self._row
+        row = self.row
         previous = await self._previous_wrap(dek)
         verdict, finding = Verdict.SOUND, f"version {version} unwraps the row, and its key check holds"
         if row.key_check is None:
@@ -122,41 +116,41 @@ class _Examination:
             finding = f"version {failure.version} unwraps another DEK than the key check's"
         previous = await self._previous_wrap(None) if verdict in _ROW_AT_FAULT else None
         # Without a key check, any DEK would do: only one that is proven is worth rolling back to.
-        if previous == "holds" and self._row.key_check is not None:
+        if previous == "holds" and self.row.key_check is not None:
             verdict, finding = Verdict.PREVIOUS_WRAP_OPENS, f"{finding}; previousWrap unwraps to the key check's DEK"
         key_check = None if dek is None else "differs"
         return self._result(verdict, finding, dek, unwraps=dek is not None, key_check=key_check, previous_wrap=previous)
 
     async def _candidates(self) -> Sequence[str]:
         """Return the versions that may have wrapped a row without a label, the likeliest first."""
-        newest = [version for version, found in self._versions.items() if found.enabled][: -VERSIONS_MAX - 1 : -1]
-        written = [version for version in self._versions if version == self._writers_version]
+        newest = [version for version, found in self.versions.items() if found.enabled][: -VERSIONS_MAX - 1 : -1]
+        written = [version for version in self.versions if version == self.writers_version]
         return list(dict.fromkeys(written + newest))
 
     async def _previous_wrap(self, dek: Dek | None) -> str | None:
         """Tell whether the previous wrap, if any, holds the DEK, or without one the DEK of the key check."""
-        if PREVIOUS_WRAP not in self._row.raw:
+        if PREVIOUS_WRAP not in self.row.raw:
             return None
-        previous = before_rewrap(self._row, self._keyring.keyring, "")
+        previous = before_rewrap(self.row, self.keyring.keyring, "")
         if previous is None or previous.version is None:
             return "damaged"
-        unwrapped = await unwrap_under(previous.version, previous, self._keyring.mek.unwrap)
+        unwrapped = await unwrap_under(previous.version, previous, self.keyring.mek.unwrap)
         if isinstance(unwrapped, NotUnwrapped):
             return "not_readable" if unwrapped.reason is QuarantineReason.VERSION_DISABLED else "damaged"
         return "holds" if dek is None or dek == unwrapped.dek else "damaged"
 
     def _stated(self, name: str) -> str:
-        value = self._row.raw.get(getattr(self._keyring.keyring.row_names, name))
+        value = self.row.raw.get(getattr(self.keyring.keyring.row_names, name))
         return "" if value is None else str(value)
 
     def _result(self, verdict: Verdict, finding: str, dek: Dek | None = None, **facts: object) -> ExaminedDek:
         described = {
-            "keyring": self._keyring.keyring.name,
-            "dek_id": self._row.id,
+            "keyring": self.keyring.keyring.name,
+            "dek_id": self.row.id,
             "verdict": verdict,
             "finding": finding,
-            "row": row_facts(self._row, self._keyring.keyring),
-            "version": version_facts(self._row.version, self._versions),
+            "row": row_facts(self.row, self.keyring.keyring),
+            "version": version_facts(self.row.version, self.versions),
             **facts,
         }
         return ExaminedDek(DekDiagnosis.model_validate(described), dek)

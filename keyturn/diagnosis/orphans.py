@@ -9,9 +9,9 @@ import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import Annotated, Any, Literal
 
-from azure.cosmos.aio import ContainerProxy
 from pydantic import Field, ValidationError
 
 from keyturn.contracts.base import Payload
@@ -167,15 +167,17 @@ class _Scan:
     async def _used(self, dek_ids: list[str]) -> set[str]:
         used: set[str] = set()
         for description in self._keyring.keyring.documents:
-            for chunk in _chunks([dek_id for dek_id in dek_ids if dek_id not in used]):
-                container = self._keyring.documents[description.name]
+            container = self._keyring.documents[description.name]
+            for chunk in batched([dek_id for dek_id in dek_ids if dek_id not in used], IDS_PER_QUERY, strict=False):
                 used |= {dek_id for dek_id, _ in await documents_naming(container, description, chunk, limit=None)}
         return used
 
     async def _existing(self, dek_ids: list[str]) -> set[str]:
         there: set[str] = set()
-        for chunk in _chunks([dek_id for dek_id in dek_ids if is_possible_id(dek_id)]):
-            there |= await _ids_in(self._keyring.dek_container, chunk)
+        for chunk in batched(filter(is_possible_id, dek_ids), IDS_PER_QUERY, strict=False):
+            names = {f"@id{place}": dek_id for place, dek_id in enumerate(chunk)}
+            listed = Condition(f"c.id IN ({', '.join(names)})", names)
+            there |= {str(found) for found in await select_rows(self._keyring.dek_container, listed, "VALUE c.id")}
         return there
 
 
@@ -188,13 +190,3 @@ def _require_queryable(keyring: KeyringClients) -> None:
             expected = f"fields of {description.name} without * or an index: no query can look up the others"
     if expected:
         raise InvalidRequestError(f"KEYTURN_DOCUMENTS: expected {expected}", field="kind", expected=expected)
-
-
-async def _ids_in(container: ContainerProxy, ids: list[str]) -> set[str]:
-    names = {f"@id{place}": value for place, value in enumerate(ids)}
-    listed = Condition(f"c.id IN ({', '.join(names)})", names)
-    return {str(found) for found in await select_rows(container, listed, "VALUE c.id")}
-
-
-def _chunks(values: list[str]) -> list[list[str]]:
-    return [values[start : start + IDS_PER_QUERY] for start in range(0, len(values), IDS_PER_QUERY)]
