@@ -1,11 +1,15 @@
 """What the doctor's checks are given, how a list of them is gone through, and what the results mean to the command."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Self
 
+from azure.cosmos.exceptions import CosmosHttpResponseError
+
+from keyturn.cosmos.client import is_absent_item
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.preflight.checks import Item
 from keyturn.preflight.context import CheckContext, Facts
@@ -77,6 +81,15 @@ def failed_before(missing: str) -> CheckResult:
 def expect(found: object, expected: object, what: str) -> CheckResult:
     """Return ok where an assumption holds: what was found is what was expected."""
     return ok(what) if found == expected else problem(f"expected: {what}; found {found!r}", BROKEN)
+
+
+async def status_of(request: Awaitable[object]) -> tuple[int, int]:
+    """Return status and substatus of a request."""
+    try:
+        await request
+    except CosmosHttpResponseError as error:
+        return int(error.status_code or 0), 0 if is_absent_item(error) else int(error.sub_status or 0)
+    return int(HTTPStatus.OK), 0
 
 
 def worst(results: Iterable[CheckResult]) -> Outcome:

@@ -1,16 +1,14 @@
 """What Keyturn assumes of Cosmos DB (ids of docs/assumptions.md), seen without a change."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from azure.cosmos.exceptions import CosmosHttpResponseError
-
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
 from keyturn.deks.store import RESOURCE
-from keyturn.doctor.checks import BROKEN, DoctorContext, expect
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect, status_of
 from keyturn.preflight.checks import Item
 from keyturn.preflight.context import unused_name
 from keyturn.preflight.results import CheckResult, ok, problem, unchecked, warning
@@ -52,8 +50,8 @@ async def not_found(context: DoctorContext) -> CheckResult:
     keyring = context.keyring
     database = context.resources.database(keyring.keyring.cosmos_database)
     name = unused_name("doctor")
-    row = await _status_of(keyring.dek_container.read_item(name, name))
-    container = await _status_of(database.get_container_client(name).read_item(name, name))
+    row = await status_of(keyring.dek_container.read_item(name, name))
+    container = await status_of(database.get_container_client(name).read_item(name, name))
     if row != (HTTPStatus.NOT_FOUND, 0):
         return problem(f"an absent row was answered with {row}", BROKEN)
     if container[0] == HTTPStatus.FORBIDDEN:
@@ -113,8 +111,8 @@ async def patch_right(context: DoctorContext) -> CheckResult:
     """An identity that may replace rows and not create them may patch them."""
     name = unused_name("doctor")
     # The service must refuse a row without an id, also from an identity that may create rows.
-    created, _ = await _status_of(context.keyring.dek_container.create_item({"madeUp": name}))
-    patched = await _status_of(
+    created, _ = await status_of(context.keyring.dek_container.create_item({"madeUp": name}))
+    patched = await status_of(
         context.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
     )
     if created != HTTPStatus.FORBIDDEN:
@@ -134,15 +132,6 @@ async def _evaluated(context: DoctorContext, **expressions: str) -> dict[str, An
 
 def _expected(found: dict[str, Any] | None, expected: dict[str, Any], what: str) -> CheckResult:
     return unchecked(NO_ROWS) if found is None else expect(found, expected, what)
-
-
-async def _status_of(request: Awaitable[object]) -> tuple[int, int]:
-    """Return status and substatus of a request that must be refused."""
-    try:
-        await request
-    except CosmosHttpResponseError as error:
-        return int(error.status_code or 0), 0 if is_absent_item(error) else int(error.sub_status or 0)
-    return int(HTTPStatus.OK), 0
 
 
 _QUERY = ("store_reachable", "can_query")

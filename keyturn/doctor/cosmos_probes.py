@@ -11,12 +11,12 @@ from azure.core import MatchConditions
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
-from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosBatchOperationError
 
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
-from keyturn.doctor.checks import BROKEN, DoctorContext, expect
+from keyturn.doctor.checks import BROKEN, DoctorContext, expect, status_of
 from keyturn.preflight.context import unused_name
 from keyturn.preflight.results import CheckResult, ok, problem, unchecked
 
@@ -111,35 +111,29 @@ async def session_reads(made: ThrowawayContainer) -> CheckResult:
         await made.container.create_item(written, response_hook=lambda answered, _, kept=headers: kept.update(answered))
         if SESSION_TOKEN not in headers:
             return unchecked("no write was answered with a session token")
-        try:
-            await made.again.read_item(written["id"], PARTITION, session_token=headers[SESSION_TOKEN])
-        except CosmosHttpResponseError as error:
-            return problem(f"a read with the token of a write was answered with {error.status_code}", BROKEN)
+        read = made.again.read_item(written["id"], PARTITION, session_token=headers[SESSION_TOKEN])
+        if (status := (await status_of(read))[0]) != HTTPStatus.OK:
+            return problem(f"a read with the token of a write was answered with {status}", BROKEN)
     return ok(f"{SESSION_TRIES} writes were seen by another client with their tokens")
 
 
 async def conditional_writes(made: ThrowawayContainer) -> CheckResult:
     """A stale ETag and a condition that does not hold give 412 and change nothing."""
     stored = await made.container.create_item(_document("conditional"))
-    first, again, condition = [
-        await _patch_status(made, stored["id"], value, **options)
-        for value, options in (
-            (1, {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}),
-            (2, {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}),
-            (3, {"filter_predicate": "FROM c WHERE c.value = 0"}),
-        )
-    ]
-    value = (await made.container.read_item(stored["id"], PARTITION))["value"]
-    return expect((first, again, condition, value), (200, 412, 412, 1), "a patch holds to its condition")
+    as_read = {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}
+    found = []
+    for value, condition in ((1, as_read), (2, as_read), (3, {"filter_predicate": "FROM c WHERE c.value = 0"})):
+        change = [{"op": "set", "path": "/value", "value": value}]
+        found.append((await status_of(made.container.patch_item(stored["id"], PARTITION, change, **condition)))[0])
+    found.append((await made.container.read_item(stored["id"], PARTITION))["value"])
+    return expect(tuple(found), (200, 412, 412, 1), "a patch holds to its condition")
 
 
 async def no_containers_by_token(made: ThrowawayContainer) -> CheckResult:
     """No access token makes a container through the data plane."""
     name = unused_name("doctor")
-    try:
-        await made.database.create_container(name, PartitionKey("/partition"))
-    except CosmosHttpResponseError as error:
-        found = (error.status_code, error.sub_status)
+    found = await status_of(made.database.create_container(name, PartitionKey("/partition")))
+    if found[0] != HTTPStatus.OK:
         return expect(found, (HTTPStatus.FORBIDDEN, NO_TOKEN_CREATES), "a token makes no container")
     await made.account.delete_container(made.database.id, name)
     return problem("an access token made a container", BROKEN)
@@ -159,7 +153,7 @@ async def batch_all_or_nothing(made: ThrowawayContainer) -> CheckResult:
         status = error.status_code
     else:
         return problem("a batch with a stale ETag was written", BROKEN)
-    absent = await _absent(made, "record")
+    absent = (await status_of(made.container.read_item("record", PARTITION)))[0] == HTTPStatus.NOT_FOUND
     return expect((status, absent), (HTTPStatus.PRECONDITION_FAILED, True), "a batch is all or nothing")
 
 
@@ -190,23 +184,6 @@ async def _feed(made: ThrowawayContainer, cursor: str | None = None) -> tuple[li
         found, cursor = [*found, *page.items], page.cursor
         if page.drained:
             return found, cursor
-
-
-async def _patch_status(made: ThrowawayContainer, name: str, value: int, **options: Any) -> int:
-    operations = [{"op": "set", "path": "/value", "value": value}]
-    try:
-        await made.container.patch_item(name, PARTITION, operations, **options)
-    except CosmosHttpResponseError as error:
-        return int(error.status_code or 0)
-    return int(HTTPStatus.OK)
-
-
-async def _absent(made: ThrowawayContainer, name: str) -> bool:
-    try:
-        await made.container.read_item(name, PARTITION)
-    except CosmosHttpResponseError as error:
-        return error.status_code == HTTPStatus.NOT_FOUND
-    return False
 
 
 DATABASE_PROBES: dict[str, Callable[[ThrowawayContainer], Awaitable[CheckResult]]] = {
