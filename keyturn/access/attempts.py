@@ -44,25 +44,25 @@ async def counted(
     refused.
     """
     if first:
-        for name in names:
-            _require(await _read(documents, name), now)
+        await _require(documents, names, now)
     try:
         yield
     except refusal:
-        for name in names:
-            _require(await _read(documents, name), now)
+        await _require(documents, names, now)
         for name in names:
             await _add(documents, name, now)
         raise
 
 
-def _require(refusals: Refusals | None, now: datetime) -> None:
-    if refusals is not None and refusals.too_many(now):
-        raise _too_many(refusals, now)
+async def _require(documents: StateContainer, names: Sequence[str], now: datetime) -> None:
+    for name in names:
+        document = await documents.read(PARTITION, _id(name))
+        if document is not None and (refusals := Refusals.from_document(document)).too_many(now):
+            raise _too_many(refusals.since, now)
 
 
-def _too_many(refusals: Refusals, now: datetime) -> TooManyAttemptsError:
-    left = max(1, round((refusals.since + WINDOW - now).total_seconds()))
+def _too_many(since: datetime, now: datetime) -> TooManyAttemptsError:
+    left = max(1, round((since + WINDOW - now).total_seconds()))
     return TooManyAttemptsError("too many attempts were refused", retryAfterSeconds=left)
 
 
@@ -76,12 +76,7 @@ async def _add(documents: StateContainer, name: str, now: datetime) -> None:
         await documents.update(Refusals.from_document, PARTITION, _id(name), change)
     except LostRaceError as error:
         # So many at once that this one could not even be counted.
-        raise _too_many(Refusals(id="", count=REFUSALS_MAX, since=now), now) from error
-
-
-async def _read(documents: StateContainer, name: str) -> Refusals | None:
-    document = await documents.read(PARTITION, _id(name))
-    return None if document is None else Refusals.from_document(document)
+        raise _too_many(now, now) from error
 
 
 def _id(name: str) -> str:
