@@ -44,15 +44,8 @@ def problem_of(error: Exception, *, instance: str) -> Problem:
     if not isinstance(error, KeyturnError) or hidden or outcome_of(error) == _INTERNAL:
         return _internal(error, instance)
     outcome = outcome_of(error)
-    body = {
-        # Facts first: none of them may take the place of a member that the RFC defines.
-        **error.facts,
-        "type": f"{TYPE_PREFIX}{outcome.problem}",
-        "title": _title(outcome.problem),
-        "status": outcome.status,
-        "detail": error.message,
-        "instance": instance,
-    }
+    # Facts first: none of them may take the place of a member that the RFC defines.
+    body = {**error.facts, **_members(outcome, error.message, instance)}
     if error.hint:
         body["hint"] = error.hint
     return Problem(outcome.status, body, _retry_after(error, outcome))
@@ -68,19 +61,18 @@ def _internal(error: Exception, instance: str) -> Problem:
     correlation_id = uuid.uuid4().hex
     outcome = outcome_of(error) if isinstance(error, KeyturnError) else _INTERNAL
     _log.error("request to %s failed, correlation id %s", instance, correlation_id, exc_info=error)
-    body = {
+    detail = "something went wrong on our side; the log has it under the correlation id"
+    return Problem(outcome.status, {**_members(outcome, detail, instance), "correlationId": correlation_id}, {})
+
+
+def _members(outcome: Outcome, detail: str, instance: str) -> dict[str, Any]:
+    return {
         "type": f"{TYPE_PREFIX}{outcome.problem}",
-        "title": _title(outcome.problem),
+        "title": outcome.problem.replace("-", " ").capitalize(),
         "status": outcome.status,
-        "detail": "something went wrong on our side; the log has it under the correlation id",
+        "detail": detail,
         "instance": instance,
-        "correlationId": correlation_id,
     }
-    return Problem(outcome.status, body, {})
-
-
-def _title(slug: str) -> str:
-    return slug.replace("-", " ").capitalize()
 
 
 def parse_json(body: bytes) -> object:
