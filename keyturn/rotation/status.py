@@ -149,22 +149,8 @@ def counts_of(record: RunRecord) -> dict[Phase, Counts]:
 def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
     totals = phase_totals(record, phase)
     done = totals.changed if progress.source == DEKS else progress.scanned
-    return Counts(
-        source=progress.source,
-        pass_number=progress.pass_number,
-        wave=progress.wave,
-        scanned=progress.scanned,
-        changed=totals.changed,
-        unchanged=totals.unchanged,
-        gone=totals.gone,
-        quarantined=totals.quarantined,
-        conflicts=totals.conflicts,
-        throttled=totals.throttled,
-        vault_operations=totals.vault_operations,
-        rows_total=progress.rows_total,
-        percent=_percent(done, progress.rows_total),
-        updated_at=progress.updated_at,
-    )
+    known = {**dict(progress), **dict(totals), "percent": _percent(done, progress.rows_total)}
+    return Counts.model_validate({name: known[name] for name in Counts.model_fields})
 
 
 def _percent(done: int, total: int | None) -> float | None:
