@@ -8,6 +8,7 @@ or not there, and what an attempt that died left behind expires by itself.
 import base64
 import hashlib
 import secrets
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -51,25 +52,17 @@ class _Part(Payload):
     ttl: int
 
 
+@dataclass(frozen=True)
 class KeyBackups:
     """The backups of one keyring's MEK."""
 
-    def __init__(
-        self,
-        documents: StateContainer,
-        keys: KeyClient,
-        *,
-        keyring: str,
-        mek_name: str,
-        container: str,
-        retention: timedelta,
-    ) -> None:
-        self._documents = documents
-        self._keys = keys
-        self._keyring = keyring
-        self._mek_name = mek_name
-        self._retention = retention
-        self.container = container  # its name, for people
+    documents: StateContainer
+    keys: KeyClient
+    _: KW_ONLY
+    keyring: str
+    mek_name: str
+    container: str  # its name, for people
+    retention: timedelta
 
     async def take(self, run_id: str, *, versions: int, now: datetime) -> KeyBackup:
         """Back the MEK up before this rotation, once however often it is asked for; ``versions`` are for the record.
@@ -80,44 +73,45 @@ class KeyBackups:
         """
         if (taken := await self.find(run_id)) is not None:
             return taken
-        blob = await self._blob()
-        seconds = int(self._retention.total_seconds())
+        with vault_failures("back up", self.mek_name):
+            blob = await self.keys.backup_key(self.mek_name)
+        seconds = int(self.retention.total_seconds())
         attempt = secrets.token_hex(4)  # parts of two attempts never mix: each blob is encrypted anew
         parts: list[str] = []
         for start in range(0, len(blob), PART_BYTES):
             part = _Part(
                 id=f"{KIND}.{run_id}.{attempt}.{len(parts)}",
-                keyring=self._keyring,
+                keyring=self.keyring,
                 blob=base64.b64encode(blob[start : start + PART_BYTES]).decode(),
                 ttl=seconds,
             )
-            await self._documents.create(part.to_payload())
+            await self.documents.create(part.to_payload())
             parts.append(part.id)
         backup = KeyBackup(
             id=f"{KIND}.{run_id}",
-            keyring=self._keyring,
+            keyring=self.keyring,
             run_id=run_id,
-            vault_url=self._keys.vault_url,
-            mek_name=self._mek_name,
+            vault_url=self.keys.vault_url,
+            mek_name=self.mek_name,
             versions=versions,
             size=len(blob),
             sha256=hashlib.sha256(blob).hexdigest(),
             parts=parts,
             taken_at=now,
-            expires_at=now + self._retention,
+            expires_at=now + self.retention,
             ttl=seconds,
         )
-        await self._documents.create(backup.to_payload())
+        await self.documents.create(backup.to_payload())
         return await self.find(run_id) or backup
 
     async def find(self, run_id: str) -> KeyBackup | None:
         """Return the backup that was taken before this rotation, or None."""
-        document = await self._documents.read(self._keyring, f"{KIND}.{run_id}")
+        document = await self.documents.read(self.keyring, f"{KIND}.{run_id}")
         return None if document is None else KeyBackup.from_document(document)
 
     async def listed(self) -> list[KeyBackup]:
         """Return every backup that has not expired, newest first."""
-        found = await self._documents.query(self._keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
+        found = await self.documents.query(self.keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
         backups = [KeyBackup.from_document(document) for document in found]
         return sorted(backups, key=lambda backup: (backup.taken_at, backup.id), reverse=True)
 
@@ -131,7 +125,7 @@ class KeyBackups:
         """
         blob = b""
         for part_id in backup.parts:
-            document = await self._documents.read(self._keyring, part_id)
+            document = await self.documents.read(self.keyring, part_id)
             if document is None:
                 raise ResourceMissingError(f"part {part_id} of the key backup is gone", resource=self.container)
             blob += base64.b64decode(document["blob"])
@@ -140,7 +134,3 @@ class KeyBackups:
         with vault_failures("restore", backup.mek_name):
             restored = await vault.restore_key_backup(blob)
         return str(restored.id)
-
-    async def _blob(self) -> bytes:
-        with vault_failures("back up", self._mek_name):
-            return await self._keys.backup_key(self._mek_name)
