@@ -111,6 +111,12 @@ class Api:
             ) from error
 
 
+async def get(path: str, **query: str | None) -> Any:
+    """Return what a GET answers, as JSON, of the app that the environment names."""
+    async with Api() as api:
+        return await api.get(path, **query)
+
+
 def _answer(status: int, body: bytes) -> Any:
     """Return the JSON of a good answer; raises what any other stands for."""
     try:
@@ -119,18 +125,14 @@ def _answer(status: int, body: bytes) -> Any:
         content = None
     if status < HTTPStatus.MULTIPLE_CHOICES and content is not None:
         return content
-    kinds = _kinds()
+    from keyturn.http import TYPE_PREFIX
+
+    # Several errors share a problem type, and with it an exit code: one stands for all.
+    kinds = {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
     if isinstance(content, dict) and content.get("type") in kinds:
         facts = {name: value for name, value in content.items() if name not in _OF_THE_RFC and name != "message"}
         raise kinds[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
     raise _foreign(status)
-
-
-def _kinds() -> dict[str, type[KeyturnError]]:
-    """Return the error of each problem type. Several share one, and with it an exit code: one stands for all."""
-    from keyturn.http import TYPE_PREFIX
-
-    return {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
 
 
 def _foreign(status: int) -> KeyturnError:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import Api
+from keyturn.cli.client import Api, get
 from keyturn.cli.output import AsJson, Field, exit_codes, write
 from keyturn.cli.rotations import Keyring
 
@@ -31,7 +31,7 @@ def dek(
 ) -> None:
     """Look at one DEK: its row, its version, its unwrap, its key check."""
     with exit_codes():
-        found = asyncio.run(_get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
+        found = asyncio.run(get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
         write(found, as_json=as_json, field=field)
 
 
@@ -48,7 +48,7 @@ def document(
     """Look at every encrypted field of one document."""
     with exit_codes():
         asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
-        write(asyncio.run(_get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
+        write(asyncio.run(get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
 
 
 def orphans(
@@ -81,8 +81,3 @@ async def _scan(what: Orphans, keyring: str | None, min_age: str) -> dict[str, A
             token = page["token"]
             if token is None:
                 return total
-
-
-async def _get(path: str, **query: str | None) -> Any:
-    async with Api() as api:
-        return await api.get(path, **query)

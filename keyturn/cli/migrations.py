@@ -11,7 +11,7 @@ import typer
 
 from keyturn.cli.output import AsJson, exit_codes
 from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, begin
-from keyturn.ids import MIGRATIONS, ROTATIONS
+from keyturn.ids import MIGRATIONS, RESTORES, ROTATIONS
 
 REENCRYPTIONS = "/api/reencryptions"
 
@@ -119,8 +119,6 @@ def _begin(path: str, body: dict[str, Any], poll: float | None, as_json: bool) -
         asyncio.run(begin(path, body, "migrationId", poll=poll, as_json=as_json))
 
 
-RESTORES = "/api/restores"
-
 LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
 
 
@@ -135,10 +133,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Move the rows of a rotation back to where they came from, and write the migration's id."""
-    body = {"requestedBy": by, "reason": reason, "dryRun": dry_run}
     path = f"{ROTATIONS}/{quote(run_id, safe='')}/rollback"
-    with exit_codes():
-        asyncio.run(begin(path, body, "migrationId", poll=poll if wait else None, as_json=as_json))
+    _begin(path, _asked(None, by, reason, dry_run=dry_run), poll if wait else None, as_json)
 
 
 def restore(
@@ -152,6 +148,4 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Move rows that name disabled versions onto the current one, once that is approved; write the migration's id."""
-    body = {"keyring": keyring, "requestedBy": by, "reason": reason, "dryRun": dry_run}
-    with exit_codes():
-        asyncio.run(begin(RESTORES, body, "migrationId", poll=poll if wait else None, as_json=as_json))
+    _begin(RESTORES, _asked(keyring, by, reason, dry_run=dry_run), poll if wait else None, as_json)

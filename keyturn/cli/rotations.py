@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import Api
+from keyturn.cli.client import Api, get
 from keyturn.cli.output import AsJson, Field, exit_codes, signing_secret, write
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind
@@ -54,10 +54,8 @@ def rotate(
             "force": {"reason": force} if force else None,
             "waivers": [_waiver(text) for text in waive or []],
         }
-        headers = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
-        asyncio.run(
-            _begin(ROTATIONS, body, "rotationId", headers=headers, poll=poll if wait else None, as_json=as_json)
-        )
+        waited = poll if wait else None
+        asyncio.run(begin(ROTATIONS, body, "rotationId", key=idempotency_key, poll=waited, as_json=as_json))
 
 
 def status(
@@ -74,7 +72,7 @@ def status(
 def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
     """Write everything that is known about a rotation or a migration."""
     with exit_codes():
-        write(asyncio.run(_get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
+        write(asyncio.run(get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
 
 
 def approve(
@@ -119,7 +117,7 @@ def abort(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
 def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
     """Tell of every keyring when it was rotated, when it is due, and whether it is overdue."""
     with exit_codes():
-        write(asyncio.run(_get("/api/keyrings")), as_json=as_json, field=field)
+        write(asyncio.run(get("/api/keyrings")), as_json=as_json, field=field)
 
 
 def path_of(run: str) -> str:
@@ -129,16 +127,12 @@ def path_of(run: str) -> str:
     return f"{MIGRATIONS if kind_of(run) is RunKind.MIGRATION else ROTATIONS}/{quote(run, safe='')}"
 
 
-async def begin(path: str, body: dict[str, Any], id_name: str, *, poll: float | None, as_json: bool) -> None:
-    """Start something, write its id, and wait for it if ``poll`` says how often to look."""
-    await _begin(path, body, id_name, headers={"idempotency-key": uuid.uuid4().hex}, poll=poll, as_json=as_json)
-
-
-async def _begin(
-    path: str, body: dict[str, Any], id_name: str, *, headers: dict[str, str], poll: float | None, as_json: bool
+async def begin(
+    path: str, body: dict[str, Any], id_name: str, *, key: str | None = None, poll: float | None, as_json: bool
 ) -> None:
+    """Start something, write its id, and wait for it if ``poll`` says how often to look."""
     async with Api() as api:
-        answer = await api.post(path, body, headers)
+        answer = await api.post(path, body, {"idempotency-key": key or uuid.uuid4().hex})
     run = str(answer[id_name])
     write(answer, as_json=as_json, field=None if as_json else id_name)
     if poll is not None:
@@ -197,11 +191,6 @@ def _require_good_end(run: str, found: dict[str, Any]) -> None:
             rotationId=run,
             state=state.value,
         )
-
-
-async def _get(path: str) -> Any:
-    async with Api() as api:
-        return await api.get(path)
 
 
 async def _post(path: str, body: dict[str, Any]) -> Any:
