@@ -8,10 +8,6 @@ traffic included. Managed HSM has no such limits and is not listed.
 The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. Calls are
 spaced by a token bucket whose rate halves when the vault throttles and grows back slowly, never above the share. A
 throttled call is repeated after 1, 2, 4, 8 and 16 seconds (Microsoft's throttling guidance), with full jitter.
-
-Source of the limits: "Azure Key Vault service limits" (learn.microsoft.com/azure/key-vault/general/service-limits):
-transactions per vault and region in 10 seconds, all callers together, enforced on their weighted sum. Managed HSM has
-no such limits.
 """
 
 import random
