@@ -35,17 +35,17 @@ class Api:
     ``KEYTURN_TOKEN_SCOPE`` is what Azure's default credential asks a token for (``api://<client id>/.default``).
     """
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self) -> None:
         """Read the environment; raises SettingsError naming the variable."""
-        self._url = environment.get(URL, "").rstrip("/")
+        self._url = os.environ.get(URL, "").rstrip("/")
         parts = urlsplit(self._url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             expected = "the app's URL, https:// (http:// only where the host is loopback)"
             raise SettingsError(f"{URL}: expected {expected}", variable=URL, expected=expected)
         self._headers = {"content-type": "application/json"}
-        if key := environment.get(FUNCTION_KEY):
+        if key := os.environ.get(FUNCTION_KEY):
             self._headers["x-functions-key"] = key
-        self._scope = environment.get(TOKEN_SCOPE)
+        self._scope = os.environ.get(TOKEN_SCOPE)
 
     async def __aenter__(self) -> Self:
         import aiohttp
