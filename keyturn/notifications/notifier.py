@@ -84,12 +84,7 @@ class Notifier:
         Raises:
             UnavailableError: it arrived nowhere.
         """
-        told = NotifyInput(
-            run=record.ref,
-            key=ON_CALL,
-            event=ON_CALL,
-        )
-        notice = await self._tell(told, now, again=True)
+        notice = await self._tell(NotifyInput(run=record.ref, key=ON_CALL, event=ON_CALL), now, again=True)
         arrived = [_named(outcome) for outcome in notice.channels if outcome.outcome == "sent"]
         if not arrived:
             failures = ", ".join(f"{_named(outcome)}: {outcome.error}" for outcome in notice.channels)

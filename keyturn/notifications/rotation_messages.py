@@ -70,42 +70,36 @@ def _blocked(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
     return (
         f"rotation of {record.keyring} did not begin",
-        "\n".join(["Nothing was changed. These checks failed:", *failed, "Fix them and start again."]),
+        paragraph("Nothing was changed. These checks failed:", *failed, "Fix them and start again."),
     )
 
 
 def _needs_attention(record: RotationRecord, told: NotifyInput) -> tuple[str, str]:
     return (
         f"rotation of {record.keyring} needs your attention",
-        "\n".join(
-            [
-                f"It has stopped: {told.detail}.",
-                *quarantined(record),
-                "All versions stay enabled and everything stays readable.",
-                "When the cause is fixed, tell it to retry; or abort it.",
-            ]
+        paragraph(
+            f"It has stopped: {told.detail}.",
+            *quarantined(record),
+            "All versions stay enabled and everything stays readable.",
+            "When the cause is fixed, tell it to retry; or abort it.",
         ),
     )
 
 
 def _approval_wanted(record: RotationRecord, _told: NotifyInput) -> tuple[str, str]:
     summary = summarize(record.evidence or {})
-    look_first = (
-        ["Look at this first:", *(f"- {warning}" for warning in summary.warnings), ""] if summary.warnings else []
-    )
+    warnings = [f"- {warning}" for warning in summary.warnings]
     return (
         f"please decide on the rotation of {record.keyring}",
-        "\n".join(
-            [
-                "Everything has moved onto the new key version. May the old one be retired?",
-                f"Any approver may decide; only {record.requested_by} cannot, who asked for the rotation.",
-                "",
-                *look_first,
-                *summary.findings,
-                f"To be retired: {', '.join(record.old_versions) or 'nothing'}",
-                f"Decide by: {moment(record.approval_expires_at)}",
-                f"Evidence digest: {record.evidence_digest}",
-            ]
+        paragraph(
+            "Everything has moved onto the new key version. May the old one be retired?",
+            f"Any approver may decide; only {record.requested_by} cannot, who asked for the rotation.",
+            "",
+            *(["Look at this first:", *warnings, ""] if warnings else []),
+            *summary.findings,
+            f"To be retired: {', '.join(record.old_versions) or 'nothing'}",
+            f"Decide by: {moment(record.approval_expires_at)}",
+            f"Evidence digest: {record.evidence_digest}",
         ),
     )
 
