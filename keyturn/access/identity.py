@@ -7,15 +7,14 @@ authentication". Names and object ids are compared because the requester of a ru
 
 import base64
 import binascii
-import json
 import unicodedata
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keyturn.access.roles import Role
-from keyturn.contracts.base import Name
+from keyturn.contracts.base import Name, read_json
 from keyturn.errors import UnauthenticatedError
 
 HEADER = "x-ms-client-principal"
@@ -92,7 +91,7 @@ def read_principal(header: str | None) -> Principal:
     if header is None or len(header) > HEADER_MAX:
         raise _refused()
     try:
-        described = json.loads(base64.b64decode(header, validate=True), object_pairs_hook=_no_name_twice)
+        described = read_json(base64.b64decode(header, validate=True))
         read = _Header.model_validate(described)
         return Principal(
             name=_name(read),
@@ -107,14 +106,6 @@ def _name(header: _Header) -> str:
     if any(header.values(kind) for kind in _PERSON):
         return header.one_of(_PERSON)
     return f"app {header.one_of(_PROGRAM)}"
-
-
-def _no_name_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        message = "a member is there twice"
-        raise ValueError(message)
-    return members
 
 
 def _refused() -> UnauthenticatedError:

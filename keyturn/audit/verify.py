@@ -5,10 +5,9 @@ rewrites a whole chain can make all of that fit: only a head that was written do
 key version or in a notification.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from cloudevents.core.exceptions import BaseCloudEventException
@@ -16,7 +15,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from keyturn.audit.chain import GENESIS, SEQUENCE_DIGITS, Head, hash_of, head_of
-from keyturn.contracts.base import Payload
+from keyturn.contracts.base import Payload, read_json
 
 type Event = dict[str, Any]
 type Problem = Literal[
@@ -126,7 +125,7 @@ def _sequence(event: Event) -> int:
 def _read(line: str | bytes) -> Event | None:
     """Return the event on the line, or None for whatever else is there."""
     try:
-        event = json.loads(line, object_pairs_hook=_no_name_twice)
+        event = read_json(line)  # a hash must mean one content
         JSONFormat().read(CloudEvent, line)  # a CloudEvent, by the library's own rules
         hash_of(event)  # has a canonical form
         texts = [event[name] for name in ("hash", "previoushash", "subject", "sequence")]
@@ -134,12 +133,3 @@ def _read(line: str | bytes) -> Event | None:
         return None
     readable = all(isinstance(text, str) for text in texts) and _SEQUENCE.fullmatch(event["sequence"])
     return event if readable else None
-
-
-def _no_name_twice(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse what readers of JSON disagree about: a hash must mean one content."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        message = "a member is there twice"
-        raise ValueError(message)
-    return members

@@ -1,5 +1,6 @@
 """What all payloads share, the policy in force, and what starts a workflow or a step."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -121,6 +122,17 @@ class RunInput(Payload):
         flat = {"rotationId", "keyring", "fencingToken"}
         run = {name: value[name] for name in flat if name in value}
         return {"run": run, **{name: found for name, found in value.items() if name not in flat}}
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return the JSON value; raises ValueError, also where a member is there twice: readers disagree on those."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(members := dict(pairs)) < len(pairs):
+            raise ValueError("a member is there twice")
+        return members
+
+    return json.loads(text, object_pairs_hook=unique)
 
 
 def named_run(payload: Mapping[str, Any]) -> Mapping[str, Any]:
