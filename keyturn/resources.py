@@ -102,17 +102,12 @@ class Resources:
         return [await keyring_status(self.run_store, self.keyring(name), self.settings, now) for name in names]
 
     def _open_keyring(self, keyring: Keyring) -> KeyringClients:
-        database = self._cosmos.get_database_client(keyring.cosmos_database)
+        database = self.database(keyring.cosmos_database)
         container = database.get_container_client(keyring.dek_container)
-        mek = MekClient(
-            keyring.vault_url,
-            keyring.mek_name,
-            self.credential,
-            verify_challenge_resource=keyring.verify_challenge_resource,
-        )
-        keys = KeyClient(
-            keyring.vault_url, self.credential, verify_challenge_resource=keyring.verify_challenge_resource
-        )
+        verify = keyring.verify_challenge_resource
+        mek = MekClient(keyring.vault_url, keyring.mek_name, self.credential, verify_challenge_resource=verify)
+        keys = KeyClient(keyring.vault_url, self.credential, verify_challenge_resource=verify)
+        records, backups = self.database(self.settings.keyturn_database), self.settings.keyturn_key_backup_container
         defaults = RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm)
         return KeyringClients(
             keyring=keyring,
@@ -123,19 +118,14 @@ class Resources:
             rows=DekStore(container, keyring),
             reader_store=ReaderStore(container, defaults, keyring.row_names),
             documents={item.name: database.get_container_client(item.name) for item in keyring.documents},
-            key_backups=self._key_backups(keyring, keys),
-        )
-
-    def _key_backups(self, keyring: Keyring, keys: KeyClient) -> KeyBackups:
-        name = self.settings.keyturn_key_backup_container
-        database = self._cosmos.get_database_client(self.settings.keyturn_database)
-        return KeyBackups(
-            StateContainer(database.get_container_client(name)),
-            keys,
-            keyring=keyring.name,
-            mek_name=keyring.mek_name,
-            container=name,
-            retention=self.settings.keyturn_key_backup_retention,
+            key_backups=KeyBackups(
+                StateContainer(records.get_container_client(backups)),
+                keys,
+                keyring=keyring.name,
+                mek_name=keyring.mek_name,
+                container=backups,
+                retention=self.settings.keyturn_key_backup_retention,
+            ),
         )
 
     async def close(self) -> None:
