@@ -22,7 +22,7 @@ from keyturn.preflight.results import CheckResult, Outcome, ok, problem, uncheck
 from keyturn.preflight.store import ITEMS
 from keyturn.settings import Settings
 
-TIMEOUT_SECONDS = 10
+TIMEOUT = aiohttp.ClientTimeout(total=10)  # seconds
 # Tokens and signed decisions are refused from five minutes on; an event's time should be right to the second.
 SKEW_SECONDS_MAX = 30
 SCHEDULER = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
@@ -60,9 +60,8 @@ def endpoints_of(settings: Settings, environment: Mapping[str, str]) -> list[End
 
 async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]) -> list[CheckResult]:
     """Ask every endpoint, and compare the clocks of vault and database with ``now``."""
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     lines = []
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         for endpoint in endpoints:
             host = urlsplit(endpoint.url).netloc
             answer, date = await _ask(session, endpoint)
@@ -105,10 +104,9 @@ async def check_keys(public_url: str | None) -> CheckResult:
     """A route that needs a key or a sign-in refuses a caller who has neither."""
     if public_url is None:
         return unchecked("KEYTURN_PUBLIC_URL is not set", "set it to the app's own URL")
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
             session.get(f"{public_url.rstrip('/')}/api/keyrings", allow_redirects=False) as response,
         ):
             status = response.status
@@ -120,10 +118,7 @@ async def check_keys(public_url: str | None) -> CheckResult:
 
 
 LEFT_TO_PREFLIGHT = frozenset(
-    {
-        *("census", "store_has_rows", "row_versions"),
-        *("key_backup", "no_migration", "maintenance_window", "on_call_notified"),
-    }
+    {"census", "store_has_rows", "row_versions", "key_backup", "no_migration", "maintenance_window", "on_call_notified"}
 )
 EXAMINED = {name: item for name, item in CHECKLIST.items() if name not in LEFT_TO_PREFLIGHT}
 

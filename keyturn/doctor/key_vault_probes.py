@@ -53,9 +53,8 @@ async def throwaway_key(context: DoctorContext) -> AsyncIterator[ThrowawayKey]:
     name, keys = unused_name("doctor"), context.keyring.keys
     verify = keyring.verify_challenge_resource
     created = await keys.create_rsa_key(name, size=KEY_SIZE)
-    async with MekClient(
-        keyring.vault_url, name, context.resources.credential, verify_challenge_resource=verify
-    ) as mek:
+    credential = context.resources.credential
+    async with MekClient(keyring.vault_url, name, credential, verify_challenge_resource=verify) as mek:
         first, dek = MekVersion.fetched(created), Dek.generate()
         wrapped = mek.wrap(dek.reveal(), first, ALGORITHM)
         second = MekVersion.fetched(await keys.create_rsa_key(name, size=KEY_SIZE))
@@ -120,10 +119,9 @@ async def burst(key: ThrowawayKey) -> Burst:
     creations = (key.keys.create_rsa_key(key.name, size=KEY_SIZE, retry_total=0) for _ in range(CREATION_LIMIT + 2))
     answers = await asyncio.gather(*creations, return_exceptions=True)
     refusals = [answer for answer in answers if isinstance(answer, HttpResponseError)]
-    if other := next(
-        (answer for answer in answers if isinstance(answer, BaseException) and answer not in refusals), None
-    ):
-        raise other
+    for answer in answers:
+        if isinstance(answer, BaseException) and answer not in refusals:
+            raise answer
     return Burst(len(answers) - len(refusals), refusals)
 
 
