@@ -53,9 +53,8 @@ def first_failure(error: ValidationError, places: Mapping[str, str], listed: str
     place = _place(first["loc"], places, listed)
     if first["type"] == "missing":
         return settings_error(place, None, "expected a value")
-    return settings_error(
-        place, None if first["input"] == "" else first["input"], str(first["msg"]).removeprefix("Value error, ")
-    )
+    value = None if first["input"] == "" else first["input"]
+    return settings_error(place, value, str(first["msg"]).removeprefix("Value error, "))
 
 
 def masked(variable: str, value: object) -> str:

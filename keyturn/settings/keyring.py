@@ -26,9 +26,8 @@ class DocumentContainer(_Model):
     """A container whose documents hold encrypted fields: canaries are chosen from it."""
 
     name: CosmosName
-    fields: Annotated[
-        list[str], Field(min_length=1)
-    ]  # paths as field_encrypt knows them: title, author/name, parts/*/text
+    # Paths as field_encrypt knows them: title, author/name, parts/*/text.
+    fields: Annotated[list[str], Field(min_length=1)]
     partition_key: str = "id"
 
 
@@ -48,9 +47,8 @@ class Keyring(_Model):
     # Rows of older writers carry no algorithm of their own: this is theirs. New wraps always use RSA-OAEP-256.
     default_algorithm: Literal["RSA-OAEP", "RSA-OAEP-256"] = "RSA-OAEP-256"
     verify_challenge_resource: bool = True
-    health_urls: Annotated[list[ProbeUrl], Field(max_length=20)] = Field(
-        default_factory=list
-    )  # the runbook's probes: health, readiness, a note
+    # The runbook's probes: health, readiness, a note.
+    health_urls: Annotated[list[ProbeUrl], Field(max_length=20)] = Field(default_factory=list)
 
     @field_validator("verify_challenge_resource")
     @classmethod
