@@ -1,8 +1,7 @@
 """``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
 
 import asyncio
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -14,11 +13,7 @@ from keyturn.cli.rotations import Keyring
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
 
 
-class Orphans(StrEnum):
-    """What to look for."""
-
-    MISSING_DEKS = "missing-deks"
-    UNUSED_DEKS = "unused-deks"
+Orphans = Literal["missing-deks", "unused-deks"]
 
 
 @app.command()
@@ -70,7 +65,7 @@ def orphans(
 
 
 async def _scan(what: Orphans, keyring: str | None, min_age: str) -> dict[str, Any]:
-    kind = what.value.replace("-", "_")
+    kind = what.replace("-", "_")
     total: dict[str, Any] = {"kind": kind, "scanned": 0, "tooYoung": 0, "orphans": []}
     token: str | None = None
     async with Api() as api:
