@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from keyturn.access.identity import Principal, read_principal, same_person
 from keyturn.access.roles import ROUTES
-from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError
+from keyturn.errors import ForbiddenError, InvalidRequestError
 from keyturn.settings import Settings
+from keyturn.settings.errors import Place, settings_error
 
 
 class Identity(NamedTuple):
@@ -72,10 +73,5 @@ def identify(settings: Settings, header: str | None) -> Caller:
 def require_sign_in(settings: Settings) -> None:
     """Raise SettingsError where principals are to be believed, but any caller could make one up."""
     if settings.keyturn_access == "entra" and not settings.website_auth_enabled:
-        expected = "App Service Authentication in front of the app, or keys"
-        raise SettingsError(
-            f"KEYTURN_ACCESS is 'entra': expected {expected}",
-            variable="KEYTURN_ACCESS",
-            value="'entra'",
-            expected=expected,
-        )
+        expected = "expected App Service Authentication in front of the app, or keys"
+        raise settings_error(Place("KEYTURN_ACCESS"), settings.keyturn_access, expected)
