@@ -11,6 +11,7 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt import paths
+from field_encrypt.dek import Dek
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
@@ -119,12 +120,8 @@ class _Diagnosis:
             finding = f"property {error.property_name!r}: expected {error.expected}"
             return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_MALFORMED, finding=finding)
         if field.dek_id not in self._deks:
-            self._deks[field.dek_id] = await examine(
-                self._keyring,
-                field.dek_id,
-                self._versions,
-                read_label(field.mek_version, self._keyring.keyring).version,
-            )
+            version = self._version_of(field)
+            self._deks[field.dek_id] = await examine(self._keyring, field.dek_id, self._versions, version)
         return await self._try_to_decrypt(path, field, self._deks[field.dek_id])
 
     async def _try_to_decrypt(self, path: str, field: EncryptedField, examined: ExaminedDek) -> FieldDiagnosis:
@@ -133,12 +130,13 @@ class _Diagnosis:
         if dek is None:
             return FieldDiagnosis(**known, verdict=diagnosis.verdict, finding=diagnosis.finding)
         own = Place(container=self._container, document_id=self._id, field_path=path)
-        if _authenticates(field, examined, own):
-            verdict, finding = worst([diagnosis.verdict, self._label_verdict(field)]), diagnosis.finding
+        if _authenticates(field, dek, own):
+            label = Verdict.SOUND if self._version_of(field) in self._versions else Verdict.FIELD_VERSION_UNKNOWN
+            verdict, finding = worst([diagnosis.verdict, label]), diagnosis.finding
             if verdict is Verdict.FIELD_VERSION_UNKNOWN:
                 finding = "the field opens; its mekVersion names no version of the MEK"
             return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=True)
-        if (place := await self._moved_from(field, examined, own)) is not None:
+        if (place := await self._moved_from(field, dek, own)) is not None:
             verdict = worst([diagnosis.verdict, Verdict.FIELD_MOVED])
             finding = f"it opens as {place.container}/{place.document_id}/{place.field_path} only"
             return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False, belongs_to=place)
@@ -146,18 +144,17 @@ class _Diagnosis:
         finding = f"it does not authenticate here; {diagnosis.finding}"
         return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False)
 
-    def _label_verdict(self, field: EncryptedField) -> Verdict:
-        version = read_label(field.mek_version, self._keyring.keyring).version
-        return Verdict.SOUND if version in self._versions else Verdict.FIELD_VERSION_UNKNOWN
+    def _version_of(self, field: EncryptedField) -> str | None:
+        return read_label(field.mek_version, self._keyring.keyring).version
 
-    async def _moved_from(self, field: EncryptedField, examined: ExaminedDek, own: Place) -> Place | None:
+    async def _moved_from(self, field: EncryptedField, dek: Dek, own: Place) -> Place | None:
         """Return the place where the field opens: another field, another document of its DEK, another container."""
         places = [(name, self._id) for name in self._descriptions] + sorted(await self._documents_of(field.dek_id))
         for container, document_id in dict.fromkeys(places):
             patterns = [pattern for pattern in self._descriptions[container].fields if "*" not in pattern]
             for path in dict.fromkeys([own.field_path, *self._paths, *patterns]):
                 place = Place(container=container, document_id=document_id, field_path=path)
-                if place != own and _authenticates(field, examined, place):
+                if place != own and _authenticates(field, dek, place):
                     return place
         return None
 
@@ -173,11 +170,9 @@ class _Diagnosis:
         return self._naming[dek_id]
 
 
-def _authenticates(field: EncryptedField, examined: ExaminedDek, place: Place) -> bool:
-    if examined.dek is None:
-        return False
+def _authenticates(field: EncryptedField, dek: Dek, place: Place) -> bool:
     try:
-        decrypt_value(field, dek=examined.dek, place=FieldPlace(**dict(place)))
+        decrypt_value(field, dek=dek, place=FieldPlace(**dict(place)))
     except (TamperedFieldError, InvalidFieldPathError):
         return False
     return True
