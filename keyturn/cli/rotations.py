@@ -180,17 +180,14 @@ def _require_good_end(run: str, found: dict[str, Any]) -> None:
     from keyturn.contracts.states import TERMINAL, State
 
     state = State(found["state"])
+    said = f"{run} is {state.value}"
+    if state is State.COMPLETED and found.get("clean") is False:
+        # Of migrations: a check or a dry run has found what cannot be worked on.
+        said += f", and {found.get('quarantined', {}).get('count')} rows or documents are quarantined"
+    elif state not in {*TERMINAL, State.NEEDS_ATTENTION} - {State.COMPLETED}:
+        return
     hint = f"look at it: python -m keyturn.cli report {run}"
-    if state in TERMINAL - {State.COMPLETED} or state is State.NEEDS_ATTENTION:
-        raise WrongStateError(f"{run} is {state.value}", hint=hint, rotationId=run, state=state.value)
-    if found.get("clean") is False:  # of migrations: a check or a dry run has found what cannot be worked on
-        count = found.get("quarantined", {}).get("count")
-        raise WrongStateError(
-            f"{run} is {state.value}, and {count} rows or documents are quarantined",
-            hint=hint,
-            rotationId=run,
-            state=state.value,
-        )
+    raise WrongStateError(said, hint=hint, rotationId=run, state=state.value)
 
 
 async def _post(path: str, body: dict[str, Any]) -> Any:
