@@ -37,11 +37,8 @@ async def claim(documents: StateContainer, key: str, *, request_hash: str, run_i
         IdempotencyConflictError: the key was used for another request.
     """
     if not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
-        raise InvalidRequestError(
-            "Idempotency-Key: expected 1 to 255 printable ASCII characters",
-            field="Idempotency-Key",
-            expected="1 to 255 printable ASCII characters",
-        )
+        expected = f"1 to {KEY_MAX} printable ASCII characters"
+        raise InvalidRequestError(f"Idempotency-Key: expected {expected}", field="Idempotency-Key", expected=expected)
     # Hashed: a key may hold characters that a document's id may not.
     own = Claim(id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, run_id=run_id, claimed_at=now)
 
