@@ -38,7 +38,6 @@ HOST = ("host_keys",)  # of the app itself, where its URL is known
 LOOKED_AT = (*VAULT, *DATABASE, *HOST)
 PROBED = (*VAULT_PROBES, *BURST_PROBES, *DATABASE_PROBES)
 
-
 KEY, CONTAINER = "probe_key", "probe_container"  # results that tell what was made, and what is left
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"  # deployed beside the packages
 

@@ -133,12 +133,8 @@ def status(record: RotationRecord) -> Status:
 
 def links(record: RunRecord) -> Links:
     """Return where to go from here."""
-    waiting = record.state is State.AWAITING_APPROVAL
-    return Links(
-        status=run_link(record.run_id),
-        report=report_link(record.run_id),
-        approvals=APPROVALS if waiting else None,
-    )
+    approvals = APPROVALS if record.state is State.AWAITING_APPROVAL else None
+    return Links(status=run_link(record.run_id), report=report_link(record.run_id), approvals=approvals)
 
 
 def counts_of(record: RunRecord) -> dict[Phase, Counts]:
