@@ -28,18 +28,18 @@ class UndeliveredError(Exception):
 
 
 class Actiontrail:
-    """One endpoint and the secrets that sign what it gets."""
+    """One endpoint and the secrets that sign what it gets; made where an event loop runs."""
 
     def __init__(self, url: str, secrets: Sequence[str]) -> None:
         self._url = url
         self._webhooks = [Webhook(secret) for secret in secrets]
-        self._session: aiohttp.ClientSession | None = None
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
 
     async def deliver(self, event: Mapping[str, Any]) -> None:
         """Deliver the event; raises UndeliveredError unless the endpoint answered 2xx."""
         body = canonical(event).decode()
         try:
-            async with self._connection().post(
+            async with self._session.post(
                 self._url, data=body.encode(), headers=self._headers(event["id"], body), allow_redirects=False
             ) as answer:
                 status = answer.status
@@ -57,12 +57,6 @@ class Actiontrail:
             "webhook-signature": " ".join(webhook.sign(message_id, now, body) for webhook in self._webhooks),
         }
 
-    def _connection(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
-        return self._session
-
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._session.close()
