@@ -57,15 +57,11 @@ class Principal(BaseModel):
 
 
 class _Claim(BaseModel):
-    model_config = ConfigDict(strict=True)
-
     typ: str
     val: str
 
 
 class _Header(BaseModel):
-    model_config = ConfigDict(strict=True)
-
     auth_typ: Literal["aad"]
     claims: list[_Claim]
 
@@ -92,7 +88,7 @@ def read_principal(header: str | None) -> Principal:
         raise _refused()
     try:
         described = read_json(base64.b64decode(header, validate=True))
-        read = _Header.model_validate(described)
+        read = _Header.model_validate(described, strict=True)
         return Principal(
             name=_name(read),
             object_id=read.one_of(_OBJECT_ID).lower(),
