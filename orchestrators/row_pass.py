@@ -2,21 +2,24 @@
 
 1. List the source's feed ranges, unless the pass follows the tail from cursors that it was given.
 2. Scan the open ranges side by side until a window of pages is found or every range is read to its end.
-3. Fan out one page activity a page; the vault budget is divided by the rows in each, so that all end together and the
-   sum over all workers never exceeds the budget.
-4. Record the progress; go on with 2, unless an operator asked to end the rotation. After a bounded number of
-   activities continue as new, never with one in flight, because a late result would reach the next generation.
+3. Fan out one page activity a page; what the pass may take of the vault is divided by the rows in each, so that all end
+   together and the sum over all workers never exceeds it. It is claimed before the first wave: while other runs hold
+   all of the vault's budget, wait until they have given up a part.
+4. Record the progress, which tells what the next wave may take; go on with 2, unless an operator asked to end the
+   rotation. After a bounded number of activities continue as new, never with one in flight, because a late result would
+   reach the next generation.
 
 It does not decide anything about rows: that is the page activity's work.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
 from keyturn.contracts.pages import PageInput, PageResult, RangesInput, RangesResult, RowRef, ScanInput, ScanResult
-from keyturn.contracts.passes import PassInput, PassResult, ProgressInput, ProgressResult
+from keyturn.contracts.passes import BudgetInput, BudgetResult, PassInput, PassResult, ProgressInput, ProgressResult
 from orchestrators.calls import Steps, call, call_all, now, sub_workflow
 from orchestrators.operations import OPERATIONS
 
@@ -25,6 +28,10 @@ bp = df.Blueprint()
 # An activity leaves up to four events in history (scheduled, completed, and the two that bookend a replay). At most
 # 1,000 events a generation keep replays short, so it ends at this many activities.
 ACTIVITIES_PER_GENERATION = 160
+# Between two looks at what other runs leave of the vault; they give a part up with their next wave. A look and the wait
+# before it leave as many events as two activities.
+BUDGET_WAIT = timedelta(seconds=2)
+ACTIVITIES_A_LOOK = 2
 
 
 @bp.orchestration_trigger(context_name="context")
@@ -43,9 +50,21 @@ def row_pass(ctx: OrchestrationContext, payload: Any) -> Steps:
         if activities >= ACTIVITIES_PER_GENERATION:
             ctx.continue_as_new(state.to_payload())
             return None
-        state, pages, scans = yield from _collect(ctx, state)
+        found, pages, scans = yield from _collect(ctx, state)
+        activities += scans
+        while pages and not found.granted:
+            if activities >= ACTIVITIES_PER_GENERATION:
+                ctx.continue_as_new(state.to_payload())  # and find these pages anew
+                return None
+            found, aborted = yield from _claim(ctx, found)
+            activities += ACTIVITIES_A_LOOK
+            if aborted:
+                break
+        state = found
+        if aborted:
+            break
         state, aborted = yield from _work(ctx, state, pages)
-        activities += scans + len(pages) + 1
+        activities += len(pages) + 1
         if aborted:
             break
     return PassResult(
@@ -92,6 +111,15 @@ def _scan_of(state: PassInput, feed_range: str, cursor: str | None) -> ScanInput
     )
 
 
+def _claim(ctx: OrchestrationContext, state: PassInput) -> Steps[tuple[PassInput, bool]]:
+    """Claim what the next wave may take of the vault; where that is nothing yet, wait. Tells whether to stop."""
+    request = BudgetInput(run=state.run, operations_per_second=state.operations_per_second)
+    claimed = yield from call(ctx, "claim_budget", request, BudgetResult)
+    if not claimed.operations_per_second and not claimed.aborted:
+        yield ctx.create_timer(BUDGET_WAIT)
+    return state.model_copy(update={"granted": claimed.operations_per_second}), claimed.aborted
+
+
 def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]) -> Steps[tuple[PassInput, bool]]:
     """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
     operation = OPERATIONS[state.operation]
@@ -103,7 +131,7 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
             source=state.source,
             dry_run=state.dry_run,
             refs=refs,
-            operations_per_second=state.operations_per_second * len(refs) / rows,
+            operations_per_second=state.granted * len(refs) / rows,
         )
         for refs in pages
     ]
@@ -122,10 +150,17 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
             scanned=state.scanned,
             totals=totals,
             session_tokens=[state.session_tokens, *(result.session_tokens for result in results)],
+            final=not state.cursors,
+            operations_per_second=state.operations_per_second if state.granted else 0.0,
         ),
         ProgressResult,
     )
-    update = {"totals": totals, "waves": state.waves + 1, "session_tokens": recorded.session_tokens}
+    update = {
+        "totals": totals,
+        "waves": state.waves + 1,
+        "session_tokens": recorded.session_tokens,
+        "granted": recorded.operations_per_second,
+    }
     return state.model_copy(update=update), recorded.aborted
 
 

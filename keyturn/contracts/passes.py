@@ -20,7 +20,8 @@ class PassInput(RunInput):
     source: str = DEKS
     dry_run: bool = False
     policy: Policy
-    operations_per_second: float
+    operations_per_second: float  # that the pass may use where the vault has no other caller of ours
+    granted: float = 0.0  # of these, what the next wave may use; 0: to be claimed
     sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
     cursors: dict[str, str | None] = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
     drained: dict[str, str | None] = Field(default_factory=dict)  # ranges read to their end -> where the tail starts
@@ -56,12 +57,27 @@ class ProgressInput(RunInput):
     totals: PageResult  # without session tokens
     session_tokens: list[dict[str, str]]  # those known before, and one entry for each page of this wave
     final: bool = False  # the last wave of its pass
+    operations_per_second: float = 0.0  # of the vault, wanted for the next wave; 0: the pass has claimed none
 
 
 class ProgressResult(Payload):
     """Answer of ``record_progress``."""
 
     session_tokens: dict[str, str]  # feed range -> the newest of the tokens given for it
+    aborted: bool = False  # an operator asked to end the rotation
+    operations_per_second: float = 0.0  # of the vault, for the next wave; 0: to be claimed
+
+
+class BudgetInput(RunInput):
+    """Input of ``claim_budget``."""
+
+    operations_per_second: float  # of the vault, wanted for the next wave
+
+
+class BudgetResult(Payload):
+    """Answer of ``claim_budget``."""
+
+    operations_per_second: float  # for the next wave; 0: other runs have to give up a part of theirs first, ask again
     aborted: bool = False  # an operator asked to end the rotation
 
 

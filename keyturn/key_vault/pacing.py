@@ -78,7 +78,9 @@ class Pacer:
         self.throttled = 0
         self._clock = clock
         self._uniform = uniform
-        self._next = clock.monotonic()  # when the next call may be made
+        self._next = (
+            clock.monotonic() + 1 / self.rate
+        )  # when the next call may be made; none comes free with a new page
         self._decreased = -CALM_SECONDS
 
     async def acquire(self) -> None:

@@ -12,7 +12,7 @@ from keyturn.contracts.passes import Phase, ProgressInput
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
 from keyturn.runs.store import Runs
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 _COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
 
@@ -25,13 +25,13 @@ async def record_progress[R: RunRecord](
     ``documents`` is how many there are in the container, where a pass over documents begins.
 
     Raises:
-        FencedError: the run is not the one that this input belongs to.
+        FencedError: the run has ended, or is not the one that this input belongs to.
     """
 
     def change(record: R) -> R:
-        check_token(record, progress.run)
+        check_live(record, progress.run)
         known = record.progress.get(progress.phase)
-        if record.ended or (known is not None and _order(progress) <= (known.started_at, known.wave)):
+        if known is not None and _order(progress) <= (known.started_at, known.wave):
             return record
         return _with_progress(record, known, progress, now, documents)
 
@@ -41,6 +41,12 @@ async def record_progress[R: RunRecord](
 def _order(progress: ProgressInput) -> tuple[datetime, int]:
     # The passes of a rotation follow each other, so their starting times order them.
     return progress.pass_started_at, progress.wave
+
+
+def is_newest(record: RunRecord, progress: ProgressInput) -> bool:
+    """Tell whether the record's progress is that of this wave, and not of one that followed it."""
+    known = record.progress.get(progress.phase)
+    return known is not None and (known.started_at, known.wave) == _order(progress)
 
 
 def _with_progress[R: RunRecord](
@@ -104,11 +110,11 @@ async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RunRef, rows: Seq
     """Name the rows, the same row once.
 
     Raises:
-        FencedError: the run is not the one that this input belongs to.
+        FencedError: the run has ended, or is not the one that this input belongs to.
     """
 
     def change(record: R) -> R:
-        check_token(record, ref)
-        return record if record.ended else with_quarantined(record, rows)
+        check_live(record, ref)
+        return with_quarantined(record, rows)
 
     await runs.update(ref.run_id, change)

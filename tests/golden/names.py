@@ -22,6 +22,7 @@ from keyturn.http import CONTENT_TYPE as PROBLEM
 from keyturn.key_vault import versions
 from keyturn.key_vault.backups import KeyBackup
 from keyturn.runs import audit
+from keyturn.runs.budget import VaultBudget
 from keyturn.runs.decisions import UsedMessage
 from keyturn.runs.idempotency import Claim
 from keyturn.runs.lease import Lease
@@ -34,6 +35,7 @@ DOCUMENTS = (
     MigrationRecord,
     Lease,
     MigrationLease,
+    VaultBudget,
     ChainEnd,
     Cursor,
     Refusals,

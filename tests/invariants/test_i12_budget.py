@@ -1,22 +1,35 @@
 """I12: the vault's budget holds across all workers: live traffic keeps its share."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from keyturn.contracts.base import Policy
 from keyturn.contracts.pages import PageInput, PageResult
 from keyturn.contracts.passes import PassInput
+from keyturn.contracts.states import State
 from keyturn.deks import proof, rewrap
 from keyturn.key_vault.pacing import Pacer
+from keyturn.runs import budget
 from orchestrators import row_pass
+from tests.field_encrypt.local_cosmos import new_container
+from tests.field_encrypt.local_vault import ALL_OF_KEYS, Mek
 from tests.invariants.checks.budget import over_budget
 from tests.invariants.harness import QUICK, ActivityHarness
+from tests.keyturn.local_keyring import LocalKeyring
 
 # Few and slow, so that what is broken shows on a busy machine too.
 BUDGET = 4.0  # operations a second
 ROWS, PAGE_ROWS = 20, 5
+
+
+# Two keyrings of one vault: enough rows for waves of two seconds each, so that each sees the other come and go.
+SHARED = 20.0  # operations a second
+MANY, WAVE_ROWS = 70, 10
 
 
 async def wrong(harness: ActivityHarness, operation: str = "rewrap") -> list[str]:
@@ -96,3 +109,72 @@ async def test_broken_nobody_waits(running_engine: ActivityHarness, monkeypatch:
     monkeypatch.setattr(Pacer, "acquire", at_once)
 
     assert len(await wrong(running_engine)) >= 1
+
+
+@pytest.fixture
+async def neighbour(
+    running_engine: ActivityHarness, cosmos_client: CosmosClient, container: ContainerProxy
+) -> AsyncIterator[ActivityHarness]:
+    """Another keyring of the same app, whose MEK is in the same vault."""
+    local = running_engine.local_keyring
+    mek = Mek(local.mek.vault, *ALL_OF_KEYS)
+    own = LocalKeyring(mek, local.cosmos, await new_container(cosmos_client, "deks"))
+    made = await ActivityHarness.create(own, cosmos_client, container)
+    made.engine = running_engine.engine
+    running_engine.resources._keyrings[made.keyring] = made.resources.keyring(made.keyring)
+    yield made
+    await made.close()
+    await mek.close()
+
+
+async def rotate_both(*harnesses: ActivityHarness) -> list[dict[str, Any]]:
+    """Rotate keyrings at the same time, and return what the vault was asked to unwrap, in order."""
+    for harness in harnesses:
+        await harness.local_keyring.add_many(MANY, harness.old)
+    ended = await asyncio.gather(
+        *(
+            harness.rotate(vault_operations_per_second=SHARED, page_rows=WAVE_ROWS, window_pages=4)
+            for harness in harnesses
+        )
+    )
+    assert {record.state for record in ended} == {State.COMPLETED}
+    asked = [entry for harness in harnesses for entry in harness.operations() if entry["operation"] == "unwrap"]
+    return sorted(asked, key=lambda entry: str(entry["at"]))
+
+
+async def test_two_keyrings_of_a_vault_share_its_budget(
+    running_engine: ActivityHarness, neighbour: ActivityHarness
+) -> None:
+    """Two rotations at once take no more of the vault, together, than one of them may; both are served all along."""
+    asked = await rotate_both(running_engine, neighbour)
+
+    assert over_budget(asked, SHARED) == []
+    middle = [entry["who"] for entry in asked[len(asked) // 4 : len(asked) // 2]]
+    assert all(middle.count(harness.app) >= len(middle) // 5 for harness in (running_engine, neighbour))
+
+
+async def test_a_run_alone_uses_the_whole_budget(running_engine: ActivityHarness) -> None:
+    """Nobody else claims a part, so nothing of the budget lies idle but between waves."""
+    await running_engine.local_keyring.add_many(MANY, running_engine.old)
+    record = await running_engine.start(vault_operations_per_second=SHARED)
+    target = await running_engine.local_keyring.mek.create()
+    already = len(running_engine.operations())
+    policy = record.policy.model_copy(update={"page_rows": 25, "window_pages": 4})
+    request = PassInput(
+        run=record.ref, target_version=target, operation="rewrap", policy=policy, operations_per_second=SHARED
+    )
+
+    await running_engine.run_workflow("row_pass", request)
+
+    times = [datetime.fromisoformat(entry["at"]) for entry in running_engine.operations()[already:]]
+    assert over_budget(running_engine.operations()[already:], SHARED) == []
+    assert len(times) / (times[-1] - times[0]).total_seconds() >= 0.8 * SHARED
+
+
+async def test_broken_each_run_takes_the_whole_budget(
+    running_engine: ActivityHarness, neighbour: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where runs do not look at what others hold, the vault's log shows it."""
+    monkeypatch.setattr(budget, "granted", lambda _others, _of, wanted: wanted)
+
+    assert len(over_budget(await rotate_both(running_engine, neighbour), SHARED)) >= 1

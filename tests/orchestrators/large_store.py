@@ -12,7 +12,7 @@ from typing import Any
 
 from keyturn.contracts.base import Payload, RunRef
 from keyturn.contracts.pages import PageInput, PageResult, RangesResult, RowRef, ScanInput, ScanResult
-from keyturn.contracts.passes import CensusInput, CensusResult, ProgressInput, ProgressResult
+from keyturn.contracts.passes import BudgetInput, BudgetResult, CensusInput, CensusResult, ProgressInput, ProgressResult
 from keyturn.contracts.steps import (
     DecisionResult,
     FreezeResult,
@@ -61,8 +61,9 @@ class Range:
 class LargeStore:
     """The store, and an approver who approves at once."""
 
-    def __init__(self, rows: int, ranges: int) -> None:
+    def __init__(self, rows: int, ranges: int, refusals: int = 0) -> None:
         self.rows = rows
+        self.refusals = refusals  # how often other runs leave nothing of the vault's budget
         self.ranges = {found.text: found for found in (Range(number, rows // ranges) for number in range(ranges))}
         self.homes = {row: found for found in self.ranges.values() for row in found.feed}
         self.proven = 0
@@ -85,6 +86,7 @@ class LargeStore:
             "scan_page": lambda payload: self._scan(ScanInput.from_payload(payload)),
             "rewrap_page": lambda payload: self._rewrap(PageInput.from_payload(payload)),
             "prove_page": lambda payload: self._prove(PageInput.from_payload(payload)),
+            "claim_budget": lambda payload: self._claim(BudgetInput.from_payload(payload)),
             "record_progress": lambda payload: self._progress(ProgressInput.from_payload(payload)),
             "take_census": lambda payload: self._census(CensusInput.from_payload(payload)),
         }
@@ -113,9 +115,13 @@ class LargeStore:
         self.proven += len(request.refs)
         return PageResult(changed=len(request.refs), vault_operations=len(request.refs))
 
+    def _claim(self, request: BudgetInput) -> Payload:
+        self.refusals -= 1
+        return BudgetResult(operations_per_second=0.0 if self.refusals >= 0 else request.operations_per_second)
+
     def _progress(self, request: ProgressInput) -> Payload:
         merged = {text: token for tokens in request.session_tokens for text, token in tokens.items()}
-        return ProgressResult(session_tokens=merged)
+        return ProgressResult(session_tokens=merged, operations_per_second=request.operations_per_second)
 
     def _census(self, _request: CensusInput) -> Payload:
         moved = sum(len(found.moved) for found in self.ranges.values())

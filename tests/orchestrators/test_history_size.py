@@ -15,6 +15,7 @@ from durabletask.worker import TaskHubGrpcWorker
 import orchestrators
 from keyturn.contracts.base import Policy, RotationInput, RunRef
 from keyturn.contracts.pages import RANGES_MAX
+from orchestrators import row_pass
 from tests.invariants.engine import registered
 from tests.local.task_hub.hub_process import HubProcess
 from tests.orchestrators.large_store import LargeStore
@@ -76,3 +77,19 @@ async def test_a_large_store_leaves_small_events_and_short_generations(hub: HubP
     assert max(event["bytes"] for found in runs for event in found["events"]) <= EVENT_BYTES_MAX
     assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
     assert any(found["generation"] > 0 for found in runs)
+
+
+async def test_a_pass_that_waits_for_the_vaults_budget_keeps_short_generations(
+    hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long other runs leave nothing, the wait goes on in a new generation, and no page is lost with the old."""
+    monkeypatch.setattr(row_pass, "BUDGET_WAIT", timedelta(milliseconds=1))
+    store, instance_id = LargeStore(300, 2, refusals=200), "waiting-for-budget"
+
+    status = await asyncio.to_thread(run, hub, store, instance_id)
+
+    runs = generations(hub, instance_id)
+    assert status is OrchestrationStatus.COMPLETED
+    assert (store.refusals < 0, store.proven, store.states[-1]) == (True, 300, "completed")
+    assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
+    assert any(found["generation"] > 1 for found in runs)

@@ -8,7 +8,7 @@ from typing import Any
 WINDOWS = (1.0, 10.0)  # seconds; the vault's own limits are for ten
 # Unused budget of at most one second may be caught up with, and the log has the times of arrival.
 BURST_SECONDS = 1.0
-ONCE_A_PAGE = 4  # calls of a new page that come at once: its pace begins with a free slot
+AT_ONCE = 4  # calls of pages that were scheduled apart and arrive together
 
 
 def over_budget(operations: Iterable[Mapping[str, Any]], per_second: float) -> list[str]:
@@ -16,7 +16,7 @@ def over_budget(operations: Iterable[Mapping[str, Any]], per_second: float) -> l
     times = sorted(datetime.fromisoformat(entry["at"]).timestamp() for entry in operations)
     wrong = []
     for seconds in WINDOWS:
-        allowed = per_second * (seconds + BURST_SECONDS) + ONCE_A_PAGE
+        allowed = per_second * (seconds + BURST_SECONDS) + AT_ONCE
         most = max((index + 1 - bisect_left(times, at - seconds) for index, at in enumerate(times)), default=0)
         if most > allowed:
             wrong.append(f"{most} operations in {seconds:g} s, where {per_second:g} a second are allowed")

@@ -23,11 +23,11 @@ async def test_calls_are_spaced() -> None:
     clock = ManualClock()
     paced = pacer(10, clock)
 
-    for _ in range(101):
+    for _ in range(100):
         await paced.acquire()
 
     assert pytest.approx(10.0) == clock.elapsed
-    assert paced.operations == 101
+    assert paced.operations == 100
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=80), st.floats(0.5, 50))
@@ -46,18 +46,17 @@ def test_no_window_holds_more_than_the_share(pauses: list[float], rate: float) -
     called = asyncio.run(call_with_pauses())
 
     for start in called:
-        assert sum(start <= at < start + 10 for at in called) <= rate * 11 + 2
+        assert sum(start <= at < start + 10 for at in called) <= rate * 11 + 1
 
 
 async def test_a_first_burst_is_not_given_away() -> None:
-    """A new pacer starts with one call, so that a page after a page does not add a burst each time."""
+    """A new pacer has nothing to catch up with, so that a page after a page of one row each keep the pace."""
     clock = ManualClock()
-    paced = pacer(5, clock)
 
-    await paced.acquire()
-    await paced.acquire()
+    for _ in range(3):
+        await pacer(5, clock).acquire()
 
-    assert pytest.approx(0.2) == clock.elapsed
+    assert pytest.approx(0.6) == clock.elapsed
 
 
 async def test_throttling_halves_the_rate_once_for_calls_in_flight_together() -> None:

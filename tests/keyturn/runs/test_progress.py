@@ -111,7 +111,9 @@ async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(
         await report_wave(runs, record, 1, changed=1, token=99)
     ended = await lose(runs, record.run_id, "lost", NOW)
 
-    assert await report_wave(runs, record, 1, changed=1) == ended
+    with pytest.raises(FencedError):
+        await report_wave(runs, record, 1, changed=1)
+    assert await runs.read(record.run_id) == ended
 
 
 async def test_status_tells_percent_rate_and_time_left(runs: RotationStore) -> None:
