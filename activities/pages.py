@@ -82,7 +82,7 @@ def _dependencies(request: PageInput, resources: Resources) -> PageDependencies:
     keyring = resources.keyring(request.run.keyring)
 
     async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
-        await record_quarantined(resources.every_run, request.run, rows)
+        await record_quarantined(resources.every_run, request.run, rows, request.pass_started_at)
 
     hold = Hold(resources.every_run.documents, request.run).check
     return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine, hold=hold)

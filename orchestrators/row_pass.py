@@ -19,7 +19,16 @@ import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
 from keyturn.contracts.pages import PageInput, PageResult, RangesInput, RangesResult, RowRef, ScanInput, ScanResult
-from keyturn.contracts.passes import BudgetInput, BudgetResult, PassInput, PassResult, ProgressInput, ProgressResult
+from keyturn.contracts.passes import (
+    BudgetInput,
+    BudgetResult,
+    PassInput,
+    PassResult,
+    Phase,
+    ProgressInput,
+    ProgressResult,
+    replaces_quarantined,
+)
 from orchestrators.calls import Steps, call, call_all, now, sub_workflow
 from orchestrators.operations import OPERATIONS
 
@@ -123,6 +132,8 @@ def _claim(ctx: OrchestrationContext, state: PassInput) -> Steps[tuple[PassInput
 def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]) -> Steps[tuple[PassInput, bool]]:
     """Fan out the pages, wait for all, record how far the pass has come, and tell whether it is to stop."""
     operation = OPERATIONS[state.operation]
+    phase: Phase = "check" if state.dry_run else operation.phase
+    began = state.started_at or now(ctx)  # set in the first generation
     rows = sum(len(refs) for refs in pages)
     requests = [
         PageInput(
@@ -132,6 +143,7 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
             dry_run=state.dry_run,
             refs=refs,
             operations_per_second=state.granted * len(refs) / rows,
+            pass_started_at=began if replaces_quarantined(phase, state.source) else None,
         )
         for refs in pages
     ]
@@ -142,10 +154,10 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
         "record_progress",
         ProgressInput(
             run=state.run,
-            phase="check" if state.dry_run else operation.phase,
+            phase=phase,
             source=state.source,
             pass_number=state.pass_number,
-            pass_started_at=state.started_at or now(ctx),  # set in the first generation
+            pass_started_at=began,
             wave=state.waves + 1,
             scanned=state.scanned,
             totals=totals,

@@ -73,7 +73,8 @@ class PageInput(RunInput):
     dry_run: bool = False  # find out what would become of the rows, and write none
     refs: list[RowRef]
     operations_per_second: float
-    pass_started_at: datetime | None = None  # of the pass, in the workflow's time; what it quarantines is known by it
+    # Of a pass that meets again what earlier ones quarantined, in the workflow's time; None: its rows are added.
+    pass_started_at: datetime | None = None
 
 
 class QuarantinedRow(Payload):

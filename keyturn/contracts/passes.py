@@ -12,6 +12,11 @@ from keyturn.contracts.pages import DEKS, PageResult, SampleShare
 type Phase = Literal["sweep", "proof", "check"]
 
 
+def replaces_quarantined(phase: Phase, source: str) -> bool:
+    """Tell whether a pass meets every row that earlier ones quarantined: a proof meets other rows, of other reasons."""
+    return phase != "proof" and source == DEKS
+
+
 class PassInput(RunInput):
     """Input of the ``row_pass`` workflow: one pass over a source with one operation, and its state when continued."""
 
@@ -58,6 +63,11 @@ class ProgressInput(RunInput):
     session_tokens: list[dict[str, str]]  # those known before, and one entry for each page of this wave
     final: bool = False  # the last wave of its pass
     operations_per_second: float = 0.0  # of the vault, wanted for the next wave; 0: the pass has claimed none
+
+    @property
+    def quarantines_since(self) -> datetime | None:
+        """Return when the pass began if what it quarantines takes the place of what was quarantined before."""
+        return self.pass_started_at if replaces_quarantined(self.phase, self.source) else None
 
 
 class ProgressResult(Payload):

@@ -70,10 +70,8 @@ def _with_progress[R: RunRecord](
         started_at=progress.pass_started_at,
         updated_at=now,
     )
-    count = max(record.quarantined.count, current.quarantined)
     changed = record.changed(
-        progress={**record.progress, progress.phase: phase},
-        quarantined=record.quarantined.model_copy(update={"count": count}),
+        progress={**record.progress, progress.phase: phase}, quarantined=_quarantined(record, progress)
     )
     return changed.after_sweep(phase) if progress.phase == "sweep" else changed
 
@@ -93,21 +91,47 @@ def phase_totals(record: RunRecord, phase: Phase) -> PageResult:
     return PageResult() if progress is None else add(progress.earlier, progress.current)
 
 
-def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow]) -> R:
+def _quarantined(record: RunRecord, progress: ProgressInput) -> Quarantined:
+    """Return what is quarantined after the wave; at the end of a sweep, exactly what it has met, and proofs before."""
+    began, met = progress.quarantines_since, progress.totals.quarantined
+    if (known := _met_since(record, began)) is None:
+        return record.quarantined
+    exact = progress.final and began is not None and not known.others
+    count = met if exact else max(met, known.count)
+    return known.model_copy(update={"count": count, "named": known.named if count else []})
+
+
+def _met_since(record: RunRecord, began: datetime | None) -> Quarantined | None:
+    """Return what a pass adds to: nothing where it is a new one, which meets all again; or None where it is late."""
+    known = record.quarantined
+    if began is None or began == known.since:
+        return known
+    if known.since is not None and began < known.since:
+        return None
+    return known.model_copy(update={"since": began}) if known.others else Quarantined(since=began)
+
+
+def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow], began: datetime | None = None) -> R:
     """Return the record naming these rows too, the same row once; those beyond the first hundred are only counted.
 
-    The count of a pass with more than a hundred comes with its progress.
+    ``began`` is when the pass began that met them, where it meets again all that earlier ones met. The count of a pass
+    with more than a hundred comes with its progress.
     """
-    named = {row.id: row for row in record.quarantined.named}
+    if (known := _met_since(record, began)) is None:
+        return record
+    named = {row.id: row for row in known.named}
     listed = [*named.values(), *{row.id: row for row in rows if row.id not in named}.values()][:NAMED_ROWS_MAX]
     if len(listed) == len(named):
         return record
-    count = max(record.quarantined.count, len(listed))
-    return record.changed(quarantined=Quarantined(count=count, named=listed))
+    others = known.others + (len(listed) - len(named) if began is None else 0)
+    count = max(known.count, len(listed))
+    return record.changed(quarantined=Quarantined(since=known.since, count=count, others=others, named=listed))
 
 
-async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RunRef, rows: Sequence[QuarantinedRow]) -> None:
-    """Name the rows, the same row once.
+async def record_quarantined[R: RunRecord](
+    runs: Runs[R], ref: RunRef, rows: Sequence[QuarantinedRow], began: datetime | None = None
+) -> None:
+    """Name the rows, as :func:`with_quarantined` does.
 
     Raises:
         FencedError: the run has ended, or is not the one that this input belongs to.
@@ -115,6 +139,6 @@ async def record_quarantined[R: RunRecord](runs: Runs[R], ref: RunRef, rows: Seq
 
     def change(record: R) -> R:
         check_live(record, ref)
-        return with_quarantined(record, rows)
+        return with_quarantined(record, rows, began)
 
     await runs.update(ref.run_id, change)

@@ -108,7 +108,9 @@ class PhaseProgress(Payload):
 class Quarantined(Payload):
     """Rows that cannot be rewrapped: how many, and the first of them by name."""
 
+    since: datetime | None = None  # start of the pass that met them
     count: int = 0
+    others: int = 0  # of those named, which that pass cannot meet: a proof did; they stay until the run sweeps anew
     named: Annotated[list[QuarantinedRow], Field(max_length=NAMED_ROWS_MAX)] = Field(default_factory=list)
 
 

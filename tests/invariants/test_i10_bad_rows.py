@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from activities import counting
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.deks import rewrap
@@ -99,6 +100,33 @@ async def test_broken_quarantine_that_raises(
     record = await attended(running_engine, monkeypatch, State.FAILED)
 
     assert any("was left behind for a bad one" in reason for reason in await wrong(running_engine, record, bad))
+
+
+async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
+    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first pass quarantines the row, the next rewraps it: the approver sees none, and the rotation completes."""
+    local = running_engine.local_keyring
+    await local.add_many(5, running_engine.old)
+    sound = await local.item(await local.add(running_engine.old))
+    await local.container.upsert_item({**sound, "wrappedDek": "AAAA"})
+    seen: list[int] = []
+    unbroken = counting.census.take_census
+
+    async def repair_and_count(*arguments: Any) -> Any:
+        [record] = await running_engine.runs.newest(running_engine.keyring)
+        seen.append(record.quarantined.count)
+        if len(seen) == 1:
+            await local.container.upsert_item(sound)
+        return await unbroken(*arguments)
+
+    monkeypatch.setattr(counting.census, "take_census", repair_and_count)
+
+    record = await running_engine.rotate()
+
+    assert (seen[0], seen[1], record.state) == (1, 0, State.COMPLETED)
+    assert record.evidence is not None
+    assert (record.evidence["quarantined"], record.quarantined.count) == (0, 0)
 
 
 async def quarantine_late(harness: ActivityHarness, run_id: str, rows: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import DOCUMENT_BYTES_MAX
 from keyturn.errors import FencedError
 from keyturn.rotation.status import accepted, report, status
-from keyturn.runs.progress import record_progress, with_quarantined
+from keyturn.runs.progress import record_progress, record_quarantined, with_quarantined
 from keyturn.runs.record_parts import (
     CANARIES_MAX,
     CHECKS_MAX,
@@ -28,6 +28,7 @@ from keyturn.runs.record_parts import (
     HistoryEntry,
     Preflight,
     Probe,
+    Quarantined,
 )
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
@@ -53,12 +54,13 @@ async def report_wave(
     phase: str = "sweep",
     number: int = 1,
     token: int | None = None,
+    final: bool = False,
     **totals: Any,
 ) -> RotationRecord:
     """Report a wave of a pass, as the workflow does."""
     progress = ProgressInput.model_validate(
         {
-            "run": record.ref.model_copy(update={"fencing_token": token or record.fencing_token}),
+            "run": record.ref.model_copy(update={"fencing_token": record.fencing_token if token is None else token}),
             "phase": phase,
             "pass_number": number,
             "pass_started_at": began,
@@ -66,6 +68,7 @@ async def report_wave(
             "scanned": wave * 100,
             "totals": PageResult(**totals),
             "session_tokens": [],
+            "final": final,
         }
     )
     return await record_progress(runs, progress, at)
@@ -108,12 +111,12 @@ async def test_another_runs_progress_is_fenced_and_an_ended_rotation_makes_none(
     """A workflow that lost its run writes nothing, and what comes after the end is too late."""
     record = await sweeping(runs)
     with pytest.raises(FencedError):
-        await report_wave(runs, record, 1, changed=1, token=99)
+        await report_wave(runs, record, 1, changed=1, token=0)
     ended = await lose(runs, record.run_id, "lost", NOW)
 
     with pytest.raises(FencedError):
         await report_wave(runs, record, 1, changed=1)
-    assert await runs.read(record.run_id) == ended
+    assert (await runs.read(record.run_id)).progress == ended.progress == {}
 
 
 async def test_status_tells_percent_rate_and_time_left(runs: RotationStore) -> None:
@@ -238,6 +241,56 @@ async def test_quarantined_rows_are_named_once_and_counted_beyond_a_hundred(runs
     assert NAMED_ROWS_MAX == named.quarantined.count == len(named.quarantined.named)
     assert named is with_quarantined(named, rows)
     assert (150, rows[:NAMED_ROWS_MAX]) == (counted.quarantined.count, counted.quarantined.named)
+
+
+ROW, OTHER = QuarantinedRow(id="row", reason="malformed_wrap"), QuarantinedRow(id="other", reason="unproven")
+SECOND = NOW + timedelta(minutes=1)
+
+
+async def quarantine(
+    runs: RotationStore, record: RotationRecord, *rows: QuarantinedRow, began: datetime | None = NOW
+) -> RotationRecord:
+    """Name rows, as a page of the pass that began then does."""
+    await record_quarantined(runs, record.ref, rows, began)
+    return await runs.read(record.run_id)
+
+
+async def test_a_row_that_was_repaired_is_quarantined_no_longer(runs: RotationStore) -> None:
+    """The next pass over all rows finds none, and the run goes on to its retirement."""
+    record = await quarantine(runs, await sweeping(runs), ROW)
+    first = await report_wave(runs, record, 1, quarantined=1, final=True)
+
+    clean = await report_wave(runs, record, 1, began=SECOND, number=2, final=True)
+    late = await quarantine(runs, record, ROW)
+
+    assert (first.quarantined.count, clean.quarantined, late) == (1, Quarantined(since=SECOND), clean)
+    for target in (State.SOAKING, State.AWAITING_APPROVAL, State.RETIRING):
+        record = await step_to(runs, record if target is not State.SOAKING else clean, target)
+    assert record.state is State.RETIRING
+
+
+async def test_the_rows_of_the_newest_pass_count(runs: RotationStore) -> None:
+    """A page of the newer pass replaces what the older one met, and the last wave counts exactly what the pass has."""
+    record = await quarantine(runs, await sweeping(runs), ROW, OTHER)
+    newer = await quarantine(runs, record, OTHER, began=SECOND)
+
+    # The page ran twice, and the row was repaired in between.
+    wave = await report_wave(runs, record, 1, began=SECOND, number=2, quarantined=0)
+    last = await report_wave(runs, record, 2, began=SECOND, number=2, quarantined=0, final=True)
+
+    assert (newer.quarantined.named, wave.quarantined.count) == ([OTHER], 1)
+    assert (last.quarantined.count, last.quarantined.named) == (0, [])
+
+
+async def test_what_a_proof_met_no_sweep_takes_away(runs: RotationStore) -> None:
+    """A sweep does not look at rows on the target: only the proof can tell that one of them is sound again."""
+    record = await quarantine(runs, await sweeping(runs), OTHER, began=None)
+
+    swept = await report_wave(runs, record, 1, began=SECOND, number=2, final=True)
+    both = await quarantine(runs, swept, ROW, began=SECOND)
+
+    assert (swept.quarantined.count, swept.quarantined.named) == (1, [OTHER])
+    assert (both.quarantined.count, both.quarantined.named) == (2, [OTHER, ROW])
 
 
 def test_the_largest_record_stays_within_its_bound() -> None:
