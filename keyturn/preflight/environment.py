@@ -83,7 +83,9 @@ async def no_migration(context: CheckContext) -> CheckResult:
     leases = await active(context.documents, context.record.keyring, context.now)
     if not leases:
         return ok("no migration holds a lease")
-    running = [f"{lease.migration}, run by {lease.holder}, until {lease.expires_at.isoformat()}" for lease in leases]
+    running = [
+        f"{lease.migration}, run by {lease.holder}, until {lease.expires_at.isoformat()} at least" for lease in leases
+    ]
     return problem(
         f"migrations hold leases: {'; '.join(running)}", "wait until they have ended or their leases expired"
     )

@@ -1,8 +1,9 @@
 """Leases of migrations: documents with an expiry beside the rotations of their keyring.
 
 The keyring's own lease keeps two runs apart. This one tells pre-flight, and migrations by other means, that one is
-under way: taken before anything is touched, renewed with every state change and wave, given back at the end. One that
-crashes blocks rotations until its lease expires. Clocks must agree to much better than that.
+under way: taken before anything is touched, renewed with every state change and wave, given back at the end. Whatever
+a run of ours waits for meanwhile, its lease counts until the run has ended. One of another tool blocks rotations until
+it expires. Clocks must agree to much better than that.
 """
 
 import re
@@ -14,7 +15,7 @@ from pydantic import StringConstraints
 from keyturn.contracts.migrations import Reencrypt
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import InvalidRequestError, MigrationRunningError
-from keyturn.ids import RunKind, kind_of
+from keyturn.ids import RunKind, keyring_of, kind_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
 
@@ -91,14 +92,23 @@ async def release(documents: StateContainer, lease: MigrationLease) -> None:
 
 
 async def active(documents: StateContainer, keyring: str, now: datetime) -> list[MigrationLease]:
-    """Return the leases of the keyring's migrations that have not expired, by name.
+    """Return the leases of the keyring's migrations that have not expired or whose run has not ended, by name.
 
     Raises:
         InvariantError: a document of this kind is no lease; nobody knows what it stands for.
     """
     found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
     leases = [MigrationLease.from_document(document) for document in found]
-    return sorted((lease for lease in leases if lease.expires_at > now), key=lambda lease: lease.migration)
+    held = [lease for lease in leases if lease.expires_at > now or await _is_under_way(documents, lease.holder)]
+    return sorted(held, key=lambda lease: lease.migration)
+
+
+async def _is_under_way(documents: StateContainer, holder: str) -> bool:
+    """Tell whether the holder is a migration of ours that has not ended: it may wait for days, and renews nothing."""
+    if kind_of(holder) is not RunKind.MIGRATION:
+        return False
+    document = await documents.read(keyring_of(holder), holder)
+    return document is not None and not MigrationRecord.from_document(document).ended
 
 
 def _same(found: MigrationLease, lease: MigrationLease) -> bool:

@@ -1,16 +1,21 @@
 """I8: one rotation a keyring at a time; a second start is refused with a link to the first."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from keyturn.contracts.migrations import RewrapDeks
 from keyturn.contracts.states import State
 from keyturn.errors import RotationRunningError
 from keyturn.runs import lease
+from keyturn.runs.migration_leases import active
 from tests.invariants.checks.runs import running_at_once
 from tests.invariants.harness import ActivityHarness
+from tests.invariants.migrating import begun
 from tests.invariants.rotation_driver import RotationDriver
+from tests.invariants.steps import Steps
 
 unbroken_read = lease.read_lease
 
@@ -104,3 +109,17 @@ async def test_broken_the_token_does_not_grow(harness: ActivityHarness, monkeypa
     second = await harness.start()
 
     assert await wrong(harness) == [f"{second.run_id} has token 1, not more than the one before"]
+
+
+async def test_every_wave_of_a_migration_renews_its_lease(harness: ActivityHarness) -> None:
+    """Who asks the keyring's leases, another tool perhaps, sees the migration for as long as it moves rows."""
+    driver = Steps(harness, await begun(harness, RewrapDeks(new_version=harness.old)))
+    driver.target = harness.old
+    await driver.advance(State.RUNNING)
+    documents = harness.resources.migrations.documents
+    [taken] = await active(documents, harness.keyring, datetime.now(UTC))
+
+    await driver.work("rewrap_chosen")
+
+    [renewed] = await active(documents, harness.keyring, datetime.now(UTC))
+    assert (renewed.holder, renewed.expires_at > taken.expires_at) == (driver.run_id, True)

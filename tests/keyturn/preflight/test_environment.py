@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from keyturn.contracts.migrations import Reencrypt
+from keyturn.contracts.states import State
 from keyturn.errors import UnavailableError
 from keyturn.preflight.run import WAITS
-from keyturn.runs.migration_leases import take
+from keyturn.runs.migration_leases import keep_lease, take
 from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import MigrationStore
+from tests.keyturn.migrations.harness import started, step_to
 from tests.keyturn.preflight.harness import NOW, PreflightHarness, check_of, failed
 
 TONIGHT = '[{"cron": "0 22 * * *", "duration": "PT6H", "timeZone": "Europe/Berlin"}]'
@@ -67,6 +71,23 @@ async def test_a_migration_under_way_blocks(harness: PreflightHarness) -> None:
     detail = check_of(preflight, "no_migration").detail
     assert f"encrypt, run by host-7, until {long.expires_at.isoformat()}" in detail
     assert "decrypt" not in detail
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.AWAITING_APPROVAL, State.NEEDS_ATTENTION])
+async def test_a_migration_onto_this_keyring_is_seen_for_as_long_as_it_lives(
+    harness: PreflightHarness, migrations: MigrationStore, state: State
+) -> None:
+    """It renews nothing while it waits, and waits for longer than its lease lasts; a retirement would take its key."""
+    keyring = harness.record().keyring
+    migration = await started(migrations, Reencrypt(containers=["notes"], target_keyring=keyring))
+    for target in dict.fromkeys([State.RUNNING, state]):
+        migration = await step_to(migrations, migration, target)
+    await keep_lease(migrations.documents, migration, NOW - timedelta(minutes=16))
+
+    waiting = failed(await harness.run())
+    await step_to(migrations, migration, State.ABORTED)
+
+    assert (waiting, failed(await harness.run())) == (["no_migration"], [])
 
 
 async def test_outside_every_window_a_rotation_is_blocked(harness: PreflightHarness) -> None:
