@@ -68,18 +68,20 @@ async def run_check(
 ) -> CheckResult:
     """Run a check, and again after each of the waits (in seconds) while what it asks does not answer.
 
-    ``right`` is the permission whose absence it finds out; ``seconds`` is the time that an attempt may take.
+    ``right`` is the permission whose absence it finds out; ``seconds`` is the time that all attempts may take together.
     """
+    clock = clock or SystemClock()
+    ends = clock.monotonic() + seconds
     for wait in (*waits, None):
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(ends - clock.monotonic()):
                 return await check()
         except (KeyturnError, MekError, AzureError, OSError) as error:
             failure = _interpret(error, seconds)
         if not isinstance(failure, TransientError):
             break
         if wait is not None:
-            await (clock or SystemClock()).sleep(wait)
+            await clock.sleep(wait)
     if isinstance(failure, PermissionMissingError):
         granted = f"grant {right} to the identity" if right else "grant the right that is missing"
         return problem(failure.message, f"{granted}; a new assignment takes minutes to arrive")

@@ -7,14 +7,14 @@ refused. A service that does not answer is asked again a few times; then the che
 from datetime import datetime
 from functools import partial
 
-from keyturn.clock import Clock
+from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import PreflightResult
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight.checks import CHECKLIST, waiver_of, waivers_hold
+from keyturn.preflight.checks import ALL_SECONDS, CHECKLIST, waiver_of, waivers_hold
 from keyturn.preflight.context import CheckContext, Facts, OnCall
 from keyturn.preflight.plan import plan_of
 from keyturn.preflight.results import CheckResult, Outcome, problem, run_check
@@ -25,7 +25,6 @@ from keyturn.runs.transitions import check_token
 from keyturn.settings import Settings
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts; together longer than the vault's window of 10 s
-ANSWER_SECONDS = 300.0  # a check that takes longer than counting a very large store has met something that hangs
 
 
 async def run_preflight(
@@ -47,11 +46,14 @@ async def run_preflight(
     context = CheckContext(record, keyring, settings, documents, account, on_call, now, facts)
     checks = [_stored(record, "waivers", waivers_hold(record))]
     failed: set[str] = set()
+    clock = clock or SystemClock()
+    ends = clock.monotonic() + ALL_SECONDS
     for name, item in CHECKLIST.items():
         missing = next((need for need in item.needs if need in failed), None)
         if missing is None:
             check = partial(item.run, context)
-            result = await run_check(check, item.right, seconds=ANSWER_SECONDS, waits=WAITS, clock=clock)
+            seconds = min(item.seconds, ends - clock.monotonic())
+            result = await run_check(check, item.right, seconds=seconds, waits=WAITS, clock=clock)
         else:
             result = problem(f"not checked, because {missing} failed", f"fix {missing} first")
         checks.append(_stored(record, name, result))

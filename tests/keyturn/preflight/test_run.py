@@ -1,10 +1,19 @@
 """The checklist as a whole: everything is checked, nothing is changed, what does not answer is asked again."""
 
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from keyturn.preflight.checks import CHECKLIST
+from keyturn.contracts.passes import CensusResult
+from keyturn.preflight.checks import ALL_SECONDS, ANSWER_SECONDS, CHECKLIST, COUNT_SECONDS
+from keyturn.preflight.context import Facts
 from keyturn.preflight.run import WAITS
 from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 async def test_a_sound_keyring_passes_every_check(harness: PreflightHarness) -> None:
@@ -74,3 +83,69 @@ async def test_a_store_that_never_answers_fails_the_check(harness: PreflightHarn
     assert "the dek store" in check_of(preflight, "store_reachable").detail
     assert check_of(preflight, "census").detail == "not checked, because can_query failed"
     assert preflight.plan is None
+
+
+def test_counting_may_take_as_long_as_the_activity() -> None:
+    """Only that: the others have time of their own before the host ends the activity, however long counting takes."""
+    bounds = {name: item.seconds for name, item in CHECKLIST.items()}
+    minutes, seconds = json.loads((REPOSITORY / "host.json").read_text())["functionTimeout"].split(":")[1:]
+
+    assert bounds.pop("census") == COUNT_SECONDS
+    assert set(bounds.values()) == {ANSWER_SECONDS}
+    assert COUNT_SECONDS + ANSWER_SECONDS < ALL_SECONDS < int(minutes) * 60 + int(seconds)
+
+
+async def test_a_count_that_hangs_ends_and_can_be_waived(
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is too large to be counted in time is rotated where somebody says so; its versions are asked."""
+    monkeypatch.setitem(CHECKLIST, "census", replace(CHECKLIST["census"], seconds=0.1))
+    monkeypatch.setattr(Facts, "counted", hang)
+    waiver = {"check": "census", "by": "dana@example.com", "why": "two billion rows"}
+
+    stopped = await harness.run()
+    waived = await harness.run(harness.record(waivers=[waiver]))
+
+    assert failed(stopped) == ["census", "store_has_rows", "row_versions"]
+    assert check_of(stopped, "census").detail == "no answer within 0 s"
+    assert (failed(waived), waived.plan) == ([], None)
+
+
+async def test_where_the_count_is_waived_a_disabled_version_that_a_row_names_is_found(
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is one that unwraps none of its rows; a version that no row names is nobody's business."""
+    monkeypatch.setitem(CHECKLIST, "census", replace(CHECKLIST["census"], seconds=0.1))
+    monkeypatch.setattr(Facts, "counted", hang)
+    mek = harness.local_keyring.mek
+    [named] = [found.version for found in await mek.client.list_versions()]
+    unnamed, current = [await mek.create() for _ in range(2)]
+    await harness.local_keyring.add_many(1, current)
+    for version in (named, unnamed):
+        await mek.change(version, enabled=False)
+    record = harness.record(waivers=[{"check": "census", "by": "dana@example.com", "why": "large"}])
+
+    disabled = await harness.run(record)
+    await mek.change(named, enabled=True)
+
+    assert failed(disabled) == ["row_versions"]
+    assert check_of(disabled, "row_versions").detail == f"{named} is disabled"
+    assert failed(await harness.run(record)) == []
+
+
+async def test_all_checks_together_end_before_the_host_ends_them(
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attempts that each take long share the time of their check, and what is left for none is said to be so."""
+    monkeypatch.setattr("keyturn.preflight.run.ALL_SECONDS", 0.0)
+
+    preflight = await harness.run()
+
+    assert {"can_read_key", "store_reachable"} <= set(failed(preflight))
+    assert check_of(preflight, "store_reachable").detail == "no answer within 0 s"
+
+
+async def hang(_: Facts) -> CensusResult:
+    """Wait for ever."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
