@@ -15,7 +15,7 @@ bp = df.Blueprint()
 
 @bp.route(route="keyrings", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 async def list_keyrings(req: func.HttpRequest) -> func.HttpResponse:
-    """List every keyring with its last rotation, its next occurrence and whether it is overdue."""
+    """List every keyring with its last rotation, its next occurrence and whether it is overdue or has drifted."""
 
     async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
         found = await resources.keyring_statuses(datetime.now(UTC))

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
-from keyturn.resources import process_resources
+from keyturn.resources import Resources, process_resources
+from keyturn.rotation.drift import tell_drift
 from keyturn.rotation.due import start_due
 from keyturn.rotation.watchdog import tell_unreported
 from triggers.lost_runs import workflows_of
@@ -20,40 +21,57 @@ _log = logging.getLogger(__name__)
 @bp.timer_trigger(arg_name="timer", schedule="%SCHEDULE_TICK%")
 @bp.durable_client_input(client_name="client")
 async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
-    """Start every keyring's rotation that is due and tell what is overdue; no failure keeps the other keyrings back."""
+    """Start every keyring's rotation that is due, tell what is overdue, and look for drift.
+
+    No failure keeps the others back, neither those of the same keyring.
+    """
     resources = await process_resources()
     failures: list[Exception] = []
     if timer.past_due:
         _log.warning("the schedule is looked at late")
     for keyring in resources.settings.keyrings:
-        try:
-            versions = resources.keyring(keyring.name).versions.states
-            record = await start_due(
-                resources.run_store,
-                keyring=keyring.name,
-                schedule=resources.settings.rotation_schedule,
-                policy=resources.settings.policy,
-                workflows=workflows_of(client, resources),
-                versions=versions,
-                now=datetime.now(UTC),
-            )
-            if record is None:
-                _log.info("no rotation of keyring %s is to be started", keyring.name)
-            else:
-                await ensure_started(client, resources.every_run, record)
-                _log.info("rotation %s was due and is started", record.run_id)
-            await tell_unreported(
-                resources.notifier,
-                resources.run_store,
-                keyring=keyring.name,
-                versions=versions,
-                schedule=resources.settings.rotation_schedule,
-                overdue_after=resources.settings.keyturn_overdue_after,
-                now=datetime.now(UTC),
-            )
-        except Exception as error:  # noqa: BLE001 - raised below, when every keyring has had its turn
-            failures.append(error)
+        for step in (_start, _tell_unreported, _tell_drift):
+            try:
+                await step(client, resources, keyring.name)
+            except Exception as error:  # noqa: BLE001 - raised below, when every step of every keyring has had its turn
+                failures.append(error)
     if failures:
         raise ExceptionGroup("the schedule was not looked at for every keyring", failures)
     # The alert about a silent schedule waits for this line (infra/modules/monitoring/telemetry.json).
     _log.info("the schedule was looked at for every keyring")
+
+
+async def _start(client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
+    record = await start_due(
+        resources.run_store,
+        keyring=keyring,
+        schedule=resources.settings.rotation_schedule,
+        policy=resources.settings.policy,
+        workflows=workflows_of(client, resources),
+        versions=resources.keyring(keyring).versions.states,
+        now=datetime.now(UTC),
+    )
+    if record is None:
+        _log.info("no rotation of keyring %s is to be started", keyring)
+    else:
+        await ensure_started(client, resources.every_run, record)
+        _log.info("rotation %s was due and is started", record.run_id)
+
+
+async def _tell_unreported(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
+    await tell_unreported(
+        resources.notifier,
+        resources.run_store,
+        keyring=keyring,
+        versions=resources.keyring(keyring).versions.states,
+        schedule=resources.settings.rotation_schedule,
+        overdue_after=resources.settings.keyturn_overdue_after,
+        now=datetime.now(UTC),
+    )
+
+
+async def _tell_drift(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
+    found = resources.keyring(keyring)
+    await tell_drift(
+        resources.notifier, resources.run_store, keyring, found.rows, found.versions, now=datetime.now(UTC)
+    )

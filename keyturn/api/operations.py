@@ -41,10 +41,11 @@ class KeyringList(Payload):
 
 
 class Health(Payload):
-    """Whether the app runs on settings that it can work with, and whether a rotation is overdue."""
+    """Whether the app runs on settings that it can work with, a rotation is overdue, and a keyring has drifted."""
 
     status: Literal["ok", "misconfigured"]
     overdue: bool | None = None
+    drift: bool | None = None
 
 
 class ApprovalForm(BaseModel):

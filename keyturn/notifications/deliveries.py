@@ -38,14 +38,14 @@ def claim(
     """
     known = _known(record, told.key)
     if known is None:
-        places = [_sending(channel) for channel in channels]
+        places = [sending(channel) for channel in channels]
         notice = Notice(key=told.key, event=told.event, at=now, claim=claim_id, channels=places)
         return record.changed(notifications=[*record.notifications, notice][-NOTICES_MAX:])
     if known.claim == claim_id:  # the answer to this very write was lost
         return record
     if again:
         arrived = {place(found): found for found in known.channels if found.outcome == "sent"}
-        places = [arrived.get((channel.setting, channel.number), _sending(channel)) for channel in channels]
+        places = [arrived.get((channel.setting, channel.number), sending(channel)) for channel in channels]
         update = {"claim": claim_id, "at": now, "channels": places}
     else:
         interrupted = {"outcome": "interrupted"}
@@ -78,7 +78,8 @@ def is_open(outcome: ChannelOutcome) -> bool:
     return outcome.outcome == "sending"
 
 
-def _sending(channel: Channel) -> ChannelOutcome:
+def sending(channel: Channel) -> ChannelOutcome:
+    """Return what is known of a message that is on its way."""
     return ChannelOutcome(setting=channel.setting, number=channel.number, scheme=channel.scheme, outcome="sending")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from keyturn.contracts.steps import NotifyInput
-from keyturn.ids import RunKind, kind_of
+from keyturn.ids import kind_of
 from keyturn.telemetry.names import EVENT, KEYRING, ROTATION
 
 type Tone = Literal["info", "success", "warning", "failure"]
@@ -20,6 +20,7 @@ class Event(NamedTuple):
 
 ON_CALL = "on_call"  # pre-flight's question whether the people on call can be reached
 OVERDUE = "overdue"
+DRIFT = "drift"  # of a keyring, and of no run
 UNREADABLE = "unreadable"  # a check of documents has ended, and found some that do not decrypt
 DECISIONS = frozenset({"approval_wanted", "approval_reminder"})  # approvers are asked, each on a channel of their own
 
@@ -41,6 +42,7 @@ EVENTS: Mapping[str, Event] = {
     "failed": Event("failure", urgent=True),
     OVERDUE: Event("failure", urgent=True),
     UNREADABLE: Event("failure", urgent=True),
+    DRIFT: Event("failure", urgent=True),
 }
 
 
@@ -50,6 +52,11 @@ logger = logging.getLogger("keyturn.events")
 def announce(event: NotifyInput) -> None:
     """Write the event to the log, as a warning where it sounds like one."""
     level = logging.WARNING if EVENTS[event.event].tone in ("warning", "failure") else logging.INFO
-    facts = {ROTATION: event.run.run_id, KEYRING: event.run.keyring, EVENT: event.event}
-    kind = "migration" if kind_of(event.run.run_id) is RunKind.MIGRATION else "rotation"
-    logger.log(level, "%s %s: %s %s", kind, event.run.run_id, event.event, event.detail, extra=facts)
+    subject = f"{kind_of(event.run.run_id) or 'keyring'} {event.run.run_id}"
+    logger.log(level, "%s: %s %s", subject, event.event, event.detail, extra=facts_of(event))
+
+
+def facts_of(event: NotifyInput) -> dict[str, str]:
+    """Return what a log record says of the event."""
+    run = {ROTATION: event.run.run_id} if kind_of(event.run.run_id) is not None else {}
+    return {**run, KEYRING: event.run.keyring, EVENT: event.event}

@@ -16,8 +16,8 @@ from keyturn.access.identity import same_person
 from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import UnavailableError
 from keyturn.notifications import deliveries
-from keyturn.notifications.channels import send
-from keyturn.notifications.events import DECISIONS, EVENTS, ON_CALL, announce
+from keyturn.notifications.channels import Message, send
+from keyturn.notifications.events import DECISIONS, EVENTS, ON_CALL, announce, facts_of
 from keyturn.notifications.messages import compose, with_link
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import ChannelOutcome, Notice
@@ -95,6 +95,23 @@ class Notifier:
             )
         return ", ".join(arrived)
 
+    async def tell_of_keyring(self, told: NotifyInput, message: Message) -> None:
+        """Tell what is about a keyring, whose name stands for the run; the caller keeps in mind that it was told.
+
+        Raises:
+            UnavailableError: it arrived nowhere.
+        """
+        announce(told)
+        channels = self.channels.meant_for(told.event)
+        errors = await asyncio.gather(*(send(channel, message) for channel in channels))
+        for channel, error in zip(channels, errors, strict=True):
+            outcome = deliveries.sending(channel).model_copy(
+                update={"outcome": "failed" if error else "sent", "error": error}
+            )
+            _report(told, outcome)
+        if channels and all(errors):
+            raise UnavailableError(f"nobody could be told: {told.event}", resource="the notification channels")
+
     async def _tell(self, told: NotifyInput, now: datetime, *, again: bool) -> Notice:
         claim_id = uuid4().hex
 
@@ -136,7 +153,7 @@ def _report(told: NotifyInput, outcome: ChannelOutcome) -> None:
     attributes = {names.EVENT: told.event, names.SCHEME: outcome.scheme, names.OUTCOME: outcome.outcome}
     measure(names.NOTIFICATIONS, 1, attributes)
     if outcome.outcome != "sent":
-        facts = {names.ROTATION: told.run.run_id, names.KEYRING: told.run.keyring, names.ERROR_TYPE: outcome.error}
+        facts = {**facts_of(told), names.ERROR_TYPE: outcome.error}
         _log.warning(
             "the message %r of %s %s on %s: %s",
             *(told.event, told.run.run_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "nobody knows"),

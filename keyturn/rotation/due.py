@@ -17,6 +17,7 @@ from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
+from keyturn.rotation.drift import Drift, read_drift
 from keyturn.rotation.schedule import due, last_began, next_occurrence
 from keyturn.rotation.start import StartRequest, Workflows, mend_orphan, start
 from keyturn.rotation.status import Summary, summary
@@ -76,6 +77,7 @@ class KeyringStatus(Payload):
     last_began: datetime | None  # what the schedule counts from; null where nothing tells
     next_occurrence: datetime
     overdue: bool
+    drift: Drift | None  # what the last look has found; null before the first
 
 
 async def began(records: Iterable[RotationRecord], versions: Versions) -> datetime | None:
@@ -124,37 +126,45 @@ async def keyring_status(
         overdue_after=settings.keyturn_overdue_after,
         now=now,
     )
+    looked = await read_drift(runs.documents, keyring.keyring.name)
     return KeyringStatus(
         keyring=keyring.keyring.name,
         last_rotation=summary(history.records[0]) if history.records else None,
         last_began=history.last_began,
         next_occurrence=next_occurrence(settings.rotation_schedule, now),
         overdue=history.overdue_since is not None,
+        drift=None if looked is None else looked.drift,
     )
 
 
-class OverdueMemory:
-    """Whether any keyring is overdue, asked of the store and the vault once a minute at most."""
+def drifted(found: Iterable[KeyringStatus]) -> bool | None:
+    """Tell whether any keyring has drifted; None where none has, and one was not looked at yet."""
+    looks = [status.drift for status in found]
+    return any(look is not None and look.since is not None for look in looks) or (None if None in looks else False)
+
+
+class StatusMemory:
+    """How the keyrings stand, asked of the store and the vault once a minute at most."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._asked: float | None = None
-        self._overdue: bool | None = None
+        self._known: Sequence[KeyringStatus] | None = None
 
-    async def any_overdue(self, ask: Callable[[], Awaitable[Iterable[KeyringStatus]]]) -> bool | None:
-        """Tell whether any keyring is overdue; None where that cannot be told, which is no failure of the caller."""
+    async def recall(self, ask: Callable[[], Awaitable[Sequence[KeyringStatus]]]) -> Sequence[KeyringStatus] | None:
+        """Return the statuses; None where they cannot be told, which is no failure of the caller."""
         if self._asked is None or self._monotonic() - self._asked >= REMEMBERED_SECONDS:
             self._asked = self._monotonic()
-            self._overdue = await _any_overdue(ask)
-        return self._overdue
+            self._known = await _statuses(ask)
+        return self._known
 
 
-async def _any_overdue(ask: Callable[[], Awaitable[Iterable[KeyringStatus]]]) -> bool | None:
+async def _statuses(ask: Callable[[], Awaitable[Sequence[KeyringStatus]]]) -> Sequence[KeyringStatus] | None:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return any(status.overdue for status in await ask())
+            return await ask()
     except Exception as error:  # noqa: BLE001 - whatever it is, the app's health is another question
-        _log.warning("whether a keyring is overdue cannot be told: %s", type(error).__name__)
+        _log.warning("how the keyrings stand cannot be told: %s", type(error).__name__)
         return None
 
 

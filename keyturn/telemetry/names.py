@@ -72,6 +72,12 @@ SINCE_ROTATION = Metric(
     (KEYRING,),
 )
 OVERDUE = Metric("keyturn.keyring.overdue", "gauge", "1", "1 while a rotation is overdue, else 0", (KEYRING,))
+DRIFT_ROWS = Metric(
+    "keyturn.keyring.unreadable_rows", "gauge", "{row}", "rows under a disabled or missing version", (KEYRING,)
+)
+DRIFT_VERSIONS = Metric(
+    "keyturn.keyring.enabled_by_others", "gauge", "{version}", "retired versions that somebody has enabled", (KEYRING,)
+)
 ACTIVITY_SECONDS = Metric(
     "keyturn.activity.duration",
     "histogram",
@@ -96,5 +102,5 @@ NOTIFICATIONS = Metric(
 
 METRICS = (
     *(ROWS, CHANGED, VAULT_CALLS, THROTTLES, STATE_SECONDS, SINCE_ROTATION, OVERDUE),
-    *(ACTIVITY_SECONDS, REQUEST_CHARGE, NOTIFICATIONS),
+    *(DRIFT_ROWS, DRIFT_VERSIONS, ACTIVITY_SECONDS, REQUEST_CHARGE, NOTIFICATIONS),
 )

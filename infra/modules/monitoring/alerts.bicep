@@ -62,6 +62,14 @@ var alerts = [
     query: 'union (${events} | where event in (dynamic(${string(telemetry.events.overdue)})) | summarize seen = count() | where seen > 0), (${scheduleSilent})'
   }
   {
+    name: 'drift'
+    title: 'Rows name versions that nobody can use, or a retired version was enabled'
+    severity: 1
+    window: 'PT15M'
+    frequency: 'PT5M'
+    query: '${events} | where event in (dynamic(${string(telemetry.events.drift)}))'
+  }
+  {
     name: 'throttled'
     title: 'The vault refuses more than ${throttledPercent} % of what it is asked'
     severity: 2

@@ -1,8 +1,8 @@
-"""Whether any keyring is overdue, as health asks it: rarely, and never failing for it."""
+"""How the keyrings stand, as health asks it: rarely, and never failing for it."""
 
 from datetime import UTC, datetime
 
-from keyturn.rotation.due import REMEMBERED_SECONDS, KeyringStatus, OverdueMemory
+from keyturn.rotation.due import REMEMBERED_SECONDS, KeyringStatus, StatusMemory
 
 NOW = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -14,15 +14,14 @@ async def test_the_answer_is_remembered_for_a_minute() -> None:
 
     async def ask() -> list[KeyringStatus]:
         overdue = answers.pop(0)
-        return [
-            KeyringStatus(keyring="notes", last_rotation=None, last_began=None, next_occurrence=NOW, overdue=overdue)
-        ]
+        known = {"last_rotation": None, "last_began": None, "next_occurrence": NOW, "drift": None}
+        return [KeyringStatus(keyring="notes", overdue=overdue, **known)]
 
-    memory = OverdueMemory(lambda: seconds[0])
+    memory = StatusMemory(lambda: seconds[0])
 
-    told = [await memory.any_overdue(ask) for seconds[0] in (0.0, REMEMBERED_SECONDS - 1, REMEMBERED_SECONDS)]
+    told = [await memory.recall(ask) for seconds[0] in (0.0, REMEMBERED_SECONDS - 1, REMEMBERED_SECONDS)]
 
-    assert told == [False, False, True]
+    assert [[status.overdue for status in found or []] for found in told] == [[False], [False], [True]]
 
 
 async def test_what_cannot_be_told_is_no_failure() -> None:
@@ -31,4 +30,4 @@ async def test_what_cannot_be_told_is_no_failure() -> None:
     async def ask() -> list[KeyringStatus]:
         raise OSError
 
-    assert await OverdueMemory().any_overdue(ask) is None
+    assert await StatusMemory().recall(ask) is None

@@ -1,0 +1,158 @@
+"""Drift: what no run is at work on, looked for in every keyring by the schedule's tick.
+
+Rows that name a version which is disabled, or which the vault does not have: nobody can read them. And versions that
+are enabled although a rotation has retired them. To count a large store costs, so what was found is kept in one
+document of the keyring's partition, and the next look waits until it is 20 hours old.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from keyturn.contracts.base import Payload, RunRef
+from keyturn.contracts.steps import NotifyInput
+from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.deks.census import LABELS_MAX, OTHER_LABELS, take_census
+from keyturn.deks.store import DekStore
+from keyturn.ids import RunKind
+from keyturn.key_vault.versions import TEMPORARY_FOR_TAG, MekVersions
+from keyturn.notifications.channels import Message
+from keyturn.notifications.events import DRIFT, EVENTS
+from keyturn.notifications.notifier import Notifier
+from keyturn.notifications.rotation_messages import rows as in_words
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import MigrationStore, RotationStore
+from keyturn.telemetry import names
+from keyturn.telemetry.signals import record as measure
+
+LOOK_AGAIN = timedelta(hours=20)  # less than a day: no daily tick is left out for having come a little early
+REPEATED = timedelta(days=7)  # how often people are told of what is still there
+ID = "drift"
+
+type Versions = Annotated[list[str], Field(max_length=LABELS_MAX)]
+
+
+class Drift(Payload):
+    """What a look has found."""
+
+    at: datetime
+    since: datetime | None = None  # when the newest part of it was found; null where nothing was
+    rows: Annotated[dict[str, int], Field(max_length=LABELS_MAX)]  # by the version that they name and cannot use
+    missing: Versions  # those of these versions that the vault does not have
+    enabled: Versions  # retired, and enabled by somebody
+    mend: str | None  # the command that mends it; null where there is none
+
+    @property
+    def parts(self) -> frozenset[tuple[str, str]]:
+        """Everything that was found, without how much of it."""
+        return frozenset({*(("rows", name) for name in self.rows), *(("enabled", name) for name in self.enabled)})
+
+
+class LastLook(StoredDocument):
+    """The last look at a keyring, and what was told of it."""
+
+    id: str = ID
+    kind: Literal["drift"] = "drift"
+    keyring: str
+    drift: Drift
+    told: str | None = None  # names the finding, and the week in which it was told
+
+
+async def read_drift(documents: StateContainer, keyring: str) -> LastLook | None:
+    """Return the last look at the keyring, or None; raises KeyturnError of the kind that the store's answer means."""
+    document = await documents.read(keyring, ID)
+    return None if document is None else LastLook.from_document(document)
+
+
+async def tell_drift(
+    notifier: Notifier, runs: RotationStore, keyring: str, store: DekStore, versions: MekVersions, now: datetime
+) -> None:
+    """Look at the keyring unless that was done lately, and tell what was found: once, and again every week.
+
+    Raises:
+        UnavailableError: nobody could be told; the next tick tries again.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    documents = runs.documents
+    last = await read_drift(documents, keyring)
+    if last is None or now - last.drift.at >= LOOK_AGAIN:
+        found, told = await look(runs, keyring, store, versions, now), None if last is None else last.told
+        if last is not None and last.drift.since is not None and found.parts <= last.drift.parts:
+            found = found.model_copy(update={"since": found.since and last.drift.since})  # nothing of it is new
+        last = await _store(documents, LastLook(keyring=keyring, drift=found, told=told))
+    found = last.drift
+    measure(names.DRIFT_ROWS, sum(found.rows.values()), {names.KEYRING: keyring})
+    measure(names.DRIFT_VERSIONS, len(found.enabled), {names.KEYRING: keyring})
+    if found.since is None or last.told == (key := f"{found.since.isoformat()}:{(now - found.since) // REPEATED}"):
+        return
+    detail = f"{in_words(sum(found.rows.values()))} unreadable, retired but enabled: {len(found.enabled)}"
+    of_keyring = RunRef(run_id=keyring, keyring=keyring, fencing_token=0)
+    await notifier.tell_of_keyring(NotifyInput(run=of_keyring, key=key, event=DRIFT, detail=detail), _message(last))
+    # Afterwards: who dies in between tells it twice, which harms less than never.
+    await _store(documents, last.model_copy(update={"told": key}))
+
+
+async def _store(documents: StateContainer, looked: LastLook) -> LastLook:
+    await documents.update(LastLook.from_document, looked.keyring, ID, lambda _found: looked)
+    return looked
+
+
+async def look(runs: RotationStore, keyring: str, store: DekStore, versions: MekVersions, now: datetime) -> Drift:
+    """Count the rows, and compare the versions with the records.
+
+    The vault is asked before and after, and what was in order at either time is no drift: rotations go on meanwhile.
+
+    Raises:
+        NotSettledError: writers kept changing the store while it was counted.
+        KeyturnError: of the kind that the store's or the vault's answer means.
+    """
+    before = await versions.states()
+    census = await take_census(store, next(reversed(before), ""), {})
+    newest = await MigrationStore(runs.documents).newest(keyring, limit=1)
+    working = {record.run_id for record in newest if not record.ended}  # a restore enables versions for its time
+    retired = retirements_in_force(await _retirements(runs.documents, keyring))
+    after = await versions.states()
+    usable = [{name for name, found in states.items() if found.enabled} for states in (before, after)]
+    rows = {name: count for name, count in census.by_version.items() if name not in {OTHER_LABELS}.union(*usable)}
+    lent = {name for name, found in after.items() if found.tags.get(TEMPORARY_FOR_TAG) in working}
+    enabled = sorted((retired.keys() & usable[0] & usable[1]) - lent)[:LABELS_MAX]
+    restore = f"python -m keyturn.cli restore --keyring {keyring} --reason drift --wait"
+    return Drift(
+        at=now,
+        since=now if rows or enabled else None,
+        rows=rows,
+        missing=sorted(rows.keys() - after.keys()),
+        enabled=enabled,
+        mend=restore if rows.keys() & after.keys() else None,
+    )
+
+
+async def _retirements(documents: StateContainer, keyring: str) -> list[RotationRecord]:
+    """Return the rotations, however old, that have disabled something; one that retires right now is not done yet."""
+    query = "SELECT * FROM c WHERE c.kind = @kind AND IS_STRING(c.retired[0]) AND c.state != 'retiring'"
+    found = await documents.query(keyring, query, {"@kind": RunKind.ROTATION})
+    return [RotationRecord.from_document(document) for document in found]
+
+
+def retirements_in_force(records: Iterable[RotationRecord]) -> dict[str, str]:
+    """Return the versions that are to be disabled, each with the newest rotation that retired it."""
+    ordered = sorted(records, key=lambda record: record.fencing_token)
+    return {name: record.run_id for record in ordered if record.retirement_in_force for name in record.old_versions}
+
+
+def _message(looked: LastLook) -> Message:
+    found = looked.drift
+    lines = []
+    if found.mend is not None:
+        named = [f"- {name}: {in_words(count)}" for name, count in found.rows.items() if name not in found.missing]
+        lines += ["Rows name versions that are disabled, so nobody can read them:", *named]
+        lines += ["This moves them onto the current version, once another person has approved it:", "", found.mend, ""]
+    if found.missing:
+        named = [f"- {name}: {in_words(found.rows[name])}" for name in found.missing]
+        lines += ["Rows name versions that the vault does not have; bring the key back from its backup:", *named]
+    if found.enabled:
+        named = [f"- {name}" for name in found.enabled]
+        lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:", *named]
+    return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(lines), EVENTS[DRIFT].tone)

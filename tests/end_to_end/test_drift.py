@@ -1,0 +1,81 @@
+"""Drift from outside: the tick finds it, people hear of it, and the pasted command of the message mends it."""
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
+
+from local.callers import POLL_SECONDS
+from local.supervisor import LocalAzure
+from tests.end_to_end.app_harness import SECONDS, AppHarness
+from tests.end_to_end.command_line import execute, keyturn, operator_environment
+from tests.end_to_end.migrating import reach
+from tests.end_to_end.test_restore import bring_back, decide
+from tests.invariants.traces import messages_of
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
+
+LOOKED = "the schedule was looked at for every keyring"
+
+
+async def tick(app: AppHarness) -> None:
+    """Let the schedule's tick look at the keyring anew, and wait until it has."""
+    with contextlib.suppress(CosmosResourceNotFoundError):
+        await app.runs.delete_item("drift", partition_key=app.keyring)
+    looks, deadline = app.log_lines(LOOKED), time.monotonic() + SECONDS
+    headers = {"x-functions-key": app.master_key}
+    path = "/admin/functions/start_due_rotations"
+    assert (await app.callers.call("POST", path, data=b'{"input": ""}', headers=headers)).status == 202
+    while app.log_lines(LOOKED) == looks:
+        assert time.monotonic() < deadline, "the tick did not end well in time"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def told(app: AppHarness) -> list[dict[str, Any]]:
+    """Return the messages about drift."""
+    wanted = f"Keyturn: drift in {app.keyring}"
+    return [item for item in messages_of(app) if item["title"] == wanted and item["channel"] == "everything"]
+
+
+async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
+    azure: LocalAzure, app: AppHarness, tmp_path: Path
+) -> None:
+    """Rows from a backup name a retired version: found, told, in keyrings; afterwards all is readable, and no drift."""
+    old, new, _ = await bring_back(app, 5)
+    before = len(told(app))
+
+    await tick(app)
+    [message] = told(app)[before:]
+    shown = (await keyturn(azure, "keyrings", "--field", "keyrings.0.drift", "--json")).json
+    [command] = [line for line in message["message"].splitlines() if line.startswith("python ")]
+    pasted = await execute("sh", "-euc", command, cwd=tmp_path, env=operator_environment(azure))
+    assert pasted.code == 0, pasted.err
+    restore_id = pasted.out.splitlines()[0]
+    assert await decide(app, restore_id, await reach(app, restore_id, "awaiting_approval")) == 200
+    await reach(app, restore_id, "completed")
+    await tick(app)
+
+    assert (shown["rows"], shown["mend"]) == ({old: 5}, command)
+    assert f"- {old}: 5 rows" in message["message"]
+    assert (set(await app.census()), await app.unreadable_notes()) == ({new}, [])
+    assert (await app.versions())[old] is False
+    after = (await app.callers.call("GET", "/api/keyrings")).body["keyrings"][0]["drift"]
+    assert (after["rows"], after["since"], len(told(app))) == ({}, None, before + 1)
+
+
+async def test_a_retired_version_that_somebody_enables_is_told_and_retired_again(app: AppHarness) -> None:
+    """The message names it; the next rotation disables it."""
+    old = str((await app.rotate())["retired"][0])
+    await app.keys.update_key_properties(app.mek_name, old, enabled=True)
+    before = len(told(app))
+
+    await tick(app)
+    [message] = told(app)[before:]
+    await app.rotate()
+
+    assert f"- {old}" in message["message"].splitlines()
+    assert (await app.versions())[old] is False
