@@ -18,6 +18,7 @@ type Work = Callable[[Resources, Caller], Awaitable[func.HttpResponse]]
 _ATTEMPTS: Mapping[str, Attempt] = {
     "retry_rotation": "retry",
     "abort_rotation": "abort",
+    "reinstate_rotation": "reinstate",
     "show_approval": "decide",
     "decide_approval": "decide",
     "show_restore_approval": "decide",

@@ -1,4 +1,4 @@
-"""The HTTP API of rotations: start, list, look, retry, abort."""
+"""The HTTP API of rotations: start, list, look, retry, abort, take a retirement back."""
 
 from datetime import UTC, datetime
 
@@ -6,17 +6,22 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
+from keyturn.contracts.states import State
+from keyturn.contracts.steps import NotifyInput
 from keyturn.http import parse
-from keyturn.ids import ROTATIONS, run_link
+from keyturn.ids import ROTATIONS, RunKind, keyring_of, run_link
 from keyturn.preflight.checks import require_waivable
 from keyturn.resources import Resources
+from keyturn.rotation.retirement import order_reinstatement
 from keyturn.rotation.start import StartRequest, start
 from keyturn.rotation.status import accepted, report, status, summary
+from keyturn.runs.commands import CommandRequest
+from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, read_json
 from triggers.lost_runs import workflows_of
 from triggers.run_routes import RunRoutes
-from triggers.workflow import ensure_started
+from triggers.workflow import ensure_started, wake
 
 bp = df.Blueprint()
 
@@ -91,3 +96,24 @@ async def retry_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
 async def abort_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Tell a rotation to end."""
     return await handle(req, admitted(req, "abort_rotation", ROUTES.command(req, client, "abort")))
+
+
+@bp.route(route="rotations/{rotation_id}/reinstate", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.durable_client_input(client_name="client")
+async def reinstate_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    """Enable again what a rotation has retired; its workflow, where there still is one, ends it and tells people."""
+
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
+        by = caller.identity(parse(CommandRequest, read_json(req, default={})).requested_by).name
+        run_id, runs, now = req.route_params["rotation_id"], resources.run_store, datetime.now(UTC)
+        versions = resources.keyring(keyring_of(run_id, RunKind.ROTATION)).versions
+        record = await order_reinstatement(runs, versions, run_id, by=by, now=now)
+        if record.state is State.COMPLETED:
+            told = NotifyInput(run=record.ref, key="ordered:reinstated", event="reinstated", detail=f"{by} ordered it")
+            await resources.notifier.tell(told, now)
+        else:
+            await wake(client, record, COMMAND_EVENT)
+        headers = {"Location": run_link(run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
+        return json_response(status(record), status=202, headers=headers)
+
+    return await handle(req, admitted(req, "reinstate_rotation", work))

@@ -28,6 +28,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_audit": _EVERY_ROLE,
     "retry_rotation": frozenset({Role.OPERATOR}),
     "abort_rotation": frozenset({Role.OPERATOR}),
+    "reinstate_rotation": frozenset({Role.OPERATOR}),
     "show_approval": frozenset({Role.APPROVER}),
     "decide_approval": frozenset({Role.APPROVER}),
     "show_restore_approval": frozenset({Role.APPROVER}),

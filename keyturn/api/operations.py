@@ -149,6 +149,12 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
     *_run_operations("rotation", _ROTATION, Status, Report, ("get_report", "get_audit")),
+    Operation(
+        *("reinstate_rotation", "post", f"{_ROTATION}/reinstate", "Enable again what a rotation has retired", 202),
+        *(Status, (404, 409)),
+        body=CommandRequest,
+        body_required=False,
+    ),
     *_page("approval", _ROTATION),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),

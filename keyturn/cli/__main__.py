@@ -35,6 +35,7 @@ for command in (
     rotations.approve,
     rotations.retry,
     rotations.abort,
+    rotations.reinstate,
     rotations.keyrings,
 ):
     app.command()(command)

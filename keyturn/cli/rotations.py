@@ -104,18 +104,31 @@ def approve(
 
 def retry(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
     """Let a run that needs attention try again what is left."""
-    with exit_codes():
-        write(asyncio.run(_post(f"{path_of(run)}/retry", {"requestedBy": by})), as_json=as_json, field=_state(as_json))
+    _command(f"{path_of(run)}/retry", by, as_json=as_json)
 
 
 def abort(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
     """End a run; every version stays enabled."""
+    _command(f"{path_of(run)}/abort", by, as_json=as_json)
+
+
+def reinstate(
+    rotation: Annotated[str, typer.Argument(help="the rotation whose retirement is taken back")],
+    by: By = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Enable again what a rotation has retired, from its retirement until the retention ends."""
+    _command(f"{ROTATIONS}/{quote(rotation, safe='')}/reinstate", by, as_json=as_json)
+
+
+def _command(path: str, by: str | None, *, as_json: bool) -> None:
     with exit_codes():
-        write(asyncio.run(_post(f"{path_of(run)}/abort", {"requestedBy": by})), as_json=as_json, field=_state(as_json))
+        write(asyncio.run(_post(path, {"requestedBy": by})), as_json=as_json, field=None if as_json else "state")
 
 
 def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
-    """Tell of every keyring when it was rotated, when it is due, and whether it is overdue."""
+    """Tell of every keyring when it was rotated, when it is due, whether it is overdue, and what is astray."""
     with exit_codes():
         write(asyncio.run(get("/api/keyrings")), as_json=as_json, field=field)
 
@@ -214,7 +227,3 @@ def _waiver(text: str) -> dict[str, str]:
         expected = "CHECK=WHY"
         raise InvalidRequestError(f"--waive {text}: expected {expected}", field="waive", expected=expected)
     return {"check": check, "why": why}
-
-
-def _state(as_json: bool) -> str | None:  # noqa: FBT001 - the option's own name
-    return None if as_json else "state"

@@ -183,8 +183,7 @@ ROTATION_MESSAGES: Mapping[str, Texts] = {
     ),
     "reinstated": _plain(
         "retired versions of {keyring} are enabled again",
-        "The watch after the retirement met trouble: {detail}.\n"
-        "Enabled again: {reinstated}. Find the cause before the next rotation.",
+        "The reason: {detail}.\nEnabled again: {reinstated}. Find the cause before the next rotation.",
     ),
     "completed": _plain(
         "rotation of {keyring} is complete",

@@ -5,7 +5,6 @@ are enabled although a rotation has retired them. To count a large store costs, 
 document of the keyring's partition, and the next look waits until it is 20 hours old.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -22,6 +21,7 @@ from keyturn.notifications.channels import Message
 from keyturn.notifications.events import DRIFT, EVENTS
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import rows as in_words
+from keyturn.rotation.retirement import retirements_in_force
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
 from keyturn.telemetry import names
@@ -130,16 +130,10 @@ async def look(runs: RotationStore, keyring: str, store: DekStore, versions: Mek
 
 
 async def _retirements(documents: StateContainer, keyring: str) -> list[RotationRecord]:
-    """Return the rotations, however old, that have disabled something; one that retires right now is not done yet."""
-    query = "SELECT * FROM c WHERE c.kind = @kind AND IS_STRING(c.retired[0]) AND c.state != 'retiring'"
+    """Return the rotations, however old, that have disabled something; what others came to says nothing here."""
+    query = "SELECT * FROM c WHERE c.kind = @kind AND IS_STRING(c.retired[0])"
     found = await documents.query(keyring, query, {"@kind": RunKind.ROTATION})
     return [RotationRecord.from_document(document) for document in found]
-
-
-def retirements_in_force(records: Iterable[RotationRecord]) -> dict[str, str]:
-    """Return the versions that are to be disabled, each with the newest rotation that retired it."""
-    ordered = sorted(records, key=lambda record: record.fencing_token)
-    return {name: record.run_id for record in ordered if record.retirement_in_force for name in record.old_versions}
 
 
 def _message(looked: LastLook) -> Message:

@@ -104,6 +104,21 @@ async def test_a_rotation_that_needs_attention(app: AppHarness, shell: Shell) ->
     await app.rotate()
 
 
+async def test_a_retirement_is_taken_back(app: AppHarness, shell: Shell) -> None:
+    """The old version is enabled and rows stay where they are; the next rotation retires it again."""
+    old = await version_of_rows(app)
+    rotation = await app.rotate()
+
+    followed = await shell.follow("Take a retirement back", ID=rotation["rotationId"])
+    enabled = (await app.versions())[old]
+    rows = set(await app.census())
+    await app.rotate()
+
+    assert (followed.out.splitlines()[0], enabled, rows) == ("completed", True, {rotation["targetVersion"]})
+    assert old in followed.out
+    assert not (await app.versions())[old]
+
+
 async def test_a_rotation_is_taken_back(app: AppHarness, shell: Shell) -> None:
     """Every row is on the version that it came from, which is enabled again; looking changed nothing."""
     old = await version_of_rows(app)

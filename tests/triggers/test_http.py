@@ -127,6 +127,7 @@ def test_triggers_answer_where_they_are_documented() -> None:
         "get_report": ("GET", "rotations/{rotation_id}/report", "function"),
         "retry_rotation": ("POST", "rotations/{rotation_id}/retry", "function"),
         "abort_rotation": ("POST", "rotations/{rotation_id}/abort", "function"),
+        "reinstate_rotation": ("POST", "rotations/{rotation_id}/reinstate", "function"),
         "decide_rotation": ("POST", "approvals", "function"),
         "show_approval": ("GET", "rotations/{rotation_id}/approval", "anonymous"),
         "decide_approval": ("POST", "rotations/{rotation_id}/approval", "anonymous"),

@@ -71,7 +71,7 @@ ALLOWED = {
     Role.REQUESTER: {"start_rotation"},
     Role.APPROVER: {"show_approval", "decide_approval", "show_restore_approval", "decide_restore_approval"},
     Role.OPERATOR: {
-        *("retry_rotation", "abort_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
+        *("retry_rotation", "abort_rotation", "reinstate_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
         *("roll_back_rotation", "start_restore"),
     },

@@ -95,6 +95,17 @@ def test_a_migration_is_found_by_its_id() -> None:
     ]
 
 
+def test_a_retirement_is_taken_back() -> None:
+    """The order names who gives it; the state is what is written."""
+    with serving({"state": "completed"}, status=202) as app:
+        result = app.run("reinstate", ROTATION)
+
+    [(method, path, _, body)] = app.asked
+    assert (method, path) == ("POST", f"/api/rotations/{ROTATION}/reinstate")
+    assert json.loads(body) == {"requestedBy": "dana@example.com"}
+    assert (result.exit_code, result.stdout) == (0, "completed\n")
+
+
 @pytest.mark.parametrize("place", ["file", "variable"])
 def test_a_decision_is_signed(tmp_path: Path, place: str) -> None:
     """With the first secret of a file or of the variable, over exactly the bytes that are sent."""

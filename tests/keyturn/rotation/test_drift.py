@@ -104,7 +104,8 @@ async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
 async def test_a_retired_version_that_somebody_has_enabled_is_found(watched: Watched) -> None:
     """However many rotations came after it that retired nothing."""
     old, _ = await watched.retired()
-    await bring_to(watched.runs, State.ABORTED, keyring=watched.name)
+    later = await bring_to(watched.runs, State.ABORTED, keyring=watched.name)
+    await watched.runs.update(later.run_id, lambda run: run.changed(old_versions=[old]))
     await watched.enable(old, enabled=True)
 
     found = await watched.look()
