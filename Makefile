@@ -8,8 +8,9 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 SNAPSHOT ?= validate
+RELEASE ?= 0.1.0
 
-.PHONY: help demo unit test test-long test-browser lint format local package sbom audit bench infra
+.PHONY: help demo unit test test-long test-browser lint format local package sbom audit bench infra histories
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -23,6 +24,7 @@ help:
 	@echo "make audit  known vulnerabilities of what is deployed (asks pypi.org)"
 	@echo "make infra  the templates by their own compiler: the bicep that BICEP names, or that is on the PATH"
 	@echo "make bench  how fast a sweep is, beside bench/baselines/ (some ten minutes; an idle machine)"
+	@echo "make histories  records the workflows of this code for the tests of tests/histories (RELEASE=$(RELEASE))"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
 .venv/.installed: requirements.txt requirements-dev.txt tools/bootstrap
@@ -77,6 +79,9 @@ audit: .venv/.installed .venv-sbom/.installed
 
 bench: .venv/.installed
 	@$(BIN)/python -m bench --json .local/bench.json --against bench/baselines/sweep.json
+
+histories: .venv/.installed
+	@$(BIN)/python -m tests.histories.record $(RELEASE)
 
 # SNAPSHOT=overwrite writes the snapshots anew, to be read in the diff.
 infra:

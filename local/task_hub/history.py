@@ -1,4 +1,4 @@
-"""What the control endpoint tells of an instance: every event of every run, with its kind, size and content."""
+"""What the control endpoint tells of an instance: every event of every run, with kind, size, id, time and content."""
 # mypy: allow-untyped-calls
 # (grpc and protobuf ship without types)
 
@@ -37,4 +37,10 @@ def _run(number: int, execution_id: str, events: list[pb.HistoryEvent]) -> dict[
 
 def _event(event: pb.HistoryEvent) -> dict[str, Any]:
     kind = event.WhichOneof("eventType")
-    return {"kind": kind, "bytes": event.ByteSize(), "content": MessageToDict(getattr(event, kind))}
+    return {
+        "kind": kind,
+        "bytes": event.ByteSize(),
+        "eventId": event.eventId,
+        "timestamp": event.timestamp.ToJsonString(),
+        "content": MessageToDict(getattr(event, kind)),
+    }
