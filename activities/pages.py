@@ -24,7 +24,7 @@ from keyturn.deks.scan import RowFilter, row_filter_of, scan
 from keyturn.resources import Resources
 from keyturn.runs.lease import Hold
 from keyturn.runs.progress import record_quarantined
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 bp = df.Blueprint()
 
@@ -74,7 +74,7 @@ async def roll_back_page(request: PageInput, resources: Resources) -> PageResult
 
 async def _chosen(request: RunRef, resources: Resources) -> RowFilter:
     record = await resources.migrations.read(request.run_id)
-    check_token(record, request)
+    check_live(record, request)
     return row_filter_of(record.work, record.versions)
 
 

@@ -10,7 +10,7 @@ from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput, NotifyInput
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstated
-from keyturn.runs import transitions
+from keyturn.runs import budget, transitions
 from keyturn.runs.audit import anchor
 from keyturn.runs.migration_leases import keep_lease
 from keyturn.runs.record import RunRecord
@@ -47,7 +47,10 @@ async def notify(request: NotifyInput, resources: Resources) -> RunRef:
 
 
 async def _follow(record: RunRecord, request: RunRef, resources: Resources, now: datetime) -> None:
-    """Do what follows from a state change: anchor a rotation's chain, keep a migration's lease."""
+    """Do what follows from a state change: give the budget back, anchor the audit chain, keep a migration's lease."""
+    if record.ended:
+        for vault in budget.vaults_of(record, lambda name: resources.keyring(name).keyring.vault_url):
+            await budget.give_back(resources.every_run.documents, vault, record.run_id, now)
     if isinstance(record, RotationRecord):  # not ``kind``: the anchor takes a rotation's record
         await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     else:

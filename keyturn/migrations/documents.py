@@ -36,7 +36,7 @@ from keyturn.resources import Resources
 from keyturn.runs.lease import Hold
 from keyturn.runs.progress import record_quarantined
 from keyturn.runs.records import MigrationRecord
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 
 HINT = "deploy with documentMigrations for as long as documents are migrated: infra/README.md says what that allows"
 
@@ -156,7 +156,7 @@ async def check(request: PageInput, resources: Resources) -> PageResult:
 
 async def _open(request: RunRef, container: str, resources: Resources) -> _Job:
     record = await resources.migrations.read(request.run_id)
-    check_token(record, request)
+    check_live(record, request)
     work = record.work
     if not isinstance(work, DocumentWork):
         raise InvariantError("a migration of rows looks for documents", migrationId=record.run_id)

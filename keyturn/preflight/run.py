@@ -21,7 +21,7 @@ from keyturn.preflight.results import CheckResult, Outcome, problem, run_check
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 from keyturn.settings import Settings
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts; together longer than the vault's window of 10 s
@@ -70,7 +70,7 @@ async def record_preflight(runs: RotationStore, ref: RunRef, preflight: Prefligh
     """
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, ref)
+        check_live(record, ref)
         late = record.state is not State.PREFLIGHT and record.preflight is not None
         return record if late else record.changed(preflight=preflight)
 

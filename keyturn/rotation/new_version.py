@@ -62,9 +62,10 @@ def unfinished(
     for record in earlier:
         if record.retirement_in_force or record.fencing_token < max(moved, default=0):
             break
-        if record.version_intent is not None and now < record.version_intent.at + record.policy.creation_settle:
+        intent = record.version_intent if record.target_version is None else None
+        if intent is not None and now < intent.at + record.policy.creation_settle:
             raise NotSettledError("an earlier rotation's version may still be created", rotationId=record.run_id)
-        if record.version_intent is not None or record.target_version is not None:
+        if intent is not None or record.target_version is not None:
             found.append(record)
     return found
 

@@ -23,7 +23,7 @@ from keyturn.rotation.canaries import check_all, per_container
 from keyturn.runs.record_parts import REFERENCES_MAX, Canary, MissingDek, Probe
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_token
+from keyturn.runs.transitions import check_live
 from keyturn.settings import DocumentContainer
 
 TIMEOUT_SECONDS = 10
@@ -117,7 +117,7 @@ def _named(failed: list[str]) -> list[str]:
 
 async def _record(runs: RotationStore, ref: RunRef, **seen: Any) -> None:
     def change(record: RotationRecord) -> RotationRecord:
-        check_token(record, ref)
+        check_live(record, ref)
         return record if record.ended else record.changed(**seen)
 
     await runs.update(ref.run_id, change)

@@ -6,7 +6,7 @@ from typing import Any
 
 from keyturn.contracts.base import Payload, StepInput
 from keyturn.contracts.pages import DEKS, PageInput, PageResult, RangesInput, ScanInput
-from keyturn.contracts.passes import Phase, ProgressInput
+from keyturn.contracts.passes import BudgetInput, Phase, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.runs.record import RunRecord
 from orchestrators.operations import OPERATIONS
@@ -74,6 +74,7 @@ class Steps:
         """Work on everything that a scan finds, and record the progress; returns how much was changed."""
         self._passes += 1
         tokens, totals, changed, started = [self.tokens], {}, 0, datetime.now(UTC)
+        await self.act("claim_budget", BudgetInput(run=self.ref, operations_per_second=RATE))
         for page in await self.pages(operation, source):
             totals = await self.act(OPERATIONS[operation].activity, page)
             changed += totals["changed"]

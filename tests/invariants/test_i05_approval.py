@@ -30,6 +30,7 @@ async def retire(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
     """Enter the state, run the activity if that went well, and return what the check says."""
     entered = await harness.act("advance", StepInput(run=driver.ref, step=driver.step + 1, target=State.RETIRING))
     if "result" in entered:
+        driver.step += 1
         await harness.act("retire_versions", driver.retirement())
     return await harness.unapproved(await harness.runs.read(driver.run_id))
 
