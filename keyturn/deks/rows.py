@@ -151,7 +151,7 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
     parsed, reason = _parse(item, keyring, label.kind)
     return Row(
         id=str(item["id"]),
-        partition=_scalar(item.get(names.partition_key)),
+        partition=scalar(item.get(names.partition_key)),
         etag=str(item["_etag"]),
         kind=_kind(label.kind, reason, foreign=foreign, on_target=on_target),
         reason=None if foreign else reason,
@@ -225,7 +225,7 @@ def _time(value: object) -> datetime | None:
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
-def _scalar(value: object) -> Scalar:
+def scalar(value: object) -> Scalar:
     """Return a partition key's value; the service takes a list or an object for an absent one."""
     return value if isinstance(value, str | int | float | bool) else None
 

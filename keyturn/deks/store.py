@@ -5,7 +5,7 @@ the old wrap with the old label or the new wrap with the new label, and nothing 
 that was deleted stays deleted.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -72,6 +72,18 @@ async def conditional_write(resource: str, partition_key: Any, written: Awaitabl
     return WriteResult(WriteOutcome.WRITTEN, partition_key, headers.get(SESSION_TOKEN))
 
 
+async def read_item(container: ContainerProxy, ref: RowRef, resource: str) -> dict[str, Any] | None:
+    """Return an item as it is now, None if it is gone; raises KeyturnError of the kind that a failure means."""
+    async with cosmos_failures(resource, "read"):
+        for partition_key in [ref.partition] if ref.partition is not None else [None, NonePartitionKeyValue]:
+            try:
+                return dict(await container.read_item(ref.id, partition_key=partition_key))
+            except CosmosHttpResponseError as error:
+                if not is_absent_item(error):
+                    raise
+    return None
+
+
 class DekStore:
     """The rows of one keyring's dek store."""
 
@@ -81,9 +93,7 @@ class DekStore:
 
     async def read(self, ref: RowRef, target_version: str) -> Row | None:
         """Return the row as it is now, told apart for a rotation to the target version, or None if it is gone."""
-        item = await self._read_item(ref.id, ref.partition)
-        if item is None and ref.partition is None:
-            item = await self._read_item(ref.id, NonePartitionKeyValue)
+        item = await read_item(self.container, ref, RESOURCE)
         return None if item is None else classify(item, self.keyring, target_version)
 
     async def rewrap(self, row: Row, new: NewWrap) -> WriteResult:
@@ -129,15 +139,6 @@ class DekStore:
             "wrappedDek": row.raw.get(names.wrapped_dek),
             "algorithm": row.algorithm,
         }
-
-    async def _read_item(self, row_id: str, partition_key: Any) -> Mapping[str, Any] | None:
-        async with cosmos_failures(RESOURCE, "read"):
-            try:
-                return await self.container.read_item(row_id, partition_key=partition_key)
-            except CosmosHttpResponseError as error:
-                if is_absent_item(error):
-                    return None
-                raise
 
     async def _patch(self, row: Row, operations: list[dict[str, Any]], fence: int) -> WriteResult:
         """Change the row if it is as it was read, and if no later run has changed it: the store itself decides."""

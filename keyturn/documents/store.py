@@ -17,10 +17,11 @@ from azure.cosmos.partition_key import NonePartitionKeyValue
 from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
-from keyturn.contracts.pages import RowRef, Scalar, ScanInput, ScanResult
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.contracts.pages import RowRef, ScanInput, ScanResult
+from keyturn.cosmos.client import cosmos_failures
+from keyturn.deks.rows import scalar
 from keyturn.deks.scan import Seen, scan_feed
-from keyturn.deks.store import WriteResult, conditional_write
+from keyturn.deks.store import WriteResult, conditional_write, read_item
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError
 from keyturn.settings import DocumentContainer
@@ -51,10 +52,7 @@ class DocumentStore:
 
     async def read(self, ref: RowRef) -> dict[str, Any] | None:
         """Return the document as it is now, or None if it is gone."""
-        document = await self._read_item(ref.id, ref.partition)
-        if document is None and ref.partition is None:
-            document = await self._read_item(ref.id, NonePartitionKeyValue)
-        return document
+        return await read_item(self.container, ref, self._resource)
 
     async def replace(self, document: dict[str, Any]) -> WriteResult:
         """Replace the document if it is still the one whose ``_etag`` this one has.
@@ -81,26 +79,17 @@ class DocumentStore:
 
     def ref(self, document: Mapping[str, Any]) -> RowRef:
         """Return what is needed to read the document again."""
-        return RowRef(id=str(document["id"]), partition=_scalar(document.get(self.description.partition_key)))
+        return RowRef(id=str(document["id"]), partition=scalar(document.get(self.description.partition_key)))
 
     def partition_key(self, document: Mapping[str, Any]) -> Any:
         """Return the value by which the service keeps the document."""
         name = self.description.partition_key
-        return _scalar(document[name]) if name in document else NonePartitionKeyValue
+        return scalar(document[name]) if name in document else NonePartitionKeyValue
 
     def dek_id(self, ids: DekIds, document: Mapping[str, Any]) -> str:
         """Return the id of the DEK that the migration of these ids makes for the document."""
         name = self.description.partition_key
         return ids.of(self.description.name, [document[name]] if name in document else [], str(document["id"]))
-
-    async def _read_item(self, document_id: str, partition_key: Any) -> dict[str, Any] | None:
-        async with cosmos_failures(self._resource, "read"):
-            try:
-                return dict(await self.container.read_item(document_id, partition_key=partition_key))
-            except CosmosHttpResponseError as error:
-                if is_absent_item(error):
-                    return None
-                raise
 
 
 async def count(container: ContainerProxy) -> int:
@@ -108,10 +97,6 @@ async def count(container: ContainerProxy) -> int:
     async with cosmos_failures(f"container {container.id}", "query"):
         found: list[Any] = [part async for part in container.query_items("SELECT VALUE COUNT(1) FROM c")]
     return sum(found)
-
-
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool) else None
 
 
 RowFilter = Callable[[Mapping[str, Any]], bool]
