@@ -42,7 +42,7 @@ class Overtaken:
     async def create(cls, harness: ActivityHarness) -> "Overtaken":
         """Bring the first run to where it sweeps."""
         refs = await harness.local_keyring.add_many(ROWS, harness.old)
-        first = RotationDriver(harness, await harness.start())
+        first = RotationDriver(harness, await harness.start(creation_settle="PT0S"))  # nothing to wait for afterwards
         await first.to_new_version()
         await first.advance(State.SWEEPING)
         return cls(harness, refs, first)

@@ -14,7 +14,7 @@ from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks import census as census_module
 from keyturn.deks.census import OTHER_LABELS, take_census
-from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.queries import ANY_RUN, Condition, Conditions
 from keyturn.deks.store import DekStore, NewWrap
 from keyturn.errors import NotSettledError
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring
@@ -226,15 +226,13 @@ async def test_a_store_that_never_settles_is_not_counted(
 
 
 async def test_the_rows_that_a_rotation_rewrapped_are_counted(local_keyring: LocalKeyring) -> None:
-    """Of the rows on the target, those that carry the rotation's id are counted apart, where a rotation is named."""
+    """Of the rows on the target, those that carry the rotation's id are counted apart, or those that carry any."""
     await local_keyring.fill(3, mekVersion=TARGET, rotationId=ROTATION)
     await local_keyring.fill(2, mekVersion=TARGET, rotationId="another")
     await local_keyring.fill(2, mekVersion=TARGET, rotationId=7)
     await local_keyring.fill(4, mekVersion=OLD, rotationId=ROTATION)
     await local_keyring.fill(1, mekVersion=TARGET, rotationId=ROTATION, mekName="other-mek")
 
-    counted = [
-        (await take_census(local_keyring.store, TARGET, {}, rotation)).rewrapped for rotation in (ROTATION, None)
-    ]
+    counted = [(await take_census(local_keyring.store, TARGET, {}, by)).rewrapped for by in (ROTATION, ANY_RUN, None)]
 
-    assert counted == [3, 0]
+    assert counted == [3, 5, 0]
