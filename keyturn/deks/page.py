@@ -138,7 +138,7 @@ class PageLoop[Item](ABC):
             if race:
                 await self.clock.sleep(RACE_SECONDS * 2**race)
             if (outcome := await attempt()) is not Outcome.AGAIN:
-                if outcome is not Outcome.QUARANTINED:
+                if outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.GONE):
                     self.counts[outcome.value] += 1
                 return
         self.quarantine(item_id, too_many)
