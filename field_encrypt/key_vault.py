@@ -164,8 +164,8 @@ class MekClient:
             MekNotUsableError: nothing may be wrapped under the version, or not with this algorithm.
             ForeignMekError: the version belongs to another MEK.
         """
-        ours = f"{self.vault_url}/keys/{self.mek_name}/"
-        if not same_name(version.key_id[: len(ours)], ours):
+        vault = f"{self.vault_url}/"
+        if not (same_name(version.mek_name, self.mek_name) and same_name(version.key_id[: len(vault)], vault)):
             raise ForeignMekError(self.mek_name, version.version, f"this client does not serve {version.key_id}")
         if problem := version.wrap_problem():
             raise MekNotUsableError(self.mek_name, version.version, f"nothing may be wrapped under it: {problem}")

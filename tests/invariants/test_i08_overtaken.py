@@ -55,7 +55,7 @@ class Overtaken:
         )
         await self.first.act("record_failure", ending)
         await self.harness.local_keyring.mek.create()  # nobody's: it is not adopted
-        second = RotationDriver(self.harness, await self.harness.start())
+        second = RotationDriver(self.harness, await self.harness.start(creation_settle="PT0S"))
         await second.to_new_version()
         assert second.target != self.first.target
         return second
