@@ -20,29 +20,31 @@ _TIERS = {"Continuous7Days": timedelta(days=7), "Continuous30Days": timedelta(da
 
 async def undefined_comparisons(context: DoctorContext) -> CheckResult:
     """A comparison with an absent property, or across types, is neither true nor false."""
-    found = await _evaluated(context, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
-    return _expected(found, {}, 'comparisons with an absent property and of "1" with 1 are undefined')
+    what = 'comparisons with an absent property and of "1" with 1 are undefined'
+    return await _expect(context, {}, what, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
 
 
 async def three_valued_logic(context: DoctorContext) -> CheckResult:
     """A condition that IS_STRING guards is false for an absent property, and can be negated."""
-    found = await _evaluated(
+    return await _expect(
         context,
+        {"guarded": False, "negated": True},
+        "false AND undefined is false",
         guarded='(IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
         negated='NOT (IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
     )
-    return _expected(found, {"guarded": False, "negated": True}, "false AND undefined is false")
 
 
 async def ignore_case(context: DoctorContext) -> CheckResult:
     """STRINGEQUALS and STARTSWITH ignore case when they are told to."""
-    found = await _evaluated(
+    return await _expect(
         context,
+        {"equal": True, "starts": True, "exact": False},
+        "both ignore case only when told to",
         equal='STRINGEQUALS("aBc", "AbC", true)',
         starts='STARTSWITH("aBc", "Ab", true)',
         exact='STRINGEQUALS("aBc", "AbC")',
     )
-    return _expected(found, {"equal": True, "starts": True, "exact": False}, "both ignore case only when told to")
 
 
 async def not_found(context: DoctorContext) -> CheckResult:
@@ -120,18 +122,14 @@ async def patch_right(context: DoctorContext) -> CheckResult:
     return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them")
 
 
-async def _evaluated(context: DoctorContext, **expressions: str) -> dict[str, Any] | None:
-    """Return what the expressions are, without those that are undefined; None where there is no row to ask."""
+async def _expect(context: DoctorContext, expected: dict[str, Any], what: str, **expressions: str) -> CheckResult:
+    """Expect this of what the expressions are, without those that are undefined; unchecked without a row to ask."""
     absent = unused_name("doctor")
     values = ", ".join(f'"{name}": {text.format(absent)}' for name, text in expressions.items())
     async with cosmos_failures(RESOURCE, "query"):
         query = f"SELECT TOP 1 VALUE {{{values}}} FROM c"  # noqa: S608 - our own text
         found = [item async for item in context.keyring.dek_container.query_items(query)]
-    return dict(found[0]) if found else None
-
-
-def _expected(found: dict[str, Any] | None, expected: dict[str, Any], what: str) -> CheckResult:
-    return unchecked(NO_ROWS) if found is None else expect(found, expected, what)
+    return expect(dict(found[0]), expected, what) if found else unchecked(NO_ROWS)
 
 
 _QUERY = ("store_reachable", "can_query")

@@ -14,7 +14,7 @@ from azure.keyvault.keys.crypto.aio import CryptographyClient
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import UnwrapRefusedError
-from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.doctor.checks import BROKEN, DoctorContext, expect
 from keyturn.preflight.checks import Item
 from keyturn.preflight.context import unused_name
@@ -25,7 +25,7 @@ _NOT_ALLOWED = "this identity may only look at the MEK itself: ask as an identit
 
 async def algorithms_apart(context: DoctorContext) -> CheckResult:
     """What was wrapped with one algorithm is not unwrapped with the other."""
-    version = await _usable(context)
+    version = await context.keyring.mek.newest_enabled()
     wrapped = context.keyring.mek.wrap(Dek.generate().reveal(), version, "RSA-OAEP")
     try:
         await context.keyring.mek.unwrap(wrapped, version.version, "RSA-OAEP-256")
@@ -47,7 +47,8 @@ class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-c
 async def local_wrap_free(context: DoctorContext) -> CheckResult:
     """A wrap with the public key makes no request."""
     keyring = context.keyring
-    key = await keyring.keys.get_key(keyring.keyring.mek_name, (await _usable(context)).version)
+    version = (await keyring.mek.newest_enabled()).version
+    key = await keyring.keys.get_key(keyring.keyring.mek_name, version)
     counter = _Counter()
     async with CryptographyClient(key, context.resources.credential, per_call_policies=[counter]) as client:
         await client.wrap_key(KeyWrapAlgorithm.rsa_oaep_256, Dek.generate().reveal())
@@ -95,10 +96,6 @@ async def names_ignore_case(context: DoctorContext) -> CheckResult:
         raise
     newest = await context.facts.newest()
     return expect(found.properties.version, newest.version, f"{other} is {name}")
-
-
-async def _usable(context: DoctorContext) -> MekVersion:
-    return await context.keyring.mek.newest_enabled()
 
 
 _MEK = ("can_read_key", "mek_exists")
