@@ -2,9 +2,8 @@
 
     python -m tests.histories.record RELEASE [--earlier FOLDER]
 
-The app is this checkout's, or that of the checkout of an earlier release. Of the latter only rotations in flight are
-recorded, and its keyring has no documents: it may not read them as they are written today. What was recorded under the
-release before is replaced.
+The app is this checkout's, or that of the checkout of an earlier release; of the latter only rotations in flight are
+recorded. What was recorded under the release before is replaced.
 """
 
 import argparse
@@ -33,6 +32,8 @@ SETTINGS = {
     "KEYTURN_WATCH": "PT0.5S",
     "KEYTURN_CREATION_SETTLE": "PT0.5S",
 }
+WITHOUT_DOCUMENTS = {**SETTINGS, "KEYTURN_DOCUMENTS": "[]"}  # so that a loader need not make canaries
+MALFORMED = "this is not base64!"
 STILL_SECONDS = 0.5  # what does not change for so long, does not change until something happens
 WAIT_SECONDS = 60
 
@@ -47,44 +48,30 @@ class Recorder:
 
     def __init__(self, app: AppHarness, release: str, kinds: Collection[str]) -> None:
         self.app, self._release, self._kinds = app, release, kinds
+        self._shapes: set[str] = set()  # of the workflows that are written already
 
     def _write(self, kind: str, name: str, recorded: Json) -> None:
         if kind in self._kinds:
             write(self._release, kind, name, recorded)
 
-    def _instances(self, run_id: str, *, last_only: bool) -> list[Json]:
-        """Return the run's workflows, each shape once: a second pass over the same rows tells nothing new."""
-        found, shapes = [], set()
-        for name in self.app.instances(""):
-            instance = self.app.history(name)
-            if run_id not in json.dumps(instance["input"]) or (last_only and instance["status"] != "RUNNING"):
-                continue
-            runs = instance["generations"][-1:] if last_only else instance["generations"]
-            shape = json.dumps([instance["name"], [[_shape(event) for event in run["events"]] for run in runs]])
-            if shape in shapes and not last_only:
-                continue
-            shapes.add(shape)
-            found.append(
-                {
-                    **{key: instance[key] for key in ("instanceId", "name", "status")},
-                    "generations": [
-                        {
-                            **{key: run[key] for key in ("generation", "executionId")},
-                            "events": [{key: event[key] for key in _OF_EVENTS} for event in run["events"]],
-                        }
-                        for run in runs
-                    ],
-                }
-            )
-        return found
+    def _instances(self, run_id: str) -> list[Json]:
+        found = [self.app.history(name) for name in self.app.instances("")]
+        return [instance for instance in found if run_id in instance["input"]]
 
     async def ended(self, name: str, run_id: str) -> None:
-        """Write the workflows of a run that has ended, once nothing of it moves."""
+        """Write the workflows of a run that has ended, once nothing of it moves; a shape that is known is left out."""
 
-        async def look() -> Json:
-            return {"instances": self._instances(run_id, last_only=False)}
+        async def look() -> dict[str, Json]:
+            return {_shape(instance): instance for instance in self._instances(run_id)}
 
-        self._write(ENDED, name, await _still(look))
+        seen = await _still(look)
+        new = [_workflow(instance, instance["generations"]) for shape, instance in seen.items() if self._is_new(shape)]
+        self._write(ENDED, name, {"instances": new})
+
+    def _is_new(self, shape: str) -> bool:
+        known = shape in self._shapes
+        self._shapes.add(shape)
+        return not known
 
     async def in_flight(self, name: str, run_id: str) -> None:
         """Write what the run consists of, once nothing of it moves."""
@@ -111,7 +98,11 @@ class Recorder:
             "rotationId": run_id,
             "keyring": self.app.keyring,
             "mekName": self.app.mek_name,
-            "instances": self._instances(run_id, last_only=True),
+            "instances": [
+                _workflow(instance, instance["generations"][-1:])
+                for instance in self._instances(run_id)
+                if instance["status"] == "RUNNING"
+            ],
             "documents": sorted(documents, key=lambda item: item["id"]),
             "versions": sorted(versions, key=lambda one: one["createdOn"]),
             "rows": [_row(rows[row_id]) for row_id in sorted(rows)],
@@ -129,8 +120,25 @@ async def _still(look: Callable[[], Awaitable[Json]]) -> Json:
                 return seen
 
 
-def _shape(event: Json) -> list[Any]:
-    return [event["kind"], event["content"].get("name")]
+def _workflow(instance: Json, generations: list[Json]) -> Json:
+    return {
+        **{name: instance[name] for name in ("instanceId", "name", "status")},
+        "generations": [
+            {
+                **{name: run[name] for name in ("generation", "executionId")},
+                "events": [{name: event[name] for name in _OF_EVENTS} for event in run["events"]],
+            }
+            for run in generations
+        ],
+    }
+
+
+def _shape(instance: Json) -> str:
+    """Return what a workflow was told and asked for, without the contents."""
+    events = [
+        [(event["kind"], event["content"].get("name")) for event in run["events"]] for run in instance["generations"]
+    ]
+    return json.dumps([instance["name"], events])
 
 
 def _own(item: Json) -> dict[str, Any]:
@@ -139,8 +147,9 @@ def _own(item: Json) -> dict[str, Any]:
 
 def _row(item: Json) -> dict[str, Any]:
     kept = {name: item[name] for name in _OF_ROWS if name in item}
-    previous = item.get("previousWrap")
-    return {**kept, "previousVersion": previous["mekVersion"]} if isinstance(previous, dict) else kept
+    if isinstance(previous := item.get("previousWrap"), dict):
+        kept["previousVersion"] = previous["mekVersion"]
+    return {**kept, "malformed": True} if item["wrappedDek"] == MALFORMED else kept
 
 
 async def _held(app: AppHarness, run_id: str, act: Callable[[], Awaitable[object]], state: str) -> None:
@@ -154,7 +163,7 @@ async def rotations(recorder: Recorder) -> dict[str, Any]:
     """Record rotations; returns rows as a backup from before the first has them."""
     app = recorder.app
     backup = dict(list((await all_rows(app)).items())[:3])
-    malformed = await app.add_row(await app.newest_version(), wrappedDek="this is not base64!")
+    malformed = await app.add_row(await app.newest_version(), wrappedDek=MALFORMED)
     run_id = await app.start()
     await app.callers.wait_for(run_id, "needs_attention")
     await recorder.in_flight("needs_attention", run_id)
@@ -234,9 +243,13 @@ async def record(azure: LocalAzure, release: str, *, earlier: bool) -> None:
         recorder = Recorder(app, release, kinds={IN_FLIGHT} if earlier else {ENDED, IN_FLIGHT})
         backup = await rotations(recorder)
         rejected = await swept_and_rejected(recorder)
-        if not earlier:
-            await migrations(recorder, backup, rejected)
-            await reinstated(recorder)
+    if earlier:
+        return
+    azure.reconfigure(SETTINGS)
+    async with AppHarness(azure) as app:  # its connections are to the app that runs now
+        recorder = Recorder(app, release, kinds={ENDED})
+        await migrations(recorder, backup, rejected)
+        await reinstated(recorder)
 
 
 def main() -> None:
@@ -255,7 +268,7 @@ def main() -> None:
             vault_limits="off",
             partitions=2,
             document_migrations=True,
-            settings={**SETTINGS, **({"KEYTURN_DOCUMENTS": "[]"} if given.earlier else {})},
+            settings=WITHOUT_DOCUMENTS,
         )
         with LocalAzure(options).running() as azure:
             asyncio.run(record(azure, given.release, earlier=given.earlier is not None))

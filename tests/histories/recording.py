@@ -70,9 +70,9 @@ def message(event: Json) -> pb.HistoryEvent:
     )
 
 
-def releases() -> list[str]:
+def in_flight_releases() -> list[str]:
     """Return the releases of which there are recordings."""
-    return sorted(folder.name for folder in RECORDINGS.iterdir() if (folder / ENDED).is_dir())
+    return sorted(folder.name for folder in RECORDINGS.iterdir() if (folder / IN_FLIGHT).is_dir())
 
 
 def read(release: str, kind: str) -> dict[str, Json]:

@@ -6,6 +6,8 @@ worker nor here: an activity of today gets what a workflow of today asks of it.
 """
 
 import base64
+import functools
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,19 +32,33 @@ _CONTINUED: Asked = ("executionCompleted", 0, "ORCHESTRATION_STATUS_CONTINUED_AS
 
 def replay(generation: Generation) -> list[str]:
     """Return where the code as it is differs from what was recorded, turn by turn; nothing where the run goes on."""
-    function = registered(orchestrators)[generation.name].orchestrator_function
     turns, wrong = list(generation.turns()), []
     for number, (past, told, recorded) in enumerate(turns, start=1):
-        request = pb.OrchestratorRequest(instanceId=generation.instance_id, pastEvents=past, newEvents=told)
-        answer = DurableFunctionsWorker().execute_orchestration_request(
-            function, base64.b64encode(request.SerializeToString()).decode()
-        )
-        response = pb.OrchestratorResponse.FromString(base64.b64decode(answer))
+        actions = _actions(generation, past, told)
         then = _recorded(recorded, continued=generation.continued and number == len(turns))
-        now = sorted(_asked(action) for action in response.actions)
+        now = sorted(_asked(action) for action in actions)
         if now != then:
-            wrong.append(f"turn {number}: {then} was asked for, and now it is {now}{_failure(response.actions)}")
+            wrong.append(f"turn {number}: {then} was asked for, and now it is {now}{_failure(actions)}")
     return wrong
+
+
+def _actions(
+    generation: Generation, past: list[pb.HistoryEvent], told: list[pb.HistoryEvent]
+) -> list[pb.OrchestratorAction]:
+    """Return what the workflow asks for in one turn."""
+    function = _workflows()[generation.name].orchestrator_function
+    request = pb.OrchestratorRequest(instanceId=generation.instance_id, pastEvents=past, newEvents=told)
+    body = base64.b64encode(request.SerializeToString()).decode()
+    with warnings.catch_warnings():
+        # Of azure.functions, once a process: it will want to know the type of what it reads one day.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        answer = DurableFunctionsWorker().execute_orchestration_request(function, body)
+    return list(pb.OrchestratorResponse.FromString(base64.b64decode(answer)).actions)
+
+
+@functools.cache
+def _workflows() -> Mapping[str, Any]:
+    return registered(orchestrators)
 
 
 def _recorded(events: Iterable[Json], *, continued: bool) -> list[Asked]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.histories.recording import ENDED, IN_FLIGHT, RECORDINGS, Generation, generations, read
+from tests.histories.recording import ENDED, IN_FLIGHT, Generation, generations, in_flight_releases, read
 from tests.histories.replay import replay
 
 PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
@@ -44,7 +44,7 @@ def test_a_release_is_carried_over_only_where_its_runs_do_not_go_on(release: str
 
 def test_the_page_names_every_recorded_release() -> None:
     """And the newest one goes on, so that this code has recordings of its own."""
-    assert set(promised()) == {folder.name for folder in RECORDINGS.iterdir() if (folder / IN_FLIGHT).is_dir()}
+    assert set(promised()) == set(in_flight_releases())
     assert list(promised().values())[-1:] == [GO_ON]
 
 
