@@ -46,6 +46,7 @@ class Deployment:
         assert harness.engine is not None
         self._harness, self._run_id, self._client = harness, run_id, harness.engine.client
         self.carried_over = 0
+        self.disabled: set[str] = set()  # versions, at the time when an approval was asked for
 
     async def is_alive(self, instance_id: str) -> bool:
         """Tell whether there is a workflow."""
@@ -75,6 +76,8 @@ class Deployment:
             workflows = Workflows(is_alive=self.is_alive, start=self._start)
             await mend_orphan(self._harness.runs.documents, record.keyring, workflows, datetime.now(UTC))
         elif record.state is State.AWAITING_APPROVAL and record.decision is None:
+            found = await self._harness.vault_versions()
+            self.disabled |= {name for name, version in found.items() if not version.enabled}
             await self._harness.decide(record)
             await self._harness.wake(record)
         elif record.state is State.NEEDS_ATTENTION and not _is_told(record):
@@ -129,6 +132,7 @@ async def test_a_run_in_flight_comes_to_its_end(
     assert before.state == state
     assert (record.state, deployment.carried_over) == expected(release, state), record.history[-3:]
     assert record.fencing_token == before.fencing_token + deployment.carried_over
+    assert deployment.disabled.isdisjoint(before.retired)
     assert set(after) == set(versions)
     assert bool(retired) is (record.state is State.COMPLETED)
     assert unapproved(retired, {run_id: record}) == []
