@@ -94,7 +94,7 @@ async def load(recorded: Json, harness: ActivityHarness, hub: LoadedHub) -> str:
     record = next(found for found in recorded["documents"] if found["id"] == recorded["rotationId"])
     later = datetime.now(UTC) - datetime.fromisoformat(record["history"][-1]["at"])
     translate = _Translation(names, later)
-    if record["evidence"] is not None:
+    if record.get("evidence") is not None:
         digest = digest_of(translate.of(record["evidence"]))
         translate = _Translation({**names, record["evidenceDigest"]: digest}, later)
     await _make_rows([translate.of(row) for row in recorded["rows"] if "malformed" not in row], harness)

@@ -1,4 +1,4 @@
-"""Records the workflows of a release on a local Azure: every kind of run to its end, and rotations held in mid-flight.
+"""Records the workflows of a release on a local Azure: every kind of run to its end, and runs that are in flight.
 
     python -m tests.histories.record RELEASE [--earlier FOLDER]
 
@@ -221,6 +221,7 @@ async def migrations(recorder: Recorder, backup: dict[str, Any], rejected: str) 
         run_id = await begin(app, path, **body)
         state = (await app.callers.wait_for(run_id, *ENDS, "awaiting_approval"))["state"]
         if state == "awaiting_approval":
+            await recorder.in_flight(name, run_id)
             await app.callers.decide(run_id, (await app.callers.status(run_id))["evidenceDigest"])
         await reach(app, run_id, "completed")
         await recorder.ended(name, run_id)
@@ -247,7 +248,7 @@ async def record(azure: LocalAzure, release: str, *, earlier: bool) -> None:
         return
     azure.reconfigure(SETTINGS)
     async with AppHarness(azure) as app:  # its connections are to the app that runs now
-        recorder = Recorder(app, release, kinds={ENDED})
+        recorder = Recorder(app, release, kinds={ENDED, IN_FLIGHT})
         await migrations(recorder, backup, rejected)
         await reinstated(recorder)
 

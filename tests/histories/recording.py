@@ -1,7 +1,8 @@
 """Recorded histories as files: what workflows have left in the task hub, and what surrounds a run in flight.
 
     <release>/ended/<name>.json       every workflow of one run that came to its end
-    <release>/in_flight/<state>.json  the workflows of a run in that state, and the app's documents, versions and rows
+    <release>/in_flight/<state>.json  the workflows of a rotation in that state, and its documents, versions and rows
+    <release>/in_flight/restore.json  the same of a restore that waits for its approval
 
 A file holds ids, counts and times. It holds no wrap and no key: a loader makes rows and versions of its own.
 """

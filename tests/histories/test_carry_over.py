@@ -31,12 +31,15 @@ POLL_SECONDS = 0.1
 OPERATOR = "ops@example.com"
 _ENDED = (OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED)
 
+RESTORE = "restore"
 # One of each release for every change, the others for the night.
 RECORDED = [
     pytest.param(release, state, marks=[] if state == State.AWAITING_APPROVAL else pytest.mark.long)
     for release in in_flight_releases()
     for state in read(release, IN_FLIGHT)
+    if state != RESTORE
 ]
+RESTORES = [release for release in in_flight_releases() if RESTORE in read(release, IN_FLIGHT)]
 
 
 class Deployment:
@@ -63,15 +66,15 @@ class Deployment:
             reuse_id_policy=pb.OrchestrationIdReusePolicy(replaceableStatus=[status.value for status in _ENDED]),
         )
 
-    async def end(self) -> RotationRecord:
+    async def end(self) -> RunRecord:
         """Do what people and the schedule do until the run has ended, and return its record."""
         async with asyncio.timeout(SECONDS):
-            while (record := await self._harness.runs.read(self._run_id)).state not in TERMINAL:
+            while (record := await self._harness.resources.every_run.read(self._run_id)).state not in TERMINAL:
                 await self._act(record)
                 await asyncio.sleep(POLL_SECONDS)
         return record
 
-    async def _act(self, record: RotationRecord) -> None:
+    async def _act(self, record: RunRecord) -> None:
         if not await self.is_alive(record.instance_id):  # the schedule's next tick
             workflows = Workflows(is_alive=self.is_alive, start=self._start)
             await mend_orphan(self._harness.runs.documents, record.keyring, workflows, datetime.now(UTC))
@@ -81,11 +84,12 @@ class Deployment:
             await self._harness.decide(record)
             await self._harness.wake(record)
         elif record.state is State.NEEDS_ATTENTION and not _is_told(record):
-            await record_command(self._harness.runs, record.run_id, "retry", by=OPERATOR, now=datetime.now(UTC))
+            runs = self._harness.resources.every_run
+            await record_command(runs, record.run_id, "retry", by=OPERATOR, now=datetime.now(UTC))
             await self._harness.wake(record, "command")
 
 
-def _is_told(record: RotationRecord) -> bool:
+def _is_told(record: RunRecord) -> bool:
     told = record.commands and (record.commands[-1].command, record.commands[-1].step) == ("retry", record.step)
     return bool(told) or record.history[-1].detail == WORKFLOW_LOST
 
@@ -108,7 +112,7 @@ def expected(release: str, state: str) -> tuple[State, int]:
     """
     found = [one for one in generations(release) if one.file == f"{IN_FLIGHT}/{state}"]
     broken = {one.name for one in found if replay(one)}
-    if "rotation" in broken:
+    if broken & {"rotation", "migration"}:
         return State.COMPLETED, 1
     return (State.REINSTATED if "watch" in broken else State.COMPLETED), 0
 
@@ -127,6 +131,7 @@ async def test_a_run_in_flight_comes_to_its_end(
     async with deployed(harness, loaded_hub, run_id) as deployment:
         record = await deployment.end()
 
+    assert isinstance(record, RotationRecord)
     after = await harness.vault_versions()
     retired = {name: one for name, one in after.items() if name in record.retired and name not in record.reinstated}
     assert before.state == state
@@ -136,5 +141,23 @@ async def test_a_run_in_flight_comes_to_its_end(
     assert set(after) == set(versions)
     assert bool(retired) is (record.state is State.COMPLETED)
     assert unapproved(retired, {run_id: record}) == []
+    assert await harness.needed_but_disabled() == []
+    assert await harness.changed_deks() == []
+
+
+@pytest.mark.parametrize("release", RESTORES)
+async def test_a_restore_in_flight_comes_to_its_end(
+    harness: ActivityHarness, loaded_hub: LoadedHub, release: str
+) -> None:
+    """Every row is on the current version, and the versions are enabled and disabled as they were."""
+    run_id = await load(read(release, IN_FLIGHT)[RESTORE], harness, loaded_hub)
+    versions = await harness.vault_versions()
+
+    async with deployed(harness, loaded_hub, run_id) as deployment:
+        record = await deployment.end()
+
+    assert (record.state, deployment.carried_over) == expected(release, RESTORE), record.history[-3:]
+    after = await harness.vault_versions()
+    assert {name: one.enabled for name, one in after.items()} == {name: one.enabled for name, one in versions.items()}
     assert await harness.needed_but_disabled() == []
     assert await harness.changed_deks() == []

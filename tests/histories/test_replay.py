@@ -64,4 +64,4 @@ def test_every_workflow_is_recorded(release: str) -> None:
     assert {found.name for found in recorded} == WORKFLOWS
     assert any(found.continued for found in recorded)
     assert {"rollback", "restore", "rewrap_deks", "encrypt", "re_encrypt", "decrypt_check"} <= set(read(release, ENDED))
-    assert set(read(release, IN_FLIGHT)) == {"sweeping", "needs_attention", "awaiting_approval", "watching"}
+    assert set(read(release, IN_FLIGHT)) == {"sweeping", "needs_attention", "awaiting_approval", "watching", "restore"}
