@@ -10,7 +10,7 @@ from keyturn.access.caller import Caller
 from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.http import parse
-from keyturn.migrations.requests import MigrationRequest, RollbackRequest, rollback_work
+from keyturn.migrations.requests import MigrationRequest, RollbackRequest, require_not_overtaken, rollback_work
 from keyturn.resources import Resources
 from keyturn.runs.commands import record_command
 from keyturn.runs.records import RotationRecord
@@ -37,6 +37,7 @@ async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsC
         by = caller.identity(request.requested_by).name
         record = await resources.run_store.read(req.route_params["rotation_id"])
         wanted = rollback_work(record)
+        await require_not_overtaken(record, resources.run_store, resources.migrations)
         if record.state is State.NEEDS_ATTENTION and not request.dry_run:
             await _end(client, resources, record, by)
         return await begin(req, client, resources, caller, request.of(record.keyring), wanted)

@@ -63,6 +63,12 @@ class Rollback(Payload):
     new_version: MekVersionId  # that the rotation made
 
 
+class ChangedSince(Payload):
+    """Answer of ``count_changed_since``: rows of the rotation to roll back that later runs have changed."""
+
+    rows: int
+
+
 class Restore(Payload):
     """Move rows that name disabled versions, because they came back from a backup, onto the current version."""
 

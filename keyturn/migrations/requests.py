@@ -6,11 +6,17 @@ from pydantic import Field, RootModel
 
 from keyturn.contracts.base import Name, Payload, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
+from keyturn.contracts.states import State
+from keyturn.deks.queries import Condition, Conditions, property_path, select_rows
+from keyturn.deks.rows import FENCE, ROTATION_ID, read_label
+from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.documents import require_rights
 from keyturn.resources import Resources
+from keyturn.runs.progress import phase_totals
 from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
 
 
@@ -46,6 +52,52 @@ def rollback_work(record: RotationRecord) -> Rollback:
         )
     rotation = record.ref
     return Rollback(rotation=rotation, new_version=record.target_version)
+
+
+async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, migrations: MigrationStore) -> None:
+    """Check that no later rotation has taken over rows or versions; one that was rolled back counts no more.
+
+    Raises:
+        WrongStateError: one has; the fact ``laterRotationId`` names the one to roll back first.
+    """
+    undone = {
+        found.rollback.rotation.run_id
+        for found in await migrations.newest(rotation.keyring, limit=PAGE_MAX)
+        if found.work.kind == "rollback" and found.state is State.COMPLETED and not found.dry_run
+    }
+    for later in await runs.newest(rotation.keyring, limit=PAGE_MAX):
+        took = later.retired or later.adopted or phase_totals(later, "sweep").changed
+        if later.fencing_token > rotation.fencing_token and took and later.run_id not in undone:
+            raise WrongStateError(
+                f"a later rotation has moved rows: roll {later.run_id} back first",
+                rotationId=rotation.run_id,
+                state=rotation.state.value,
+                allowed=[],
+                laterRotationId=later.run_id,
+            )
+
+
+async def changed_since(store: DekStore, rotation: RotationRecord) -> int:
+    """Count the rows that later runs have written and that are neither where the rotation put nor where it found them.
+
+    Among those that stand on its version, they are the ones that a later rotation's rollback has put there: they do not
+    say any more where they were before that.
+
+    Raises:
+        KeyturnError: of the kind that the failure means.
+    """
+    conditions = Conditions(store.keyring, rotation.target_version or "")
+    fence, moved = property_path(FENCE), f"IS_STRING({property_path(ROTATION_ID)})"
+    on_target = f"({conditions.on_target.text} AND {moved})"
+    text = f"{conditions.labelled.text} AND IS_NUMBER({fence}) AND {fence} > @fence AND NOT {on_target}"
+    later = Condition(text, {**conditions.labelled.parameters, "@fence": rotation.fencing_token})
+    labels = set(await select_rows(store.container, later, f"DISTINCT VALUE {conditions.label}"))
+    count = 0
+    for label in labels:
+        if read_label(label, store.keyring).version not in rotation.old_versions:
+            named = Condition(f"{text} AND {conditions.label} = @label", {**later.parameters, "@label": label})
+            count += sum(await select_rows(store.container, named, "VALUE COUNT(1)"))
+    return count
 
 
 class RewrapDeksRequest(MigrationRequest):

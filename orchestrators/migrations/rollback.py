@@ -2,15 +2,17 @@
 
 1. Classify, changing nothing: rows that are as the rotation left them, rows that were changed since, and rows that
    cannot go back.
-2. Enable what the rotation had retired, if there is a row to move.
+2. Fail if no row is the rotation's any more because later runs have changed them; else enable what it had retired.
 3. Move, until a pass moved nothing and the count says that none is left.
 
 The rotation's new version stays enabled: it is the newest, so writers go on creating rows under it.
 """
 
-from keyturn.contracts.migrations import Rollback
+from keyturn.contracts.base import RunInput
+from keyturn.contracts.migrations import ChangedSince, Rollback
 from keyturn.contracts.steps import ReinstateInput, ReinstateResult
-from orchestrators.calls import Steps, call
+from keyturn.errors import WrongStateError
+from orchestrators.calls import StepFailedError, Steps, call
 from orchestrators.migrations.run import MigrationRun
 from orchestrators.run_recorder import Outcome
 
@@ -21,12 +23,19 @@ def rollback(run: MigrationRun, work: Rollback) -> Steps[Outcome]:
     checked = (yield from run.row_pass("roll_back", target, dry_run=True)).totals
     census = yield from run.census(target, rewrapped_by=run_id)
     others = census.total - census.foreign - checked.changed - checked.quarantined
+    later = (yield from call(run.ctx, "count_changed_since", RunInput(run=run.ref), ChangedSince)).rows
     found = f"{checked.changed} rows are the rotation's, {others} are not, {checked.quarantined} cannot go back"
+    if later:
+        found += f", {later} were changed by later runs"
     if run.given.dry_run:
         return (yield from run.complete(f"dry run: {found}"))
-    if checked.changed:
-        undo = ReinstateInput(run=run.ref, rotation=work.rotation, reason=f"rolled back by {run.ref.run_id}")
-        yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
+    if later and not checked.changed + checked.quarantined:
+        how = "move them with rewrap-deks onto the version that you want, enabled"
+        raise StepFailedError(
+            WrongStateError.__name__, f"nothing is left to roll back: {found}; {how}", recoverable=False
+        )
+    undo = ReinstateInput(run=run.ref, rotation=work.rotation, reason=f"rolled back by {run.ref.run_id}")
+    yield from call(run.ctx, "reinstate_versions", undo, ReinstateResult)
     moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=run_id)
     if moved.unsettled:
         return (yield from run.wait_for_operator(moved.unsettled))

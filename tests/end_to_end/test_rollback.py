@@ -61,20 +61,22 @@ async def test_after_a_half_done_sweep(app: AppHarness) -> None:
 
 
 async def test_after_somebody_else_rotated_again(azure: LocalAzure, app: AppHarness) -> None:
-    """A later rotation's rows are left alone, and no version is enabled for them; that one can be rolled back itself.
+    """Where a later rotation has moved the rows, that one is rolled back first; nothing is changed before that.
 
     A dry run says what would happen and changes nothing; a crash after enabling or after a page changes no outcome.
+    What the later one's rollback has put back does not say any more where it was before: that is told, as a failure.
     """
     first = await app.rotate()
     second = await app.rotate()
     before, versions = await all_rows(app), await app.versions()
 
-    left = await reach(app, await begin(app, path_of(first["rotationId"])), "completed")
+    body = json.dumps({"requestedBy": OPERATOR}).encode()
+    refused = await app.callers.call("POST", path_of(first["rotationId"]), data=body)
     dry = await reach(app, await begin(app, path_of(second["rotationId"]), dryRun=True), "completed")
 
     assert await all_rows(app) == before
     assert await app.versions() == versions
-    assert left["detail"].startswith(f"0 rows are the rotation's, {len(before)} are not")
+    assert (refused.status, refused.body["laterRotationId"]) == (409, second["rotationId"])
     assert dry["detail"].startswith(f"dry run: {len(before)} rows are the rotation's, 0 are not")
     assert await app.unreadable_notes() == []
 
@@ -86,6 +88,10 @@ async def test_after_somebody_else_rotated_again(azure: LocalAzure, app: AppHarn
 
     assert restarts.count >= 1
     assert set(await app.census()) == {first["targetVersion"]}
+    assert await app.unreadable_notes() == []
+
+    left = await reach(app, await begin(app, path_of(first["rotationId"])), "failed")
+    assert f"0 cannot go back, {len(before)} were changed by later runs" in left["error"]["message"]
     assert await app.unreadable_notes() == []
 
     next_one = await app.rotate()

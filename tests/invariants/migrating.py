@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from keyturn.contracts.base import Policy
+from keyturn.contracts.base import Policy, RunInput
 from keyturn.contracts.migrations import (
     DisableAgainInput,
     EnableTemporarilyInput,
@@ -89,6 +89,7 @@ async def roll_back(driver: Steps, work: Rollback) -> None:
     """Play a rollback."""
     driver.target = work.new_version
     await driver.advance(State.RUNNING)
+    assert await driver.act("count_changed_since", RunInput(run=driver.ref)) == {"rows": 0}
     await driver.act("reinstate_versions", ReinstateInput(run=driver.ref, rotation=work.rotation, reason="rolled back"))
     assert await driver.work("roll_back")
     run_id = work.rotation.run_id

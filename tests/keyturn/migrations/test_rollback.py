@@ -1,0 +1,151 @@
+"""What is looked at before a rotation is rolled back: whether later runs have taken over what it did."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from keyturn.contracts.base import RunRef
+from keyturn.contracts.migrations import Rollback
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
+from keyturn.contracts.states import State
+from keyturn.deks.rewrap import rewrap_page
+from keyturn.deks.rollback import Origins, roll_back_page
+from keyturn.deks.scan import row_filter_of
+from keyturn.errors import WrongStateError
+from keyturn.migrations.requests import changed_since, require_not_overtaken
+from keyturn.runs.record_parts import PhaseProgress
+from keyturn.runs.records import RotationRecord
+from keyturn.runs.store import MigrationStore, RotationStore
+from tests.keyturn.deks.pages import Sink, dependencies
+from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.migrations.harness import started, step_to, versions_of
+from tests.keyturn.runs.lifecycle import NOW, PATHS, make_record, new_keyring, start_run
+from tests.keyturn.runs.lifecycle import step_to as rotation_to
+
+MOVED = PhaseProgress.model_validate(
+    {
+        "passNumber": 1,
+        "wave": 1,
+        "scanned": 5,
+        "current": {"changed": 5},
+        "startedAt": NOW.isoformat(),
+        "updatedAt": NOW.isoformat(),
+    }
+)
+
+
+async def rotated(runs: RotationStore, keyring: str, *, moved: bool = True) -> RotationRecord:
+    """Return a rotation of the keyring that was aborted after its sweep."""
+    record = await start_run(runs, keyring)
+    for target in PATHS[State.ABORTED]:
+        record = await rotation_to(runs, record, target)
+    progress = {"sweep": MOVED} if moved else {}
+    return await runs.update(record.run_id, lambda run: run.changed(target_version="f" * 32, progress=progress))
+
+
+async def rolled_back(migrations: MigrationStore, rotation: RotationRecord, end: State, *, dry_run: bool) -> None:
+    """Record a rollback of the rotation that ended so."""
+    work = Rollback(rotation=rotation.ref, new_version="f" * 32)
+    migration = await started(migrations, work, keyring=rotation.keyring, dry_run=dry_run)
+    for target in (State.RUNNING, end):
+        migration = await step_to(migrations, migration, target)
+
+
+async def overtaken(runs: RotationStore, migrations: MigrationStore, rotation: RotationRecord) -> str | None:
+    """Return the rotation that is to be rolled back before this one."""
+    try:
+        await require_not_overtaken(rotation, runs, migrations)
+    except WrongStateError as error:
+        return str(error.facts["laterRotationId"])
+    return None
+
+
+async def test_the_newest_rotation_that_moved_rows_goes_first(runs: RotationStore, migrations: MigrationStore) -> None:
+    """Later rotations are named from the newest on, each until it was rolled back; one that moved nothing is none."""
+    keyring = new_keyring()
+    first, second, third = [await rotated(runs, keyring) for _ in range(3)]
+    idle = await rotated(runs, keyring, moved=False)
+
+    assert await overtaken(runs, migrations, first) == third.run_id
+    assert await overtaken(runs, migrations, third) is None
+    assert await overtaken(runs, migrations, idle) is None
+    for end, dry_run in ((State.ABORTED, False), (State.COMPLETED, True)):
+        await rolled_back(migrations, third, end, dry_run=dry_run)
+        assert await overtaken(runs, migrations, second) == third.run_id
+    await rolled_back(migrations, third, State.COMPLETED, dry_run=False)
+    assert await overtaken(runs, migrations, second) is None
+    assert await overtaken(runs, migrations, first) == second.run_id
+
+
+@pytest.mark.parametrize("took", ["retired", "adopted"])
+async def test_a_rotation_that_found_all_rows_moved_counts_too(
+    runs: RotationStore, migrations: MigrationStore, took: str
+) -> None:
+    """It retired the versions that rows would go back to, or its work is that of the rotation whose version it has."""
+    keyring = new_keyring()
+    first, second = [await rotated(runs, keyring, moved=number == 0) for number in range(2)]
+    await runs.update(second.run_id, lambda run: run.changed(**{took: ["one"]}))
+
+    assert await overtaken(runs, migrations, first) == second.run_id
+
+
+def rotation_of(number: int, target: str, old: str) -> RotationRecord:
+    """Return the rotation with this token."""
+    run_id = f"notes.2026112{number}T120000Z.abcdef"
+    return make_record("notes", run_id=run_id, fencing_token=number, target_version=target, old_versions=[old])
+
+
+def page(run: RunRef, target: str, refs: Sequence[RowRef]) -> PageInput:
+    """Return a page's input."""
+    return PageInput(run=run, target_version=target, refs=list(refs), operations_per_second=1000)
+
+
+async def rewrap(local_keyring: LocalKeyring, run: RunRef, target: str, refs: Sequence[RowRef]) -> None:
+    """Rewrap the rows in a run."""
+    await rewrap_page(page(run, target, refs), dependencies(local_keyring, Sink()))
+
+
+async def roll_back(
+    local_keyring: LocalKeyring, rotation: RotationRecord, token: int, refs: Sequence[RowRef]
+) -> PageResult:
+    """Roll the rows of a rotation back."""
+    target = rotation.target_version or ""
+    chosen = row_filter_of(Rollback(rotation=rotation.ref, new_version=target), [])
+    origins = Origins(rotation.run_id, rotation.old_versions, await versions_of(local_keyring).states())
+    run = RunRef(run_id="notes.m.20261129T120000Z.abcdef", keyring="notes", fencing_token=token)
+    return await roll_back_page(
+        page(run, target, refs), replace(dependencies(local_keyring, Sink()), chosen=chosen), origins
+    )
+
+
+async def test_rows_that_later_runs_have_changed_are_counted(local_keyring: LocalKeyring) -> None:
+    """A later rotation's rows count, also those that its rollback has put back; the rotation's own do not."""
+    old, new, newer = [await local_keyring.mek.create() for _ in range(3)]
+    first, second = rotation_of(1, new, old), rotation_of(2, newer, new)
+    refs = await local_keyring.add_many(5, old)
+    counts = []
+
+    await rewrap(local_keyring, first.ref, new, refs)
+    await local_keyring.add(newer)  # a writer's own
+    counts.append(await changed_since(local_keyring.store, first))
+    await rewrap(local_keyring, second.ref, newer, refs[:3])
+    counts.append(await changed_since(local_keyring.store, first))
+    assert (await roll_back(local_keyring, second, 3, refs[:2])).changed == 2
+    counts.append(await changed_since(local_keyring.store, first))
+
+    assert counts == [0, 3, 3]
+    assert await changed_since(local_keyring.store, second) == 0  # what was rolled back is where it was found
+
+
+async def test_rows_that_went_back_or_came_from_elsewhere_do_not_count(local_keyring: LocalKeyring) -> None:
+    """A rollback may be repeated, and a restore may have moved other rows onto the rotation's version."""
+    older, old, new = [await local_keyring.mek.create() for _ in range(3)]
+    first = rotation_of(1, new, old)
+    refs, restored = await local_keyring.add_many(2, old), await local_keyring.add_many(2, older)
+    await rewrap(local_keyring, first.ref, new, refs)
+    restore = RunRef(run_id="notes.m.20261122T120000Z.abcdef", keyring="notes", fencing_token=2)
+    await rewrap(local_keyring, restore, new, restored)
+
+    assert (await roll_back(local_keyring, first, 3, [*refs, *restored])).changed == 2
+    assert await changed_since(local_keyring.store, first) == 0
