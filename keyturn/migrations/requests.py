@@ -66,7 +66,7 @@ async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, m
         if found.work.kind == "rollback" and found.state is State.COMPLETED and not found.dry_run
     }
     for later in await runs.newest(rotation.keyring, limit=PAGE_MAX):
-        took = later.retired or later.adopted or phase_totals(later, "sweep").changed
+        took = later.retired or phase_totals(later, "sweep").changed
         if later.fencing_token > rotation.fencing_token and took and later.run_id not in undone:
             raise WrongStateError(
                 f"a later rotation has moved rows: roll {later.run_id} back first",
@@ -78,10 +78,9 @@ async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, m
 
 
 async def changed_since(store: DekStore, rotation: RotationRecord) -> int:
-    """Count the rows that later runs have written and that are neither where the rotation put nor where it found them.
+    """Count the rows that later runs have written and that are not where the rotation found them.
 
-    Among those that stand on its version, they are the ones that a later rotation's rollback has put there: they do not
-    say any more where they were before that.
+    On its own version, only those count that a later rollback has put there: they do not say where they were before.
 
     Raises:
         KeyturnError: of the kind that the failure means.
