@@ -16,6 +16,7 @@ from keyturn.runs.audit import audit_record
 from keyturn.runs.lease import release, retake
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import DECISIONS_MAX, HISTORY_MAX, Failure, HistoryEntry, Quarantined
+from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import Runs
 
 ACTOR = "keyturn"
@@ -168,7 +169,11 @@ def _check_goes_on(record: RunRecord, target: State) -> None:
     """Raise AbortRequestedError where an abort was taken that could still be obeyed, and the target is no end.
 
     The abort and this change are writes to one document, so an abort that was taken before the retirement is obeyed.
+    InvariantError is for a completion after an order to reinstate, which leads to another end.
     """
+    withdrawn = isinstance(record, RotationRecord) and 0 < record.retirement_step <= record.withdrawn_step
+    if target is State.COMPLETED and withdrawn:
+        raise InvariantError("an operator ordered that the versions be enabled again", rotationId=record.run_id)
     if record.abort is None or target in TERMINAL or State.ABORTED not in record.transitions[record.state]:
         return
     raise AbortRequestedError("an operator asked to end the run", rotationId=record.run_id, requestedBy=record.abort.by)

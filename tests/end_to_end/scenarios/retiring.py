@@ -45,6 +45,14 @@ async def _disabled(scenario_run: ScenarioRun) -> None:
     assert (await scenario_run.app.versions())[scenario_run.old_version] is False
 
 
+async def _order(scenario_run: ScenarioRun) -> None:
+    """An operator takes the retirement back; by the time of the answer the version is enabled."""
+    answer = await scenario_run.callers.command(scenario_run.run_id, "reinstate")
+
+    assert (answer.status, answer.body["reinstated"]) == (HTTPStatus.ACCEPTED, [scenario_run.old_version])
+    assert (await scenario_run.app.versions())[scenario_run.old_version] is True
+
+
 async def _canary_row_goes_back(scenario_run: ScenarioRun) -> None:
     """Another writer puts the row of a canary back to what it was before the rotation."""
     canary = (await scenario_run.record())["canaries"][0]
@@ -98,6 +106,11 @@ async def _outlives_durable_history(scenario_run: ScenarioRun) -> None:
 
 
 SCENARIOS = {
+    "an operator orders it while the watch looks: reinstated, not completed, and people are alerted": Scenario(
+        callers=then(after("awaiting_approval", LOOK_HELD), approve, _disabled, _order, LOOK),
+        path=f"{WATCHED} reinstated",
+        facts=(_reinstated("an operator ordered"),),
+    ),
     "all goes well: the old version is kept, disabled and tagged; the record outlives durable history": Scenario(
         facts=(_retained, everything_moved, _outlives_durable_history)
     ),

@@ -136,7 +136,7 @@ async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
     assert (during, (await watched.look()).enabled) == ([], [old])
 
 
-async def test_drift_is_told_once_and_again_after_a_week(watched: Watched) -> None:
+async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     """A keyring without any run has its message too; it names the versions and the command that mends them."""
     version = await watched.strand()
     counts = []
@@ -147,6 +147,8 @@ async def test_drift_is_told_once_and_again_after_a_week(watched: Watched) -> No
 
     message = watched.told()[0]["message"]
     assert counts == [1, 1, 1, 1, 2, 2]
+    logged = [record.getMessage() for record in caplog.records if record.name == "keyturn.events"]
+    assert logged == [f"keyring {watched.name}: drift 2 rows unreadable, retired but enabled: 0"] * 2
     assert f"- {version}: 2 rows" in message
     assert f"python -m keyturn.cli restore --keyring {watched.name} --reason drift --wait" in message.splitlines()
 

@@ -216,3 +216,17 @@ def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
     assert len(steps) + record.history_omitted == record.step + 1
     assert steps[:HISTORY_HEAD] == list(range(HISTORY_HEAD))
     assert steps[HISTORY_HEAD:] == list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1))
+
+
+@pytest.mark.parametrize("ordered_in", [State.RETIRING, State.WATCHING])
+def test_a_rotation_whose_retirement_was_taken_back_does_not_complete(ordered_in: State) -> None:
+    """An order that comes after the last look of the watch is obeyed as well: the only way on is to reinstated."""
+    record = give_command(rotation(ordered_in), "reinstate", by="otto", now=NOW)
+    if ordered_in is State.RETIRING:
+        record = enter(record, State.WATCHING, detail="", now=NOW)
+
+    with pytest.raises(InvariantError, match="an operator ordered"):
+        enter(record, State.COMPLETED, detail="", now=NOW)
+
+    ended = enter(record, State.REINSTATED, detail="", now=NOW)
+    assert (ended.state, ended.history[-1].actor) == (State.REINSTATED, "otto")
