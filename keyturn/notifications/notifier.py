@@ -7,7 +7,7 @@ that fails is visible in the record, the log and a metric, and holds nothing up.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -104,11 +104,7 @@ class Notifier:
         announce(told)
         channels = self.channels.meant_for(told.event)
         errors = await asyncio.gather(*(send(channel, message) for channel in channels))
-        for channel, error in zip(channels, errors, strict=True):
-            outcome = deliveries.sending(channel).model_copy(
-                update={"outcome": "failed" if error else "sent", "error": error}
-            )
-            _report(told, outcome)
+        _report_all(told, map(deliveries.sending, channels), errors)
         if channels and all(errors):
             raise UnavailableError(f"nobody could be told: {told.event}", resource="the notification channels")
 
@@ -136,17 +132,24 @@ class Notifier:
             own = links.get(channel.reader or "")
             sending.append(send(channel, message if own is None else with_link(message, own)))
         answers = await asyncio.gather(*sending)
-        outcomes = [
-            outcome.model_copy(update={"outcome": "failed" if error else "sent", "error": error})
-            for outcome, error in zip(waiting, answers, strict=True)
-        ]
-        for outcome in outcomes:
-            _report(told, outcome)
+        outcomes = _report_all(told, waiting, answers)
         await self._runs.update(told.run.run_id, lambda run: deliveries.settle(run, told.key, outcomes))
         return deliveries.settled(notice, outcomes)
 
     def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
         return [*self.channels.meant_for(told.event), *self.channels.asked(told.event, record)]
+
+
+def _report_all(
+    told: NotifyInput, waiting: Iterable[ChannelOutcome], errors: Iterable[str | None]
+) -> list[ChannelOutcome]:
+    outcomes = [
+        outcome.model_copy(update={"outcome": "failed" if error else "sent", "error": error})
+        for outcome, error in zip(waiting, errors, strict=True)
+    ]
+    for outcome in outcomes:
+        _report(told, outcome)
+    return outcomes
 
 
 def _report(told: NotifyInput, outcome: ChannelOutcome) -> None:

@@ -5,6 +5,7 @@ are enabled although a rotation has retired them. To count a large store costs, 
 document of the keyring's partition, and the next look waits until it is 20 hours old.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from keyturn.key_vault.versions import TEMPORARY_FOR_TAG, MekVersions
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import DRIFT, EVENTS
 from keyturn.notifications.notifier import Notifier
+from keyturn.notifications.rotation_messages import NAMED
 from keyturn.notifications.rotation_messages import rows as in_words
 from keyturn.rotation.retirement import retirements_in_force
 from keyturn.runs.records import RotationRecord
@@ -39,15 +41,15 @@ class Drift(Payload):
 
     at: datetime
     since: datetime | None = None  # when the newest part of it was found; null where nothing was
-    rows: Annotated[dict[str, int], Field(max_length=LABELS_MAX)]  # by the version that they name and cannot use
+    rows: Annotated[dict[str, int], Field(max_length=LABELS_MAX)]  # by unusable version, those with the most of them
     missing: Versions  # those of these versions that the vault does not have
     enabled: Versions  # retired, and enabled by somebody
     mend: str | None  # the command that mends it; null where there is none
 
     @property
-    def parts(self) -> frozenset[tuple[str, str]]:
+    def parts(self) -> set[tuple[str, str]]:
         """Everything that was found, without how much of it."""
-        return frozenset({*(("rows", name) for name in self.rows), *(("enabled", name) for name in self.enabled)})
+        return {("rows", name) for name in self.rows} | {("enabled", name) for name in self.enabled}
 
 
 class LastLook(StoredDocument):
@@ -115,18 +117,13 @@ async def look(runs: RotationStore, keyring: str, store: DekStore, versions: Mek
     retired = retirements_in_force(await _retirements(runs.documents, keyring))
     after = await versions.states()
     usable = [{name for name, found in states.items() if found.enabled} for states in (before, after)]
-    rows = {name: count for name, count in census.by_version.items() if name not in {OTHER_LABELS}.union(*usable)}
+    unusable = {name: count for name, count in census.by_version.items() if name not in {OTHER_LABELS}.union(*usable)}
+    rows = dict(Counter(unusable).most_common(LABELS_MAX))
     lent = {name for name, found in after.items() if found.tags.get(TEMPORARY_FOR_TAG) in working}
     enabled = sorted((retired.keys() & usable[0] & usable[1]) - lent)[:LABELS_MAX]
-    restore = f"python -m keyturn.cli restore --keyring {keyring} --reason drift --wait"
-    return Drift(
-        at=now,
-        since=now if rows or enabled else None,
-        rows=rows,
-        missing=sorted(rows.keys() - after.keys()),
-        enabled=enabled,
-        mend=restore if rows.keys() & after.keys() else None,
-    )
+    mend = f"python -m keyturn.cli restore --keyring {keyring} --reason drift --wait" if rows.keys() & after else None
+    since, missing = now if rows or enabled else None, sorted(rows.keys() - after.keys())
+    return Drift(at=now, since=since, rows=rows, missing=missing, enabled=enabled, mend=mend)
 
 
 async def _retirements(documents: StateContainer, keyring: str) -> list[RotationRecord]:
@@ -137,16 +134,16 @@ async def _retirements(documents: StateContainer, keyring: str) -> list[Rotation
 
 
 def _message(looked: LastLook) -> Message:
-    found = looked.drift
-    lines = []
+    found, lines = looked.drift, list[str]()
+    counted = {name: f"- {name}: {in_words(count)}" for name, count in found.rows.items()}
     if found.mend is not None:
-        named = [f"- {name}: {in_words(count)}" for name, count in found.rows.items() if name not in found.missing]
-        lines += ["Rows name versions that are disabled, so nobody can read them:", *named]
+        disabled = [line for name, line in counted.items() if name not in found.missing]
+        lines += ["Rows name versions that are disabled, so nobody can read them:", *disabled[:NAMED]]
         lines += ["This moves them onto the current version, once another person has approved it:", "", found.mend, ""]
     if found.missing:
-        named = [f"- {name}: {in_words(found.rows[name])}" for name in found.missing]
-        lines += ["Rows name versions that the vault does not have; bring the key back from its backup:", *named]
+        lines += ["Rows name versions that the vault does not have; bring the key back from its backup:"]
+        lines += [counted[name] for name in found.missing[:NAMED]]
     if found.enabled:
-        named = [f"- {name}" for name in found.enabled]
-        lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:", *named]
+        lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:"]
+        lines += [f"- {name}" for name in found.enabled[:NAMED]]
     return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(lines), EVENTS[DRIFT].tone)

@@ -8,6 +8,7 @@ import requests
 
 from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
+from keyturn.deks.census import LABELS_MAX
 from keyturn.errors import KeyturnError, UnavailableError
 from keyturn.key_vault.versions import MekVersions, TemporaryEnablement
 from keyturn.rotation.drift import Drift, look, read_drift, tell_drift
@@ -86,6 +87,21 @@ async def test_rows_under_disabled_and_missing_versions_are_counted(watched: Wat
 
     assert (found.rows, found.missing, found.enabled) == ({version: 2, MISSING: 4}, [MISSING], [])
     assert found.mend == f"python -m keyturn.cli restore --keyring {watched.name} --reason drift --wait"
+
+
+async def test_labels_without_number_are_bounded(watched: Watched) -> None:
+    """A writer of garbage makes neither the document nor the message grow without end; the worst are named."""
+    for number in range(LABELS_MAX + 5):
+        await watched.local.fill(1, mekVersion=f"{number:032x}")
+    await watched.local.fill(3, mekVersion=f"{0:032x}")
+
+    await watched.tick()
+
+    found = await watched.look()
+    [message] = watched.told()
+    assert (len(found.rows), len(found.missing)) == (LABELS_MAX, LABELS_MAX)
+    assert next(iter(found.rows.items())) == (f"{0:032x}", 4)
+    assert len(message["message"].splitlines()) == 11
 
 
 async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
