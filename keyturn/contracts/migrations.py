@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Payload, RotationInput, RunInput, RunRef
+from keyturn.contracts.pages import SessionTokens
 from keyturn.contracts.passes import CensusResult
 
 type ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -119,7 +120,7 @@ class EnableTemporarilyResult(Payload):
 class DisableAgainInput(RunInput):
     """Input of ``return_versions``: disable again what no row names."""
 
-    session_tokens: dict[str, str] = Field(default_factory=dict)
+    session_tokens: SessionTokens = Field(default_factory=dict)
 
 
 class DisableAgainResult(Payload):

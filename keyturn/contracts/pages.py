@@ -1,9 +1,13 @@
 """A page of rows: how it is found, and what was done to it."""
 
+import base64
+import json
+import zlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from keyturn.contracts.base import Payload, RunInput
 
@@ -13,9 +17,48 @@ DEKS = "~deks"
 # A page's references must fit an event of 64 KiB. Ids are at most 1,023 bytes (Cosmos DB), usually 36.
 PAGE_BYTES_MAX = 48 * 1024
 
-# A pass keeps a cursor of up to about 800 bytes for each physical partition: so many fit an event of 64 KiB.
-# 50 partitions hold 2.5 TB of rows (50 GB each, Cosmos DB service limits); pre-flight refuses a larger store.
-RANGES_MAX = 50
+# A soak keeps two cursors and a session token for each physical partition: of so many they fit an event of 64 KiB, also
+# if each partition is split once before the next whole pass. 200 partitions hold 10 TB of rows (50 GB each, Cosmos DB
+# service limits). Pre-flight refuses a larger store; a run in whose course it grows larger goes on, with larger events.
+RANGES_MAX = 200
+
+PACK_BYTES = 4 * 1024  # what is smaller stays as it is, to be read by people
+
+
+def packed(by_range: Mapping[str, str | None]) -> dict[str, str | None] | str:
+    """Return cursors or session tokens by feed range as JSON is to have them: many, which are alike, as packed text."""
+    if len(json.dumps(plain := dict(by_range))) < PACK_BYTES:
+        return plain
+    opened = json.dumps({feed_range: _opened(value) for feed_range, value in plain.items()})
+    return base64.urlsafe_b64encode(zlib.compress(opened.encode(), 9)).decode()
+
+
+def _opened(value: str | None) -> str | list[str] | None:
+    """Return a cursor in the base64 of which equal texts look different as a list of its text, all else as it is."""
+    try:
+        text = base64.b64decode(value or "", validate=True).decode()
+    except ValueError:
+        return value
+    return [text] if value == base64.b64encode(text.encode()).decode() else value
+
+
+def unpacked(value: object) -> object:
+    """Return what was packed; raises ValueError for a text that was not."""
+    if not isinstance(value, str):
+        return value
+    try:
+        opened = json.loads(zlib.decompress(base64.urlsafe_b64decode(value)))
+    except zlib.error as error:
+        raise ValueError("expected packed cursors") from error
+    closed = {feed_range: found[0] for feed_range, found in opened.items() if isinstance(found, list)}
+    return opened | {feed_range: base64.b64encode(text.encode()).decode() for feed_range, text in closed.items()}
+
+
+_PACKING = (BeforeValidator(unpacked), PlainSerializer(packed))
+
+# By feed range: where reading goes on, None for its beginning; and the token of the newest write.
+type Cursors = Annotated[dict[str, str | None], *_PACKING]
+type SessionTokens = Annotated[dict[str, str], *_PACKING]
 
 
 # A partition key's value. None stands for null and for an absent property alike: only a read tells them apart.
@@ -105,7 +148,7 @@ class PageResult(Payload):
 class RangesResult(Payload):
     """Answer of ``list_ranges``: the store's feed ranges, one per physical partition, in order."""
 
-    ranges: Annotated[list[str], Field(max_length=RANGES_MAX)]  # each the JSON text of a feed range
+    ranges: list[str]  # each the JSON text of a feed range
 
 
 class UnexplainedRow(Payload):

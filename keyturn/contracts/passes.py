@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy, RunInput
-from keyturn.contracts.pages import DEKS, PageResult, SampleShare
+from keyturn.contracts.pages import DEKS, Cursors, PageResult, SampleShare, SessionTokens
 
 # What a pass is counted as: work on rows, the proof of that work, or a look that changes nothing.
 type Phase = Literal["sweep", "proof", "check"]
@@ -28,12 +28,12 @@ class PassInput(RunInput):
     operations_per_second: float  # that the pass may use where the vault has no other caller of ours
     granted: float = 0.0  # of these, what the next wave may use; 0: to be claimed
     sample_share: SampleShare = 1.0  # of the rewrapped rows, those that are proven
-    cursors: dict[str, str | None] = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
-    drained: dict[str, str | None] = Field(default_factory=dict)  # ranges read to their end -> where the tail starts
+    cursors: Cursors = Field(default_factory=dict)  # open ranges; none open, none drained: a fresh pass
+    drained: Cursors = Field(default_factory=dict)  # ranges read to their end -> where the tail starts
     totals: PageResult = PageResult()
     scanned: int = 0
     foreign: int = 0
-    session_tokens: dict[str, str] = Field(default_factory=dict)
+    session_tokens: SessionTokens = Field(default_factory=dict)
     waves: int = 0
     pass_number: int = 1
     started_at: datetime | None = None
@@ -45,8 +45,8 @@ class PassResult(Payload):
     totals: PageResult
     scanned: int
     foreign: int
-    cursors: dict[str, str | None]  # where the tail goes on
-    session_tokens: dict[str, str]
+    cursors: Cursors  # where the tail goes on
+    session_tokens: SessionTokens
     aborted: bool = False  # it stopped half-way, because an operator asked to end the rotation
 
 
@@ -60,7 +60,7 @@ class ProgressInput(RunInput):
     wave: int
     scanned: int
     totals: PageResult  # without session tokens
-    session_tokens: list[dict[str, str]]  # those known before, and one entry for each page of this wave
+    session_tokens: list[SessionTokens]  # those known before, and one entry for each page of this wave
     final: bool = False  # the last wave of its pass
     operations_per_second: float = 0.0  # of the vault, wanted for the next wave; 0: the pass has claimed none
 
@@ -73,7 +73,7 @@ class ProgressInput(RunInput):
 class ProgressResult(Payload):
     """Answer of ``record_progress``."""
 
-    session_tokens: dict[str, str]  # feed range -> the newest of the tokens given for it
+    session_tokens: SessionTokens  # feed range -> the newest of the tokens given for it
     aborted: bool = False  # an operator asked to end the rotation
     operations_per_second: float = 0.0  # of the vault, for the next wave; 0: to be claimed
 
@@ -95,7 +95,7 @@ class CensusInput(RunInput):
     """Input of ``take_census``."""
 
     target_version: str
-    session_tokens: dict[str, str] = Field(default_factory=dict)
+    session_tokens: SessionTokens = Field(default_factory=dict)
     rewrapped_by: str | None = None  # None: this run
 
 
@@ -116,7 +116,7 @@ class SweepInput(RunInput):
 
     target_version: str
     policy: Policy
-    session_tokens: dict[str, str] = Field(default_factory=dict)
+    session_tokens: SessionTokens = Field(default_factory=dict)
 
 
 class SweepResult(Payload):
@@ -128,7 +128,7 @@ class SweepResult(Payload):
     quarantined: int
     stale_writers: int = 0
     last_stale_write: datetime | None = None
-    cursors: dict[str, str | None]
-    session_tokens: dict[str, str]
+    cursors: Cursors
+    session_tokens: SessionTokens
     passes: int
     aborted: bool = False  # an operator asked to end the rotation

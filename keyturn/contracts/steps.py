@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy, RunInput, RunRef
-from keyturn.contracts.pages import SampleShare
+from keyturn.contracts.pages import Cursors, SampleShare, SessionTokens
 from keyturn.contracts.passes import CensusResult
 
 
@@ -35,9 +35,9 @@ class SoakInput(RunInput):
 
     target_version: str
     policy: Policy
-    session_tokens: dict[str, str] = Field(default_factory=dict)
-    cursors: dict[str, str | None]  # where the tail sweeps go on
-    proof_cursors: dict[str, str | None] = Field(default_factory=dict)  # where proving goes on; empty: at the start
+    session_tokens: SessionTokens = Field(default_factory=dict)
+    cursors: Cursors  # where the tail sweeps go on
+    proof_cursors: Cursors = Field(default_factory=dict)  # where proving goes on; empty: at the start
     last_stale_write: datetime | None = None
     stale_writers: int = 0
     rewrapped: int = 0
@@ -57,7 +57,7 @@ class SoakResult(Payload):
     rewrapped: int
     stale_writers: int
     last_stale_write: datetime | None
-    session_tokens: dict[str, str]
+    session_tokens: SessionTokens
     aborted: bool = False  # an operator asked to end the rotation
 
 
@@ -102,7 +102,7 @@ class RetireInput(RunInput):
 
     target_version: str
     evidence_digest: str
-    session_tokens: dict[str, str]
+    session_tokens: SessionTokens
     step: int | None = None  # the state change by which the rotation began to retire; None: from release 0.1
 
 

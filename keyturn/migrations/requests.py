@@ -6,7 +6,9 @@ from pydantic import Field, RootModel
 
 from keyturn.contracts.base import Name, Payload, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
+from keyturn.contracts.pages import RANGES_MAX
 from keyturn.contracts.states import State
+from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.queries import Condition, Conditions, property_path, select_rows
 from keyturn.deks.rows import FENCE, ROTATION_ID, read_label
 from keyturn.deks.store import DekStore
@@ -136,6 +138,18 @@ class _DocumentsRequest(MigrationRequest):
             raise InvalidRequestError(f"containers: expected {expected}", field="containers", expected=expected)
         return wanted
 
+    async def sweepable(self, resources: Resources) -> list[str]:
+        """Return the containers; raises InvalidRequestError where one has too many physical partitions."""
+        keyring = resources.keyring(self.keyring)
+        chosen = self.chosen(keyring.keyring)
+        for name in chosen:
+            count = len(await list_feed_ranges(keyring.documents[name]))
+            if count > RANGES_MAX:
+                expected = f"at most {RANGES_MAX} physical partitions"
+                detail = f"containers: {name} has {count}, expected {expected}"
+                raise InvalidRequestError(detail, field="containers", expected=expected)
+        return chosen
+
     async def changeable(self, resources: Resources, target: str | None = None) -> list[str]:
         """Return the containers, whose documents the app may put under DEKs of the target; a dry run changes none.
 
@@ -143,7 +157,7 @@ class _DocumentsRequest(MigrationRequest):
             PermissionMissingError: it may not.
         """
         keyring = resources.keyring(self.keyring)
-        chosen = self.chosen(keyring.keyring)
+        chosen = await self.sweepable(resources)
         if not self.dry_run:
             await require_rights(keyring, chosen, resources.keyring(target or self.keyring))
         return chosen
@@ -166,7 +180,7 @@ class DecryptCheckRequest(_DocumentsRequest):
 
     async def work(self, resources: Resources) -> DecryptCheck:
         """Return the work; raises InvalidRequestError."""
-        return DecryptCheck(containers=self.chosen(resources.settings.keyring(self.keyring)))
+        return DecryptCheck(containers=await self.sweepable(resources))
 
 
 class _Reencryption(_DocumentsRequest):

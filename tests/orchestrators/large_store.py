@@ -4,10 +4,14 @@ What workflows leave in durable history follows from what activities answer: as 
 tokens as a real store of that size has, as large as the real ones are.
 """
 
+import base64
+import hashlib
 import json
+import random
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from keyturn.contracts.base import Payload, RunRef
@@ -23,24 +27,60 @@ from keyturn.contracts.steps import (
 )
 
 TARGET, OLD = "f" * 32, "0" * 32
-CURSOR_BYTES = 800  # of a change feed's continuation, as azure-cosmos encodes it
 SCANNED_MAX = 5_000  # rows that a scan reads before it reports back
+
+
+def bounds(count: int) -> list[tuple[str, str]]:
+    """Return the bounds of so many feed ranges, as unlike each other as hashes are."""
+    drawn = random.Random(count)  # noqa: S311 - the same at every run
+    inner = sorted(f"{drawn.getrandbits(128):032X}" for _ in range(count - 1))
+    return list(pairwise(["", *inner, "FF"]))
+
+
+def feed_range(low: str, high: str) -> str:
+    """Return a feed range's text as the core has it."""
+    return json.dumps({"Range": _range(low, high)}, sort_keys=True, separators=(",", ":"))
+
+
+def cursor(low: str, high: str, *positions: int) -> str:
+    """Return a continuation of the change feed as azure-cosmos 4.17.1 makes it, after a split with two positions."""
+    middle = hashlib.sha256(low.encode()).hexdigest()[:32].upper()
+    parts = [(low, high)] if len(positions) == 1 else [(middle, high), (low, middle)]
+    continuation = [
+        {"token": f'"{position}"', "range": _range(*part)} for position, part in zip(positions, parts, strict=True)
+    ]
+    state = {
+        "v": "v2",
+        "containerRid": "39yuyMTVhLA=",
+        "mode": "LatestVersion",
+        "startFrom": {"Type": "Beginning"},
+        "continuation": {
+            "v": "v2",
+            "rid": "39yuyMTVhLA=",
+            "continuation": continuation,
+            "Range": _range(low, high),
+        },
+    }
+    return base64.b64encode(json.dumps(state).encode()).decode()
+
+
+def _range(low: str, high: str) -> dict[str, Any]:
+    return {"min": low, "max": high, "isMinInclusive": True, "isMaxInclusive": False}
 
 
 class Range:
     """One physical partition: its change feed, in which a row that was rewrapped stands again at the end."""
 
-    def __init__(self, number: int, rows: int) -> None:
-        self.text = json.dumps(
-            {"Range": {"min": f"{number:032X}", "max": f"{number + 1:032X}", "isMinInclusive": True}}
-        )
+    def __init__(self, low: str, high: str, rows: int) -> None:
+        self.bounds = (low, high)
+        self.text = feed_range(low, high)
         self.feed = [str(uuid.uuid4()) for _ in range(rows)]
         self.newest = {row: position for position, row in enumerate(self.feed)}
         self.moved: set[str] = set()
 
     def scan(self, request: ScanInput) -> ScanResult:
         """Read on from the cursor until a page is full."""
-        position = start = int(request.cursor or "0")
+        position = start = _position(request.cursor)
         refs: list[RowRef] = []
         wanted = request.selection == "rewrapped"
         while position < len(self.feed) and len(refs) < request.page_rows and position - start < SCANNED_MAX:
@@ -48,8 +88,9 @@ class Range:
             if self.newest[row] == position and (row in self.moved) is wanted:
                 refs.append(RowRef(id=row, partition=row))
             position += 1
-        cursor = str(position).rjust(CURSOR_BYTES, "0")
-        return ScanResult(refs=refs, cursor=cursor, drained=position == start, scanned=position - start)
+        return ScanResult(
+            refs=refs, cursor=cursor(*self.bounds, position), drained=position == start, scanned=position - start
+        )
 
     def move(self, row: str) -> None:
         """Rewrap a row."""
@@ -64,7 +105,7 @@ class LargeStore:
     def __init__(self, rows: int, ranges: int, refusals: int = 0) -> None:
         self.rows = rows
         self.refusals = refusals  # how often other runs leave nothing of the vault's budget
-        self.ranges = {found.text: found for found in (Range(number, rows // ranges) for number in range(ranges))}
+        self.ranges = {found.text: found for found in (Range(*one, rows // ranges) for one in bounds(ranges))}
         self.homes = {row: found for found in self.ranges.values() for row in found.feed}
         self.proven = 0
         self.states: list[str] = []
@@ -134,6 +175,12 @@ class LargeStore:
             by_version={OLD: self.rows - moved, TARGET: moved},
             rewrapped=moved,
         )
+
+
+def _position(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    return int(json.loads(base64.b64decode(cursor))["continuation"]["continuation"][0]["token"].strip('"'))
 
 
 def _always(answer: Payload) -> Callable[[Any], Payload]:

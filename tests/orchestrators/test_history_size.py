@@ -34,11 +34,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     process.stop()
 
 
-def run(hub: HubProcess, store: LargeStore, instance_id: str) -> OrchestrationStatus:
+def run(hub: HubProcess, store: LargeStore, instance_id: str, window: int = 4) -> OrchestrationStatus:
     """Run one rotation with the app's own workflows, on a policy that waits little, and return how it ended."""
     given = RotationInput(
         run=RunRef(run_id=f"{instance_id}.20261124T030000Z.abcdef", keyring=instance_id, fencing_token=1),
-        policy=Policy(soak=SECOND, quiet_interval=SECOND, tail_interval=SECOND, watch=SECOND),
+        policy=Policy(soak=SECOND, quiet_interval=SECOND, tail_interval=SECOND, watch=SECOND, window_pages=window),
     )
     quiet = logging.getLogger("tests.orchestrators")
     quiet.setLevel(logging.ERROR)
@@ -69,7 +69,7 @@ async def test_a_large_store_leaves_small_events_and_short_generations(hub: HubP
     """No event is larger than 64 KiB and no generation has more than 1,000 events, however many partitions."""
     store, instance_id = LargeStore(rows, ranges), f"rows-in-{ranges}"
 
-    status = await asyncio.to_thread(run, hub, store, instance_id)
+    status = await asyncio.to_thread(run, hub, store, instance_id, min(16, ranges))
 
     runs = generations(hub, instance_id)
     assert status is OrchestrationStatus.COMPLETED
@@ -77,6 +77,15 @@ async def test_a_large_store_leaves_small_events_and_short_generations(hub: HubP
     assert max(event["bytes"] for found in runs for event in found["events"]) <= EVENT_BYTES_MAX
     assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
     assert any(found["generation"] > 0 for found in runs)
+
+
+async def test_a_store_that_grows_beyond_the_limit_in_mid_run_is_swept_all_the_same(hub: HubProcess) -> None:
+    """Partitions are split when the service likes: pre-flight was passed long ago, and nothing else counts them."""
+    store = LargeStore(RANGES_MAX + 50, RANGES_MAX + 50)
+
+    status = await asyncio.to_thread(run, hub, store, "grown", 16)
+
+    assert (status, store.states[-1]) == (OrchestrationStatus.COMPLETED, "completed")
 
 
 async def test_a_pass_that_waits_for_the_vaults_budget_keeps_short_generations(
