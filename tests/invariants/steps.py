@@ -96,4 +96,5 @@ class Steps:
             scanned=1,
             totals=PageResult.from_payload(totals),
             session_tokens=tokens,
+            final=True,
         )
