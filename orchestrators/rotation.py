@@ -209,7 +209,7 @@ def _soak(
         session_tokens=swept.session_tokens,
         cursors=swept.cursors,
         last_stale_write=swept.last_stale_write,
-        sample_share=sample_share(run.policy.proof, recorder.rewrapped),
+        sample_share=sample_share(run.policy.proof, swept.census.rewrapped),
     )
     soaked = yield from call_workflow(ctx, "soak", request, SoakResult, instance_id=_child(run, "soak"))
     if soaked.aborted:
