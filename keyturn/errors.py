@@ -188,6 +188,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     InvariantError: Outcome(500, "internal", 70),
     InvalidTransitionError: Outcome(500, "internal", 70),
     FencedError: Outcome(409, "fenced", 73),
+    LateError: Outcome(409, "fenced", 73),
 }
 
 
