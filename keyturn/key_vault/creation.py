@@ -2,7 +2,8 @@
 
 1. A version that carries the rotation's tag is taken. A process that froze may have made a second one: of several it is
    the vault's current one, because writers wrap under that one.
-2. Otherwise the vault's current version is adopted, if an unfinished rotation made it: its rows need not move again.
+2. Otherwise the vault's current version is adopted, if an unfinished rotation made it and others are still enabled: its
+   rows need not move again.
 3. Otherwise the intent to create is stored first, conditionally: of two attempts that run at once, one creates. Half of
    ``creation_settle`` after the intent it gives up; the other half is for what the vault still does then.
 4. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
@@ -78,7 +79,7 @@ async def _find_or_create(
             return found
         current = await versions.fetch(await versions.current())
         usable = current.wrap_problem() is None and current.key_size == request.key_size
-        if usable and current.tags.get(ROTATION_TAG) in adoptable:
+        if usable and current.tags.get(ROTATION_TAG) in adoptable and await _replaces_one(versions, current.version):
             return current.version
         if await intent.declare(at := clock.now(), replacing=declared):
             try:
@@ -88,6 +89,11 @@ async def _find_or_create(
     raise NotSettledError(
         "the new version could not be created, or its creation not be seen", rotationId=request.run.run_id
     ) from lost
+
+
+async def _replaces_one(versions: MekVersions, version: str) -> bool:
+    """Tell whether another version is enabled: else the rotation that made this one has nothing left to be done."""
+    return any(state.enabled and name != version for name, state in (await versions.states()).items())
 
 
 async def own_version(versions: MekVersions, run_id: str) -> str | None:

@@ -15,6 +15,7 @@ from keyturn.ids import RunKind, keyring_of, kind_of, new_run_id
 from keyturn.rotation.start import START_GRACE, StartRequest, start
 from keyturn.runs import migration_leases as leases
 from keyturn.runs.migration_leases import keep_lease
+from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import lose
@@ -90,21 +91,25 @@ async def test_a_lease_of_somebody_elses_migration_is_respected(
     assert State.REQUESTED is (await started(migrations, keyring=keyring, now=NOW + lasts)).state
 
 
-async def test_a_migration_that_lost_its_workflow_gives_way(
+async def test_a_migration_that_lost_its_workflow_goes_on_with_another(
     migrations: MigrationStore, documents: StateContainer
 ) -> None:
-    """The next start ends it in failed and gives its lease back."""
-    keyring = new_keyring()
+    """The next start is refused, and the lost migration keeps its lease and gets another workflow."""
+    keyring, begun = new_keyring(), list[RunRecord]()
     lost = await step_to(migrations, await started(migrations, keyring=keyring), State.RUNNING)
     await keep_lease(documents, lost, NOW)
 
-    later = NOW + START_GRACE
-    begun = await started(migrations, keyring=keyring, alive=workflows(alive=False), now=later)
+    async def begin(record: RunRecord) -> None:
+        begun.append(record)
 
-    ended = await migrations.read(lost.run_id)
-    assert (ended.state, ended.error and ended.error.type) == (State.FAILED, "WorkflowLostError")
-    assert await leases.active(documents, keyring, NOW) == []
-    assert begun.fencing_token > lost.fencing_token
+    flows = workflows(alive=False)._replace(start=begin)
+    with pytest.raises(MigrationRunningError):
+        await started(migrations, keyring=keyring, alive=flows, now=NOW + START_GRACE)
+
+    found = await migrations.read(lost.run_id)
+    assert (found.state, found.fencing_token) == (State.NEEDS_ATTENTION, lost.fencing_token + 1)
+    assert begun == [found]
+    assert [lease.holder for lease in await leases.active(documents, keyring, NOW + START_GRACE)] == [lost.run_id]
 
 
 async def test_the_lease_follows_the_record(migrations: MigrationStore, documents: StateContainer) -> None:
