@@ -10,7 +10,7 @@ WORKERS ?= 2
 SNAPSHOT ?= validate
 RELEASE ?= 0.1.0
 
-.PHONY: help demo unit test test-long test-browser lint format local package sbom audit bench infra histories
+.PHONY: help demo unit test test-long test-browser model lint format local package sbom audit bench infra histories
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -18,6 +18,7 @@ help:
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
 	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
+	@echo "make model  the protocol explored exhaustively by spin, which must be installed, with gcc"
 	@echo "make lint   rules, format and types"
 	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
@@ -53,6 +54,9 @@ test-long: .venv/.installed .venv-checkov/.installed
 
 test-browser: .venv-browser/.installed
 	.venv-browser/bin/python -m pytest -m browser
+
+model: .venv/.installed
+	@$(BIN)/python -m tools.model
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
