@@ -9,8 +9,8 @@
  * Writer     a stale writer that wraps a row under the old version at any time.
  * wanted     what the records say: the run with the highest token that names the version decides (retirement_in_force).
  *
- * The vault knows no conditional write. A request is in flight for a bounded time: a wait of creation_settle (and the lease's age before a
- * run retires, ADR 0007) outlasts every request that was sent, or is about to be sent by a worker that runs, when the wait begins.
+ * The vault knows no conditional write. A request is in flight for a bounded time: a wait of creation_settle (and of the watch, and the wait before a
+ * run retires) outlasts every request that was sent, or is about to be sent by a worker that runs, when the wait begins.
  * A worker may instead freeze between its look and its request, for any time; then it does not also die before its next look
  * (FREEZE_AND_DIE: two faults in one activity, which the drift count finds). Every other activity may die anywhere, DEATHS in all.
  * Records are read newest here: a look is a conditional write that the primary evaluates (LAGGING_LOOK is the variant).
@@ -53,32 +53,7 @@ byte holder;                    /* who holds the keyring: run 0, run 1, 2: nobod
 #define EITHER 2
 #define WANTED(run, at) (IN_FORCE(DECIDES) -> (state[DECIDES] != RETIRING || (run == DECIDES && at == step[DECIDES]) -> OFF : EITHER) : ON)
 
-/* Activities, a bit each (8 at most): who has looked and not sent yet, what is in flight, who froze, and who sent something or withdrew a
- * record and has not looked since; and whom each wait waits for. */
-byte hot, enables, disables, frozen, owes;
-byte waits[4];                  /* of the reinstatements and of the second run's retirement */
-byte deaths;
-
-#define BIT(i) (1 << (i))
-#define HAS(set, i) ((set) & BIT(i))
-#define PUT(set, i) set = set | BIT(i)
-#define TAKE(set, i) set = set & ~BIT(i)
-#define QUIET ((hot | enables | disables | owes) == 0)
-inline outlast(slot) { waits[slot] = (hot | enables | disables) & ~frozen }   /* begin a wait, for those */
-inline passed(i) { TAKE(waits[0], i); TAKE(waits[1], i); TAKE(waits[2], i); TAKE(waits[3], i) }
-inline idle(i) { TAKE(hot, i); TAKE(frozen, i); TAKE(owes, i) }
-
-#ifdef FREEZE_AND_DIE
-#define MAY_DIE (deaths < DEATHS && me != 5)
-#else
-#define MAY_DIE (deaths < DEATHS && !HAS(frozen, me) && me != 5)  /* an order that broke off is given again */
-#endif
-inline die()
-{
-    deaths++; idle(me);
-    if :: !HAS(enables, me) && !HAS(disables, me) -> passed(me) :: else fi;
-    goto over
-}
+#include "requests.inc"
 
 byte answer[2];                 /* of the activity that the run's workflow waits for */
 #define NONE 0
@@ -86,38 +61,6 @@ byte answer[2];                 /* of the activity that the run's workflow waits
 #define STALE 2
 #define ENABLED 3
 bool counted;                   /* the last count before the run goes on has been made */
-
-inline land(i)
-{
-    on = (HAS(enables, i) != 0); TAKE(enables, i); TAKE(disables, i); passed(i)
-}
-
-/* Compute what is wanted, compare it with the vault, send one bounded request, until both agree. The first look is the caller's. */
-inline agree(who, when, last)
-{
-    do
-    :: atomic { wanted == EITHER || on == (wanted == ON) -> idle(me); if :: !last -> PUT(owes, me) :: else fi; passed(me); break }
-    :: atomic { wanted != EITHER && on != (wanted == ON) -> 
-            TAKE(hot, me); PUT(owes, me);
-            if :: wanted == ON -> PUT(enables, me) :: else -> PUT(disables, me) fi
-        }
-        if
-        :: atomic { land(me) }
-        :: atomic { MAY_DIE -> die() }
-        fi;
-#ifdef NO_SECOND_LOOK
-        atomic { idle(me); break }
-#endif
-        if
-        :: atomic { wanted = WANTED(who, when); PUT(hot, me) }
-#ifdef LAGGING_LOOK
-        :: atomic { who == 0 && withdrawn[0] >= when && state[0] <= COMPLETED -> wanted = OFF; PUT(hot, me) }  /* shows no withdrawal yet */
-#endif
-        :: atomic { MAY_DIE -> die() }
-        fi
-    od
-}
-inline freeze() { if :: skip :: PUT(frozen, me) fi }
 
 proctype Retire(byte me, r, at)
 {
