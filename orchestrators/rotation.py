@@ -169,7 +169,9 @@ def _retire(
     if retired.withdrawn:
         return (yield from _reinstate(recorder, "an operator ordered it"))
     if retired.stale:
-        yield from recorder.notify("approval_void", f"{retired.stale} rows were under an old version at the last count")
+        reason = f"{retired.stale} rows were under an old version at the last count"
+        yield from recorder.notify("approval_void", reason)
+        yield from recorder.reinstate(reason)  # a request of a run that died may be on its way
         return Outcome.AGAIN
     yield from recorder.notify("retired", ", ".join(retired.retired))
     yield from recorder.advance(State.WATCHING)

@@ -9,6 +9,7 @@ import azure.functions as func
 from keyturn.resources import Resources, process_resources
 from keyturn.rotation.drift import tell_drift
 from keyturn.rotation.due import start_due
+from keyturn.rotation.retirement import finish_orders
 from keyturn.rotation.watchdog import tell_unreported
 from triggers.lost_runs import workflows_of
 from triggers.workflow import ensure_started
@@ -30,7 +31,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
     if timer.past_due:
         _log.warning("the schedule is looked at late")
     for keyring in resources.settings.keyrings:
-        for step in (_start, _tell_unreported, _tell_drift):
+        for step in (_finish_orders, _start, _tell_unreported, _tell_drift):
             try:
                 await step(client, resources, keyring.name)
             except Exception as error:  # noqa: BLE001 - raised below, when every step of every keyring has had its turn
@@ -39,6 +40,10 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
         raise ExceptionGroup("the schedule was not looked at for every keyring", failures)
     # The alert about a silent schedule waits for this line (infra/modules/monitoring/telemetry.json).
     _log.info("the schedule was looked at for every keyring")
+
+
+async def _finish_orders(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
+    await finish_orders(resources.run_store, resources.keyring(keyring).versions, keyring, datetime.now(UTC))
 
 
 async def _start(client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:

@@ -18,7 +18,7 @@ from keyturn.contracts.states import State
 from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
-from keyturn.errors import FencedError, InvariantError, NotSettledError
+from keyturn.errors import FencedError, InvariantError, KeyturnError, NotSettledError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation.evidence import digest_of
 from keyturn.runs.audit import audit_record, undone_retirement
@@ -105,11 +105,12 @@ class Retirement:
 
     async def when_zero(self, retain_until: datetime) -> RetireResult:
         """Disable the versions if no row needs them, and look afterwards whether that is still wanted."""
-        if standing := await self._standing():
-            undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
-            return RetireResult(retired=[], stale=standing, undone=undone)
+        standing = await self._standing()
         # The count may have taken long. Confirmed by a write: this is the newest record, whatever replica it came from.
         claimed = await self._runs.update(self._record.run_id, self._claimed, confirm=True)
+        if standing:
+            undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
+            return RetireResult(retired=[], stale=standing, undone=undone)
         if not claimed.retirement_in_force:
             return RetireResult(retired=[], stale=0, withdrawn=True)
         try:
@@ -118,10 +119,10 @@ class Retirement:
             await self._check_disabled()
             found = await self._newest()
         except Exception:
-            await self._take_back(retain_until)
+            await self._take_back()
             raise
         if standing:
-            return RetireResult(retired=[], stale=standing, undone=await self._take_back(retain_until))
+            return RetireResult(retired=[], stale=standing, undone=await self._take_back())
         if not _is_wanted(found, self._record):
             return RetireResult(
                 retired=[], stale=0, withdrawn=True, undone=await reinstated(self._runs, self._versions, found)
@@ -142,16 +143,16 @@ class Retirement:
         if enabled := [version for version in self._record.old_versions if states[version].enabled]:
             raise NotSettledError("a version was enabled while it was being retired", versions=enabled)
 
-    async def _take_back(self, retain_until: datetime) -> list[str]:
+    async def _take_back(self) -> list[str]:
         """Enable again what was disabled, unless another run of this step counted zero and the rotation went on."""
-        undone = await self._versions.reinstate(self._record.run_id)  # first, for the store may not answer
-        found = await self._newest()
+        try:
+            found = await self._newest()
+        except KeyturnError:
+            await self._versions.reinstate(self._record.run_id)  # the store does not answer: nobody can have gone on
+            raise
         if not _is_wanted(found, self._record):
-            await reinstated(self._runs, self._versions, found)  # another rotation may keep them disabled
-        elif found.state is not State.RETIRING:
-            await self._disable(retain_until)
-            return []
-        return undone
+            return await reinstated(self._runs, self._versions, found)
+        return await self._versions.reinstate(self._record.run_id) if found.state is State.RETIRING else []
 
     def _claimed(self, found: RotationRecord) -> RotationRecord:
         return _claimed(found, self._request)
@@ -209,7 +210,10 @@ async def reinstate(runs: RotationStore, versions: MekVersions, request: Reinsta
         step = record.step if request.step is None else request.step
         return record if step <= record.withdrawn_step else record.changed(withdrawn_step=step)
 
-    return await _enable(runs, versions, await runs.update(rotation.run_id, change, confirm=True), now)
+    record = await runs.update(rotation.run_id, change, confirm=True)
+    if request.step is not None and request.step < record.retirement_step:
+        return []  # late: the rotation retires, or has retired, anew
+    return await _enable(runs, versions, record, now)
 
 
 async def order_reinstatement(
@@ -225,6 +229,13 @@ async def order_reinstatement(
     record = await record_command(runs, run_id, "reinstate", by=by, now=now)
     await _enable(runs, versions, record, now)
     return await runs.read(run_id)
+
+
+async def finish_orders(runs: RotationStore, versions: MekVersions, keyring: str, now: datetime) -> None:
+    """Enable what was ordered to be, where whoever took the order died; raises as :func:`reinstate`."""
+    for record in await runs.newest(keyring, limit=PAGE_MAX):
+        if record.ended and record.retired and not record.reinstated and not record.retirement_in_force:
+            await _enable(runs, versions, record, now)
 
 
 async def _enable(runs: RotationStore, versions: MekVersions, record: RotationRecord, now: datetime) -> list[str]:

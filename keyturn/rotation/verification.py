@@ -15,6 +15,7 @@ from azure.cosmos.aio import ContainerProxy
 from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
 from keyturn.contracts.base import RunRef
+from keyturn.contracts.states import State
 from keyturn.contracts.steps import VerifyResult
 from keyturn.documents.queries import sampled_deks, still_named
 from keyturn.errors import UnavailableError
@@ -94,6 +95,9 @@ async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> V
     failed: list[str] = []
     if (current := await keyring.versions.current()) != record.target_version is not None:
         failed.append(f"target:{record.target_version} is not the vault's current version, {current}")
+    if record.state is State.WATCHING and record.retirement_in_force:
+        states = await keyring.versions.states()
+        failed += [f"enabled:{version}" for version in record.retired if states[version].enabled]
     wanted = per_container(len(keyring.keyring.documents))
     for description in keyring.keyring.documents:
         container = keyring.documents[description.name]
