@@ -73,10 +73,22 @@ async def record_progress(request: ProgressInput, resources: Resources) -> Progr
 
 async def _share(record: RunRecord, resources: Resources, wanted: float) -> float:
     """Claim so much for the run's next wave and return what it gets; give all back where it needs none any more."""
-    documents, now = resources.every_run.documents, datetime.now(UTC)
-    vaults = budget.vaults_of(record, lambda name: resources.keyring(name).keyring.vault_url)
     if record.abort is not None or not wanted:
-        for vault in vaults:
-            await budget.give_back(documents, vault, record.run_id, now)
+        await give_back(record, resources)
         return 0.0
-    return min([await budget.claim(documents, vault, record.run_id, record.policy, wanted, now) for vault in vaults])
+    documents, now = resources.every_run.documents, datetime.now(UTC)
+    shares = [
+        await budget.claim(documents, vault, record.run_id, record.policy, wanted, now)
+        for vault in _vaults(record, resources)
+    ]
+    return min(shares)
+
+
+async def give_back(record: RunRecord, resources: Resources) -> None:
+    """Give back what the run has claimed of the budget of its vaults."""
+    for vault in _vaults(record, resources):
+        await budget.give_back(resources.every_run.documents, vault, record.run_id, datetime.now(UTC))
+
+
+def _vaults(record: RunRecord, resources: Resources) -> set[str]:
+    return budget.vaults_of(record, lambda name: resources.keyring(name).keyring.vault_url)

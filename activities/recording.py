@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
+from activities.counting import give_back
 from keyturn.contracts.base import RunRef, StepInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput, NotifyInput
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstated
-from keyturn.runs import budget, transitions
+from keyturn.runs import transitions
 from keyturn.runs.audit import anchor
 from keyturn.runs.migration_leases import keep_lease
 from keyturn.runs.record import RunRecord
@@ -48,9 +49,8 @@ async def notify(request: NotifyInput, resources: Resources) -> RunRef:
 
 async def _follow(record: RunRecord, request: RunRef, resources: Resources, now: datetime) -> None:
     """Do what follows from a state change: give the budget back, anchor the audit chain, keep a migration's lease."""
-    if record.ended:
-        for vault in budget.vaults_of(record, lambda name: resources.keyring(name).keyring.vault_url):
-            await budget.give_back(resources.every_run.documents, vault, record.run_id, now)
+    if record.ended or record.state is State.NEEDS_ATTENTION:  # its pass may have failed before its last wave
+        await give_back(record, resources)
     if isinstance(record, RotationRecord):  # not ``kind``: the anchor takes a rotation's record
         await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
     else:

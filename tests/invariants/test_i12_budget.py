@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 from keyturn.contracts.base import Policy
 from keyturn.contracts.pages import PageInput, PageResult
-from keyturn.contracts.passes import PassInput
+from keyturn.contracts.passes import BudgetInput, PassInput
 from keyturn.contracts.states import State
 from keyturn.deks import proof, rewrap
 from keyturn.key_vault.pacing import Pacer
@@ -20,6 +20,7 @@ from tests.field_encrypt.local_cosmos import new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, Mek
 from tests.invariants.checks.budget import over_budget
 from tests.invariants.harness import QUICK, ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 from tests.keyturn.local_keyring import LocalKeyring
 
 # Few and slow, so that what is broken shows on a busy machine too.
@@ -191,3 +192,19 @@ async def test_broken_each_run_takes_the_whole_budget(
     monkeypatch.setattr(budget, "granted", lambda _others, _of, wanted: wanted)
 
     assert len(over_budget(await pass_at_once(running_engine, neighbour), SHARED)) >= 1
+
+
+@pytest.mark.parametrize("state", [State.NEEDS_ATTENTION, State.ABORTED])
+async def test_a_run_that_stops_half_way_holds_nothing_of_the_budget(harness: ActivityHarness, state: State) -> None:
+    """Its pass failed before its last wave, or was ended: the next run has the whole at once."""
+    driver = RotationDriver(harness, await harness.start(vault_operations_per_second=SHARED))
+    await driver.to_new_version()
+    documents, url = harness.runs.documents, harness.local_keyring.mek.vault.url
+    claimed = await driver.act("claim_budget", BudgetInput(run=driver.ref, operations_per_second=SHARED))
+
+    beside = await budget.claim(documents, url, "another", Policy(), SHARED, datetime.now(UTC))
+    await driver.advance(state)
+    alone = await budget.claim(documents, url, "another", Policy(), SHARED, datetime.now(UTC))
+    await budget.give_back(documents, url, "another", datetime.now(UTC))
+
+    assert (claimed["operationsPerSecond"], beside, alone) == (SHARED, 0, SHARED)
