@@ -61,7 +61,7 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
     ),
     "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
     "census": Item(store.census, needs=("can_query",), waivable=True, seconds=COUNT_SECONDS),
-    "store_has_rows": Item(store.store_has_rows, needs=("census",), waivable=True),
+    "store_has_rows": Item(store.store_has_rows, needs=("can_query",), waivable=True),
     "row_versions": Item(store.row_versions, needs=("census", "mek_exists")),
     "backup": Item(environment.backup, waivable=True, right=f"{store.RIGHTS}read"),
     "key_backup": Item(
