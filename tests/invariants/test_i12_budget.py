@@ -30,7 +30,7 @@ ROWS, PAGE_ROWS = 20, 5
 
 # Two keyrings of one vault: waves of some seconds, so that each sees the other come and go.
 SHARED = 20.0  # operations a second
-MANY, WAVE_ROWS = 100, 10
+MANY, WAVE_ROWS = 120, 10
 
 
 async def wrong(harness: ActivityHarness, operation: str = "rewrap") -> list[str]:
@@ -134,7 +134,7 @@ async def rotate_both(*harnesses: ActivityHarness) -> list[dict[str, Any]]:
         await harness.local_keyring.add_many(MANY, harness.old)
     ended = await asyncio.gather(
         *(
-            harness.rotate(vault_operations_per_second=SHARED, page_rows=WAVE_ROWS, window_pages=4)
+            harness.rotate(vault_operations_per_second=SHARED, page_rows=WAVE_ROWS, window_pages=4, proof="unsafe_off")
             for harness in harnesses
         )
     )
