@@ -22,7 +22,6 @@ from keyturn.deks.queries import Condition, Conditions, count_rows, select_rows
 from keyturn.deks.rows import LabelKind, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
-from keyturn.settings import Keyring
 
 RECOUNTS = 5
 # More than the clocks of this host and of the service are apart. A row that the service dates later than this host
@@ -39,6 +38,7 @@ class _Range:
     """One feed range to count in, and the session token to count with."""
 
     container: ContainerProxy
+    conditions: Conditions
     feed_range: str
     token: str | None
     after: int | None = None  # of the rows only those whose last change the service saw in this time, in Unix seconds
@@ -68,8 +68,8 @@ async def take_census(
     async def count(feed_range: str) -> CensusResult:
         async with at_once:
             token = await token_for(store.container, feed_range, session_tokens)
-            where = _Range(store.container, feed_range, token)
-            counted = await _count_settled(where, conditions, store.keyring)
+            where = _Range(store.container, conditions, feed_range, token)
+            counted = await _count_settled(where)
             if run_id is None:
                 return counted
             return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(run_id))})
@@ -78,39 +78,37 @@ async def take_census(
     return _sum(parts)
 
 
-async def _count_settled(where: _Range, conditions: Conditions, keyring: Keyring) -> CensusResult:
+async def _count_settled(where: _Range) -> CensusResult:
     """Count until the counts add up: first all rows together, then what changed lately apart from the rest."""
-    counted = await _count(where, conditions, keyring)
+    counted = await _count(where)
     for _ in range(RECOUNTS - 1):
         if counted is not None:
             return counted
-        since = int(time.time()) - LATELY_SECONDS
-        counted = await _count_apart(where, conditions, keyring, since)
+        counted = await _count_apart(where, int(time.time()) - LATELY_SECONDS)
     if counted is None:
         detail = f"the rows of a feed range did not add up in {RECOUNTS} counts: writers are at work"
         raise NotSettledError(detail, range=where.feed_range)
     return counted
 
 
-async def _count_apart(where: _Range, conditions: Conditions, keyring: Keyring, since: int) -> CensusResult | None:
+async def _count_apart(where: _Range, since: int) -> CensusResult | None:
     """Count what changed last after this time apart from the rest; what changes meanwhile may be counted in both."""
-    settled = await _count(replace(where, until=since), conditions, keyring)
+    settled = await _count(replace(where, until=since))
     if settled is None:
         return None
-    lately = await _count(replace(where, after=since), conditions, keyring, growing=True)
+    lately = await _count(replace(where, after=since), growing=True)
     return None if lately is None else _sum([settled, lately])
 
 
-async def _count(
-    where: _Range, conditions: Conditions, keyring: Keyring, *, growing: bool = False
-) -> CensusResult | None:
+async def _count(where: _Range, *, growing: bool = False) -> CensusResult | None:
     """Count once; None if the counts do not add up, where rows are ``growing`` in number to any total on the way."""
+    conditions = where.conditions
     total = await where.count(conditions.every)
     on_target = await where.count(conditions.on_target)
     stale = await where.count(conditions.stale)
     unlabelled = await where.count(conditions.unlabelled)
     foreign = await where.count(conditions.foreign)
-    by_version = await _count_versions(where, conditions, keyring)
+    by_version = await _count_versions(where)
     counted = on_target + stale + foreign
     other = on_target + stale - unlabelled - by_version.total()
     if growing:
@@ -137,9 +135,10 @@ def _sum(parts: Sequence[CensusResult]) -> CensusResult:
     return CensusResult(**{name: numbers[name] for name in names}, by_version=dict(sorted(by_version.items())))
 
 
-async def _count_versions(where: _Range, conditions: Conditions, keyring: Keyring) -> Counter[str]:
+async def _count_versions(where: _Range) -> Counter[str]:
+    conditions = where.conditions
     labels = {str(label) for label in await where.values(conditions.labelled, f"DISTINCT VALUE {conditions.label}")}
-    readable = [(label, read_label(label, keyring)) for label in sorted(labels)]
+    readable = [(label, read_label(label, conditions.keyring)) for label in sorted(labels)]
     named = [(label, read.version) for label, read in readable if read.kind is LabelKind.VERSION and read.version]
     versions = Counter[str]()
     for label, version in named[:LABELS_MAX]:

@@ -11,7 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,7 +25,7 @@ from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
 from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks.rows import QuarantineReason, Row
-from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
+from keyturn.deks.store import DekStore, Outcome, WriteResult
 from keyturn.errors import FencedError
 from keyturn.key_vault.pacing import PacedVault, Pacer
 
@@ -41,23 +41,6 @@ Quarantine = Callable[[Sequence[QuarantinedRow]], Awaitable[None]]
 # Raises FencedError unless the run held its keyring after this time (time.monotonic, seconds).
 Hold = Callable[[float], Awaitable[None]]
 Handle = Callable[[RowRef], Awaitable[None]]
-
-
-class Outcome(StrEnum):
-    """What became of one attempt at an item."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    GONE = "gone"
-    QUARANTINED = "quarantined"
-    AGAIN = "again"  # another writer changed the item, or it could not be seen yet
-
-
-_OUTCOMES: Mapping[WriteOutcome, Outcome] = {
-    WriteOutcome.WRITTEN: Outcome.CHANGED,
-    WriteOutcome.GONE: Outcome.GONE,
-    WriteOutcome.LOST_RACE: Outcome.AGAIN,
-}
 
 
 class PageLoop[Item](ABC):
@@ -82,11 +65,7 @@ class PageLoop[Item](ABC):
         self._failures: list[Exception] = []
 
     async def run(self, handle: Handle) -> PageResult:
-        """Handle every item of the page and return what became of them.
-
-        Raises:
-            Exception: the first that an item's handling raised, once no item is in flight any more.
-        """
+        """Handle every item of the page; raises what the first of them raised, once none is in flight any more."""
         for refs in batched(self.request.refs, self.read_ahead, strict=False):
             await self._side_by_side(refs, self._read_ahead)
             await self._side_by_side(refs, handle)
@@ -144,11 +123,7 @@ class PageLoop[Item](ABC):
         self.quarantine(item_id, too_many)
 
     async def check_may_write(self) -> None:
-        """Look at the lease, unless that was done since an item was read last, and at the time.
-
-        Raises:
-            FencedError: the run has lost its keyring, or it is too late.
-        """
+        """Look at the lease, unless that was done since an item was read last, and at the time; raises FencedError."""
         await self._hold(self._read_at)
         self.request.check_in_time(self.clock.now())
 
@@ -160,8 +135,8 @@ class PageLoop[Item](ABC):
         result = await write(*args, **named)
         if result.session_token is not None:
             await self._sessions.record(result.partition_key, result.session_token)
-        self.counts["conflicts"] += result.outcome is WriteOutcome.LOST_RACE
-        return _OUTCOMES[result.outcome]
+        self.counts["conflicts"] += result.outcome is Outcome.AGAIN
+        return result.outcome
 
     def add_stale_write(self, at: datetime) -> None:
         """Count a row that was written under an old version although the new one existed."""
@@ -201,11 +176,7 @@ class PageWork(PageLoop[Row]):
 
     @override
     async def fetch(self, ref: RowRef) -> Row | None:
-        """Read a row as it is now; None if it is gone.
-
-        Raises:
-            FencedError: a later run has changed the row: this one has lost its keyring, and changes nothing any more.
-        """
+        """Read a row as it is now; raises FencedError where a later run changed it: this one has lost its keyring."""
         row, run = await self.store.read(ref, self.request.target_version), self.request.run
         if row is not None and row.fence is not None and row.fence > run.fencing_token:
             raise FencedError("a later run has changed a row", rotationId=run.run_id, holder=None)

@@ -5,8 +5,9 @@ is never replaced by one that was not tried. Either way the row is quarantined.
 """
 
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
-from keyturn.deks.page import Outcome, PageDependencies, PageWork
+from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rows import QuarantineReason, Row, before_rewrap, is_rewrapped
+from keyturn.deks.store import Outcome
 from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
@@ -34,8 +35,7 @@ async def _prove(ref: RowRef, work: PageWork) -> None:
             return Outcome.GONE
         if not is_rewrapped(row, work.request.run.run_id):
             return Outcome.UNCHANGED
-        failure = await _failure(row, work)
-        if failure is None:
+        if (failure := await _failure(row, work)) is None:
             return Outcome.CHANGED
         undone = await _undo(row, work)
         return undone if undone in (Outcome.GONE, Outcome.AGAIN) else work.quarantine(row.id, failure, row.version)
@@ -70,8 +70,6 @@ async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
 async def _undo(row: Row, work: PageWork) -> Outcome:
     """Put the previous wrap back, if there is one that unwraps to the row's DEK."""
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous is None:
-        return Outcome.UNCHANGED
-    if not isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
-        return Outcome.UNCHANGED
-    return await work.written(work.store.exchange, row, work.request.run.fencing_token)
+    if previous and isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
+        return await work.written(work.store.exchange, row, work.request.run.fencing_token)
+    return Outcome.UNCHANGED

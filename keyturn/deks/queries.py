@@ -51,11 +51,7 @@ async def select_rows(
     session_token: str | None = None,
     resource: str = RESOURCE,
 ) -> list[Any]:
-    """Return what the query selects of the items that the condition holds for: of all, or of one feed range.
-
-    Raises:
-        KeyturnError: of the kind that the failure means.
-    """
+    """Return what is selected of the items of all feed ranges, or of one; raises KeyturnError as the failure means."""
     query, parameters = condition.query(selected)
     where: dict[str, Any] = {} if feed_range is None else {"feed_range": json.loads(feed_range)}
     async with cosmos_failures(resource, "query"):
@@ -82,8 +78,8 @@ class Conditions:
     """The conditions of a census for one keyring and target version."""
 
     def __init__(self, keyring: Keyring, target_version: str) -> None:
-        names = keyring.row_names
-        self.label = property_path(names.mek_version)
+        self.keyring, names = keyring, keyring.row_names
+        self.label = label = property_path(names.mek_version)
         name = property_path(names.mek_name)
         self._parameters = {
             "@mekName": keyring.mek_name,
@@ -95,55 +91,22 @@ class Conditions:
         }
         foreign_name = f'(IS_STRING({name}) AND {name} != "" AND NOT STRINGEQUALS({name}, @mekName, true))'
         foreign_key_id = (
-            f"(IS_STRING({self.label}) AND STARTSWITH({self.label}, @scheme, true)"
-            f" AND NOT STARTSWITH({self.label}, @keyIdPrefix, true) AND NOT STRINGEQUALS({self.label}, @keyId, true))"
+            f"(IS_STRING({label}) AND STARTSWITH({label}, @scheme, true)"
+            f" AND NOT STARTSWITH({label}, @keyIdPrefix, true) AND NOT STRINGEQUALS({label}, @keyId, true))"
         )
-        self._foreign = f"({foreign_name} OR {foreign_key_id})"
-        self._names_target = (
-            f"(IS_STRING({self.label}) AND ({self.label} = @targetVersion"
-            f" OR STRINGEQUALS({self.label}, @targetKeyId, true)))"
-        )
-
-    @property
-    def every(self) -> Condition:
-        """Every row."""
-        return self._condition("")
-
-    @property
-    def ours(self) -> Condition:
-        """Rows that name no other key or vault."""
-        return self._condition(f"NOT {self._foreign}")
-
-    @property
-    def foreign(self) -> Condition:
-        """Rows that name another key or vault."""
-        return self._condition(self._foreign)
-
-    @property
-    def on_target(self) -> Condition:
-        """Rows of ours whose label names the target version."""
-        return self._condition(f"NOT {self._foreign} AND {self._names_target}")
-
-    @property
-    def stale(self) -> Condition:
-        """Rows of ours whose label does not name the target version, rows without a label included."""
-        return self._condition(f"NOT {self._foreign} AND NOT {self._names_target}")
-
-    @property
-    def unlabelled(self) -> Condition:
-        """Rows of ours without a label."""
-        absent = f"(NOT IS_DEFINED({self.label}) OR IS_NULL({self.label}))"
-        return self._condition(f"NOT {self._foreign} AND {absent}")
-
-    @property
-    def labelled(self) -> Condition:
-        """Rows of ours whose label is a text."""
-        return self._condition(f"NOT {self._foreign} AND IS_STRING({self.label})")
+        foreign = f"({foreign_name} OR {foreign_key_id})"
+        on_target = f"(IS_STRING({label}) AND ({label} = @targetVersion OR STRINGEQUALS({label}, @targetKeyId, true)))"
+        self.every = self._condition("")
+        self.foreign = self._condition(foreign)  # rows that name another key or vault; all others are ours
+        self.ours = self._condition(f"NOT {foreign}")
+        self.on_target = self._condition(f"NOT {foreign} AND {on_target}")
+        self.stale = self._condition(f"NOT {foreign} AND NOT {on_target}")  # rows without a label included
+        self.unlabelled = self._condition(f"NOT {foreign} AND (NOT IS_DEFINED({label}) OR IS_NULL({label}))")
+        self.labelled = self._condition(f"NOT {foreign} AND IS_STRING({label})")
 
     def labelled_as(self, label: str) -> Condition:
         """Rows of ours with exactly this label."""
-        text = f"NOT {self._foreign} AND IS_STRING({self.label}) AND {self.label} = @label"
-        return Condition(text, {**self._parameters, "@label": label})
+        return Condition(f"{self.labelled.text} AND {self.label} = @label", {**self._parameters, "@label": label})
 
     def rewrapped_by(self, run_id: str) -> Condition:
         """Rows on the target that this run, or ANY_RUN, has put there."""

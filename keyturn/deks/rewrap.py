@@ -11,9 +11,9 @@ from operator import attrgetter
 from field_encrypt.dek import key_check
 from field_encrypt.mek_versions import MekVersion
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
-from keyturn.deks.page import Outcome, PageDependencies, PageWork
+from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rows import Row, RowKind
-from keyturn.deks.store import NewWrap
+from keyturn.deks.store import NewWrap, Outcome
 from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.key_vault.errors import vault_failures
 
@@ -62,7 +62,9 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
             _count_stale_writer(prepared.made_from, target, work)
             return Outcome.CHANGED
         if not work.chosen(row):
-            _report_late(row, target, work)
+            # An interrupted run of this page may have rewrapped the row without reporting that it was stale.
+            if row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id and row.created_at is not None:
+                _count_stale_writer(row, target, work)
             return Outcome.UNCHANGED
         if prepared is None or not prepared.fits(row):
             unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
@@ -96,18 +98,7 @@ def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWra
     )
 
 
-def _report_late(row: Row, target: MekVersion, work: PageWork) -> None:
-    """Count the stale writer of a row that an interrupted run of this page rewrapped without reporting it."""
-    ours = row.kind is RowKind.CURRENT and row.run_id == work.request.run.run_id
-    if ours and row.created_at is not None and _is_after(target, row):
-        work.add_stale_write(row.created_at)
-
-
 def _count_stale_writer(row: Row, target: MekVersion, work: PageWork) -> None:
-    if _is_after(target, row):
-        work.add_stale_write(row.created_at or row.changed_at)
-
-
-def _is_after(target: MekVersion, row: Row) -> bool:
-    """Tell whether the row was written when the target version existed already."""
-    return target.created_on is not None and (row.created_at or row.changed_at) > target.created_on
+    written_at = row.created_at or row.changed_at
+    if target.created_on is not None and written_at > target.created_on:
+        work.add_stale_write(written_at)

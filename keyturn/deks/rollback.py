@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts.pages import PageInput, PageResult
-from keyturn.deks.page import Outcome, PageDependencies, PageWork
+from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap
 from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
+from keyturn.deks.store import Outcome
 from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 
@@ -52,18 +53,14 @@ async def roll_back_page(request: PageInput, dependencies: PageDependencies, ori
     return await work.run(lambda ref: work.settle_row(ref, attempt))
 
 
-def _is_whole(row: Row, previous: Row) -> bool:
-    """Tell whether the previous wrap can be put back as it stands; an algorithm of its own is part of it."""
-    return previous.reason is None and row.raw[PREVIOUS_WRAP].get("algorithm") == previous.algorithm
-
-
 async def _write_back(row: Row, work: PageWork, origins: Origins) -> Outcome:
     soon = work.request.dry_run  # versions that the rotation retired are enabled before rows move
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous is not None and _is_whole(row, previous) and origins.usable(previous.version, soon=soon):
-        if soon:
+    if previous is not None and previous.reason is None and origins.usable(previous.version, soon=soon):
+        whole = row.raw[PREVIOUS_WRAP].get("algorithm") == previous.algorithm  # an algorithm of its own is part of it
+        if whole and soon:
             return Outcome.CHANGED
-        if await _holds_the_dek(previous, row, work):
+        if whole and await _holds_the_dek(previous, row, work):
             return await work.written(work.store.exchange, row, work.request.run.fencing_token)
     return await _wrap_again(row, previous, work, origins)
 

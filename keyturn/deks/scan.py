@@ -23,6 +23,9 @@ _DRAWS = 1 << 8 * _DRAW_BYTES
 ITEMS_MAX = 1_000  # rows a request asks for; the service ends its page at 4 MB anyway
 
 
+RowFilter = Callable[[Row], bool]
+
+
 class Seen(NamedTuple):
     """What a scan makes of an item: a reference if a page has to look at it."""
 
@@ -30,12 +33,8 @@ class Seen(NamedTuple):
     foreign: bool = False
 
 
-async def scan(store: DekStore, request: ScanInput, chosen: Callable[[Row], bool] | None = None) -> ScanResult:
-    """Scan the rows of a dek store; ``chosen`` tells what the selection of that name means.
-
-    Raises:
-        KeyturnError: of the kind that the failure means.
-    """
+async def scan(store: DekStore, request: ScanInput, chosen: RowFilter | None = None) -> ScanResult:
+    """Scan a dek store; ``chosen`` says what the selection of that name means. Raises KeyturnError."""
     selected = _selection(request, chosen)
 
     def examine(item: Mapping[str, Any]) -> Seen:
@@ -49,11 +48,7 @@ async def scan(store: DekStore, request: ScanInput, chosen: Callable[[Row], bool
 async def scan_feed(
     container: ContainerProxy, request: ScanInput, examine: Callable[[Mapping[str, Any]], Seen]
 ) -> ScanResult:
-    """Read on until a page of selected items is full, the range is drained, or enough was read.
-
-    Raises:
-        KeyturnError: of the kind that the failure means.
-    """
+    """Read on until a page of selected items is full, the range is drained, or enough was read; raises KeyturnError."""
     refs: list[RowRef] = []
     cursor, ask_for, scanned, foreign, drained = request.cursor, request.page_rows, 0, 0, False
     while not drained and len(refs) < request.page_rows and scanned < SCANNED_MAX:
@@ -74,7 +69,7 @@ async def scan_feed(
     return ScanResult(refs=refs, cursor=cursor, drained=drained, scanned=scanned, foreign=foreign)
 
 
-def _selection(request: ScanInput, chosen: Callable[[Row], bool] | None) -> Callable[[Row], bool]:
+def _selection(request: ScanInput, chosen: RowFilter | None) -> RowFilter:
     if request.selection == "stale":
         return lambda row: row.needs_work
     if request.selection == "rewrapped":
@@ -94,13 +89,11 @@ def _overflows(refs: list[RowRef], page_rows: int) -> bool:
     return len(refs) > page_rows or sum(len(ref.model_dump_json()) for ref in refs) > PAGE_BYTES_MAX
 
 
-RowFilter = Callable[[Row], bool]
-
-
 def row_filter_of(work: Work, versions: Collection[str]) -> RowFilter:
     """Return the condition that the work's rows fulfil; ``versions`` are those that a restore has found."""
     if isinstance(work, RewrapDeks):
-        return _rewrapped_from(work)
+        old_version = work.old_version
+        return lambda row: row.needs_work and old_version in (None, row.version)
     if isinstance(work, Rollback):
         run_id = work.rotation.run_id
         return lambda row: row.on_target and row.run_id == run_id
@@ -108,9 +101,3 @@ def row_filter_of(work: Work, versions: Collection[str]) -> RowFilter:
         raise InvariantError("a migration of documents looks for rows", work=work.kind)
     # A row without a label may be under any version: whether under one of these, only opening it tells.
     return lambda row: row.needs_work and (row.version in versions or row.kind is RowKind.UNLABELLED)
-
-
-def _rewrapped_from(work: RewrapDeks) -> RowFilter:
-    if work.old_version is None:
-        return lambda row: row.needs_work
-    return lambda row: row.needs_work and row.version == work.old_version

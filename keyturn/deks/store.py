@@ -27,19 +27,21 @@ from keyturn.settings import Keyring
 RESOURCE = "the dek store"
 
 
-class WriteOutcome(StrEnum):
-    """What became of a conditional write."""
+class Outcome(StrEnum):
+    """What became of a conditional write, or of one attempt at an item."""
 
-    WRITTEN = "written"
-    LOST_RACE = "lost_race"  # the row is not what it was when it was read
-    GONE = "gone"  # the row was deleted
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    GONE = "gone"  # the item was deleted
+    QUARANTINED = "quarantined"
+    AGAIN = "again"  # the item is not what it was when it was read, or could not be seen yet
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
     """What became of a conditional write; the token is set if the row was written."""
 
-    outcome: WriteOutcome
+    outcome: Outcome
     partition_key: Any
     session_token: str | None = None
 
@@ -64,12 +66,12 @@ async def conditional_write(resource: str, partition_key: Any, written: Awaitabl
         try:
             headers = (await written).get_response_headers()
         except CosmosAccessConditionFailedError:
-            return WriteResult(WriteOutcome.LOST_RACE, partition_key)
+            return WriteResult(Outcome.AGAIN, partition_key)
         except CosmosHttpResponseError as error:
             if is_absent_item(error):
-                return WriteResult(WriteOutcome.GONE, partition_key)
+                return WriteResult(Outcome.GONE, partition_key)
             raise
-    return WriteResult(WriteOutcome.WRITTEN, partition_key, headers.get(SESSION_TOKEN))
+    return WriteResult(Outcome.CHANGED, partition_key, headers.get(SESSION_TOKEN))
 
 
 async def read_item(container: ContainerProxy, ref: RowRef, resource: str) -> dict[str, Any] | None:
@@ -114,10 +116,8 @@ class DekStore:
     async def exchange(self, row: Row, fence: int) -> WriteResult:
         """Put the row's previous wrap back in place of its wrap, which is kept, if the row is still as it was read.
 
-        The row is stale again afterwards. Its key check stays: a next rewrap is measured against it.
-
-        Raises:
-            KeyError: the row has no whole previous wrap.
+        The row is stale again afterwards. Its key check stays: a next rewrap is measured against it. Raises KeyError
+        for a row that has no whole previous wrap.
         """
         names = self.keyring.row_names
         previous = row.raw[PREVIOUS_WRAP]
@@ -126,7 +126,7 @@ class DekStore:
             _set(names.mek_version, previous["mekVersion"]),
             _set(names.algorithm, previous["algorithm"]),
             _set(PREVIOUS_WRAP, self._wrap_of(row)),
-            *(_remove(name) for name in (ROTATION_ID, REWRAPPED_AT) if name in row.raw),
+            *({"op": "remove", "path": _pointer(name)} for name in (ROTATION_ID, REWRAPPED_AT) if name in row.raw),
         ]
         return await self._patch(row, operations, fence)
 
@@ -161,10 +161,6 @@ class DekStore:
 
 def _set(name: str, value: Any) -> dict[str, Any]:
     return {"op": "set", "path": _pointer(name), "value": value}
-
-
-def _remove(name: str) -> dict[str, Any]:
-    return {"op": "remove", "path": _pointer(name)}
 
 
 def _pointer(name: str) -> str:

@@ -13,7 +13,7 @@ from field_encrypt import paths
 from field_encrypt.errors import DekNotFoundError
 from field_encrypt.mek_errors import ForeignMekError
 from keyturn.contracts.pages import PageInput, PageResult
-from keyturn.deks.page import Outcome
+from keyturn.deks.store import Outcome
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError
 from keyturn.documents.page import DocumentDependencies, DocumentPage

@@ -9,7 +9,8 @@ from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.pages import PageInput, RowRef
-from keyturn.deks.page import Hold, Outcome, PageLoop, Quarantine
+from keyturn.deks.page import Hold, PageLoop, Quarantine
+from keyturn.deks.store import Outcome
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
 from keyturn.documents.store import DocumentStore
 from keyturn.key_vault.pacing import PacedVault, Pacer

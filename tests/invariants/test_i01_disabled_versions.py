@@ -1,5 +1,6 @@
 """I1: no version is disabled while any row names it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -100,12 +101,20 @@ async def test_broken_no_second_count(
 
 def count_by_inequality(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Break conditions of the census: ``!=`` is undefined where there is no label, and such a row is not counted."""
+    replace_conditions(
+        monkeypatch, lambda whole: dict.fromkeys(names, whole._condition(f"{whole.label} != @targetVersion"))
+    )
 
-    def unequal(self: Conditions) -> Condition:
-        return self._condition(f"{self.label} != @targetVersion")
 
-    for name in names:
-        monkeypatch.setattr(Conditions, name, property(unequal))
+def replace_conditions(monkeypatch: pytest.MonkeyPatch, broken: Callable[[Conditions], dict[str, Condition]]) -> None:
+    """Have every census count by these conditions in place of its own."""
+    whole = Conditions.__init__
+
+    def break_some(self: Conditions, *arguments: Any) -> None:
+        whole(self, *arguments)
+        vars(self).update(broken(self))
+
+    monkeypatch.setattr(Conditions, "__init__", break_some)
 
 
 async def test_counts_that_do_not_add_up_retire_nothing(
@@ -127,7 +136,7 @@ async def test_broken_counts_that_lose_unlabelled_rows(
     """Where every count loses the row without a label, what opens it is disabled, and the check says so."""
     row = await harness.local_keyring.add(harness.old, mekVersion=...)
     count_by_inequality(monkeypatch, "stale", "unlabelled")
-    monkeypatch.setattr(Conditions, "every", Conditions.labelled)
+    replace_conditions(monkeypatch, lambda whole: {"every": whole.labelled})
 
     await driver.act("retire_versions", driver.retirement())
 

@@ -12,7 +12,7 @@ from keyturn.contracts.pages import RowRef
 from keyturn.contracts.states import State
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
-from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
+from keyturn.deks.store import DekStore, Outcome, WriteResult
 from orchestrators import watch
 from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.checks.rows import Reader, resurrected
@@ -32,7 +32,7 @@ def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awai
         await between()
         rest = [operation for operation in operations if operation not in label]
         await self.container.patch_item(row.id, self._partition_key(row), rest)
-        return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))
+        return WriteResult(Outcome.CHANGED, self._partition_key(row))
 
     return patch
 
@@ -41,13 +41,13 @@ async def by_upsert(self: DekStore, row: Row, operations: list[dict[str, Any]], 
     """Write the whole row as it was read, with what changes, whatever is there now."""
     changed = {operation["path"][1:]: operation["value"] for operation in operations}
     await self.container.upsert_item({**row.raw, **changed})
-    return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))
+    return WriteResult(Outcome.CHANGED, self._partition_key(row))
 
 
 async def without_condition(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
     """Patch the row whatever became of it."""
     await self.container.patch_item(row.id, self._partition_key(row), operations)
-    return WriteResult(WriteOutcome.WRITTEN, self._partition_key(row))
+    return WriteResult(Outcome.CHANGED, self._partition_key(row))
 
 
 async def rewrap(harness: ActivityHarness, refs: list[RowRef]) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row
-from keyturn.deks.store import DekStore, WriteOutcome, WriteResult
+from keyturn.deks.store import DekStore, Outcome, WriteResult
 from keyturn.errors import UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from tests.invariants.checks.versions import Inventory
@@ -64,7 +64,7 @@ async def test_broken_a_row_is_deleted_and_created_again(
         changed = {operation["path"][1:]: operation["value"] for operation in operations}
         await self.container.delete_item(found.id, partition_key=found.partition)
         await self.container.create_item({**found.raw, **changed})
-        return WriteResult(WriteOutcome.WRITTEN, found.partition)
+        return WriteResult(Outcome.CHANGED, found.partition)
 
     monkeypatch.setattr(DekStore, "_patch", recreate)
     await rewrap_page(

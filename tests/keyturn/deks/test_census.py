@@ -17,6 +17,7 @@ from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import ANY_RUN, Condition, Conditions
 from keyturn.deks.store import DekStore, NewWrap
 from keyturn.errors import NotSettledError
+from keyturn.settings import Keyring
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring
 
 OLDER = "1" * 32
@@ -179,15 +180,14 @@ async def test_a_row_that_no_count_holds_is_missed_at_once_where_others_are_writ
         "query_items",
         lambda *a, **options: _after(local_keyring.fill(1, mekVersion=TARGET), queries(*a, **options)),
     )
-    stale = Conditions.stale.fget
-    assert stale is not None
+    whole = Conditions.__init__
 
-    def losing(self: Conditions) -> Condition:
+    def losing(self: Conditions, keyring: Keyring, target_version: str) -> None:
+        whole(self, keyring, target_version)
         names = ", ".join(f'"{row_id}"' for row_id in sorted(lost))
-        whole = stale(self)
-        return Condition(f"{whole.text} AND NOT (c.id IN ({names}))", whole.parameters)
+        self.stale = Condition(f"{self.stale.text} AND NOT (c.id IN ({names}))", self.stale.parameters)
 
-    monkeypatch.setattr(Conditions, "stale", property(losing))
+    monkeypatch.setattr(Conditions, "__init__", losing)
 
     with pytest.raises(NotSettledError):
         await take_census(local_keyring.store, TARGET, {})

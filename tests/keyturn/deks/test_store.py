@@ -14,7 +14,7 @@ from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rows import Row, RowKind
-from keyturn.deks.store import DekStore, NewWrap, WriteOutcome
+from keyturn.deks.store import DekStore, NewWrap, Outcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.deks.pages import Sink, dependencies, page_of
@@ -66,7 +66,7 @@ async def test_a_rewrap_changes_everything_at_once_and_nothing_else(local_keyrin
 
     written = await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
-    assert written.outcome == WriteOutcome.WRITTEN
+    assert written.outcome == Outcome.CHANGED
     assert {
         **before,
         "wrappedDek": encoded(NEW_WRAP),
@@ -111,7 +111,7 @@ async def test_a_lost_race_changes_nothing(local_keyring: LocalKeyring) -> None:
 
     written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert written.outcome == WriteOutcome.LOST_RACE
+    assert written.outcome == Outcome.AGAIN
     assert await local_keyring.item(ref) == between
 
 
@@ -123,7 +123,7 @@ async def test_a_deleted_row_stays_deleted(local_keyring: LocalKeyring) -> None:
 
     written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert written.outcome == WriteOutcome.GONE
+    assert written.outcome == Outcome.GONE
     assert await local_keyring.store.read(ref, TARGET) is None
 
 
@@ -136,7 +136,7 @@ async def test_a_row_that_was_deleted_and_made_again_is_another_row(local_keyrin
 
     written = await local_keyring.store.rewrap(row, new_wrap())
 
-    assert written.outcome == WriteOutcome.LOST_RACE
+    assert written.outcome == Outcome.AGAIN
 
 
 async def test_an_exchange_puts_the_old_wrap_back_and_keeps_the_other(local_keyring: LocalKeyring) -> None:
@@ -148,7 +148,7 @@ async def test_an_exchange_puts_the_old_wrap_back_and_keeps_the_other(local_keyr
 
     written = await local_keyring.store.exchange(row, 1)
 
-    assert written.outcome == WriteOutcome.WRITTEN
+    assert written.outcome == Outcome.CHANGED
     kept = {"mekVersion": TARGET, "wrappedDek": encoded(NEW_WRAP), "algorithm": "RSA-OAEP-256"}
     expected = {**before, "keyCheck": encoded(CHECK), "previousWrap": kept, "fence": 1}
     assert await stored(local_keyring, ref) == expected
@@ -173,7 +173,7 @@ async def test_a_lost_race_exchanges_nothing(local_keyring: LocalKeyring) -> Non
 
     written = await local_keyring.store.exchange(row, 1)
 
-    assert written.outcome == WriteOutcome.LOST_RACE
+    assert written.outcome == Outcome.AGAIN
     assert (await stored(local_keyring, ref))["mekVersion"] == TARGET
 
 
@@ -186,7 +186,7 @@ async def test_the_store_refuses_a_run_that_was_overtaken(local_keyring: LocalKe
 
     written = [await local_keyring.store.rewrap(row, new_wrap()), await local_keyring.store.exchange(rewrapped(row), 1)]
 
-    assert [one.outcome for one in written] == [WriteOutcome.LOST_RACE] * 2
+    assert [one.outcome for one in written] == [Outcome.AGAIN] * 2
     assert await stored(local_keyring, ref) == before
 
 
@@ -197,7 +197,7 @@ async def test_a_fence_that_is_absent_or_not_greater_lets_a_run_write(local_keyr
 
     written = await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
-    assert written.outcome == WriteOutcome.WRITTEN
+    assert written.outcome == Outcome.CHANGED
     assert (await stored(local_keyring, ref))["fence"] == 1
 
 
@@ -213,7 +213,7 @@ async def test_any_partition_key_value_finds_its_row(cosmos_client: CosmosClient
 
     written = await store.rewrap(row, new_wrap())
 
-    assert written.outcome == WriteOutcome.WRITTEN
+    assert written.outcome == Outcome.CHANGED
 
 
 async def test_a_property_with_a_slash_in_its_name_is_written(cosmos_client: CosmosClient) -> None:
