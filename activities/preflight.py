@@ -8,6 +8,7 @@ from activities.boundary import activity
 from keyturn.contracts.base import RunInput
 from keyturn.contracts.steps import PreflightResult
 from keyturn.notifications.events import ON_CALL
+from keyturn.preflight.context import CheckContext, Facts
 from keyturn.preflight.run import record_preflight, run_preflight
 from keyturn.resources import Resources
 from keyturn.runs.records import RotationRecord
@@ -23,13 +24,15 @@ async def preflight(request: RunInput, resources: Resources) -> PreflightResult:
     async def tell_on_call(record: RotationRecord) -> str:
         return await notifier.tell_on_call(record, datetime.now(UTC))
 
-    checked = await run_preflight(
-        await runs.read(request.run.run_id),
-        resources.keyring(request.run.keyring),
+    keyring = resources.keyring(request.run.keyring)
+    context = CheckContext(
+        record=await runs.read(request.run.run_id),
+        keyring=keyring,
         settings=resources.settings,
         documents=runs.documents,
         account=resources.account,
         on_call=tell_on_call if notifier.channels.meant_for(ON_CALL) else None,
         now=datetime.now(UTC),
+        facts=Facts(keyring),
     )
-    return await record_preflight(runs, request.run, checked)
+    return await record_preflight(runs, request.run, await run_preflight(context))

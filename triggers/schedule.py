@@ -47,15 +47,8 @@ async def _finish_orders(_client: df.DurableFunctionsClient, resources: Resource
 
 
 async def _start(client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
-    record = await start_due(
-        resources.run_store,
-        keyring=keyring,
-        schedule=resources.settings.rotation_schedule,
-        policy=resources.settings.policy,
-        workflows=workflows_of(client, resources),
-        versions=resources.keyring(keyring).versions.states,
-        now=datetime.now(UTC),
-    )
+    workflows, now = workflows_of(client, resources), datetime.now(UTC)
+    record = await start_due(resources.run_store, resources.keyring(keyring), resources.settings, workflows, now)
     if record is None:
         _log.info("no rotation of keyring %s is to be started", keyring)
     else:
@@ -64,15 +57,8 @@ async def _start(client: df.DurableFunctionsClient, resources: Resources, keyrin
 
 
 async def _tell_unreported(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
-    await tell_unreported(
-        resources.notifier,
-        resources.run_store,
-        keyring=keyring,
-        versions=resources.keyring(keyring).versions.states,
-        schedule=resources.settings.rotation_schedule,
-        overdue_after=resources.settings.keyturn_overdue_after,
-        now=datetime.now(UTC),
-    )
+    found, now = resources.keyring(keyring), datetime.now(UTC)
+    await tell_unreported(resources.notifier, resources.run_store, found, resources.settings, now)
 
 
 async def _tell_drift(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:

@@ -73,8 +73,8 @@ class CheckContext:
     record: RotationRecord
     keyring: KeyringClients
     settings: Settings
-    documents: StateContainer
-    account: CosmosAccount | None
+    documents: StateContainer  # the container ``keyturn``
+    account: CosmosAccount | None  # where it is configured
     on_call: OnCall | None
     now: datetime
     facts: Facts

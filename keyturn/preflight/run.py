@@ -4,49 +4,29 @@ Pre-flight changes nothing, and stores nothing but the key's backup: a check ask
 refused. A service that does not answer is asked again a few times; then the check fails and names it.
 """
 
-from datetime import datetime
 from functools import partial
 
 from keyturn.clock import Clock, SystemClock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import PreflightResult
-from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.state_container import StateContainer
-from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.checks import ALL_SECONDS, CHECKLIST, waiver_of, waivers_hold
-from keyturn.preflight.context import CheckContext, Facts, OnCall
+from keyturn.preflight.context import CheckContext
 from keyturn.preflight.plan import plan_of
 from keyturn.preflight.results import CheckResult, Outcome, problem, run_check
 from keyturn.runs.record_parts import Check, Preflight
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import check_live
-from keyturn.settings import Settings
 
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts; together longer than the vault's window of 10 s
 
 
-async def run_preflight(
-    record: RotationRecord,
-    keyring: KeyringClients,
-    *,
-    settings: Settings,
-    documents: StateContainer,
-    account: CosmosAccount | None,
-    on_call: OnCall | None,
-    now: datetime,
-    clock: Clock | None = None,
-) -> Preflight:
-    """Run every check of the checklist, and plan the rotation if the rows could be counted.
-
-    ``documents`` is the container ``keyturn``; ``account`` and ``on_call`` are None where none is configured.
-    """
-    facts = Facts(keyring)
-    context = CheckContext(record, keyring, settings, documents, account, on_call, now, facts)
+async def run_preflight(context: CheckContext, clock: Clock | None = None) -> Preflight:
+    """Run every check of the checklist, and plan the rotation if the rows could be counted."""
+    record, facts, clock = context.record, context.facts, clock or SystemClock()
     checks = [_stored(record, "waivers", waivers_hold(record))]
     failed: set[str] = set()
-    clock = clock or SystemClock()
     ends = clock.monotonic() + ALL_SECONDS
     for name, item in CHECKLIST.items():
         missing = next((need for need in item.needs if need in failed), None)
@@ -59,15 +39,11 @@ async def run_preflight(
         checks.append(_stored(record, name, result))
         if checks[-1].outcome == "fail":
             failed.add(name)
-    return Preflight(at=now, checks=checks, plan=plan_of(facts.census, facts.newest_version, record.policy))
+    return Preflight(at=context.now, checks=checks, plan=plan_of(facts.census, facts.newest_version, record.policy))
 
 
 async def record_preflight(runs: RotationStore, ref: RunRef, preflight: Preflight) -> PreflightResult:
-    """Write the checks and the plan into the run's record; a repetition after the state has moved on changes nothing.
-
-    Raises:
-        FencedError: the run is not the one that this is about.
-    """
+    """Write the checks and the plan into the record, unless the state has moved on; raises FencedError."""
 
     def change(record: RotationRecord) -> RotationRecord:
         check_live(record, ref)

@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts.base import Payload, Policy
-from keyturn.contracts.states import State
+from keyturn.contracts.base import Payload
 from keyturn.errors import MigrationRunningError, RotationRunningError
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.drift import Drift, read_drift
-from keyturn.rotation.schedule import due, last_began, next_occurrence
+from keyturn.rotation.schedule import did_its_work, due, last_began, next_occurrence
 from keyturn.rotation.start import StartRequest, Workflows, mend_orphan, start
 from keyturn.rotation.status import Summary, summary
 from keyturn.runs.records import RotationRecord
@@ -28,25 +27,17 @@ from keyturn.settings import Settings
 
 def last_completed(records: Sequence[RotationRecord]) -> datetime | None:
     """Return when the newest of the rotations that did their work was completed."""
-    return max((record.ended_at for record in records if _did_its_work(record) and record.ended_at), default=None)
+    return max((record.ended_at for record in records if did_its_work(record) and record.ended_at), default=None)
 
 
 def overdue_since(
-    schedule: str,
-    records: Sequence[RotationRecord],
-    after: timedelta,
-    now: datetime,
-    *,
-    made: datetime | None,
+    schedule: str, records: Sequence[RotationRecord], after: timedelta, now: datetime, *, made: datetime | None
 ) -> datetime | None:
     """Return since when a rotation has been due, if that is longer ago than it may take, else None.
 
     Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
     attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``; None
-    where nothing tells when that was.
-
-    Raises:
-        SettingsError: the schedule is not an NCRONTAB expression of six fields.
+    where nothing tells when that was. Raises SettingsError for a schedule that is no NCRONTAB expression of six fields.
     """
     attempts = [record.requested_at for record in records if not record.options.dry_run]
     since = last_completed(records) or (None if attempts else made)
@@ -54,10 +45,6 @@ def overdue_since(
         return None
     due = min(attempts) if since is None else next_occurrence(schedule, since)
     return due if now - due > after else None
-
-
-def _did_its_work(record: RotationRecord) -> bool:
-    return record.state is State.COMPLETED and not record.options.dry_run
 
 
 # Monitors ask often, and a day more or less is nothing to a schedule.
@@ -101,7 +88,7 @@ class RotationHistory(NamedTuple):
 
 
 async def rotation_history(
-    runs: RotationStore, keyring: str, versions: Versions, *, schedule: str, overdue_after: timedelta, now: datetime
+    runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
 ) -> RotationHistory:
     """Return the keyring's rotations; every place that says whether a rotation is overdue has it from here.
 
@@ -109,23 +96,17 @@ async def rotation_history(
         SettingsError: the schedule is not an NCRONTAB expression of six fields.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
-    records = await runs.newest(keyring, limit=PAGE_MAX)
-    counted = await began(records, versions)
-    return RotationHistory(records, counted, overdue_since(schedule, records, overdue_after, now, made=counted))
+    records = await runs.newest(keyring.keyring.name, limit=PAGE_MAX)
+    counted = await began(records, keyring.versions.states)
+    schedule, after = settings.rotation_schedule, settings.keyturn_overdue_after
+    return RotationHistory(records, counted, overdue_since(schedule, records, after, now, made=counted))
 
 
 async def keyring_status(
     runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
 ) -> KeyringStatus:
     """Return the keyring's status; raises KeyturnError of the kind that the store's or the vault's answer means."""
-    history = await rotation_history(
-        runs,
-        keyring.keyring.name,
-        keyring.versions.states,
-        schedule=settings.rotation_schedule,
-        overdue_after=settings.keyturn_overdue_after,
-        now=now,
-    )
+    history = await rotation_history(runs, keyring, settings, now)
     looked = await read_drift(runs.documents, keyring.keyring.name)
     return KeyringStatus(
         keyring=keyring.keyring.name,
@@ -155,31 +136,20 @@ class StatusMemory:
         """Return the statuses; None where they cannot be told, which is no failure of the caller."""
         if self._asked is None or self._monotonic() - self._asked >= REMEMBERED_SECONDS:
             self._asked = self._monotonic()
-            self._known = await _statuses(ask)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    self._known = await ask()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the app's health is another question
+                _log.warning("how the keyrings stand cannot be told: %s", type(error).__name__)
+                self._known = None
         return self._known
-
-
-async def _statuses(ask: Callable[[], Awaitable[Sequence[KeyringStatus]]]) -> Sequence[KeyringStatus] | None:
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await ask()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the app's health is another question
-        _log.warning("how the keyrings stand cannot be told: %s", type(error).__name__)
-        return None
 
 
 REQUESTER = "keyturn-schedule"
 
 
 async def start_due(
-    runs: RotationStore,
-    *,
-    keyring: str,
-    schedule: str,
-    policy: Policy,
-    workflows: Workflows,
-    versions: Versions,
-    now: datetime,
+    runs: RotationStore, keyring: KeyringClients, settings: Settings, workflows: Workflows, now: datetime
 ) -> RotationRecord | None:
     """Start the keyring's rotation if it is due and none is running, and return its record.
 
@@ -188,18 +158,19 @@ async def start_due(
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
     # First: a run that lost its workflow goes on with another, whatever is due.
-    await mend_orphan(runs.documents, keyring, workflows, now)
-    occurrence = due(schedule, await began(await runs.newest(keyring, limit=PAGE_MAX), versions), now)
-    if occurrence is None:
+    name = keyring.keyring.name
+    await mend_orphan(runs.documents, name, workflows, now)
+    last = await began(await runs.newest(name, limit=PAGE_MAX), keyring.versions.states)
+    if (occurrence := due(settings.rotation_schedule, last, now)) is None:
         return None
     try:
         started = await start(
             runs,
             StartRequest(reason=f"scheduled for {occurrence.isoformat()}"),
-            keyring=keyring,
+            keyring=name,
             requested_by=REQUESTER,
             trigger="schedule",
-            policy=policy,
+            policy=settings.policy,
             workflows=workflows,
             now=now,
         )

@@ -19,11 +19,7 @@ _NOT_DONE = frozenset({State.BLOCKED, State.FAILED})
 
 
 def due(schedule: str, last_began: datetime | None, now: datetime) -> datetime | None:
-    """Return the newest occurrence (UTC) if no rotation began at or after it, else None.
-
-    Raises:
-        SettingsError: the schedule is not an NCRONTAB expression of six fields.
-    """
+    """Return the newest occurrence (UTC) if no rotation began at or after it, else None; raises SettingsError."""
     occurrence = latest_occurrence(schedule, now)
     return occurrence if last_began is None or last_began < occurrence else None
 
@@ -54,12 +50,13 @@ def _occurrence(schedule: str, start: datetime, *, forwards: bool) -> datetime:
 
 def _unreadable(schedule: str) -> SettingsError:
     expected = "six fields: second minute hour day month day-of-week"
-    return SettingsError(
-        f"ROTATION_SCHEDULE is {schedule!r}: expected {expected}",
-        variable="ROTATION_SCHEDULE",
-        value=schedule,
-        expected=expected,
-    )
+    text = f"ROTATION_SCHEDULE is {schedule!r}: expected {expected}"
+    return SettingsError(text, variable="ROTATION_SCHEDULE", value=schedule, expected=expected)
+
+
+def did_its_work(record: RotationRecord) -> bool:
+    """Tell whether the rotation moved every row and was completed."""
+    return record.state is State.COMPLETED and not record.options.dry_run
 
 
 def last_began(records: Iterable[RotationRecord]) -> datetime | None:

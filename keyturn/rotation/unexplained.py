@@ -4,9 +4,9 @@ import logging
 
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import UnexplainedRow
-from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
 from keyturn.deks.unexplained import Provenance, Since
+from keyturn.rotation.schedule import did_its_work
 from keyturn.runs.record_parts import NAMED_ROWS_MAX
 from keyturn.runs.record_parts import Provenance as Found
 from keyturn.runs.records import MigrationRecord, RotationRecord
@@ -16,13 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekStore, run_id: str) -> Found:
-    """Compare the rows with what the keyring's last completed rotation left; called before the first is rewrapped.
-
-    Raises:
-        KeyturnError: of the kind that the store's answer means.
-    """
+    """Compare the rows with what the last completed rotation left, before the first is moved; raises KeyturnError."""
     earlier = await runs.newest(store.keyring.name, before=run_id, limit=PAGE_MAX)
-    completed = next((record for record in earlier if _moved_every_row(record)), None)
+    completed = next((record for record in earlier if did_its_work(record)), None)
     migrated = await migrations.newest(store.keyring.name, limit=PAGE_MAX)
     provenance = Provenance(store, _since(completed, earlier, migrated))
     named: list[UnexplainedRow] = []
@@ -43,28 +39,17 @@ async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekS
     )
 
 
-def _moved_every_row(record: RotationRecord) -> bool:
-    return record.state is State.COMPLETED and not record.options.dry_run
-
-
 def _since(
     completed: RotationRecord | None, earlier: list[RotationRecord], migrated: list[MigrationRecord]
 ) -> Since | None:
     if completed is None or completed.ended_at is None:
         return None
-    known: list[RotationRecord | MigrationRecord] = [*earlier[: earlier.index(completed) + 1]]
     # A keyring has one run at a time: a migration that was asked for before the rotation's end had ended by then.
-    known += [record for record in migrated if record.requested_at >= completed.ended_at]
+    later = [record for record in migrated if record.requested_at >= completed.ended_at]
+    known = [*earlier[: earlier.index(completed) + 1], *later]
+    rollbacks = [run for run in later if isinstance(run.work, Rollback) and not run.dry_run]
     return Since(
         completed.ended_at,
         {record.run_id: record.ended_at for record in known if record.ended_at is not None},
-        [
-            (record.requested_at, record.ended_at)
-            for record in known
-            if record.ended_at is not None and isinstance(record, MigrationRecord) and _puts_back(record)
-        ],
+        [(run.requested_at, run.ended_at) for run in rollbacks if run.ended_at is not None],
     )
-
-
-def _puts_back(record: MigrationRecord) -> bool:
-    return isinstance(record.work, Rollback) and not record.dry_run

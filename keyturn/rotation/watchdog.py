@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from keyturn.contracts.steps import NotifyInput
+from keyturn.keyring_clients import KeyringClients
 from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import moment
-from keyturn.rotation.due import Versions, last_completed, rotation_history
+from keyturn.rotation.due import last_completed, rotation_history
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.runs.transitions import WORKFLOW_LOST
+from keyturn.settings import Settings
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import record as measure
 
@@ -19,14 +21,7 @@ REPEATED = timedelta(days=7)  # how often people are told that a rotation is sti
 
 
 async def tell_unreported(
-    notifier: Notifier,
-    runs: RotationStore,
-    *,
-    keyring: str,
-    versions: Versions,
-    schedule: str,
-    overdue_after: timedelta,
-    now: datetime,
+    notifier: Notifier, runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
 ) -> None:
     """Look at the keyring's runs and tell, each once, what people would otherwise not hear of.
 
@@ -36,15 +31,16 @@ async def tell_unreported(
         SettingsError: the schedule is not an NCRONTAB expression of six fields.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
-    history = await rotation_history(runs, keyring, versions, schedule=schedule, overdue_after=overdue_after, now=now)
+    name = keyring.keyring.name
+    history = await rotation_history(runs, keyring, settings, now)
     records, due = history.records, history.overdue_since
-    migrations = await MigrationStore(runs.documents).newest(keyring, limit=PAGE_MAX)
+    migrations = await MigrationStore(runs.documents).newest(name, limit=PAGE_MAX)
     for record in (*records, *migrations):
         if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
             await notifier.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
-    measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: keyring})
+    measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: name})
     if (completed := last_completed(records)) is not None:
-        measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: keyring})
+        measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: name})
     if due is not None and records:
         key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
         await notifier.tell(_told(_about(records, key), key=key, event=OVERDUE, detail=moment(due)), now)
@@ -58,9 +54,4 @@ def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:
 
 
 def _told(record: RunRecord, *, key: str, event: str, detail: str) -> NotifyInput:
-    return NotifyInput(
-        run=record.ref,
-        key=key,
-        event=event,
-        detail=detail,
-    )
+    return NotifyInput(run=record.ref, key=key, event=event, detail=detail)

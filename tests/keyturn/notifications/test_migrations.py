@@ -14,6 +14,7 @@ from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
 from keyturn.runs.transitions import lose, record_step
 from tests.keyturn.migrations.harness import NOW, started
 from tests.keyturn.notifications.inbox import Inbox, no_versions, notifier_of
+from tests.keyturn.runs.lifecycle import monthly
 
 
 @pytest.fixture
@@ -57,15 +58,8 @@ async def test_a_migration_that_lost_its_workflow_is_told_once(
     await lose(migrations, record.run_id, "the workflow was lost", NOW)
 
     for _ in range(2):
-        await tell_unreported(
-            notifier_of(EveryRun(runs.documents), inbox),
-            runs,
-            keyring=record.keyring,
-            versions=no_versions,
-            schedule="0 0 3 1 * *",
-            overdue_after=timedelta(days=10),
-            now=NOW,
-        )
+        clients, settings = monthly(record.keyring, no_versions)
+        await tell_unreported(notifier_of(EveryRun(runs.documents), inbox), runs, clients, settings, NOW)
 
     [message] = inbox.read("all", record.run_id)
     assert message["title"] == f"Keyturn: the move of rows of {record.keyring} failed"

@@ -14,7 +14,7 @@ from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
-from keyturn.preflight.context import OnCall
+from keyturn.preflight.context import CheckContext, Facts, OnCall
 from keyturn.preflight.run import run_preflight
 from keyturn.runs.record_parts import Check, Preflight, RequestOptions
 from keyturn.runs.records import RotationRecord
@@ -110,16 +110,17 @@ class PreflightHarness:
                 key_backups=backups_in(self.documents, keys, keyring=self.record().keyring, mek_name=keyring.mek_name),
             )
             try:
-                return await run_preflight(
-                    record or self.record(),
-                    resources,
+                context = CheckContext(
+                    record=record or self.record(),
+                    keyring=resources,
                     settings=self.settings(),
                     documents=self.documents,
                     account=account if backed_up else None,
                     on_call=self.on_call,
                     now=NOW,
-                    clock=self.clock,
+                    facts=Facts(resources),
                 )
+                return await run_preflight(context, self.clock)
             finally:
                 await account.close()
 

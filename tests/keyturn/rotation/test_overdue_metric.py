@@ -11,11 +11,8 @@ from keyturn.rotation.due import Versions, rotation_history
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
-from tests.keyturn.runs.lifecycle import NOW, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, monthly, new_keyring
 from tests.keyturn.telemetry.told import Told
-
-MONTHLY = "0 0 3 1 * *"
-ALLOWED = timedelta(days=10)
 
 
 def made(ago: timedelta) -> Versions:
@@ -42,13 +39,12 @@ async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_m
     runs: RotationStore, told: Told, days: int, since: datetime | None
 ) -> None:
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
-    keyring, versions = new_keyring(), made(timedelta(days=days))
+    keyring = new_keyring()
+    clients, settings = monthly(keyring, made(timedelta(days=days)))
     notifier = Notifier(runs, Channels(), public_url=None, links=lambda _record, _now: {})
 
-    await tell_unreported(
-        notifier, runs, keyring=keyring, versions=versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW
-    )
-    history = await rotation_history(runs, keyring, versions, schedule=MONTHLY, overdue_after=ALLOWED, now=NOW)
+    await tell_unreported(notifier, runs, clients, settings, NOW)
+    history = await rotation_history(runs, clients, settings, NOW)
 
     assert history.overdue_since == since
     assert told.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}

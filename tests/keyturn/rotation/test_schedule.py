@@ -7,7 +7,6 @@ from typing import NamedTuple
 import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.contracts.base import Policy
 from keyturn.contracts.states import TRANSITIONS, State
 from keyturn.errors import SettingsError
 from keyturn.key_vault.versions import ROTATION_TAG
@@ -15,7 +14,7 @@ from keyturn.rotation.due import REQUESTER, start_due
 from keyturn.rotation.schedule import due, last_began, latest_occurrence, next_occurrence
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run, workflows
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, monthly, new_keyring, start_run, workflows
 
 MONTHLY = "0 0 3 1 * *"
 
@@ -139,15 +138,7 @@ async def tick(
     async def states() -> Mapping[str, MekVersionProperties]:
         return versions or {}
 
-    return await start_due(
-        runs,
-        keyring=keyring,
-        schedule=MONTHLY,
-        policy=Policy(),
-        workflows=workflows(alive=alive),
-        versions=states,
-        now=now,
-    )
+    return await start_due(runs, *monthly(keyring, states), workflows(alive=alive), now)
 
 
 async def test_a_young_mek_is_not_due(runs: RotationStore) -> None:

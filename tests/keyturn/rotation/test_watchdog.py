@@ -7,20 +7,13 @@ from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose
 from tests.keyturn.notifications.inbox import Inbox, no_versions, notifier_of
-from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, bring_to, monthly, start_run, step_to
 
 
 async def look(runs: RotationStore, inbox: Inbox, keyring: str, days: float) -> None:
     """Look as the tick does, so many days after the rotation was requested."""
-    await tell_unreported(
-        notifier_of(runs, inbox),
-        runs,
-        keyring=keyring,
-        versions=no_versions,
-        schedule="0 0 3 1 * *",
-        overdue_after=timedelta(days=10),
-        now=NOW + timedelta(days=days),
-    )
+    clients, settings = monthly(keyring, no_versions)
+    await tell_unreported(notifier_of(runs, inbox), runs, clients, settings, NOW + timedelta(days=days))
 
 
 async def test_an_overdue_rotation_is_told_once_a_week(runs: RotationStore, inbox: Inbox) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from keyturn.contracts.base import Policy, StepInput
@@ -10,6 +11,7 @@ from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FreezeInput
 from keyturn.ids import RunKind, instance_id_of, new_run_id
+from keyturn.rotation.due import Versions
 from keyturn.rotation.evidence import freeze_evidence
 from keyturn.rotation.start import StartRequest, Workflows, start
 from keyturn.runs.record import RunRecord
@@ -55,6 +57,13 @@ PATHS |= {
 def new_keyring() -> str:
     """Return a keyring of the test's own."""
     return f"k{uuid.uuid4().hex[:12]}"
+
+
+def monthly(keyring: str, versions: Versions) -> tuple[Any, Any]:
+    """Return a keyring and settings, as far as the schedule asks them: monthly, and overdue ten days later."""
+    clients = SimpleNamespace(keyring=SimpleNamespace(name=keyring), versions=SimpleNamespace(states=versions))
+    allowed, schedule = timedelta(days=10), "0 0 3 1 * *"
+    return clients, SimpleNamespace(rotation_schedule=schedule, keyturn_overdue_after=allowed, policy=Policy())
 
 
 def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
