@@ -7,8 +7,9 @@ import typer
 
 from keyturn import __version__
 from keyturn.cli import audit, diagnosis, doctor, key_backup, migrations, rotations
+from keyturn.cli.output import Commands
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -27,21 +28,13 @@ def main(
     """Keyturn on the command line."""
 
 
-app.command()(doctor.doctor)
 for command in (
-    rotations.rotate,
-    rotations.status,
-    rotations.report,
-    rotations.approve,
-    rotations.retry,
-    rotations.abort,
-    rotations.reinstate,
-    rotations.keyrings,
+    doctor.doctor,
+    *(rotations.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
+    *(rotations.reinstate, rotations.keyrings, diagnosis.orphans),
+    *(migrations.rollback, migrations.restore, migrations.reencrypt),
 ):
     app.command()(command)
-app.command()(diagnosis.orphans)
-for way in (migrations.rollback, migrations.restore, migrations.reencrypt):
-    app.command()(way)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
 app.add_typer(key_backup.app, name="key-backup")

@@ -1,13 +1,11 @@
 """``audit``: work with the audit chain of a run."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keyturn.cli.client import Api
-from keyturn.cli.output import exit_codes
+from keyturn.cli.client import ask
 from keyturn.cli.rotations import Run, path_of
 from keyturn.errors import BrokenChainError, InvalidRequestError
 
@@ -17,8 +15,7 @@ app = typer.Typer(help="The audit chain of a run.", no_args_is_help=True)
 @app.command()
 def export(run: Run) -> None:
     """Write the chain of a rotation or of a migration as JSON Lines."""
-    with exit_codes():
-        typer.echo(asyncio.run(_export(run)), nl=False)
+    typer.echo(ask(lambda api: api.get_bytes(f"{path_of(run)}/audit")), nl=False)
 
 
 @app.command()
@@ -33,16 +30,15 @@ def verify(
     from keyturn.audit.chain import Head
     from keyturn.audit.verify import verify_chain
 
-    with exit_codes():
-        anchor = Head.parse(head) if head is not None else None
-        verified = verify_chain(_lines(file), anchor)
-        if (broken := verified.broken) is not None:
-            raise BrokenChainError(
-                f"line {broken.line}, event {broken.sequence}: {broken.problem}: {broken.detail}", **broken.to_payload()
-            )
-        typer.echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
-        if anchor is None:
-            typer.echo("without --head, events missing at the end or a chain written anew would not show", err=True)
+    anchor = Head.parse(head) if head is not None else None
+    verified = verify_chain(_lines(file), anchor)
+    if (broken := verified.broken) is not None:
+        raise BrokenChainError(
+            f"line {broken.line}, event {broken.sequence}: {broken.problem}: {broken.detail}", **broken.to_payload()
+        )
+    typer.echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
+    if anchor is None:
+        typer.echo("without --head, events missing at the end or a chain written anew would not show", err=True)
 
 
 def _lines(file: Path) -> list[bytes]:
@@ -51,8 +47,3 @@ def _lines(file: Path) -> list[bytes]:
     except OSError as error:
         expected = "a file that can be read"
         raise InvalidRequestError(f"{file}: {error.strerror}", field="FILE", expected=expected) from error
-
-
-async def _export(run: str) -> bytes:
-    async with Api() as api:
-        return await api.get_bytes(f"{path_of(run)}/audit")

@@ -1,8 +1,9 @@
 """The app's HTTP API as the commands call it; a refusal becomes the error that the app raised."""
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -111,10 +112,14 @@ class Api:
             ) from error
 
 
-async def get(path: str, **query: str | None) -> Any:
-    """Return what a GET answers, as JSON, of the app that the environment names."""
-    async with Api() as api:
-        return await api.get(path, **query)
+def ask[T](call: Callable[[Api], Awaitable[T]]) -> T:
+    """Return what the app that the environment names answers to the call."""
+
+    async def asked() -> T:
+        async with Api() as api:
+            return await call(api)
+
+    return asyncio.run(asked())
 
 
 def _answer(status: int, body: bytes) -> Any:

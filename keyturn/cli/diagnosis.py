@@ -1,13 +1,12 @@
 """``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
 
-import asyncio
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import Api, get
-from keyturn.cli.output import AsJson, Field, exit_codes, write
+from keyturn.cli.client import Api, ask
+from keyturn.cli.output import AsJson, Field, write
 from keyturn.cli.rotations import Keyring
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
@@ -25,9 +24,8 @@ def dek(
     as_json: AsJson = False,
 ) -> None:
     """Look at one DEK: its row, its version, its unwrap, its key check."""
-    with exit_codes():
-        found = asyncio.run(get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
-        write(found, as_json=as_json, field=field)
+    found = ask(lambda api: api.get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
+    write(found, as_json=as_json, field=field)
 
 
 @app.command()
@@ -41,9 +39,8 @@ def document(
     as_json: AsJson = False,
 ) -> None:
     """Look at every encrypted field of one document."""
-    with exit_codes():
-        asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
-        write(asyncio.run(get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
+    asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
+    write(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
 
 
 def orphans(
@@ -54,25 +51,23 @@ def orphans(
     as_json: AsJson = False,
 ) -> None:
     """Look through everything for orphans; nothing is changed."""
-    with exit_codes():
-        found = asyncio.run(_scan(what, keyring, min_age))
-        if as_json:
-            write(found, as_json=True)
-            return
-        for orphan in found["orphans"]:
-            typer.echo("  ".join(str(value) for value in orphan.values() if value is not None))
-        typer.echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
+    found = ask(lambda api: _scan(api, what, keyring, min_age))
+    if as_json:
+        write(found, as_json=True)
+        return
+    for orphan in found["orphans"]:
+        typer.echo("  ".join(str(value) for value in orphan.values() if value is not None))
+    typer.echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
 
 
-async def _scan(what: Orphans, keyring: str | None, min_age: str) -> dict[str, Any]:
+async def _scan(api: Api, what: Orphans, keyring: str | None, min_age: str) -> dict[str, Any]:
     kind = what.replace("-", "_")
     total: dict[str, Any] = {"kind": kind, "scanned": 0, "tooYoung": 0, "orphans": []}
     token: str | None = None
-    async with Api() as api:
-        while True:
-            page = await api.get("/api/orphans", kind=kind, keyring=keyring, minAge=min_age, token=token)
-            for name in ("scanned", "tooYoung", "orphans"):
-                total[name] += page[name]
-            token = page["token"]
-            if token is None:
-                return total
+    while True:
+        page = await api.get("/api/orphans", kind=kind, keyring=keyring, minAge=min_age, token=token)
+        for name in ("scanned", "tooYoung", "orphans"):
+            total[name] += page[name]
+        token = page["token"]
+        if token is None:
+            return total

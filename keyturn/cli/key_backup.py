@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyturn.cli.output import AsJson, exit_codes, write
+from keyturn.cli.output import AsJson, write
 from keyturn.cli.rotations import Keyring
 from keyturn.errors import InvalidRequestError
 
@@ -26,13 +26,12 @@ app = typer.Typer(help="Backups of the key, taken before every rotation.", no_ar
 @app.command("list")
 def list_backups(keyring: Keyring = None, *, as_json: AsJson = False) -> None:
     """List the backups, newest first."""
-    with exit_codes():
-        found = asyncio.run(_list(keyring))
-        if as_json:
-            write([backup.to_payload() for backup in found], as_json=True)
-            return
-        for backup in found:
-            typer.echo(f"{backup.run_id}  {backup.versions} versions  until {backup.expires_at.date().isoformat()}")
+    found = asyncio.run(_list(keyring))
+    if as_json:
+        write([backup.to_payload() for backup in found], as_json=True)
+        return
+    for backup in found:
+        typer.echo(f"{backup.run_id}  {backup.versions} versions  until {backup.expires_at.date().isoformat()}")
 
 
 @app.command()
@@ -42,8 +41,7 @@ def restore(
     keyring: Keyring = None,
 ) -> None:
     """Restore the key with all its versions into a vault, and write the id of its newest version."""
-    with exit_codes():
-        typer.echo(asyncio.run(_restore(run_id, vault_url, keyring)))
+    typer.echo(asyncio.run(_restore(run_id, vault_url, keyring)))
 
 
 async def _list(keyring: str | None) -> "list[KeyBackup]":

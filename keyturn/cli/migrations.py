@@ -3,13 +3,16 @@
 ``rollback`` and ``restore``: take a rotation back, or make rows readable that came back from a backup.
 """
 
-import asyncio
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.output import AsJson, exit_codes
+from keyturn.cli.client import ask
+from keyturn.cli.output import AsJson
 from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, begin
 from keyturn.ids import MIGRATIONS, RESTORES, ROTATIONS
 
@@ -19,133 +22,106 @@ app = typer.Typer(help="Move rows, or work on documents; each writes the migrati
 
 Containers = Annotated[list[str] | None, typer.Option("--container", help="all of the keyring's, unless given")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change nothing")]
+LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
 Target = Annotated[str | None, typer.Option(help="keyring whose MEK wraps the new DEKs; its own, unless given")]
 Snapshot = Annotated[str, typer.Option(help="the snapshot that the documents were restored from")]
 
+type Start = tuple[str, dict[str, Any]]  # path and body of a request
+
+
+def _start(
+    path: str,
+    body: dict[str, Any],
+    keyring: Keyring = None,
+    by: By = None,
+    reason: Reason = "",
+    poll: Poll = POLL_SECONDS,
+    *,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    asked = {"keyring": keyring, "requestedBy": by, "reason": reason, "dryRun": dry_run, **body}
+    ask(lambda api: begin(api, path, asked, "migrationId", poll=poll if wait else None, as_json=as_json))
+
+
+def _starting(**others: Any) -> Callable[[Callable[..., Start]], Callable[..., None]]:
+    """Make a command of a function that returns what to start; the options of ``_start`` come after its own.
+
+    ``others`` replaces the types of those options; None takes one away.
+    """
+
+    def decorate(describe: Callable[..., Start]) -> Callable[..., None]:
+        own = inspect.signature(describe).parameters
+        shared = {name: found for name, found in _SHARED.items() if name not in own and others.get(name, found)}
+        added = [found.replace(annotation=others.get(name, found.annotation)) for name, found in shared.items()]
+
+        @wraps(describe)
+        def command(**given: Any) -> None:
+            path, body = describe(**{name: given.pop(name) for name in own})
+            _start(path, body, **given)
+
+        # What typer reads.
+        command.__signature__ = inspect.Signature([*own.values(), *added])  # type: ignore[attr-defined]
+        command.__annotations__ = {found.name: found.annotation for found in (*own.values(), *added)}
+        return command
+
+    return decorate
+
+
+_SHARED = dict(list(inspect.signature(_start).parameters.items())[2:])
+
 
 @app.command("rewrap-deks")
+@_starting()
 def rewrap_deks(
     new_version: Annotated[str, typer.Option(help="version that the rows are moved onto")],
     old_version: Annotated[str | None, typer.Option(help="only rows under this version")] = None,
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Start:
     """Move rows from one version, or from whatever version they are on, onto a version."""
-    body = {"kind": "rewrap-deks", "newVersion": new_version, "oldVersion": old_version}
-    _begin(MIGRATIONS, {**body, **_asked(keyring, by, reason, dry_run=dry_run)}, poll if wait else None, as_json)
+    return MIGRATIONS, {"kind": "rewrap-deks", "newVersion": new_version, "oldVersion": old_version}
 
 
 @app.command()
-def encrypt(
-    container: Containers = None,
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+@_starting()
+def encrypt(container: Containers = None) -> Start:
     """Encrypt the fields of existing documents that are stored as plain text."""
-    body = {"kind": "encrypt", "containers": container}
-    _begin(MIGRATIONS, {**body, **_asked(keyring, by, reason, dry_run=dry_run)}, poll if wait else None, as_json)
+    return MIGRATIONS, {"kind": "encrypt", "containers": container}
 
 
 @app.command("re-encrypt")
-def re_encrypt(
-    container: Containers = None,
-    target_keyring: Target = None,
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+@_starting()
+def re_encrypt(container: Containers = None, target_keyring: Target = None) -> Start:
     """Put every document under a fresh DEK."""
-    body = {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring}
-    _begin(MIGRATIONS, {**body, **_asked(keyring, by, reason, dry_run=dry_run)}, poll if wait else None, as_json)
+    return MIGRATIONS, {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring}
 
 
 @app.command("decrypt-check")
-def decrypt_check(
-    container: Containers = None,
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+@_starting(dry_run=None)
+def decrypt_check(container: Containers = None) -> Start:
     """Decrypt every document and change nothing."""
-    body = {"kind": "decrypt-check", "containers": container}
-    _begin(MIGRATIONS, {**body, **_asked(keyring, by, reason, dry_run=False)}, poll if wait else None, as_json)
+    return MIGRATIONS, {"kind": "decrypt-check", "containers": container}
 
 
+@_starting()
 def reencrypt(
     keyring: Annotated[str, typer.Option(help="whose MEK was lost; one that can be read again")],
     target_keyring: Annotated[str, typer.Option(help="another keyring, with the new MEK")],
     snapshot_reference: Snapshot,
     container: Containers = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+) -> Start:
     """Recover from a lost MEK: new DEK and new ciphertext for every document of a restored snapshot."""
     body = {"containers": container, "targetKeyring": target_keyring, "snapshotReference": snapshot_reference}
-    _begin(REENCRYPTIONS, {**body, **_asked(keyring, by, reason, dry_run=dry_run)}, poll if wait else None, as_json)
+    return REENCRYPTIONS, {"keyring": keyring, **body}
 
 
-def _asked(keyring: str | None, by: str | None, reason: str, *, dry_run: bool) -> dict[str, Any]:
-    return {"keyring": keyring, "requestedBy": by, "reason": reason, "dryRun": dry_run}
-
-
-def _begin(path: str, body: dict[str, Any], poll: float | None, as_json: bool) -> None:  # noqa: FBT001 - as the option
-    with exit_codes():
-        asyncio.run(begin(path, body, "migrationId", poll=poll, as_json=as_json))
-
-
-LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
-
-
-def rollback(
-    run_id: Annotated[str, typer.Argument(help="the rotation to take back")],
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: LookOnly = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+@_starting(keyring=None, dry_run=LookOnly)
+def rollback(run_id: Annotated[str, typer.Argument(help="the rotation to take back")]) -> Start:
     """Move the rows of a rotation back to where they came from, and write the migration's id."""
-    path = f"{ROTATIONS}/{quote(run_id, safe='')}/rollback"
-    _begin(path, _asked(None, by, reason, dry_run=dry_run), poll if wait else None, as_json)
+    return f"{ROTATIONS}/{quote(run_id, safe='')}/rollback", {}
 
 
-def restore(
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: LookOnly = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
+@_starting(dry_run=LookOnly)
+def restore() -> Start:
     """Move rows that name disabled versions onto the current one, once that is approved; write the migration's id."""
-    _begin(RESTORES, _asked(keyring, by, reason, dry_run=dry_run), poll if wait else None, as_json)
+    return RESTORES, {}

@@ -6,26 +6,27 @@ secret comes from a file or the environment, never from the command line, which 
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, override
 
 import typer
+from typer.core import TyperGroup
 
 from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
 
 
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """End the command with the error's own exit code."""
-    try:
-        yield
-    except KeyturnError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        raise typer.Exit(outcome_of(error).exit_code) from error
+class Commands(TyperGroup):
+    """Ends a command that fails with its error's own exit code."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyturnError as error:
+            typer.echo(f"error: {error.message}", err=True)
+            if error.hint:
+                typer.echo(f"hint: {error.hint}", err=True)
+            raise typer.Exit(outcome_of(error).exit_code) from error
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
@@ -43,7 +44,7 @@ def write(answer: Any, *, as_json: bool, field: str | None = None) -> None:
         for line in _lines(chosen):
             typer.echo(line)
     else:
-        typer.echo("" if chosen is None else str(chosen).lower() if isinstance(chosen, bool) else str(chosen))
+        typer.echo("" if chosen is None else _plain(chosen))
 
 
 def _member(answer: Any, field: str) -> Any:
@@ -73,13 +74,12 @@ def _lines(members: dict[str, Any], indent: str = "") -> list[str]:
             for element in value:
                 lines += [f"{indent}  -", *_lines(element, f"{indent}    ")]
         else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else json_like(value)
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
             lines.append(f"{indent}{name.ljust(width)}  {shown}")
     return lines
 
 
-def json_like(value: object) -> str:
-    """Return a plain value as people write it."""
+def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import Api, get
-from keyturn.cli.output import AsJson, Field, exit_codes, signing_secret, write
+from keyturn.cli.client import Api, ask
+from keyturn.cli.output import AsJson, Field, signing_secret, write
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind
 
@@ -44,35 +44,32 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Ask for a rotation and write its id."""
-    with exit_codes():
-        body = {
-            "keyring": keyring,
-            "requestedBy": by,
-            "reason": reason,
-            "dryRun": dry_run,
-            "snapshotReference": snapshot_reference,
-            "force": {"reason": force} if force else None,
-            "waivers": [_waiver(text) for text in waive or []],
-        }
-        waited = poll if wait else None
-        asyncio.run(begin(ROTATIONS, body, "rotationId", key=idempotency_key, poll=waited, as_json=as_json))
+    body = {
+        "keyring": keyring,
+        "requestedBy": by,
+        "reason": reason,
+        "dryRun": dry_run,
+        "snapshotReference": snapshot_reference,
+        "force": {"reason": force} if force else None,
+        "waivers": [_waiver(text) for text in waive or []],
+    }
+    waited = poll if wait else None
+    ask(lambda api: begin(api, ROTATIONS, body, "rotationId", key=idempotency_key, poll=waited, as_json=as_json))
 
 
 def status(
     run: Run, field: Field = None, poll: Poll = POLL_SECONDS, *, wait: Wait = False, as_json: AsJson = False
 ) -> None:
     """Tell where a rotation or a migration stands."""
-    with exit_codes():
-        found = asyncio.run(_status(run, poll if wait else None))
-        write(found, as_json=as_json, field=field)
-        if wait:
-            _require_good_end(run, found)
+    found = ask(lambda api: _status(api, run, poll if wait else None))
+    write(found, as_json=as_json, field=field)
+    if wait:
+        _require_good_end(run, found)
 
 
 def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
     """Write everything that is known about a rotation or a migration."""
-    with exit_codes():
-        write(asyncio.run(get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
+    write(ask(lambda api: api.get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
 
 
 def approve(
@@ -88,18 +85,18 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Sign a decision and send it; whoever asked for the run cannot decide on it."""
-    with exit_codes():
-        if by is None:
-            raise InvalidRequestError("--by: expected who decides", field="by", expected="a name or an address")
-        decided = {
-            "rotationId": run,
-            "decision": "reject" if reject else "approve",
-            "evidenceDigest": digest,
-            "approver": by,
-            "comment": comment,
-        }
-        answer = asyncio.run(_decide(json.dumps(decided), signing_secret(secret_file, SECRETS)))
-        write(answer, as_json=as_json, field=None if as_json else "decision")
+    if by is None:
+        raise InvalidRequestError("--by: expected who decides", field="by", expected="a name or an address")
+    decided = {
+        "rotationId": run,
+        "decision": "reject" if reject else "approve",
+        "evidenceDigest": digest,
+        "approver": by,
+        "comment": comment,
+    }
+    headers, signed = _signed(json.dumps(decided), signing_secret(secret_file, SECRETS))
+    answer = ask(lambda api: api.post_signed(APPROVALS, signed, headers))
+    write(answer, as_json=as_json, field=None if as_json else "decision")
 
 
 def retry(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
@@ -123,14 +120,13 @@ def reinstate(
 
 
 def _command(path: str, by: str | None, *, as_json: bool) -> None:
-    with exit_codes():
-        write(asyncio.run(_post(path, {"requestedBy": by})), as_json=as_json, field=None if as_json else "state")
+    answer = ask(lambda api: api.post(path, {"requestedBy": by}))
+    write(answer, as_json=as_json, field=None if as_json else "state")
 
 
 def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
     """Tell of every keyring when it was rotated, when it is due, whether it is overdue, and what is astray."""
-    with exit_codes():
-        write(asyncio.run(get("/api/keyrings")), as_json=as_json, field=field)
+    write(ask(lambda api: api.get("/api/keyrings")), as_json=as_json, field=field)
 
 
 def path_of(run: str) -> str:
@@ -141,30 +137,35 @@ def path_of(run: str) -> str:
 
 
 async def begin(
-    path: str, body: dict[str, Any], id_name: str, *, key: str | None = None, poll: float | None, as_json: bool
+    api: Api,
+    path: str,
+    body: dict[str, Any],
+    id_name: str,
+    *,
+    key: str | None = None,
+    poll: float | None,
+    as_json: bool,
 ) -> None:
     """Start something, write its id, and wait for it if ``poll`` says how often to look."""
-    async with Api() as api:
-        answer = await api.post(path, body, {"idempotency-key": key or uuid.uuid4().hex})
+    answer = await api.post(path, body, {"idempotency-key": key or uuid.uuid4().hex})
     run = str(answer[id_name])
     write(answer, as_json=as_json, field=None if as_json else id_name)
     if poll is not None:
-        _require_good_end(run, await _status(run, poll))
+        _require_good_end(run, await _status(api, run, poll))
 
 
-async def _status(run: str, poll: float | None) -> dict[str, Any]:
-    async with Api() as api:
-        last = ""
-        while True:
-            found: dict[str, Any] = await api.get(path_of(run))
-            if poll is None:
-                return found
-            if found["state"] != last:
-                last = found["state"]
-                typer.echo(_told(run, found), err=True)
-            if _needs_somebody(found):
-                return found
-            await asyncio.sleep(poll)
+async def _status(api: Api, run: str, poll: float | None) -> dict[str, Any]:
+    last = ""
+    while True:
+        found: dict[str, Any] = await api.get(path_of(run))
+        if poll is None:
+            return found
+        if found["state"] != last:
+            last = found["state"]
+            typer.echo(_told(run, found), err=True)
+        if _needs_somebody(found):
+            return found
+        await asyncio.sleep(poll)
 
 
 def _told(run: str, found: dict[str, Any]) -> str:
@@ -203,12 +204,7 @@ def _require_good_end(run: str, found: dict[str, Any]) -> None:
     raise WrongStateError(said, hint=hint, rotationId=run, state=state.value)
 
 
-async def _post(path: str, body: dict[str, Any]) -> Any:
-    async with Api() as api:
-        return await api.post(path, body)
-
-
-async def _decide(body: str, secret: str) -> Any:
+def _signed(body: str, secret: str) -> tuple[dict[str, str], bytes]:
     from standardwebhooks import Webhook
 
     message, now = f"msg_{uuid.uuid4().hex}", datetime.now(UTC)
@@ -217,8 +213,7 @@ async def _decide(body: str, secret: str) -> Any:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(message, now, body),
     }
-    async with Api() as api:
-        return await api.post_signed(APPROVALS, body.encode(), headers)
+    return headers, body.encode()
 
 
 def _waiver(text: str) -> dict[str, str]:

@@ -48,10 +48,7 @@ async def diagnose_dek(keyring: KeyringClients, dek_id: str) -> DekDiagnosis:
 
 
 async def examine(
-    keyring: KeyringClients,
-    dek_id: str,
-    versions: Mapping[str, MekVersionProperties],
-    writers_version: str | None,
+    keyring: KeyringClients, dek_id: str, versions: Mapping[str, MekVersionProperties], writers_version: str | None
 ) -> ExaminedDek:
     """Unwrap a DEK; ``writers_version`` is what a field names, for a row that names none."""
     missing = DekDiagnosis(

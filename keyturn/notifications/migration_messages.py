@@ -93,8 +93,7 @@ MIGRATION_MESSAGES: Mapping[str, Texts] = {
     "approval_wanted": _approval_wanted,
     "approval_reminder": _approval_wanted,
     "approved": _plain(
-        "{run} is approved",
-        "{by} approved it. The versions are enabled, and disabled again when the rows have moved.",
+        "{run} is approved", "{by} approved it. The versions are enabled, and disabled again when the rows have moved."
     ),
     "rejected": _plain("{run} was rejected", f"{{by}} rejected it. {_UNREAD}"),
     "expired": _plain("no decision on {run}", f"The time to decide is over. {_UNREAD} Start another one."),

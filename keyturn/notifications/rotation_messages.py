@@ -185,10 +185,7 @@ ROTATION_MESSAGES: Mapping[str, Texts] = {
         "retired versions of {keyring} are enabled again",
         "The reason: {detail}.\nEnabled again: {reinstated}. Find the cause before the next rotation.",
     ),
-    "completed": _plain(
-        "rotation of {keyring} is complete",
-        "{moved} with the new key version. Retired: {retired}.",
-    ),
+    "completed": _plain("rotation of {keyring} is complete", "{moved} with the new key version. Retired: {retired}."),
     "failed": _failed,
     "overdue": _overdue,
 }
