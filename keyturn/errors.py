@@ -8,7 +8,7 @@
 Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class KeyturnError(Exception):
@@ -29,6 +29,11 @@ class CallerError(KeyturnError):
 
 class InvalidRequestError(CallerError):
     """A field of the request is missing or not what was expected; facts: ``field``, ``expected``."""
+
+    @classmethod
+    def expected(cls, field: str, expected: str, *, named: str = "") -> Self:
+        """Return the error about a field, which the text calls by another name if ``named`` is given."""
+        return cls(f"{named or field}: expected {expected}", field=field, expected=expected)
 
 
 class UnauthenticatedError(CallerError):

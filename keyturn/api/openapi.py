@@ -106,12 +106,7 @@ _PROBLEM: dict[str, Any] = {
     "description": "RFC 9457; facts of an error are further members.",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
+        **{name: {"type": "string"} for name in ("type", "title", "detail", "instance", "hint", "correlationId")},
         "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "hint": {"type": "string"},
-        "correlationId": {"type": "string"},
     },
 }

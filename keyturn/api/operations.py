@@ -17,8 +17,6 @@ from keyturn.rotation.status import Accepted, Report, Status, Summary
 from keyturn.runs.commands import CommandRequest
 from keyturn.runs.decisions import DecisionRequest
 
-type Method = Literal["get", "post"]
-
 
 class RotationList(Payload):
     """A page of a keyring's rotations, newest first."""
@@ -69,7 +67,7 @@ class Operation(NamedTuple):
     """One route; ``name`` is that of the function that answers."""
 
     name: str
-    method: Method
+    method: Literal["get", "post"]
     path: str
     summary: str
     success: int
@@ -88,34 +86,41 @@ _PAGING = (
     Parameter("limit", "query", "1 to 50"),
     Parameter("before", "query", "an id from the list: only older ones are listed"),
 )
+_TOKEN = Parameter("token", "query", "the link's token", required=True)
 _ONCE = (Parameter("Idempotency-Key", "header", "the same request with the same key is one request"),)
 _MIGRATION = f"{MIGRATIONS}/{{migration_id}}"
 _ROTATION = f"{ROTATIONS}/{{rotation_id}}"
-_WEBHOOK = tuple(
-    Parameter(f"webhook-{name}", "header", f"Standard Webhooks 1.0: {what}", required=True)
-    for name, what in (
-        ("id", "the message's id"),
-        ("timestamp", "when it was sent, in Unix seconds"),
-        ("signature", "v1 signatures"),
-    )
+_WEBHOOK = (
+    Parameter("webhook-id", "header", "Standard Webhooks 1.0: the message's id", required=True),
+    Parameter("webhook-timestamp", "header", "Standard Webhooks 1.0: when it was sent, in Unix seconds", required=True),
+    Parameter("webhook-signature", "header", "Standard Webhooks 1.0: v1 signatures", required=True),
 )
+
+
+def _get(
+    name: str, path: str, summary: str, answer: type[BaseModel] | None, *parameters: Parameter, **more: Any
+) -> Operation:
+    return Operation(name, "get", path, summary, 200, answer, (404,), parameters=parameters, **more)
+
+
+def _start(
+    name: str, path: str, summary: str, body: type[BaseModel], answer: type[BaseModel] = MigrationSummary
+) -> Operation:
+    return Operation(name, "post", path, summary, 202, answer, (404, 409, 422), body, parameters=_ONCE)
+
+
+def _command(name: str, path: str, summary: str, answer: type[BaseModel]) -> Operation:
+    return Operation(name, "post", path, summary, 202, answer, (404, 409), CommandRequest, body_required=False)
 
 
 def _page(name: str, run: str) -> tuple[Operation, Operation]:
     """Return the two operations of the approver's page of a run."""
-    refusals = (404, 409, 410, 429)
+    path = f"{run}/approval"
+    page: dict[str, Any] = {"refusals": (404, 409, 410, 429), "security": "link", "media": "text/html"}
     return (
+        Operation(f"show_{name}", "get", path, "The approver's page", 200, None, parameters=(_TOKEN,), **page),
         Operation(
-            *(f"show_{name}", "get", f"{run}/approval", "The approver's page", 200, None, refusals),
-            parameters=(Parameter("token", "query", "the link's token", required=True),),
-            security="link",
-            media="text/html",
-        ),
-        Operation(
-            *(f"decide_{name}", "post", f"{run}/approval", "Decide on the approver's page", 200, None, refusals),
-            body=ApprovalForm,
-            security="link",
-            media="text/html",
+            f"decide_{name}", "post", path, "Decide on the approver's page", 200, None, body=ApprovalForm, **page
         ),
     )
 
@@ -124,37 +129,22 @@ def _run_operations(
     kind: str, run: str, status: type[BaseModel], report: type[BaseModel], names: tuple[str, str]
 ) -> tuple[Operation, ...]:
     """Return what can be asked and told of one run, whatever its kind."""
-    told: dict[str, Any] = {"body": CommandRequest, "body_required": False}
     whole, audit = names
     return (
-        Operation(f"get_{kind}", "get", run, f"The status of a {kind}", 200, status, (404,)),
-        Operation(whole, "get", f"{run}/report", f"Everything known about a {kind}", 200, report, (404,)),
-        Operation(audit, "get", f"{run}/audit", "The audit chain", 200, None, (404,), media="application/jsonl"),
-        Operation(
-            f"retry_{kind}", "post", f"{run}/retry", "Try again what needs attention", 202, status, (404, 409), **told
-        ),
-        Operation(f"abort_{kind}", "post", f"{run}/abort", f"End a {kind}", 202, status, (404, 409), **told),
+        _get(f"get_{kind}", run, f"The status of a {kind}", status),
+        _get(whole, f"{run}/report", f"Everything known about a {kind}", report),
+        _get(audit, f"{run}/audit", "The audit chain", None, media="application/jsonl"),
+        _command(f"retry_{kind}", f"{run}/retry", "Try again what needs attention", status),
+        _command(f"abort_{kind}", f"{run}/abort", f"End a {kind}", status),
     )
 
 
 OPERATIONS: Sequence[Operation] = (
-    Operation(
-        *("start_rotation", "post", ROTATIONS, "Start a rotation", 202, Accepted, (404, 409, 422)),
-        body=StartRequest,
-        parameters=_ONCE,
-    ),
-    Operation(
-        *("list_rotations", "get", ROTATIONS, "List a keyring's rotations, newest first", 200, RotationList, (404,)),
-        parameters=_PAGING,
-    ),
+    _start("start_rotation", ROTATIONS, "Start a rotation", StartRequest, Accepted),
+    _get("list_rotations", ROTATIONS, "List a keyring's rotations, newest first", RotationList, *_PAGING),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
     *_run_operations("rotation", _ROTATION, Status, Report, ("get_report", "get_audit")),
-    Operation(
-        *("reinstate_rotation", "post", f"{_ROTATION}/reinstate", "Enable again what a rotation has retired", 202),
-        *(Status, (404, 409)),
-        body=CommandRequest,
-        body_required=False,
-    ),
+    _command("reinstate_rotation", f"{_ROTATION}/reinstate", "Enable again what a rotation has retired", Status),
     *_page("approval", _ROTATION),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),
@@ -162,58 +152,27 @@ OPERATIONS: Sequence[Operation] = (
         parameters=_WEBHOOK,
         security="signature",
     ),
-    Operation(
-        *("get_dek", "get", "/api/deks/{dek_id}", "Whether a DEK opens, and what to do", 200, DekDiagnosis, (404,)),
-        parameters=(_KEYRING,),
+    _get("get_dek", "/api/deks/{dek_id}", "Whether a DEK opens, and what to do", DekDiagnosis, _KEYRING),
+    _get(
+        *("get_document_diagnosis", "/api/documents/diagnosis", "Whether a document opens, and what to do"),
+        DocumentDiagnosis,
+        _KEYRING,
+        Parameter("container", "query", "one of those in KEYTURN_DOCUMENTS", required=True),
+        Parameter("id", "query", "the document's id", required=True),
+        Parameter("partition", "query", "its partition key, a text; without it all partitions are searched"),
     ),
-    Operation(
-        *("get_document_diagnosis", "get", "/api/documents/diagnosis", "Whether a document opens, and what to do"),
-        *(200, DocumentDiagnosis, (404,)),
-        parameters=(
-            _KEYRING,
-            Parameter("container", "query", "one of those in KEYTURN_DOCUMENTS", required=True),
-            Parameter("id", "query", "the document's id", required=True),
-            Parameter("partition", "query", "its partition key, a text; without it all partitions are searched"),
-        ),
+    _get(
+        *("get_orphans", "/api/orphans", "Documents that name missing DEKs, or DEKs that nothing names", OrphanPage),
+        _KEYRING,
+        Parameter("kind", "query", "missing_deks or unused_deks", required=True),
+        Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
+        Parameter("token", "query", "of an earlier answer: go on from there"),
     ),
-    Operation(
-        *("get_orphans", "get", "/api/orphans", "Documents that name missing DEKs, or DEKs that nothing names"),
-        *(200, OrphanPage, (404,)),
-        parameters=(
-            _KEYRING,
-            Parameter("kind", "query", "missing_deks or unused_deks", required=True),
-            Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
-            Parameter("token", "query", "of an earlier answer: go on from there"),
-        ),
-    ),
-    Operation(
-        *("roll_back_rotation", "post", f"{_ROTATION}/rollback", "Move a rotation's rows back", 202, MigrationSummary),
-        (404, 409, 422),
-        body=RollbackRequest,
-        parameters=_ONCE,
-    ),
-    Operation(
-        *("start_restore", "post", RESTORES, "Make rows readable that came back from a backup", 202, MigrationSummary),
-        (404, 409, 422),
-        body=MigrationRequest,
-        parameters=_ONCE,
-    ),
-    Operation(
-        *("start_any_migration", "post", MIGRATIONS, "Start a migration", 202, MigrationSummary, (404, 409, 422)),
-        body=StartMigration,
-        parameters=_ONCE,
-    ),
-    Operation(
-        *("start_reencryption", "post", "/api/reencryptions", "Re-encrypt from a lost MEK onto another", 202),
-        *(MigrationSummary, (404, 409, 422)),
-        body=ReencryptionRequest,
-        parameters=_ONCE,
-    ),
-    Operation(
-        *("list_migrations", "get", MIGRATIONS, "List a keyring's migrations, newest first", 200, MigrationList),
-        (404,),
-        parameters=_PAGING,
-    ),
+    _start("roll_back_rotation", f"{_ROTATION}/rollback", "Move a rotation's rows back", RollbackRequest),
+    _start("start_restore", RESTORES, "Make rows readable that came back from a backup", MigrationRequest),
+    _start("start_any_migration", MIGRATIONS, "Start a migration", StartMigration),
+    _start("start_reencryption", "/api/reencryptions", "Re-encrypt from a lost MEK onto another", ReencryptionRequest),
+    _get("list_migrations", MIGRATIONS, "List a keyring's migrations, newest first", MigrationList, *_PAGING),
     *_run_operations(
         "migration", _MIGRATION, MigrationStatus, MigrationReport, ("get_migration_report", "get_migration_audit")
     ),

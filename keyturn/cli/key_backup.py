@@ -56,8 +56,7 @@ async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
     async with _keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
-            expected = "a rotation whose backup is kept: see key-backup list"
-            raise InvalidRequestError(f"rotationId: expected {expected}", field="rotationId", expected=expected)
+            raise InvalidRequestError.expected("rotationId", "a rotation whose backup is kept: see key-backup list")
         options: dict[str, Any] = {"verify_challenge_resource": resources.keyring.verify_challenge_resource}
         async with DefaultAzureCredential() as credential, KeyClient(vault_url, credential, **options) as vault:
             return await resources.key_backups.restore(backup, vault)

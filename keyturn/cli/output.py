@@ -53,10 +53,7 @@ def _member(answer: Any, field: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError, ValueError, TypeError):
-            expected = "a member of the answer"
-            raise InvalidRequestError(
-                f"--field {field}: expected {expected}", field="field", expected=expected
-            ) from None
+            raise InvalidRequestError.expected("field", "a member of the answer", named=f"--field {field}") from None
     return found
 
 

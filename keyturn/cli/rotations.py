@@ -219,6 +219,5 @@ def _signed(body: str, secret: str) -> tuple[dict[str, str], bytes]:
 def _waiver(text: str) -> dict[str, str]:
     check, separator, why = text.partition("=")
     if not separator or not why:
-        expected = "CHECK=WHY"
-        raise InvalidRequestError(f"--waive {text}: expected {expected}", field="waive", expected=expected)
+        raise InvalidRequestError.expected("waive", "CHECK=WHY", named=f"--waive {text}")
     return {"check": check, "why": why}

@@ -44,7 +44,7 @@ async def diagnose_document(
     documents = keyring.documents.get(container or "")
     if container is None or documents is None:
         expected = f"one of {', '.join(sorted(keyring.documents)) or 'none: KEYTURN_DOCUMENTS names no container'}"
-        raise InvalidRequestError(f"container: expected {expected}", field="container", expected=expected)
+        raise InvalidRequestError.expected("container", expected)
     wanted = require_id("id", document_id)
     document = await _read(documents, container, wanted, partition)
     if document is None:
@@ -64,7 +64,7 @@ async def _read(container: ContainerProxy, name: str, document_id: str, partitio
         found = await select_rows(container, has_id(document_id), "TOP 2 *", resource=name)
         if len(found) > 1:
             expected = "the value of the partition key: several documents have this id"
-            raise InvalidRequestError(f"partition: expected {expected}", field="partition", expected=expected)
+            raise InvalidRequestError.expected("partition", expected)
         return dict(found[0]) if found else None
     async with cosmos_failures(name, "read"):
         try:

@@ -27,8 +27,7 @@ def is_possible_id(text: str) -> bool:
 def require_id(field: str, text: str | None) -> str:
     """Return the id that a request gives; raises InvalidRequestError naming the field."""
     if text is None or not is_possible_id(text):
-        expected = f"an id: 1 to {ID_BYTES_MAX} bytes without / \\ ? #"
-        raise InvalidRequestError(f"{field}: expected {expected}", field=field, expected=expected)
+        raise InvalidRequestError.expected(field, f"an id: 1 to {ID_BYTES_MAX} bytes without / \\ ? #")
     return text
 
 

@@ -75,8 +75,7 @@ class _Position(Payload):
         except (ValueError, ValidationError):
             position = None
         if position is None or position.kind != kind:
-            expected = "the token of an earlier answer of the same kind"
-            raise InvalidRequestError(f"token: expected {expected}", field="token", expected=expected)
+            raise InvalidRequestError.expected("token", "the token of an earlier answer of the same kind")
         return position
 
 
@@ -125,8 +124,7 @@ class _Scan:
             return await self._first_of(list(self._containers))
         position = _Position.parse(self._request.token, self._request.kind)
         if position.container not in self._containers:
-            expected = f"one whose container is among {', '.join(self._containers)}"
-            raise InvalidRequestError(f"token: expected {expected}", field="token", expected=expected)
+            raise InvalidRequestError.expected("token", f"one whose container is among {', '.join(self._containers)}")
         return position
 
     async def _first_of(self, containers: list[str]) -> _Position | None:
@@ -189,4 +187,4 @@ def _require_queryable(keyring: KeyringClients) -> None:
         if len(queryable(description)) < len(description.fields):
             expected = f"fields of {description.name} without * or an index: no query can look up the others"
     if expected:
-        raise InvalidRequestError(f"KEYTURN_DOCUMENTS: expected {expected}", field="kind", expected=expected)
+        raise InvalidRequestError.expected("kind", expected, named="KEYTURN_DOCUMENTS")

@@ -113,14 +113,11 @@ class RewrapDeksRequest(MigrationRequest):
         states = await versions.states()
         for field, version in {"newVersion": self.new_version, "oldVersion": self.old_version}.items():
             if version is not None and version not in states:
-                expected = "a version of the keyring's MEK"
-                raise InvalidRequestError(f"{field}: expected {expected}", field=field, expected=expected)
+                raise InvalidRequestError.expected(field, "a version of the keyring's MEK")
         if not states[self.new_version].enabled:
-            expected = "an enabled version of the keyring's MEK"
-            raise InvalidRequestError(f"newVersion: expected {expected}", field="newVersion", expected=expected)
+            raise InvalidRequestError.expected("newVersion", "an enabled version of the keyring's MEK")
         if self.new_version == self.old_version:
-            expected = "another version than newVersion"
-            raise InvalidRequestError(f"oldVersion: expected {expected}", field="oldVersion", expected=expected)
+            raise InvalidRequestError.expected("oldVersion", "another version than newVersion")
         return RewrapDeks(new_version=self.new_version, old_version=self.old_version)
 
 
@@ -135,7 +132,7 @@ class _DocumentsRequest(MigrationRequest):
         wanted = list(dict.fromkeys(known if self.containers is None else self.containers))
         if not wanted or not set(wanted) <= set(known):
             expected = f"containers of the keyring's documents: {', '.join(known) or 'its settings name none'}"
-            raise InvalidRequestError(f"containers: expected {expected}", field="containers", expected=expected)
+            raise InvalidRequestError.expected("containers", expected)
         return wanted
 
     async def sweepable(self, resources: Resources) -> list[str]:
@@ -214,8 +211,7 @@ class ReencryptionRequest(_Reencryption):
     async def work(self, resources: Resources) -> Reencrypt:
         """Return the work; raises UnknownKeyringError, InvalidRequestError or PermissionMissingError."""
         if self.target_keyring == resources.settings.keyring(self.keyring).name:
-            expected = "another keyring than the one whose MEK was lost"
-            raise InvalidRequestError(f"targetKeyring: expected {expected}", field="targetKeyring", expected=expected)
+            raise InvalidRequestError.expected("targetKeyring", "another keyring than the one whose MEK was lost")
         return await super().work(resources)
 
 
