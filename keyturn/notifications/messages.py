@@ -9,28 +9,29 @@ from keyturn.errors import InvariantError
 from keyturn.ids import report_link
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import EVENTS
-from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
-from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
+from keyturn.notifications.migration_messages import MIGRATION_MESSAGES, migration_facts
+from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Words, rotation_facts
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
 def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    title, text = _texts(record, told)
+    words, facts = _words(record, told)
+    title = words.title.format(**facts)
     if told.event == "approval_reminder":
         title = title.replace("please decide", "still waiting for a decision")
-    lines = [text, "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
+    lines = [words.text.format(**facts), "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
     if head is not None:
         lines.append(f"Audit chain: {head}")
     return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
 
 
-def _texts(record: RunRecord, told: NotifyInput) -> tuple[str, str]:
+def _words(record: RunRecord, told: NotifyInput) -> tuple[Words, dict[str, str]]:
     if isinstance(record, MigrationRecord):
-        return MIGRATION_MESSAGES[told.event](record, told)
+        return MIGRATION_MESSAGES[told.event], migration_facts(record, told)
     if isinstance(record, RotationRecord):
-        return ROTATION_MESSAGES[told.event](record, told)
+        return ROTATION_MESSAGES[told.event], rotation_facts(record, told)
     raise InvariantError("there are no messages about a run of this kind", kind=record.kind)
 
 
