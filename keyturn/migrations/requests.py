@@ -52,8 +52,7 @@ def rollback_work(record: RotationRecord) -> Rollback:
             state=record.state.value,
             allowed=[],
         )
-    rotation = record.ref
-    return Rollback(rotation=rotation, new_version=record.target_version)
+    return Rollback(rotation=record.ref, new_version=record.target_version)
 
 
 async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, migrations: MigrationStore) -> None:
@@ -215,11 +214,10 @@ class ReencryptionRequest(_Reencryption):
         return await super().work(resources)
 
 
-class StartMigration(
-    RootModel[
-        Annotated[
-            RewrapDeksRequest | EncryptRequest | ReencryptRequest | DecryptCheckRequest, Field(discriminator="kind")
-        ]
-    ]
-):
+_OneOf = Annotated[
+    RewrapDeksRequest | EncryptRequest | ReencryptRequest | DecryptCheckRequest, Field(discriminator="kind")
+]
+
+
+class StartMigration(RootModel[_OneOf]):
     """One of the kinds."""

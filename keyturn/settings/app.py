@@ -8,6 +8,7 @@ variable that is empty counts as not set.
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -28,6 +29,7 @@ from keyturn.settings.types import (
     ManagementUrl,
     PublicUrl,
     SixFieldCron,
+    checked,
     number,
     signing_secrets,
 )
@@ -89,7 +91,7 @@ class Settings(BaseModel):
     website_auth_enabled: bool = False
 
     # Secrets of the approval webhook, several separated by spaces while one replaces another; ``whsec_`` + base64.
-    approval_webhook_secrets: SecretStr | None = None
+    approval_webhook_secrets: Annotated[SecretStr, checked(signing_secrets)] | None = None
 
     # Who gets a link to the page on which evidence is shown and decided on, where that page is, and how long it opens.
     keyturn_approvers: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
@@ -102,9 +104,10 @@ class Settings(BaseModel):
     outbox_tick: SixFieldCron = "*/30 * * * * *"  # how often the timer looks for what is to be delivered
 
     # Who is told: apprise URLs separated by spaces; people on call of what is urgent, the others of everything.
-    notification_urls: SecretStr | None = None
-    on_call_urls: SecretStr | None = None
-    approver_urls: dict[Name, SecretStr] = Field(default_factory=dict)  # for links to decide, by name in the approvers
+    notification_urls: Annotated[SecretStr, checked(partial(channels_of, "NOTIFICATION_URLS"))] | None = None
+    on_call_urls: Annotated[SecretStr, checked(partial(channels_of, "ON_CALL_URLS"))] | None = None
+    # For links to decide, by name in the approvers.
+    approver_urls: Annotated[dict[Name, SecretStr], checked(approvers_channels)] = Field(default_factory=dict)
 
     keyturn_telemetry: Literal["console"] | None = None  # beside what the variables of the exporters ask for
 
@@ -136,29 +139,10 @@ class Settings(BaseModel):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
 
-    @field_validator("notification_urls", "on_call_urls")
-    @classmethod
-    def _urls_are_channels(cls, urls: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        channels_of("ON_CALL_URLS" if info.field_name == "on_call_urls" else "NOTIFICATION_URLS", urls)
-        return urls
-
-    @field_validator("approver_urls")
-    @classmethod
-    def _approvers_are_reached(cls, urls: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        approvers_channels(urls)
-        return urls
-
     @field_validator("actiontrail_secrets")
     @classmethod
     def _events_are_signed(cls, secrets: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
         if others.data.get("actiontrail_url") is not None:
-            signing_secrets(secrets)
-        return secrets
-
-    @field_validator("approval_webhook_secrets")
-    @classmethod
-    def _decisions_are_signed(cls, secrets: SecretStr | None) -> SecretStr | None:
-        if secrets is not None:
             signing_secrets(secrets)
         return secrets
 
@@ -193,9 +177,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         if value.startswith(_UNRESOLVED):
             expected = "expected the secret itself: the platform could not resolve its Key Vault reference"
             raise settings_error(Place(name), value, expected)
-    for name in _JSON:
-        if name in values:
-            values[name] = _json(name, values[name])
+    values |= {name: _json(name, values[name]) for name in _JSON if name in values}
     named = {name: values[name.upper()] for name in Settings.model_fields if name.upper() in values}
     described = {
         "cosmos_endpoint": NOT_SET,

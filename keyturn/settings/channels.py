@@ -99,12 +99,10 @@ def approvers_channels(urls: Mapping[str, SecretStr]) -> list[Channel]:
 
 def _checked(channels: list[Channel], expected: str) -> list[Channel]:
     if len(channels) > CHANNELS_PER_SETTING:
-        message = f"{expected}, found {len(channels)}"
-        raise ValueError(message)
+        raise ValueError(f"{expected}, found {len(channels)}")
     for channel in channels:
         if open_channel(channel) is None:
-            message = f"{expected}; number {channel.number} is none"
-            raise ValueError(message)
+            raise ValueError(f"{expected}; number {channel.number} is none")
     return channels
 
 

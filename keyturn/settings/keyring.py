@@ -3,17 +3,13 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
 import field_encrypt
-from keyturn.settings.types import CosmosName, KeyringName, MekName, ProbeUrl, VaultUrl
+from keyturn.settings.types import CosmosName, KeyringName, MekName, ProbeUrl, SettingsModel, VaultUrl
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class RowNames(field_encrypt.RowNames):
@@ -22,7 +18,7 @@ class RowNames(field_encrypt.RowNames):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class DocumentContainer(_Model):
+class DocumentContainer(SettingsModel):
     """A container whose documents hold encrypted fields: canaries are chosen from it."""
 
     name: CosmosName
@@ -31,7 +27,7 @@ class DocumentContainer(_Model):
     partition_key: str = "id"
 
 
-class Keyring(_Model):
+class Keyring(SettingsModel):
     """One rotatable unit. Its name is part of every rotation id, so it is short, lower case and without dots."""
 
     name: KeyringName
@@ -55,8 +51,7 @@ class Keyring(_Model):
     def _only_loopback_is_unverified(cls, verify: bool, others: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
         host = urlsplit(others.data.get("vault_url", "")).hostname
         if not verify and host not in _LOOPBACK:
-            message = "it may be false only where the vault's host is loopback"
-            raise ValueError(message)
+            raise ValueError("it may be false only where the vault's host is loopback")
         return verify
 
     @property

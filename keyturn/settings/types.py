@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -21,36 +22,37 @@ def number(text: object) -> object:
     return float(text) if "." in text else int(text)
 
 
+def checked[T](check: Callable[[T], object]) -> AfterValidator:
+    """Return a validator by which a value stays as it is, unless the check raises ValueError."""
+
+    def unchanged(value: T) -> T:
+        check(value)
+        return value
+
+    return AfterValidator(unchanged)
+
+
+def _expecting(expected: str, is_valid: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> None:
+        if not is_valid(text):
+            raise ValueError(f"expected {expected}")
+
+    return checked(check)
+
+
 def _matching(pattern: str, expected: str) -> AfterValidator:
-    form = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if form.fullmatch(text) is None:
-            message = f"expected {expected}"
-            raise ValueError(message)
-        return text
-
-    return AfterValidator(check)
+    return _expecting(expected, re.compile(pattern).fullmatch)
 
 
-def _cron(*, fields: tuple[int, ...], expected: str) -> AfterValidator:
-    def check(text: str) -> str:
-        valid = croniter.is_valid(text, second_at_beginning=True)  # type: ignore[no-untyped-call]  # croniter has no types
-        if len(text.split()) not in fields or not valid:
-            message = f"expected {expected}"
-            raise ValueError(message)
-        return text
-
-    return AfterValidator(check)
+def _is_cron(text: str, *fields: int) -> bool:
+    valid: bool = croniter.is_valid(text, second_at_beginning=True)  # type: ignore[no-untyped-call]  # croniter has no types
+    return valid and len(text.split()) in fields
 
 
-VaultUrl = Annotated[str, _matching(r"https://[^/?#@\s]+/?", "the vault's URL, as https://<name>.vault.azure.net")]
-CosmosEndpoint = Annotated[
-    str, _matching(r"https://[^/?#@\s]+/?", "the account's URL, as https://<name>.documents.azure.com:443/")
-]
-ManagementUrl = Annotated[
-    str, _matching(r"https://[^/?#@\s]+/?", "the URL of Azure Resource Manager, as https://management.azure.com")
-]
+_HTTPS = r"https://[^/?#@\s]+/?"
+VaultUrl = Annotated[str, _matching(_HTTPS, "the vault's URL, as https://<name>.vault.azure.net")]
+CosmosEndpoint = Annotated[str, _matching(_HTTPS, "the account's URL, as https://<name>.documents.azure.com:443/")]
+ManagementUrl = Annotated[str, _matching(_HTTPS, "the URL of Azure Resource Manager, as https://management.azure.com")]
 # What Cosmos DB allows in the name of a database or container.
 CosmosName = Annotated[str, _matching(r"[^/\\?#]{1,255}", "a name in Cosmos DB: up to 255 characters without / \\ ? #")]
 MekName = Annotated[str, _matching(r"[0-9a-zA-Z-]{1,127}", "a key's name: 1 to 127 letters, digits and dashes")]
@@ -84,19 +86,25 @@ ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, h
 Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds
 
 # NCRONTAB, as Azure Functions reads it.
-SixFieldCron = Annotated[str, _cron(fields=(6,), expected="six fields: second minute hour day month day-of-week")]
+SixFieldCron = Annotated[
+    str, _expecting("six fields: second minute hour day month day-of-week", lambda text: _is_cron(text, 6))
+]
 WindowCron = Annotated[
-    str, _cron(fields=(5, 6), expected="five or six fields: [second] minute hour day month day-of-week")
+    str, _expecting("five or six fields: [second] minute hour day month day-of-week", lambda text: _is_cron(text, 5, 6))
 ]
 
 
-class MaintenanceWindow(BaseModel):
+class SettingsModel(BaseModel):
+    """An object in a setting's JSON, with names in camelCase and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class MaintenanceWindow(SettingsModel):
     """A time that opens at every occurrence of a cron expression, in a time zone, and lasts for a duration.
 
     Day of month and day of week must both match, as in the rotation schedule: ``0 2 1-7 * 6`` is the first Saturday.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     cron: WindowCron
     duration: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))]

@@ -50,7 +50,7 @@ class Metric(NamedTuple):
     kind: Literal["gauge", "counter", "histogram"]
     unit: str
     description: str
-    attributes: tuple[str, ...]
+    attributes: tuple[str, ...] = (KEYRING,)
 
 
 ROWS = Metric("keyturn.rows", "gauge", "{row}", "rows of the dek store, as last counted", (KEYRING, ROW_STATE))
@@ -65,18 +65,12 @@ STATE_SECONDS = Metric(
     "keyturn.rotation.state_duration", "gauge", "s", "time spent in a state, when it was left", (KEYRING, STATE)
 )
 SINCE_ROTATION = Metric(
-    "keyturn.keyring.since_rotation",
-    "gauge",
-    "s",
-    "time since a rotation was completed, at the schedule's tick",
-    (KEYRING,),
+    "keyturn.keyring.since_rotation", "gauge", "s", "time since a rotation was completed, at the schedule's tick"
 )
-OVERDUE = Metric("keyturn.keyring.overdue", "gauge", "1", "1 while a rotation is overdue, else 0", (KEYRING,))
-DRIFT_ROWS = Metric(
-    "keyturn.keyring.unreadable_rows", "gauge", "{row}", "rows under a disabled or missing version", (KEYRING,)
-)
+OVERDUE = Metric("keyturn.keyring.overdue", "gauge", "1", "1 while a rotation is overdue, else 0")
+DRIFT_ROWS = Metric("keyturn.keyring.unreadable_rows", "gauge", "{row}", "rows under a disabled or missing version")
 DRIFT_VERSIONS = Metric(
-    "keyturn.keyring.enabled_by_others", "gauge", "{version}", "retired versions that somebody has enabled", (KEYRING,)
+    "keyturn.keyring.enabled_by_others", "gauge", "{version}", "retired versions that somebody has enabled"
 )
 ACTIVITY_SECONDS = Metric(
     "keyturn.activity.duration",
@@ -86,11 +80,8 @@ ACTIVITY_SECONDS = Metric(
     (KEYRING, ACTIVITY, OUTCOME),
 )
 REQUEST_CHARGE = Metric(
-    "keyturn.cosmos.request_charge",
-    "counter",
-    "{RU}",
+    *("keyturn.cosmos.request_charge", "counter", "{RU}"),
     "request units that Cosmos DB charged, in an activity by keyring",
-    (KEYRING,),
 )
 NOTIFICATIONS = Metric(
     "keyturn.notifications",
