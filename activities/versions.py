@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from keyturn.clock import SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.steps import CreateVersionInput, VersionResult
 from keyturn.deks.census import take_census
 from keyturn.key_vault import creation
@@ -32,7 +32,7 @@ async def create_version(request: CreateVersionInput, resources: Resources) -> V
     )
     if known is None:
         intent, adoptable = RecordedIntent(runs, request.run), {record.run_id: record for record in earlier}
-        version = await creation.create_version(keyring.versions, request, intent, SystemClock(), adoptable)
+        version = await creation.create_version(keyring.versions, request, intent, Clock(), adoptable)
     else:
         version = await creation.own_version(keyring.versions, run_id) or known
     if version != known:

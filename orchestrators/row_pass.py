@@ -18,7 +18,16 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts.pages import PageInput, PageResult, RangesInput, RangesResult, RowRef, ScanInput, ScanResult
+from keyturn.contracts.pages import (
+    PageInput,
+    PageResult,
+    RangesInput,
+    RangesResult,
+    RowRef,
+    ScanInput,
+    ScanResult,
+    add_results,
+)
 from keyturn.contracts.passes import (
     BudgetInput,
     BudgetResult,
@@ -148,7 +157,7 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
         for refs in pages
     ]
     results = yield from call_all(ctx, operation.activity, requests, PageResult)
-    totals = add_results([state.totals, *results])
+    totals = add_results(state.totals, *results)
     recorded = yield from call(
         ctx,
         "record_progress",
@@ -174,13 +183,3 @@ def _work(ctx: OrchestrationContext, state: PassInput, pages: list[list[RowRef]]
         "granted": recorded.operations_per_second,
     }
     return state.model_copy(update=update), recorded.aborted
-
-
-def add_results(results: list[PageResult]) -> PageResult:
-    """Add pages up; session tokens are left out, since only the activity that records progress can merge them."""
-    counters = [name for name, field in PageResult.model_fields.items() if field.annotation is int]
-    seen = [result.last_stale_write for result in results if result.last_stale_write is not None]
-    return PageResult(
-        **{name: sum(getattr(result, name) for result in results) for name in counters},
-        last_stale_write=max(seen, default=None),
-    )

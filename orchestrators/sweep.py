@@ -11,10 +11,9 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext
 
-from keyturn.contracts.pages import PageResult
+from keyturn.contracts.pages import PageResult, add_results
 from keyturn.contracts.passes import CensusInput, CensusResult, PassInput, PassResult, SweepInput, SweepResult
 from orchestrators.calls import Steps, call, call_workflow, sub_workflow
-from orchestrators.row_pass import add_results
 
 bp = df.Blueprint()
 
@@ -33,7 +32,7 @@ def sweep(ctx: OrchestrationContext, payload: Any) -> Steps:
     while True:
         number += 1
         done = yield from _pass(ctx, given, number, tokens)
-        totals, tokens = add_results([totals, done.totals]), done.session_tokens
+        totals, tokens = add_results(totals, done.totals), done.session_tokens
         census = yield from call(
             ctx,
             "take_census",

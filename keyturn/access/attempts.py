@@ -4,13 +4,12 @@ What is counted is refusals only. A forger therefore ends up locked out by name 
 or a link that holds is still listened to: their own refusals are counted apart.
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Literal
 
-from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.errors import CallerError, LostRaceError, TooManyAttemptsError
 
 # No keyring can have this name: a forger may name any rotation, or none.
@@ -56,8 +55,8 @@ async def counted(
 
 async def _require(documents: StateContainer, names: Sequence[str], now: datetime) -> None:
     for name in names:
-        document = await documents.read(PARTITION, _id(name))
-        if document is not None and (refusals := Refusals.from_document(document)).too_many(now):
+        refusals = await documents.find(Refusals.from_document, PARTITION, hashed_id(name))
+        if refusals is not None and refusals.too_many(now):
             raise _too_many(refusals.since, now)
 
 
@@ -69,16 +68,11 @@ def _too_many(since: datetime, now: datetime) -> TooManyAttemptsError:
 async def _add(documents: StateContainer, name: str, now: datetime) -> None:
     def change(found: Refusals | None) -> Refusals:
         if found is None or now >= found.since + WINDOW:
-            return Refusals(id=_id(name), count=1, since=now)
+            return Refusals(id=hashed_id(name), count=1, since=now)
         return found.model_copy(update={"count": found.count + 1})
 
     try:
-        await documents.update(Refusals.from_document, PARTITION, _id(name), change)
+        await documents.update(Refusals.from_document, PARTITION, hashed_id(name), change)
     except LostRaceError as error:
         # So many at once that this one could not even be counted.
         raise _too_many(now, now) from error
-
-
-def _id(name: str) -> str:
-    # Hashed: a name may hold characters that a document's id may not.
-    return hashlib.sha256(name.encode(errors="replace")).hexdigest()

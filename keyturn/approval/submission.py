@@ -82,7 +82,7 @@ async def decide_by_link[R: RunRecord](
         by_id=principal.object_id if principal is not None else None,
         keep=link.expires_at - now,
     )
-    taken = [one.decision for one in (record.decision, *record.decisions) if one and one.webhook_id == link.message_id]
+    taken = [one.decision for one in record.taken if one.webhook_id == link.message_id]
     if taken != [OUTCOMES[request.decision]]:
         # An earlier attempt with this link was written before it broke, and said something else.
         raise AlreadyDecidedError("this link was used", rotationId=link.run_id)

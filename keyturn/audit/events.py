@@ -22,7 +22,11 @@ type Digest = Annotated[str, Field(max_length=64)]
 type Attempt = Literal["start", "decide", "retry", "abort", "reinstate"]
 
 
-class StateChanged(Payload):
+class EventData(Payload):
+    """Base of what the types of events carry."""
+
+
+class StateChanged(EventData):
     """The rotation went from one state to another; the first event of a chain comes from none."""
 
     source: Annotated[State | None, Field(alias="from")]
@@ -32,7 +36,7 @@ class StateChanged(Payload):
     detail: Text = ""
 
 
-class CheckWaived(Payload):
+class CheckWaived(EventData):
     """A pre-flight check failed and somebody had said that it may."""
 
     check: Name
@@ -41,14 +45,14 @@ class CheckWaived(Payload):
     found: Text
 
 
-class VersionCreated(Payload):
+class VersionCreated(EventData):
     """The new MEK version exists; these were enabled before it."""
 
     version: Version
     replaces: Versions
 
 
-class RowsUnexplained(Payload):
+class RowsUnexplained(EventData):
     """Rows are not as the last completed rotation left them; told before the first row is rewrapped."""
 
     since: Name | None  # that rotation; null where there is none to compare with
@@ -56,20 +60,20 @@ class RowsUnexplained(Payload):
     named: Annotated[list[UnexplainedRow], Field(max_length=UNEXPLAINED_MAX)]  # the first of them
 
 
-class RowQuarantined(Payload):
+class RowQuarantined(EventData):
     """A row cannot be rewrapped."""
 
     row: QuarantinedRow
 
 
-class EvidenceFrozen(Payload):
+class EvidenceFrozen(EventData):
     """What an approver is asked to decide on, by its digest."""
 
     digest: Digest
     expires_at: datetime | None
 
 
-class DecisionTaken(Payload):
+class DecisionTaken(EventData):
     """A person decided on exactly one evidence digest."""
 
     decision: Literal["approved", "rejected"]
@@ -78,7 +82,7 @@ class DecisionTaken(Payload):
     comment: Remark = ""
 
 
-class CommandGiven(Payload):
+class CommandGiven(EventData):
     """An operator told the rotation to try again, to end, or to take its retirement back."""
 
     command: Literal["retry", "abort", "reinstate"]
@@ -86,7 +90,7 @@ class CommandGiven(Payload):
     step: int
 
 
-class VersionsRetired(Payload):
+class VersionsRetired(EventData):
     """Old versions were disabled, on this evidence, with this approval."""
 
     versions: Versions
@@ -94,13 +98,13 @@ class VersionsRetired(Payload):
     approved_by: Name | None
 
 
-class VersionsReinstated(Payload):
+class VersionsReinstated(EventData):
     """Versions that the rotation had disabled were enabled again."""
 
     versions: Versions
 
 
-class VersionsTemporarilyEnabled(Payload):
+class VersionsTemporarilyEnabled(EventData):
     """Disabled versions were enabled for the time of a restore, on this evidence, with this approval."""
 
     versions: Versions
@@ -108,13 +112,13 @@ class VersionsTemporarilyEnabled(Payload):
     approved_by: Name | None
 
 
-class VersionsDisabledAgain(Payload):
+class VersionsDisabledAgain(EventData):
     """What was enabled for a restore was disabled again, because no row named it."""
 
     versions: Versions
 
 
-class AttemptRefused(Payload):
+class AttemptRefused(EventData):
     """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
 
     attempt: Attempt
@@ -122,22 +126,6 @@ class AttemptRefused(Payload):
     error: Name  # name of a class of keyturn.errors
     detail: Text
 
-
-type EventData = (
-    StateChanged
-    | CheckWaived
-    | VersionCreated
-    | RowsUnexplained
-    | RowQuarantined
-    | EvidenceFrozen
-    | DecisionTaken
-    | CommandGiven
-    | VersionsRetired
-    | VersionsReinstated
-    | VersionsTemporarilyEnabled
-    | VersionsDisabledAgain
-    | AttemptRefused
-)
 
 TYPE_PREFIX = "dev.keyturn.rotation."
 

@@ -7,12 +7,12 @@ one that was read and no event has the next sequence: one chain, without gaps or
 
 from collections.abc import Mapping, Sequence
 from itertools import batched
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from keyturn.audit.chain import Head, canonical, event_id, head_of, link
 from keyturn.audit.events import AuditEvent
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
+from keyturn.cosmos.state_container import Settled, StateContainer, StoredDocument, until_won
 from keyturn.ids import keyring_of
 
 EVENT_KIND = "audit"
@@ -81,12 +81,6 @@ def _document(run_id: str, event: dict[str, Any]) -> dict[str, Any]:
 BATCH_MAX = 50  # events; Cosmos DB takes 100 operations and 2 MB, and an event is at most about 20 KB
 
 
-class Appended(NamedTuple):
-    """The chain's head after an append; None where there was nothing to append and the chain has not begun."""
-
-    head: Head | None
-
-
 class AuditLog:
     """The audit chains of all rotations."""
 
@@ -110,22 +104,21 @@ class AuditLog:
     async def _append(self, run_id: str, events: Sequence[AuditEvent], limit: int | None) -> Head | None:
         identified = {event_id(run_id, event.key): event for event in events}
 
-        async def attempt() -> Appended | None:
+        async def attempt() -> Settled[Head | None] | None:
             end = await self.end(run_id)
             known = frozenset(end.event_ids) if end is not None else frozenset()
             missing = {found: event for found, event in identified.items() if found not in known}
             full = limit is not None and (end is None or end.sequence >= limit)
             if full or not missing:
-                return Appended(end.head if end is not None else None)
+                return Settled(end.head if end is not None else None)
             head, operations = append_batch(run_id, missing, end)
-            return Appended(head) if await self._documents.batch(keyring_of(run_id), operations) else None
+            return Settled(head) if await self._documents.batch(keyring_of(run_id), operations) else None
 
-        return (await until_won(attempt, end_id(run_id))).head
+        return (await until_won(attempt, end_id(run_id))).outcome
 
     async def end(self, run_id: str) -> ChainEnd | None:
         """Return the chain's end with the ids of its events, or None where it has not begun."""
-        document = await self._documents.read(keyring_of(run_id), end_id(run_id))
-        return None if document is None else ChainEnd.from_document(document)
+        return await self._documents.find(ChainEnd.from_document, keyring_of(run_id), end_id(run_id))
 
     async def head(self, run_id: str) -> Head | None:
         """Return the sequence and hash that the chain ends with, or None where it has not begun."""

@@ -145,6 +145,16 @@ class PageResult(Payload):
     session_tokens: dict[str, str] = Field(default_factory=dict)  # feed range -> token of the newest write in it
 
 
+def add_results(*parts: PageResult) -> PageResult:
+    """Add pages up; session tokens are left out, since only the activity that records progress can merge them."""
+    counters = [name for name, field in PageResult.model_fields.items() if field.annotation is int]
+    seen = [part.last_stale_write for part in parts if part.last_stale_write is not None]
+    return PageResult(
+        **{name: sum(getattr(part, name) for part in parts) for name in counters},
+        last_stale_write=max(seen, default=None),
+    )
+
+
 class RangesResult(Payload):
     """Answer of ``list_ranges``: the store's feed ranges, one per physical partition, in order."""
 

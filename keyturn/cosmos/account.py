@@ -6,15 +6,8 @@ from typing import Any
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.mgmt.cosmosdb import models
 from azure.mgmt.cosmosdb.aio import CosmosDBManagementClient
-from azure.mgmt.cosmosdb.models import (
-    BackupPolicy,
-    ContainerPartitionKey,
-    ContinuousModeBackupPolicy,
-    SqlContainerCreateUpdateParameters,
-    SqlContainerCreateUpdateProperties,
-    SqlContainerResource,
-)
 
 from keyturn.errors import KeyturnError, PermissionMissingError, ResourceMissingError, UnavailableError
 
@@ -58,8 +51,8 @@ class CosmosAccount:
             account = await self._client.database_accounts.get(self._group, self._name)
         except AzureError as error:
             raise _failure(error, "read") from error
-        policy: BackupPolicy | None = account.properties.backup_policy if account.properties else None
-        if not isinstance(policy, ContinuousModeBackupPolicy):
+        policy: models.BackupPolicy | None = account.properties.backup_policy if account.properties else None
+        if not isinstance(policy, models.ContinuousModeBackupPolicy):
             return None
         tier = policy.continuous_mode_properties.tier if policy.continuous_mode_properties else None
         # An account that is older than the choice between two tiers has the longer one. A tier that the SDK does not
@@ -73,9 +66,11 @@ class CosmosAccount:
             PermissionMissingError: the identity may not create containers.
             KeyturnError: of the kind that the failure means.
         """
-        key = ContainerPartitionKey(paths=[partition_key], kind="Hash", version=2)
-        properties = SqlContainerCreateUpdateProperties(resource=SqlContainerResource(id=name, partition_key=key))
-        parameters = SqlContainerCreateUpdateParameters(properties=properties)
+        key = models.ContainerPartitionKey(paths=[partition_key], kind="Hash", version=2)
+        properties = models.SqlContainerCreateUpdateProperties(
+            resource=models.SqlContainerResource(id=name, partition_key=key)
+        )
+        parameters = models.SqlContainerCreateUpdateParameters(properties=properties)
         try:
             creation = await self._client.sql_resources.begin_create_update_sql_container(
                 self._group, self._name, database, name, parameters

@@ -4,6 +4,7 @@ Every document has an ``id`` and a ``keyring``, its partition. What several proc
 read, change, replace if nobody else has, and again on what is there now (:meth:`StateContainer.update`).
 """
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -59,10 +60,15 @@ class StoredDocument(Payload):
             ) from error
 
 
-class _Settled[D](NamedTuple):
-    """What an update has come to; wrapped, because no document is an outcome too."""
+def hashed_id(text: str) -> str:
+    """Return the id of the document for a text that may hold characters which an id may not."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
-    document: D
+
+class Settled[T](NamedTuple):
+    """What an attempt has come to; wrapped, because None is an outcome too."""
+
+    outcome: T
 
 
 async def until_won[T](attempt: Callable[[], Awaitable[T | None]], document: str) -> T:
@@ -110,6 +116,13 @@ class StateContainer:
                     return None
                 raise
 
+    async def find[D: StoredDocument](
+        self, model: Callable[[Mapping[str, Any]], D], keyring: str, document_id: str
+    ) -> D | None:
+        """Return the document as the model, or None."""
+        document = await self.read(keyring, document_id)
+        return None if document is None else model(document)
+
     async def update[D: StoredDocument](
         self,
         model: Callable[[Mapping[str, Any]], D],
@@ -130,26 +143,25 @@ class StateContainer:
             KeyturnError: of the kind that the failure means.
         """
 
-        async def attempt() -> _Settled[D | None] | None:
-            stored = await self.read(keyring, document_id)
-            found = None if stored is None else model(stored)
+        async def attempt() -> Settled[D | None] | None:
+            found = await self.find(model, keyring, document_id)
             try:
                 changed = change(found)
             except KeyturnError:
                 # The read may have come from a replica that lags: only what the newest document is refused for counts.
-                if found is None or await self._store(found, found) is not None:
+                if found is None or await self.store(found, found) is not None:
                     raise
                 return None
             if changed is None or changed is found:
                 if found is None or not confirm:
-                    return _Settled(found)
+                    return Settled(found)
                 changed = found
-            written = await self._store(changed, found)
-            return None if written is None else _Settled(model(written))
+            written = await self.store(changed, found)
+            return None if written is None else Settled(model(written))
 
-        return (await until_won(attempt, document_id)).document
+        return (await until_won(attempt, document_id)).outcome
 
-    async def _store(self, document: StoredDocument, found: StoredDocument | None) -> dict[str, Any] | None:
+    async def store(self, document: StoredDocument, found: StoredDocument | None) -> dict[str, Any] | None:
         """Create the document, or replace the one that was found; returns it as stored, or None if the race is lost."""
         if found is None:
             return await self.create(document.to_document())

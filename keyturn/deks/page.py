@@ -21,7 +21,7 @@ from typing import ClassVar, override
 from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt.key_vault import MekClient
-from keyturn.clock import Clock, SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
 from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks.rows import QuarantineReason, Row
@@ -157,7 +157,7 @@ class PageDependencies:
     mek: MekClient
     quarantine: Quarantine
     hold: Hold
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=Clock)
     chosen: Callable[[Row], bool] = lambda row: row.needs_work  # whether a row, as it is now, is to be worked on
 
 

@@ -7,7 +7,7 @@ from typing import Any, override
 from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient, MekProvider
 from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
-from keyturn.clock import Clock, SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, RowRef
 from keyturn.deks.page import Hold, PageLoop, Quarantine
 from keyturn.deks.store import Outcome
@@ -86,7 +86,7 @@ class DocumentDependencies:
     target: KeyAndRows
     quarantine: Quarantine
     hold: Hold
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=Clock)
 
 
 class DocumentPage(PageLoop[dict[str, Any]]):

@@ -68,10 +68,7 @@ async def read_cursors(documents: StateContainer, keyring: str) -> dict[str, Cur
 
 async def write_cursor(documents: StateContainer, cursor: Cursor) -> Cursor | None:
     """Write the cursor and return it as stored, or return None where it is not the one that was read any more."""
-    if cursor.etag is None:
-        stored = await documents.create(cursor.to_payload())
-    else:
-        stored = await documents.replace(cursor.to_payload(), cursor.etag)
+    stored = await documents.store(cursor, cursor if cursor.etag is not None else None)
     return Cursor.from_document(stored) if stored is not None else None
 
 

@@ -16,7 +16,6 @@ from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.documents import require_rights
 from keyturn.resources import Resources
-from keyturn.runs.progress import phase_totals
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
@@ -67,7 +66,7 @@ async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, m
         if found.work.kind == "rollback" and found.state is State.COMPLETED and not found.dry_run
     }
     for later in await runs.newest(rotation.keyring, limit=PAGE_MAX):
-        took = later.retired or phase_totals(later, "sweep").changed
+        took = later.retired or later.totals("sweep").changed
         if later.fencing_token > rotation.fencing_token and took and later.run_id not in undone:
             raise WrongStateError(
                 f"a later rotation has moved rows: roll {later.run_id} back first",

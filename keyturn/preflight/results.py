@@ -9,7 +9,7 @@ from http import HTTPStatus
 from azure.core.exceptions import AzureError
 
 from field_encrypt.mek_errors import MekError
-from keyturn.clock import Clock, SystemClock
+from keyturn.clock import Clock
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, TransientError, UnavailableError
 from keyturn.key_vault.errors import keyturn_error
 
@@ -70,7 +70,7 @@ async def run_check(
 
     ``right`` is the permission whose absence it finds out; ``seconds`` is the time that all attempts may take together.
     """
-    clock = clock or SystemClock()
+    clock = clock or Clock()
     ends = clock.monotonic() + seconds
     for wait in (*waits, None):
         try:

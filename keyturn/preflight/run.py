@@ -6,7 +6,7 @@ refused. A service that does not answer is asked again a few times; then the che
 
 from functools import partial
 
-from keyturn.clock import Clock, SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import PreflightResult
@@ -24,7 +24,7 @@ WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts; together longer than t
 
 async def run_preflight(context: CheckContext, clock: Clock | None = None) -> Preflight:
     """Run every check of the checklist, and plan the rotation if the rows could be counted."""
-    record, facts, clock = context.record, context.facts, clock or SystemClock()
+    record, facts, clock = context.record, context.facts, clock or Clock()
     checks = [_stored(record, "waivers", waivers_hold(record))]
     failed: set[str] = set()
     ends = clock.monotonic() + ALL_SECONDS

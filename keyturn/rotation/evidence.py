@@ -10,7 +10,6 @@ from keyturn.contracts.states import State
 from keyturn.contracts.steps import FreezeInput, FreezeResult
 from keyturn.errors import InvariantError
 from keyturn.preflight.checks import waiver_of
-from keyturn.runs.progress import phase_totals
 from keyturn.runs.record_parts import Proof, StaleWriters
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
@@ -92,7 +91,7 @@ def digest_of(evidence: dict[str, JsonValue]) -> str:
 
 def proof_of(record: RotationRecord) -> Proof:
     """Return what this soak has proven so far."""
-    totals = phase_totals(record, "proof")
+    totals = record.totals("proof")
     return Proof(
         mode=str(record.policy.proof),
         proven=totals.changed,

@@ -11,7 +11,6 @@ from keyturn.contracts.pages import DEKS
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
 from keyturn.ids import APPROVALS, report_link, run_link
-from keyturn.runs.progress import phase_totals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision, Failure, MissingDek, PhaseProgress, Quarantined, StaleWriters
 from keyturn.runs.records import RotationRecord
@@ -143,7 +142,7 @@ def counts_of(record: RunRecord) -> dict[Phase, Counts]:
 
 
 def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
-    totals = phase_totals(record, phase)
+    totals = record.totals(phase)
     done = totals.changed if progress.source == DEKS else progress.scanned
     known = {**dict(progress), **dict(totals), "percent": _percent(done, progress.rows_total)}
     return Counts.model_validate({name: known[name] for name in Counts.model_fields})

@@ -9,26 +9,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from keyturn.audit import events
 from keyturn.audit.chain import Head, head_of
-from keyturn.audit.events import (
-    UNEXPLAINED_MAX,
-    Attempt,
-    AttemptRefused,
-    AuditEvent,
-    CheckWaived,
-    CommandGiven,
-    DecisionTaken,
-    EventData,
-    EvidenceFrozen,
-    RowQuarantined,
-    RowsUnexplained,
-    StateChanged,
-    VersionCreated,
-    VersionsDisabledAgain,
-    VersionsReinstated,
-    VersionsRetired,
-    VersionsTemporarilyEnabled,
-)
+from keyturn.audit.events import AuditEvent
 from keyturn.audit.log import AuditLog
 from keyturn.contracts.states import State
 from keyturn.errors import BrokenChainError, CallerError, KeyturnError, ResourceMissingError, UnknownRotationError
@@ -62,22 +45,22 @@ def events_of(record: RunRecord, now: datetime) -> list[AuditEvent]:
     What the record forgets (evidence that is void, rows that a new sweep is to meet again) was still in it when the
     audit followed the change before.
     """
-    events = [*_quarantined(record, now), *_states(record), *_decisions(record)]
+    told = [*_quarantined(record, now), *_states(record), *_decisions(record)]
     # isinstance, not ``kind``: the type checker must know the record whose own fields are read.
     if isinstance(record, RotationRecord):
-        events = [*_versions(record, now), *events, *_waived(record)]
+        told = [*_versions(record, now), *told, *_waived(record)]
     if isinstance(record, MigrationRecord):
-        events = [*_temporary_enablement(record, now), *events]
-    return sorted(events, key=lambda event: event.at)
+        told = [*_temporary_enablement(record, now), *told]
+    return sorted(told, key=lambda event: event.at)
 
 
-def _event(key: Iterable[object], at: datetime, data: EventData) -> AuditEvent:
+def _event(key: Iterable[object], at: datetime, data: events.EventData) -> AuditEvent:
     return AuditEvent(key=":".join(str(part) for part in key), at=at, data=data)
 
 
 def _states(record: RunRecord) -> Iterator[AuditEvent]:
     for entry in record.history:
-        data = StateChanged(
+        data = events.StateChanged(
             source=entry.source, target=entry.target, step=entry.step, by=entry.actor, detail=entry.detail
         )
         yield _event(("state", entry.step), entry.at, data)
@@ -91,80 +74,76 @@ def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
         if check.outcome == "waived":
             waiver = waivers.get(check.name)
             by, why = (waiver.by, waiver.why) if waiver is not None else (None, None)
-            data = CheckWaived(check=check.name, by=by, why=why, found=check.detail)
+            data = events.CheckWaived(check=check.name, by=by, why=why, found=check.detail)
             yield _event(("waived", check.name), record.preflight.at, data)
 
 
 def _decisions(record: RunRecord) -> Iterator[AuditEvent]:
     if record.evidence_digest is not None and record.evidence_frozen_at is not None:
-        frozen = EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
+        frozen = events.EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
         yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
-    for decision in [*record.decisions, *([record.decision] if record.decision is not None else [])]:
-        taken = DecisionTaken(
+    for decision in record.taken:
+        taken = events.DecisionTaken(
             decision=decision.decision, by=decision.by, digest=decision.digest, comment=decision.comment
         )
         yield _event(("decision", decision.digest), decision.at, taken)
     for number, command in enumerate(record.commands):
-        given = CommandGiven(command=command.command, by=command.by, step=command.step)
+        given = events.CommandGiven(command=command.command, by=command.by, step=command.step)
         yield _event(("command", number), command.at, given)
 
 
 def _quarantined(record: RunRecord, now: datetime) -> Iterator[AuditEvent]:
     # The same row in another sweep, or the same version in another attempt to retire it, is another event.
-    sweep = max(_last(record, State.SWEEPING), _last(record, State.RUNNING))
+    sweep = max(record.last_step(State.SWEEPING), record.last_step(State.RUNNING))
     for row in record.quarantined.named:
-        yield _event(("quarantined", sweep, row.reason, row.id), now, RowQuarantined(row=row))
+        yield _event(("quarantined", sweep, row.reason, row.id), now, events.RowQuarantined(row=row))
 
 
 def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
     if record.target_version is not None:
-        created = VersionCreated(version=record.target_version, replaces=record.old_versions)
+        created = events.VersionCreated(version=record.target_version, replaces=record.old_versions)
         yield _event(("version", record.target_version), now, created)
     if record.provenance is not None and record.provenance.count:
-        seen = record.provenance
-        unexplained = RowsUnexplained(since=seen.since, count=seen.count, named=seen.named[:UNEXPLAINED_MAX])
-        yield _event(("unexplained",), now, unexplained)
-    attempt = _last(record, State.RETIRING)
+        seen, first = record.provenance, record.provenance.named[: events.UNEXPLAINED_MAX]
+        yield _event(("unexplained",), now, events.RowsUnexplained(since=seen.since, count=seen.count, named=first))
+    attempt = record.retirement_step
     if record.retired:
-        approved_by = record.decision.by if record.decision is not None else None
-        retired = VersionsRetired(versions=record.retired, digest=record.evidence_digest, approved_by=approved_by)
-        yield _event(("retired", attempt, *sorted(record.retired)), now, retired)
+        yield _retired(("retired", attempt), record, record.retired, now)
     if record.reinstated:
-        reinstated = VersionsReinstated(versions=record.reinstated)
-        yield _event(("reinstated", attempt, *sorted(record.reinstated)), now, reinstated)
+        yield _reinstated(("reinstated", attempt), record.reinstated, now)
+
+
+def _retired(key: tuple[object, ...], record: RotationRecord, versions: list[str], now: datetime) -> AuditEvent:
+    data = events.VersionsRetired(versions=versions, digest=record.evidence_digest, approved_by=record.decided_by)
+    return _event((*key, *sorted(versions)), now, data)
+
+
+def _reinstated(key: tuple[object, ...], versions: list[str], now: datetime) -> AuditEvent:
+    return _event((*key, *sorted(versions)), now, events.VersionsReinstated(versions=versions))
 
 
 def undone_retirement(record: RotationRecord, versions: list[str], now: datetime) -> list[AuditEvent]:
     """Return what a retirement leaves that was undone in the same step, because rows stood in its way."""
     if not versions:
         return []
-    attempt, approved_by = _last(record, State.RETIRING), record.decision.by if record.decision is not None else None
-    retired = VersionsRetired(versions=versions, digest=record.evidence_digest, approved_by=approved_by)
-    return [
-        _event(("undone", attempt, "retired", *sorted(versions)), now, retired),
-        _event(("undone", attempt, "reinstated", *sorted(versions)), now, VersionsReinstated(versions=versions)),
-    ]
+    attempt = record.retirement_step
+    retired = _retired(("undone", attempt, "retired"), record, versions, now)
+    return [retired, _reinstated(("undone", attempt, "reinstated"), versions, now)]
 
 
 def _temporary_enablement(record: MigrationRecord, now: datetime) -> Iterator[AuditEvent]:
     if record.temporarily_enabled:
-        approved_by = record.decision.by if record.decision is not None else None
-        enabled = VersionsTemporarilyEnabled(
-            versions=record.temporarily_enabled, digest=record.evidence_digest, approved_by=approved_by
+        enabled = events.VersionsTemporarilyEnabled(
+            versions=record.temporarily_enabled, digest=record.evidence_digest, approved_by=record.decided_by
         )
         yield _event(("lent", record.frozen_at_step, *record.temporarily_enabled), now, enabled)
     if record.disabled_again:
-        disabled = VersionsDisabledAgain(versions=record.disabled_again)
+        disabled = events.VersionsDisabledAgain(versions=record.disabled_again)
         yield _event(("returned", record.frozen_at_step, *record.disabled_again), now, disabled)
 
 
-def _last(record: RunRecord, state: State) -> int:
-    """Return the step at which the state was entered last, or 0."""
-    return max((entry.step for entry in record.history if entry.target is state), default=0)
-
-
 async def record_refusal[R: RunRecord](
-    runs: Runs[R], run_id: str, attempt: Attempt, error: KeyturnError, *, by: str | None, now: datetime
+    runs: Runs[R], run_id: str, attempt: events.Attempt, error: KeyturnError, *, by: str | None, now: datetime
 ) -> None:
     """Append the refused attempt to the run's chain; the same refusal within one minute is one event.
 
@@ -187,7 +166,7 @@ async def record_refusal[R: RunRecord](
 
 @asynccontextmanager
 async def audit_refusals[R: RunRecord](
-    runs: Runs[R], run_id: str, attempt: Attempt, *, by: str | None, now: datetime
+    runs: Runs[R], run_id: str, attempt: events.Attempt, *, by: str | None, now: datetime
 ) -> AsyncIterator[None]:
     """Record what is refused within, and raise it on; one of these around another would record it twice."""
     try:
@@ -197,9 +176,9 @@ async def audit_refusals[R: RunRecord](
         raise
 
 
-def _refused(attempt: Attempt, error: KeyturnError, by: str | None, now: datetime) -> AuditEvent:
+def _refused(attempt: events.Attempt, error: KeyturnError, by: str | None, now: datetime) -> AuditEvent:
     name = type(error).__name__
-    data = AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
+    data = events.AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
     return AuditEvent(key=f"refused:{attempt}:{name}:{by or ''}:{now:%Y%m%dT%H%M}", at=now, data=data)
 
 

@@ -6,7 +6,6 @@ holds nothing until they have asked again, which is when each learns that its sh
 is therefore within the budget at any time, and a run alone has the whole.
 """
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from keyturn.contracts.base import Payload, Policy
 from keyturn.contracts.migrations import Reencrypt
-from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
 
@@ -108,5 +107,4 @@ def _live(found: VaultBudget, run_id: str, now: datetime) -> dict[str, BudgetCla
 
 def _empty(vault: str) -> VaultBudget:
     host = urlsplit(vault).netloc.lower().removesuffix(":443")
-    # Hashed: an id may not hold every character of a host.
-    return VaultBudget(id=hashlib.sha256(host.encode()).hexdigest(), vault=host)
+    return VaultBudget(id=hashed_id(host), vault=host)

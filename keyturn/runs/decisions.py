@@ -4,7 +4,6 @@
 its end: it stores it, wakes the workflow, and marks the message or link that brought it as used.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -16,6 +15,7 @@ from keyturn.access.identity import same_identity, same_person
 from keyturn.contracts.base import Name, Payload, Remark, RunId
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput, DecisionResult
+from keyturn.cosmos.state_container import hashed_id
 from keyturn.errors import (
     AlreadyDecidedError,
     ApprovalExpiredError,
@@ -93,8 +93,7 @@ async def record_decision[R: RunRecord](
 
 
 def _wrote(record: RunRecord, webhook_id: str) -> bool:
-    made = [*record.decisions, *([record.decision] if record.decision is not None else [])]
-    return any(decision.webhook_id == webhook_id for decision in made)
+    return any(decision.webhook_id == webhook_id for decision in record.taken)
 
 
 def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
@@ -153,7 +152,7 @@ class UsedMessage(Payload):
 
 async def is_used[R: RunRecord](runs: Runs[R], message_id: str) -> bool:
     """Tell whether the message was handled to its end."""
-    return await runs.documents.read(PARTITION, _document_id(message_id)) is not None
+    return await runs.documents.read(PARTITION, hashed_id(message_id)) is not None
 
 
 async def take_decision[R: RunRecord](
@@ -182,15 +181,7 @@ async def take_decision[R: RunRecord](
     if not record.ended:
         await wake(record)
     used = UsedMessage(
-        id=_document_id(message_id),
-        run_id=record.run_id,
-        used_at=now,
-        ttl=int(max(keep, KEEP).total_seconds()),
+        id=hashed_id(message_id), run_id=record.run_id, used_at=now, ttl=int(max(keep, KEEP).total_seconds())
     )
     await runs.documents.create(used.to_payload())
     return record
-
-
-def _document_id(message_id: str) -> str:
-    # Hashed: a sender's id may hold characters that a document's id may not.
-    return hashlib.sha256(message_id.encode()).hexdigest()

@@ -3,12 +3,11 @@
 A request that died half-way is therefore finished, not repeated, by the same request coming again.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import Literal
 
 from keyturn.contracts.base import RunId
-from keyturn.cosmos.state_container import StateContainer, StoredDocument
+from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError
 
 # No keyring can have this name: one key must meet its earlier use whatever keyring either request names.
@@ -39,8 +38,7 @@ async def claim(documents: StateContainer, key: str, *, request_hash: str, run_i
     if not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
         expected = f"1 to {KEY_MAX} printable ASCII characters"
         raise InvalidRequestError(f"Idempotency-Key: expected {expected}", field="Idempotency-Key", expected=expected)
-    # Hashed: a key may hold characters that a document's id may not.
-    own = Claim(id=hashlib.sha256(key.encode()).hexdigest(), request_hash=request_hash, run_id=run_id, claimed_at=now)
+    own = Claim(id=hashed_id(key), request_hash=request_hash, run_id=run_id, claimed_at=now)
 
     def change(found: Claim | None) -> Claim:
         if found is not None and found.request_hash != request_hash:

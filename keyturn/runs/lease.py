@@ -35,8 +35,7 @@ class Lease(StoredDocument):
 
 async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
     """Return the keyring's lease, or None where it was never rotated."""
-    document = await runs.documents.read(keyring, LEASE_ID)
-    return None if document is None else Lease.from_document(document)
+    return await runs.documents.find(Lease.from_document, keyring, LEASE_ID)
 
 
 def running(keyring: str, holder: str) -> CallerError:

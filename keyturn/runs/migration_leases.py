@@ -51,7 +51,7 @@ async def take(
         expected = "1 to 100 lower-case letters, digits and dashes"
         raise InvalidRequestError(f"migration: expected {expected}", field="migration", expected=expected)
     wanted = MigrationLease(
-        id=f"{KIND}.{migration}",
+        id=_id(migration),
         keyring=keyring,
         migration=migration,
         holder=holder,
@@ -73,17 +73,11 @@ async def take(
     return await documents.update(MigrationLease.from_document, keyring, wanted.id, change) or wanted
 
 
-async def find(documents: StateContainer, keyring: str, migration: str) -> MigrationLease | None:
-    """Return the migration's lease, also an expired one, or None."""
-    document = await documents.read(keyring, f"{KIND}.{migration}")
-    return None if document is None else MigrationLease.from_document(document)
-
-
 async def release(documents: StateContainer, lease: MigrationLease) -> None:
     """Give the lease back; nothing happens where the holder does not have it (any more)."""
 
     def change(found: MigrationLease | None) -> MigrationLease | None:
-        if found is None or not _same(found, lease):
+        if found is None or (found.holder, found.taken_at) != (lease.holder, lease.taken_at):
             return None
         # The app has no right to delete: the document stays, held by no run.
         return found.model_copy(update={"holder": FREE, "expires_at": found.taken_at})
@@ -107,12 +101,12 @@ async def _is_under_way(documents: StateContainer, holder: str) -> bool:
     """Tell whether the holder is a migration of ours that has not ended: it may wait for days, and renews nothing."""
     if kind_of(holder) is not RunKind.MIGRATION:
         return False
-    document = await documents.read(keyring_of(holder), holder)
-    return document is not None and not MigrationRecord.from_document(document).ended
+    run = await documents.find(MigrationRecord.from_document, keyring_of(holder), holder)
+    return run is not None and not run.ended
 
 
-def _same(found: MigrationLease, lease: MigrationLease) -> bool:
-    return (found.holder, found.taken_at) == (lease.holder, lease.taken_at)
+def _id(migration: str) -> str:
+    return f"{KIND}.{migration}"
 
 
 # Renewed with every wave of pages and every state change.
@@ -129,7 +123,7 @@ async def keep_lease(documents: StateContainer, record: RunRecord, now: datetime
         return
     for keyring, name in _leases_of(record):
         holder = record.run_id
-        held = await find(documents, keyring, name)
+        held = await documents.find(MigrationLease.from_document, keyring, _id(name))
         # One of ours that still has it has given the keyring back, and is about to give this back too.
         if held is not None and kind_of(held.holder) is RunKind.MIGRATION and (record.ended == (held.holder == holder)):
             await release(documents, held)

@@ -8,13 +8,11 @@ from datetime import datetime
 
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageResult, QuarantinedRow
-from keyturn.contracts.passes import Phase, ProgressInput
+from keyturn.contracts.passes import ProgressInput
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
 from keyturn.runs.store import Runs
 from keyturn.runs.transitions import check_live
-
-_COUNTERS = ("changed", "unchanged", "gone", "quarantined", "conflicts", "throttled", "vault_operations")
 
 
 async def record_progress[R: RunRecord](
@@ -58,7 +56,7 @@ def _with_progress[R: RunRecord](
     elif known.started_at == progress.pass_started_at:
         earlier, total = known.earlier, known.rows_total
     else:
-        earlier, total = add(known.earlier, known.current), known.rows_total
+        earlier, total = known.totals, known.rows_total
     phase = PhaseProgress(
         source=progress.source,
         pass_number=progress.pass_number,
@@ -74,21 +72,6 @@ def _with_progress[R: RunRecord](
         progress={**record.progress, progress.phase: phase}, quarantined=_quarantined(record, progress)
     )
     return changed.after_sweep(phase) if progress.phase == "sweep" else changed
-
-
-def add(first: PageResult, second: PageResult) -> PageResult:
-    """Add two results up."""
-    seen = [part.last_stale_write for part in (first, second) if part.last_stale_write is not None]
-    return PageResult(
-        **{name: getattr(first, name) + getattr(second, name) for name in (*_COUNTERS, "stale_writers")},
-        last_stale_write=max(seen, default=None),
-    )
-
-
-def phase_totals(record: RunRecord, phase: Phase) -> PageResult:
-    """Return the sum over all passes of the phase; the proof's starts anew with each soak."""
-    progress = record.progress.get(phase)
-    return PageResult() if progress is None else add(progress.earlier, progress.current)
 
 
 def _quarantined(record: RunRecord, progress: ProgressInput) -> Quarantined:

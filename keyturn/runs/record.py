@@ -12,23 +12,12 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, JsonValue
 
 from keyturn.contracts.base import Name, Payload, Policy, Remark, RotationInput, RunRef
+from keyturn.contracts.pages import PageResult
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
 from keyturn.cosmos.state_container import StoredDocument
 from keyturn.ids import RunKind
-from keyturn.runs.record_parts import (
-    COMMANDS_MAX,
-    DECISIONS_MAX,
-    HISTORY_MAX,
-    NOTICES_MAX,
-    Command,
-    Decision,
-    Failure,
-    HistoryEntry,
-    Notice,
-    PhaseProgress,
-    Quarantined,
-)
+from keyturn.runs import record_parts as parts
 
 
 class RunRecord(StoredDocument):
@@ -41,7 +30,7 @@ class RunRecord(StoredDocument):
     keyring: str
     state: State = State.REQUESTED
     step: int = 0  # number of the last state change that was applied
-    history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_MAX)]
+    history: Annotated[list[parts.HistoryEntry], Field(max_length=parts.HISTORY_MAX)]
     history_omitted: int = 0  # entries left out of the middle of a very long history
 
     requested_by: Name
@@ -52,21 +41,22 @@ class RunRecord(StoredDocument):
     instance_id: str
     fencing_token: int
 
-    progress: dict[Phase, PhaseProgress] = Field(default_factory=dict)
+    progress: dict[Phase, parts.PhaseProgress] = Field(default_factory=dict)
     census: CensusResult | None = None
-    quarantined: Quarantined = Quarantined()
+    quarantined: parts.Quarantined = parts.Quarantined()
 
     evidence: dict[str, JsonValue] | None = None
     evidence_digest: str | None = None
     evidence_frozen_at: datetime | None = None
     approval_expires_at: datetime | None = None
-    decision: Decision | None = None  # on the evidence in force
-    decisions: Annotated[list[Decision], Field(max_length=DECISIONS_MAX)] = Field(default_factory=list)  # voided ones
-    commands: Annotated[list[Command], Field(max_length=COMMANDS_MAX)] = Field(default_factory=list)
+    decision: parts.Decision | None = None  # on the evidence in force
+    # Those on evidence that is void.
+    decisions: Annotated[list[parts.Decision], Field(max_length=parts.DECISIONS_MAX)] = Field(default_factory=list)
+    commands: Annotated[list[parts.Command], Field(max_length=parts.COMMANDS_MAX)] = Field(default_factory=list)
 
-    notifications: Annotated[list[Notice], Field(max_length=NOTICES_MAX)] = Field(default_factory=list)
+    notifications: Annotated[list[parts.Notice], Field(max_length=parts.NOTICES_MAX)] = Field(default_factory=list)
 
-    error: Failure | None = None
+    error: parts.Failure | None = None
     ended_at: datetime | None = None
 
     def shown_as[M: Payload](self, model: type[M], **more: Any) -> M:
@@ -85,15 +75,34 @@ class RunRecord(StoredDocument):
         return self.state in TERMINAL
 
     @property
-    def abort(self) -> Command | None:
+    def abort(self) -> parts.Command | None:
         """Return the command by which an operator asked to end the run, if there is one."""
         return next((given for given in self.commands if given.command == "abort"), None)
+
+    @property
+    def taken(self) -> list[parts.Decision]:
+        """Return every decision on the run, voided ones first."""
+        return [*self.decisions, *([self.decision] if self.decision is not None else [])]
+
+    @property
+    def decided_by(self) -> str | None:
+        """Return who took the decision in force, if there is one."""
+        return self.decision.by if self.decision is not None else None
+
+    def last_step(self, state: State) -> int:
+        """Return the step at which the state was entered last, or 0."""
+        return max((entry.step for entry in self.history if entry.target is state), default=0)
+
+    def totals(self, phase: Phase) -> PageResult:
+        """Return the sum over all passes of the phase; zeros where none was begun."""
+        progress = self.progress.get(phase)
+        return PageResult() if progress is None else progress.totals
 
     @abstractmethod
     def rows_to_begin_with(self, phase: Phase) -> int | None:
         """Return how many rows the phase begins with, as far as the record tells."""
 
-    def after_sweep(self, sweep: PhaseProgress) -> Self:  # noqa: ARG002 - only a rotation's record counts stale writers
+    def after_sweep(self, sweep: parts.PhaseProgress) -> Self:  # noqa: ARG002 - only a rotation's record counts stale writers
         """Return the record with what its kind keeps of a sweep's progress, beside the progress itself."""
         return self
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Name, Payload, Remark, Text
-from keyturn.contracts.pages import DEKS, PageResult, QuarantinedRow, UnexplainedRow
+from keyturn.contracts.pages import DEKS, PageResult, QuarantinedRow, UnexplainedRow, add_results
 from keyturn.contracts.states import State
 from keyturn.settings.channels import CHANNELS_PER_SETTING
 
@@ -103,6 +103,11 @@ class PhaseProgress(Payload):
     rows_total: int | None = None
     started_at: datetime  # of the pass under way
     updated_at: datetime
+
+    @property
+    def totals(self) -> PageResult:
+        """Return the sum over all passes of the phase; the proof's starts anew with each soak."""
+        return add_results(self.earlier, self.current)
 
 
 class Quarantined(Payload):

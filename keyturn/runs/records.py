@@ -11,22 +11,8 @@ from keyturn.contracts.passes import Phase
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.errors import InvariantError
 from keyturn.ids import RunKind
+from keyturn.runs import record_parts as parts
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import (
-    CANARIES_MAX,
-    PROBES_MAX,
-    REFERENCES_MAX,
-    Canary,
-    MissingDek,
-    PhaseProgress,
-    Preflight,
-    Probe,
-    Proof,
-    Provenance,
-    RequestOptions,
-    StaleWriters,
-    VersionIntent,
-)
 
 ADOPTED_MAX = 20
 
@@ -38,19 +24,19 @@ class RotationRecord(RunRecord):
 
     kind: Literal[RunKind.ROTATION] = RunKind.ROTATION
     trigger: Literal["http", "schedule", "cli"]
-    options: RequestOptions = RequestOptions()
+    options: parts.RequestOptions = parts.RequestOptions()
 
-    preflight: Preflight | None = None
+    preflight: parts.Preflight | None = None
     old_versions: Annotated[list[str], Field(max_length=500)] = Field(default_factory=list)
     target_version: str | None = None
-    version_intent: VersionIntent | None = None
+    version_intent: parts.VersionIntent | None = None
 
-    provenance: Provenance | None = None
-    stale_writers: StaleWriters = StaleWriters()
-    canaries: Annotated[list[Canary], Field(max_length=CANARIES_MAX)] = Field(default_factory=list)
-    probes: Annotated[list[Probe], Field(max_length=PROBES_MAX)] = Field(default_factory=list)
-    references: Annotated[list[MissingDek], Field(max_length=REFERENCES_MAX)] = Field(default_factory=list)
-    proof: Proof | None = None
+    provenance: parts.Provenance | None = None
+    stale_writers: parts.StaleWriters = parts.StaleWriters()
+    canaries: Annotated[list[parts.Canary], Field(max_length=parts.CANARIES_MAX)] = Field(default_factory=list)
+    probes: Annotated[list[parts.Probe], Field(max_length=parts.PROBES_MAX)] = Field(default_factory=list)
+    references: Annotated[list[parts.MissingDek], Field(max_length=parts.REFERENCES_MAX)] = Field(default_factory=list)
+    proof: parts.Proof | None = None
 
     adopted: Annotated[list[str], Field(max_length=ADOPTED_MAX)] = Field(default_factory=list)  # unfinished rotations
 
@@ -61,7 +47,7 @@ class RotationRecord(RunRecord):
     @property
     def retirement_step(self) -> int:
         """Return the step at which the rotation began to retire last, or 0."""
-        return max((entry.step for entry in self.history if entry.target is State.RETIRING), default=0)
+        return self.last_step(State.RETIRING)
 
     @property
     def retirement_in_force(self) -> bool:
@@ -77,22 +63,19 @@ class RotationRecord(RunRecord):
         return self.policy.proof.rows_of(self.census.on_target) if phase == "proof" else self.census.stale
 
     @override
-    def after_sweep(self, sweep: PhaseProgress) -> Self:
+    def after_sweep(self, sweep: parts.PhaseProgress) -> Self:
         """Return the record with the stale writers that the sweep has met, over all its passes."""
-        parts = (sweep.earlier, sweep.current)
-        seen = [part.last_stale_write for part in parts if part.last_stale_write is not None]
-        count = sum(part.stale_writers for part in parts)
-        return self.changed(stale_writers=StaleWriters(count=count, last_seen=max(seen, default=None)))
+        met = sweep.totals
+        return self.changed(stale_writers=parts.StaleWriters(count=met.stale_writers, last_seen=met.last_stale_write))
 
     @override
     def to_input(self) -> RotationInput:
         """Return what the rotation's workflow is started with."""
-        swept = self.progress.get("sweep")
         return RotationInput(
             **self.standing(),
             dry_run=self.options.dry_run,
             target_version=self.target_version,
-            rewrapped=swept.earlier.changed + swept.current.changed if swept is not None else 0,
+            rewrapped=self.totals("sweep").changed,
             reinstate=self.retirement_step > 0,
         )
 

@@ -4,7 +4,7 @@ A store holds the records of one kind of run; EveryRun finds any run by its id, 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, override
 
 from keyturn.audit.log import AuditLog
 from keyturn.cosmos.state_container import StateContainer
@@ -20,11 +20,11 @@ class Runs[R: RunRecord]:
     """The records of one kind of run, or of all, and what stands beside them: lease, idempotency keys, audit chains."""
 
     kind: ClassVar[RunKind | None] = None
+    record_of: Callable[[Mapping[str, Any]], R]
 
-    def __init__(self, documents: StateContainer, record_of: Callable[[Mapping[str, Any]], R]) -> None:
+    def __init__(self, documents: StateContainer) -> None:
         self.documents = documents
         self.audit = AuditLog(documents)
-        self._record_of = record_of
 
     async def read(self, run_id: str) -> R:
         """Return the record with its ETag; raises the error of an unknown id."""
@@ -34,8 +34,7 @@ class Runs[R: RunRecord]:
 
     async def find(self, run_id: str) -> R | None:
         """Return the record, or None; raises the error of an unknown id for what cannot be one."""
-        document = await self.documents.read(keyring_of(run_id, self.kind), run_id)
-        return None if document is None else self._record_of(document)
+        return await self.documents.find(self.record_of, keyring_of(run_id, self.kind), run_id)
 
     async def newest(self, keyring: str, *, before: str | None = None, limit: int = 20) -> list[R]:
         """Return the keyring's runs of the store's kind, newest first, from the one before the id ``before`` on.
@@ -53,7 +52,7 @@ class Runs[R: RunRecord]:
             condition = " AND c.fencingToken < @token"
             parameters = {**parameters, "@token": (await self.read(before)).fencing_token}
         query = f"SELECT TOP @limit * FROM c WHERE c.kind = @kind{condition} ORDER BY c.fencingToken DESC"  # noqa: S608 - constant
-        return [self._record_of(found) for found in await self.documents.query(keyring, query, parameters)]
+        return [self.record_of(found) for found in await self.documents.query(keyring, query, parameters)]
 
     async def update(self, run_id: str, change: Callable[[R], R], *, confirm: bool = False) -> R:
         """Read, change and replace the record if nobody else has; again, on what is there now, if somebody has.
@@ -75,7 +74,7 @@ class Runs[R: RunRecord]:
             return change(record)
 
         keyring = keyring_of(run_id, self.kind)
-        written = await self.documents.update(self._record_of, keyring, run_id, changed, confirm=confirm)
+        written = await self.documents.update(self.record_of, keyring, run_id, changed, confirm=confirm)
         if written is None:
             raise unknown_run(run_id, self.kind)
         if written.etag != before[0].etag:
@@ -87,27 +86,22 @@ class RotationStore(Runs[RotationRecord]):
     """The records of all rotations."""
 
     kind = RunKind.ROTATION
-
-    def __init__(self, documents: StateContainer) -> None:
-        super().__init__(documents, RotationRecord.from_document)
+    record_of = RotationRecord.from_document
 
 
 class MigrationStore(Runs[MigrationRecord]):
     """The records of all migrations."""
 
     kind = RunKind.MIGRATION
-
-    def __init__(self, documents: StateContainer) -> None:
-        super().__init__(documents, MigrationRecord.from_document)
+    record_of = MigrationRecord.from_document
 
 
 class EveryRun(Runs[RunRecord]):
     """The records of all runs: for what is done to a rotation and to a migration in the same way."""
 
-    def __init__(self, documents: StateContainer) -> None:
-        super().__init__(documents, _record_of)
-
-
-def _record_of(document: Mapping[str, Any]) -> RunRecord:
-    kind: type[RunRecord] = MigrationRecord if document["kind"] == RunKind.MIGRATION else RotationRecord
-    return kind.from_document(document)
+    @staticmethod
+    @override
+    def record_of(document: Mapping[str, Any]) -> RunRecord:
+        """Return the record of the kind that the document says."""
+        kind: type[RunRecord] = MigrationRecord if document["kind"] == RunKind.MIGRATION else RotationRecord
+        return kind.from_document(document)

@@ -42,8 +42,7 @@ def _tell_progress(record: RunRecord) -> None:
             (names.VAULT_CALLS, "vault_operations"),
             (names.THROTTLES, "throttled"),
         ):
-            total = getattr(progress.earlier, counter) + getattr(progress.current, counter)
-            measure(metric, total, attributes)
+            measure(metric, getattr(progress.totals, counter), attributes)
 
 
 def _tell_states(record: RunRecord) -> None:

@@ -200,12 +200,11 @@ def _actor(record: RunRecord, target: State) -> str:
 
 def void_evidence[R: RunRecord](record: R) -> R:
     """Return the record without evidence in force; a decision on it is kept among the voided ones."""
-    voided = [record.decision] if record.decision is not None else []
     return record.changed(
         evidence=None,
         evidence_digest=None,
         evidence_frozen_at=None,
         approval_expires_at=None,
         decision=None,
-        decisions=[*record.decisions, *voided][-DECISIONS_MAX:],
+        decisions=record.taken[-DECISIONS_MAX:],
     )

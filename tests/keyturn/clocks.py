@@ -3,8 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from keyturn.clock import Clock
 
-class ManualClock:
+
+class ManualClock(Clock):
     """Starts at a fixed time; only waiting and :meth:`advance` move it."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from field_encrypt.key_vault import MekClient
-from keyturn.clock import Clock, SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.deks.page import Hold, PageDependencies
@@ -55,9 +55,7 @@ def dependencies(
     hold: Hold = held,
 ) -> PageDependencies:
     """Return what a page works with."""
-    return PageDependencies(
-        local_keyring.store, mek or local_keyring.mek.client, sink.take, hold, clock or SystemClock()
-    )
+    return PageDependencies(local_keyring.store, mek or local_keyring.mek.client, sink.take, hold, clock or Clock())
 
 
 async def item_without_system(local_keyring: LocalKeyring, ref: RowRef) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.keyvault.keys.aio import KeyClient
 
-from keyturn.clock import SystemClock
+from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError, UnavailableError
@@ -140,7 +140,7 @@ async def test_an_intent_that_came_to_nothing_is_renewed(versions: MekVersions) 
 
 async def test_of_two_runs_at_once_one_creates(versions: MekVersions) -> None:
     """An activity that runs twice at the same time ends with one version, known to both."""
-    intent, clock = Intent(), SystemClock()  # the creation takes real time, so the other run's waiting must too
+    intent, clock = Intent(), Clock()  # the creation takes real time, so the other run's waiting must too
 
     both = await asyncio.gather(*(create_version(versions, REQUEST, intent, clock) for _ in range(2)))
 
@@ -215,7 +215,7 @@ async def test_a_creation_that_cannot_connect_is_over_before_another_begins(
 ) -> None:
     """The first run of the activity hangs while it connects, and gets through once the second one has created."""
     request = REQUEST.model_copy(update={"creation_settle": timedelta(seconds=2)})
-    intent, clock, mek = Intent(), SystemClock(), local_keyring.mek
+    intent, clock, mek = Intent(), Clock(), local_keyring.mek
     like = await versions.fetch(await versions.current())
     async with held_connections(mek.vault) as (url, came, let_go):
         slow = KeyClient(url, mek.admin_credential, verify_challenge_resource=False, transport=mek.vault.transport())
