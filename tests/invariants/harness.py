@@ -192,12 +192,12 @@ class ActivityHarness:
         """The MEK's versions as the app's identity sees them."""
         return self.resources.keyring(self.keyring).versions
 
-    async def start(self, requested_by: str = REQUESTER, **policy: Any) -> RotationRecord:
+    async def start(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> RotationRecord:
         """Request a rotation."""
-        return (await self.request(requested_by, **policy)).record
+        return (await self.request(requested_by, ago, **policy)).record
 
-    async def request(self, requested_by: str = REQUESTER, **policy: Any) -> Started:
-        """Request a rotation as the HTTP trigger does, with no workflow behind any other."""
+    async def request(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> Started:
+        """Request a rotation as the HTTP trigger does, so many seconds ago, with no workflow behind any other."""
         return await start(
             self.runs,
             StartRequest.model_validate({"snapshotReference": "snapshots/1"}),
@@ -206,8 +206,7 @@ class ActivityHarness:
             trigger="http",
             policy=Policy.model_validate({**QUICK, **policy}),
             workflows=workflows(),
-            # A moment ago: what an earlier run asked of the vault has arrived.
-            now=datetime.now(UTC) - timedelta(seconds=2),
+            now=datetime.now(UTC) - timedelta(seconds=ago),
         )
 
     async def act(self, name: str, request: Payload) -> dict[str, Any]:

@@ -20,7 +20,7 @@ type Break = Callable[[pytest.MonkeyPatch], None]
 async def driver(harness: ActivityHarness) -> RotationDriver:
     """A rotation that waits for a decision."""
     await harness.local_keyring.add_many(2, harness.old)
-    driver = RotationDriver(harness, await harness.start())
+    driver = RotationDriver(harness, await harness.start(ago=2))
     await driver.to_new_version()
     await driver.to_frozen()
     return driver

@@ -100,7 +100,7 @@ async def test_a_disable_that_comes_after_a_later_rotation_takes_nothing_back_of
     async with frozen_before_its_disable(harness, driver, monkeypatch):
         for state in (State.SWEEPING, State.ABORTED):
             await driver.advance(state)
-        later = RotationDriver(harness, await harness.start())
+        later = RotationDriver(harness, await harness.start(ago=2))
         await later.to_new_version()
         await later.to_frozen()
         await later.to_retiring()

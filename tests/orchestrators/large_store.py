@@ -18,6 +18,7 @@ from keyturn.contracts.base import Payload, RunRef
 from keyturn.contracts.pages import PageInput, PageResult, RangesResult, RowRef, ScanInput, ScanResult
 from keyturn.contracts.passes import BudgetInput, BudgetResult, CensusInput, CensusResult, ProgressInput, ProgressResult
 from keyturn.contracts.steps import (
+    CommandResult,
     DecisionResult,
     FreezeResult,
     PreflightResult,
@@ -118,6 +119,7 @@ class LargeStore:
             "verify": VerifyResult(passed=True),
             "freeze_evidence": FreezeResult(evidence_digest="a" * 64),
             "read_decision": DecisionResult(decision="approved", decided_by="sam@example.com"),
+            "read_command": CommandResult(command="none", seen=0),
             "retire_versions": RetireResult(retired=[OLD], stale=0),
             "notify": RunRef(run_id="", keyring="", fencing_token=0),
         }

@@ -137,7 +137,7 @@ async def test_nothing_is_enabled_without_an_approval(
         with pytest.raises(InvariantError):
             await restore.enable_approved(migrations, request, local_keyring.store, versions_of(local_keyring))
     with pytest.raises(FencedError):
-        await enable(local_keyring, migrations, record.changed(fencing_token=record.fencing_token + 1))
+        await enable(local_keyring, migrations, record.changed(fencing_token=record.fencing_token - 1))
 
     assert {retired[1]} == await enabled(local_keyring)
 

@@ -45,9 +45,9 @@ async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
     """What the rotation went on with stays what it went on with."""
     record = await bring_to(runs, State.PREFLIGHT)
     await record_preflight(runs, record.ref, GOOD)
-    blocked = await runs.update(record.run_id, lambda run: run.changed(state=State.BLOCKED))
+    creating = await runs.update(record.run_id, lambda run: run.changed(state=State.CREATING_VERSION))
 
-    late = await record_preflight(runs, blocked.ref, BAD)
+    late = await record_preflight(runs, creating.ref, BAD)
 
     assert late.passed
     assert (await runs.read(record.run_id)).preflight == GOOD
@@ -56,7 +56,7 @@ async def test_a_late_repetition_changes_nothing(runs: RotationStore) -> None:
 async def test_another_runs_findings_are_refused(runs: RotationStore) -> None:
     """A run that lost its keyring writes nothing."""
     record = await bring_to(runs, State.PREFLIGHT)
-    stranger = record.ref.model_copy(update={"fencing_token": record.fencing_token + 1})
+    stranger = record.ref.model_copy(update={"fencing_token": record.fencing_token - 1})
 
     with pytest.raises(FencedError):
         await record_preflight(runs, stranger, GOOD)

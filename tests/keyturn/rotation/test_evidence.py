@@ -165,7 +165,7 @@ async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore
     with pytest.raises(InvariantError, match="sweeping"):
         await freeze(runs, record)
     with pytest.raises(FencedError):
-        await freeze(runs, soaking.changed(fencing_token=99))
+        await freeze(runs, soaking.changed(fencing_token=0))
     result = await freeze_evidence(
         runs,
         FreezeInput(
