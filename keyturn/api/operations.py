@@ -114,7 +114,6 @@ def _command(name: str, path: str, summary: str, answer: type[BaseModel]) -> Ope
 
 
 def _page(name: str, run: str) -> tuple[Operation, Operation]:
-    """Return the two operations of the approver's page of a run."""
     path = f"{run}/approval"
     page: dict[str, Any] = {"refusals": (404, 409, 410, 429), "security": "link", "media": "text/html"}
     return (

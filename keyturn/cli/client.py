@@ -4,9 +4,9 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from keyturn.errors import (
@@ -19,6 +19,9 @@ from keyturn.errors import (
     UnavailableError,
 )
 
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
 URL = "KEYTURN_URL"
 FUNCTION_KEY = "KEYTURN_FUNCTION_KEY"
 TOKEN_SCOPE = "KEYTURN_TOKEN_SCOPE"  # noqa: S105 - name of a variable
@@ -29,41 +32,12 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
 
 
+@dataclass(frozen=True)
 class Api:
-    """Calls one app, as the caller whom the environment describes.
+    """One app, and a session in which whoever calls is known to it."""
 
-    ``KEYTURN_URL`` is the app's; ``KEYTURN_FUNCTION_KEY`` its function key; where people sign in with Entra ID,
-    ``KEYTURN_TOKEN_SCOPE`` is what Azure's default credential asks a token for (``api://<client id>/.default``).
-    """
-
-    def __init__(self) -> None:
-        """Read the environment; raises SettingsError naming the variable."""
-        self._url = os.environ.get(URL, "").rstrip("/")
-        parts = urlsplit(self._url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            expected = "the app's URL, https:// (http:// only where the host is loopback)"
-            raise SettingsError(f"{URL}: expected {expected}", variable=URL, expected=expected)
-        self._headers = {"content-type": "application/json"}
-        if key := os.environ.get(FUNCTION_KEY):
-            self._headers["x-functions-key"] = key
-        self._scope = os.environ.get(TOKEN_SCOPE)
-
-    async def __aenter__(self) -> Self:
-        import aiohttp
-
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
-        if self._scope:
-            try:
-                self._headers["authorization"] = f"Bearer {await _token(self._scope)}"
-            except BaseException:
-                await self._session.close()
-                raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._session.close()
+    url: str
+    session: "ClientSession"
 
     async def get(self, path: str, **query: str | None) -> Any:
         """Return what a GET answers, as JSON."""
@@ -84,42 +58,49 @@ class Api:
         return _answer(*await self._call("POST", path, data=body, headers=headers))
 
     async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str | None] | None = None,
-        data: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, query: Mapping[str, str | None] | None = None, **sent: Any
     ) -> tuple[int, bytes]:
         """Call the app; raises UnavailableError where nobody answers."""
         import aiohttp
 
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            async with self._session.request(
-                method,
-                f"{self._url}{path}",
-                params=asked,
-                data=data,
-                headers={**self._headers, **(headers or {})},
-                allow_redirects=False,
+            async with self.session.request(
+                method, f"{self.url}{path}", params=asked, allow_redirects=False, **sent
             ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
-                f"{self._url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"
+                f"{self.url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"
             ) from error
 
 
 def ask[T](call: Callable[[Api], Awaitable[T]]) -> T:
-    """Return what the app that the environment names answers to the call."""
+    """Return what the call is answered by the app and as the caller whom the environment describes.
 
-    async def asked() -> T:
-        async with Api() as api:
-            return await call(api)
+    ``KEYTURN_URL`` is the app's; ``KEYTURN_FUNCTION_KEY`` its function key; where people sign in with Entra ID,
+    ``KEYTURN_TOKEN_SCOPE`` is what Azure's default credential asks a token for (``api://<client id>/.default``).
+    Raises SettingsError naming the variable.
+    """
+    url = os.environ.get(URL, "").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        expected = "the app's URL, https:// (http:// only where the host is loopback)"
+        raise SettingsError(f"{URL}: expected {expected}", variable=URL, expected=expected)
+    return asyncio.run(_ask(url, call))
 
-    return asyncio.run(asked())
+
+async def _ask[T](url: str, call: Callable[[Api], Awaitable[T]]) -> T:
+    import aiohttp
+
+    headers = {"content-type": "application/json"}
+    if key := os.environ.get(FUNCTION_KEY):
+        headers["x-functions-key"] = key
+    if scope := os.environ.get(TOKEN_SCOPE):
+        headers["authorization"] = f"Bearer {await _token(scope)}"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        return await call(Api(url, session))
 
 
 def _answer(status: int, body: bytes) -> Any:

@@ -24,7 +24,6 @@ Containers = Annotated[list[str] | None, typer.Option("--container", help="all o
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change nothing")]
 LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
 Target = Annotated[str | None, typer.Option(help="keyring whose MEK wraps the new DEKs; its own, unless given")]
-Snapshot = Annotated[str, typer.Option(help="the snapshot that the documents were restored from")]
 
 type Start = tuple[str, dict[str, Any]]  # path and body of a request
 
@@ -107,7 +106,7 @@ def decrypt_check(container: Containers = None) -> Start:
 def reencrypt(
     keyring: Annotated[str, typer.Option(help="whose MEK was lost; one that can be read again")],
     target_keyring: Annotated[str, typer.Option(help="another keyring, with the new MEK")],
-    snapshot_reference: Snapshot,
+    snapshot_reference: Annotated[str, typer.Option(help="the snapshot that the documents were restored from")],
     container: Containers = None,
 ) -> Start:
     """Recover from a lost MEK: new DEK and new ciphertext for every document of a restored snapshot."""

@@ -12,8 +12,9 @@ import typer
 
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, signing_secret, write
+from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import InvalidRequestError, WrongStateError
-from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind
+from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind, kind_of
 
 SECRETS = "APPROVAL_WEBHOOK_SECRETS"
 
@@ -131,8 +132,6 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
 
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
-    from keyturn.ids import kind_of
-
     return f"{MIGRATIONS if kind_of(run) is RunKind.MIGRATION else ROTATIONS}/{quote(run, safe='')}"
 
 
@@ -176,23 +175,17 @@ def _told(run: str, found: dict[str, Any]) -> str:
 
 
 def _is_undecided(found: dict[str, Any]) -> bool:
-    from keyturn.contracts.states import State
-
     return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
 
 
 def _needs_somebody(found: dict[str, Any]) -> bool:
     """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
-    from keyturn.contracts.states import TERMINAL, State
-
     state = State(found["state"])
     return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
 
 
 def _require_good_end(run: str, found: dict[str, Any]) -> None:
     """Raise WrongStateError where what was waited for did not come out well."""
-    from keyturn.contracts.states import TERMINAL, State
-
     state = State(found["state"])
     said = f"{run} is {state.value}"
     if state is State.COMPLETED and found.get("clean") is False:

@@ -79,7 +79,6 @@ class _Examination:
     writers_version: str | None
 
     async def run(self) -> ExaminedDek:
-        """Unwrap the row."""
         row = self.row
         if row.kind is RowKind.FOREIGN:
             name, label = self._stated("mek_name"), self._stated("mek_version")

@@ -89,7 +89,6 @@ class _Diagnosis:
         self._naming: dict[str, set[tuple[str, str]]] = {}  # dekId -> (container, id) of documents that name it
 
     async def run(self) -> DocumentDiagnosis:
-        """Diagnose every field."""
         self._versions = await self._keyring.versions.states()
         fields = [await self._field(path) for path in self._paths[:FIELDS_MAX]]
         verdict, finding = Verdict.NOTHING_ENCRYPTED, "the document holds nothing that is, or should be, encrypted"
@@ -136,13 +135,12 @@ class _Diagnosis:
             if verdict is Verdict.FIELD_VERSION_UNKNOWN:
                 finding = "the field opens; its mekVersion names no version of the MEK"
             return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=True)
+        verdict, finding = Verdict.FIELD_TAMPERED, f"it does not authenticate here; {diagnosis.finding}"
         if (place := await self._moved_from(field, dek, own)) is not None:
-            verdict = worst([diagnosis.verdict, Verdict.FIELD_MOVED])
+            verdict = Verdict.FIELD_MOVED
             finding = f"it opens as {place.container}/{place.document_id}/{place.field_path} only"
-            return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False, belongs_to=place)
-        verdict = worst([diagnosis.verdict, Verdict.FIELD_TAMPERED])
-        finding = f"it does not authenticate here; {diagnosis.finding}"
-        return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False)
+        verdict = worst([diagnosis.verdict, verdict])
+        return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False, belongs_to=place)
 
     def _version_of(self, field: EncryptedField) -> str | None:
         return read_label(field.mek_version, self._keyring.keyring).version

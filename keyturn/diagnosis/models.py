@@ -42,6 +42,8 @@ class Verdict(StrEnum):
     VERSION_MISSING = "version_missing"
 
 
+_RESTORE_ROW = "restore the row from a snapshot of the dek store"
+
 NEXT_STEPS: dict[Verdict, str] = {
     Verdict.SOUND: "nothing is to be done",
     Verdict.NOTHING_ENCRYPTED: "check the container and the id: this document holds no encrypted field",
@@ -64,20 +66,14 @@ NEXT_STEPS: dict[Verdict, str] = {
         "start a restore: it enables the version for as long as moving its rows onto the current one takes"
     ),
     Verdict.PREVIOUS_WRAP_OPENS: "roll back the rotation that wrote the row: its previous wrap still opens",
-    Verdict.KEY_CHECK_DIFFERS: (
-        "restore the row from a snapshot of the dek store: its wrap and its key check belong to different DEKs"
-    ),
-    Verdict.NOT_A_DEK: "restore the row from a snapshot of the dek store: what it wraps is no key of 256 bits",
-    Verdict.WRAP_REFUSED: (
-        "restore the row from a snapshot of the dek store: its wrap, its algorithm or its version was changed"
-    ),
-    Verdict.ROW_MALFORMED: "restore the row from a snapshot of the dek store: a property of it was changed",
+    Verdict.KEY_CHECK_DIFFERS: f"{_RESTORE_ROW}: its wrap and its key check belong to different DEKs",
+    Verdict.NOT_A_DEK: f"{_RESTORE_ROW}: what it wraps is no key of 256 bits",
+    Verdict.WRAP_REFUSED: f"{_RESTORE_ROW}: its wrap, its algorithm or its version was changed",
+    Verdict.ROW_MALFORMED: f"{_RESTORE_ROW}: a property of it was changed",
     Verdict.ROW_FOREIGN: (
         "use the keyring of the key that the row names; if that is wrong, restore the row from a snapshot"
     ),
-    Verdict.ROW_MISSING: (
-        "restore the row from a snapshot of the dek store, and never point the document at another dekId"
-    ),
+    Verdict.ROW_MISSING: f"{_RESTORE_ROW}, and never point the document at another dekId",
     Verdict.VERSION_MISSING: (
         "restore the key from its backup; if the row's version was changed, restore the row from a snapshot"
     ),

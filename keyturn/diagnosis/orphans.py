@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
@@ -72,7 +72,7 @@ class _Position(Payload):
     def parse(cls, token: str, kind: Kind) -> "_Position":
         try:
             position = cls.model_validate_json(base64.urlsafe_b64decode(token))
-        except (ValueError, ValidationError):
+        except ValueError:
             position = None
         if position is None or position.kind != kind:
             raise InvalidRequestError.expected("token", "the token of an earlier answer of the same kind")
@@ -90,8 +90,6 @@ async def scan_orphans(keyring: KeyringClients, request: OrphanRequest, *, now: 
 
 
 class _Scan:
-    """One call."""
-
     def __init__(self, keyring: KeyringClients, request: OrphanRequest, now: datetime) -> None:
         self._keyring = keyring
         self._request = request

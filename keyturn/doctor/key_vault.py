@@ -40,7 +40,6 @@ class _Counter(SansIOHTTPPolicy):  # type: ignore[type-arg]  # generic at type-c
 
     @override
     def on_request(self, request: Any) -> None:
-        """Count the request."""
         self.requests += 1
 
 

@@ -103,44 +103,40 @@ async def _with_services(settings: Settings, now: Callable[[], datetime], *, pro
             results += await check_all({**VAULT, **DATABASE}, context, results)
         if not probing:
             return results + [unchecked("needs --probe").named(name) for name in PROBED]
-        return results + await _probe_vault(contexts[0]) + await _probe_database(contexts[0])
+        return results + await _probe(contexts[0])
     finally:
         await resources.close()
 
 
-async def _probe_vault(context: DoctorContext) -> list[CheckResult]:
+async def _probe_vault(context: DoctorContext, results: list[CheckResult]) -> CheckResult:
+    async with key_vault_probes.throwaway_key(context) as key:
+        results.extend([(await ask(partial(check, key))).named(name) for name, check in VAULT_PROBES.items()])
+        burst = await key_vault_probes.burst(key)
+        results.extend([(await check(burst)).named(name) for name, check in BURST_PROBES.items()])
+    vault = context.keyring.keyring.vault_url
+    return ok(f"left behind with every version disabled: az keyvault key delete --id {vault}/keys/{key.name}")
+
+
+async def _probe_database(context: DoctorContext, results: list[CheckResult]) -> CheckResult:
+    if context.account is None:
+        return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
+    async with cosmos_probes.throwaway_container(context, context.account) as made:
+        results.extend([(await ask(partial(check, made))).named(name) for name, check in DATABASE_PROBES.items()])
+    return ok("made and deleted")
+
+
+async def _probe(context: DoctorContext) -> list[CheckResult]:
+    """Return what the probes have found, and for each that was not reached a result that says so."""
     results: list[CheckResult] = []
-
-    async def tried() -> CheckResult:
-        async with key_vault_probes.throwaway_key(context) as key:
-            results.extend([(await ask(partial(check, key))).named(name) for name, check in VAULT_PROBES.items()])
-            burst = await key_vault_probes.burst(key)
-            results.extend([(await check(burst)).named(name) for name, check in BURST_PROBES.items()])
-        vault = context.keyring.keyring.vault_url
-        return ok(f"left behind with every version disabled: az keyvault key delete --id {vault}/keys/{key.name}")
-
-    made = await ask(tried, key_vault_probes.RIGHTS)
-    return [made.named(KEY), *_completed(results, [*VAULT_PROBES, *BURST_PROBES], KEY)]
-
-
-async def _probe_database(context: DoctorContext) -> list[CheckResult]:
-    results: list[CheckResult] = []
-
-    async def tried() -> CheckResult:
-        if context.account is None:
-            return unchecked("KEYTURN_COSMOS_RESOURCE_ID is not set", "set it to the account's resource id")
-        async with cosmos_probes.throwaway_container(context, context.account) as made:
-            results.extend([(await ask(partial(check, made))).named(name) for name, check in DATABASE_PROBES.items()])
-        return ok("made and deleted")
-
-    made = await ask(tried, cosmos_probes.RIGHTS)
-    return [made.named(CONTAINER), *_completed(results, [*DATABASE_PROBES], CONTAINER)]
-
-
-def _completed(results: list[CheckResult], ids: Iterable[str], needed: str) -> list[CheckResult]:
-    """Return the results, and one for each id that was not reached."""
-    seen = {result.id for result in results}
-    return results + _left(needed, [name for name in ids if name not in seen])
+    for made_name, probe, right, ids in (
+        (KEY, _probe_vault, key_vault_probes.RIGHTS, (*VAULT_PROBES, *BURST_PROBES)),
+        (CONTAINER, _probe_database, cosmos_probes.RIGHTS, tuple(DATABASE_PROBES)),
+    ):
+        found: list[CheckResult] = []
+        made = await ask(partial(probe, context, found), right)
+        seen = {result.id for result in found}
+        results += [made.named(made_name), *found, *_left(made_name, [name for name in ids if name not in seen])]
+    return results
 
 
 def _left(missing: str, ids: Iterable[str]) -> list[CheckResult]:

@@ -110,7 +110,6 @@ class _Job:
         )
 
     async def row_filter(self, *, proving: bool) -> RowFilter:
-        """Return which documents a scan is to find."""
         if isinstance(self.work, Encrypt) and not proving:
             return with_plaintext(self.documents)
         if isinstance(self.work, Reencrypt) and not proving:

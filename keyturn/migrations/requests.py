@@ -21,21 +21,20 @@ from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
 
 
-class MigrationRequest(Payload):
+class _Asked(Payload):
+    requested_by: Name | None = None
+    reason: Remark = ""
+    dry_run: bool = False
+
+
+class MigrationRequest(_Asked):
     """What every body may hold."""
 
     keyring: str | None = None  # may be left out where there is only one
-    requested_by: Name | None = None
-    reason: Remark = ""
-    dry_run: bool = False
 
 
-class RollbackRequest(Payload):
+class RollbackRequest(_Asked):
     """Roll a rotation back; its id, in the address, names the keyring."""
-
-    requested_by: Name | None = None
-    reason: Remark = ""
-    dry_run: bool = False
 
     def of(self, keyring: str) -> MigrationRequest:
         """Return the request as one for a migration of this keyring."""
@@ -146,11 +145,7 @@ class _DocumentsRequest(MigrationRequest):
         return chosen
 
     async def changeable(self, resources: Resources, target: str | None = None) -> list[str]:
-        """Return the containers, whose documents the app may put under DEKs of the target; a dry run changes none.
-
-        Raises:
-            PermissionMissingError: it may not.
-        """
+        """Return the containers; raises PermissionMissingError unless their documents may get DEKs of the target."""
         keyring = resources.keyring(self.keyring)
         chosen = await self.sweepable(resources)
         if not self.dry_run:

@@ -4,7 +4,7 @@ What is to be enabled is counted and frozen as evidence, and somebody else than 
 enabled for the restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -136,7 +136,7 @@ async def enable_approved(
         await migrations.update(request.run.run_id, change)
     except InvariantError:  # the run ended, or went on without this workflow, while versions were being enabled
         for version in enabled:
-            await _settle(version, _naming(store, {}), temporary)
+            await _settle(version, temporary, store, {})
         raise
     return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=enabled, missing=[])
 
@@ -154,15 +154,6 @@ def _approved(record: MigrationRecord, request: EnableTemporarilyInput) -> Migra
     return record
 
 
-def _naming(store: DekStore, session_tokens: Mapping[str, str]) -> Callable[[str], Awaitable[int]]:
-    """Return what counts the rows that name a version."""
-
-    async def naming(version: str) -> int:
-        return (await take_census(store, version, session_tokens)).on_target
-
-    return naming
-
-
 async def disable_again(
     migrations: MigrationStore, request: DisableAgainInput, store: DekStore, versions: MekVersions
 ) -> DisableAgainResult:
@@ -177,13 +168,11 @@ async def disable_again(
     record = await migrations.read(request.run.run_id)
     check_live(record, request.run)
     temporary = TemporaryEnablement(versions, request.run.run_id)
-
-    naming = _naming(store, request.session_tokens)
     kept: dict[str, int] = {}
     # Also what the record names and is disabled already: an earlier run of this may have died before its second count.
     settled = sorted({*record.temporarily_enabled, *(await temporary.enabled())})
     for version in settled:
-        if rows := await _settle(version, naming, temporary):
+        if rows := await _settle(version, temporary, store, request.session_tokens):
             kept[version] = rows
 
     def change(record: MigrationRecord) -> MigrationRecord:
@@ -195,13 +184,15 @@ async def disable_again(
     return DisableAgainResult(disabled=record.disabled_again, kept=kept)
 
 
-async def _settle(version: str, naming: Callable[[str], Awaitable[int]], temporary: TemporaryEnablement) -> int:
+async def _settle(
+    version: str, temporary: TemporaryEnablement, store: DekStore, session_tokens: Mapping[str, str]
+) -> int:
     """Disable the version if no row names it; returns how many do."""
-    rows = await naming(version)
+    rows = (await take_census(store, version, session_tokens)).on_target
     if not rows:
         await temporary.disable_again(version)
         try:
-            rows = await naming(version)
+            rows = (await take_census(store, version, session_tokens)).on_target
         except Exception:
             await temporary.enable([version])
             raise

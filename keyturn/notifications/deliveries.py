@@ -24,13 +24,7 @@ def _known(record: RunRecord, key: str) -> Notice | None:
 
 
 def claim(
-    record: RunRecord,
-    told: NotifyInput,
-    channels: Sequence[Channel],
-    *,
-    claim_id: str,
-    now: datetime,
-    again: bool = False,
+    record: RunRecord, told: NotifyInput, channels: Sequence[Channel], *, claim_id: str, now: datetime, again: bool
 ) -> RunRecord:
     """Return the record in which the sending is this claim's, unless it is or was another's.
 

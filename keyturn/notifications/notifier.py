@@ -68,14 +68,6 @@ class Notifier:
         self._public_url = public_url
         self._links = links
 
-    async def tell(self, told: NotifyInput, now: datetime) -> Notice:
-        """Tell the event unless it was told, and return what became of it; the log is told in any case.
-
-        Raises:
-            TransientError: the record could not be written; nothing was sent.
-        """
-        return await self._tell(told, now, again=False)
-
     async def tell_on_call(self, record: RotationRecord, now: datetime) -> str:
         """Tell the people on call that a rotation is about to begin, and return where the message went.
 
@@ -84,7 +76,7 @@ class Notifier:
         Raises:
             UnavailableError: it arrived nowhere.
         """
-        notice = await self._tell(NotifyInput(run=record.ref, key=ON_CALL, event=ON_CALL), now, again=True)
+        notice = await self.tell(NotifyInput(run=record.ref, key=ON_CALL, event=ON_CALL), now, again=True)
         arrived = [_named(outcome) for outcome in notice.channels if outcome.outcome == "sent"]
         if not arrived:
             failures = ", ".join(f"{_named(outcome)}: {outcome.error}" for outcome in notice.channels)
@@ -108,7 +100,14 @@ class Notifier:
         if channels and all(errors):
             raise UnavailableError(f"nobody could be told: {told.event}", resource="the notification channels")
 
-    async def _tell(self, told: NotifyInput, now: datetime, *, again: bool) -> Notice:
+    async def tell(self, told: NotifyInput, now: datetime, *, again: bool = False) -> Notice:
+        """Tell the event unless it was told, and return what became of it; the log is told in any case.
+
+        With ``again``, people are told once more wherever it has not arrived.
+
+        Raises:
+            TransientError: the record could not be written; nothing was sent.
+        """
         claim_id = uuid4().hex
 
         def change(run: RunRecord) -> RunRecord:
