@@ -2,9 +2,8 @@
 
 Each count carries the session token of what this rotation wrote in the range, so that it is never older than that.
 The counts of a range are several queries, between which writers may act: they are taken as one only if they add up.
-Live writers create rows all the time, which must not keep a store from being counted. So where the counts do not add
-up, rows that changed lately are counted apart: no writer adds to the others, whose counts add up exactly, and those of
-the lately changed ones to a number between their totals before and after. A row that stays stale is in either count.
+Where they do not, rows that changed lately are counted apart: no writer adds to the others, whose counts add up
+exactly, and those of the lately changed ones to a number between their totals before and after.
 """
 
 import asyncio

@@ -55,7 +55,6 @@ async def _read_lagging(ref: RowRef, work: PageWork) -> Row | None:
 
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
-    """Return why the row is not proven, or None if it is."""
     unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
     if isinstance(unwrapped, Unwrapped):
         # A rewrap always writes the key check: a row without one has lost it since.
@@ -68,7 +67,6 @@ async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
 
 
 async def _undo(row: Row, work: PageWork) -> Outcome:
-    """Put the previous wrap back, if there is one that unwraps to the row's DEK."""
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
     if previous and isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
         return await work.written(work.store.exchange, row, work.request.run.fencing_token)

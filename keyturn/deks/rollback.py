@@ -39,12 +39,7 @@ class Origins(NamedTuple):
 
 
 async def roll_back_page(request: PageInput, dependencies: PageDependencies, origins: Origins) -> PageResult:
-    """Roll back those rows of the page that are still as the rotation left them; ``changed`` counts them.
-
-    Raises:
-        TransientError: the store or the vault failed; the page may be run again.
-        OperatorError: a right is missing.
-    """
+    """Roll back, and count as ``changed``, what is as the rotation left it; raises as :func:`rewrap_page` does."""
     work = PageWork(request, dependencies)
 
     async def attempt(row: Row) -> Outcome:

@@ -61,20 +61,10 @@ def read_label(value: object, keyring: Keyring) -> Label:
     return Label(LabelKind.VERSION, version)
 
 
-def names_version(value: object, version: str, keyring: Keyring) -> bool:
-    """Tell whether the label's property names this version, as an id or as a whole key id."""
-    return isinstance(value, str) and (value == version or same_name(value, keyring.kid_prefix + version))
-
-
 def label_like(value: object, version: str, keyring: Keyring) -> str:
     """Return the label of another version in the form and spelling that the row has: its readers understand them."""
     whole_key_id = isinstance(value, str) and _starts_with(value, keyring.kid_prefix)
     return f"{str(value)[: len(keyring.kid_prefix)]}{version}" if whole_key_id else version
-
-
-def names_other_key(value: object, keyring: Keyring) -> bool:
-    """Tell whether the property with the MEK's name holds the name of another key."""
-    return isinstance(value, str) and bool(value) and not same_name(value, keyring.mek_name)
 
 
 def _starts_with(value: str, prefix: str) -> bool:
@@ -144,10 +134,12 @@ class Row:
 def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> Row:
     """Read a row and tell what a rotation to the target version has to do with it."""
     names = keyring.row_names
-    label_value = item.get(names.mek_version)
-    label = read_label(label_value, keyring)
-    foreign = label.kind is LabelKind.FOREIGN or names_other_key(item.get(names.mek_name), keyring)
-    on_target = not foreign and names_version(label_value, target_version, keyring)
+    value, mek_name = item.get(names.mek_version), _text(item.get(names.mek_name))
+    label = read_label(value, keyring)
+    foreign = label.kind is LabelKind.FOREIGN or bool(mek_name and not same_name(mek_name, keyring.mek_name))
+    target_key_id = keyring.kid_prefix + target_version
+    names_target = isinstance(value, str) and (value == target_version or same_name(value, target_key_id))
+    on_target = names_target and not foreign
     parsed, reason = _parse(item, keyring, label.kind)
     return Row(
         id=str(item["id"]),
@@ -198,11 +190,9 @@ def _kind(label: LabelKind, reason: QuarantineReason | None, *, foreign: bool, o
     return RowKind.UNLABELLED if label is LabelKind.NONE else RowKind.STALE
 
 
-def _parse(
-    item: Mapping[str, Any], keyring: Keyring, label: LabelKind
-) -> tuple[DekRow | None, QuarantineReason | None]:
+def _parse(item: Mapping[str, Any], keyring: Keyring, kind: LabelKind) -> tuple[DekRow | None, QuarantineReason | None]:
     names = keyring.row_names
-    if label is LabelKind.MALFORMED:
+    if kind is LabelKind.MALFORMED:
         return None, QuarantineReason.MALFORMED_LABEL
     try:
         row = DekRow.parse(item, names, RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm))

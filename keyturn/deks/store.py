@@ -1,9 +1,4 @@
-"""Reads and rewrites single rows of the dek store.
-
-A row only ever changes by one conditional patch (If-Match) of everything that belongs together, so that a reader sees
-the old wrap with the old label or the new wrap with the new label, and nothing between. A patch never creates: a row
-that was deleted stays deleted.
-"""
+"""Reads and rewrites single rows: by one conditional patch of everything that belongs together, which never creates."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, field

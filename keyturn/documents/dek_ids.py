@@ -50,7 +50,16 @@ async def open_dek_ids(documents: StateContainer, keyring: str, migration_id: st
     if stored is None:
         secret = Dek.generate()
         wrapped = await provider.wrap(secret)
-        made = _document(document_id, keyring, wrapped, key_check(secret))
+        made = {
+            "id": document_id,
+            "kind": KIND,
+            "keyring": keyring,
+            "mekName": wrapped.mek_name,
+            "mekVersion": wrapped.mek_version,
+            "algorithm": wrapped.algorithm,
+            "wrapped": to_base64(wrapped.wrapped),
+            "keyCheck": to_base64(key_check(secret)),
+        }
         if await documents.create(made):
             return DekIds(secret)
         stored = await documents.read(keyring, document_id)
@@ -61,19 +70,6 @@ async def open_dek_ids(documents: StateContainer, keyring: str, migration_id: st
     if not matches_key_check(secret, check):
         raise InvariantError("a migration's secret was changed", document=document_id)
     return DekIds(secret)
-
-
-def _document(document_id: str, keyring: str, wrapped: WrappedDek, check: bytes) -> dict[str, Any]:
-    return {
-        "id": document_id,
-        "kind": KIND,
-        "keyring": keyring,
-        "mekName": wrapped.mek_name,
-        "mekVersion": wrapped.mek_version,
-        "algorithm": wrapped.algorithm,
-        "wrapped": to_base64(wrapped.wrapped),
-        "keyCheck": to_base64(check),
-    }
 
 
 def _parse(stored: Mapping[str, Any]) -> tuple[WrappedDek, bytes]:

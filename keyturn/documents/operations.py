@@ -57,12 +57,7 @@ def _size(value: object) -> int:
 
 
 async def reencrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDependencies) -> PageResult:
-    """Re-encrypt the documents that the page names.
-
-    Raises:
-        TransientError, RetryError: a service failed; the page may be run again.
-        OperatorError: a right is missing, or nothing may be wrapped under the target MEK.
-    """
+    """Re-encrypt the documents that the page names; raises as :func:`encrypt_page` does."""
     page = DocumentPage(request, dependencies)
 
     async def reencrypt(document: dict[str, Any]) -> dict[str, Any] | None:
@@ -103,11 +98,8 @@ async def _opens_in_target(document: dict[str, Any], found: Sequence[str], page:
 async def check_page(request: PageInput, dependencies: DocumentDependencies) -> PageResult:
     """Decrypt every field of the documents that the page names, as a reader without a cache would.
 
-    ``changed`` counts the documents that decrypt, ``unchanged`` those without anything to decrypt.
-
-    Raises:
-        TransientError, RetryError: a service failed; the page may be run again.
-        OperatorError: a right is missing.
+    ``changed`` counts the documents that decrypt, ``unchanged`` those without anything to decrypt. Raises as
+    :func:`encrypt_page` does, but for what is about wrapping.
     """
     page = DocumentPage(request, dependencies)
 

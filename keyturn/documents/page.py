@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, override
 
-from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient, MekProvider
+from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient
 from field_encrypt.dek import Dek
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock
@@ -16,31 +16,18 @@ from keyturn.documents.store import DocumentStore
 from keyturn.key_vault.pacing import PacedVault, Pacer
 
 
-class PacedProvider(MekProvider):
+class PacedProvider(KeyVaultProvider):
     """Wraps in this process, under the newest enabled version; unwraps are calls, and keep the page's pace."""
 
     def __init__(self, mek: MekClient, pacer: Pacer) -> None:
-        self._provider = KeyVaultProvider(mek)
+        super().__init__(mek)
         self._vault = PacedVault(mek, pacer)
 
     @override
-    async def wrap(self, dek: Dek) -> WrappedDek:
-        """Wrap; which version is current is asked at most once a minute.
-
-        Raises:
-            MekError: no version may be wrapped under, or the vault does not say which one is current.
-        """
-        return await self._provider.wrap(dek)
-
-    @override
     async def unwrap(self, wrapped: WrappedDek) -> Dek:
-        """Have the vault unwrap, again where it is throttled or does not answer.
-
-        Raises:
-            MekError: the vault's refusal, which another attempt does not change.
-            UnavailableError: it was throttled or away in every attempt.
-        """
-        return await self._vault.patiently(lambda: self._provider.unwrap(wrapped))
+        """Have the vault unwrap; raises as :meth:`PacedVault.unwrap` does."""
+        unwrap = super().unwrap
+        return await self._vault.patiently(lambda: unwrap(wrapped))
 
 
 class PageRows(DekStore):
@@ -95,11 +82,9 @@ class DocumentPage(PageLoop[dict[str, Any]]):
     read_ahead = 32  # at most 64 MB
 
     def __init__(self, request: PageInput, dependencies: DocumentDependencies) -> None:
-        self.documents = dependencies.documents
-        super().__init__(
-            request, self.documents.container, dependencies.quarantine, dependencies.hold, dependencies.clock
-        )
-        self.description = dependencies.documents.description
+        self.documents = documents = dependencies.documents
+        super().__init__(request, documents.container, dependencies.quarantine, dependencies.hold, dependencies.clock)
+        self.description = documents.description
         # Nothing is cached: what is read here is read once.
         source, target = dependencies.source, dependencies.target
         rows = PageRows(target.rows, None if request.dry_run else self.check_may_write)
@@ -109,15 +94,10 @@ class DocumentPage(PageLoop[dict[str, Any]]):
 
     @override
     async def fetch(self, ref: RowRef) -> dict[str, Any] | None:
-        """Read a document as it is now; None if it is gone."""
         return await self.documents.read(ref)
 
     async def change(self, ref: RowRef, change: Change) -> None:
-        """Have a document changed and replace it, unless it changed meanwhile; then once more as it is now.
-
-        Raises:
-            KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
-        """
+        """Have a document changed and replace it, again as it is now if it changed meanwhile; raises as handle does."""
         tried = False
 
         async def work(document: dict[str, Any]) -> Outcome:

@@ -44,7 +44,7 @@ def named_deks(document: Mapping[str, Any]) -> set[str]:
 def queryable(description: DocumentContainer) -> list[str]:
     """Return the expressions, in Cosmos DB's SQL, of the dekIds that a query can look up."""
     split = [pattern.split("/") for pattern in description.fields]
-    return [_expression(segments) for segments in split if not any(_is_element(segment) for segment in segments)]
+    return [_property(names) + _DEK_ID for names in split if not any(_is_element(name) for name in names)]
 
 
 async def documents_naming(
@@ -52,19 +52,14 @@ async def documents_naming(
 ) -> set[tuple[str, str]]:
     """Return (dekId, document id) of the container's documents that name one of these dekIds.
 
-    ``limit`` bounds what is returned of each field, where some will do.
-
-    Raises:
-        KeyturnError: of the kind that the failure means.
+    ``limit`` bounds what is returned of each field, where some will do. Raises KeyturnError as the failure means.
     """
     found: set[tuple[str, str]] = set()
-    names = [f"@dek{place}" for place in range(len(dek_ids))]
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "value": dek_id} for name, dek_id in zip(names, dek_ids, strict=True)
-    ]
+    parameters: list[dict[str, Any]] = [{"name": f"@dek{at}", "value": dek_id} for at, dek_id in enumerate(dek_ids)]
+    names = ", ".join(parameter["name"] for parameter in parameters)
     top = "" if limit is None else f"TOP {limit} "
     for expression in queryable(description):
-        query = f"SELECT {top}c.id, {expression} AS dek FROM c WHERE {expression} IN ({', '.join(names)})"  # noqa: S608 - names of validated settings, quoted; values are parameters
+        query = f"SELECT {top}c.id, {expression} AS dek FROM c WHERE {expression} IN ({names})"  # noqa: S608 - names of validated settings, quoted; values are parameters
         async with cosmos_failures(description.name, "query"):
             async for item in container.query_items(query, parameters=parameters):
                 found.add((str(item["dek"]), str(item["id"])))
@@ -77,11 +72,7 @@ def may_have_fields(description: DocumentContainer) -> str:
 
 
 async def sampled_deks(container: ContainerProxy, description: DocumentContainer, limit: int) -> set[tuple[str, str]]:
-    """Return (dekId, document id) of some documents: about so many documents, the same number for every field.
-
-    Raises:
-        AzureError: the container did not answer.
-    """
+    """Return (dekId, document id) of about so many documents, of each field the same number; raises AzureError."""
     found: set[tuple[str, str]] = set()
     each = max(1, limit // len(description.fields))
     for pattern in description.fields:
@@ -94,11 +85,7 @@ async def sampled_deks(container: ContainerProxy, description: DocumentContainer
 
 
 async def still_named(container: ContainerProxy, named: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those of the pairs (dekId, document id) that hold still: a document may be deleted or changed any time.
-
-    Raises:
-        AzureError: the container did not answer.
-    """
+    """Return those of the pairs (dekId, document id) that hold still: documents change; raises AzureError."""
     ids = sorted({document_id for _, document_id in named})
     parameters: list[dict[str, Any]] = [{"name": "@ids", "value": ids}]
     items = container.query_items("SELECT * FROM c WHERE ARRAY_CONTAINS(@ids, c.id)", parameters=parameters)
@@ -109,11 +96,7 @@ def _named_by(pattern: str) -> str:
     """Return the expression of the field's dekId, or of the list that holds it in each of its elements."""
     segments = pattern.split("/")
     before = list(takewhile(lambda segment: not _is_element(segment), segments))
-    return _expression(segments) if len(before) == len(segments) else _property(before)
-
-
-def _expression(segments: Iterable[str]) -> str:
-    return f"{_property(segments)}{_DEK_ID}"
+    return _property(before) + (_DEK_ID if len(before) == len(segments) else "")
 
 
 def _property(segments: Iterable[str]) -> str:

@@ -30,8 +30,7 @@ from keyturn.settings import DocumentContainer
 def plaintext_fields(document: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
     """Return the paths of what the settings name, is there, and does not claim to be encrypted.
 
-    Raises:
-        InvalidFieldPathError: the settings name a field and something inside it.
+    Raises InvalidFieldPathError where the settings name a field and something inside it.
     """
     return [path for path in paths.present(document, fields) if not is_encrypted(paths.get(document, path))]
 
@@ -55,13 +54,8 @@ class DocumentStore:
         return await read_item(self.container, ref, self._resource)
 
     async def replace(self, document: dict[str, Any]) -> WriteResult:
-        """Replace the document if it is still the one whose ``_etag`` this one has.
-
-        Raises:
-            RefusedDocumentError: it is too large.
-        """
-        partition_key = self.partition_key(document)
-        return await conditional_write(self._resource, partition_key, self._replace(document))
+        """Replace the document if its ``_etag`` is still this one's; raises RefusedDocumentError if it is too large."""
+        return await conditional_write(self._resource, self.partition_key(document), self._replace(document))
 
     async def _replace(self, document: dict[str, Any]) -> CosmosDict:
         try:
@@ -103,11 +97,7 @@ RowFilter = Callable[[Mapping[str, Any]], bool]
 
 
 async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: RowFilter) -> ScanResult:
-    """Find the next page of chosen documents in one feed range.
-
-    Raises:
-        KeyturnError: of the kind that the failure means.
-    """
+    """Find the next page of chosen documents in one feed range; raises KeyturnError as the failure means."""
 
     def examine(document: Mapping[str, Any]) -> Seen:
         try:

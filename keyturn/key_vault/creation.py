@@ -63,11 +63,7 @@ async def create_version(
 
 
 async def _find_or_create(
-    versions: MekVersions,
-    request: CreateVersionInput,
-    intent: CreationIntent,
-    clock: Clock,
-    adoptable: Collection[str],
+    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock, adoptable: Collection[str]
 ) -> str:
     lost: TransientError | None = None
     for _ in range(ATTEMPTS):

@@ -1,13 +1,11 @@
 """Keeps a caller within its share of what the vault admits.
 
-Microsoft publishes what a vault admits in "Azure Key Vault service limits"
-(learn.microsoft.com/azure/key-vault/general/service-limits): transactions per vault and region in 10 seconds, all
-callers together. The limits are weighted and enforced on their sum: what one caller uses is missing to all others, live
-traffic included. Managed HSM has no such limits and is not listed.
+"Azure Key Vault service limits" (learn.microsoft.com/azure/key-vault/general/service-limits) are on the weighted sum of
+transactions per vault and region in 10 seconds: what one caller uses is missing to all others, live traffic included.
+Managed HSM has no such limits and is not listed.
 
 The vault says when it is too much (429) but not for how long, and the SDK does not repeat a throttled POST. Calls are
-spaced by a token bucket whose rate halves when the vault throttles and grows back slowly, never above the share. A
-throttled call is repeated after 1, 2, 4, 8 and 16 seconds (Microsoft's throttling guidance), with full jitter.
+spaced by a token bucket whose rate halves when the vault throttles and grows back slowly, never above the share.
 """
 
 import random
@@ -16,14 +14,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from field_encrypt.key_vault import MekClient
-from field_encrypt.mek_errors import MekError, MekThrottledError, MekUnavailableError
+from field_encrypt.mek_errors import MekThrottledError, MekUnavailableError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.errors import OperatorError
 from keyturn.key_vault.errors import keyturn_error, vault_failures
 
 WINDOW_SECONDS = 10
-BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
+BACKOFF_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)  # Microsoft's throttling guidance; here with full jitter
 BURST_SECONDS = 1.0  # unused budget that may be caught up with, far below the vault's window of 10 s
 DECREASE = 0.5
 INCREASE = 0.02  # of the share, for each call that was not throttled
@@ -52,11 +50,7 @@ LIMITS: Mapping[tuple[str, int], Limit] = {
 
 
 def operations_per_second(key_type: str, key_size: int, share: float) -> float:
-    """Return how many operations a second a caller may make that takes this share (above 0, to 1) of the vault.
-
-    Raises:
-        OperatorError: no limit is published for such a key.
-    """
+    """Return the operations a second of a share (above 0, to 1); raises OperatorError where no limit is published."""
     limit = LIMITS.get((key_type, key_size))
     if limit is None:
         raise OperatorError(
@@ -78,9 +72,8 @@ class Pacer:
         self.throttled = 0
         self._clock = clock
         self._uniform = uniform
-        self._next = (
-            clock.monotonic() + 1 / self.rate
-        )  # when the next call may be made; none comes free with a new page
+        # When the next call may be made: none comes free with a new page.
+        self._next = clock.monotonic() + 1 / self.rate
         self._decreased = -CALM_SECONDS
 
     async def acquire(self) -> None:
@@ -147,15 +140,12 @@ class PacedVault:
             try:
                 unwrapped = await unwrap()
             except (MekThrottledError, MekUnavailableError) as error:
-                await self._after(error, attempt)
+                if isinstance(error, MekThrottledError):
+                    self.pacer.slow_down()
+                if attempt == len(BACKOFF_SECONDS):
+                    raise keyturn_error(error, "unwrap") from error
+                await self.pacer.back_off(attempt)
                 attempt += 1
             else:
                 self.pacer.succeeded()
                 return unwrapped
-
-    async def _after(self, error: MekError, attempt: int) -> None:
-        if isinstance(error, MekThrottledError):
-            self.pacer.slow_down()
-        if attempt == len(BACKOFF_SECONDS):
-            raise keyturn_error(error, "unwrap") from error
-        await self.pacer.back_off(attempt)

@@ -49,10 +49,7 @@ class MekVersions:
 
         The SDK would repeat a creation whose answer it did not understand, which makes a second version. Here it does
         not. All of it, connecting and the exchange of a token included, takes ``answer_within`` seconds at most. The
-        caller has to look for what a lost answer left behind.
-
-        Raises:
-            UnavailableError: the vault did not answer; the version may exist.
+        caller has to look for what a lost answer, an UnavailableError, left behind.
         """
         try:
             with vault_failures("create", self.mek.mek_name):

@@ -1,8 +1,8 @@
 """The checklist as data: its order, what each check needs, and what may be waived.
 
 What may be waived is what a person can answer for: that the rows could not be counted in time, too, for every sweep
-counts them again. A missing right, a version that does not unwrap its rows or a store
-that does not answer would only fail later, with the rotation half-way.
+counts them again. A missing right, a version that does not unwrap its rows or a store that does not answer would only
+fail later, with the rotation half-way.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,6 +33,7 @@ class Item[Context: CheckContext]:
     seconds: float = ANSWER_SECONDS
 
 
+_STORE = ("store_reachable",)
 CHECKLIST: dict[str, Item[CheckContext]] = {
     "encryption_enabled": Item(environment.encryption_enabled, waivable=True),
     "key_provider_is_akv": Item(environment.key_provider_is_akv),
@@ -47,19 +48,15 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
     "can_create_version": Item(vault.can_create_version, right=f"{vault.RIGHTS}create/action"),
     "can_update_version": Item(vault.can_update_version, right=f"{vault.RIGHTS}update/action"),
     "store_reachable": Item(store.store_reachable, right=f"{store.RIGHTS}readMetadata"),
-    "can_read_rows": Item(store.can_read_rows, needs=("store_reachable",), right=f"{store.ITEMS}read"),
-    "can_query": Item(
-        store.can_query, needs=("store_reachable",), right=f"{store.CONTAINERS}executeQuery and readChangeFeed"
-    ),
-    "can_read_change_feed": Item(
-        store.can_read_change_feed, needs=("store_reachable",), right=f"{store.CONTAINERS}readChangeFeed"
-    ),
-    "can_patch_rows": Item(store.can_patch_rows, needs=("store_reachable",), right=f"{store.ITEMS}replace"),
+    "can_read_rows": Item(store.can_read_rows, needs=_STORE, right=f"{store.ITEMS}read"),
+    "can_query": Item(store.can_query, needs=_STORE, right=f"{store.CONTAINERS}executeQuery and readChangeFeed"),
+    "can_read_change_feed": Item(store.can_read_change_feed, needs=_STORE, right=f"{store.CONTAINERS}readChangeFeed"),
+    "can_patch_rows": Item(store.can_patch_rows, needs=_STORE, right=f"{store.ITEMS}replace"),
     "can_read_documents": Item(
         environment.can_read_documents,
         right=f"{store.ITEMS}read, executeQuery and readChangeFeed on the containers of documents",
     ),
-    "store_partitions": Item(store.store_partitions, needs=("store_reachable",)),
+    "store_partitions": Item(store.store_partitions, needs=_STORE),
     "census": Item(store.census, needs=("can_query",), waivable=True, seconds=COUNT_SECONDS),
     "store_has_rows": Item(store.store_has_rows, needs=("can_query",), waivable=True),
     "row_versions": Item(store.row_versions, needs=("census", "mek_exists")),

@@ -28,22 +28,18 @@ async def encryption_enabled(context: CheckContext) -> CheckResult:
 async def key_provider_is_akv(context: CheckContext) -> CheckResult:
     """The MEK is a key of Azure Key Vault, not a value in the environment."""
     provider = context.keyring.keyring.key_provider
-    if provider == "akv":
-        return ok("FIELD_ENCRYPT_KEY_PROVIDER is akv")
-    return problem(
-        f"FIELD_ENCRYPT_KEY_PROVIDER is {provider}", "only a key in Azure Key Vault has versions: set it to akv"
-    )
+    seen = f"FIELD_ENCRYPT_KEY_PROVIDER is {provider}"
+    advice = "only a key in Azure Key Vault has versions: set it to akv"
+    return ok(seen) if provider == "akv" else problem(seen, advice)
 
 
 async def vault_url_set(context: CheckContext) -> CheckResult:
     """The URL of the vault has a host of Azure Key Vault."""
     url = context.keyring.keyring.vault_url
-    host = (urlsplit(url).hostname or "").lower()
+    host, seen = (urlsplit(url).hostname or "").lower(), f"AZURE_KEYVAULT_URL is {url}"
     if host.endswith(_VAULT_DOMAINS) or host in _LOOPBACK:
-        return ok(f"AZURE_KEYVAULT_URL is {url}")
-    return problem(
-        f"AZURE_KEYVAULT_URL is {url}, no host of Azure Key Vault", "set it to https://<name>.vault.azure.net"
-    )
+        return ok(seen)
+    return problem(f"{seen}, no host of Azure Key Vault", "set it to https://<name>.vault.azure.net")
 
 
 async def backup(context: CheckContext) -> CheckResult:
@@ -83,12 +79,8 @@ async def no_migration(context: CheckContext) -> CheckResult:
     leases = await active(context.documents, context.record.keyring, context.now)
     if not leases:
         return ok("no migration holds a lease")
-    running = [
-        f"{lease.migration}, run by {lease.holder}, until {lease.expires_at.isoformat()} at least" for lease in leases
-    ]
-    return problem(
-        f"migrations hold leases: {'; '.join(running)}", "wait until they have ended or their leases expired"
-    )
+    held = [f"{one.migration}, run by {one.holder}, until {one.expires_at.isoformat()} at least" for one in leases]
+    return problem(f"migrations hold leases: {'; '.join(held)}", "wait until they have ended or their leases expired")
 
 
 async def maintenance_window(context: CheckContext) -> CheckResult:

@@ -39,9 +39,8 @@ async def mek_exists(context: CheckContext) -> CheckResult:
 async def mek_is_rsa(context: CheckContext) -> CheckResult:
     """The newest version is an RSA key: only such a key wraps without the vault."""
     newest = await context.facts.newest()
-    if newest.jwk.kty in RSA_TYPES:
-        return ok(f"version {newest.version} is of type {newest.jwk.kty}")
-    return problem(f"version {newest.version} is of type {newest.jwk.kty}", "the MEK must be an RSA key")
+    seen = f"version {newest.version} is of type {newest.jwk.kty}"
+    return ok(seen) if newest.jwk.kty in RSA_TYPES else problem(seen, "the MEK must be an RSA key")
 
 
 async def mek_size(context: CheckContext) -> CheckResult:
@@ -110,9 +109,8 @@ async def can_wrap_and_unwrap(context: CheckContext) -> CheckResult:
 
 async def can_create_version(context: CheckContext) -> CheckResult:
     """The identity may create a version: asked for one of an impossible size, which is refused as invalid."""
-    creation = context.keyring.keys.create_rsa_key(
-        context.keyring.keyring.mek_name, size=IMPOSSIBLE_KEY_SIZE, retry_total=0
-    )
+    name, keys = context.keyring.keyring.mek_name, context.keyring.keys
+    creation = keys.create_rsa_key(name, size=IMPOSSIBLE_KEY_SIZE, retry_total=0)
     return await _refused(context, "create", creation, HTTPStatus.BAD_REQUEST)
 
 

@@ -4,7 +4,7 @@ They are chosen once and stay the same for the whole rotation, so that the watch
 asked before. A canary that was deleted meanwhile is replaced: a deleted document is no failure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from azure.core.exceptions import AzureError
@@ -32,18 +32,14 @@ def per_container(containers: int) -> int:
 
 
 async def choose(container: ContainerProxy, description: DocumentContainer, limit: int) -> list[Canary]:
-    """Choose documents in which every field that they have is encrypted, those with the most fields first.
-
-    Raises:
-        UnavailableError: the container did not answer.
-    """
+    """Choose documents whose fields are all encrypted, those with the most fields first; raises UnavailableError."""
     query = f"SELECT TOP {CANDIDATES} * FROM c WHERE {may_have_fields(description)}"  # noqa: S608 - names come from validated settings
     try:
         found = [dict(item) async for item in container.query_items(query)]
     except AzureError as error:
         raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
     fields = {item["id"]: encrypted_paths(item, description.fields) for item in found}
-    fit = [item for item in found if fields[item["id"]] and _all_encrypted(item, fields[item["id"]])]
+    fit = [item for item in found if _all_encrypted(item, fields[item["id"]])]
     return [
         Canary(
             container=description.name,
@@ -55,8 +51,8 @@ async def choose(container: ContainerProxy, description: DocumentContainer, limi
     ]
 
 
-def _all_encrypted(document: Mapping[str, Any], fields: Iterable[str]) -> bool:
-    return all(is_encrypted(paths.get(document, path)) for path in fields)
+def _all_encrypted(document: Mapping[str, Any], fields: Collection[str]) -> bool:
+    return bool(fields) and all(is_encrypted(paths.get(document, path)) for path in fields)
 
 
 async def check(
@@ -74,9 +70,8 @@ async def check(
     except CosmosResourceNotFoundError:
         return None
     except (AzureError, RetryError) as error:
-        raise UnavailableError(
-            f"a canary of {description.name} could not be read", resource=description.name
-        ) from error
+        text = f"a canary of {description.name} could not be read"
+        raise UnavailableError(text, resource=description.name) from error
     except FieldEncryptError as error:
         return canary.model_copy(update={"outcome": "fail", "detail": f"{type(error).__name__}: {error}"})
     return canary.model_copy(update={"outcome": "pass", "detail": ""}) if fields else None
@@ -90,12 +85,14 @@ async def check_all(
     wanted: int,
 ) -> list[Canary]:
     """Check the canaries of one container, choosing new ones where there are too few."""
-    checked = [await check(container, description, encryption, canary) for canary in known]
-    kept = [canary for canary in checked if canary is not None]
+
+    async def checked(canaries: Sequence[Canary]) -> list[Canary]:
+        found = [await check(container, description, encryption, canary) for canary in canaries]
+        return [canary for canary in found if canary is not None]
+
+    kept = await checked(known)
     if len(kept) < wanted:
         ids = {canary.document_id for canary in kept}
         chosen = await choose(container, description, wanted)
-        fresh = [canary for canary in chosen if canary.document_id not in ids][: wanted - len(kept)]
-        results = [await check(container, description, encryption, canary) for canary in fresh]
-        kept += [canary for canary in results if canary is not None]
+        kept += await checked([canary for canary in chosen if canary.document_id not in ids][: wanted - len(kept)])
     return kept

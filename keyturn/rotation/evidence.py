@@ -84,9 +84,9 @@ def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, Jso
     }
 
 
-def digest_of(evidence: dict[str, JsonValue]) -> str:
-    """Return the lower-case hex SHA-256 of the evidence's canonical JSON."""
-    return hashlib.sha256(rfc8785.dumps(evidence)).hexdigest()
+def digest_of(content: dict[str, JsonValue]) -> str:
+    """Return the lower-case hex SHA-256 of the content's canonical JSON (RFC 8785)."""
+    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 
 def proof_of(record: RotationRecord) -> Proof:

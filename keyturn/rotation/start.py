@@ -3,12 +3,10 @@
 What is returned is a record in ``requested``; the caller starts the workflow for it.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-import rfc8785
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Name, Payload, Policy, Remark
@@ -16,6 +14,7 @@ from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
+from keyturn.rotation.evidence import digest_of
 from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import read_lease, release, take
@@ -26,14 +25,14 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore
 from keyturn.runs.transitions import WORKFLOW_LOST, resume
 
-_Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+_Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class WaiverRequest(Payload):
     """A pre-flight check that may fail; who says so is the requester unless named."""
 
     check: Name
-    why: _Reason
+    why: _Line
     by: Name | None = None
 
 
@@ -44,9 +43,7 @@ class StartRequest(Payload):
     requested_by: Name | None = None
     reason: Remark = ""
     dry_run: bool = False
-    snapshot_reference: (
-        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] | None
-    ) = None
+    snapshot_reference: _Line | None = None
     force: Force | None = None
     waivers: Annotated[list[WaiverRequest], Field(max_length=20)] = Field(default_factory=list)
 
@@ -58,12 +55,6 @@ class StartRequest(Payload):
             force=self.force,
             waivers=[Waiver(check=one.check, by=one.by or requested_by, why=one.why) for one in self.waivers],
         )
-
-
-def request_hash(request: StartRequest, *, keyring: str, requested_by: str) -> str:
-    """Return the SHA-256 (hex) of the canonical request, as it is understood and by whom it is made."""
-    understood = {**request.to_payload(), "keyring": keyring, "requestedBy": requested_by}
-    return hashlib.sha256(rfc8785.dumps(understood)).hexdigest()
 
 
 # A record is written before its workflow is started. Within this time a missing workflow may still be on its way: an
@@ -107,7 +98,8 @@ async def start(
     """
     run_id = new_run_id(RunKind.ROTATION, keyring, now)
     if idempotency_key is not None:
-        hashed = request_hash(request, keyring=keyring, requested_by=requested_by)
+        # Of the request as it is understood, and by whom it is made.
+        hashed = digest_of({**request.to_payload(), "keyring": keyring, "requestedBy": requested_by})
         run_id = await claim(runs.documents, idempotency_key, request_hash=hashed, run_id=run_id, now=now)
         if (earlier := await runs.find(run_id)) is not None:
             return Started(earlier, replayed=True)
@@ -136,8 +128,7 @@ async def start(
 async def mend_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
     """Free the keyring of a run that ended without giving it back; a run whose workflow is gone goes on with another.
 
-    Raises:
-        UnavailableError: the workflow cannot be asked after, or not be started.
+    Raises UnavailableError where the workflow cannot be asked after, or not be started.
     """
     runs = EveryRun(documents)
     lease = await read_lease(runs, keyring)
@@ -148,7 +139,6 @@ async def mend_orphan(documents: StateContainer, keyring: str, workflows: Workfl
     if record.ended:
         await release(runs, record)
         return
-    # A record is written before its workflow is started.
     waits = record.state is State.REQUESTED or record.history[-1].detail == WORKFLOW_LOST
     if (waits and now - record.history[-1].at < START_GRACE) or await workflows.is_alive(record.instance_id):
         return

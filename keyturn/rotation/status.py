@@ -1,7 +1,4 @@
-"""What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess.
-
-The whole of a run, for whoever audits it: its status, and the record as it is kept.
-"""
+"""What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess."""
 
 from datetime import datetime
 from typing import Literal
@@ -56,18 +53,12 @@ class Counts(Payload):
     updated_at: datetime
 
 
-class Summary(Payload):
+class Summary(Accepted):
     """A line of a list."""
 
-    run_id: RunId
-    keyring: str
     state: State
     trigger: Literal["http", "schedule", "cli"]
-    dry_run: bool
-    requested_by: str
-    requested_at: datetime
     ended_at: datetime | None
-    links: Links
 
 
 class Status(Summary):
@@ -168,7 +159,7 @@ def _eta(counts: Counts, rate: float) -> float | None:
 
 
 class Report(Payload):
-    """Everything that is known about one rotation."""
+    """Everything that is known about one rotation: its status, and the record as it is kept."""
 
     status: Status
     record: RotationRecord

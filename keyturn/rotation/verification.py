@@ -6,7 +6,6 @@ Target: the rotation's version is the vault's current one, which writers wrap un
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 import aiohttp
 from azure.core.exceptions import AzureError
@@ -54,10 +53,8 @@ SAMPLE = 50
 async def missing_deks(container: ContainerProxy, description: DocumentContainer, deks: DekStore) -> list[MissingDek]:
     """Return the sampled documents that name DEKs which the store lacks.
 
-    A document that is deleted, and then its row, is no failure: what seems to miss a DEK is read again.
-
-    Raises:
-        UnavailableError: a container did not answer.
+    A document that is deleted, and then its row, is no failure: what seems to miss a DEK is read again. Raises
+    UnavailableError where a container does not answer.
     """
     try:
         named = await sampled_deks(container, description, SAMPLE)
@@ -84,11 +81,7 @@ NAME_LENGTH_MAX = 200
 
 
 async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> VerifyResult:
-    """Check everything and return the names of what failed.
-
-    Raises:
-        UnavailableError: a service did not answer, which is no verdict.
-    """
+    """Check everything and return the names of what failed; no answer is no verdict but an UnavailableError."""
     record = await runs.read(ref.run_id)
     canaries: list[Canary] = []
     references: list[MissingDek] = []
@@ -109,7 +102,13 @@ async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> V
     probes = await probe_all(keyring.keyring.health_urls)
     failed += [f"canary:{canary.container}/{canary.document_id}" for canary in canaries if canary.outcome == "fail"]
     failed += [f"probe:{probe.url}" for probe in probes if probe.outcome == "fail"]
-    await _record(runs, ref, canaries=canaries, probes=probes, references=references[:REFERENCES_MAX])
+
+    def change(found: RotationRecord) -> RotationRecord:
+        check_live(found, ref)
+        seen = {"canaries": canaries, "probes": probes, "references": references[:REFERENCES_MAX]}
+        return found if found.ended else found.changed(**seen)
+
+    await runs.update(ref.run_id, change)
     return VerifyResult(passed=not failed, failed_checks=_named(failed))
 
 
@@ -117,11 +116,3 @@ def _named(failed: list[str]) -> list[str]:
     """Return the first of the failures, cut to what an event may hold; all of them are in the record."""
     named = [name[:NAME_LENGTH_MAX] for name in failed[:NAMED_MAX]]
     return named if len(named) == len(failed) else [*named, f"and {len(failed) - len(named)} more"]
-
-
-async def _record(runs: RotationStore, ref: RunRef, **seen: Any) -> None:
-    def change(record: RotationRecord) -> RotationRecord:
-        check_live(record, ref)
-        return record if record.ended else record.changed(**seen)
-
-    await runs.update(ref.run_id, change)

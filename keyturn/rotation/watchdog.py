@@ -9,7 +9,6 @@ from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import moment
 from keyturn.rotation.due import last_completed, rotation_history
-from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.runs.transitions import WORKFLOW_LOST
@@ -37,13 +36,15 @@ async def tell_unreported(
     migrations = await MigrationStore(runs.documents).newest(name, limit=PAGE_MAX)
     for record in (*records, *migrations):
         if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
-            await notifier.tell(_told(record, key="lost:failed", event="failed", detail=WORKFLOW_LOST), now)
+            lost = NotifyInput(run=record.ref, key="lost:failed", event="failed", detail=WORKFLOW_LOST)
+            await notifier.tell(lost, now)
     measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: name})
     if (completed := last_completed(records)) is not None:
         measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: name})
     if due is not None and records:
         key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
-        await notifier.tell(_told(_about(records, key), key=key, event=OVERDUE, detail=moment(due)), now)
+        about = _about(records, key).ref
+        await notifier.tell(NotifyInput(run=about, key=key, event=OVERDUE, detail=moment(due)), now)
 
 
 def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:
@@ -51,7 +52,3 @@ def _about(records: Sequence[RotationRecord], key: str) -> RotationRecord:
     known = (record for record in records if any(notice.key == key for notice in record.notifications))
     tries = (record for record in records if not record.options.dry_run)
     return next(known, None) or next(tries, records[0])
-
-
-def _told(record: RunRecord, *, key: str, event: str, detail: str) -> NotifyInput:
-    return NotifyInput(run=record.ref, key=key, event=event, detail=detail)
