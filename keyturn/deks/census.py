@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for
-from keyturn.deks.queries import Condition, Conditions, count_rows, select_rows
+from keyturn.deks.queries import COUNT, Condition, Conditions, select_rows
 from keyturn.deks.rows import LabelKind, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
@@ -43,13 +44,12 @@ class _Range:
     after: int | None = None  # of the rows only those whose last change the service saw in this time, in Unix seconds
     until: int | None = None
 
-    async def values(self, condition: Condition, selected: str) -> list[object]:
+    async def values(self, condition: Condition, selected: str) -> list[Any]:
         within = condition.changed(after=self.after, until=self.until)
         return await select_rows(self.container, within, selected, feed_range=self.feed_range, session_token=self.token)
 
     async def count(self, condition: Condition) -> int:
-        within = condition.changed(after=self.after, until=self.until)
-        return await count_rows(self.container, within, feed_range=self.feed_range, session_token=self.token)
+        return sum(await self.values(condition, COUNT))
 
 
 async def take_census(

@@ -11,7 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -85,17 +85,16 @@ class PageLoop[Item](ABC):
 
     async def _side_by_side(self, refs: Sequence[RowRef], handle: Handle) -> None:
         left = iter(refs)
+        await asyncio.gather(*(self._work(left, handle) for _ in range(ITEMS_AT_ONCE)))
 
-        async def work() -> None:
-            for ref in left:
-                if self._failures:
-                    return
-                try:
-                    await handle(ref)
-                except Exception as error:  # noqa: BLE001 - raised by run(), when the items in flight are done
-                    self._failures.append(error)
-
-        await asyncio.gather(*(work() for _ in range(ITEMS_AT_ONCE)))
+    async def _work(self, refs: Iterator[RowRef], handle: Handle) -> None:
+        for ref in refs:
+            if self._failures:
+                return
+            try:
+                await handle(ref)
+            except Exception as error:  # noqa: BLE001 - raised by run(), when the items in flight are done
+                self._failures.append(error)
 
     @abstractmethod
     async def fetch(self, ref: RowRef) -> Item | None:

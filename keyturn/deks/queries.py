@@ -19,6 +19,7 @@ from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring
 
 ANY_RUN = "*"
+COUNT = "VALUE COUNT(1)"  # a count that the service spreads over several pages comes in parts: they are to be summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,6 @@ async def select_rows(
     async with cosmos_failures(resource, "query"):
         found = container.query_items(query, parameters=parameters, session_token=session_token, **where)
         return [value async for value in found]
-
-
-async def count_rows(
-    container: ContainerProxy, condition: Condition, *, feed_range: str, session_token: str | None = None
-) -> int:
-    """Count the rows of a feed range that the condition holds for; raises as :func:`select_rows` does."""
-    parts = await select_rows(
-        container, condition, "VALUE COUNT(1)", feed_range=feed_range, session_token=session_token
-    )
-    return sum(parts)  # a count that the service spreads over several pages comes in parts
 
 
 def has_id(item_id: str) -> Condition:

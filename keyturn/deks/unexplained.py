@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from keyturn.cosmos.client import list_feed_ranges
-from keyturn.deks.queries import Condition, Conditions, count_rows, property_path, select_rows
+from keyturn.deks.queries import COUNT, Condition, Conditions, property_path, select_rows
 from keyturn.deks.rows import FENCE, PREVIOUS_WRAP, ROTATION_ID
 from keyturn.deks.store import DekStore
 
@@ -67,7 +67,7 @@ class Provenance:
         """Count the rows of all feed ranges for which the condition holds."""
         container = self._store.container
         ranges = await list_feed_ranges(container)
-        return sum([await count_rows(container, condition, feed_range=feed_range) for feed_range in ranges])
+        return sum([sum(await select_rows(container, condition, COUNT, feed_range=each)) for each in ranges])
 
     async def first(self, condition: Condition, limit: int) -> list[str]:
         """Return the ids of the first rows for which the condition holds."""

@@ -15,7 +15,7 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from field_encrypt.paths import EVERY_ELEMENT
-from keyturn.cosmos.client import cosmos_failures
+from keyturn.deks.queries import Condition, select_rows
 from keyturn.settings import DocumentContainer
 
 _DEK_ID = '["dekId"]'
@@ -55,14 +55,12 @@ async def documents_naming(
     ``limit`` bounds what is returned of each field, where some will do. Raises KeyturnError as the failure means.
     """
     found: set[tuple[str, str]] = set()
-    parameters: list[dict[str, Any]] = [{"name": f"@dek{at}", "value": dek_id} for at, dek_id in enumerate(dek_ids)]
-    names = ", ".join(parameter["name"] for parameter in parameters)
+    values = {f"@dek{place}": dek_id for place, dek_id in enumerate(dek_ids)}
     top = "" if limit is None else f"TOP {limit} "
     for expression in queryable(description):
-        query = f"SELECT {top}c.id, {expression} AS dek FROM c WHERE {expression} IN ({names})"  # noqa: S608 - names of validated settings, quoted; values are parameters
-        async with cosmos_failures(description.name, "query"):
-            async for item in container.query_items(query, parameters=parameters):
-                found.add((str(item["dek"]), str(item["id"])))
+        naming = Condition(f"{expression} IN ({', '.join(values)})", values)
+        items = await select_rows(container, naming, f"{top}c.id, {expression} AS dek", resource=description.name)
+        found |= {(str(item["dek"]), str(item["id"])) for item in items}
     return found
 
 

@@ -18,7 +18,7 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from keyturn.contracts.pages import RowRef, ScanInput, ScanResult
-from keyturn.cosmos.client import cosmos_failures
+from keyturn.deks.queries import COUNT, Condition, select_rows
 from keyturn.deks.rows import scalar
 from keyturn.deks.scan import Seen, scan_feed
 from keyturn.deks.store import WriteResult, conditional_write, read_item
@@ -88,9 +88,7 @@ class DocumentStore:
 
 async def count(container: ContainerProxy) -> int:
     """Return how many documents the container holds; raises KeyturnError of the kind that the failure means."""
-    async with cosmos_failures(f"container {container.id}", "query"):
-        found: list[Any] = [part async for part in container.query_items("SELECT VALUE COUNT(1) FROM c")]
-    return sum(found)
+    return sum(await select_rows(container, Condition("", {}), COUNT, resource=f"container {container.id}"))
 
 
 RowFilter = Callable[[Mapping[str, Any]], bool]

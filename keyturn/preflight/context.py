@@ -42,11 +42,7 @@ class Facts:
         return self._versions
 
     async def newest(self) -> MekVersion:
-        """Return the version that the vault gives where none is named, usable or not: the backend would take it.
-
-        Raises:
-            ResourceMissingError: the MEK does not exist.
-        """
+        """Return what the vault gives where none is named, as the backend takes it; raises ResourceMissingError."""
         if self.newest_version is None:
             name = self._keyring.keyring.mek_name
             with vault_failures("get", name):

@@ -40,13 +40,9 @@ async def choose(container: ContainerProxy, description: DocumentContainer, limi
         raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
     fields = {item["id"]: encrypted_paths(item, description.fields) for item in found}
     fit = [item for item in found if _all_encrypted(item, fields[item["id"]])]
+    name, key = description.name, description.partition_key
     return [
-        Canary(
-            container=description.name,
-            document_id=item["id"],
-            partition=item.get(description.partition_key),
-            outcome="pass",
-        )
+        Canary(container=name, document_id=item["id"], partition=item.get(key), outcome="pass")
         for item in sorted(fit, key=lambda item: -len(fields[item["id"]]))[:limit]
     ]
 
