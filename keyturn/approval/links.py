@@ -81,7 +81,7 @@ def read_token(token: str, secrets: Sequence[str], *, run_id: str, now: datetime
     if len(token) > TOKEN_MAX or not any(fits):
         raise _refused()
     try:
-        link = Link.model_validate_json(_decoded(content))
+        link = Link.model_validate_json(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
     except (binascii.Error, ValidationError):
         raise _refused() from None
     if link.run_id != run_id:
@@ -103,10 +103,6 @@ def _signature(content: str, secret: str) -> str:
 
 def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _refused() -> UnauthenticatedError:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from keyturn.ids import RunKind
-from keyturn.runs.evidence_summary import summarize
+from keyturn.runs.evidence_summary import findings_of, warnings_of
 from keyturn.runs.record import RunRecord
 
 
@@ -28,13 +28,12 @@ def question_of(record: RunRecord) -> Question:
 
 
 def _retirement(record: RunRecord, evidence: dict[str, Any]) -> Question:
-    summary = summarize(evidence)
     return Question(
         title=f"Retire old versions of {record.keyring}?",
         asked=f"{record.requested_by} asked for this rotation. Every row was moved to a new version of the key. If you "
         "approve, the old versions are disabled; nothing is deleted, and they can be enabled again.",
-        warnings=summary.warnings,
-        found=summary.findings,
+        warnings=list(warnings_of(evidence)),
+        found=list(findings_of(evidence)),
         heading="What would be disabled",
         versions=evidence.get("oldVersions", []),
         name="Rotation",

@@ -3,9 +3,8 @@
 Every text and list is bounded, so that an event stays far below the 64 KiB that receivers of CloudEvents must accept.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, override
 
 from pydantic import Field
 
@@ -21,12 +20,20 @@ type Versions = Annotated[list[Version], Field(max_length=VERSIONS_MAX)]
 type Digest = Annotated[str, Field(max_length=64)]
 type Attempt = Literal["start", "decide", "retry", "abort", "reinstate"]
 
+TYPE_PREFIX = "dev.keyturn.rotation."
+TYPES: dict[type["EventData"], str] = {}  # of CloudEvents, by what each carries
+
 
 class EventData(Payload):
     """Base of what the types of events carry."""
 
+    @override
+    def __init_subclass__(cls, *, name: str) -> None:
+        super().__init_subclass__()
+        TYPES[cls] = f"{TYPE_PREFIX}{name}"
 
-class StateChanged(EventData):
+
+class StateChanged(EventData, name="state_changed"):
     """The rotation went from one state to another; the first event of a chain comes from none."""
 
     source: Annotated[State | None, Field(alias="from")]
@@ -36,7 +43,7 @@ class StateChanged(EventData):
     detail: Text = ""
 
 
-class CheckWaived(EventData):
+class CheckWaived(EventData, name="check_waived"):
     """A pre-flight check failed and somebody had said that it may."""
 
     check: Name
@@ -45,14 +52,14 @@ class CheckWaived(EventData):
     found: Text
 
 
-class VersionCreated(EventData):
+class VersionCreated(EventData, name="version_created"):
     """The new MEK version exists; these were enabled before it."""
 
     version: Version
     replaces: Versions
 
 
-class RowsUnexplained(EventData):
+class RowsUnexplained(EventData, name="rows_unexplained"):
     """Rows are not as the last completed rotation left them; told before the first row is rewrapped."""
 
     since: Name | None  # that rotation; null where there is none to compare with
@@ -60,20 +67,20 @@ class RowsUnexplained(EventData):
     named: Annotated[list[UnexplainedRow], Field(max_length=UNEXPLAINED_MAX)]  # the first of them
 
 
-class RowQuarantined(EventData):
+class RowQuarantined(EventData, name="row_quarantined"):
     """A row cannot be rewrapped."""
 
     row: QuarantinedRow
 
 
-class EvidenceFrozen(EventData):
+class EvidenceFrozen(EventData, name="evidence_frozen"):
     """What an approver is asked to decide on, by its digest."""
 
     digest: Digest
     expires_at: datetime | None
 
 
-class DecisionTaken(EventData):
+class DecisionTaken(EventData, name="decision_taken"):
     """A person decided on exactly one evidence digest."""
 
     decision: Literal["approved", "rejected"]
@@ -82,7 +89,7 @@ class DecisionTaken(EventData):
     comment: Remark = ""
 
 
-class CommandGiven(EventData):
+class CommandGiven(EventData, name="command_given"):
     """An operator told the rotation to try again, to end, or to take its retirement back."""
 
     command: Literal["retry", "abort", "reinstate"]
@@ -90,7 +97,7 @@ class CommandGiven(EventData):
     step: int
 
 
-class VersionsRetired(EventData):
+class VersionsRetired(EventData, name="versions_retired"):
     """Old versions were disabled, on this evidence, with this approval."""
 
     versions: Versions
@@ -98,13 +105,13 @@ class VersionsRetired(EventData):
     approved_by: Name | None
 
 
-class VersionsReinstated(EventData):
+class VersionsReinstated(EventData, name="versions_reinstated"):
     """Versions that the rotation had disabled were enabled again."""
 
     versions: Versions
 
 
-class VersionsTemporarilyEnabled(EventData):
+class VersionsTemporarilyEnabled(EventData, name="versions_lent"):
     """Disabled versions were enabled for the time of a restore, on this evidence, with this approval."""
 
     versions: Versions
@@ -112,38 +119,19 @@ class VersionsTemporarilyEnabled(EventData):
     approved_by: Name | None
 
 
-class VersionsDisabledAgain(EventData):
+class VersionsDisabledAgain(EventData, name="versions_returned"):
     """What was enabled for a restore was disabled again, because no row named it."""
 
     versions: Versions
 
 
-class AttemptRefused(EventData):
+class AttemptRefused(EventData, name="attempt_refused"):
     """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
 
     attempt: Attempt
     by: Text | None
     error: Name  # name of a class of keyturn.errors
     detail: Text
-
-
-TYPE_PREFIX = "dev.keyturn.rotation."
-
-TYPES: Mapping[type[EventData], str] = {
-    StateChanged: f"{TYPE_PREFIX}state_changed",
-    CheckWaived: f"{TYPE_PREFIX}check_waived",
-    VersionCreated: f"{TYPE_PREFIX}version_created",
-    RowsUnexplained: f"{TYPE_PREFIX}rows_unexplained",
-    RowQuarantined: f"{TYPE_PREFIX}row_quarantined",
-    EvidenceFrozen: f"{TYPE_PREFIX}evidence_frozen",
-    DecisionTaken: f"{TYPE_PREFIX}decision_taken",
-    CommandGiven: f"{TYPE_PREFIX}command_given",
-    VersionsRetired: f"{TYPE_PREFIX}versions_retired",
-    VersionsReinstated: f"{TYPE_PREFIX}versions_reinstated",
-    VersionsTemporarilyEnabled: f"{TYPE_PREFIX}versions_lent",
-    VersionsDisabledAgain: f"{TYPE_PREFIX}versions_returned",
-    AttemptRefused: f"{TYPE_PREFIX}attempt_refused",
-}
 
 
 class AuditEvent(Payload):

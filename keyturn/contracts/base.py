@@ -26,7 +26,6 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Text = Annotated[str, BeforeValidator(_clip)]  # ours: cut to its length, because a long detail must not fail a run
 Remark = Annotated[str, StringConstraints(max_length=500)]  # a person's: refused where it is too long, never cut
 
-
 # The id of a run of any kind. JSON that is stored, and the HTTP API, name it after a rotation: every run was one once.
 RunId = Annotated[str, Field(alias="rotationId")]
 
@@ -39,6 +38,11 @@ class Payload(BaseModel):
     def to_payload(self) -> dict[str, Any]:
         """Return the JSON form that durable history keeps."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def shown_as[M: Payload](self, model: type[M], **more: Any) -> M:
+        """Return the model with the fields that this one has too, and these."""
+        own = {name: getattr(self, name) for name in model.model_fields if name in type(self).model_fields}
+        return model.model_validate({**own, **more})
 
     @classmethod
     def from_payload(cls, payload: object) -> Self:

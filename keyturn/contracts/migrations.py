@@ -1,7 +1,4 @@
-"""What crosses the orchestrator boundary for migrations: the work of each kind, and the inputs of their activities.
-
-The work of the migrations of documents.
-"""
+"""What crosses the orchestrator boundary for migrations: the work of each kind, and the inputs of their activities."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -60,10 +60,8 @@ _PACKING = (BeforeValidator(unpacked), PlainSerializer(packed))
 type Cursors = Annotated[dict[str, str | None], *_PACKING]
 type SessionTokens = Annotated[dict[str, str], *_PACKING]
 
-
 # A partition key's value. None stands for null and for an absent property alike: only a read tells them apart.
 type Scalar = str | int | float | bool | None
-
 
 # The part of the rewrapped rows that a proof takes: above 0, and 1 for all of them.
 SampleShare = Annotated[float, Field(gt=0, le=1)]
@@ -124,9 +122,8 @@ class QuarantinedRow(Payload):
     """A row or document that cannot be worked on, named with its reason."""
 
     id: Annotated[str, Field(max_length=1279)]  # of a row, or <container>/<id of the document>
-    reason: Annotated[
-        str, Field(max_length=64)
-    ]  # a code of QuarantineReason (dek_store.rows) or DocumentReason (documents.reasons)
+    # A code of QuarantineReason (deks.rows) or DocumentReason (documents.reasons).
+    reason: Annotated[str, Field(max_length=64)]
     mek_version: Annotated[str, Field(max_length=256)] | None = None
 
 

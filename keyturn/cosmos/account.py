@@ -1,5 +1,7 @@
 """The Cosmos DB account in Azure Resource Manager: how it is backed up, and throw-away containers of the doctor."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -47,10 +49,8 @@ class CosmosAccount:
             ResourceMissingError: there is no such account.
             UnavailableError: the resource manager did not answer.
         """
-        try:
+        with _failures("read"):
             account = await self._client.database_accounts.get(self._group, self._name)
-        except AzureError as error:
-            raise _failure(error, "read") from error
         policy: models.BackupPolicy | None = account.properties.backup_policy if account.properties else None
         if not isinstance(policy, models.ContinuousModeBackupPolicy):
             return None
@@ -67,39 +67,41 @@ class CosmosAccount:
             KeyturnError: of the kind that the failure means.
         """
         key = models.ContainerPartitionKey(paths=[partition_key], kind="Hash", version=2)
-        properties = models.SqlContainerCreateUpdateProperties(
-            resource=models.SqlContainerResource(id=name, partition_key=key)
-        )
+        resource = models.SqlContainerResource(id=name, partition_key=key)
+        properties = models.SqlContainerCreateUpdateProperties(resource=resource)
         parameters = models.SqlContainerCreateUpdateParameters(properties=properties)
-        try:
+        with _failures("create containers in"):
             creation = await self._client.sql_resources.begin_create_update_sql_container(
                 self._group, self._name, database, name, parameters
             )
             await creation.result()
-        except AzureError as error:
-            raise _failure(error, "create containers in") from error
 
     async def delete_container(self, database: str, name: str) -> None:
         """Delete a container with everything in it; raises KeyturnError of the kind that the failure means."""
-        try:
+        with _failures("delete containers of"):
             deletion = await self._client.sql_resources.begin_delete_sql_container(
                 self._group, self._name, database, name
             )
             await deletion.result()
-        except AzureError as error:
-            raise _failure(error, "delete containers of") from error
 
     async def close(self) -> None:
         """Close the connections; the credential stays open, it is the caller's."""
         await self._client.close()
 
 
+@contextmanager
+def _failures(operation: str) -> Iterator[None]:
+    try:
+        yield
+    except AzureError as error:
+        raise _failure(error, operation) from error
+
+
 def _failure(error: AzureError, operation: str) -> KeyturnError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or isinstance(error, ClientAuthenticationError):
-        return PermissionMissingError(
-            f"the app's identity may not {operation} the Cosmos DB account", resource=RESOURCE, operation=operation
-        )
+        refused = f"the app's identity may not {operation} the Cosmos DB account"
+        return PermissionMissingError(refused, resource=RESOURCE, operation=operation)
     if status == HTTPStatus.NOT_FOUND:
         return ResourceMissingError(f"{RESOURCE} does not exist", resource=RESOURCE)
     return UnavailableError(f"{RESOURCE} did not answer ({status or type(error).__name__})", resource=RESOURCE)

@@ -16,14 +16,7 @@ from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponse
 from field_encrypt import change_feed
 from field_encrypt.change_feed import FeedPage
 from field_encrypt.errors import LostFeedPositionError
-from keyturn.errors import (
-    InvariantError,
-    KeyturnError,
-    NotSettledError,
-    PermissionMissingError,
-    ResourceMissingError,
-    UnavailableError,
-)
+from keyturn import errors
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import current_work, record
 
@@ -53,22 +46,22 @@ async def cosmos_failures(resource: str, operation: str) -> AsyncIterator[None]:
     except CosmosHttpResponseError as error:
         raise _failure(resource, operation, error) from error
     except (CosmosClientTimeoutError, ServiceRequestError, ServiceResponseError) as error:
-        raise UnavailableError(f"{resource} did not answer", resource=resource) from error
+        raise errors.UnavailableError(f"{resource} did not answer", resource=resource) from error
 
 
-def _failure(resource: str, operation: str, error: CosmosHttpResponseError) -> KeyturnError:
+def _failure(resource: str, operation: str, error: CosmosHttpResponseError) -> errors.KeyturnError:
     status = error.status_code or 0
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return PermissionMissingError(
-            f"the app's identity may not {operation} in {resource}", resource=resource, operation=operation
-        )
+        refused = f"the app's identity may not {operation} in {resource}"
+        return errors.PermissionMissingError(refused, resource=resource, operation=operation)
     if status == HTTPStatus.NOT_FOUND and error.sub_status == SESSION_NOT_AVAILABLE:
-        return NotSettledError(f"{resource} has not received what this session has seen", resource=resource)
+        return errors.NotSettledError(f"{resource} has not received what this session has seen", resource=resource)
     if status == HTTPStatus.NOT_FOUND:
-        return ResourceMissingError(f"{resource} does not exist", resource=resource)
+        return errors.ResourceMissingError(f"{resource} does not exist", resource=resource)
     if status in TRANSIENT or status >= SERVER_ERRORS:
-        return UnavailableError(f"{resource} answered {status}", resource=resource)
-    return KeyturnError(f"{resource} refused to {operation} with {status}", resource=resource, operation=operation)
+        return errors.UnavailableError(f"{resource} answered {status}", resource=resource)
+    refused = f"{resource} refused to {operation} with {status}"
+    return errors.KeyturnError(refused, resource=resource, operation=operation)
 
 
 RESOURCE = "the dek store"
@@ -93,7 +86,7 @@ async def read_feed_page(container: ContainerProxy, feed_range: str, cursor: str
                 container, feed_range, cursor, start="Beginning", max_items=max_items
             )
     except LostFeedPositionError as error:
-        raise InvariantError(str(error)) from error
+        raise errors.InvariantError(str(error)) from error
 
 
 CHARGE_HEADER = "x-ms-request-charge"

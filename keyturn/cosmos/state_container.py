@@ -11,14 +11,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, Self
 
 from azure.core import MatchConditions
+from azure.cosmos import exceptions as cosmos
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import (
-    CosmosAccessConditionFailedError,
-    CosmosBatchOperationError,
-    CosmosHttpResponseError,
-    CosmosResourceExistsError,
-    CosmosResourceNotFoundError,
-)
 from pydantic import Field, ValidationError
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_random_exponential
 
@@ -106,12 +100,9 @@ class StateContainer:
         """Return the document with its ``_etag``, or None."""
         async with cosmos_failures(_RESOURCE, "read"):
             try:
-                return dict(
-                    await self._container.read_item(
-                        document_id, partition_key=keyring, session_token=self._tokens.get(keyring)
-                    )
-                )
-            except CosmosResourceNotFoundError as error:
+                token = self._tokens.get(keyring)
+                return dict(await self._container.read_item(document_id, keyring, session_token=token))
+            except cosmos.CosmosResourceNotFoundError as error:
                 if is_absent_item(error):
                     return None
                 raise
@@ -176,7 +167,7 @@ class StateContainer:
                 created = await self._container.create_item(document)
                 self._wrote(document["keyring"], created.get_response_headers())
                 return dict(created)
-            except CosmosResourceExistsError:
+            except cosmos.CosmosResourceExistsError:
                 return None
 
     async def replace(self, document: dict[str, Any], etag: str) -> dict[str, Any] | None:
@@ -188,7 +179,7 @@ class StateContainer:
                 )
                 self._wrote(document["keyring"], replaced.get_response_headers())
                 return dict(replaced)
-            except (CosmosAccessConditionFailedError, CosmosResourceNotFoundError):
+            except (cosmos.CosmosAccessConditionFailedError, cosmos.CosmosResourceNotFoundError):
                 return None
 
     async def holds(self, keyring: str, document_id: str, predicate: str) -> bool:
@@ -204,9 +195,9 @@ class StateContainer:
                 await self._container.patch_item(
                     document_id, keyring, [mark], filter_predicate=opposite, no_response=True
                 )
-            except CosmosAccessConditionFailedError:
+            except cosmos.CosmosAccessConditionFailedError:
                 return True
-            except CosmosResourceNotFoundError as error:
+            except cosmos.CosmosResourceNotFoundError as error:
                 if not is_absent_item(error):
                     raise
         return False
@@ -217,13 +208,11 @@ class StateContainer:
             try:
                 written = await self._container.execute_item_batch(operations, partition_key=keyring)
                 self._wrote(keyring, written.get_response_headers())
-            except CosmosBatchOperationError as error:
+            except cosmos.CosmosBatchOperationError as error:
                 if error.status_code in _LOST:
                     return False
                 # A batch's error is not of the family that all other failures belong to.
-                raise CosmosHttpResponseError(  # type: ignore[no-untyped-call]  # the SDK's constructor has no types
-                    error.status_code, "a batch failed"
-                ) from error
+                raise cosmos.CosmosHttpResponseError(error.status_code, "a batch failed") from error  # type: ignore[no-untyped-call]
         return True
 
     def _wrote(self, keyring: str, headers: Mapping[str, str]) -> None:

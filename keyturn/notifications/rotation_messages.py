@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from keyturn.contracts.steps import NotifyInput
-from keyturn.runs.evidence_summary import summarize
+from keyturn.runs.evidence_summary import findings_of, warnings_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 
@@ -58,7 +58,8 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
     checks = record.preflight.checks if record.preflight is not None else []
     failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
     waived = ", ".join(check.name for check in checks if check.outcome == "waived")
-    warnings, findings = summarize(record.evidence or {})
+    evidence = record.evidence or {}
+    warnings, findings = list(warnings_of(evidence)), list(findings_of(evidence))
     return {
         **run_facts(record, told),
         "size": "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version.",

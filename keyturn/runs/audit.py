@@ -60,10 +60,7 @@ def _event(key: Iterable[object], at: datetime, data: events.EventData) -> Audit
 
 def _states(record: RunRecord) -> Iterator[AuditEvent]:
     for entry in record.history:
-        data = events.StateChanged(
-            source=entry.source, target=entry.target, step=entry.step, by=entry.actor, detail=entry.detail
-        )
-        yield _event(("state", entry.step), entry.at, data)
+        yield _event(("state", entry.step), entry.at, entry.shown_as(events.StateChanged, by=entry.actor))
 
 
 def _waived(record: RotationRecord) -> Iterator[AuditEvent]:
@@ -83,13 +80,9 @@ def _decisions(record: RunRecord) -> Iterator[AuditEvent]:
         frozen = events.EvidenceFrozen(digest=record.evidence_digest, expires_at=record.approval_expires_at)
         yield _event(("evidence", record.evidence_digest), record.evidence_frozen_at, frozen)
     for decision in record.taken:
-        taken = events.DecisionTaken(
-            decision=decision.decision, by=decision.by, digest=decision.digest, comment=decision.comment
-        )
-        yield _event(("decision", decision.digest), decision.at, taken)
+        yield _event(("decision", decision.digest), decision.at, decision.shown_as(events.DecisionTaken))
     for number, command in enumerate(record.commands):
-        given = events.CommandGiven(command=command.command, by=command.by, step=command.step)
-        yield _event(("command", number), command.at, given)
+        yield _event(("command", number), command.at, command.shown_as(events.CommandGiven))
 
 
 def _quarantined(record: RunRecord, now: datetime) -> Iterator[AuditEvent]:
@@ -104,8 +97,8 @@ def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
         created = events.VersionCreated(version=record.target_version, replaces=record.old_versions)
         yield _event(("version", record.target_version), now, created)
     if record.provenance is not None and record.provenance.count:
-        seen, first = record.provenance, record.provenance.named[: events.UNEXPLAINED_MAX]
-        yield _event(("unexplained",), now, events.RowsUnexplained(since=seen.since, count=seen.count, named=first))
+        first = record.provenance.named[: events.UNEXPLAINED_MAX]
+        yield _event(("unexplained",), now, record.provenance.shown_as(events.RowsUnexplained, named=first))
     attempt = record.retirement_step
     if record.retired:
         yield _retired(("retired", attempt), record, record.retired, now)
@@ -159,7 +152,9 @@ async def record_refusal[R: RunRecord](
     facts = {"rotationId": run_id, "attempt": attempt, "error": refused}
     _log.warning("refused to %s %s: %s", attempt, run_id, refused, extra={"custom_dimensions": facts})
     try:
-        await runs.audit.append(run_id, [_refused(attempt, error, by, now)], limit=EVENTS_MAX)
+        data = events.AttemptRefused(attempt=attempt, by=by, error=refused, detail=error.message)
+        told = _event(("refused", attempt, refused, by or "", f"{now:%Y%m%dT%H%M}"), now, data)
+        await runs.audit.append(run_id, [told], limit=EVENTS_MAX)
     except KeyturnError as failure:
         _log.error("the refusal is not in the audit chain of %s: %s", run_id, type(failure).__name__)
 
@@ -174,12 +169,6 @@ async def audit_refusals[R: RunRecord](
     except CallerError as error:
         await record_refusal(runs, run_id, attempt, error, by=by, now=now)
         raise
-
-
-def _refused(attempt: events.Attempt, error: KeyturnError, by: str | None, now: datetime) -> AuditEvent:
-    name = type(error).__name__
-    data = events.AttemptRefused(attempt=attempt, by=by, error=name, detail=error.message)
-    return AuditEvent(key=f"refused:{attempt}:{name}:{by or ''}:{now:%Y%m%dT%H%M}", at=now, data=data)
 
 
 async def anchor(audit: AuditLog, versions: MekVersions, record: RotationRecord) -> None:

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
-
 from keyturn.contracts.base import Name, Payload
-from keyturn.contracts.states import TRANSITIONS, State
+from keyturn.contracts.states import State
 from keyturn.contracts.steps import CommandInput, CommandResult
 from keyturn.errors import WrongStateError
 from keyturn.runs.audit import audit_record, audit_refusals
@@ -29,14 +27,11 @@ def abortable(transitions: Mapping[State, frozenset[State]]) -> frozenset[State]
 
 _REINSTATABLE = frozenset({State.RETIRING, State.WATCHING, State.COMPLETED})
 
-# From retiring on, undoing a rotation is reinstating: its table knows no way to aborted.
-ABORTABLE = abortable(TRANSITIONS)
-
 
 class CommandRequest(Payload):
     """The body of a command; may be left out where the platform vouches for the caller."""
 
-    requested_by: Name | None = Field(default=None)
+    requested_by: Name | None = None
 
 
 type Order = Literal["retry", "abort", "reinstate"]
@@ -69,7 +64,8 @@ def give_command[R: RunRecord](record: R, command: Order, *, by: str, now: datet
             allowed=sorted(allowed),
         )
     given = Command(command=command, by=by, at=now, step=record.step)
-    if any(_same(given, earlier) for earlier in record.commands):
+    same = [earlier for earlier in record.commands if earlier.command == command]
+    if any(command != "retry" or earlier.step == record.step for earlier in same):
         return record
     withdrawn = {"withdrawn_step": record.step} if command == "reinstate" else {}
     return record.changed(commands=[*record.commands, given], **withdrawn)
@@ -86,10 +82,6 @@ async def record_command[R: RunRecord](runs: Runs[R], run_id: str, command: Orde
         record = await runs.update(run_id, lambda found: give_command(found, command, by=by, now=now))
     await audit_record(runs.audit, record, now)
     return record
-
-
-def _same(given: Command, earlier: Command) -> bool:
-    return given.command == earlier.command and (given.command != "retry" or given.step == earlier.step)
 
 
 async def read_command[R: RunRecord](runs: Runs[R], request: CommandInput) -> CommandResult:

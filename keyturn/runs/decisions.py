@@ -10,20 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from keyturn import errors
 from keyturn.access.attempts import counted
 from keyturn.access.identity import same_identity, same_person
 from keyturn.contracts.base import Name, Payload, Remark, RunId
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput, DecisionResult
 from keyturn.cosmos.state_container import hashed_id
-from keyturn.errors import (
-    AlreadyDecidedError,
-    ApprovalExpiredError,
-    CallerError,
-    DigestMismatchError,
-    ForbiddenError,
-    WrongStateError,
-)
 from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision
@@ -62,7 +55,7 @@ def decide[R: RunRecord](
         WrongStateError: the run does not wait for a decision.
         DigestMismatchError: other evidence is in force; the error names its digest.
     """
-    if _wrote(record, webhook_id):
+    if any(decision.webhook_id == webhook_id for decision in record.taken):
         return record
     _check(record, request, by_id, now)
     decision = Decision(
@@ -92,35 +85,25 @@ async def record_decision[R: RunRecord](
     return record
 
 
-def _wrote(record: RunRecord, webhook_id: str) -> bool:
-    return any(decision.webhook_id == webhook_id for decision in record.taken)
-
-
 def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
     run_id = record.run_id
     if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
-        raise ForbiddenError(
-            "a run is not decided on by its requester",
-            rotationId=run_id,
-            hint="another approver must look at the evidence",
-        )
+        hint = "another approver must look at the evidence"
+        raise errors.ForbiddenError("a run is not decided on by its requester", rotationId=run_id, hint=hint)
     if record.decision is not None:
-        raise AlreadyDecidedError(
-            f"the evidence was {record.decision.decision}", rotationId=run_id, decision=record.decision.decision
-        )
+        taken = record.decision.decision
+        raise errors.AlreadyDecidedError(f"the evidence was {taken}", rotationId=run_id, decision=taken)
     expires = record.approval_expires_at
     waiting = record.state is State.AWAITING_APPROVAL
     if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
-        raise ApprovalExpiredError("the time to decide is over", rotationId=run_id)
+        raise errors.ApprovalExpiredError("the time to decide is over", rotationId=run_id)
     if not waiting or record.abort is not None:
         state = "being aborted" if waiting else record.state.value
-        raise WrongStateError(
-            f"the run is {state}", rotationId=run_id, state=state, allowed=[State.AWAITING_APPROVAL.value]
-        )
+        allowed = [State.AWAITING_APPROVAL.value]
+        raise errors.WrongStateError(f"the run is {state}", rotationId=run_id, state=state, allowed=allowed)
     if request.evidence_digest != record.evidence_digest:
-        raise DigestMismatchError(
-            "other evidence is in force", rotationId=run_id, evidenceDigest=record.evidence_digest
-        )
+        digest = record.evidence_digest
+        raise errors.DigestMismatchError("other evidence is in force", rotationId=run_id, evidenceDigest=digest)
 
 
 async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:
@@ -175,13 +158,12 @@ async def take_decision[R: RunRecord](
     """
     async with (
         audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now),
-        counted(runs.documents, [f"decisions {request.run_id}"], CallerError, now, first=True),
+        counted(runs.documents, [f"decisions {request.run_id}"], errors.CallerError, now, first=True),
     ):
         record = await record_decision(runs, request, webhook_id=message_id, now=now, by_id=by_id)
     if not record.ended:
         await wake(record)
-    used = UsedMessage(
-        id=hashed_id(message_id), run_id=record.run_id, used_at=now, ttl=int(max(keep, KEEP).total_seconds())
-    )
+    seconds = int(max(keep, KEEP).total_seconds())
+    used = UsedMessage(id=hashed_id(message_id), run_id=record.run_id, used_at=now, ttl=seconds)
     await runs.documents.create(used.to_payload())
     return record

@@ -6,26 +6,15 @@ is what the digest is of, and not the record around it.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from keyturn.contracts.base import ProofScope
 
 NAMED_MAX = 5  # rows that a sentence names; the report has all
 
 
-class EvidenceSummary(NamedTuple):
-    """Sentences: findings that speak against approving, and everything that was found."""
-
-    warnings: list[str]
-    findings: list[str]
-
-
-def summarize(evidence: Mapping[str, Any]) -> EvidenceSummary:
-    """Return the evidence in sentences; what it does not say is said to be unknown."""
-    return EvidenceSummary(list(_warnings(evidence)), list(_findings(evidence)))
-
-
-def _findings(evidence: Mapping[str, Any]) -> Iterator[str]:
+def findings_of(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Yield everything that was found, in sentences; what the evidence does not say is said to be unknown."""
     yield f"Rows: {_rows(evidence)}"
     yield f"Proof: {_proof(evidence.get('proof') or {})}"
     for name, what in (("canaries", "Canaries: {} documents decrypt"), ("probes", "Probes: {} addresses answer")):
@@ -39,7 +28,8 @@ def _findings(evidence: Mapping[str, Any]) -> Iterator[str]:
         yield f"The reason that was given: {evidence['reason']}"
 
 
-def _warnings(evidence: Mapping[str, Any]) -> Iterator[str]:
+def warnings_of(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what speaks against approving, in sentences."""
     for waived in evidence.get("waivedChecks") or []:
         said = f"The check {waived['check']} failed and was waived by {waived['by']}: {waived['why']}"
         yield f"{said} (found: {waived['detail']})"

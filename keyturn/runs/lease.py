@@ -40,20 +40,12 @@ async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
 
 def running(keyring: str, holder: str) -> CallerError:
     """Return the error that names the run that holds the keyring."""
+    facts = {"keyring": keyring, "statusUrl": run_link(holder)}
     if kind_of(holder) is RunKind.MIGRATION:
-        return MigrationRunningError(
-            f"migration {holder} of keyring {keyring} is running",
-            hint="wait for the running migration, or look at it through statusUrl",
-            keyring=keyring,
-            migrationId=holder,
-            statusUrl=run_link(holder),
-        )
-    return RotationRunningError(
-        f"rotation {holder} of keyring {keyring} is running",
-        keyring=keyring,
-        rotationId=holder,
-        statusUrl=run_link(holder),
-    )
+        hint = "wait for the running migration, or look at it through statusUrl"
+        said = f"migration {holder} of keyring {keyring} is running"
+        return MigrationRunningError(said, hint=hint, migrationId=holder, **facts)
+    return RotationRunningError(f"rotation {holder} of keyring {keyring} is running", rotationId=holder, **facts)
 
 
 def taken(lease: Lease | None, record: RunRecord) -> Lease:

@@ -57,11 +57,8 @@ def _with_progress[R: RunRecord](
         earlier, total = known.earlier, known.rows_total
     else:
         earlier, total = known.totals, known.rows_total
-    phase = PhaseProgress(
-        source=progress.source,
-        pass_number=progress.pass_number,
-        wave=progress.wave,
-        scanned=progress.scanned,
+    phase = progress.shown_as(
+        PhaseProgress,
         current=current,
         earlier=earlier,
         rows_total=total if documents is None else documents,

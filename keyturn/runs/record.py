@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue
 
-from keyturn.contracts.base import Name, Payload, Policy, Remark, RotationInput, RunRef
+from keyturn.contracts.base import Name, Policy, Remark, RotationInput, RunRef
 from keyturn.contracts.pages import PageResult
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
@@ -58,11 +58,6 @@ class RunRecord(StoredDocument):
 
     error: parts.Failure | None = None
     ended_at: datetime | None = None
-
-    def shown_as[M: Payload](self, model: type[M], **more: Any) -> M:
-        """Return the model with the fields that the record has too, and these."""
-        own = {name: getattr(self, name) for name in model.model_fields if name in type(self).model_fields}
-        return model.model_validate({**own, **more})
 
     @property
     def ref(self) -> RunRef:

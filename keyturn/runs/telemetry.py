@@ -37,12 +37,9 @@ def _tell_rows(record: RunRecord) -> None:
 def _tell_progress(record: RunRecord) -> None:
     for phase, progress in record.progress.items():
         attributes = {names.KEYRING: record.keyring, names.PHASE: phase}
-        for metric, counter in (
-            (names.CHANGED, "changed"),
-            (names.VAULT_CALLS, "vault_operations"),
-            (names.THROTTLES, "throttled"),
-        ):
-            measure(metric, getattr(progress.totals, counter), attributes)
+        measure(names.CHANGED, progress.totals.changed, attributes)
+        measure(names.VAULT_CALLS, progress.totals.vault_operations, attributes)
+        measure(names.THROTTLES, progress.totals.throttled, attributes)
 
 
 def _tell_states(record: RunRecord) -> None:

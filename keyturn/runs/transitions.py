@@ -97,7 +97,9 @@ def advance[R: RunRecord](record: R, step: StepInput, now: datetime) -> R:
     """
     check_token(record, step.run)
     if step.step <= record.step:
-        _check_same(record, step)
+        if any(entry.step == step.step and entry.target != step.target for entry in record.history):
+            # This number belongs to another change: the workflow was given up, and lives on.
+            raise FencedError("the run went on without this workflow", rotationId=record.run_id, holder=None)
         return record
     if step.step > record.step + 1:
         # The workflow makes one change after the other: the predecessor is written, and a replica lags behind.
@@ -108,12 +110,6 @@ def advance[R: RunRecord](record: R, step: StepInput, now: datetime) -> R:
             expected=record.step + 1,
         )
     return enter(record, step.target, detail=step.detail, now=now)
-
-
-def _check_same(record: RunRecord, step: StepInput) -> None:
-    """Raise FencedError where this number belongs to another change: the workflow was given up, and lives on."""
-    if any(entry.step == step.step and entry.target != step.target for entry in record.history):
-        raise FencedError("the run went on without this workflow", rotationId=record.run_id, holder=None)
 
 
 def check_token(record: RunRecord, ref: RunRef) -> None:

@@ -19,6 +19,7 @@ ALLOWED = {
     (State.AWAITING_APPROVAL, State.RUNNING),
     (State.AWAITING_APPROVAL, State.REJECTED),
     (State.AWAITING_APPROVAL, State.EXPIRED),
+    (State.AWAITING_APPROVAL, State.NEEDS_ATTENTION),
     (State.NEEDS_ATTENTION, State.RUNNING),
     *(
         (state, end)

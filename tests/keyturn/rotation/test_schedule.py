@@ -130,7 +130,6 @@ async def tick(
     keyring: str,
     now: datetime,
     *,
-    alive: bool = True,
     versions: Mapping[str, MekVersionProperties] | None = None,
 ) -> RotationRecord | None:
     """Let the timer look at the keyring."""
@@ -138,7 +137,7 @@ async def tick(
     async def states() -> Mapping[str, MekVersionProperties]:
         return versions or {}
 
-    return await start_due(runs, *monthly(keyring, states), workflows(alive=alive), now)
+    return await start_due(runs, *monthly(keyring, states), workflows(), now)
 
 
 async def test_a_young_mek_is_not_due(runs: RotationStore) -> None:

@@ -5,9 +5,9 @@ from typing import Literal
 
 import pytest
 
-from keyturn.contracts.states import State
+from keyturn.contracts.states import TRANSITIONS, State
 from keyturn.errors import WrongStateError
-from keyturn.runs.commands import ABORTABLE, give_command
+from keyturn.runs.commands import abortable, give_command
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import COMMANDS_MAX, Command
 from tests.keyturn.runs.lifecycle import NOW
@@ -51,7 +51,7 @@ def test_a_command_is_taken_only_where_the_run_can_obey_it(
 
 def test_the_states_in_which_a_rotation_can_be_told_to_end_are_documented_right() -> None:
     """The constant that the API's description names is the same set."""
-    assert ENDED_BY_AN_ABORT[rotation] == ABORTABLE
+    assert ENDED_BY_AN_ABORT[rotation] == abortable(TRANSITIONS)
 
 
 @pytest.mark.parametrize("command", ["retry", "abort"])
