@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="HTTP port on loopback")
     parser.add_argument("--task-hub", required=True, help="host:port of the task hub's gRPC service")
     parser.add_argument("--sign-in", type=Path, help="identity key (PEM): callers need a token, as with Entra in front")
+    parser.add_argument("--without-timers", action="store_true", help="another instance of the app runs its timers")
     for kind in Keys.model_fields:
         parser.add_argument(
             f"--{kind}-key", help=f"the {kind} key; without it one is made and kept in the state folder"
@@ -37,6 +38,7 @@ def main() -> None:
         port=given.port,
         task_hub=given.task_hub,
         sign_in=given.sign_in,
+        timers=not given.without_timers,
         keys={kind: getattr(given, f"{kind}_key") for kind in Keys.model_fields},
     )
     options.state.mkdir(parents=True, exist_ok=True)

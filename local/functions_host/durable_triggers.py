@@ -1,6 +1,7 @@
 """Durable triggers: takes work from the task hub, runs it through the worker, reports how it ended.
 
 A work item that cannot be reported is given back by ending the stream: the hub hands out again what the stream held.
+What runs then runs on, as an app's function does when its host has lost the hub; the hub ignores what it answers.
 """
 # mypy: allow-untyped-calls
 # (grpc and protobuf ship without types)
@@ -37,32 +38,34 @@ class DurableTriggers:
             maxConcurrentActivityWorkItems=settings.max_concurrent_activity_functions,
             maxConcurrentEntityWorkItems=settings.max_concurrent_entity_functions,
         )
+        self._running: set[asyncio.Task[None]] = set()
         self.connected = False
 
     async def run(self) -> None:
         """Take work until cancelled, connecting again whenever the hub goes away."""
-        while True:
-            try:
-                await self._take()
-            except grpc.aio.AioRpcError as error:
-                _log.warning("The task hub is away: %s", error.code())
-            self.connected = False
-            await asyncio.sleep(RECONNECT_SECONDS)
+        try:
+            while True:
+                try:
+                    await self._take()
+                except grpc.aio.AioRpcError as error:
+                    _log.warning("The task hub is away: %s", error.code())
+                self.connected = False
+                await asyncio.sleep(RECONNECT_SECONDS)
+        finally:
+            for task in self._running:
+                task.cancel()
 
     async def _take(self) -> None:
         stream = self._stub.GetWorkItems(self._request)
-        running: set[asyncio.Task[None]] = set()
         try:
             await stream.initial_metadata()
             self.connected = True
             async for item in stream:
                 task = asyncio.create_task(self._handlers[item.WhichOneof("request")](item))
-                running.add(task)
-                task.add_done_callback(partial(_ended, running, stream))
+                self._running.add(task)
+                task.add_done_callback(partial(_ended, self._running, stream))
         finally:
             stream.cancel()
-            for task in running:  # their results would be stale: the hub hands the work out again
-                task.cancel()
 
 
 def _ended(running: set[asyncio.Task[None]], stream: Any, task: asyncio.Task[None]) -> None:

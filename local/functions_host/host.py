@@ -33,6 +33,7 @@ class Options:
     port: int
     task_hub: str
     keys: dict[str, str | None]
+    timers: bool = True  # of several instances of an app, Azure has one run its timers
     sign_in: Path | None = None  # public key of the identity whose tokens sign callers in; None: nobody needs to
 
 
@@ -66,7 +67,9 @@ async def run_host(options: Options) -> None:
     DurableWebhooks(stub, keys).add_routes(app)
     app.router.add_route("*", "/{path:.*}", HttpTriggers(worker, router, keys, client, sign_in).handle)
     async with channel:
-        running = [asyncio.create_task(part.run()) for part in (durable, timers)]
+        running = [asyncio.create_task(durable.run())]
+        if options.timers:
+            running.append(asyncio.create_task(timers.run()))
         try:
             await _serve_while(running, app, options.port)
         finally:

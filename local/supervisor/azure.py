@@ -20,6 +20,8 @@ from local.supervisor.options import Options
 from local.supervisor.tenant import ensure_principals, ensure_webhook_secret
 
 STARTUP_SECONDS = 60
+HOSTS = ("functions_host", "second_host")
+MODULES = {"second_host": "functions_host"}
 
 
 class LocalAzure:
@@ -56,7 +58,10 @@ class LocalAzure:
             self.down()
 
     def start(self, service: str) -> ServiceProcess:
-        """Start a service, or start it again after it was stopped or killed, and wait until it is healthy."""
+        """Start a service, or start it again after it was stopped or killed, and wait until it is healthy.
+
+        ``second_host`` is another instance of the app, which only tests start.
+        """
         if (running := self.processes.get(service)) is not None and running.alive:
             return running
         argv, env = self._command(service)
@@ -64,7 +69,7 @@ class LocalAzure:
         url = self.layout.url(control)
         process = ServiceProcess.start(
             service,
-            [str(self._python(service)), "-m", f"local.{service}", *argv],
+            [str(self._python(service)), "-m", f"local.{MODULES.get(service, service)}", *argv],
             env=env,
             log_path=self.layout.log(service),
             health_url=f"{url}/_control/health",
@@ -75,7 +80,7 @@ class LocalAzure:
         return process
 
     def _python(self, service: str) -> Path:
-        return self.options.app_python if service == "functions_host" else Path(sys.executable)
+        return self.options.app_python if service in HOSTS else Path(sys.executable)
 
     def reconfigure(self, settings: Mapping[str, str]) -> None:
         """Run the app on these settings on top of the defaults, as a platform does: by starting it again."""
@@ -169,6 +174,7 @@ class LocalAzure:
             "inbox": self._inbox,
             "task_hub": self._task_hub,
             "functions_host": self._functions_host,
+            "second_host": self._second_host,
             "backend": self._backend,
         }
         argv, env = commands[service]()
@@ -216,6 +222,10 @@ class LocalAzure:
         argv = [*self._state("functions_host"), "--app", str(self.options.app), "--task-hub", hub]
         argv += ["--sign-in", str(self.identity_key)] if self.options.sign_in else []
         return argv, self.app_environment()
+
+    def _second_host(self) -> tuple[list[str], dict[str, str]]:
+        argv, env = self._functions_host()
+        return [*argv, "--without-timers"], env
 
     def _backend(self) -> tuple[list[str], dict[str, str]]:
         traffic = [

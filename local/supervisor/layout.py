@@ -19,6 +19,7 @@ SERVICES = (
     "inbox",
     "task_hub",
     "functions_host",
+    "second_host",
     "backend",
 )
 

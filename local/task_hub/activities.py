@@ -24,6 +24,7 @@ class OpenActivity:
 
     item: ActivityWorkItem
     execution_id: str
+    given_up: Worker | None = None  # had it and lost it; it goes to another one where there is another
 
 
 class ActivityLeases(OrchestrationLeases):
@@ -47,19 +48,35 @@ class ActivityLeases(OrchestrationLeases):
             return None
         for _ in range(len(self._activity_queue)):
             item = self._activity_queue.popleft()
-            if not self._matches_filter(item.name, item.version, worker.filters[1]):
+            token = str(item.completion_token)
+            lost = self._open_activities[token].given_up is worker and len(self._workers) > 1
+            if lost or not self._matches_filter(item.name, item.version, worker.filters[1]):
                 self._activity_queue.append(item)  # for another worker
                 continue
-            token = str(item.completion_token)
             worker.activities.add(token)
             return pb.WorkItem(completionToken=token, activityRequest=_request_of(self._open_activities[token]))
         return None
 
-    def _requeue_activity(self, token: str) -> None:
+    def _requeue_activity(self, token: str, given_up: Worker | None = None) -> None:
         activity = self._open_activities.pop(token)
         item = replace(activity.item, completion_token=self._new_token())
-        self._open_activities[str(item.completion_token)] = OpenActivity(item, activity.execution_id)
+        self._open_activities[str(item.completion_token)] = OpenActivity(item, activity.execution_id, given_up)
         self._activity_queue.appendleft(item)
+
+    def give_up(self, name: str) -> int:
+        """Take the activities of this name from the workers that hold them, who are not told, and hand them out again.
+
+        So does the service where a worker has not renewed its hold in time: it may be frozen, or cut off, and live on.
+        What it answers later is stale. Returns how many were taken.
+        """
+        with self._work:
+            held = [(worker, token) for worker in self._workers for token in worker.activities]
+            taken = [(worker, token) for worker, token in held if self._open_activities[token].item.name == name]
+            for worker, token in taken:
+                worker.activities.discard(token)
+                self._requeue_activity(token, given_up=worker)
+            self._work.notify_all()
+            return len(taken)
 
     @override
     def CompleteActivityTask(

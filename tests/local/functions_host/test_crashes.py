@@ -5,7 +5,8 @@ from contextlib import suppress
 import pytest
 
 from tests.local.functions_host.conftest import StartHost
-from tests.local.functions_host.host_process import wait_until
+from tests.local.functions_host.host_process import SampleHost, wait_until
+from tests.local.task_hub.hub_process import HubProcess
 
 
 def test_fan_out_survives_a_kill(start_host: StartHost) -> None:
@@ -43,3 +44,41 @@ def test_host_dies_where_a_rule_says_so(start_host: StartHost, kind: str, functi
 
     assert host.wait_for("dies")["output"] == [0]
     assert host.lines("work") == ["0"] * runs
+
+
+def test_an_activity_outlives_the_hub_that_it_was_handed_out_by(start_host: StartHost, own_hub: HubProcess) -> None:
+    """What an app's function does goes on when its host has lost the hub, and a new hub knows nothing of it."""
+    host = start_host()
+    host.arm(operation="work", kind="hold", count=1)
+    host.start("fan_out", "lost", 1)
+    wait_until(lambda: any(rule["fired"] for rule in host.call("GET", "/_control/faults").json), "it to be held")
+
+    own_hub.stop()
+    own_hub.start()
+    wait_until(lambda: host.call("GET", "/_control/health").status == 200, "the host to find the hub again")
+    host.release()
+
+    wait_until(lambda: host.lines("work") == ["0"], "the activity to run on")
+
+
+def test_two_hosts_share_a_hub(start_host: StartHost, own_hub: HubProcess) -> None:
+    """An activity that one instance of the app holds runs on the other, once the hub has given the first one up."""
+    hosts = [start_host(), start_host()]
+    for host in hosts:
+        host.arm(operation="work", kind="hold", count=1)
+    hosts[0].start("fan_out", "shared", 1)
+    holding = wait_until(lambda: [host for host in hosts if _held(host)], "one to hold it")
+    other = next(host for host in hosts if host not in holding)
+
+    assert own_hub.give_up("work") == 1
+    wait_until(lambda: _held(other), "the other one to have it")
+    other.release()
+    assert hosts[0].wait_for("shared")["output"] == [0]
+    holding[0].release()
+
+    wait_until(lambda: holding[0].lines("work") == ["0"], "the first one to run on")
+    assert other.lines("work") == ["0"]
+
+
+def _held(host: SampleHost) -> bool:
+    return any(rule["fired"] for rule in host.call("GET", "/_control/faults").json)

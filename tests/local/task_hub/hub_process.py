@@ -42,6 +42,12 @@ class HubProcess:
             found: dict[str, Any] = json.load(response)
         return found
 
+    def give_up(self, name: str) -> int:
+        """Take the activities of this name from their workers, hand them out again, and return how many."""
+        url = f"{self.control_url}/_control/activities/{name}/give_up"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as response:  # noqa: S310 - ours
+            return int(json.load(response)["handedOutAgain"])
+
     def stop(self) -> None:
         """End the hub."""
         self._process.terminate()

@@ -173,3 +173,39 @@ def test_failure_without_a_message_is_a_failure(hub: HubProcess) -> None:
         worker.finish_turn(turn, done())
 
     assert kinds(turn.orchestratorRequest.newEvents) == ["taskFailed"]
+
+
+def test_a_worker_that_is_given_up_lives_on_and_its_answer_is_stale(hub: HubProcess) -> None:
+    """Its activity goes to another worker, not back to itself, and the other one's result is what counts."""
+    with HandWorker(hub.address, activities=1) as frozen:
+        instance_id = frozen.start()
+        frozen.finish_turn(frozen.take(), frozen.activity(1))
+        stale = frozen.take()
+        with HandWorker(hub.address, name=frozen.name) as other:
+            count = hub.give_up(frozen.name)
+            fresh = other.take()
+            idle = frozen.idle
+            frozen.finish_activity(stale, "6")
+            other.finish_activity(fresh, "7")
+            taken = [worker for worker in (frozen, other) if not worker.idle] or [other]
+            taken[0].finish_turn(taken[0].take(), done())
+
+    events = hub.history(instance_id)["generations"][0]["events"]
+    assert (count, idle) == (1, True)
+    assert stale.activityRequest == fresh.activityRequest
+    assert [event["content"]["result"] for event in events if event["kind"] == "taskCompleted"] == ["7"]
+
+
+def test_the_only_worker_that_is_given_up_gets_its_work_again(hub: HubProcess) -> None:
+    """Where there is no other worker, the activity does not wait for one."""
+    with HandWorker(hub.address) as worker:
+        worker.start()
+        worker.finish_turn(worker.take(), worker.activity(1))
+        first = worker.take()
+        count = hub.give_up(worker.name)
+        again = worker.take()
+        worker.finish_activity(again, "7")
+        worker.finish_turn(worker.take(), done())
+
+    assert count == 1
+    assert first.completionToken != again.completionToken
