@@ -8,7 +8,6 @@ from activities.boundary import activity
 from keyturn.contracts.steps import ReinstateInput, ReinstateResult, RetireInput, RetireResult
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstate, retire_approved
-from keyturn.runs.transitions import check_live
 
 bp = df.Blueprint()
 
@@ -23,7 +22,5 @@ async def retire_versions(request: RetireInput, resources: Resources) -> RetireR
 @activity(bp, ReinstateInput)
 async def reinstate_versions(request: ReinstateInput, resources: Resources) -> ReinstateResult:
     """Enable again what a rotation disabled: this one, or the one that this rollback is of."""
-    if request.rotation is not None:
-        check_live(await resources.every_run.read(request.run.run_id), request.run)
     versions = resources.keyring(request.run.keyring).versions
     return ReinstateResult(reinstated=await reinstate(resources.run_store, versions, request, datetime.now(UTC)))

@@ -105,7 +105,7 @@ class PageLoop[Item](ABC):
         if (key := ref.model_dump_json()) in self._ahead:
             return self._ahead.pop(key)
         item = await self.fetch(ref)
-        self._read_at = time.monotonic()
+        self.look_again()
         return item
 
     async def _read_ahead(self, ref: RowRef) -> None:
@@ -121,6 +121,10 @@ class PageLoop[Item](ABC):
                     self.counts[outcome.value] += 1
                 return
         self.quarantine(item_id, too_many)
+
+    def look_again(self) -> None:
+        """Have the lease looked at again before the next write: a row that was just made must be the next run's too."""
+        self._read_at = time.monotonic()
 
     async def check_may_write(self) -> None:
         """Look at the lease, unless that was done since an item was read last, and at the time; raises FencedError."""

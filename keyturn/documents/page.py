@@ -33,16 +33,17 @@ class PacedProvider(KeyVaultProvider):
 class PageRows(DekStore):
     """The rows of another store, to which a page adds while it may, and a dry run nothing."""
 
-    def __init__(self, rows: DekStore, check_may_write: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, rows: DekStore, page: PageLoop[dict[str, Any]]) -> None:
         self._rows = rows
-        self._check_may_write = check_may_write
+        self._page = page
 
     @override
     async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
-        """Create the row; without a check leave it out: its DEK ends with the dry run."""
-        if self._check_may_write is not None:
-            await self._check_may_write()
+        """Create the row, and have the lease looked at again before a document names it; a dry run leaves it out."""
+        if not self._page.request.dry_run:
+            await self._page.check_may_write()
             await self._rows.create(dek_id, wrapped, key_check)
+            self._page.look_again()
 
     @override
     async def read(self, dek_id: str) -> DekRow:
@@ -87,7 +88,7 @@ class DocumentPage(PageLoop[dict[str, Any]]):
         self.description = documents.description
         # Nothing is cached: what is read here is read once.
         source, target = dependencies.source, dependencies.target
-        rows = PageRows(target.rows, None if request.dry_run else self.check_may_write)
+        rows = PageRows(target.rows, self)
         self.source = FieldEncryption(PacedProvider(source.mek, self.pacer), source.rows, None)
         self.target = FieldEncryption(PacedProvider(target.mek, self.pacer), rows, None)
         self.one_key = source == target

@@ -14,8 +14,10 @@ Versions stay disabled only after a count that found no stale row.
 from collections.abc import Iterable
 from datetime import datetime
 
+from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
+from keyturn.cosmos.state_container import until_won
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
 from keyturn.errors import FencedError, InvariantError, KeyturnError, NotSettledError
@@ -24,7 +26,7 @@ from keyturn.rotation.evidence import digest_of
 from keyturn.runs.audit import audit_record, undone_retirement
 from keyturn.runs.commands import record_command
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import PAGE_MAX, RotationStore
+from keyturn.runs.store import PAGE_MAX, EveryRun, RotationStore
 from keyturn.runs.transitions import check_live
 
 LOOKS_MAX = 5
@@ -199,21 +201,38 @@ async def reinstate(runs: RotationStore, versions: MekVersions, request: Reinsta
     """Withdraw the rotation's retirement, enable what it disabled, and return that; twice is the same as once.
 
     Raises:
-        FencedError: the rotation has ended, or went on without this workflow.
+        FencedError: the run has ended, or went on without this workflow.
         KeyturnError: of the kind that the vault's answer means.
     """
-    rotation = request.rotation or request.run
+    if request.rotation is not None:
+        return await _enable(runs, versions, await _withdraw_for(runs, request.run, request.rotation), now)
 
     def change(record: RotationRecord) -> RotationRecord:
-        if request.rotation is None:  # else a rollback has it taken back, of a rotation that has ended
-            check_live(record, rotation)
+        check_live(record, request.run)
         step = record.step if request.step is None else request.step
         return record if step <= record.withdrawn_step else record.changed(withdrawn_step=step)
 
-    record = await runs.update(rotation.run_id, change, confirm=True)
+    record = await runs.update(request.run.run_id, change, confirm=True)
     if request.step is not None and request.step < record.retirement_step:
         return []  # late: the rotation retires, or has retired, anew
-    return await _enable(runs, versions, record, now)
+    return await _enable(runs, versions, record, now, request.run)
+
+
+async def _withdraw_for(runs: RotationStore, rollback: RunRef, rotation: RunRef) -> RotationRecord:
+    """Withdraw the retirement of a rotation that is rolled back, in one write with its rollback, which must live."""
+    store = EveryRun(runs.documents)
+
+    async def attempt() -> RotationRecord | None:
+        mine, found = await store.read(rollback.run_id), await runs.read(rotation.run_id)
+        check_live(mine, rollback)
+        changed = found.changed(withdrawn_step=found.step)
+        writes = [
+            ("replace", (record.run_id, record.to_document()), {"if_match_etag": etag})
+            for record, etag in ((mine, mine.etag), (changed, found.etag))
+        ]
+        return await runs.read(rotation.run_id) if await runs.documents.batch(rotation.keyring, writes) else None
+
+    return await until_won(attempt, rotation.run_id)
 
 
 async def order_reinstatement(
@@ -238,10 +257,14 @@ async def finish_orders(runs: RotationStore, versions: MekVersions, keyring: str
             await _enable(runs, versions, record, now)
 
 
-async def _enable(runs: RotationStore, versions: MekVersions, record: RotationRecord, now: datetime) -> list[str]:
+async def _enable(
+    runs: RotationStore, versions: MekVersions, record: RotationRecord, now: datetime, by: RunRef | None = None
+) -> list[str]:
     enabled = await reinstated(runs, versions, record)
 
     def change(found: RotationRecord) -> RotationRecord:
+        if by is not None:  # else it is an order, or a rollback, after the end
+            check_live(found, by)
         return found if found.reinstated == enabled else found.changed(reinstated=enabled)
 
     await audit_record(runs.audit, await runs.update(record.run_id, change), now)

@@ -22,12 +22,10 @@ _LATE = frozenset({"notifications"})
 
 async def findings(world: Look, outside: Worker, deks: Mapping[str, Dek]) -> set[str]:
     """Say what is wrong with the world as it is."""
-    rows, mek = container_of(outside), outside.resources.keyring(outside.keyring).mek
     records = rotations(world)
     versions = {name: Version(enabled, tags) for name, (enabled, tags) in world.versions.items()}
     return {
-        *await needed_but_disabled(rows, mek, mek.mek_name),
-        *await changed_deks(rows, mek, deks),
+        *await _rows_that_fail(world, outside, deks),
         *await _unreadable_notes(world, outside),
         *unapproved(versions, records),
         *running_at_once(list(records.values())),
@@ -43,6 +41,14 @@ def rotations(world: Look) -> dict[str, RotationRecord]:
         for name, document in world.documents.items()
         if document["kind"] == "rotation"
     }
+
+
+async def _rows_that_fail(world: Look, outside: Worker, deks: Mapping[str, Dek]) -> list[str]:
+    """I1 and I3, but for rows that were made for documents which name them not: a page may make one late."""
+    rows, mek = container_of(outside), outside.resources.keyring(outside.keyring).mek
+    orphans = world.rows.keys() - _named(world) if world.notes else set()
+    wrong = [*await needed_but_disabled(rows, mek, mek.mek_name), *await changed_deks(rows, mek, deks)]
+    return [text for text in wrong if not any(f"row {name} " in f"{text} " for name in orphans)]
 
 
 async def _unreadable_notes(world: Look, outside: Worker) -> list[str]:
@@ -90,14 +96,17 @@ def overtaken(world: Look, run_id: str, token: int) -> bool:
 def changed(before: Look, after: Look, run: RunRef, *, looked: bool) -> Iterator[str]:
     """I8, I14: say what a run has changed that was over before it went on.
 
-    A row may be written that it had looked at its lease for, as long as no later run has: that one is yet to meet it.
+    A row or document may be written that it had looked at its lease for, as long as no later run has: that one is yet
+    to meet the row, and moves the row that the document names.
     """
     run_id = run.run_id
     for part, was, now in (("row", before.rows, after.rows), ("document", before.notes, after.notes)):
         for name in was.keys() | now.keys():
             found = was.get(name)
-            if looked and part == "row" and found is not None and found.get("fence", 0) <= run.fencing_token:
+            if looked and found is not None and found.get("fence", 0) <= run.fencing_token:
                 continue
+            if part == "row" and found is None and name not in _named(after):
+                continue  # made for a document that was not changed then: nobody needs it
             if found != now.get(name):
                 yield f"{part} {name} is not what it was: {_difference(was.get(name), now.get(name))}"
     for name in before.versions.keys() | after.versions.keys():
@@ -110,6 +119,11 @@ def changed(before: Look, after: Look, run: RunRef, *, looked: bool) -> Iterator
         yield from _changed_document(name, before.documents.get(name), after.documents.get(name), run_id)
 
 
+def _named(world: Look) -> set[str]:
+    """Return the ids of the DEKs that documents name."""
+    return {field["dekId"] for note in world.notes.values() for field in note.values() if isinstance(field, dict)}
+
+
 def _changed_document(
     name: str, was: Mapping[str, Any] | None, now: Mapping[str, Any] | None, run_id: str
 ) -> Iterator[str]:
@@ -117,8 +131,8 @@ def _changed_document(
         return
     if name == "lease" and was is not None and was["holder"] == run_id and now == {**was, "holder": None}:
         return
-    if name.startswith((f"{run_id}:", f"key-backup.{run_id}")):
-        return  # its audit chain tells what was written into the record, however late; a backup more does no harm
+    if name.startswith((f"{run_id}:", f"key-backup.{run_id}", "migration-secret")):
+        return  # its audit chain tells what was written into the record, however late; a backup or secret does no harm
     if name.startswith("migration-lease.") or str((was or now or {}).get("keyring")).startswith("~"):
         return  # leases of migrations and claims to a vault end by themselves, in minutes
     if was is not None and now is not None and _difference(was, now) <= _LATE:
