@@ -6,6 +6,7 @@ import pytest
 
 from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import State
+from keyturn.errors import ForbiddenError
 from keyturn.rotation import retirement as approved_retirement
 from keyturn.runs import decisions as decision
 from keyturn.runs import transitions
@@ -91,7 +92,7 @@ async def test_an_approval_of_other_evidence_does_not_count(harness: ActivityHar
 @pytest.mark.parametrize("name", [REQUESTER, REQUESTER.upper(), f" {REQUESTER} "])
 async def test_the_requester_cannot_approve(harness: ActivityHarness, driver: RotationDriver, name: str) -> None:
     """The requester's own approval is refused, in whatever way the name is written."""
-    with pytest.raises(decision.ForbiddenError):
+    with pytest.raises(ForbiddenError):
         await harness.decide(await harness.runs.read(driver.run_id), approver=name)
 
     assert await retire(harness, driver) == []

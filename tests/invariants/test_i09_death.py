@@ -23,7 +23,7 @@ async def test_death_after_any_request_changes_nothing(harness: ActivityHarness,
     Reinstated, it has the old one enabled again.
     """
     await harness.local_keyring.add_many(2, harness.old)
-    record = await harness.start()
+    record = await harness.start(ago=2)
     crashing = Crashing(harness, after, CHANGING)
     driver = RotationDriver(harness, record, crashing.act)
     await driver.to_new_version()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import activities
+from keyturn.contracts.pages import add_results
 from keyturn.runs import progress, transitions
 from keyturn.runs.records import RotationRecord
 from tests.invariants.engine import registered
@@ -17,7 +18,7 @@ async def begin(harness: ActivityHarness, *only: str) -> tuple[Twice, RotationDr
     """Return a rotation of a few rows, one of them without a label, of which activities are run twice."""
     await harness.local_keyring.add_many(3, harness.old)
     await harness.local_keyring.add(harness.old, mekVersion=...)
-    record = await harness.start()
+    record = await harness.start(ago=2)
     twice = Twice(harness, record.run_id, *only)
     return twice, RotationDriver(harness, record, twice.act)
 
@@ -60,7 +61,7 @@ async def test_broken_progress_that_adds(harness: ActivityHarness, monkeypatch: 
     unbroken = progress._with_progress
 
     def adding(record: RotationRecord, known: Any, given: Any, *others: Any) -> RotationRecord:
-        totals = given.totals if known is None else progress.add(known.current, given.totals)
+        totals = given.totals if known is None else add_results(known.current, given.totals)
         return unbroken(record, known, given.model_copy(update={"totals": totals}), *others)
 
     monkeypatch.setattr(progress, "_with_progress", adding)

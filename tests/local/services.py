@@ -1,25 +1,18 @@
 """Runs the local services as processes for tests: a free port, a certificate, start, stop, kill and start again."""
 
 import os
-import socket
 import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from local.common.certificates import make_certificate
+from local.common.ports import free_port
 from local.common.process import ServiceProcess as Process
 
 __all__ = ["ServiceProcess", "free_port", "make_certificate", "start_service"]
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ServiceProcess:

@@ -45,6 +45,18 @@ async def _disabled(scenario_run: ScenarioRun) -> None:
     assert (await scenario_run.app.versions())[scenario_run.old_version] is False
 
 
+async def _change_the_evidence(scenario_run: ScenarioRun) -> None:
+    """Somebody who may write the database lets the evidence say something else, under the digest that it had."""
+    record = await scenario_run.app.runs.read_item(scenario_run.run_id, partition_key=scenario_run.app.keyring)
+    record["evidence"]["reason"] = "another one"
+    await scenario_run.app.runs.replace_item(record["id"], record)
+
+
+async def _has_failed(scenario_run: ScenarioRun) -> None:
+    assert (await scenario_run.status())["error"]["type"] == "InvariantError"
+    await scenario_run.hears("failed")
+
+
 async def _order(scenario_run: ScenarioRun) -> None:
     """An operator takes the retirement back; by the time of the answer the version is enabled."""
     answer = await scenario_run.callers.command(scenario_run.run_id, "reinstate")
@@ -113,6 +125,11 @@ SCENARIOS = {
     ),
     "all goes well: the old version is kept, disabled and tagged; the record outlives durable history": Scenario(
         facts=(_retained, everything_moved, _outlives_durable_history)
+    ),
+    "the evidence is changed before its approval: nothing is retired, the rotation fails, people are alerted": Scenario(
+        callers=then(after("awaiting_approval", _change_the_evidence), approve),
+        path="requested preflight creating_version sweeping soaking awaiting_approval retiring failed",
+        facts=(_has_failed,),
     ),
     "a probe fails after the disable: reinstated, and people are alerted": Scenario(
         callers=then(
