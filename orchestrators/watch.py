@@ -36,10 +36,10 @@ def watch(ctx: OrchestrationContext, payload: Any) -> Steps:
     state = WatchInput.from_payload(payload)
     started = state.started_at or now(ctx)
     for _ in range(TICKS_PER_GENERATION):
-        wrong = yield from _look(ctx, state)
+        wrong = yield from _check_once(ctx, state)
         if wrong and wrong != ORDERED:
             yield ctx.create_timer(min(state.policy.watch_interval, AGAIN))
-            wrong = yield from _look(ctx, state)
+            wrong = yield from _check_once(ctx, state)
         if wrong:
             return WatchResult(healthy=False, reason=wrong).to_payload()
         remaining = started + state.policy.watch - now(ctx)
@@ -50,7 +50,7 @@ def watch(ctx: OrchestrationContext, payload: Any) -> Steps:
     return None
 
 
-def _look(ctx: OrchestrationContext, state: WatchInput) -> Steps[str]:
+def _check_once(ctx: OrchestrationContext, state: WatchInput) -> Steps[str]:
     """Look once, and return what is wrong, or nothing."""
     ref, name = state.run, "read_command"
     try:

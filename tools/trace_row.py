@@ -19,6 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -27,6 +28,9 @@ from azure.cosmos.aio import ContainerProxy
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
+from keyturn.contracts.base import Policy
+from keyturn.resources import process_resources
+from keyturn.rotation.start import StartRequest, Workflows, start
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
 
@@ -90,6 +94,28 @@ async def _new_version() -> str:
     return str(key.properties.version)
 
 
+async def _run_that_holds(keyring: str) -> dict[str, Any]:
+    """Start a rotation of the keyring, without a workflow, and return what activities name it by."""
+
+    async def alive(_instance_id: str) -> bool:
+        return True
+
+    async def begin(_record: object) -> None:
+        """Nothing goes on here: no other run holds the keyring."""
+
+    started = await start(
+        (await process_resources()).run_store,
+        StartRequest(),
+        keyring=keyring,
+        requested_by="trace@example.com",
+        trigger="cli",
+        policy=Policy(),
+        workflows=Workflows(alive, begin),
+        now=datetime.now(UTC),
+    )
+    return started.record.ref.to_payload()
+
+
 async def trace() -> Counter[str]:
     """Rewrap the store's one stale row, and return the files that were entered.
 
@@ -97,11 +123,11 @@ async def trace() -> Counter[str]:
         RuntimeError: an activity failed, or the row was not moved: what was traced is not the path of a row.
     """
     target, keyring = await _new_version(), os.environ["KEYTURN_KEYRING"]
-    run = {"rotationId": f"{keyring}.20261124T120000Z.abcdef", "keyring": keyring, "fencingToken": 1}
+    run = await _run_that_holds(keyring)
     activities = registered()
 
     async def act(name: str, **payload: Any) -> dict[str, Any]:
-        envelope: dict[str, Any] = await activities[name]({**run, **payload})
+        envelope: dict[str, Any] = await activities[name]({"run": run, **payload})
         if "failure" in envelope:
             raise RuntimeError(f"{name}: {envelope['failure']}")
         result: dict[str, Any] = envelope["result"]

@@ -29,11 +29,11 @@ def packed(by_range: Mapping[str, str | None]) -> dict[str, str | None] | str:
     """Return cursors or session tokens by feed range as JSON is to have them: many, which are alike, as packed text."""
     if len(json.dumps(plain := dict(by_range))) < PACK_BYTES:
         return plain
-    opened = json.dumps({feed_range: _opened(value) for feed_range, value in plain.items()})
-    return base64.urlsafe_b64encode(zlib.compress(opened.encode(), 9)).decode()
+    unpacked = json.dumps({feed_range: _unpacked(value) for feed_range, value in plain.items()})
+    return base64.urlsafe_b64encode(zlib.compress(unpacked.encode(), 9)).decode()
 
 
-def _opened(value: str | None) -> str | list[str] | None:
+def _unpacked(value: str | None) -> str | list[str] | None:
     """Return a cursor in the base64 of which equal texts look different as a list of its text, all else as it is."""
     try:
         text = base64.b64decode(value or "", validate=True).decode()
@@ -47,11 +47,11 @@ def unpacked(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        opened = json.loads(zlib.decompress(base64.urlsafe_b64decode(value)))
+        unpacked = json.loads(zlib.decompress(base64.urlsafe_b64decode(value)))
     except zlib.error as error:
         raise ValueError("expected packed cursors") from error
-    closed = {feed_range: found[0] for feed_range, found in opened.items() if isinstance(found, list)}
-    return opened | {feed_range: base64.b64encode(text.encode()).decode() for feed_range, text in closed.items()}
+    closed = {feed_range: found[0] for feed_range, found in unpacked.items() if isinstance(found, list)}
+    return unpacked | {feed_range: base64.b64encode(text.encode()).decode() for feed_range, text in closed.items()}
 
 
 _PACKING = (BeforeValidator(unpacked), PlainSerializer(packed))

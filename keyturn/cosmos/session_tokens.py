@@ -6,6 +6,7 @@ in many processes, each with its own client: what one of them wrote, another is 
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy
@@ -71,13 +72,13 @@ def _format(parts: Mapping[str, _Vector]) -> str:
     )
 
 
+@dataclass
 class SessionLog:
     """The tokens of one activity's writes, by feed range."""
 
-    def __init__(self, container: ContainerProxy) -> None:
-        self._container = container
-        self._range_of: dict[str, str] = {}  # partition id -> feed range
-        self.tokens: dict[str, str] = {}
+    _container: ContainerProxy
+    tokens: dict[str, str] = field(default_factory=dict)
+    _range_of: dict[str, str] = field(default_factory=dict)  # partition id -> feed range
 
     async def record(self, partition_key: Any, token: str) -> None:
         """Note the token that a write of an item with this partition key value was answered with."""

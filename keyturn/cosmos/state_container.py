@@ -93,7 +93,7 @@ class StateContainer:
     """
 
     def __init__(self, container: ContainerProxy) -> None:
-        self._container = container
+        self.container = container
         self._tokens: dict[str, str] = {}  # keyring -> session token of our newest write
 
     async def read(self, keyring: str, document_id: str) -> dict[str, Any] | None:
@@ -101,7 +101,7 @@ class StateContainer:
         async with cosmos_failures(_RESOURCE, "read"):
             try:
                 token = self._tokens.get(keyring)
-                return dict(await self._container.read_item(document_id, keyring, session_token=token))
+                return dict(await self.container.read_item(document_id, keyring, session_token=token))
             except cosmos.CosmosResourceNotFoundError as error:
                 if is_absent_item(error):
                     return None
@@ -164,7 +164,7 @@ class StateContainer:
         """Create the document and return it as stored, or None where one of this id exists."""
         async with cosmos_failures(_RESOURCE, "create"):
             try:
-                created = await self._container.create_item(document)
+                created = await self.container.create_item(document)
                 self._wrote(document["keyring"], created.get_response_headers())
                 return dict(created)
             except cosmos.CosmosResourceExistsError:
@@ -174,7 +174,7 @@ class StateContainer:
         """Replace the document if it still has this ETag; returns what is stored now, or None if the race is lost."""
         async with cosmos_failures(_RESOURCE, "replace"):
             try:
-                replaced = await self._container.replace_item(
+                replaced = await self.container.replace_item(
                     document["id"], document, etag=etag, match_condition=MatchConditions.IfNotModified
                 )
                 self._wrote(document["keyring"], replaced.get_response_headers())
@@ -182,31 +182,11 @@ class StateContainer:
             except (cosmos.CosmosAccessConditionFailedError, cosmos.CosmosResourceNotFoundError):
                 return None
 
-    async def holds(self, keyring: str, document_id: str, predicate: str) -> bool:
-        """Tell whether there is the document and the predicate on ``c``, never undefined, holds, with no replica's lag.
-
-        It is asked by a patch under the opposite condition, which the service decides as it does any write: refused
-        with 412, nothing is written. Where the predicate does not hold, the patch leaves a mark that nobody reads.
-        """
-        async with cosmos_failures(_RESOURCE, "patch"):
-            try:
-                mark = {"op": "set", "path": "/_lost", "value": True}
-                opposite = f"FROM c WHERE NOT ({predicate})"
-                await self._container.patch_item(
-                    document_id, keyring, [mark], filter_predicate=opposite, no_response=True
-                )
-            except cosmos.CosmosAccessConditionFailedError:
-                return True
-            except cosmos.CosmosResourceNotFoundError as error:
-                if not is_absent_item(error):
-                    raise
-        return False
-
     async def batch(self, keyring: str, operations: Sequence[tuple[Any, ...]]) -> bool:
         """Apply all operations or none; returns False where a condition of one of them does not hold."""
         async with cosmos_failures(_RESOURCE, "batch"):
             try:
-                written = await self._container.execute_item_batch(operations, partition_key=keyring)
+                written = await self.container.execute_item_batch(operations, partition_key=keyring)
                 self._wrote(keyring, written.get_response_headers())
             except cosmos.CosmosBatchOperationError as error:
                 if error.status_code in _LOST:
@@ -223,7 +203,7 @@ class StateContainer:
     async def query(self, keyring: str, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         """Return all documents of the partition that the query selects."""
         async with cosmos_failures(_RESOURCE, "query"):
-            found = self._container.query_items(
+            found = self.container.query_items(
                 query,
                 parameters=[{"name": name, "value": value} for name, value in parameters.items()],
                 partition_key=keyring,

@@ -14,7 +14,7 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 
 from keyturn.cosmos.client import cosmos_failures
-from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID
+from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID, kid_prefix
 from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring
 
@@ -75,9 +75,9 @@ class Conditions:
         self._parameters = {
             "@mekName": keyring.mek_name,
             "@scheme": KEY_ID_SCHEME,
-            "@keyIdPrefix": keyring.kid_prefix,
-            "@keyId": keyring.kid_prefix.removesuffix("/"),
-            "@targetKeyId": f"{keyring.kid_prefix}{target_version}",
+            "@keyIdPrefix": kid_prefix(keyring),
+            "@keyId": kid_prefix(keyring).removesuffix("/"),
+            "@targetKeyId": f"{kid_prefix(keyring)}{target_version}",
             "@targetVersion": target_version,
         }
         foreign_name = f'(IS_STRING({name}) AND {name} != "" AND NOT STRINGEQUALS({name}, @mekName, true))'

@@ -44,6 +44,11 @@ class Label:
     version: str | None = None
 
 
+def kid_prefix(keyring: Keyring) -> str:
+    """Return the start of every versioned key id of the MEK, for rows that carry a whole id as their label."""
+    return f"{keyring.vault_url.rstrip('/')}/keys/{keyring.mek_name}/"
+
+
 def read_label(value: object, keyring: Keyring) -> Label:
     """Read the value of the label's property; None stands for a property that is null or absent."""
     if value is None:
@@ -52,10 +57,10 @@ def read_label(value: object, keyring: Keyring) -> Label:
         return Label(LabelKind.MALFORMED)
     version = value
     if _starts_with(value, KEY_ID_SCHEME):
-        if not _starts_with(value, keyring.kid_prefix):
-            ours_without_version = same_name(value, keyring.kid_prefix.removesuffix("/"))
+        if not _starts_with(value, kid_prefix(keyring)):
+            ours_without_version = same_name(value, kid_prefix(keyring).removesuffix("/"))
             return Label(LabelKind.MALFORMED if ours_without_version else LabelKind.FOREIGN)
-        version = value[len(keyring.kid_prefix) :]
+        version = value[len(kid_prefix(keyring)) :]
     if VERSION_ID.fullmatch(version) is None:
         return Label(LabelKind.MALFORMED)
     return Label(LabelKind.VERSION, version)
@@ -63,8 +68,8 @@ def read_label(value: object, keyring: Keyring) -> Label:
 
 def label_like(value: object, version: str, keyring: Keyring) -> str:
     """Return the label of another version in the form and spelling that the row has: its readers understand them."""
-    whole_key_id = isinstance(value, str) and _starts_with(value, keyring.kid_prefix)
-    return f"{str(value)[: len(keyring.kid_prefix)]}{version}" if whole_key_id else version
+    whole_key_id = isinstance(value, str) and _starts_with(value, kid_prefix(keyring))
+    return f"{str(value)[: len(kid_prefix(keyring))]}{version}" if whole_key_id else version
 
 
 def _starts_with(value: str, prefix: str) -> bool:
@@ -137,7 +142,7 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
     value, mek_name = item.get(names.mek_version), _text(item.get(names.mek_name))
     label = read_label(value, keyring)
     foreign = label.kind is LabelKind.FOREIGN or bool(mek_name and not same_name(mek_name, keyring.mek_name))
-    target_key_id = keyring.kid_prefix + target_version
+    target_key_id = kid_prefix(keyring) + target_version
     names_target = isinstance(value, str) and (value == target_version or same_name(value, target_key_id))
     on_target = names_target and not foreign
     parsed, reason = _parse(item, keyring, label.kind)

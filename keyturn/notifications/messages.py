@@ -10,24 +10,24 @@ from keyturn.ids import report_link
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES, migration_facts
-from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Words, rotation_facts
+from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Template, rotation_facts
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
 def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    words, facts = _words(record, told)
-    title = words.title.format(**facts)
+    template, facts = _template(record, told)
+    title = template.title.format(**facts)
     if told.event == "approval_reminder":
         title = title.replace("please decide", "still waiting for a decision")
-    lines = [words.text.format(**facts), "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
+    lines = [template.text.format(**facts), "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
     if head is not None:
         lines.append(f"Audit chain: {head}")
     return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
 
 
-def _words(record: RunRecord, told: NotifyInput) -> tuple[Words, dict[str, str]]:
+def _template(record: RunRecord, told: NotifyInput) -> tuple[Template, dict[str, str]]:
     if isinstance(record, MigrationRecord):
         return MIGRATION_MESSAGES[told.event], migration_facts(record, told)
     if isinstance(record, RotationRecord):

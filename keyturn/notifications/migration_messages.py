@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
-from keyturn.notifications.rotation_messages import Words, below, rows, run_facts
+from keyturn.notifications.rotation_messages import Template, below, rows, run_facts
 from keyturn.runs.records import MigrationRecord
 
 _NAMES = {
@@ -33,7 +33,7 @@ def migration_facts(record: MigrationRecord, told: NotifyInput) -> dict[str, str
 _LEFT = "What could be read before can be read now; what was not done can be done by another one."
 _UNREAD = "Nothing was changed: the rows stay, and they cannot be read."
 
-_APPROVAL_WANTED = Words(
+_APPROVAL_WANTED = Template(
     "please decide on {run}",
     "Rows came back that name disabled versions. May these be enabled for as long as moving the rows takes?{versions}\n"
     "Any approver may decide; only {requested_by} cannot, who asked for the restore.\n\n"
@@ -42,29 +42,29 @@ _APPROVAL_WANTED = Words(
     "Evidence digest: {digest}",
 )
 
-MIGRATION_MESSAGES: Mapping[str, Words] = {
-    "started": Words(
+MIGRATION_MESSAGES: Mapping[str, Template] = {
+    "started": Template(
         "{run} has begun",
         "{requested_by} asked for it.{reason} Until it has ended, no rotation of {keyring} begins.",
     ),
     "approval_wanted": _APPROVAL_WANTED,
     "approval_reminder": _APPROVAL_WANTED,
-    "approved": Words(
+    "approved": Template(
         "{run} is approved",
         "{by} approved it. The versions are enabled, and disabled again when the rows have moved.",
     ),
-    "rejected": Words("{run} was rejected", f"{{by}} rejected it. {_UNREAD}"),
-    "expired": Words("no decision on {run}", f"The time to decide is over. {_UNREAD} Start another one."),
-    "needs_attention": Words(
+    "rejected": Template("{run} was rejected", f"{{by}} rejected it. {_UNREAD}"),
+    "expired": Template("no decision on {run}", f"The time to decide is over. {_UNREAD} Start another one."),
+    "needs_attention": Template(
         "{run} needs your attention",
         "It has stopped: {detail}.{quarantined}\n"
         "No rotation of {keyring} begins meanwhile. Fix the cause and tell it to retry; or abort it.",
     ),
-    "aborted": Words("{run} was aborted", f"{{ended_by}} ended it. {_LEFT}"),
-    "completed": Words("{run} is complete", "{detail}."),
-    UNREADABLE: Words(
+    "aborted": Template("{run} was aborted", f"{{ended_by}} ended it. {_LEFT}"),
+    "completed": Template("{run} is complete", "{detail}."),
+    UNREADABLE: Template(
         "{run} found what does not decrypt",
         "{detail}.{quarantined}\nDiagnose each of them: the runbook says how.",
     ),
-    "failed": Words("{run} failed", f"{{why}}.\n{_LEFT}"),
+    "failed": Template("{run} failed", f"{{why}}.\n{_LEFT}"),
 }

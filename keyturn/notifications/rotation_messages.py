@@ -12,7 +12,7 @@ from keyturn.runs.records import RotationRecord
 NAMED = 10  # so many quarantined rows or documents are named in a message; the report has more
 
 
-class Words(NamedTuple):
+class Template(NamedTuple):
     """A message; facts of the run's record stand in it by their names, in braces."""
 
     title: str
@@ -77,7 +77,7 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
     }
 
 
-_APPROVAL_WANTED = Words(
+_APPROVAL_WANTED = Template(
     "please decide on the rotation of {keyring}",
     "Everything has moved onto the new key version. May the old one be retired?\n"
     "Any approver may decide; only {requested_by} cannot, who asked for the rotation.\n"
@@ -87,21 +87,21 @@ _APPROVAL_WANTED = Words(
     "Evidence digest: {digest}",
 )
 
-ROTATION_MESSAGES: Mapping[str, Words] = {
-    "on_call": Words(
+ROTATION_MESSAGES: Mapping[str, Template] = {
+    "on_call": Template(
         "a rotation of {keyring} is about to begin",
         "{requested_by} asked for it. Nothing is expected of you; should it need help, you will be told here.",
     ),
-    "started": Words(
+    "started": Template(
         "rotation of {keyring} has begun",
         "{requested_by} asked for it, and every check before it {passed}.{size}{reason}\n"
         "Nothing is retired before another person approves it.",
     ),
-    "blocked": Words(
+    "blocked": Template(
         "rotation of {keyring} did not begin",
         "Nothing was changed. These checks failed:{failed}\nFix them and start again.",
     ),
-    "needs_attention": Words(
+    "needs_attention": Template(
         "rotation of {keyring} needs your attention",
         "It has stopped: {detail}.{quarantined}\n"
         "All versions stay enabled and everything stays readable.\n"
@@ -109,41 +109,41 @@ ROTATION_MESSAGES: Mapping[str, Words] = {
     ),
     "approval_wanted": _APPROVAL_WANTED,
     "approval_reminder": _APPROVAL_WANTED,
-    "approval_void": Words(
+    "approval_void": Template(
         "the approval for {keyring} no longer holds",
         "Nothing was retired: {named}. They are moved now, and you will be asked again on new evidence.",
     ),
-    "approved": Words(
+    "approved": Template(
         "rotation of {keyring} is approved",
         "{by} approved it.\nRows are counted once more; if none was left behind, the old versions are retired.",
     ),
-    "rejected": Words(
+    "rejected": Template(
         "rotation of {keyring} was rejected",
         "{by} rejected it. Every version stays enabled; rows stay on the new one, which is fine.",
     ),
-    "expired": Words(
+    "expired": Template(
         "no decision on the rotation of {keyring}",
         "The time to decide is over. Every version stays enabled. Start a new rotation to be asked again.",
     ),
-    "aborted": Words(
+    "aborted": Template(
         "rotation of {keyring} was aborted",
         "{ended_by} ended it. Every version stays enabled, and everything stays readable.",
     ),
-    "retired": Words(
+    "retired": Template(
         "old key versions of {keyring} are retired",
         "Disabled, not deleted: {named}.\n"
         "Canaries and probes are watched now; should one fail, the versions are enabled again at once.",
     ),
-    "reinstated": Words(
+    "reinstated": Template(
         "retired versions of {keyring} are enabled again",
         "The reason: {named}.\nEnabled again: {reinstated}. Find the cause before the next rotation.",
     ),
-    "completed": Words("rotation of {keyring} is complete", "{moved} with the new key version. Retired: {retired}."),
-    "failed": Words(
+    "completed": Template("rotation of {keyring} is complete", "{moved} with the new key version. Retired: {retired}."),
+    "failed": Template(
         "rotation of {keyring} failed",
         "{why}.\nEvery version that it had disabled is enabled again. Read the report, fix the cause, start again.",
     ),
-    "overdue": Words(
+    "overdue": Template(
         "a rotation of {keyring} is overdue",
         "One was due on {detail}, and none has been completed since.\n"
         "The latest, requested on {requested_at}, is {state}.",

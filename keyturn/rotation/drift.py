@@ -22,14 +22,14 @@ from keyturn.notifications.channels import Message
 from keyturn.notifications.events import DRIFT, EVENTS
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import NAMED
-from keyturn.notifications.rotation_messages import rows as in_words
+from keyturn.notifications.rotation_messages import rows as in_sentences
 from keyturn.rotation.retirement import retirements_in_force
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import record as measure
 
-LOOK_AGAIN = timedelta(hours=20)  # less than a day: no daily tick is left out for having come a little early
+AGAIN_AFTER = timedelta(hours=20)  # less than a day: no daily tick is left out for having come a little early
 REPEATED = timedelta(days=7)  # how often people are told of what is still there
 ID = "drift"
 
@@ -52,7 +52,7 @@ class Drift(Payload):
         return {("rows", name) for name in self.rows} | {("enabled", name) for name in self.enabled}
 
 
-class LastLook(StoredDocument):
+class DriftRecord(StoredDocument):
     """The last look at a keyring, and what was told of it."""
 
     id: str = ID
@@ -62,10 +62,10 @@ class LastLook(StoredDocument):
     told: str | None = None  # names the finding, and the week in which it was told
 
 
-async def read_drift(documents: StateContainer, keyring: str) -> LastLook | None:
+async def read_drift(documents: StateContainer, keyring: str) -> DriftRecord | None:
     """Return the last look at the keyring, or None; raises KeyturnError of the kind that the store's answer means."""
     document = await documents.read(keyring, ID)
-    return None if document is None else LastLook.from_document(document)
+    return None if document is None else DriftRecord.from_document(document)
 
 
 async def tell_drift(
@@ -79,29 +79,29 @@ async def tell_drift(
     """
     documents = runs.documents
     last = await read_drift(documents, keyring)
-    if last is None or now - last.drift.at >= LOOK_AGAIN:
-        found, told = await look(runs, keyring, store, versions, now), None if last is None else last.told
+    if last is None or now - last.drift.at >= AGAIN_AFTER:
+        found, told = await find_drift(runs, keyring, store, versions, now), None if last is None else last.told
         if last is not None and last.drift.since is not None and found.parts <= last.drift.parts:
             found = found.model_copy(update={"since": found.since and last.drift.since})  # nothing of it is new
-        last = await _store(documents, LastLook(keyring=keyring, drift=found, told=told))
+        last = await _store(documents, DriftRecord(keyring=keyring, drift=found, told=told))
     found = last.drift
     measure(names.DRIFT_ROWS, sum(found.rows.values()), {names.KEYRING: keyring})
     measure(names.DRIFT_VERSIONS, len(found.enabled), {names.KEYRING: keyring})
     if found.since is None or last.told == (key := f"{found.since.isoformat()}:{(now - found.since) // REPEATED}"):
         return
-    detail = f"{in_words(sum(found.rows.values()))} unreadable, retired but enabled: {len(found.enabled)}"
+    detail = f"{in_sentences(sum(found.rows.values()))} unreadable, retired but enabled: {len(found.enabled)}"
     of_keyring = RunRef(run_id=keyring, keyring=keyring, fencing_token=0)
     await notifier.tell_of_keyring(NotifyInput(run=of_keyring, key=key, event=DRIFT, detail=detail), _message(last))
     # Afterwards: who dies in between tells it twice, which harms less than never.
     await _store(documents, last.model_copy(update={"told": key}))
 
 
-async def _store(documents: StateContainer, looked: LastLook) -> LastLook:
-    await documents.update(LastLook.from_document, looked.keyring, ID, lambda _found: looked)
+async def _store(documents: StateContainer, looked: DriftRecord) -> DriftRecord:
+    await documents.update(DriftRecord.from_document, looked.keyring, ID, lambda _found: looked)
     return looked
 
 
-async def look(runs: RotationStore, keyring: str, store: DekStore, versions: MekVersions, now: datetime) -> Drift:
+async def find_drift(runs: RotationStore, keyring: str, store: DekStore, versions: MekVersions, now: datetime) -> Drift:
     """Count the rows, and compare the versions with the records.
 
     The vault is asked before and after, and what was in order at either time is no drift: rotations go on meanwhile.
@@ -119,8 +119,8 @@ async def look(runs: RotationStore, keyring: str, store: DekStore, versions: Mek
     usable = [{name for name, found in states.items() if found.enabled} for states in (before, after)]
     unusable = {name: count for name, count in census.by_version.items() if name not in {OTHER_LABELS}.union(*usable)}
     rows = dict(Counter(unusable).most_common(LABELS_MAX))
-    lent = {name for name, found in after.items() if found.tags.get(TEMPORARY_FOR_TAG) in working}
-    enabled = sorted((retired.keys() & usable[0] & usable[1]) - lent)[:LABELS_MAX]
+    temporary = {name for name, found in after.items() if found.tags.get(TEMPORARY_FOR_TAG) in working}
+    enabled = sorted((retired.keys() & usable[0] & usable[1]) - temporary)[:LABELS_MAX]
     mend = f"python -m keyturn.cli restore --keyring {keyring} --reason drift --wait" if rows.keys() & after else None
     since, missing = now if rows or enabled else None, sorted(rows.keys() - after.keys())
     return Drift(at=now, since=since, rows=rows, missing=missing, enabled=enabled, mend=mend)
@@ -133,9 +133,9 @@ async def _retirements(documents: StateContainer, keyring: str) -> list[Rotation
     return [RotationRecord.from_document(document) for document in found]
 
 
-def _message(looked: LastLook) -> Message:
+def _message(looked: DriftRecord) -> Message:
     found, lines = looked.drift, list[str]()
-    counted = {name: f"- {name}: {in_words(count)}" for name, count in found.rows.items()}
+    counted = {name: f"- {name}: {in_sentences(count)}" for name, count in found.rows.items()}
     if found.mend is not None:
         disabled = [line for name, line in counted.items() if name not in found.missing]
         lines += ["Rows name versions that are disabled, so nobody can read them:", *disabled[:NAMED]]

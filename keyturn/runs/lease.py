@@ -12,7 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceNotFoundError
+
 from keyturn.contracts.base import RunRef
+from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link
@@ -159,9 +162,26 @@ class Hold:
         async with self._looking:  # those who wait here share the next look
             if self._held_at > read_at:
                 return
-            began, ref = time.monotonic(), self._ref
-            holder = f"IS_STRING(c.holder) AND c.holder = {json.dumps(ref.run_id)}"
-            token = f"IS_NUMBER(c.fencingToken) AND c.fencingToken = {int(ref.fencing_token)}"
-            if not await self._documents.holds(ref.keyring, LEASE_ID, f"{holder} AND {token}"):
-                raise FencedError("the run does not hold its keyring", rotationId=ref.run_id, holder=None)
+            began = time.monotonic()
+            if not await self._is_held():
+                raise FencedError("the run does not hold its keyring", rotationId=self._ref.run_id, holder=None)
             self._held_at = began
+
+    async def _is_held(self) -> bool:
+        """Ask by a patch of the lease for the case that it is lost, which the service decides as it does any write.
+
+        Refused with 412, nothing is written. Where the lease is lost, the patch leaves a mark that nobody reads.
+        """
+        holder = f"IS_STRING(c.holder) AND c.holder = {json.dumps(self._ref.run_id)}"
+        token = f"IS_NUMBER(c.fencingToken) AND c.fencingToken = {int(self._ref.fencing_token)}"
+        mark, lost = {"op": "set", "path": "/_lost", "value": True}, f"FROM c WHERE NOT ({holder} AND {token})"
+        patch = self._documents.container.patch_item
+        async with cosmos_failures("the keyturn container", "patch"):
+            try:
+                await patch(LEASE_ID, self._ref.keyring, [mark], filter_predicate=lost, no_response=True)
+            except CosmosAccessConditionFailedError:
+                return True
+            except CosmosResourceNotFoundError as error:
+                if not is_absent_item(error):
+                    raise
+        return False

@@ -135,7 +135,7 @@ class Settings(BaseModel):
         if len({keyring.name for keyring in keyrings}) < len(keyrings):
             raise ValueError("a keyring is named twice")
         # A rotation retires versions once the rows of its own store have left them: no other store may use the MEK.
-        if len({keyring.kid_prefix.lower() for keyring in keyrings}) < len(keyrings):
+        if len({(one.vault_url.rstrip("/").lower(), one.mek_name.lower()) for one in keyrings}) < len(keyrings):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
 

@@ -53,8 +53,3 @@ class Keyring(SettingsModel):
         if not verify and host not in _LOOPBACK:
             raise ValueError("it may be false only where the vault's host is loopback")
         return verify
-
-    @property
-    def kid_prefix(self) -> str:
-        """The start of every versioned key id of this MEK, for rows that carry a whole id as their label."""
-        return f"{self.vault_url.rstrip('/')}/keys/{self.mek_name}/"

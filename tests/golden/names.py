@@ -21,7 +21,7 @@ from keyturn.errors import OUTCOMES
 from keyturn.http import CONTENT_TYPE as PROBLEM
 from keyturn.key_vault import versions
 from keyturn.key_vault.backups import KeyBackup
-from keyturn.rotation.drift import LastLook
+from keyturn.rotation.drift import DriftRecord
 from keyturn.runs import audit
 from keyturn.runs.budget import VaultBudget
 from keyturn.runs.decisions import UsedMessage
@@ -43,7 +43,7 @@ DOCUMENTS = (
     KeyBackup,
     UsedMessage,
     Claim,
-    LastLook,
+    DriftRecord,
 )
 
 type Names = dict[str, Any]

@@ -35,7 +35,7 @@ def counted(stale: int) -> CensusResult:
     return CensusResult(total=2, on_target=2 - stale, stale=stale, unlabelled=0, foreign=0, by_version={})
 
 
-class Script:
+class Answers:
     """What the activities answer, one call after the other, the last one for ever; and which were called."""
 
     def __init__(self, **answers: list[Payload | Exception]) -> None:
@@ -73,12 +73,12 @@ def _going_on(answers: list[Payload | Exception]) -> Iterator[Payload | Exceptio
         yield answers[-1]
 
 
-async def watched(hub: HubProcess, script: Script, period: timedelta = timedelta(0)) -> WatchResult:
+async def watched(hub: HubProcess, answers: Answers, period: timedelta = timedelta(0)) -> WatchResult:
     """Run the app's own watch on the hub, and return what it says."""
-    return await asyncio.to_thread(_watched, hub, script, period)
+    return await asyncio.to_thread(_watched, hub, answers, period)
 
 
-def _watched(hub: HubProcess, script: Script, period: timedelta) -> WatchResult:
+def _watched(hub: HubProcess, answers: Answers, period: timedelta) -> WatchResult:
     name = f"watch-{uuid.uuid4().hex}"
     ref = RunRef(run_id=f"{name}.20261124T030000Z.abcdef", keyring=name, fencing_token=1)
     given = WatchInput(run=ref, target_version="f" * 32, policy=Policy(watch=period, watch_interval=SOON))
@@ -86,7 +86,7 @@ def _watched(hub: HubProcess, script: Script, period: timedelta) -> WatchResult:
     quiet.setLevel(logging.ERROR)
     with TaskHubGrpcWorker(host_address=hub.address, logger=quiet) as worker:
         worker._registry.add_named_orchestrator("watch", registered(orchestrators)["watch"].orchestrator_function)
-        for activity, work in script.activities().items():
+        for activity, work in answers.activities().items():
             worker._registry.add_named_activity(activity, work)
         worker.start()
         client = TaskHubGrpcClient(host_address=hub.address, logger=quiet)
@@ -106,10 +106,10 @@ def _retried_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_look_that_failed_once_is_repeated(hub: HubProcess) -> None:
     """One bad answer is no verdict: the next look is well, and the watch goes on to its end."""
-    script = Script(verify=[ILL, WELL])
+    answers = Answers(verify=[ILL, WELL])
 
-    assert await watched(hub, script) == WatchResult(healthy=True)
-    assert script.calls.count("verify") == 2
+    assert await watched(hub, answers) == WatchResult(healthy=True)
+    assert answers.calls.count("verify") == 2
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_two_failed_looks_in_a_row_end_it(
     hub: HubProcess, answers: dict[str, list[Payload | Exception]], reason: str
 ) -> None:
     """Whatever failed, also that a look was not possible: the reason names it."""
-    result = await watched(hub, Script(**answers), timedelta(hours=1))
+    result = await watched(hub, Answers(**answers), timedelta(hours=1))
 
     assert not result.healthy
     assert result.reason.startswith(reason)
@@ -136,20 +136,20 @@ async def test_two_failed_looks_in_a_row_end_it(
 
 async def test_a_look_is_tried_a_few_times(hub: HubProcess) -> None:
     """What does not answer is asked again before the look counts as failed."""
-    script = Script(verify=[AWAY, AWAY, WELL])
+    answers = Answers(verify=[AWAY, AWAY, WELL])
 
-    assert await watched(hub, script) == WatchResult(healthy=True)
+    assert await watched(hub, answers) == WatchResult(healthy=True)
 
 
 @pytest.mark.parametrize("at", [1, 3])
 async def test_an_order_ends_it_at_once(hub: HubProcess, at: int) -> None:
     """An operator's order is read at every look, and needs no second one."""
-    script = Script(read_command=[*[NO_COMMAND] * (at - 1), ORDER])
+    answers = Answers(read_command=[*[NO_COMMAND] * (at - 1), ORDER])
 
-    result = await watched(hub, script, timedelta(hours=1))
+    result = await watched(hub, answers, timedelta(hours=1))
 
     assert result == WatchResult(healthy=False, reason="an operator ordered it")
-    assert (script.calls.count("read_command"), script.calls.count("verify")) == (at, at - 1)
+    assert (answers.calls.count("read_command"), answers.calls.count("verify")) == (at, at - 1)
 
 
 def test_a_look_that_is_not_possible_is_given_up_in_about_a_minute() -> None:

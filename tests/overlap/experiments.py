@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from field_encrypt.dek import Dek
 from tests.overlap.gate import Gate, Stop
-from tests.overlap.world import Look, Saved
+from tests.overlap.harness import Saved, Snapshot
 
 _IDS = re.compile(r"k[0-9a-f]{12}\.[\w.]+|[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f-]{27}")
 
@@ -38,7 +38,7 @@ class Stopped:
     gate: Gate
     began: datetime  # which it finds again where it is stopped again
     saved: Saved
-    look: Look
+    snapshot: Snapshot
 
     @property
     def looked(self) -> bool:

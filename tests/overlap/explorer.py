@@ -13,10 +13,10 @@ from keyturn.contracts.base import Payload
 from keyturn.errors import KeyturnError
 from tests.overlap.experiments import Meanwhile, Moment, Report, Stopped, Wrong
 from tests.overlap.gate import Gate, Stop
+from tests.overlap.harness import Explored, Saved, Snapshot
 from tests.overlap.judgement import changed, findings, lost, overtaken
-from tests.overlap.meanwhile import Plays
+from tests.overlap.meanwhile import Runs
 from tests.overlap.places import Place
-from tests.overlap.world import Look, Saved, World
 
 THAW_TURNS = 5  # of the loop, once time has passed and before the stopped run's requests go on
 TRIES = 3  # of an activity that raises: the workflow runs it again
@@ -25,20 +25,20 @@ TRIES = 3  # of an activity that raises: the workflow runs it again
 class Explorer:
     """Explores what may overlap with the activity of one place."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, services_state: Explored) -> None:
         """Explore in a world that holds nothing but a key."""
-        self._world = world
-        self._empty = world.saved()
-        self._plays = Plays(world, Report())
-        self.report = self._plays.report
+        self._services_state = services_state
+        self._empty = services_state.saved()
+        self._runs = Runs(services_state, Report())
+        self.report = self._runs.report
 
     async def explore(self, place: Place) -> Report:
         """Explore one place, and return what was found there."""
-        self.report = self._plays.report = Report()
-        if (place.story, place.point) not in self._plays.moments:
-            await self._plays.prepare(place.story, self._empty)
-        moment = self._plays.moments[place.story, place.point]
-        request = await self._plays.input(place, moment)
+        self.report = self._runs.report = Report()
+        if (place.story, place.point) not in self._runs.moments:
+            await self._runs.prepare(place.story, self._empty)
+        moment = self._runs.moments[place.story, place.point]
+        request = await self._runs.input(place, moment)
         await self._recorded(moment, request, place)  # clients keep what they learn of containers and challenges
         whole = await self._recorded(moment, request, place)
         usual = await self._findings(moment.saved)
@@ -51,7 +51,7 @@ class Explorer:
             self.report.stops += 1
             if stopped.written not in worlds:
                 same: dict[str, int] = {}  # world -> the first stop from which the run goes on otherwise
-                worlds[stopped.written] = await self._plays.all(place, stopped)
+                worlds[stopped.written] = await self._runs.all(place, stopped)
             for meanwhile in worlds[stopped.written]:
                 self.report.experiments += 1
                 if same.get(meanwhile.name, 0) > stop.number:
@@ -63,32 +63,32 @@ class Explorer:
 
     async def count(self, place: Place) -> int:
         """Return in how many places the activity can be stopped."""
-        if (place.story, place.point) not in self._plays.moments:
-            await self._plays.prepare(place.story, self._empty)
-        moment = self._plays.moments[place.story, place.point]
-        request = await self._plays.input(place, moment)
+        if (place.story, place.point) not in self._runs.moments:
+            await self._runs.prepare(place.story, self._empty)
+        moment = self._runs.moments[place.story, place.point]
+        request = await self._runs.input(place, moment)
         await self._recorded(moment, request, place)
         return len(_stops(await self._recorded(moment, request, place)))
 
     async def _recorded(self, moment: Moment, request: Payload, place: Place) -> Gate:
-        self._plays.begin(moment.saved)
-        gate = self._world.first.gate = Gate()
-        envelope = await self._world.first.act(place.activity, request)
+        self._runs.begin(moment.saved)
+        gate = self._services_state.first.gate = Gate()
+        envelope = await self._services_state.first.act(place.activity, request)
         if "failure" in envelope:
             self.report.wrong.append(Wrong("nowhere", "nothing", f"it fails: {envelope['failure']}"))
         return gate
 
     async def _stopped(self, moment: Moment, request: Payload, place: Place, stop: Stop) -> Stopped | None:
-        self._plays.begin(moment.saved)
-        gate = self._world.first.gate = Gate(stop)
-        began = self._world.now()
-        self._world.first.begin(began, self._world.skipped)
-        run = asyncio.ensure_future(self._world.first.act(place.activity, request))
+        self._runs.begin(moment.saved)
+        gate = self._services_state.first.gate = Gate(stop)
+        began = self._services_state.now()
+        self._services_state.first.begin(began, self._services_state.skipped)
+        run = asyncio.ensure_future(self._services_state.first.act(place.activity, request))
         if not await gate.until_stopped(run):
             run.exception()
             return None
         gate.copy_answers()
-        stopped = Stopped(stop, gate, began, self._world.saved(), self._world.look())
+        stopped = Stopped(stop, gate, began, self._services_state.saved(), self._services_state.snapshot())
         await _abandon(run)
         return stopped
 
@@ -96,23 +96,23 @@ class Explorer:
         self, place: Place, request: Payload, stopped: Stopped, meanwhile: Meanwhile, usual: set[str]
     ) -> Gate:
         """Have the run stopped again, put it into the world as it became meanwhile, and let it go on to its end."""
-        world = self._world
-        world.first.restart()
-        gate = world.first.gate = stopped.gate.replaying()
-        world.first.begin(stopped.began, self._world.skipped)
-        world.put_back(stopped.saved)
-        run = asyncio.ensure_future(world.first.act(place.activity, request))
+        services_state = self._services_state
+        services_state.first.restart()
+        gate = services_state.first.gate = stopped.gate.replaying()
+        services_state.first.begin(stopped.began, self._services_state.skipped)
+        services_state.put_back(stopped.saved)
+        run = asyncio.ensure_future(services_state.first.act(place.activity, request))
         if not await gate.until_stopped(run):
             sent = [request.about for request in gate.sent]
             raise AssertionError(f"{place} was not stopped again {stopped.stop}: {run}, {sent}")
-        world.put_back(meanwhile.saved)
-        before = world.look()
-        world.skip(meanwhile.seconds)
+        services_state.put_back(meanwhile.saved)
+        before = services_state.snapshot()
+        services_state.skip(meanwhile.seconds)
         for _ in range(THAW_TURNS):  # what waited for so long already gives up first
             await asyncio.sleep(0)
         gate.go_on()
         told = await self._ended(run, place, request)
-        after = world.look()
+        after = services_state.snapshot()
         reasons = [
             *told,
             *(
@@ -129,16 +129,23 @@ class Explorer:
             try:
                 envelope = await run
             except KeyturnError:
-                run = asyncio.ensure_future(self._world.first.act(place.activity, request))
+                run = asyncio.ensure_future(self._services_state.first.act(place.activity, request))
                 continue
             message = str(envelope.get("failure", {}).get("message"))
             return [message] if "unexpected" in message else []
         return []
 
     async def _judged(
-        self, place: Place, before: Look, after: Look, usual: set[str], deks: dict[str, Dek] | None, *, looked: bool
+        self,
+        place: Place,
+        before: Snapshot,
+        after: Snapshot,
+        usual: set[str],
+        deks: dict[str, Dek] | None,
+        *,
+        looked: bool,
     ) -> list[str]:
-        run, outside = self._plays.moments[place.story, place.point].driver, self._world.outside
+        run, outside = self._runs.moments[place.story, place.point].driver, self._services_state.outside
         outside.restart()
         reasons = sorted(await findings(after, outside, deks or outside.local_keyring.deks) - usual)
         if overtaken(before, run.run_id, run.ref.fencing_token):
@@ -146,9 +153,9 @@ class Explorer:
         return [*reasons, *lost(before, after, place.story, run.run_id)]
 
     async def _findings(self, saved: Saved) -> set[str]:
-        self._plays.begin(saved)
-        outside = self._world.outside
-        return await findings(self._world.look(), outside, outside.local_keyring.deks)
+        self._runs.begin(saved)
+        outside = self._services_state.outside
+        return await findings(self._services_state.snapshot(), outside, outside.local_keyring.deks)
 
 
 def _stops(whole: Gate) -> list[Stop]:

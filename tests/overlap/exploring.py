@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.overlap.explorer import Explorer, Report
+from tests.overlap.harness import Explored
 from tests.overlap.in_process import SkippingLoop
 from tests.overlap.places import Place
 from tests.overlap.processes import in_one_process
-from tests.overlap.world import World
 
 
 class Exploring:
     """An explorer with its world and its loop."""
 
-    def __init__(self, runner: asyncio.Runner, world: World) -> None:
+    def __init__(self, runner: asyncio.Runner, services_state: Explored) -> None:
         self._runner = runner
-        self._world = world
-        self._explorer = Explorer(world)
+        self._services_state = services_state
+        self._explorer = Explorer(services_state)
 
     def explore(self, place: Place) -> Report:
         """Explore one place."""
@@ -32,7 +32,7 @@ class Exploring:
     def _run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         loop = self._runner.get_loop()
         assert isinstance(loop, SkippingLoop)
-        with in_one_process(self._world, loop):
+        with in_one_process(self._services_state, loop):
             return self._runner.run(work())
 
 
@@ -40,6 +40,6 @@ class Exploring:
 def exploring(folder: Path) -> Iterator[Exploring]:
     """Make a world to explore in."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        world = runner.run(World.make(folder))
-        yield Exploring(runner, world)
-        runner.run(world.close())
+        services_state = runner.run(Explored.make(folder))
+        yield Exploring(runner, services_state)
+        runner.run(services_state.close())

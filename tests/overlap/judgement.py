@@ -11,7 +11,7 @@ from keyturn.runs.records import RotationRecord
 from tests.invariants.checks.rows import changed_deks, needed_but_disabled
 from tests.invariants.checks.runs import running_at_once
 from tests.invariants.checks.versions import MADE_BY, Version, unapproved
-from tests.overlap.world import Look, Worker, container_of
+from tests.overlap.harness import Snapshot, Worker, container_of
 
 RETIREMENT = frozenset({State.RETIRING, State.WATCHING, State.COMPLETED})
 MOVES_BACK = "rollback"
@@ -20,41 +20,41 @@ MOVES_BACK = "rollback"
 _LATE = frozenset({"notifications"})
 
 
-async def findings(world: Look, outside: Worker, deks: Mapping[str, Dek]) -> set[str]:
+async def findings(services_state: Snapshot, outside: Worker, deks: Mapping[str, Dek]) -> set[str]:
     """Say what is wrong with the world as it is."""
-    records = rotations(world)
-    versions = {name: Version(enabled, tags) for name, (enabled, tags) in world.versions.items()}
+    records = rotations(services_state)
+    versions = {name: Version(enabled, tags) for name, (enabled, tags) in services_state.versions.items()}
     return {
-        *await _rows_that_fail(world, outside, deks),
-        *await _unreadable_notes(world, outside),
+        *await _rows_that_fail(services_state, outside, deks),
+        *await _unreadable_notes(services_state, outside),
         *unapproved(versions, records),
         *running_at_once(list(records.values())),
-        *_made_twice(world),
-        *_against_the_records(world, records),
+        *_made_twice(services_state),
+        *_against_the_records(services_state, records),
     }
 
 
-def rotations(world: Look) -> dict[str, RotationRecord]:
+def rotations(services_state: Snapshot) -> dict[str, RotationRecord]:
     """Return the records of the rotations."""
     return {
         name: RotationRecord.from_document(document)
-        for name, document in world.documents.items()
+        for name, document in services_state.documents.items()
         if document["kind"] == "rotation"
     }
 
 
-async def _rows_that_fail(world: Look, outside: Worker, deks: Mapping[str, Dek]) -> list[str]:
+async def _rows_that_fail(services_state: Snapshot, outside: Worker, deks: Mapping[str, Dek]) -> list[str]:
     """I1 and I3, but for rows that were made for documents which name them not: a page may make one late."""
     rows, mek = container_of(outside), outside.resources.keyring(outside.keyring).mek
-    orphans = world.rows.keys() - _named(world) if world.notes else set()
+    orphans = services_state.rows.keys() - _named(services_state) if services_state.notes else set()
     wrong = [*await needed_but_disabled(rows, mek, mek.mek_name), *await changed_deks(rows, mek, deks)]
     return [text for text in wrong if not any(f"row {name} " in f"{text} " for name in orphans)]
 
 
-async def _unreadable_notes(world: Look, outside: Worker) -> list[str]:
+async def _unreadable_notes(services_state: Snapshot, outside: Worker) -> list[str]:
     encryption = outside.resources.keyring(outside.keyring).encryption()
     wrong = []
-    for name, note in world.notes.items():
+    for name, note in services_state.notes.items():
         try:
             opened = await encryption.decrypt_fields("notes", name, note, None)
         except Exception as error:  # noqa: BLE001 - whatever keeps a reader from the text
@@ -64,9 +64,9 @@ async def _unreadable_notes(world: Look, outside: Worker) -> list[str]:
     return wrong
 
 
-def _made_twice(world: Look) -> Iterator[str]:
+def _made_twice(services_state: Snapshot) -> Iterator[str]:
     made: dict[str, list[str]] = {}
-    for name, (_, tags) in world.versions.items():
+    for name, (_, tags) in services_state.versions.items():
         if MADE_BY in tags:
             made.setdefault(tags[MADE_BY], []).append(name)
     for run_id, versions in made.items():
@@ -74,26 +74,26 @@ def _made_twice(world: Look) -> Iterator[str]:
             yield f"rotation {run_id} made {len(versions)} versions"
 
 
-def _against_the_records(world: Look, records: Mapping[str, RotationRecord]) -> Iterator[str]:
+def _against_the_records(services_state: Snapshot, records: Mapping[str, RotationRecord]) -> Iterator[str]:
     """I14: versions are as the records say."""
-    for name, (enabled, tags) in world.versions.items():
+    for name, (enabled, tags) in services_state.versions.items():
         record = records.get(tags.get(RETIRED_BY_TAG, ""))
         if not enabled and record is not None and (record.state not in RETIREMENT or record.reinstated):
             yield f"version {name} is disabled by a rotation that is {record.state} (reinstated: {record.reinstated})"
     for record in records.values():
         if record.state is State.COMPLETED and not record.reinstated:
             for name in record.retired:
-                if world.versions[name][0]:
+                if services_state.versions[name][0]:
                     yield f"rotation {record.run_id} completed, and version {name} is enabled"
 
 
-def overtaken(world: Look, run_id: str, token: int) -> bool:
+def overtaken(services_state: Snapshot, run_id: str, token: int) -> bool:
     """Tell whether the run has ended, or has lost its keyring."""
-    record, lease = world.documents[run_id], world.documents["lease"]
+    record, lease = services_state.documents[run_id], services_state.documents["lease"]
     return record.get("endedAt") is not None or (lease["holder"], lease["fencingToken"]) != (run_id, token)
 
 
-def changed(before: Look, after: Look, run: RunRef, *, looked: bool) -> Iterator[str]:
+def changed(before: Snapshot, after: Snapshot, run: RunRef, *, looked: bool) -> Iterator[str]:
     """I8, I14: say what a run has changed that was over before it went on.
 
     A row or document may be written that it had looked at its lease for, as long as no later run has: that one is yet
@@ -111,7 +111,7 @@ def changed(before: Look, after: Look, run: RunRef, *, looked: bool) -> Iterator
                 yield f"{part} {name} is not what it was: {_difference(was.get(name), now.get(name))}"
     for name in before.versions.keys() | after.versions.keys():
         was_enabled, is_enabled = before.versions.get(name, (None, {}))[0], after.versions.get(name, (None, {}))[0]
-        if any(TEMPORARY_FOR_TAG in look.versions.get(name, (None, {}))[1] for look in (before, after)):
+        if any(TEMPORARY_FOR_TAG in snapshot.versions.get(name, (None, {}))[1] for snapshot in (before, after)):
             continue  # of a restore: enabled as long as a row names it, whatever became of the run
         if was_enabled != is_enabled:
             yield f"version {name} is enabled: {is_enabled}, was {was_enabled}"
@@ -119,9 +119,11 @@ def changed(before: Look, after: Look, run: RunRef, *, looked: bool) -> Iterator
         yield from _changed_document(name, before.documents.get(name), after.documents.get(name), run_id)
 
 
-def _named(world: Look) -> set[str]:
+def _named(services_state: Snapshot) -> set[str]:
     """Return the ids of the DEKs that documents name."""
-    return {field["dekId"] for note in world.notes.values() for field in note.values() if isinstance(field, dict)}
+    return {
+        field["dekId"] for note in services_state.notes.values() for field in note.values() if isinstance(field, dict)
+    }
 
 
 def _changed_document(
@@ -146,7 +148,7 @@ def _difference(was: Mapping[str, Any] | None, now: Mapping[str, Any] | None) ->
     return {field for field in was.keys() | now.keys() if was.get(field) != now.get(field)}
 
 
-def lost(before: Look, after: Look, story: str, run_id: str) -> Iterator[str]:
+def lost(before: Snapshot, after: Snapshot, story: str, run_id: str) -> Iterator[str]:
     """Say what is gone, what has been moved back, and which ended run did not stay as it ended."""
     for part, was, now in (
         ("row", before.rows, after.rows),

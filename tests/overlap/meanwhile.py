@@ -10,23 +10,23 @@ from keyturn.rotation.retirement import order_reinstatement
 from tests.invariants.harness import REQUESTER
 from tests.invariants.rotation_driver import RotationDriver
 from tests.overlap.experiments import Meanwhile, Moment, Report, Stopped
+from tests.overlap.harness import Explored, Saved
 from tests.overlap.places import PLACES, Place
 from tests.overlap.rotation_stories import ROTATION, succeed
 from tests.overlap.stories import STORIES
 from tests.overlap.story import Story, at, failed, patched, reinstated
-from tests.overlap.world import Saved, World
 
 SUCCESSOR = {"sweeping": "began", "soaking": "swept", "completed": "completed"}
 # Where what is disabled must be enabled again before a rotation fails: a story of its own.
 RETIREMENT = frozenset({"retiring", "retired", "watching", "watched", "withdrawn", "settled", "void", "retiring again"})
 
 
-class Plays:
+class Runs:
     """Plays what happens meanwhile, from the world as a stopped run has left it."""
 
-    def __init__(self, world: World, report: Report) -> None:
+    def __init__(self, services_state: Explored, report: Report) -> None:
         """Play in this world; the report takes which pairs ran, and what could not be played to its end."""
-        self._world = world
+        self._services_state = services_state
         self.report = report
         self.moments: dict[tuple[str, str], Moment] = {}
         self._tails: dict[tuple[str, str, str], list[Meanwhile]] = {}
@@ -37,21 +37,21 @@ class Plays:
         self.begin(empty)
 
         def keep(point: str, driver: Any) -> None:
-            self.moments[name, point] = Moment(self._world.saved(), at(driver, self._world.second))
+            self.moments[name, point] = Moment(self._services_state.saved(), at(driver, self._services_state.second))
 
-        driver = await story.begin(self._world.second)
+        driver = await story.begin(self._services_state.second)
         keep(story.points[0], driver)
-        await story.play(driver, story.points[0], story.end, keep)
+        await story.run_through(driver, story.points[0], story.end, keep)
 
     def begin(self, saved: Saved) -> None:
         """Put a world back, and start every process of the app anew."""
-        self._world.put_back(saved)
-        self._world.restart()
+        self._services_state.put_back(saved)
+        self._services_state.restart()
 
     async def input(self, place: Place, moment: Moment) -> Any:
         """Return what the place's activity is given."""
         self.begin(moment.saved)
-        return await place.build(at(moment.driver, self._world.second))
+        return await place.build(at(moment.driver, self._services_state.second))
 
     async def all(self, place: Place, stopped: Stopped) -> list[Meanwhile]:
         """Play everything that may happen, and return one for each different world that it leads to."""
@@ -69,7 +69,7 @@ class Plays:
             beside = reached.get(other.point) or (reached[place.point] if _before(story, other, place) else None)
             if beside is not None:
                 yield await self._beside(other, beside, place)
-        async for found in self._people(stopped, moment.driver.run_id):
+        async for found in self._persons(stopped, moment.driver.run_id):
             yield found
         for end, since, finish in (
             (story.end, story.end, None),
@@ -80,29 +80,29 @@ class Plays:
                 for found in await self._tail(end, place, reached[since], stopped, finish):
                     yield found
 
-    async def _people(self, stopped: Stopped, run_id: str) -> AsyncIterator[Meanwhile]:
+    async def _persons(self, stopped: Stopped, run_id: str) -> AsyncIterator[Meanwhile]:
         """Yield what people may do to rows, and an operator to the run."""
-        worker, rows = self._world.outside, [] if stopped.look.notes else [*stopped.look.rows.values()]
-        enabled = {name for name, (is_on, _) in stopped.look.versions.items() if is_on}
+        worker, rows = self._services_state.outside, [] if stopped.snapshot.notes else [*stopped.snapshot.rows.values()]
+        enabled = {name for name, (is_on, _) in stopped.snapshot.versions.items() if is_on}
         for row in [one for one in rows if one["mekVersion"] in enabled]:
             self.begin(stopped.saved)
             deks = {**worker.local_keyring.deks, row["id"]: await patched(worker, row)}
-            yield Meanwhile(f"row {rows.index(row)} given another DEK", self._world.saved(), deks=deks)
+            yield Meanwhile(f"row {rows.index(row)} given another DEK", self._services_state.saved(), deks=deks)
         if rows and worker.old in enabled:
             self.begin(stopped.saved)
             await worker.local_keyring.add(worker.old)
-            yield Meanwhile("a row written under the old version", self._world.saved())
+            yield Meanwhile("a row written under the old version", self._services_state.saved())
         for row in rows[:1]:
             self.begin(stopped.saved)
             await worker.local_keyring.container.delete_item(row["id"], row["id"])
-            yield Meanwhile("a row deleted", self._world.saved())
-        if stopped.look.documents[run_id].get("retired") is not None:
+            yield Meanwhile("a row deleted", self._services_state.saved())
+        if stopped.snapshot.documents[run_id].get("retired") is not None:
             self.begin(stopped.saved)
-            resources, now = worker.resources, self._world.now()
+            resources, now = worker.resources, self._services_state.now()
             versions = resources.keyring(worker.keyring).versions
             with contextlib.suppress(WrongStateError):
                 await order_reinstatement(resources.run_store, versions, run_id, by=REQUESTER, now=now)
-                yield Meanwhile("a reinstatement ordered", self._world.saved())
+                yield Meanwhile("a reinstatement ordered", self._services_state.saved())
 
     async def _path(self, place: Place, moment: Moment, stopped: Stopped, story: Story) -> dict[str, Moment]:
         """Return the rest of the run, as it goes on without the stopped activity."""
@@ -110,14 +110,14 @@ class Plays:
             points = story.points[story.points.index(place.point) :]
             return {point: self.moments[place.story, point] for point in points}
         self.begin(stopped.saved)
-        driver = at(moment.driver, self._world.second)
-        reached = {place.point: Moment(stopped.saved, at(driver, self._world.second))}
+        driver = at(moment.driver, self._services_state.second)
+        reached = {place.point: Moment(stopped.saved, at(driver, self._services_state.second))}
 
         def keep(point: str, driver: Any) -> None:
-            reached[point] = Moment(self._world.saved(), at(driver, self._world.second))
+            reached[point] = Moment(self._services_state.saved(), at(driver, self._services_state.second))
 
         with self._cutting(f"{place} {stopped.stop}: the run does not go on"):
-            await story.play(driver, place.point, story.end, keep)
+            await story.run_through(driver, place.point, story.end, keep)
         return reached
 
     @contextlib.contextmanager
@@ -130,12 +130,16 @@ class Plays:
     async def _beside(self, other: Place, moment: Moment, place: Place) -> Meanwhile:
         request = await self.input(other, self.moments[other.story, other.point])
         self.begin(moment.saved)
-        skipped = self._world.skipped
+        skipped = self._services_state.skipped
         with contextlib.suppress(KeyturnError):
-            await self._world.second.act(other.activity, request)
+            await self._services_state.second.act(other.activity, request)
         self.report.pairs.add(str(other))
-        passed = self._world.skipped - skipped if other.point == place.point else Meanwhile._field_defaults["seconds"]
-        return Meanwhile(f"at once with {other}", self._world.saved(), passed)
+        passed = (
+            self._services_state.skipped - skipped
+            if other.point == place.point
+            else Meanwhile._field_defaults["seconds"]
+        )
+        return Meanwhile(f"at once with {other}", self._services_state.saved(), passed)
 
     async def _tail(
         self, end: str, place: Place, moment: Moment, stopped: Stopped, finish: Callable[[Any], Awaitable[None]] | None
@@ -148,15 +152,15 @@ class Plays:
         found: list[Meanwhile] = []
         with self._cutting(f"{place} {stopped.stop}: {end}"):
             if finish is not None:
-                await finish(at(moment.driver, self._world.second))
-                found.append(Meanwhile(f"late, {end}", self._world.saved()))
-            successor: RotationDriver = await succeed(self._world.second)
+                await finish(at(moment.driver, self._services_state.second))
+                found.append(Meanwhile(f"late, {end}", self._services_state.saved()))
+            successor: RotationDriver = await succeed(self._services_state.second)
 
             def keep(point: str, _: Any) -> None:
                 if point in SUCCESSOR:
-                    found.append(Meanwhile(f"late, {end}, successor {SUCCESSOR[point]}", self._world.saved()))
+                    found.append(Meanwhile(f"late, {end}, successor {SUCCESSOR[point]}", self._services_state.saved()))
 
-            await ROTATION.play(successor, "requested", "completed", keep)
+            await ROTATION.run_through(successor, "requested", "completed", keep)
         if not stopped.written:
             self._tails[key] = found
         return found

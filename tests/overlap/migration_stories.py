@@ -17,8 +17,8 @@ from keyturn.contracts.steps import DecisionInput
 from tests.invariants.migrating import RestoreDriver, begun, given_up, restore_wanted
 from tests.invariants.steps import Steps
 from tests.keyturn.local_keyring import encoded
+from tests.overlap.harness import Worker
 from tests.overlap.story import FAR, NOTES, ROWS, Story, failed, undoing
-from tests.overlap.world import Worker
 
 # --- migrations
 
@@ -63,7 +63,7 @@ async def begin_restore(worker: Worker) -> RestoreDriver:
     return RestoreDriver(worker, await restore_wanted(worker, ROWS))
 
 
-async def _look(driver: RestoreDriver) -> None:
+async def _snapshot(driver: RestoreDriver) -> None:
     found = await driver.act("freeze_restore", looking(driver))
     driver.digest, driver.target = found["evidenceDigest"], found["targetVersion"]
     await driver.advance(State.AWAITING_APPROVAL)
@@ -95,7 +95,7 @@ def _begin_documents(kind: type[Any], *, encrypted: bool) -> Callable[[Worker], 
             await notes.create_item({"id": f"note-{number}", "title": f"title {number}"})
         if encrypted:
             driver = await _migration_of(worker, Encrypt(containers=[notes.id]))
-            await DOCUMENTS["encrypt"].play(driver, "requested", "completed", lambda *_: None)
+            await DOCUMENTS["encrypt"].run_through(driver, "requested", "completed", lambda *_: None)
         more = {"target_keyring": worker.keyring} if kind is Reencrypt else {}
         return await _migration_of(worker, kind(containers=[notes.id], **more))
 
@@ -146,7 +146,7 @@ ROWS_MOVED = {
         begin_restore,
         {
             "requested": lambda driver: driver.advance(State.RUNNING),
-            "running": _look,
+            "running": _snapshot,
             "awaiting": _approve,
             "approved": _enable,
             "enabled": lambda driver: driver.work("rewrap_chosen"),

@@ -15,12 +15,12 @@ from activities import boundary
 from keyturn.clock import Clock
 from keyturn.resources import Resources
 from tests.invariants import harness, migrating
+from tests.overlap.harness import ACTING, Explored
 from tests.overlap.in_process import SERVING, Services, SkippingLoop
-from tests.overlap.world import ACTING, World
 
 
 @contextmanager
-def in_one_process(world: World, loop: SkippingLoop) -> Iterator[None]:
+def in_one_process(services_state: Explored, loop: SkippingLoop) -> Iterator[None]:
     """Have activities take the clients of the process that they run in, and clocks show the time that was skipped."""
     unbroken = os.urandom
 
@@ -36,7 +36,7 @@ def in_one_process(world: World, loop: SkippingLoop) -> Iterator[None]:
     def now(_: object = None) -> datetime:
         began = ACTING.get().began if ACTING.get(None) is not None else None
         if began is None:
-            return world.now()
+            return services_state.now()
         return began[0] + timedelta(seconds=loop.skipped - began[1])
 
     class Later(datetime):
@@ -48,13 +48,13 @@ def in_one_process(world: World, loop: SkippingLoop) -> Iterator[None]:
             return now().astimezone(tz)
 
     modules = [importlib.import_module(f"activities.{found.name}") for found in iter_modules(activities.__path__)]
-    with contextlib.ExitStack() as asking:
+    with contextlib.ExitStack() as requests_of:
         for module in [*modules, harness, migrating]:
             if hasattr(module, "datetime"):
-                asking.enter_context(patch.object(module, "datetime", Later))
-        asking.enter_context(patch("os.urandom", drawn))
-        asking.enter_context(patch("random._urandom", drawn))
-        asking.enter_context(_process(world.services, loop, resources, now))
+                requests_of.enter_context(patch.object(module, "datetime", Later))
+        requests_of.enter_context(patch("os.urandom", drawn))
+        requests_of.enter_context(patch("random._urandom", drawn))
+        requests_of.enter_context(_process(services_state.services, loop, resources, now))
         yield
 
 

@@ -7,8 +7,8 @@ from keyturn.contracts.passes import CensusInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import CommandInput, DecisionInput
 from tests.invariants.rotation_driver import RotationDriver
+from tests.overlap.harness import Worker
 from tests.overlap.story import ROWS, Story, failed, undoing
-from tests.overlap.world import Worker
 
 # --- a rotation
 
@@ -83,7 +83,7 @@ ROTATION = Story(
 def _played_until(point: str) -> Callable[[Worker], Awaitable[RotationDriver]]:
     async def begin(worker: Worker) -> RotationDriver:
         driver = await begin_rotation(worker)
-        await ROTATION.play(driver, "requested", point, lambda *_: None)
+        await ROTATION.run_through(driver, "requested", point, lambda *_: None)
         return driver
 
     return begin

@@ -11,7 +11,7 @@ from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput, ReinstateInput
 from tests.invariants.migrating import RestoreDriver
 from tests.keyturn.local_keyring import encoded
-from tests.overlap.world import Worker
+from tests.overlap.harness import Worker
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 ROWS, NOTES = 2, 1  # one document: two at once would draw their DEKs in another order when they are had again
@@ -31,7 +31,7 @@ class Story(NamedTuple):
         """Every point, in order."""
         return [*self.segments, self.end]
 
-    async def play(self, driver: Any, since: str, until: str, passed: Callable[[str, Any], object]) -> None:
+    async def run_through(self, driver: Any, since: str, until: str, passed: Callable[[str, Any], object]) -> None:
         """Play from one point to another, and tell of each point that is reached on the way."""
         points = self.points
         for point in points[points.index(since) : points.index(until)]:

@@ -9,7 +9,7 @@ import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
 import triggers
-from keyturn.rotation.drift import LastLook, read_drift
+from keyturn.rotation.drift import DriftRecord, read_drift
 from tests.invariants.engine import registered
 from tests.invariants.harness import ActivityHarness
 from tests.keyturn.local_keyring import LocalKeyring
@@ -44,7 +44,7 @@ async def tick() -> None:
     await function(timer=Timer(), client=binding)
 
 
-async def looked(harness: ActivityHarness) -> LastLook | None:
+async def looked(harness: ActivityHarness) -> DriftRecord | None:
     """Return the last look for drift."""
     return await read_drift(harness.runs.documents, harness.keyring)
 

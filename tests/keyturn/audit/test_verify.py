@@ -1,5 +1,6 @@
 """``verify`` finds every way to falsify a chain, offline, and names the first broken link."""
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -134,6 +135,7 @@ def test_a_chain_that_was_written_anew_is_seen_by_its_head() -> None:
         lines(CHAIN)[2].replace(b'"data":', b'"data":{"by":"nobody"},"data":'),
         b"[" * 100_000,
     ],
+    ids=itertools.count(),  # every worker must collect the same names, and the chain is another in each
 )
 def test_a_line_that_is_no_event_is_named(line: bytes) -> None:
     """Whatever is on a line, verifying ends with its number; a member that is there twice has no one meaning."""

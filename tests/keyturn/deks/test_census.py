@@ -15,6 +15,7 @@ from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks import census as census_module
 from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import ANY_RUN, Condition, Conditions
+from keyturn.deks.rows import kid_prefix
 from keyturn.deks.store import DekStore, NewWrap
 from keyturn.errors import NotSettledError
 from keyturn.settings import Keyring
@@ -27,9 +28,9 @@ ANOTHER_KEY_ID = "https://other.vault.azure.net/keys/notelett-mek/1"
 async def test_every_row_is_counted_in_its_place(local_keyring: LocalKeyring) -> None:
     """Rows of every kind are counted by bucket and by version, over all partitions."""
     await local_keyring.fill(5, mekVersion=TARGET)
-    await local_keyring.fill(1, mekVersion=f"{local_keyring.keyring.kid_prefix}{TARGET}")
+    await local_keyring.fill(1, mekVersion=f"{kid_prefix(local_keyring.keyring)}{TARGET}")
     await local_keyring.fill(4, mekVersion=OLD)
-    await local_keyring.fill(2, mekVersion=f"{local_keyring.keyring.kid_prefix}{OLD}", mekName=...)
+    await local_keyring.fill(2, mekVersion=f"{kid_prefix(local_keyring.keyring)}{OLD}", mekName=...)
     await local_keyring.fill(3, mekVersion=OLDER, algorithm="RSA-OAEP")
     await local_keyring.fill(2, mekVersion=...)
     await local_keyring.fill(1, mekVersion=None)

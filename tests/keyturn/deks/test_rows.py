@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.deks.rows import QuarantineReason, Row, RowKind, before_rewrap, classify
+from keyturn.deks.rows import QuarantineReason, Row, RowKind, before_rewrap, classify, kid_prefix
 from tests.keyturn.local_keyring import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()
@@ -176,3 +176,10 @@ def test_a_row_shows_no_key_material() -> None:
     for secret in (wrap, check):
         assert encoded(secret) not in shown
         assert repr(secret)[2:-1] not in shown
+
+
+def test_the_prefix_of_key_ids_has_one_slash_where_the_vaults_url_ends_with_one() -> None:
+    """Key Vault's key ids have one, however the setting spells the vault."""
+    expected = "https://notes.vault.azure.net/keys/notelett-mek/"
+
+    assert {kid_prefix(keyring_of(vault_url=f"https://notes.vault.azure.net{end}")) for end in ("", "/")} == {expected}

@@ -13,7 +13,7 @@ from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row, RowKind
+from keyturn.deks.rows import Row, RowKind, kid_prefix
 from keyturn.deks.store import DekStore, NewWrap, Outcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
@@ -92,13 +92,13 @@ async def test_a_write_tells_its_session_token_and_charge(local_keyring: LocalKe
 
 async def test_a_row_keeps_the_form_of_its_label(local_keyring: LocalKeyring) -> None:
     """A row that is labelled with a whole key id gets a whole key id: its readers know no other form."""
-    ref = await put(local_keyring, mekVersion=f"{local_keyring.keyring.kid_prefix}{OLD}")
+    ref = await put(local_keyring, mekVersion=f"{kid_prefix(local_keyring.keyring)}{OLD}")
 
     await local_keyring.store.rewrap(await local_keyring.row(ref, TARGET), new_wrap())
 
     item = await stored(local_keyring, ref)
-    assert item["mekVersion"] == f"{local_keyring.keyring.kid_prefix}{TARGET}"
-    assert item["previousWrap"]["mekVersion"] == f"{local_keyring.keyring.kid_prefix}{OLD}"
+    assert item["mekVersion"] == f"{kid_prefix(local_keyring.keyring)}{TARGET}"
+    assert item["previousWrap"]["mekVersion"] == f"{kid_prefix(local_keyring.keyring)}{OLD}"
     assert (await local_keyring.row(ref, TARGET)).kind == RowKind.CURRENT
 
 
@@ -262,7 +262,7 @@ async def test_a_row_in_other_letters_opens_before_and_after_its_rewrap(
     local_keyring: LocalKeyring, spelled: Callable[[str], str]
 ) -> None:
     """The row keeps its spelling, and readers with either spelling in their settings open it, on either version."""
-    mek, key_id = local_keyring.mek, spelled(local_keyring.keyring.kid_prefix)
+    mek, key_id = local_keyring.mek, spelled(kid_prefix(local_keyring.keyring))
     old, rows = await mek.create(), ReaderStore(local_keyring.container, RowDefaults(mek_name=mek.name))
     ours = FieldEncryption(KeyVaultProvider(mek.client), rows, None)
     note = await ours.encrypt_fields("notes", "note", {"id": "note", "title": "t"}, ["title"])

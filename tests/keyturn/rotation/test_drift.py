@@ -11,7 +11,7 @@ from keyturn.contracts.states import State
 from keyturn.deks.census import LABELS_MAX
 from keyturn.errors import KeyturnError, UnavailableError
 from keyturn.key_vault.versions import MekVersions, TemporaryEnablement
-from keyturn.rotation.drift import Drift, look, read_drift, tell_drift
+from keyturn.rotation.drift import Drift, find_drift, read_drift, tell_drift
 from keyturn.rotation.due import KeyringStatus, drifted
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
@@ -34,9 +34,9 @@ class Watched:
         self.name = new_keyring()
         self.versions: MekVersions = versions_of(local)
 
-    async def look(self) -> Drift:
+    async def find_drift(self) -> Drift:
         """Look, and remember nothing."""
-        return await look(self.runs, self.name, self.local.store, self.versions, NOW)
+        return await find_drift(self.runs, self.name, self.local.store, self.versions, NOW)
 
     async def tick(self, now: datetime = NOW, channels: str = "all") -> None:
         """Look as the tick does."""
@@ -83,7 +83,7 @@ async def test_rows_under_disabled_and_missing_versions_are_counted(watched: Wat
     await watched.local.fill(4, mekVersion=MISSING)
     await watched.local.fill(5, mekVersion=MISSING, mekName="another")
 
-    found = await watched.look()
+    found = await watched.find_drift()
 
     assert (found.rows, found.missing, found.enabled) == ({version: 2, MISSING: 4}, [MISSING], [])
     assert found.mend == f"python -m keyturn.cli restore --keyring {watched.name} --reason drift --wait"
@@ -97,7 +97,7 @@ async def test_labels_without_number_are_bounded(watched: Watched) -> None:
 
     await watched.tick()
 
-    found = await watched.look()
+    found = await watched.find_drift()
     [message] = watched.told()
     assert (len(found.rows), len(found.missing)) == (LABELS_MAX, LABELS_MAX)
     assert next(iter(found.rows.items())) == (f"{0:032x}", 4)
@@ -124,7 +124,7 @@ async def test_a_retired_version_that_somebody_has_enabled_is_found(watched: Wat
     await watched.runs.update(later.run_id, lambda run: run.changed(old_versions=[old]))
     await watched.enable(old, enabled=True)
 
-    found = await watched.look()
+    found = await watched.find_drift()
 
     assert (found.rows, found.enabled, found.mend) == ({}, [old], None)
 
@@ -135,7 +135,7 @@ async def test_a_version_that_is_not_retired_yet_or_not_any_more_is_no_drift(wat
     old, _ = await watched.retired(state)
     await watched.enable(old, enabled=True)
 
-    assert (await watched.look()).enabled == []
+    assert (await watched.find_drift()).enabled == []
 
 
 async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
@@ -146,10 +146,10 @@ async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
     restore = await migrate_to(migrations, await started(migrations, Restore(), keyring=watched.name), State.RUNNING)
     await TemporaryEnablement(watched.versions, restore.run_id).enable([old])
 
-    during = (await watched.look()).enabled
+    during = (await watched.find_drift()).enabled
     await migrate_to(migrations, restore, State.ABORTED)
 
-    assert (during, (await watched.look()).enabled) == ([], [old])
+    assert (during, (await watched.find_drift()).enabled) == ([], [old])
 
 
 async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, step_to
 
 
 @dataclass(frozen=True)
-class Scene:
+class RetirementHarness:
     """A store, a version to retire, and the target, in the order of their creation."""
 
     runs: RotationStore
@@ -59,125 +59,129 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(runs: RotationStore, local_keyring: LocalKeyring) -> Scene:
+async def harness(runs: RotationStore, local_keyring: LocalKeyring) -> RetirementHarness:
     """Two versions, and no row."""
-    return Scene(runs, local_keyring, await local_keyring.mek.create(), await local_keyring.mek.create())
+    return RetirementHarness(runs, local_keyring, await local_keyring.mek.create(), await local_keyring.mek.create())
 
 
-async def test_versions_that_no_row_needs_are_retired(scene: Scene) -> None:
+async def test_versions_that_no_row_needs_are_retired(harness: RetirementHarness) -> None:
     """With every row on the target the old version is disabled, and a second run says the same."""
-    await scene.keyring.add_many(3, scene.target)
-    await scene.keyring.add(scene.old, mekName="other-mek")
-    record = await scene.approved(scene.old)
+    await harness.keyring.add_many(3, harness.target)
+    await harness.keyring.add(harness.old, mekName="other-mek")
+    record = await harness.approved(harness.old)
 
-    first, second = [await scene.retire(record) for _ in range(2)]
+    first, second = [await harness.retire(record) for _ in range(2)]
 
-    assert first == second == RetireResult(retired=[scene.old], stale=0)
-    assert [await scene.is_enabled(version) for version in (scene.old, scene.target)] == [False, True]
-    assert (await scene.runs.read(record.run_id)).retired == [scene.old]
+    assert first == second == RetireResult(retired=[harness.old], stale=0)
+    assert [await harness.is_enabled(version) for version in (harness.old, harness.target)] == [False, True]
+    assert (await harness.runs.read(record.run_id)).retired == [harness.old]
 
 
 @pytest.mark.parametrize("row", [{}, {"mekVersion": ...}, {"mekVersion": 7}, {"wrappedDek": "!"}])
-async def test_one_stale_row_is_enough_to_retire_nothing(scene: Scene, row: dict[str, Any]) -> None:
+async def test_one_stale_row_is_enough_to_retire_nothing(harness: RetirementHarness, row: dict[str, Any]) -> None:
     """A row under the old version, without a label or malformed keeps every version enabled."""
-    await scene.keyring.add_many(3, scene.target)
-    await scene.keyring.add(scene.old, **row)
-    before = scene.keyring.mek.vault.operations("admin").count("update")
+    await harness.keyring.add_many(3, harness.target)
+    await harness.keyring.add(harness.old, **row)
+    before = harness.keyring.mek.vault.operations("admin").count("update")
 
-    result = await scene.retire(await scene.approved(scene.old))
+    result = await harness.retire(await harness.approved(harness.old))
 
     assert result == RetireResult(retired=[], stale=1)
-    assert await scene.is_enabled(scene.old)
-    assert scene.keyring.mek.vault.operations("admin").count("update") == before
+    assert await harness.is_enabled(harness.old)
+    assert harness.keyring.mek.vault.operations("admin").count("update") == before
 
 
-async def test_one_quarantined_row_is_enough_to_retire_nothing(scene: Scene) -> None:
+async def test_one_quarantined_row_is_enough_to_retire_nothing(harness: RetirementHarness) -> None:
     """Quarantined rows stand in the way even if the census counts them on the target."""
-    await scene.keyring.add_many(2, scene.target)
-    record = await scene.approved(scene.old, quarantined=Quarantined(count=2))
+    await harness.keyring.add_many(2, harness.target)
+    record = await harness.approved(harness.old, quarantined=Quarantined(count=2))
 
-    assert await scene.retire(record) == RetireResult(retired=[], stale=2)
-    assert await scene.is_enabled(scene.old)
+    assert await harness.retire(record) == RetireResult(retired=[], stale=2)
+    assert await harness.is_enabled(harness.old)
 
 
-async def test_a_row_that_appears_while_retiring_undoes_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_row_that_appears_while_retiring_undoes_it(
+    harness: RetirementHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is written under the old version between the counts is readable again at once, and reported."""
-    await scene.keyring.add_many(2, scene.target)
-    await scene.keyring.mek.client.get_version(scene.old)  # the writer has its public key, and goes on using it
+    await harness.keyring.add_many(2, harness.target)
+    await harness.keyring.mek.client.get_version(harness.old)  # the writer has its public key, and goes on using it
     count = retirement_module.take_census
     counted: list[Any] = []
 
     async def late_writer(*arguments: Any) -> Any:
         if counted:
-            assert not await scene.is_enabled(scene.old)
-            await scene.keyring.add(scene.old)
+            assert not await harness.is_enabled(harness.old)
+            await harness.keyring.add(harness.old)
         counted.append(await count(*arguments))
         return counted[-1]
 
     monkeypatch.setattr(retirement_module, "take_census", late_writer)
-    record = await scene.approved(scene.old)
+    record = await harness.approved(harness.old)
 
-    result = await scene.retire(record)
+    result = await harness.retire(record)
 
-    assert result == RetireResult(retired=[], stale=1, undone=[scene.old])
-    assert await scene.is_enabled(scene.old)
+    assert result == RetireResult(retired=[], stale=1, undone=[harness.old])
+    assert await harness.is_enabled(harness.old)
     assert len(counted) == 2
 
 
-async def test_a_second_count_that_fails_undoes_the_retirement(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_second_count_that_fails_undoes_the_retirement(
+    harness: RetirementHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing stays disabled on a count that was not made."""
-    await scene.keyring.add_many(2, scene.target)
+    await harness.keyring.add_many(2, harness.target)
     count = retirement_module.take_census
 
     async def fail_second(*arguments: Any) -> Any:
-        if not await scene.is_enabled(scene.old):
+        if not await harness.is_enabled(harness.old):
             raise UnavailableError("the dek store did not answer")
         return await count(*arguments)
 
     monkeypatch.setattr(retirement_module, "take_census", fail_second)
-    record = await scene.approved(scene.old)
+    record = await harness.approved(harness.old)
 
     with pytest.raises(UnavailableError):
-        await scene.retire(record)
+        await harness.retire(record)
 
-    assert await scene.is_enabled(scene.old)
+    assert await harness.is_enabled(harness.old)
 
 
-async def test_a_run_after_a_crash_takes_back_what_must_not_stay(scene: Scene) -> None:
+async def test_a_run_after_a_crash_takes_back_what_must_not_stay(harness: RetirementHarness) -> None:
     """If the run before died with the version disabled, and a stale row is there now, the version is enabled again."""
-    await scene.keyring.add(scene.old)
-    record = await scene.approved(scene.old)
-    await scene.versions.retire(
-        [scene.old],
-        target_version=scene.target,
+    await harness.keyring.add(harness.old)
+    record = await harness.approved(harness.old)
+    await harness.versions.retire(
+        [harness.old],
+        target_version=harness.target,
         run_id=record.run_id,
         retain_until=datetime(2026, 12, 24, tzinfo=UTC),
     )
 
-    result = await scene.retire(record)
+    result = await harness.retire(record)
 
-    assert result == RetireResult(retired=[], stale=1, undone=[scene.old])
-    assert await scene.is_enabled(scene.old)
+    assert result == RetireResult(retired=[], stale=1, undone=[harness.old])
+    assert await harness.is_enabled(harness.old)
 
 
-async def test_the_target_is_never_retired(scene: Scene) -> None:
+async def test_the_target_is_never_retired(harness: RetirementHarness) -> None:
     """Evidence that names the target is refused, whoever made it."""
-    record = await scene.approved(scene.target)
+    record = await harness.approved(harness.target)
 
     with pytest.raises(InvariantError):
-        await scene.retire(record)
+        await harness.retire(record)
 
-    assert await scene.is_enabled(scene.target)
+    assert await harness.is_enabled(harness.target)
 
 
-async def test_nothing_is_retired_while_an_earlier_runs_request_may_arrive(scene: Scene) -> None:
+async def test_nothing_is_retired_while_an_earlier_runs_request_may_arrive(harness: RetirementHarness) -> None:
     """What an earlier run asked of the vault is given the time that a lost answer may take."""
-    record = await scene.approved(scene.old)
+    record = await harness.approved(harness.old)
 
     with pytest.raises(NotSettledError):
-        await scene.retire(record, NOW + record.policy.creation_settle / 2)
+        await harness.retire(record, NOW + record.policy.creation_settle / 2)
 
-    assert await scene.is_enabled(scene.old)
+    assert await harness.is_enabled(harness.old)
 
 
 def rotation_that(token: int, state: State, **fields: Any) -> RotationRecord:

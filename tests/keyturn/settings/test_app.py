@@ -37,7 +37,6 @@ def test_the_runbooks_variables_describe_one_keyring() -> None:
 
     [only] = loaded.keyrings
     assert (only.name, only.encryption_enabled, only.key_provider) == ("notes", True, "akv")
-    assert only.kid_prefix == "https://notes.vault.azure.net/keys/notelett-mek/"
     assert (only.cosmos_database, only.dek_container, only.documents[0].fields) == ("notes", "dek_store", ["title"])
     assert loaded.keyring(None) == only
 

@@ -154,7 +154,7 @@ class Worker(ActivityHarness):
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """What there is at one moment, without what the database adds."""
 
     rows: dict[str, dict[str, Any]]
@@ -171,7 +171,7 @@ class Saved(NamedTuple):
     at: datetime
 
 
-class World:
+class Explored:
     """The services, three processes of the app, and whatever is put back between two experiments."""
 
     _loop: SkippingLoop
@@ -184,15 +184,18 @@ class World:
     @classmethod
     async def make(cls, folder: Path) -> Self:
         """Make a keyring with one version and no rows."""
-        world = cls()
+        services_state = cls()
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SkippingLoop)
-        world._loop, world._set = loop, (datetime.now(UTC), loop.time())
-        world.services = Services(folder)
-        world.first = await Worker.open(world.services)
-        world.second, world.outside = await world.first.beside(), await world.first.beside()
-        world.restart()
-        return world
+        services_state._loop, services_state._set = loop, (datetime.now(UTC), loop.time())
+        services_state.services = Services(folder)
+        services_state.first = await Worker.open(services_state.services)
+        services_state.second, services_state.outside = (
+            await services_state.first.beside(),
+            await services_state.first.beside(),
+        )
+        services_state.restart()
+        return services_state
 
     def restart(self) -> None:
         """Have every process of the app start anew."""
@@ -227,11 +230,11 @@ class World:
         """Return the time of day, to which the time belongs that nobody waited for."""
         return self._set[0] + timedelta(seconds=self._loop.time() - self._set[1])
 
-    def look(self) -> Look:
+    def snapshot(self) -> Snapshot:
         """Look at everything, without asking a service."""
         keyring, name = self.first.keyring, self.first.local_keyring.mek.name
         found = self.services.vault.store.versions(name)
-        return Look(
+        return Snapshot(
             rows=self._items(DATABASE, "deks"),
             versions={key.version: (key.enabled, dict(key.tags)) for key in found},
             documents={
@@ -245,9 +248,9 @@ class World:
     def _items(self, database: str, container: str) -> dict[str, dict[str, Any]]:
         number = self.services.account.catalog.container(database, container).number
         query = "SELECT body FROM items WHERE container = ?"
-        bodies = [json.loads(body) for (body,) in self.services._database.execute(query, (number,))]
+        contents = [json.loads(body) for (body,) in self.services._database.execute(query, (number,))]
         return {
-            item["id"]: {name: value for name, value in item.items() if not name.startswith("_")} for item in bodies
+            item["id"]: {name: value for name, value in item.items() if not name.startswith("_")} for item in contents
         }
 
 
