@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -124,23 +123,23 @@ async def test_one_look_serves_everything_that_was_read_before_it(
     runs: RotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those who ask at once share a look; whoever has read something since needs one more, also where it is refused."""
-    looks, holds = 0, runs.documents.holds
+    asked, is_held = 0, Hold._is_held
 
-    async def counted(*arguments: Any) -> bool:
-        nonlocal looks
-        looks += 1
-        return await holds(*arguments)
+    async def counted(hold: Hold) -> bool:
+        nonlocal asked
+        asked += 1
+        return await is_held(hold)
 
-    monkeypatch.setattr(runs.documents, "holds", counted)
+    monkeypatch.setattr(Hold, "_is_held", counted)
     first = await lease.take(runs, make_record(new_keyring()))
     hold, read_at = Hold(runs.documents, first.ref), time.monotonic()
 
     await asyncio.gather(*(hold.check(read_at) for _ in range(16)))
     await hold.check(read_at)
-    assert looks == 1
+    assert asked == 1
     await lease.release(runs, first)
     await hold.check(read_at)  # what was read then is as it was, or its ETag is not
     with suppress(FencedError):
         await hold.check(time.monotonic())
 
-    assert looks == 2
+    assert asked == 2
