@@ -9,6 +9,7 @@ from tests.end_to_end.app_settings import SETTINGS, settings_of
 from tests.end_to_end.facts import took_nothing_away, went_as_planned
 from tests.end_to_end.scenario_run import ScenarioRun, started
 from tests.end_to_end.scenarios import SCENARIOS
+from tests.end_to_end.tidying import tidy
 
 
 def by_settings() -> list[object]:
@@ -32,6 +33,7 @@ async def test_scenario(azure: LocalAzure, sentence: str) -> None:
     azure.reconfigure(settings_of(scenario.settings, azure))
     async with AppHarness(azure) as app:
         await app.end_what_runs()
+        await tidy(app)  # else the rotation adopts the version that the scenario before has left unfinished
         scenario_run = ScenarioRun(app)
         scenario_run.old_version = await app.newest_version()
         scenario_run.enabled_before = {name for name, enabled in (await app.versions()).items() if enabled}
