@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 import uuid
 from datetime import datetime
 from typing import Any, Self
@@ -130,3 +131,12 @@ def kinds(events: Any) -> list[str]:
     """Return the kinds of events, the bookkeeping of turns left out."""
     found = [event.WhichOneof("eventType") for event in events]
     return [kind for kind in found if kind not in ("orchestratorStarted", "orchestratorCompleted")]
+
+
+def first_of(*workers: HandWorker) -> HandWorker:
+    """Wait until the hub has given one of the workers something, and return that one."""
+    ends = time.monotonic() + TIMEOUT_SECONDS
+    while (found := next((worker for worker in workers if not worker.idle), None)) is None:
+        assert time.monotonic() < ends, "the hub gave nothing to any of the workers"
+        time.sleep(0.01)
+    return found

@@ -14,7 +14,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from tests.local.services import REPOSITORY
-from tests.local.task_hub.hand_worker import HandWorker, done, kinds
+from tests.local.task_hub.hand_worker import HandWorker, done, first_of, kinds
 from tests.local.task_hub.hub_process import HubProcess
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
@@ -187,8 +187,8 @@ def test_a_worker_that_is_given_up_lives_on_and_its_answer_is_stale(hub: HubProc
             idle = frozen.idle
             frozen.finish_activity(stale, "6")
             other.finish_activity(fresh, "7")
-            taken = [worker for worker in (frozen, other) if not worker.idle] or [other]
-            taken[0].finish_turn(taken[0].take(), done())
+            turns = first_of(frozen, other)
+            turns.finish_turn(turns.take(), done())
 
     events = hub.history(instance_id)["generations"][0]["events"]
     assert (count, idle) == (1, True)
