@@ -33,7 +33,7 @@ class RetryingProvider(MekProvider):
         Raises:
             MekError: the last failure when the patience is over, or one that waiting does not mend.
         """
-        return await self._patiently(lambda: self._provider.wrap(dek))
+        return await self._with_retries(lambda: self._provider.wrap(dek))
 
     @override
     async def unwrap(self, wrapped: WrappedDek) -> Dek:
@@ -42,9 +42,9 @@ class RetryingProvider(MekProvider):
         Raises:
             MekError: the last failure when the patience is over, or one that waiting does not mend.
         """
-        return await self._patiently(lambda: self._provider.unwrap(wrapped))
+        return await self._with_retries(lambda: self._provider.unwrap(wrapped))
 
-    async def _patiently[T](self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _with_retries[T](self, call: Callable[[], Awaitable[T]]) -> T:
         deadline = time.monotonic() + self._patience_seconds
         bound = FIRST_WAIT_SECONDS
         while True:

@@ -99,7 +99,7 @@ def call[T: Payload](
     return (yield from call_all(ctx, activity, [request], kind, retry))[0]
 
 
-def call_patiently[T: Payload](ctx: OrchestrationContext, activity: str, request: RunInput, kind: type[T]) -> Steps[T]:
+def call_forever[T: Payload](ctx: OrchestrationContext, activity: str, request: RunInput, kind: type[T]) -> Steps[T]:
     """Run an activity for as long as an outage lasts; raises as ``answer``, but only what nobody can put right.
 
     For what a run needs to wait for an operator, or must not give up.

@@ -17,7 +17,7 @@ from keyturn.contracts.steps import (
     ReinstateResult,
     SoakResult,
 )
-from orchestrators.calls import StepFailedError, Steps, call, call_patiently, now
+from orchestrators.calls import StepFailedError, Steps, call, call_forever, now
 
 
 class Outcome(Enum):
@@ -45,7 +45,7 @@ class RunRecorder:
     def advance(self, target: State, detail: str = "") -> Steps[None]:
         """Change the state in the record; raises AbortedError where an operator asked to end the run instead."""
         request = StepInput(run=self.ref, step=self.step + 1, target=target, detail=detail)
-        yield from call_patiently(self.ctx, "advance", request, RunRef)
+        yield from call_forever(self.ctx, "advance", request, RunRef)
         self.step += 1  # only now: a change that was refused has no number
         self.state = target
         self._told = 0
@@ -77,14 +77,14 @@ class RunRecorder:
     def reinstate(self, reason: str) -> Steps[None]:
         """Withdraw the retirement and enable what it disabled, once more when no late request can arrive any more."""
         request = ReinstateInput(run=self.ref, reason=reason, step=self.step)
-        yield from call_patiently(self.ctx, "reinstate_versions", request, ReinstateResult)
+        yield from call_forever(self.ctx, "reinstate_versions", request, ReinstateResult)
         yield self.ctx.create_timer(self._run.policy.creation_settle)
-        yield from call_patiently(self.ctx, "reinstate_versions", request, ReinstateResult)
+        yield from call_forever(self.ctx, "reinstate_versions", request, ReinstateResult)
 
     def fail(self, error: StepFailedError) -> Steps[None]:
         """End in ``failed``; what this run disabled must be enabled before."""
         self.step += 1
         request = FailureInput(run=self.ref, step=self.step, error_type=error.error_type, message=error.message)
-        yield from call_patiently(self.ctx, "record_failure", request, RunRef)
+        yield from call_forever(self.ctx, "record_failure", request, RunRef)
         self.state = State.FAILED
         yield from self.notify("failed", error.error_type)

@@ -11,7 +11,7 @@ from durabletask.task import when_any
 from keyturn.contracts.base import Policy
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import CommandInput, CommandResult, DecisionInput, DecisionResult
-from orchestrators.calls import Steps, call_patiently, now
+from orchestrators.calls import Steps, call_forever, now
 from orchestrators.run_recorder import Outcome, RunRecorder
 
 # After an event the record is read again, so long after the last read: that may have come from a replica which had not
@@ -31,7 +31,7 @@ def wait_for_decision(recorder: RunRecorder, policy: Policy, digest: str) -> Ste
     events = {name: ctx.wait_for_external_event(name) for name in (DECISION_EVENT, COMMAND_EVENT)}
     looks: list[timedelta] = []
     while True:
-        found = yield from call_patiently(ctx, "read_decision", request, DecisionResult)
+        found = yield from call_forever(ctx, "read_decision", request, DecisionResult)
         if found.decision == "approved":
             yield from recorder.notify("approved", f"by {found.decided_by}")
             return Outcome.APPROVED
@@ -67,7 +67,7 @@ def _wait_for_command(recorder: RunRecorder) -> Steps[Outcome]:
     looks: list[timedelta] = []
     while True:
         request = CommandInput(run=recorder.ref, seen=recorder.commands_seen)
-        found = yield from call_patiently(ctx, "read_command", request, CommandResult)
+        found = yield from call_forever(ctx, "read_command", request, CommandResult)
         recorder.commands_seen = found.seen
         if found.command == "retry":
             return Outcome.AGAIN

@@ -14,7 +14,7 @@ from keyturn.contracts.base import Payload
 from keyturn.http import parse
 from keyturn.ids import run_link
 from keyturn.resources import Resources
-from keyturn.rotation.start import mend_orphan
+from keyturn.rotation.start import resume_orphan
 from keyturn.runs.commands import CommandRequest, record_command
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
@@ -96,7 +96,7 @@ class RunRoutes[R: RunRecord]:
             runs, now = self.store(resources), datetime.now(UTC)
             record = await record_command(runs, run_id, command, by=by, now=now)
             # A run that lost its workflow goes on with another, which obeys; to any other it is told.
-            await mend_orphan(runs.documents, record.keyring, workflows_of(client, resources), now)
+            await resume_orphan(runs.documents, record.keyring, workflows_of(client, resources), now)
             await wake(client, record, COMMAND_EVENT)
             headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
             return json_response(self.status(record), status=202, headers=headers)

@@ -162,7 +162,7 @@ async def _status(api: Api, run: str, poll: float | None) -> dict[str, Any]:
         if found["state"] != last:
             last = found["state"]
             typer.echo(_told(run, found), err=True)
-        if _needs_somebody(found):
+        if _needs_attention(found):
             return found
         await asyncio.sleep(poll)
 
@@ -178,7 +178,7 @@ def _is_undecided(found: dict[str, Any]) -> bool:
     return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
 
 
-def _needs_somebody(found: dict[str, Any]) -> bool:
+def _needs_attention(found: dict[str, Any]) -> bool:
     """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
     state = State(found["state"])
     return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)

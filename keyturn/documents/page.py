@@ -27,7 +27,7 @@ class PacedProvider(KeyVaultProvider):
     async def unwrap(self, wrapped: WrappedDek) -> Dek:
         """Have the vault unwrap; raises as :meth:`PacedVault.unwrap` does."""
         unwrap = super().unwrap
-        return await self._vault.patiently(lambda: unwrap(wrapped))
+        return await self._vault.with_retries(lambda: unwrap(wrapped))
 
 
 class PageRows(DekStore):

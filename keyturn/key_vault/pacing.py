@@ -130,9 +130,9 @@ class PacedVault:
             MekError: the vault's refusal of this row, which another attempt does not change.
             UnavailableError: it was throttled or away in every attempt.
         """
-        return await self.patiently(lambda: self.mek.unwrap(wrapped, version, algorithm))
+        return await self.with_retries(lambda: self.mek.unwrap(wrapped, version, algorithm))
 
-    async def patiently[T](self, unwrap: Callable[[], Awaitable[T]]) -> T:
+    async def with_retries[T](self, unwrap: Callable[[], Awaitable[T]]) -> T:
         """Make one unwrap at the caller's pace; raises as :meth:`unwrap` does."""
         attempt = 0
         while True:

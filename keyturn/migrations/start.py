@@ -11,7 +11,7 @@ from keyturn.contracts.migrations import Work
 from keyturn.contracts.states import State
 from keyturn.errors import MigrationRunningError
 from keyturn.ids import RunKind, instance_id_of, kind_of, new_run_id
-from keyturn.rotation.start import Workflows, mend_orphan
+from keyturn.rotation.start import Workflows, resume_orphan
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import take
 from keyturn.runs.migration_leases import active
@@ -53,7 +53,7 @@ async def start_migration(
         )
         if (earlier := await migrations.find(migration_id)) is not None:
             return earlier
-    await mend_orphan(migrations.documents, keyring, workflows, now)
+    await resume_orphan(migrations.documents, keyring, workflows, now)
     await _check_others(migrations, keyring, now)
     record = MigrationRecord(
         run_id=migration_id,

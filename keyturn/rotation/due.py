@@ -18,7 +18,7 @@ from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.drift import Drift, read_drift
 from keyturn.rotation.schedule import did_its_work, due, last_began, next_occurrence
-from keyturn.rotation.start import StartRequest, Workflows, mend_orphan, start
+from keyturn.rotation.start import StartRequest, Workflows, resume_orphan, start
 from keyturn.rotation.status import Summary, summary
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, RotationStore
@@ -159,7 +159,7 @@ async def start_due(
     """
     # First: a run that lost its workflow goes on with another, whatever is due.
     name = keyring.keyring.name
-    await mend_orphan(runs.documents, name, workflows, now)
+    await resume_orphan(runs.documents, name, workflows, now)
     last = await began(await runs.newest(name, limit=PAGE_MAX), keyring.versions.states)
     if (occurrence := due(settings.rotation_schedule, last, now)) is None:
         return None

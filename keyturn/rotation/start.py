@@ -103,7 +103,7 @@ async def start(
         run_id = await claim(runs.documents, idempotency_key, request_hash=hashed, run_id=run_id, now=now)
         if (earlier := await runs.find(run_id)) is not None:
             return Started(earlier, replayed=True)
-    await mend_orphan(runs.documents, keyring, workflows, now)
+    await resume_orphan(runs.documents, keyring, workflows, now)
     record = RotationRecord(
         run_id=run_id,
         keyring=keyring,
@@ -125,7 +125,7 @@ async def start(
         raise
 
 
-async def mend_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
+async def resume_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:
     """Free the keyring of a run that ended without giving it back; a run whose workflow is gone goes on with another.
 
     Raises UnavailableError where the workflow cannot be asked after, or not be started.

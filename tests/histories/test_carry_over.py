@@ -14,7 +14,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from keyturn.contracts.states import TERMINAL, State
-from keyturn.rotation.start import Workflows, mend_orphan
+from keyturn.rotation.start import Workflows, resume_orphan
 from keyturn.runs.commands import record_command
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
@@ -77,7 +77,7 @@ class Deployment:
     async def _act(self, record: RunRecord) -> None:
         if not await self.is_alive(record.instance_id):  # the schedule's next tick
             workflows = Workflows(is_alive=self.is_alive, start=self._start)
-            await mend_orphan(self._harness.runs.documents, record.keyring, workflows, datetime.now(UTC))
+            await resume_orphan(self._harness.runs.documents, record.keyring, workflows, datetime.now(UTC))
         elif record.state is State.AWAITING_APPROVAL and record.decision is None:
             found = await self._harness.vault_versions()
             self.disabled |= {name for name, version in found.items() if not version.enabled}
