@@ -1,5 +1,5 @@
-# Every target makes what it needs first: .venv with the pinned requirements, .venv-checkov for the templates' checks, and
-# .venv-sbom for what looks at the deployed packages; environments of the bundle are under dist/.
+# Every target makes what it needs first: .venv with the locked requirements, .venv-checkov for the templates' checks,
+# .venv-sbom for what looks at the deployed packages, and .venv-lock for what locks them; the bundle's packages are under dist/.
 # Nothing is installed anywhere else.
 
 BIN := .venv/bin
@@ -9,8 +9,9 @@ STATE ?= .local/azure
 WORKERS ?= 2
 SNAPSHOT ?= validate
 RELEASE ?= 0.1.0
+UPGRADE ?=
 
-.PHONY: help demo unit test test-long test-browser model lint format local package sbom audit bench infra histories
+.PHONY: help demo unit test test-long test-browser model lint format local lock bundle package sbom audit bench infra histories
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -20,7 +21,9 @@ help:
 	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
 	@echo "make model  the protocol explored exhaustively by spin, which must be installed, with gcc"
 	@echo "make lint   rules, format and types"
-	@echo "make package  the deployment bundle: built, installed alone, started, tried by a rotation"
+	@echo "make lock   locks/ after a change of a requirements file (UPGRADE=--upgrade: everything to its newest version)"
+	@echo "make bundle   what is deployed, packages included: dist/keyturn.zip and, unpacked, dist/keyturn"
+	@echo "make package  the same, then imported alone, started, tried by a rotation"
 	@echo "make sbom   what is deployed as CycloneDX: dist/sbom.json"
 	@echo "make audit  known vulnerabilities of what is deployed (asks pypi.org)"
 	@echo "make infra  the templates by their own compiler: the bicep that BICEP names, or that is on the PATH"
@@ -28,17 +31,20 @@ help:
 	@echo "make histories  records the workflows of this code for the tests of tests/histories (RELEASE=$(RELEASE))"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
-.venv/.installed: requirements.txt requirements-dev.txt tools/bootstrap
+.venv/.installed: locks/requirements-dev.txt tools/bootstrap
 	@tools/bootstrap
 
-.venv-checkov/.installed: requirements-infra.txt tools/bootstrap
-	@tools/bootstrap .venv-checkov requirements-infra.txt
+.venv-checkov/.installed: locks/requirements-infra.txt tools/bootstrap
+	@tools/bootstrap .venv-checkov locks/requirements-infra.txt
 
-.venv-browser/.installed: requirements.txt requirements-dev.txt requirements-browser.txt tools/bootstrap
-	@tools/bootstrap .venv-browser requirements-browser.txt
+.venv-browser/.installed: locks/requirements-browser.txt tools/bootstrap
+	@tools/bootstrap .venv-browser locks/requirements-browser.txt
 
-.venv-sbom/.installed: requirements-sbom.txt tools/bootstrap
-	@tools/bootstrap .venv-sbom requirements-sbom.txt
+.venv-sbom/.installed: locks/requirements-sbom.txt tools/bootstrap
+	@tools/bootstrap .venv-sbom locks/requirements-sbom.txt
+
+.venv-lock/.installed: locks/requirements-lock.txt tools/bootstrap
+	@tools/bootstrap .venv-lock locks/requirements-lock.txt
 
 demo: .venv/.installed
 	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
@@ -46,7 +52,7 @@ demo: .venv/.installed
 unit: .venv/.installed
 	$(BIN)/python -m pytest -m unit -q
 
-test: .venv/.installed .venv-checkov/.installed
+test: .venv/.installed .venv-checkov/.installed .venv-sbom/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not long and not browser"
 
 test-long: .venv/.installed .venv-checkov/.installed
@@ -70,16 +76,21 @@ format: .venv/.installed
 local: .venv/.installed
 	@$(BIN)/python -m local up --state $(STATE) --deks $(DEKS) --bits $(BITS)
 
+lock: .venv-lock/.installed
+	tools/lock $(UPGRADE)
+
+bundle: .venv/.installed
+	@$(BIN)/python -m local.package --no-trial
+
 package: .venv/.installed
 	@$(BIN)/python -m local.package
 
-# Both look at the clean environment that the bundle was tried in.
-sbom: .venv/.installed .venv-sbom/.installed
-	.venv-sbom/bin/cyclonedx-py environment $$($(BIN)/python -m local.package.environment)/bin/python \
-	  --output-reproducible --of JSON -o dist/sbom.json
+sbom: bundle .venv-sbom/.installed
+	.venv-sbom/bin/cyclonedx-py environment dist/environment/bin/python --output-reproducible --of JSON -o dist/sbom.json
+	@$(BIN)/python -m local.package.bill dist/sbom.json
 
-audit: .venv/.installed .venv-sbom/.installed
-	.venv-sbom/bin/pip-audit --strict --progress-spinner off --path $$($(BIN)/python -m local.package.environment)/lib/python3.13/site-packages
+audit: bundle .venv-sbom/.installed
+	.venv-sbom/bin/pip-audit --strict --progress-spinner off --path dist/keyturn/.python_packages/lib/site-packages
 
 bench: .venv/.installed
 	@$(BIN)/python -m bench --json .local/bench.json --against bench/baselines/sweep.json

@@ -1,4 +1,8 @@
-"""What Functions gets: every file that .funcignore leaves, as a zip whose bytes follow from the files alone."""
+"""What Functions gets: every file that .funcignore leaves, and the locked packages, as a zip.
+
+The bytes of the zip follow from the files alone. Its requirements.txt is the lock, so that a build in Azure, if one is
+asked for all the same, installs nothing else.
+"""
 
 import os
 import shutil
@@ -8,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+
+from local.package.packages import INSTALLED_AT
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _MODE = 0o644 << 16
@@ -19,7 +25,12 @@ class Bundle:
 
     archive: Path
     folder: Path
-    files: list[str]  # relative, in order
+    files: list[str]  # relative, in order: the app's own, then those of its packages
+
+    @property
+    def packages(self) -> Path:
+        """The folder of the packages, unpacked."""
+        return self.folder / INSTALLED_AT
 
     @property
     def unpacked_bytes(self) -> int:
@@ -36,21 +47,26 @@ def shipped(root: Path) -> list[str]:
     return sorted(_walk(root, root, ignored))
 
 
-def build(root: Path, target: Path) -> Bundle:
-    """Write ``<target>.zip`` and unpack it into ``target``; what an earlier build left there is replaced."""
-    names = shipped(root)
+def build(root: Path, target: Path, *, lock: Path, packages: Path) -> Bundle:
+    """Write ``<target>.zip`` and unpack it into ``target``; what an earlier build left there is replaced.
+
+    ``packages`` is a folder with what the lock names.
+    """
+    files = {name: root / name for name in shipped(root)} | {"requirements.txt": lock}
+    installed = sorted(path for path in packages.rglob("*") if path.is_file())
+    files |= {f"{INSTALLED_AT}/{path.relative_to(packages).as_posix()}": path for path in installed}
     archive = target.with_suffix(".zip")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-        for name in names:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, path in files.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = _MODE
             entry.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(entry, (root / name).read_bytes())
+            packed.writestr(entry, path.read_bytes())
     shutil.rmtree(target, ignore_errors=True)
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(target)
-    return Bundle(archive=archive, folder=target, files=names)
+    return Bundle(archive=archive, folder=target, files=list(files))
 
 
 def _walk(folder: Path, root: Path, ignored: GitIgnoreSpec) -> Iterator[str]:

@@ -1,19 +1,12 @@
-"""A clean environment: requirements.txt and nothing else, made once for each state of that file.
+"""A clean environment: an interpreter that finds the packages of a bundle, and nothing else."""
 
-``python -m local.package.environment`` makes it and prints its folder.
-"""
-
-import hashlib
 import json
-import os
+import shutil
 import subprocess
 import sys
+import venv
 from dataclasses import dataclass
 from pathlib import Path
-
-from local.supervisor.layout import REPOSITORY
-
-_DIGITS = 12  # of the hash: enough to tell the requirements of one working copy apart
 
 # Imports every module of the bundle, also those that the app imports late.
 _IMPORT_ALL = """
@@ -51,12 +44,6 @@ class Environment:
         """The folder that packages are installed into."""
         return self.folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
-    @property
-    def installed_bytes(self) -> int:
-        """The size of what is installed, compiled modules and pip left out."""
-        files = (path for path in self.packages.rglob("*") if path.suffix != ".pyc" and path.is_file())
-        return sum(path.stat().st_size for path in files if path.relative_to(self.packages).parts[0] != "pip")
-
     def installed(self) -> dict[str, str]:
         """Return the versions of the installed packages."""
         found: dict[str, str] = json.loads(self._run(_INSTALLED))
@@ -80,22 +67,13 @@ class Environment:
         return finished.stdout
 
 
-def clean_environment(requirements: Path, folder: Path) -> Environment:
-    """Return the environment for these requirements in the folder, made at the first call.
+def clean_environment(packages: Path, folder: Path) -> Environment:
+    """Make an environment that has the packages in the one folder, in the other; what is there is replaced.
 
-    Raises:
-        subprocess.CalledProcessError: the interpreter or a package is missing; the output says which.
+    The packages stay where they are: what is tried is what was packed.
     """
-    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:_DIGITS]
-    environment = Environment(folder.resolve() / f"environment-{digest}")
-    if not (environment.folder / ".installed").exists():
-        subprocess.run(  # noqa: S603 - our own script
-            [REPOSITORY / "tools" / "bootstrap", environment.folder, requirements.resolve()],
-            env={**os.environ, "PYTHON": sys.executable},
-            check=True,
-        )
+    environment = Environment(folder.resolve())
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    venv.create(environment.folder, symlinks=True, with_pip=False)
+    (environment.packages / "bundle.pth").write_text(f"{packages.resolve()}\n")
     return environment
-
-
-if __name__ == "__main__":
-    print(clean_environment(REPOSITORY / "requirements.txt", REPOSITORY / "dist").folder)

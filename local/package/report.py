@@ -7,22 +7,21 @@ from local.package.bundle import Bundle
 from local.package.environment import Environment
 from local.package.trial import Trial
 
-_KIB = 1024
-_MIB = 1024 * _KIB
+_MIB = 1024 * 1024
 
 
 def of_bundle(bundle: Bundle) -> str:
     """Return the archive's size, packed and unpacked, and its digest."""
     packed = bundle.archive.read_bytes()
     return (
-        f"{bundle.archive}: {len(bundle.files)} files, {round(len(packed) / _KIB)} KiB packed\n"
-        f"  {round(bundle.unpacked_bytes / _KIB)} KiB unpacked, SHA-256 {hashlib.sha256(packed).hexdigest()}"
+        f"{bundle.archive}: {len(bundle.files)} files, {len(packed) / _MIB:.1f} MiB packed\n"
+        f"  {bundle.unpacked_bytes / _MIB:.1f} MiB unpacked, SHA-256 {hashlib.sha256(packed).hexdigest()}"
     )
 
 
 def of_environment(environment: Environment, modules: Sequence[str]) -> str:
-    """Return the packages' number and size, and how many modules can be imported beside them."""
-    installed = f"{len(environment.installed())} packages, {environment.installed_bytes / _MIB:.0f} MiB"
+    """Return the packages' number, and how many modules can be imported beside them."""
+    installed = f"{len(environment.installed())} packages"
     return f"{environment.folder}: {installed}\n  all {len(modules)} modules of the bundle can be imported"
 
 

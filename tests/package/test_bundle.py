@@ -3,17 +3,42 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from local.package.bundle import Bundle, build, shipped
+from local.package.packages import INSTALLED_AT, LOCK
 from local.supervisor.layout import REPOSITORY
+
+# The first test that asks for the bundle installs its packages, a quarter of a minute of pip on an idle machine.
+pytestmark = [pytest.mark.xdist_group("package"), pytest.mark.timeout(600)]
 
 
 def test_ships_the_app_and_nothing_else(bundle: Bundle) -> None:
     """Nothing of local, tests, docs, infra or of whoever works on it is in the bundle."""
-    assert {Path(name).parts[0] for name in bundle.files} == {
+    own = [name for name in bundle.files if not name.startswith(f"{INSTALLED_AT}/")]
+
+    assert {Path(name).parts[0] for name in own} == {
         *("function_app.py", "host.json", "requirements.txt"),
         *("activities", "field_encrypt", "keyturn", "orchestrators", "triggers"),
     }
-    assert {".py", ".json", ".txt"} >= {Path(name).suffix for name in bundle.files}
+    assert {".py", ".json", ".txt"} >= {Path(name).suffix for name in own}
+
+
+def test_its_requirements_are_the_lock(bundle: Bundle) -> None:
+    """A build in Azure, if one is asked for, installs what was tested, by its hashes."""
+    assert (bundle.folder / "requirements.txt").read_bytes() == LOCK.read_bytes()
+
+
+def test_brings_its_packages_as_they_were_installed(bundle: Bundle, packages: Path) -> None:
+    """Every file of every package is in the bundle, byte for byte, and nothing that depends on this machine."""
+    installed = {path.relative_to(packages) for path in packages.rglob("*") if path.is_file()}
+    shipped_files = {path.relative_to(bundle.packages) for path in bundle.packages.rglob("*") if path.is_file()}
+
+    assert shipped_files == installed
+    assert [file for file in installed if _digest(packages / file) != _digest(bundle.packages / file)] == []
+    assert "bin" not in {file.parts[0] for file in installed}
+    machine = str(REPOSITORY).encode()
+    assert [file for file in installed if file.suffix != ".so" and machine in (packages / file).read_bytes()] == []
 
 
 def test_ships_every_module_of_its_packages(bundle: Bundle) -> None:
@@ -28,8 +53,8 @@ def test_ships_every_module_of_its_packages(bundle: Bundle) -> None:
 
 def test_the_archive_follows_from_the_files_alone(bundle: Bundle, tmp_path: Path) -> None:
     """Packing the unpacked files again gives the same bytes, whenever that happens."""
-    (bundle.folder / ".funcignore").write_text("__pycache__\n.funcignore\n")
-    again = build(bundle.folder, tmp_path / "again")
+    (bundle.folder / ".funcignore").write_text("__pycache__\n.funcignore\n.python_packages\n")
+    again = build(bundle.folder, tmp_path / "again", lock=LOCK, packages=bundle.packages)
 
     assert _digest(bundle.archive) == _digest(again.archive)
 
