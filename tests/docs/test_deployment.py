@@ -14,7 +14,9 @@ from local.supervisor.layout import REPOSITORY
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
 NAMES = ("deploy", "nightly")
 PAGES = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "infra" / "README.md"]
-PINNED = re.compile(r"[\w.-]+/[\w.-]+@v\d+\.\d+\.\d+")
+PINNED = re.compile(r"- uses: ([\w.-]+/[\w.-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)")
+# What a job that may ask for a token runs: it fetches files of this workflow and this commit, signs, and signs in.
+TRUSTED = {"actions/checkout", "actions/download-artifact", "actions/attest", "Azure/login"}
 
 
 class _Strict(yaml.SafeLoader):
@@ -44,6 +46,10 @@ def _steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
+def _using(job: dict[str, Any], action: str) -> list[dict[str, Any]]:
+    return [step for step in job["steps"] if step.get("uses", "").startswith(f"actions/{action}@")]
+
+
 def test_no_workflow_is_left_out() -> None:
     """The workflows are those that these tests look at."""
     assert {file.stem for file in WORKFLOWS.iterdir()} == set(NAMES)
@@ -61,16 +67,18 @@ def test_a_workflow_is_plain_yaml(name: str) -> None:
 
 
 def test_actions_are_pinned() -> None:
-    """Every action is named with an exact version, in the workflows and in the examples of the page."""
-    used = [step["uses"] for name in NAMES for step in _steps(_workflow(name)) if "uses" in step]
-    shown = re.findall(r"uses: (\S+)", (REPOSITORY / "docs" / "deploy.md").read_text())
+    """Every action is named by its commit, with the version beside it, in the workflows and in the page's examples."""
+    texts = [*(_text(name) for name in NAMES), (REPOSITORY / "docs" / "deploy.md").read_text()]
+    lines = [line.strip() for text in texts for line in text.splitlines() if re.search(r"\buses:", line)]
+    pins = [found.groups() for line in lines if (found := PINNED.fullmatch(line))]
 
-    assert [action for action in (*used, *shown) if not PINNED.fullmatch(action)] == []
-    assert len(used) > 3
+    assert [line for line in lines if not PINNED.fullmatch(line)] == []
+    assert len(set(pins)) == len({action for action, *_ in pins}) >= len(TRUSTED)
+    assert len(lines) > sum(len(_steps(_workflow(name))) for name in NAMES) / 2
 
 
 def test_only_deployment_and_preview_may_ask_for_a_token() -> None:
-    """Rights are read-only but for the job that deploys, after the checks, and the preview, in its own environment.
+    """Rights are read-only but for the jobs that sign and deploy, after the checks, and the preview, on its own.
 
     Whoever opens a pull request may change what the preview runs: it must not get the token that deploys.
     """
@@ -78,31 +86,59 @@ def test_only_deployment_and_preview_may_ask_for_a_token() -> None:
 
     assert [{"contents": "read"}] * len(NAMES) == [_workflow(name)["permissions"] for name in NAMES]
     assert {name: job["permissions"] for name, job in jobs.items() if "permissions" in job} == {
-        "deploy": {"contents": "read", "id-token": "write"},
+        "attest": {"id-token": "write", "attestations": "write"},
+        "deploy": {"contents": "read", "id-token": "write", "attestations": "read"},
         "what-if": {"contents": "read", "id-token": "write", "pull-requests": "write"},
     }
-    assert (jobs["deploy"]["needs"], jobs["deploy"]["environment"]) == (["check", "templates"], "production")
+    assert jobs["attest"]["needs"] == ["check", "templates"]
+    assert (jobs["deploy"]["needs"], jobs["deploy"]["environment"]) == ("attest", "production")
     assert (jobs["what-if"]["needs"], jobs["what-if"]["environment"]) == ("templates", "preview")
-    assert jobs["deploy"]["if"] == "github.event_name == 'push'"
+    assert [jobs[name]["if"] for name in ("attest", "deploy")] == ["github.event_name == 'push'"] * 2
     assert "github.event_name == 'pull_request'" in jobs["what-if"]["if"]
     assert [name for name in NAMES if "secrets." in _text(name)] == []
 
 
-def test_templates_are_checked_by_one_version_of_the_compiler() -> None:
-    """The required step and the preview install the same version, whatever the runner's image has."""
-    jobs = _workflow("deploy")["jobs"]
-    commands = {
-        name: [step["run"] for step in jobs[name]["steps"] if "run" in step] for name in ("templates", "what-if")
-    }
-    installed = [
-        command
-        for named in commands.values()
-        for command in named
-        if command.startswith("az bicep install --version v")
+def test_a_job_with_a_token_installs_nothing() -> None:
+    """It runs the runner's own tools and a few named actions; what it needs is built in a job that has no token."""
+    jobs = [
+        job for name in NAMES for job in _workflow(name)["jobs"].values() if "id-token" in job.get("permissions", {})
     ]
+    steps = [step for job in jobs for step in job["steps"]]
 
-    assert commands["templates"][-1].endswith("make infra")
-    assert (len(installed), len(set(installed))) == (2, 1)
+    assert {step["uses"].partition("@")[0] for step in steps if "uses" in step} == TRUSTED
+    commands = " ".join(step["run"] for step in steps if "run" in step)
+    assert re.findall(r"(?<![\w-])(?:azd|bicep|curl|install|make|npm|npx|pip|pipx|uv|wget)(?![\w-])", commands) == []
+
+
+def test_what_is_deployed_is_what_was_tested() -> None:
+    """The files that the checks left are signed, held to that signature, and deployed as they are."""
+    jobs = _workflow("deploy")["jobs"]
+    left = {name: [step["with"] for step in _using(jobs[name], "upload-artifact")] for name in ("check", "templates")}
+    attested = _using(jobs["attest"], "attest")
+    deployed = [step["run"] for step in jobs["deploy"]["steps"] if "run" in step]
+
+    assert [each["name"] for found in left.values() for each in found] == ["keyturn", "templates"]
+    assert [step["with"]["name"] for step in _using(jobs["deploy"], "download-artifact")] == ["keyturn", "templates"]
+    files = [path for found in left.values() for each in found for path in each["path"].split()]
+    assert [step["with"]["subject-path"].split() for step in attested] == [files]
+    assert "for file in keyturn.zip main.json; do" in deployed[0]
+    assert 'gh attestation verify "dist/$file" --repo "$GITHUB_REPOSITORY" --source-digest "$GITHUB_SHA"' in deployed[0]
+    assert [command for command in deployed[1:] if not re.search(r"dist/(main\.json|keyturn\.zip)", command)] == []
+    assert "--src dist/keyturn.zip --build-remote false" in deployed[-1]
+
+
+def test_templates_are_compiled_once() -> None:
+    """The required step installs one version of the compiler, and what it makes is previewed and deployed."""
+    jobs = _workflow("deploy")["jobs"]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+
+    assert [name for name, found in commands.items() if "bicep" in " ".join(found)] == ["templates"]
+    assert re.fullmatch(r"az bicep install --version v\d+\.\d+\.\d+", commands["templates"][0])
+    assert commands["templates"][1].endswith("make infra")
+    assert [name for name, found in commands.items() if "--template-file dist/main.json" in " ".join(found)] == [
+        "deploy",
+        "what-if",
+    ]
 
 
 @pytest.mark.parametrize("job", ["deploy", "what-if"])

@@ -109,10 +109,23 @@ def test_azd_finds_the_templates_and_the_app(default: Snapshot) -> None:
     [(service, described)] = project["services"].items()
 
     assert ROOT / project["infra"]["path"] / f"{project['infra']['module']}.bicep" == INFRA / "main.bicep"
-    assert described == {"project": ".", "language": "python", "host": "function"}
+    assert {name: described[name] for name in ("project", "language", "host")} == {
+        "project": ".",
+        "language": "python",
+        "host": "function",
+    }
     assert default.app.body["tags"] == {"azd-env-name": "default", "azd-service-name": service}
     assert default.one("Microsoft.Resources/resourceGroups").body["tags"] == {"azd-env-name": "default"}
     assert f"SERVICE_{service.upper()}_NAME" in default.outputs
+
+
+def test_azd_ships_the_bundle_as_it_is() -> None:
+    """What azd packs is what ``make bundle`` has unpacked, packages included, and Azure is asked to build nothing."""
+    [described] = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"].values()
+
+    assert (described["dist"], described["remoteBuild"]) == ("dist/keyturn", False)
+    assert described["hooks"] == {"prepackage": {"shell": "sh", "run": "make bundle"}}
+    assert "\nbundle: " in (ROOT / "Makefile").read_text()
 
 
 def test_sign_in_leaves_out_routes_that_exist(existing: Snapshot) -> None:
