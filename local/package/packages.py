@@ -55,7 +55,7 @@ def install_packages(lock: Path, folder: Path) -> Path:
         with TemporaryDirectory(prefix="packages-", dir=folder) as scratch:
             target = Path(scratch, "target")
             _install(lock, target)
-            shutil.rmtree(target / "bin", ignore_errors=True)
+            _drop_scripts(target)
             _compile(target)
             target.rename(packages)  # whole, or not there
     return packages
@@ -71,6 +71,14 @@ def _install(lock: Path, target: Path) -> None:
         ],
         check=True,
     )
+
+
+def _drop_scripts(target: Path) -> None:
+    """Remove scripts, which begin with the path of this interpreter, and their hashes from the lists of files."""
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    for record in target.glob("*.dist-info/RECORD"):
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("../../bin/")))
 
 
 def _compile(target: Path) -> None:

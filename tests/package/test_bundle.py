@@ -1,12 +1,13 @@
 """What is in the bundle, and what is not."""
 
+import csv
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from local.package.bundle import Bundle, build, shipped
-from local.package.packages import INSTALLED_AT, LOCK
+from local.package.packages import INSTALLED_AT, LOCK, pinned
 from local.supervisor.layout import REPOSITORY
 
 # The first test that asks for the bundle installs its packages, a quarter of a minute of pip on an idle machine.
@@ -49,6 +50,15 @@ def test_ships_every_module_of_its_packages(bundle: Bundle) -> None:
     }
 
     assert modules - set(bundle.files) == set()
+
+
+def test_its_packages_list_files_that_are_there(packages: Path) -> None:
+    """No list of files names a script, whose bytes would be those of the machine that made it."""
+    records = list(packages.glob("*.dist-info/RECORD"))
+    listed = [Path(row[0]) for record in records for row in csv.reader(record.read_text().splitlines())]
+
+    assert len(records) == len(pinned(LOCK.read_text()))
+    assert [file for file in listed if not (packages / file).is_file()] == []
 
 
 def test_the_archive_follows_from_the_files_alone(bundle: Bundle, tmp_path: Path) -> None:
