@@ -1,6 +1,8 @@
 """host.json and azure.yaml: nothing misspelt, nothing that the templates contradict."""
 
+import importlib.metadata
 import json
+import re
 from typing import Annotated, Literal
 
 import yaml
@@ -137,3 +139,10 @@ def test_sign_in_leaves_out_routes_that_exist(existing: Snapshot) -> None:
 
     assert validation["requireAuthentication"] is True
     assert [route for route in routes if f'route="{route}"' not in triggers] == []
+
+
+def test_the_engine_of_workflows_is_pinned() -> None:
+    """azure-functions-durable asks for at least a version, and a newer one may not replay a history."""
+    [pin] = re.findall(r"^durabletask==(\S+) +# \S", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+
+    assert pin == importlib.metadata.version("durabletask")
