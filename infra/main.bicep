@@ -224,6 +224,7 @@ module watch 'modules/monitoring/watch.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
+    workspaceCreatedAt: monitoring.outputs.createdAt
     vaultId: keyVault.outputs.id
     mekName: mekName
     principalId: identity.outputs.principalId

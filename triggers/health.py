@@ -9,7 +9,7 @@ import azure.functions as func
 from keyturn.access.caller import require_sign_in
 from keyturn.errors import SettingsError
 from keyturn.resources import process_resources
-from keyturn.rotation.due import StatusMemory, drifted
+from keyturn.rotation.due import StatusMemory, any_overdue, drifted
 from triggers.http import json_response
 
 bp = df.Blueprint()
@@ -28,5 +28,5 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - 
         _log.error("the app cannot work: %s", error.message)
         return json_response({"status": "misconfigured"}, status=503)
     known = await _keyrings.recall(lambda: resources.keyring_statuses(datetime.now(UTC)))
-    overdue = None if known is None else any(one.overdue for one in known)
-    return json_response({"status": "ok", "overdue": overdue, "drift": None if known is None else drifted(known)})
+    overdue, drift = (None, None) if known is None else (any_overdue(known), drifted(known))
+    return json_response({"status": "ok", "overdue": overdue, "drift": drift})

@@ -63,7 +63,7 @@ class KeyringStatus(Payload):
     last_rotation: Summary | None  # the newest, however it ended
     last_began: datetime | None  # what the schedule counts from; null where nothing tells
     next_occurrence: datetime
-    overdue: bool
+    overdue: bool | None  # null where nothing was ever tried, and the schedule has not looked yet
     drift: Drift | None  # what the last look has found; null before the first
 
 
@@ -108,20 +108,29 @@ async def keyring_status(
     """Return the keyring's status; raises KeyturnError of the kind that the store's or the vault's answer means."""
     history = await rotation_history(runs, keyring, settings, now)
     looked = await read_drift(runs.documents, keyring.keyring.name)
+    tried = any(not record.options.dry_run for record in history.records)
     return KeyringStatus(
         keyring=keyring.keyring.name,
         last_rotation=summary(history.records[0]) if history.records else None,
         last_began=history.last_began,
         next_occurrence=next_occurrence(settings.rotation_schedule, now),
-        overdue=history.overdue_since is not None,
+        overdue=history.overdue_since is not None if tried or looked is not None else None,
         drift=None if looked is None else looked.drift,
     )
 
 
+def any_overdue(found: Iterable[KeyringStatus]) -> bool | None:
+    """Tell whether any keyring is overdue; None where none is, and one was not looked at yet."""
+    return _any([status.overdue for status in found])
+
+
 def drifted(found: Iterable[KeyringStatus]) -> bool | None:
     """Tell whether any keyring has drifted; None where none has, and one was not looked at yet."""
-    looks = [status.drift for status in found]
-    return any(look is not None and look.since is not None for look in looks) or (None if None in looks else False)
+    return _any([None if status.drift is None else status.drift.since is not None for status in found])
+
+
+def _any(told: Sequence[bool | None]) -> bool | None:
+    return True if True in told else None if None in told else False
 
 
 class StatusMemory:

@@ -41,6 +41,9 @@ URIS = [
     "https://kv.vault.azure.net/deletedkeys/mek?api-version=2025-07-01",
     "https://kv.vault.azure.net/keys/mek-2/rotationpolicy?api-version=2025-07-01",
 ]
+LITERAL = r"'(?:[^']|'')*'"
+ARGUMENT = rf"{LITERAL}|reference\({LITERAL}, {LITERAL}\)\.\w+"
+FORMAT = re.compile(rf"format\(((?:{ARGUMENT})(?:, (?:{ARGUMENT}))*)\)")
 TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "telemetry.json").read_text())
 
 
@@ -111,6 +114,15 @@ def test_the_schedule_says_that_it_was_looked_at(default: Snapshot) -> None:
     assert f'Message == "{TELEMETRY["scheduleLine"]}"' in _alerts(default)["overdue"]
 
 
+def test_a_first_deployment_is_not_silent(default: Snapshot) -> None:
+    """Where nothing was logged yet, silence is counted from when the workspace was made, and not from ever."""
+    silence = _alerts(default)["overdue"].rpartition(" and ")[2]
+    since = re.fullmatch(r'coalesce\(oldest, todatetime\("(.+)"\), datetime\(2000-01-01\)\) < ago\(1d\)\)', silence)
+
+    assert since
+    assert re.fullmatch(r"reference\('.+/Microsoft\.OperationalInsights/workspaces/.+\)\.createdDate", since[1])
+
+
 def test_the_readme_lists_the_alerts(default: Snapshot) -> None:
     """The README's table names every alert, in the templates' order."""
     assert [row[0].strip("`") for row in table("Alerts")] == list(_alerts(default))
@@ -147,12 +159,25 @@ def _group(pattern: str, text: str) -> str | None:
 
 
 def _alerts(snapshot: Snapshot) -> dict[str, str]:
-    """Return each alert's query by its name; one is an expression, into which Azure puts the identity's id."""
+    """Return each alert's query by its name."""
     return {
-        rule.name.removeprefix(PREFIX): criterion["query"]
+        rule.name.removeprefix(PREFIX): _resolved(criterion["query"])
         for rule in snapshot.of_type("Microsoft.Insights/scheduledQueryRules")
         for criterion in rule.properties["criteria"]["allOf"]
     }
+
+
+def _resolved(query: str) -> str:
+    """Return the text that an expression of ``format`` calls makes; what only Azure can fill in stays a reference."""
+    while call := FORMAT.search(query):
+        template, *values = (_unquoted(argument) for argument in re.findall(ARGUMENT, call[1]))
+        text = template.format(*values).replace("'", "''")
+        query = f"{query[: call.start()]}'{text}'{query[call.end() :]}"
+    return _unquoted(query[1:-1]) if query.startswith("['") else query
+
+
+def _unquoted(argument: str) -> str:
+    return argument[1:-1].replace("''", "'") if argument.startswith("'") else argument
 
 
 def _page(snapshot: Snapshot) -> str:

@@ -6,6 +6,10 @@ import { tagMap } from '../../types.bicep'
 param location string
 param tags tagMap
 param workspaceId string
+
+@description('When the workspace was made, so when Keyturn was first deployed.')
+param workspaceCreatedAt string
+
 param vaultId string
 param mekName string
 param principalId string
@@ -25,8 +29,9 @@ var vaultLog = 'AZKVAuditLogs | where _ResourceId =~ "${vaultId}"'
 var mekLog = '${vaultLog} | where extract(@"/(?:deleted)?keys/([^/?]+)", 1, RequestUri) =~ "${mekName}"'
 var caller = 'coalesce(tostring(Identity.claim.oid), tostring(Identity.claim["http://schemas.microsoft.com/identity/claims/objectidentifier"]))'
 // Not AppRequests: with OpenTelemetry, which functions have rows there depends on host and worker.
-// An app that has been logging for less than a day has not come to its first look yet; one that logs nothing at all is silent.
-var scheduleSilent = 'AppTraces | summarize oldest = min(TimeGenerated), seen = countif(Message == "${telemetry.scheduleLine}") | where seen == 0 and (isnull(oldest) or oldest < ago(1d))'
+// An app that has been logging for less than a day has not come to its first look yet. One that logs nothing at all is silent,
+// unless the workspace is younger than a day: then the app may not even have started. A date that cannot be read is an old one.
+var scheduleSilent = 'AppTraces | summarize oldest = min(TimeGenerated), seen = countif(Message == "${telemetry.scheduleLine}") | where seen == 0 and coalesce(oldest, todatetime("${workspaceCreatedAt}"), datetime(2000-01-01)) < ago(1d)'
 
 var alerts = [
   {

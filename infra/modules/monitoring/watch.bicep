@@ -5,6 +5,7 @@ import { tagMap } from '../../types.bicep'
 param location string
 param tags tagMap
 param workspaceId string
+param workspaceCreatedAt string
 param vaultId string
 param mekName string
 param principalId string
@@ -17,6 +18,7 @@ module alerts 'alerts.bicep' = {
     location: location
     tags: tags
     workspaceId: workspaceId
+    workspaceCreatedAt: workspaceCreatedAt
     vaultId: vaultId
     mekName: mekName
     principalId: principalId

@@ -54,3 +54,6 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 output workspaceId string = workspace.id
 output connectionString string = insights.properties.ConnectionString
+
+@description('When the workspace was made: with the first deployment.')
+output createdAt string = workspace.properties.createdDate!

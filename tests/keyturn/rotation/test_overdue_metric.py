@@ -7,7 +7,8 @@ import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.notifications.notifier import Channels, Notifier
-from keyturn.rotation.due import Versions, rotation_history
+from keyturn.rotation.drift import Drift, DriftRecord
+from keyturn.rotation.due import Versions, any_overdue, keyring_status, rotation_history
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
@@ -48,3 +49,19 @@ async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_m
 
     assert history.overdue_since == since
     assert told.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}
+
+
+async def test_a_first_deployment_is_not_overdue_before_the_schedule_has_looked(runs: RotationStore) -> None:
+    """A MEK that is older than Keyturn is nobody's fault yet: unknown until the first tick, which may begin at once."""
+    keyring = new_keyring()
+    clients, settings = monthly(keyring, made(timedelta(days=400)))
+
+    async def told() -> tuple[bool | None, bool | None]:
+        status = await keyring_status(runs, clients, settings, NOW)
+        return status.overdue, any_overdue([status])
+
+    before = await told()
+    found = Drift(at=NOW, rows={}, missing=[], enabled=[], mend=None)
+    await runs.documents.create(DriftRecord(keyring=keyring, drift=found).to_payload())
+
+    assert (before, await told()) == ((None, None), (True, True))
