@@ -19,6 +19,7 @@ _ATTEMPTS: Mapping[str, Attempt] = {
     "retry_rotation": "retry",
     "abort_rotation": "abort",
     "reinstate_rotation": "reinstate",
+    "hand_out_key_backup": "key_backup",
     "show_approval": "decide",
     "decide_approval": "decide",
     "show_restore_approval": "decide",

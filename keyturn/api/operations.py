@@ -9,8 +9,10 @@ from keyturn.contracts.base import Payload
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
 from keyturn.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
+from keyturn.key_vault.backups import KeyBackup, KeyBackupContent
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
+from keyturn.preflight.results import CheckResult
 from keyturn.rotation.due import KeyringStatus
 from keyturn.rotation.start import StartRequest
 from keyturn.rotation.status import Accepted, Report, Status, Summary
@@ -30,6 +32,18 @@ class MigrationList(Payload):
 
     migrations: list[MigrationSummary]
     next: str | None
+
+
+class KeyBackupList(Payload):
+    """A keyring's key backups, newest first, without what is in them."""
+
+    key_backups: list[KeyBackup]
+
+
+class DoctorReport(Payload):
+    """What the doctor has found in the app's network, as the app."""
+
+    results: list[CheckResult]
 
 
 class KeyringList(Payload):
@@ -166,6 +180,14 @@ OPERATIONS: Sequence[Operation] = (
         Parameter("kind", "query", "missing_deks or unused_deks", required=True),
         Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
         Parameter("token", "query", "of an earlier answer: go on from there"),
+    ),
+    Operation(
+        *("examine_deployment", "post", "/api/doctor", "Examine the deployment as the app", 200, DoctorReport, (429,))
+    ),
+    _get("list_key_backups", "/api/key-backups", "The backups of a keyring's key", KeyBackupList, _KEYRING),
+    Operation(
+        *("hand_out_key_backup", "post", f"{_ROTATION}/key-backup", "Hand a key backup out, encrypted by the vault"),
+        *(200, KeyBackupContent, (404,)),
     ),
     _start("roll_back_rotation", f"{_ROTATION}/rollback", "Move a rotation's rows back", RollbackRequest),
     _start("start_restore", RESTORES, "Make rows readable that came back from a backup", MigrationRequest),

@@ -18,7 +18,7 @@ VERSIONS_MAX = 500  # of a MEK; a vault backs up no key with more
 type Version = Annotated[str, Field(max_length=64)]
 type Versions = Annotated[list[Version], Field(max_length=VERSIONS_MAX)]
 type Digest = Annotated[str, Field(max_length=64)]
-type Attempt = Literal["start", "decide", "retry", "abort", "reinstate"]
+type Attempt = Literal["start", "decide", "retry", "abort", "reinstate", "key_backup"]
 
 TYPE_PREFIX = "dev.keyturn.rotation."
 TYPES: dict[type["EventData"], str] = {}  # of CloudEvents, by what each carries
@@ -123,6 +123,13 @@ class VersionsDisabledAgain(EventData, name="versions_returned"):
     """What was enabled for a restore was disabled again, because no row named it."""
 
     versions: Versions
+
+
+class KeyBackupHandedOut(EventData, name="key_backup_handed_out"):
+    """The backup that was taken before the rotation left the app; told once a day and person."""
+
+    by: Name
+    sha256: Digest
 
 
 class AttemptRefused(EventData, name="attempt_refused"):

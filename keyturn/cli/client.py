@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 URL = "KEYTURN_URL"
 FUNCTION_KEY = "KEYTURN_FUNCTION_KEY"
 TOKEN_SCOPE = "KEYTURN_TOKEN_SCOPE"  # noqa: S105 - name of a variable
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Members of a problem that are no facts of the error.

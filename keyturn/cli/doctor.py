@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import sys
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from keyturn import __version__
+from keyturn.cli.client import ask
+from keyturn.cli.output import FromApp
+from keyturn.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from keyturn.preflight.results import CheckResult
@@ -24,30 +31,67 @@ def doctor(
     probe: Annotated[
         bool, typer.Option("--probe", help="try the rest in a throw-away key and container: needs more rights")
     ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="the rehearsal of a first deployment: probes, and a report")
+    ] = False,
+    resource_group: Annotated[str | None, typer.Option(help="of --live: the group that will be thrown away")] = None,
+    report: Annotated[Path | None, typer.Option(help="of --live: also write the report into this file")] = None,
+    mask: Annotated[bool, typer.Option("--mask", help="of --live: hide names, hosts and ids in the report")] = False,
+    from_app: FromApp = False,
     as_json: Annotated[bool, typer.Option("--json", help="print every result as JSON")] = False,
     requirements: Annotated[
         Path | None, typer.Option(help="what is deployed, to compare packages with; the app's, unless given")
     ] = None,
 ) -> None:
-    """Examine the deployment that the app's settings in this environment describe.
+    """Examine the deployment that the app's settings in this environment describe, or the app itself with --from-app.
 
     Ends with 0 where nothing is wrong, 1 with warnings, 2 with problems. Changes nothing without --probe. With it, a
     key and a container are made whose names start with keyturn-doctor-; that takes the right to create keys in the
     vault, and containers through Azure Resource Manager. The container is deleted again; the key is left disabled.
     """
     from keyturn.doctor.checks import EXIT_CODES, worst
+    from keyturn.doctor.live import require_throwaway
     from keyturn.doctor.run import REQUIREMENTS, examine
 
-    results = asyncio.run(examine(os.environ, probing=probe, requirements=requirements or REQUIREMENTS))
+    if from_app and (probe or requirements):
+        raise InvalidRequestError.expected(
+            "fromApp", "neither --probe nor --requirements beside it", named="--from-app"
+        )
+    if live:
+        require_throwaway(os.environ, resource_group or "")
+    results = _ask_app() if from_app else []
+    if live or not from_app:
+        found = examine(os.environ, probing=probe or live, requirements=requirements or REQUIREMENTS)
+        results = [*results, *asyncio.run(found)]
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+    elif live:
+        _rehearse(results, resource_group or "", report, mask=mask)
     else:
         _print(results)
     raise typer.Exit(EXIT_CODES[worst(results)])
 
 
+def _ask_app() -> "list[CheckResult]":
+    from keyturn.api.operations import DoctorReport
+
+    return DoctorReport.from_payload(ask(lambda api: api.post("/api/doctor", {}))).results
+
+
+def _rehearse(results: "list[CheckResult]", resource_group: str, report: Path | None, *, mask: bool) -> None:
+    from keyturn.doctor.live import Mask, Rehearsal, names_in
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    about = f"Keyturn {__version__}, Python {python}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    names = [resource_group, *names_in(os.environ), *(result.subject for result in results)]
+    text = Rehearsal(results, resource_group, about).report(Mask(names) if mask else None)
+    typer.echo(text)
+    if report is not None:
+        report.write_text(text)
+
+
 def _print(results: "list[CheckResult]") -> None:
-    from keyturn.doctor.run import BY_HAND
+    from keyturn.doctor.live import BY_HAND
     from keyturn.preflight.results import Outcome
 
     styles = {Outcome.OK: "green", Outcome.UNCHECKED: "dim", Outcome.WARNING: "yellow", Outcome.PROBLEM: "bold red"}
@@ -62,4 +106,4 @@ def _print(results: "list[CheckResult]") -> None:
     console.print(table)
     counted = Counter(found.outcome for found in shown)
     console.print(", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome))
-    console.print(f"{len(BY_HAND)} more are for people, as docs/assumptions.md says", style="dim")
+    console.print(f"{len(BY_HAND)} more are for people, as docs/first-deployment.md says", style="dim")

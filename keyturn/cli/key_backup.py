@@ -1,65 +1,108 @@
-"""``key-backup``: the backups that rotations took of the MEK, listed and brought back.
+"""``key-backup``: the backups that rotations took of the MEK, listed, handed out and brought back.
 
 These commands ask Cosmos DB and Key Vault themselves, with the app's settings in the environment and as whoever is
-signed in: on the day on which they are needed the app may be gone, and it must not restore keys anyway.
+signed in: on the day on which they are needed the app may be gone, and it must not restore keys anyway. From outside
+the network the app lists backups and hands one out; a file is restored without the app and without the database.
 """
 
 import asyncio
+import base64
+import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyturn.cli.output import AsJson, write
+from keyturn.cli.client import ask
+from keyturn.cli.output import AsJson, FromApp, write
 from keyturn.cli.rotations import Keyring
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, InvariantError
+from keyturn.ids import ROTATIONS
 
 if TYPE_CHECKING:
-    from keyturn.key_vault.backups import KeyBackup
     from keyturn.keyring_clients import KeyringClients
 
 app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
 
+RunId = Annotated[str | None, typer.Argument(help="whose backup")]
+Backup = Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="one that was downloaded")]
+
 
 @app.command("list")
-def list_backups(keyring: Keyring = None, *, as_json: AsJson = False) -> None:
+def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json: AsJson = False) -> None:
     """List the backups, newest first."""
-    found = asyncio.run(_list(keyring))
+    if from_app:
+        found = ask(lambda api: api.get("/api/key-backups", keyring=keyring))["keyBackups"]
+    else:
+        found = asyncio.run(_list(keyring))
     if as_json:
-        write([backup.to_payload() for backup in found], as_json=True)
+        write(found, as_json=True)
         return
     for backup in found:
-        typer.echo(f"{backup.run_id}  {backup.versions} versions  until {backup.expires_at.date().isoformat()}")
+        typer.echo(f"{backup['rotationId']}  {backup['versions']} versions  until {backup['expiresAt'][:10]}")
+
+
+@app.command()
+def download(
+    run_id: Annotated[str, typer.Argument(help="whose backup")],
+    file: Annotated[Path, typer.Argument(help="where to write it; must not exist")],
+) -> None:
+    """Have the app hand a backup out, and write it into a file that only you can read."""
+    found = ask(lambda api: api.post(f"{ROTATIONS}/{run_id}/key-backup", {}))
+    blob = base64.b64decode(found["blob"])
+    if hashlib.sha256(blob).hexdigest() != found["sha256"]:
+        raise InvariantError("the backup arrived changed", hint="ask again")
+    try:
+        target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InvalidRequestError.expected("file", "a path that can be written and does not exist") from error
+    with os.fdopen(target, "wb") as opened:
+        opened.write(blob)
+    typer.echo(f"{file}: {len(blob)} bytes, SHA-256 {found['sha256']}")
 
 
 @app.command()
 def restore(
-    run_id: Annotated[str, typer.Argument(help="whose backup to restore")],
     vault_url: Annotated[str, typer.Option(help="a vault of the same subscription and geography, without the key")],
+    run_id: RunId = None,
     keyring: Keyring = None,
+    file: Backup = None,
 ) -> None:
     """Restore the key with all its versions into a vault, and write the id of its newest version."""
-    typer.echo(asyncio.run(_restore(run_id, vault_url, keyring)))
+    if (run_id is None) == (file is None):
+        raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: one of them")
+    blob = asyncio.run(_stored(run_id or "", keyring)) if file is None else file.read_bytes()
+    typer.echo(asyncio.run(_restore(blob, vault_url)))
 
 
-async def _list(keyring: str | None) -> "list[KeyBackup]":
+async def _list(keyring: str | None) -> list[dict[str, Any]]:
     async with _keyring_resources(keyring) as resources:
-        return await resources.key_backups.listed()
+        return [backup.to_payload() for backup in await resources.key_backups.listed()]
 
 
-async def _restore(run_id: str, vault_url: str, keyring: str | None) -> str:
+async def _restore(blob: bytes, vault_url: str) -> str:
     from azure.identity.aio import DefaultAzureCredential
     from azure.keyvault.keys.aio import KeyClient
 
+    from keyturn.key_vault.backups import restore
+
+    # As the setting of the same name; it alone is read, because settings may be gone with the app.
+    options: dict[str, Any] = {}
+    if os.environ.get("KEYTURN_VERIFY_CHALLENGE_RESOURCE", "").lower() in {"false", "0"}:
+        options["verify_challenge_resource"] = False
+    async with DefaultAzureCredential() as credential, KeyClient(vault_url, credential, **options) as vault:
+        return await restore(blob, vault)
+
+
+async def _stored(run_id: str, keyring: str | None) -> bytes:
     async with _keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
             raise InvalidRequestError.expected("rotationId", "a rotation whose backup is kept: see key-backup list")
-        options: dict[str, Any] = {"verify_challenge_resource": resources.keyring.verify_challenge_resource}
-        async with DefaultAzureCredential() as credential, KeyClient(vault_url, credential, **options) as vault:
-            return await resources.key_backups.restore(backup, vault)
+        return await resources.key_backups.blob(backup)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ class Commands(TyperGroup):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
+FromApp = Annotated[bool, typer.Option("--from-app", help="let the app do it in its own network: takes KEYTURN_URL")]
 Field = Annotated[
     str | None, typer.Option(metavar="NAME", help="write only this member of the answer; a.b is member b of a")
 ]

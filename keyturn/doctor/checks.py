@@ -1,13 +1,16 @@
 """What the doctor's checks are given, how a list of them is gone through, and what the results mean to the command."""
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Self
 
-from azure.cosmos.exceptions import CosmosHttpResponseError
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from keyturn.cosmos.client import is_absent_item
 from keyturn.ids import RunKind, instance_id_of, new_run_id
@@ -20,7 +23,15 @@ from keyturn.runs.records import RotationRecord
 # Of the command; what was not checked is not a fault.
 EXIT_CODES = {Outcome.OK: 0, Outcome.UNCHECKED: 0, Outcome.WARNING: 1, Outcome.PROBLEM: 2}
 BROKEN = "Keyturn rests on this assumption: tell the developers before you rotate"
-ask = partial(run_check, seconds=60.0)  # what takes longer hangs
+SECONDS = 60.0  # of one check: what takes longer hangs
+until: ContextVar[float] = ContextVar("until", default=math.inf)  # by time.monotonic(): the examination must have ended
+
+
+async def ask(check: Callable[[], Awaitable[CheckResult]], right: str = "") -> CheckResult:
+    """Run a check in the time that is left for the examination; what is not reached is a problem, not a success."""
+    if (left := until.get() - time.monotonic()) <= 0:
+        return problem("not looked at: no time was left", "run doctor on a machine in the network, without a limit")
+    return await run_check(check, right, seconds=min(SECONDS, left))
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,8 @@ async def status_of(request: Awaitable[object]) -> tuple[int, int]:
     """Return status and substatus of a request."""
     try:
         await request
+    except CosmosBatchOperationError as error:
+        return int(error.status_code or 0), 0
     except CosmosHttpResponseError as error:
         return int(error.status_code or 0), 0 if is_absent_item(error) else int(error.sub_status or 0)
     return int(HTTPStatus.OK), 0

@@ -1,9 +1,11 @@
 """What Keyturn assumes of Cosmos DB (ids of docs/assumptions.md), seen without a change."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
+
+from azure.cosmos.aio import ContainerProxy
 
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.cosmos.session_tokens import SESSION_TOKEN, merge_session_tokens
@@ -111,15 +113,33 @@ async def backup_policy(context: DoctorContext) -> CheckResult:
 
 async def patch_right(context: DoctorContext) -> CheckResult:
     """An identity that may replace rows and not create them may patch them."""
+    name, change = unused_name("doctor"), [{"op": "set", "path": "/x", "value": 1}]
+    return await _replacing(context, "patch rows", lambda rows: rows.patch_item(name, name, change))
+
+
+async def batch_right(context: DoctorContext) -> CheckResult:
+    """The same identity may replace rows in a transactional batch."""
     name = unused_name("doctor")
+    row = {"id": name, context.keyring.keyring.row_names.partition_key: name}
+    batch = [("replace", (name, row))]
+    return await _replacing(context, "replace rows in a batch", lambda rows: rows.execute_item_batch(batch, name))
+
+
+async def _replacing(
+    context: DoctorContext, what: str, request: Callable[[ContainerProxy], Awaitable[object]]
+) -> CheckResult:
+    rows = context.keyring.dek_container
     # The service must refuse a row without an id, also from an identity that may create rows.
-    created, _ = await status_of(context.keyring.dek_container.create_item({"madeUp": name}))
-    patched = await status_of(
-        context.keyring.dek_container.patch_item(name, name, [{"op": "set", "path": "/x", "value": 1}])
-    )
+    created, _ = await status_of(rows.create_item({"madeUp": unused_name("doctor")}))
     if created != HTTPStatus.FORBIDDEN:
-        return unchecked("this identity may create rows too, so a patch shows nothing", "ask as the app's identity")
-    return expect(patched, (HTTPStatus.NOT_FOUND, 0), "may patch rows, and may not create them")
+        return unchecked("this identity may create rows too, so this shows nothing", "ask as the app: --from-app")
+    return expect(await status_of(request(rows)), (HTTPStatus.NOT_FOUND, 0), f"may {what}, and may not create them")
+
+
+async def order_by_index(context: DoctorContext) -> CheckResult:
+    """The query that lists rotations, which sorts them, is answered."""
+    await context.resources.run_store.newest(context.keyring.keyring.name, limit=1)
+    return ok("rotations were listed in their order")
 
 
 async def _expect(context: DoctorContext, expected: dict[str, Any], what: str, **expressions: str) -> CheckResult:
@@ -143,4 +163,6 @@ DATABASE: dict[str, Item[DoctorContext]] = {
     "cosmos_ttl_default": Item(ttl_default, ("can_read_records",)),
     "cosmos_backup_policy": Item(backup_policy, ("backup",)),
     "cosmos_patch_right": Item(patch_right, ("store_reachable", "can_patch_rows")),
+    "cosmos_batch_right": Item(batch_right, ("store_reachable", "can_patch_rows")),
+    "cosmos_order_by_index": Item(order_by_index, ("can_read_records",)),
 }

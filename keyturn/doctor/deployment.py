@@ -4,6 +4,7 @@ Of an endpoint any HTTP answer will do; only the backend's and the app's own URL
 by those of pre-flight's checks that change nothing; a dry run does the others.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,9 +63,9 @@ async def check_endpoints(endpoints: list[Endpoint], now: Callable[[], datetime]
     """Ask every endpoint, and compare the clocks of vault and database with ``now``."""
     lines = []
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-        for endpoint in endpoints:
+        answers = await asyncio.gather(*(_ask(session, endpoint) for endpoint in endpoints))
+        for endpoint, (answer, date) in zip(endpoints, answers, strict=True):
             host = urlsplit(endpoint.url).netloc
-            answer, date = await _ask(session, endpoint)
             lines.append(answer.named(endpoint.check, host))
             if endpoint.check in _CLOCKS:
                 lines.append(_clock(date, now()).named("clock", host))
@@ -115,6 +116,15 @@ async def check_keys(public_url: str | None) -> CheckResult:
     if status in _REFUSALS or response.headers.get("location", "").startswith("https://login."):
         return ok(f"a call without a key was refused ({status})")
     return problem(f"a call without a key was answered with {status}", BROKEN)
+
+
+def check_sign_in(settings: Settings) -> CheckResult:
+    """The platform tells the app that it signs callers in; without that the app refuses every one of them."""
+    if settings.keyturn_access != "entra":
+        return unchecked("KEYTURN_ACCESS is keys: nobody signs in")
+    if not settings.website_auth_enabled:
+        return unchecked("WEBSITE_AUTH_ENABLED is set by the platform, in the app alone", "ask the app: --from-app")
+    return ok("WEBSITE_AUTH_ENABLED is set")
 
 
 LEFT_TO_PREFLIGHT = frozenset(

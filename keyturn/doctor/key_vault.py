@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, override
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient
@@ -74,6 +74,18 @@ async def list_pages(context: DoctorContext) -> CheckResult:
     return expect(found, known, f"{len(known)} versions in pages of one are all versions")
 
 
+async def list_at_key_scope(context: DoctorContext) -> CheckResult:
+    """An identity whose right to read ends at the MEK may list its versions."""
+    try:
+        await context.keyring.keys.get_key(unused_name("doctor"))
+    except ResourceNotFoundError:
+        return unchecked("this identity may read other keys too, so a list shows nothing", "ask as the app: --from-app")
+    except HttpResponseError as error:
+        if error.status_code != HTTPStatus.FORBIDDEN:
+            raise
+    return ok(f"may read no other key, and lists {len(await context.keyring.mek.list_versions())} versions")
+
+
 async def newest_without_version(context: DoctorContext) -> CheckResult:
     """Without a version, the vault answers none that is older than another."""
     newest = await context.facts.newest()
@@ -105,6 +117,7 @@ VAULT: dict[str, Item[DoctorContext]] = {
     "kv_local_wrap_free": Item(local_wrap_free, _MEK),
     "kv_unknown_key_lists_empty": Item(unknown_key_lists_empty, _MEK),
     "kv_list_pages": Item(list_pages, _MEK),
+    "kv_list_at_key_scope": Item(list_at_key_scope, _MEK),
     "kv_newest_without_version": Item(newest_without_version, _MEK),
     "kv_names_ignore_case": Item(names_ignore_case, _MEK),
 }

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
 
 from field_encrypt import MekClient
 from field_encrypt.dek import Dek
@@ -25,7 +26,7 @@ from keyturn.preflight.results import CheckResult, ok, problem, unchecked, warni
 KEY_SIZE = 2048  # bits: the cheapest, and creations are limited alike for all sizes
 CREATION_LIMIT = LIMITS["RSA", KEY_SIZE].create
 ALGORITHM = "RSA-OAEP-256"
-RIGHTS = "Microsoft.KeyVault/vaults/keys/create/action, read, update/action and unwrap/action on the vault"
+RIGHTS = "Microsoft.KeyVault/vaults/keys/create/action, read, update/action, unwrap/action and wrap/action on the vault"
 DATES = timedelta(days=2)
 
 
@@ -85,6 +86,18 @@ async def disabled_refuses(key: ThrowawayKey) -> CheckResult:
     shown = (await key.mek.fetch_version(version)).enabled
     await key.keys.update_key_properties(key.name, version, enabled=True)
     return expect((shown, await key.opens()), (False, True), f"refused while disabled: {said}")
+
+
+async def wrap_under_disabled(key: ThrowawayKey) -> CheckResult:
+    """Tell what the vault says to a wrap under a disabled version: the product relies on neither answer."""
+    version = key.second.version
+    await key.keys.update_key_properties(key.name, version, enabled=False)
+    body = {"alg": ALGORITHM, "value": "AAAA"}  # not by the crypto client, which wraps by itself
+    answer = await key.keys.send_request(HttpRequest("POST", f"/keys/{key.name}/{version}/wrapkey", json=body))
+    await key.keys.update_key_properties(key.name, version, enabled=True)
+    if answer.status_code not in (HTTPStatus.OK, HTTPStatus.FORBIDDEN):
+        return problem(f"a wrap under a disabled version was answered with {answer.status_code}", BROKEN)
+    return ok(f"a wrap under a disabled version was answered with {answer.status_code}")
 
 
 async def expired_opens(key: ThrowawayKey) -> CheckResult:
@@ -150,6 +163,7 @@ async def throttle_answer(made: Burst) -> CheckResult:
 VAULT_PROBES: dict[str, Callable[[ThrowawayKey], Awaitable[CheckResult]]] = {
     "kv_versions_kept": versions_kept,
     "kv_disabled_refuses": disabled_refuses,
+    "kv_wrap_under_disabled": wrap_under_disabled,
     "kv_expired_opens": expired_opens,
     "kv_tags_replaced": tags_replaced,
 }

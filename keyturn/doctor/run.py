@@ -3,6 +3,9 @@
 A check comes after the checks that it needs. Probes run in a throw-away key and a throw-away container.
 """
 
+import asyncio
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -11,30 +14,26 @@ from pathlib import Path
 from azure.core.exceptions import ClientAuthenticationError
 
 from keyturn.doctor import cosmos_probes, key_vault_probes
-from keyturn.doctor.checks import DoctorContext, ask, check_all, failed_before
+from keyturn.doctor.checks import SECONDS, DoctorContext, ask, check_all, failed_before, until
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
-from keyturn.doctor.deployment import EXAMINED, check_endpoints, check_keys, check_records, endpoints_of
+from keyturn.doctor.deployment import (
+    EXAMINED,
+    check_endpoints,
+    check_keys,
+    check_records,
+    check_sign_in,
+    endpoints_of,
+)
 from keyturn.doctor.key_vault import VAULT, check_versions
 from keyturn.doctor.key_vault_probes import BURST_PROBES, VAULT_PROBES
+from keyturn.doctor.live import BY_HAND
 from keyturn.errors import KeyturnError, SettingsError
 from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked, warning
 from keyturn.resources import Resources
 from keyturn.settings import Settings, load_settings
 
-# What needs a rotation, a crash, another role or a split to be seen: the page says how people check it.
-BY_HAND = (
-    *("kv_rights_apart", "kv_rights_first", "kv_lost_creation", "kv_backup_whole", "kv_wrap_under_disabled"),
-    *("kv_sdk_repeats_creation", "kv_creation_settles"),
-    *("cosmos_sdk_repeats_create", "cosmos_split_loses_nothing", "cosmos_count_after_split"),
-    *("cosmos_batch_session", "cosmos_sdk_repeats_write", "cosmos_query_rights", "cosmos_rights_first"),
-    *("cosmos_feed_after_split", "cosmos_order_by_index"),
-    *("host_work_runs_again", "host_result_counts_once", "host_generations_apart", "host_events_saved"),
-    *("host_empty_fan_out", "host_one_instance_an_id", "host_events_refused", "host_failure_text"),
-    *("host_concurrency_each", "host_orchestrator_parameter", "host_unhandled_500", "host_missed_timer"),
-    *("host_principal_header", "host_ncrontab", "host_hides_queries"),
-)
-HOST = ("host_keys",)  # of the app itself, where its URL is known
+HOST = ("host_keys", "host_auth_variable")  # of the app itself
 LOOKED_AT = (*VAULT, *DATABASE, *HOST)
 PROBED = (*VAULT_PROBES, *BURST_PROBES, *DATABASE_PROBES)
 
@@ -52,12 +51,15 @@ async def examine(
     probing: bool = False,
     requirements: Path = REQUIREMENTS,
     now: Callable[[], datetime] = _now,
+    seconds: float = math.inf,
 ) -> list[CheckResult]:
     """Return a result for everything that was looked at.
 
     The environment holds the app's settings; the identity is that which DefaultAzureCredential finds in this process.
-    Only ``probing`` changes anything.
+    Only ``probing`` changes anything. After so many ``seconds`` everything that is
+    left is cut off, and says so.
     """
+    until.set(time.monotonic() + seconds)
     results = check_versions(requirements)
     try:
         settings = load_settings(environment)
@@ -67,6 +69,7 @@ async def examine(
     results += _check_settings(settings)
     results += await check_endpoints(endpoints_of(settings, environment), now)
     results.append((await check_keys(settings.keyturn_public_url)).named("host_keys"))
+    results.append(check_sign_in(settings).named("host_auth_variable"))
     down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
         results += _left(min(down), [*EXAMINED, *VAULT, *DATABASE, *PROBED])
@@ -88,8 +91,9 @@ def _check_settings(settings: Settings) -> list[CheckResult]:
 
 async def _with_services(settings: Settings, now: Callable[[], datetime], *, probing: bool) -> list[CheckResult]:
     try:
-        resources = await Resources.open(settings)
-    except (KeyturnError, ClientAuthenticationError) as error:
+        async with asyncio.timeout(SECONDS):
+            resources = await Resources.open(settings)
+    except (KeyturnError, ClientAuthenticationError, TimeoutError) as error:
         detail = error.message if isinstance(error, KeyturnError) else "no credential gave a token"
         refused = problem(detail, "sign in (az login), or give the identity its roles (infra/)").named("identity")
         return [refused, *_left("identity", [*EXAMINED, *VAULT, *DATABASE, *PROBED])]
@@ -145,4 +149,4 @@ def _left(missing: str, ids: Iterable[str]) -> list[CheckResult]:
 
 
 def _by_hand() -> list[CheckResult]:
-    return [unchecked("for people", "docs/assumptions.md says how").named(name) for name in BY_HAND]
+    return [unchecked("for people", "docs/first-deployment.md says how").named(name) for name in BY_HAND]

@@ -44,6 +44,14 @@ class KeyBackup(StoredDocument):
     ttl: int  # seconds, for Cosmos DB
 
 
+class KeyBackupContent(Payload):
+    """A backup as it is handed out: the blob in base64, which only Key Vault opens, and its SHA-256."""
+
+    run_id: RunId
+    sha256: str
+    blob: Annotated[str, Field(repr=False)]
+
+
 class _Part(Payload):
     id: str
     kind: Literal["key-backup-part"] = "key-backup-part"
@@ -115,13 +123,12 @@ class KeyBackups:
         backups = [KeyBackup.from_document(document) for document in found]
         return sorted(backups, key=lambda backup: (backup.taken_at, backup.id), reverse=True)
 
-    async def restore(self, backup: KeyBackup, vault: KeyClient) -> str:
-        """Restore the key into a vault that has no key of its name; return the id of its newest version.
+    async def blob(self, backup: KeyBackup) -> bytes:
+        """Return the blob of a backup.
 
         Raises:
             ResourceMissingError: a part of the backup is gone.
             OperatorError: the parts are not what was stored.
-            KeyturnError: of the kind that the vault's refusal means.
         """
         blob = b""
         for part_id in backup.parts:
@@ -131,6 +138,14 @@ class KeyBackups:
             blob += base64.b64decode(document["blob"])
         if hashlib.sha256(blob).hexdigest() != backup.sha256:
             raise OperatorError("the key backup was changed", hint="take another one", document=backup.id)
-        with vault_failures("restore", backup.mek_name):
-            restored = await vault.restore_key_backup(blob)
-        return str(restored.id)
+        return blob
+
+
+async def restore(blob: bytes, vault: KeyClient) -> str:
+    """Restore the key into a vault that has no key of its name; return the id of its newest version.
+
+    Raises KeyturnError of the kind that the vault's refusal means.
+    """
+    with vault_failures("restore", "the key of the backup"):
+        restored = await vault.restore_key_backup(blob)
+    return str(restored.id)

@@ -11,6 +11,7 @@ from field_encrypt.encoding import to_base64
 from local.supervisor import LocalAzure
 from tests.docs.shell import Shell
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.command_line import keyturn
 from tests.end_to_end.migrating import begin, reach, version_of_rows
 from tests.end_to_end.moving_documents import (
     APP,
@@ -182,6 +183,21 @@ async def test_a_key_is_brought_back(app: AppHarness, shell: Shell, other_vault:
     listed, restored = followed.out.splitlines()[0], followed.out.splitlines()[-1]
     assert run_id in listed
     assert restored.startswith(f"{other_vault.url}/keys/{app.mek_name}/")
+
+
+async def test_a_file_is_restored_without_app_and_database(
+    app: AppHarness, other_vault: ServiceProcess, tmp_path: Path
+) -> None:
+    """On the day on which both are gone, a backup that was taken out before is enough, with no setting of theirs."""
+    file = tmp_path / "mek.keybackup"
+    file.write_bytes(await app.keys.backup_key(app.mek_name))
+    gone = {"KEYTURN_URL": "", "COSMOS_ENDPOINT": "", "AZURE_KEYVAULT_URL": ""}
+
+    restored = await keyturn(
+        app.azure, "key-backup", "restore", "--file", str(file), "--vault-url", other_vault.url, **gone
+    )
+
+    assert (restored.code, restored.out.rpartition("/")[0]) == (0, f"{other_vault.url}/keys/{app.mek_name}")
 
 
 async def test_documents_move_to_a_new_key(

@@ -22,7 +22,8 @@ def test_ships_the_app_and_nothing_else(bundle: Bundle) -> None:
         *("function_app.py", "host.json", "requirements.txt"),
         *("activities", "field_encrypt", "keyturn", "orchestrators", "triggers"),
     }
-    assert {".py", ".json", ".txt"} >= {Path(name).suffix for name in own}
+    assert {".py", ".json", ".txt", ".toml"} >= {Path(name).suffix for name in own}
+    assert [name for name in own if name.endswith(".toml")] == ["keyturn/doctor/live_checks.toml"]
 
 
 def test_its_requirements_are_the_lock(bundle: Bundle) -> None:

@@ -90,6 +90,6 @@ def test_the_package_is_the_core_and_the_library(installed: Installed) -> None:
         path.relative_to(REPOSITORY)
         for package in ("keyturn", "field_encrypt")
         for path in (*(REPOSITORY / package).rglob("*.py"), REPOSITORY / package / "py.typed")
-    }
+    } | {Path("keyturn/doctor/live_checks.toml")}
 
     assert {file for file in packaged if file.suffix != ".pyc"} == expected

@@ -33,7 +33,13 @@ class Clinic:
         )
 
     def examine(
-        self, *, probing: bool = False, requirements: Path | None = None, ahead: float = 0, **variables: str
+        self,
+        *,
+        probing: bool = False,
+        requirements: Path | None = None,
+        ahead: float = 0,
+        seconds: float = 3600,
+        **variables: str,
     ) -> list[dict[str, str]]:
         """Return the lines for the app's environment with these variables changed."""
         assert self._runner.stdin is not None
@@ -43,6 +49,7 @@ class Clinic:
             "probing": probing,
             "requirements": str(requirements or REPOSITORY / "requirements.txt"),
             "ahead": ahead,
+            "seconds": seconds,
         }
         self._runner.stdin.write(json.dumps(asked) + "\n")
         self._runner.stdin.flush()

@@ -1,6 +1,7 @@
 """Examines one environment after the other: a process of its own, because trust in a CA is settled when it starts.
 
-Reads a JSON object a line, ``{"environment", "probing", "requirements", "ahead"}``; answers with a JSON list of lines.
+Reads a JSON object a line, ``{"environment", "probing", "requirements", "ahead", "seconds"}``; answers with a JSON list
+of lines.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ def answer(asked: dict[str, Any]) -> list[dict[str, str]]:
             probing=asked["probing"],
             requirements=Path(asked["requirements"]),
             now=lambda: datetime.now(UTC) + ahead,
+            seconds=asked["seconds"],
         )
     )
     return [asdict(line) for line in lines]
