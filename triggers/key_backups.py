@@ -47,8 +47,8 @@ async def hand_out_key_backup(req: func.HttpRequest) -> func.HttpResponse:
             hint = "key-backup list --from-app shows those that there are"
             raise UnknownRotationError("no backup of this rotation is kept", hint=hint, rotationId=run_id)
         blob = await backups.blob(backup)
-        # In the audit before it leaves: where that fails, nothing leaves. Once a day and person, so that nobody can
-        # make the chain grow without end; every time in the log.
+        # In the audit before it leaves: where that fails, nothing leaves. Once a day and person, so that a chain does
+        # not grow without end; every time in the log.
         by, now = caller.principal.name, datetime.now(UTC)
         told = KeyBackupHandedOut(by=by, sha256=backup.sha256)
         event = AuditEvent(key=f"key-backup:{by}:{now:%Y%m%d}", at=now, data=told)

@@ -181,14 +181,9 @@ OPERATIONS: Sequence[Operation] = (
         Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
         Parameter("token", "query", "of an earlier answer: go on from there"),
     ),
-    Operation(
-        *("examine_deployment", "post", "/api/doctor", "Examine the deployment as the app", 200, DoctorReport, (429,))
-    ),
+    Operation("examine_deployment", "post", "/api/doctor", "Examine as the app", 200, DoctorReport, (429,)),
     _get("list_key_backups", "/api/key-backups", "The backups of a keyring's key", KeyBackupList, _KEYRING),
-    Operation(
-        *("hand_out_key_backup", "post", f"{_ROTATION}/key-backup", "Hand a key backup out, encrypted by the vault"),
-        *(200, KeyBackupContent, (404,)),
-    ),
+    Operation("hand_out_key_backup", "post", f"{_ROTATION}/key-backup", "A key backup", 200, KeyBackupContent, (404,)),
     _start("roll_back_rotation", f"{_ROTATION}/rollback", "Move a rotation's rows back", RollbackRequest),
     _start("start_restore", RESTORES, "Make rows readable that came back from a backup", MigrationRequest),
     _start("start_any_migration", MIGRATIONS, "Start a migration", StartMigration),

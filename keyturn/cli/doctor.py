@@ -49,6 +49,7 @@ def doctor(
     key and a container are made whose names start with keyturn-doctor-; that takes the right to create keys in the
     vault, and containers through Azure Resource Manager. The container is deleted again; the key is left disabled.
     """
+    from keyturn.api.operations import DoctorReport
     from keyturn.doctor.checks import EXIT_CODES, worst
     from keyturn.doctor.live import require_throwaway
     from keyturn.doctor.run import REQUIREMENTS, examine
@@ -59,7 +60,8 @@ def doctor(
         )
     if live:
         require_throwaway(os.environ, resource_group or "")
-    results = _ask_app() if from_app else []
+    answer = ask(lambda api: api.post("/api/doctor", {})) if from_app else {"results": []}
+    results = DoctorReport.from_payload(answer).results
     if live or not from_app:
         found = examine(os.environ, probing=probe or live, requirements=requirements or REQUIREMENTS)
         results = [*results, *asyncio.run(found)]
@@ -72,22 +74,16 @@ def doctor(
     raise typer.Exit(EXIT_CODES[worst(results)])
 
 
-def _ask_app() -> "list[CheckResult]":
-    from keyturn.api.operations import DoctorReport
-
-    return DoctorReport.from_payload(ask(lambda api: api.post("/api/doctor", {}))).results
-
-
-def _rehearse(results: "list[CheckResult]", resource_group: str, report: Path | None, *, mask: bool) -> None:
-    from keyturn.doctor.live import Mask, Rehearsal, names_in
+def _rehearse(results: "list[CheckResult]", resource_group: str, file: Path | None, *, mask: bool) -> None:
+    from keyturn.doctor.live import mask_of, names_in, report
 
     python = ".".join(map(str, sys.version_info[:3]))
     about = f"Keyturn {__version__}, Python {python}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     names = [resource_group, *names_in(os.environ), *(result.subject for result in results)]
-    text = Rehearsal(results, resource_group, about).report(Mask(names) if mask else None)
+    text = report(results, resource_group, about, mask_of(names) if mask else str)
     typer.echo(text)
-    if report is not None:
-        report.write_text(text)
+    if file is not None:
+        file.write_text(text)
 
 
 def _print(results: "list[CheckResult]") -> None:

@@ -101,6 +101,12 @@ def _clock(date: str | None, now: datetime) -> CheckResult:
 _REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
+async def check_app(settings: Settings) -> list[CheckResult]:
+    """Look at who the app answers, without a key, and who it is told that callers are."""
+    keys = await check_keys(settings.keyturn_public_url)
+    return [keys.named("host_keys"), check_sign_in(settings).named("host_auth_variable")]
+
+
 async def check_keys(public_url: str | None) -> CheckResult:
     """A route that needs a key or a sign-in refuses a caller who has neither."""
     if public_url is None:
@@ -121,7 +127,7 @@ async def check_keys(public_url: str | None) -> CheckResult:
 def check_sign_in(settings: Settings) -> CheckResult:
     """The platform tells the app that it signs callers in; without that the app refuses every one of them."""
     if settings.keyturn_access != "entra":
-        return unchecked("KEYTURN_ACCESS is keys: nobody signs in")
+        return unchecked("KEYTURN_ACCESS is keys: callers do not sign in")
     if not settings.website_auth_enabled:
         return unchecked("WEBSITE_AUTH_ENABLED is set by the platform, in the app alone", "ask the app: --from-app")
     return ok("WEBSITE_AUTH_ENABLED is set")

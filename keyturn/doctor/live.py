@@ -5,9 +5,10 @@ The checks are data: ``live_checks.toml`` beside this file. docs/first-deploymen
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +19,6 @@ from keyturn.preflight.results import CheckResult, Outcome
 ACCOUNT = "KEYTURN_COSMOS_RESOURCE_ID"
 # What a report calls the outcomes: what was not seen has not passed.
 WORDS = {Outcome.OK: "passed", Outcome.WARNING: "warning", Outcome.PROBLEM: "FAILED", Outcome.UNCHECKED: "not run"}
-HEAD = "| what | result | found |\n| --- | --- | --- |"
 _IDS = r"https?://[^/\s]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}"
 
 
@@ -37,11 +37,9 @@ class LiveCheck(BaseModel):
 
     def described(self, number: int, resource_group: str) -> str:
         """Return the step in Markdown, with the commands for this group."""
-        lines = [f"### {number}. {self.title} (`{self.id}`)", "", f"Cost: {self.cost} Undo: {self.undo}", ""]
-        if self.commands:
-            commands = self.commands.replace("{resource_group}", resource_group).strip()
-            lines += ["```sh", commands, "```", ""]
-        return "\n".join(lines)
+        told = f"### {number}. {self.title} (`{self.id}`)\n\nCost: {self.cost} Undo: {self.undo}"
+        commands = self.commands.replace("{resource_group}", resource_group).strip()
+        return f"{told}\n\n```sh\n{commands}\n```" if commands else told
 
 
 _DATA = tomllib.loads(Path(__file__).with_name("live_checks.toml").read_text())
@@ -62,68 +60,52 @@ _NAMES = ("COSMOS_DATABASE", "DEK_CONTAINER", "FIELD_ENCRYPT_MEK_NAME", "KEYTURN
 _COMMON = frozenset({"", "app", "dek_store", "default", "keyturn", "mek", "Microsoft.DocumentDB"})
 
 
-def names_in(environment: Mapping[str, str]) -> frozenset[str]:
+def names_in(environment: Mapping[str, str]) -> set[str]:
     """Return the names of the deployment that the settings tell: hosts, what they are of, and resources."""
     hosts = {urlsplit(environment.get(name, "")).netloc for name in _URLS}
     named = {environment.get(name, "") for name in _NAMES}.union(environment.get(ACCOUNT, "").split("/")[2::2])
-    return frozenset({*hosts, *(host.partition(".")[0] for host in hosts), *named} - _COMMON)
+    for listed in ("KEYTURN_DOCUMENTS", "KEYTURN_KEYRINGS"):
+        named.update(re.findall(r'"\w*name"\s*:\s*"([^"]+)"', environment.get(listed, ""), re.IGNORECASE))
+    return {*hosts, *(host.partition(".")[0] for host in hosts), *named}
 
 
-class Mask:
-    """Hides names in what was found: the same name is always replaced by the same number."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        listed = "|".join(re.escape(name) for name in sorted({name for name in names if name}, key=len, reverse=True))
-        self._pattern = re.compile(rf"{_IDS}|(?<![\w-])(?:{listed})(?![\w-])" if listed else _IDS, re.IGNORECASE)
-        self._known: dict[str, str] = {}
-
-    def __call__(self, text: str) -> str:
-        """Return the text with every name hidden."""
-        return self._pattern.sub(lambda found: self._known.setdefault(found[0].lower(), self._next()), text)
-
-    def _next(self) -> str:
-        return f"<name-{len(self._known) + 1}>"
+def mask_of(names: Iterable[str]) -> Callable[[str], str]:
+    """Return what hides URLs, ids and these names in a text: the same name behind the same number, in every text."""
+    listed = "|".join(map(re.escape, sorted(set(names) - _COMMON, key=len, reverse=True)))
+    pattern = re.compile(rf"{_IDS}|(?<![\w-])(?:{listed})(?![\w-])", re.IGNORECASE)
+    known: dict[str, str] = {}
+    return lambda text: pattern.sub(lambda at: known.setdefault(at[0].lower(), f"<name-{len(known) + 1}>"), text)
 
 
-class Rehearsal(NamedTuple):
-    """One run of the live checks: what the doctor found, and where and when."""
+def report(
+    results: Iterable[CheckResult], resource_group: str, about: str, hide: Callable[[str], str] = lambda text: text
+) -> str:
+    """Return the report in Markdown, fit for an issue; ``about`` tells versions and time, ``hide`` masks names."""
+    found: dict[str, list[CheckResult]] = {name: [] for step in LIVE_CHECKS for name in step.proves}
+    assumed = list(found)
+    for result in results:
+        found.setdefault(result.id, []).append(result)
+    words = {name: WORDS[_outcome(of_one)] for name, of_one in found.items()}
+    counts = Counter(words[name] for name in assumed)
+    counted = ", ".join(f"{counts[word]} {word}" for word in WORDS.values())
 
-    results: list[CheckResult]
-    resource_group: str
-    about: str  # one line: versions and time
+    def table(names: Iterable[str]) -> str:
+        rows = (f"| `{name}` | {words[name]} | {hide(_told(found[name]))} |" for name in names)
+        return "\n".join(["| what | result | found |", "| --- | --- | --- |", *rows])
 
-    def report(self, mask: Mask | None = None) -> str:
-        """Return the report in Markdown; it can be attached to an issue, masked if names are not for everyone."""
-        hide = mask or str
-        assumed = {name for step in LIVE_CHECKS for name in step.proves}
-        counted = [self._outcome(name) for name in assumed]
-        counts = ", ".join(f"{counted.count(outcome)} {word}" for outcome, word in WORDS.items())
-        lines = [
-            "# Keyturn on a live subscription",
-            "",
-            self.about,
-            "",
-            f"Of {len(assumed)} assumptions: {counts}.",
-            "",
-        ]
-        for number, step in enumerate(LIVE_CHECKS, 1):
-            rows = [self._row(name, WORDS[self._outcome(name)], self._found(name), hide) for name in step.proves]
-            lines += [step.described(number, hide(self.resource_group)), HEAD, *rows, ""]
-        others = [result for result in self.results if result.id not in assumed]
-        lines += ["## What else the doctor looked at", "", HEAD]
-        lines += [self._row(other.id, WORDS[other.outcome], [other], hide) for other in others]
-        return "\n".join(lines) + "\n"
+    lines = ["# Keyturn on a live subscription", about, f"Of {len(assumed)} assumptions: {counted}."]
+    for number, step in enumerate(LIVE_CHECKS, 1):
+        lines += [step.described(number, hide(resource_group)), table(step.proves)]
+    lines += ["## What else the doctor looked at", table(name for name in found if name not in assumed)]
+    return "\n\n".join(lines) + "\n"
 
-    def _found(self, name: str) -> list[CheckResult]:
-        return [result for result in self.results if result.id == name]
 
-    def _outcome(self, name: str) -> Outcome:
-        """Return the worst of what was found; what one could not look at counts only where no other could."""
-        seen = {result.outcome for result in self._found(name)}
-        order = (Outcome.PROBLEM, Outcome.WARNING, Outcome.OK)
-        return next((outcome for outcome in order if outcome in seen), Outcome.UNCHECKED)
+def _outcome(found: Iterable[CheckResult]) -> Outcome:
+    """Return the worst of what was found; what one could not look at counts only where no other could."""
+    seen = {result.outcome for result in found} - {Outcome.UNCHECKED}
+    return max(seen, key=list(Outcome).index, default=Outcome.UNCHECKED)
 
-    @staticmethod
-    def _row(name: str, word: str, found: list[CheckResult], hide: "Mask | type[str]") -> str:
-        texts = dict.fromkeys(" ".join(filter(None, (one.subject, one.detail, one.advice))) for one in found)
-        return f"| `{name}` | {word} | {hide('; '.join(texts)).replace('|', chr(92) + '|')} |"
+
+def _told(found: Iterable[CheckResult]) -> str:
+    texts = dict.fromkeys(" ".join(filter(None, (one.subject, one.detail, one.advice))) for one in found)
+    return "; ".join(texts).replace("|", "\\|")

@@ -17,14 +17,7 @@ from keyturn.doctor import cosmos_probes, key_vault_probes
 from keyturn.doctor.checks import SECONDS, DoctorContext, ask, check_all, failed_before, until
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
-from keyturn.doctor.deployment import (
-    EXAMINED,
-    check_endpoints,
-    check_keys,
-    check_records,
-    check_sign_in,
-    endpoints_of,
-)
+from keyturn.doctor.deployment import EXAMINED, check_app, check_endpoints, check_records, endpoints_of
 from keyturn.doctor.key_vault import VAULT, check_versions
 from keyturn.doctor.key_vault_probes import BURST_PROBES, VAULT_PROBES
 from keyturn.doctor.live import BY_HAND
@@ -56,8 +49,7 @@ async def examine(
     """Return a result for everything that was looked at.
 
     The environment holds the app's settings; the identity is that which DefaultAzureCredential finds in this process.
-    Only ``probing`` changes anything. After so many ``seconds`` everything that is
-    left is cut off, and says so.
+    Only ``probing`` changes anything. After so many ``seconds`` everything that is left is cut off, and says so.
     """
     until.set(time.monotonic() + seconds)
     results = check_versions(requirements)
@@ -68,8 +60,7 @@ async def examine(
         return results + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
     results += _check_settings(settings)
     results += await check_endpoints(endpoints_of(settings, environment), now)
-    results.append((await check_keys(settings.keyturn_public_url)).named("host_keys"))
-    results.append(check_sign_in(settings).named("host_auth_variable"))
+    results += await check_app(settings)
     down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
         results += _left(min(down), [*EXAMINED, *VAULT, *DATABASE, *PROBED])

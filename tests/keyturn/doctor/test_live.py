@@ -1,8 +1,10 @@
 """The report of a rehearsal: what was seen, what was not, and no name that is to be hidden."""
 
+from collections.abc import Callable
+
 import pytest
 
-from keyturn.doctor.live import BY_HAND, LIVE_CHECKS, Mask, Rehearsal, names_in, require_throwaway
+from keyturn.doctor.live import BY_HAND, LIVE_CHECKS, mask_of, names_in, report, require_throwaway
 from keyturn.errors import InvalidRequestError
 from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked, warning
 
@@ -16,17 +18,18 @@ SETTINGS = {
     "KEYTURN_COSMOS_RESOURCE_ID": ACCOUNT,
     "FIELD_ENCRYPT_MEK_NAME": "notelett-mek",
     "COSMOS_DATABASE": "app",
+    "KEYTURN_DOCUMENTS": '[{"name": "patients", "fields": ["name"]}]',
 }
 
 
-def written(*results: CheckResult, mask: Mask | None = None) -> str:
+def written(*results: CheckResult, hide: Callable[[str], str] = str) -> str:
     """Return the report of these results."""
-    return Rehearsal(list(results), GROUP, "Keyturn 0.1.0").report(mask)
+    return report(results, GROUP, "Keyturn 0.1.0", hide)
 
 
-def row(report: str, name: str) -> str:
+def row(text: str, name: str) -> str:
     """Return the report's row of an assumption."""
-    [line] = [line for line in report.splitlines() if line.startswith(f"| `{name}` |")]
+    [line] = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
     return line
 
 
@@ -44,37 +47,35 @@ def row(report: str, name: str) -> str:
 )
 def test_what_was_not_seen_has_not_passed(found: list[CheckResult], word: str) -> None:
     """The worst of what was found; nothing found, or not to be found out, is not run."""
-    report = written(*(result.named("kv_list_pages") for result in found))
+    text = written(*(result.named("kv_list_pages") for result in found))
 
-    assert row(report, "kv_list_pages").startswith(f"| `kv_list_pages` | {word} |")
+    assert row(text, "kv_list_pages").startswith(f"| `kv_list_pages` | {word} |")
     passed = 1 if word == "passed" else 0
-    assert f"{passed} passed," in report
+    assert f"{passed} passed," in text
 
 
 def test_steps_by_hand_come_with_their_commands() -> None:
     """In their order, with the group that was given; each recorded as not run."""
-    report = written()
+    text = written()
 
-    places = [report.index(f"(`{step.id}`)") for step in LIVE_CHECKS]
+    places = [text.index(f"(`{step.id}`)") for step in LIVE_CHECKS]
     assert places == sorted(places)
-    assert f"az group delete --name {GROUP}" in report
-    assert "{resource_group}" not in report
-    assert {row(report, name).split(" | ")[1] for name in BY_HAND} == {"not run"}
+    assert f"az group delete --name {GROUP}" in text
+    assert "{resource_group}" not in text
+    assert {row(text, name).split(" | ")[1] for name in BY_HAND} == {"not run"}
 
 
 def test_names_are_hidden_alike_everywhere() -> None:
     """A name, its host and every id become numbers; words that every deployment has stay."""
-    mask = Mask([GROUP, *names_in(SETTINGS)])
-    text = f"az keyvault key delete --id https://kv-abc.vault.azure.net/keys/notelett-mek/{'a' * 32} of kv-abc in app"
-    report = written(
-        problem(text, "ask KV-ABC").named("kv_limits"), ok(ACCOUNT).named("reach_cosmos", "a|b"), mask=mask
-    )
+    mask = mask_of([GROUP, *names_in(SETTINGS)])
+    said = f"delete --id https://kv-abc.vault.azure.net/keys/notelett-mek/{'a' * 32} of kv-abc in app, patients"
+    text = written(problem(said, "ask KV-ABC").named("kv_limits"), ok(ACCOUNT).named("reach_cosmos", "a|b"), hide=mask)
 
-    for name in ("kv-abc", "notelett-mek", GROUP, "cosmos-abc", "3b8f1c1e", "a" * 32):
-        assert name not in report.lower()
-    assert row(report, "kv_limits").count("<name-") == 5
-    assert " in app;" in row(report, "kv_limits") or " in app ask" in row(report, "kv_limits")
-    assert "a\\|b" in report
+    for name in ("kv-abc", "notelett-mek", "patients", GROUP, "cosmos-abc", "3b8f1c1e", "a" * 32):
+        assert name not in text.lower()
+    assert row(text, "kv_limits").count("<name-") == 6
+    assert " in app, <name-" in row(text, "kv_limits")
+    assert "a\\|b" in text
 
 
 def test_without_a_mask_names_are_told() -> None:
