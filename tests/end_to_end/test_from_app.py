@@ -73,7 +73,7 @@ async def test_one_examination_at_a_time(app: AppHarness) -> None:
 
 @pytest.mark.xdist_group("azure")
 async def test_a_function_key_alone_gets_no_backup(app: AppHarness) -> None:
-    """Where nobody is signed in, nobody could be named in the audit."""
+    """Without a sign-in the audit could not name who took it."""
     run_id = await app.start()
     await app.callers.wait_for(run_id, "awaiting_approval")
     listed = await keyturn(app.azure, "key-backup", "list", "--from-app", "--json")

@@ -52,7 +52,7 @@ async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_m
 
 
 async def test_a_first_deployment_is_not_overdue_before_the_schedule_has_looked(runs: RotationStore) -> None:
-    """A MEK that is older than Keyturn is nobody's fault yet: unknown until the first tick, which may begin at once."""
+    """A MEK may be older than Keyturn: unknown until the first tick, which may begin a rotation at once."""
     keyring = new_keyring()
     clients, settings = monthly(keyring, made(timedelta(days=400)))
 
