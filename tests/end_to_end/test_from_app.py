@@ -30,7 +30,6 @@ async def backed_up(guarded: GuardedApp) -> str:
     return run_id
 
 
-@pytest.mark.xdist_group("azure")
 async def test_the_app_examines_itself(app: AppHarness) -> None:
     """The same report and the same exit code as at the desk, as the app, from where the app is; nothing is changed."""
     versions = await app.versions()
@@ -49,7 +48,6 @@ async def test_the_app_examines_itself(app: AppHarness) -> None:
     assert await app.versions() == versions
 
 
-@pytest.mark.xdist_group("azure")
 async def test_a_problem_that_the_app_finds_is_the_exit_code(app: AppHarness) -> None:
     """What is wrong where the app is ends the command as it does at the desk."""
     app.control("resource_manager", "POST", "backup", json={"type": "Periodic"})
@@ -62,7 +60,6 @@ async def test_a_problem_that_the_app_finds_is_the_exit_code(app: AppHarness) ->
     assert [line["id"] for line in asked.json if line["outcome"] == "problem"] == ["backup"]
 
 
-@pytest.mark.xdist_group("azure")
 async def test_one_examination_at_a_time(app: AppHarness) -> None:
     """Each asks the vault for a share of what live traffic needs: of several at once the others are told to wait."""
     answers = await asyncio.gather(*(app.callers.call("POST", "/api/doctor") for _ in range(4)))
@@ -71,7 +68,6 @@ async def test_one_examination_at_a_time(app: AppHarness) -> None:
     assert {answer.headers.get("Retry-After") for answer in answers if answer.status == 429} == {"30"}
 
 
-@pytest.mark.xdist_group("azure")
 async def test_a_function_key_alone_gets_no_backup(app: AppHarness) -> None:
     """Without a sign-in the audit could not name who took it."""
     run_id = await app.start()
