@@ -15,6 +15,7 @@ from keyturn.contracts.steps import (
 )
 from keyturn.resources import Resources
 from keyturn.rotation import evidence
+from keyturn.rotation.unexplained import look_again
 from keyturn.runs import commands, decisions
 
 bp = df.Blueprint()
@@ -22,8 +23,11 @@ bp = df.Blueprint()
 
 @activity(bp, FreezeInput)
 async def freeze_evidence(request: FreezeInput, resources: Resources) -> FreezeResult:
-    """Freeze the evidence and return its digest."""
-    return await evidence.freeze_evidence(resources.run_store, request, datetime.now(UTC))
+    """Look at the rows once more, freeze the evidence and return its digest."""
+    runs, now = resources.run_store, datetime.now(UTC)
+    record = await runs.read(request.run.run_id)
+    planted = await look_again(resources.keyring(request.run.keyring).rows, record, now)
+    return await evidence.freeze_evidence(runs, request, now, planted)
 
 
 @activity(bp, DecisionInput)

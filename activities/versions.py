@@ -24,7 +24,11 @@ async def create_version(request: CreateVersionInput, resources: Resources) -> V
     Where the rotation has its version, it is only looked whether a creation that was given up has taken effect since.
     """
     runs, keyring, run_id = resources.run_store, resources.keyring(request.run.keyring), request.run.run_id
-    known = (await runs.read(run_id)).target_version
+    record = await runs.read(run_id)
+    known, policy = record.target_version, record.policy
+    # The input comes by way of the task hub, which others may write to: what was decided on is the record's policy.
+    settled = {"key_size": policy.key_size, "creation_settle": policy.creation_settle}
+    request = request.model_copy(update=settled)
     earlier = unfinished(
         await runs.newest(request.run.keyring, before=run_id, limit=PAGE_MAX),
         await resources.migrations.newest(request.run.keyring, limit=PAGE_MAX),

@@ -122,6 +122,12 @@ class BrokenChainError(OperatorError):
     hint = "somebody has changed the record, or it was cut on its way: keep it, and compare it with what was delivered"
 
 
+class EvidenceAlteredError(OperatorError):
+    """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""
+
+    hint = "the record was changed after the freeze: keep a copy, abort the run, find out who writes to its container"
+
+
 class TransientError(KeyturnError):
     """The same call may succeed later."""
 
@@ -186,6 +192,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     PermissionMissingError: Outcome(500, "permission-missing", 78),
     ResourceMissingError: Outcome(500, "resource-missing", 78),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
+    EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
     TransientError: Outcome(503, "try-again", 75),
     LostRaceError: Outcome(503, "try-again", 75),
     NotSettledError: Outcome(503, "try-again", 75),

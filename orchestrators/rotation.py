@@ -168,8 +168,10 @@ def _retire(
     retired = yield from call(ctx, "retire_versions", request, RetireResult)
     if retired.withdrawn:
         return (yield from _reinstate(recorder, "an operator ordered it"))
-    if retired.stale:
+    if retired.stale or retired.planted:
         reason = f"{retired.stale} rows were under an old version at the last count"
+        if retired.planted:
+            reason = f"{retired.planted} rows were changed beside the rotation, which the evidence does not say"
         yield from recorder.notify("approval_void", reason)
         yield from recorder.reinstate(reason)  # a request of a run that died may be on its way
         return Outcome.AGAIN

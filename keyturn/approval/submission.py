@@ -35,6 +35,7 @@ async def open_link[R: RunRecord](
             another person's.
         TooManyAttemptsError: links of this sender, or for this run, were refused too often.
         DigestMismatchError: other evidence is in force than the link is for.
+        EvidenceAlteredError: the evidence was changed after it was frozen.
         UnknownRotationError: there is no such run.
     """
     async with audit_refusals(runs, link_request.run_id, "decide", by=_by(link_request), now=now):
@@ -46,6 +47,7 @@ async def open_link[R: RunRecord](
             rotationId=record.run_id,
             hint="wait for the next message: it has a link to the evidence in force",
         )
+    record.check_evidence()
     return link, record
 
 

@@ -60,9 +60,9 @@ class VersionCreated(EventData, name="version_created"):
 
 
 class RowsUnexplained(EventData, name="rows_unexplained"):
-    """Rows are not as the last completed rotation left them; told before the first row is rewrapped."""
+    """Rows are not as runs have left them: before the first row is rewrapped, or since the rotation began."""
 
-    since: Name | None  # that rotation; null where there is none to compare with
+    since: Name | None  # the rotation since which was looked; null where there is none to compare with
     count: int
     named: Annotated[list[UnexplainedRow], Field(max_length=UNEXPLAINED_MAX)]  # the first of them
 

@@ -73,6 +73,10 @@ class ProofScope:
         """Return how many of so many rewrapped rows are to be proven."""
         return {"all": rows, "sample": min(self.size, rows), "unsafe_off": 0}[self.mode]
 
+    def least_of(self, rows: int) -> int:
+        """Return how many proven rows bear the scope out. Chance draws a sample: half of it is missed by no chance."""
+        return self.rows_of(rows) // (2 if self.mode == "sample" else 1)
+
     @override
     def __str__(self) -> str:
         return f"sample:{self.size}" if self.mode == "sample" else self.mode

@@ -112,6 +112,7 @@ class RetireResult(Payload):
     retired: list[str]  # version ids; empty when stale rows were found and nothing was disabled
     stale: int
     undone: list[str] = Field(default_factory=list)  # disabled, and enabled again
+    planted: int = 0  # rows that were changed beside the rotation, and of which the approver did not know
     withdrawn: bool = False  # an operator ordered reinstatement: nothing stays disabled
 
 

@@ -6,7 +6,7 @@ enabled for the restore is disabled again by a count, as a rotation retires: a v
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
@@ -24,7 +24,7 @@ from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError, ResourceMissingError
 from keyturn.key_vault.versions import MekVersions, TemporaryEnablement, is_temporary
-from keyturn.rotation.evidence import digest_of
+from keyturn.runs.record import digest_of
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
 from keyturn.runs.transitions import check_live, void_evidence
@@ -144,13 +144,9 @@ async def enable_approved(
 def _approved(record: MigrationRecord, request: EnableTemporarilyInput) -> MigrationRecord:
     """Return the record as it is; raises unless the evidence in force is the one that was approved."""
     check_live(record, request.run)
-    decision, evidence = record.decision, record.evidence
-    digests = {request.evidence_digest, record.evidence_digest, decision and decision.digest}
-    approved = decision is not None and decision.decision == "approved" and record.target_version
-    if not approved or record.state is not State.RUNNING or evidence is None or digests != {digest_of(evidence)}:
-        raise InvariantError(
-            "nothing is enabled without an approval of the evidence in force", migrationId=record.run_id
-        )
+    evidence: Mapping[str, Any] = record.approved_evidence(request.evidence_digest)
+    if record.state is not State.RUNNING or record.versions != sorted(evidence["versions"]):
+        raise InvariantError("nothing is enabled but what the approved evidence names", migrationId=record.run_id)
     return record
 
 

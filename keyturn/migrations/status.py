@@ -53,6 +53,7 @@ class MigrationReport(Payload):
     """Everything that is known about one migration."""
 
     status: MigrationStatus
+    evidence_intact: bool | None  # it hashes to its digest; null where there is none
     record: MigrationRecord
 
 
@@ -74,4 +75,4 @@ def _derived(record: MigrationRecord) -> dict[str, Any]:
 
 def migration_report(record: MigrationRecord) -> MigrationReport:
     """Return the migration's report."""
-    return MigrationReport(status=migration_status(record), record=record)
+    return MigrationReport(status=migration_status(record), evidence_intact=record.evidence_intact, record=record)

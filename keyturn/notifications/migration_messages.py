@@ -35,7 +35,8 @@ _UNREAD = "Nothing was changed: the rows stay, and they cannot be read."
 
 _APPROVAL_WANTED = Template(
     "please decide on {run}",
-    "Rows came back that name disabled versions. May these be enabled for as long as moving the rows takes?{versions}\n"
+    "{altered}Rows came back that name disabled versions. "
+    "May these be enabled for as long as moving the rows takes?{versions}\n"
     "Any approver may decide; only {requested_by} cannot, who asked for the restore.\n\n"
     "Rows go to version: {target}\n"
     "Decide by: {decide_by}\n"

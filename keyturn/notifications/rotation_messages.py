@@ -9,6 +9,7 @@ from keyturn.runs.evidence_summary import findings_of, warnings_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 
+ALTERED = "THE EVIDENCE WAS CHANGED after it was frozen. No decision is taken on it: abort the run.\n"
 NAMED = 10  # so many quarantined rows or documents are named in a message; the report has more
 
 
@@ -49,6 +50,7 @@ def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
         "quarantined": below(f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]),
         "decide_by": moment(record.approval_expires_at),
         "digest": str(record.evidence_digest),
+        "altered": ALTERED if record.evidence_intact is False else "",
     }
 
 
@@ -79,7 +81,7 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
 
 _APPROVAL_WANTED = Template(
     "please decide on the rotation of {keyring}",
-    "Everything has moved onto the new key version. May the old one be retired?\n"
+    "{altered}Everything has moved onto the new key version. May the old one be retired?\n"
     "Any approver may decide; only {requested_by} cannot, who asked for the rotation.\n"
     "{warnings}{findings}\n"
     "To be retired: {old}\n"

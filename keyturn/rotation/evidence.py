@@ -1,30 +1,38 @@
-"""Evidence: everything an approver needs, as canonical JSON (RFC 8785); its SHA-256 is what a decision is bound to."""
+"""Evidence: everything an approver needs, as canonical JSON (RFC 8785); its SHA-256 is what a decision is bound to.
 
-import hashlib
+Evidence says which policy was followed. The workflow's input carries the policy too, and whoever can write to the task
+hub can change that, so the freeze and the retirement hold the record's own history against the record's policy.
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-import rfc8785
 from pydantic import JsonValue
 
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FreezeInput, FreezeResult
-from keyturn.errors import InvariantError
+from keyturn.errors import InvariantError, NotSettledError
 from keyturn.preflight.checks import waiver_of
-from keyturn.runs.record_parts import Proof, StaleWriters
+from keyturn.runs.record import digest_of
+from keyturn.runs.record_parts import Proof, Provenance, StaleWriters
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_live, void_evidence
+from keyturn.runs.transitions import CLOCK_SLACK, check_live, void_evidence
 
 SCHEMA = "keyturn/evidence/v1"
 UNPROVEN = "rewrapped rows were not proven: the policy says unsafe_off"
 
 
-async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetime) -> FreezeResult:
+async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetime, planted: Provenance) -> FreezeResult:
     """Freeze the evidence of this soak, once, and return its digest; a decision on earlier evidence is void.
+
+    ``planted`` is what ``look_again`` has found at this moment; what this soak has frozen before stays.
 
     Raises:
         FencedError: the run is not the one that this input belongs to.
-        InvariantError: the rotation is not soaking and has no evidence.
+        InvariantError: the rotation is not soaking and has no evidence, or was not soaked as its policy says.
+        NotSettledError: the record's census or proof is not what the policy and the input say, or not visible yet.
     """
 
     def change(record: RotationRecord) -> RotationRecord:
@@ -33,7 +41,12 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
             return record  # a late repetition: what came after must not change what was decided on
         if record.state is not State.SOAKING:
             raise InvariantError(f"evidence cannot be frozen while {record.state}", rotationId=record.run_id)
+        if freeze.census != record.census:
+            raise NotSettledError("the census to freeze is not the record's", rotationId=record.run_id)
+        if record.evidence is None:
+            record = record.changed(planted=planted)
         evidence = build_evidence(record, freeze)
+        check_followed(record, evidence, now)
         digest = digest_of(evidence)
         if digest == record.evidence_digest:
             return record
@@ -41,8 +54,7 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
             evidence=evidence,
             evidence_digest=digest,
             evidence_frozen_at=now,
-            approval_expires_at=freeze.expires_at,
-            census=freeze.census,
+            approval_expires_at=min(freeze.expires_at, now + record.policy.approval_expiry),
             stale_writers=_stale_writers(freeze),
             proof=proof_of(record),
         )
@@ -79,14 +91,25 @@ def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, Jso
         "quarantined": record.quarantined.count,
         "foreign": freeze.census.foreign,
         "provenance": record.provenance.to_payload() if record.provenance is not None else None,
+        "planted": record.planted.to_payload() if record.planted is not None else None,
         "staleWriters": _stale_writers(freeze).to_payload(),
         "policy": record.policy.to_payload(),
     }
 
 
-def digest_of(content: dict[str, JsonValue]) -> str:
-    """Return the lower-case hex SHA-256 of the content's canonical JSON (RFC 8785)."""
-    return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+def check_followed(record: RotationRecord, evidence: Mapping[str, Any], frozen_at: datetime) -> None:
+    """Hold the run against its policy.
+
+    Raises:
+        InvariantError: it soaked for less than its policy says.
+        NotSettledError: it proved fewer rows than its policy says, as far as the record shows yet.
+    """
+    began = record.entered_at(State.SOAKING)
+    if began is None or frozen_at - began + CLOCK_SLACK < record.policy.soak:
+        raise InvariantError("the rotation soaked for less than its policy says", rotationId=record.run_id)
+    asked = record.policy.proof.least_of(evidence["census"]["rewrapped"])
+    if (missing := asked - evidence["proof"]["proven"]) > 0:
+        raise NotSettledError(f"{missing} rows fewer are proven than the policy says", rotationId=record.run_id)
 
 
 def proof_of(record: RotationRecord) -> Proof:

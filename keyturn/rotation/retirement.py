@@ -11,10 +11,11 @@ at once. So is it after a second count that fails, and in a run that finds stale
 Versions stay disabled only after a count that found no stale row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from keyturn.contracts.base import RunRef
+from keyturn.contracts.base import Policy, RunRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
 from keyturn.cosmos.state_container import until_won
@@ -22,9 +23,11 @@ from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
 from keyturn.errors import FencedError, InvariantError, KeyturnError, NotSettledError
 from keyturn.key_vault.versions import MekVersions
-from keyturn.rotation.evidence import digest_of
+from keyturn.rotation.evidence import check_followed
+from keyturn.rotation.unexplained import look_again
 from keyturn.runs.audit import audit_record, undone_retirement
 from keyturn.runs.commands import record_command
+from keyturn.runs.record_parts import Provenance
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, EveryRun, RotationStore
 from keyturn.runs.transitions import check_live
@@ -51,7 +54,8 @@ async def retire_approved(
 ) -> RetireResult:
     """Disable the versions that the approved evidence names, if no row needs them.
 
-    The result's ``stale`` counts the rows that stood in the way, ``withdrawn`` says that an operator did.
+    The result's ``stale`` counts the rows that stood in the way, ``planted`` those that were changed beside the
+    rotation, where the approver was told that there were none; ``withdrawn`` says that an operator ordered otherwise.
 
     Raises:
         FencedError: the retirement is not in force any more.
@@ -61,11 +65,13 @@ async def retire_approved(
     record = await runs.update(request.run.run_id, lambda found: _claimed(found, request))
     if now < record.requested_at + record.policy.creation_settle:
         raise NotSettledError("what an earlier run asked of the vault may not have arrived", rotationId=record.run_id)
-    result = await Retirement(runs, store, versions, request, record).when_zero(now + record.policy.retain)
+    planted = await look_again(store, record, now)
+    result = await Retirement(runs, store, versions, request, record).when_zero(now + record.policy.retain, planted)
 
     def change(found: RotationRecord) -> RotationRecord:
         check_live(found, request.run)
-        return found if found.retired == result.retired else found.changed(retired=result.retired)
+        same = (found.retired, found.planted) == (result.retired, planted)
+        return found if same else found.changed(retired=result.retired, planted=planted)
 
     record = await runs.update(request.run.run_id, change)
     await audit_record(runs.audit, record, now)
@@ -86,14 +92,12 @@ def _claimed(record: RotationRecord, request: RetireInput) -> RotationRecord:
 
 
 def _check_approved(record: RotationRecord, request: RetireInput) -> None:
-    decision, evidence = record.decision, record.evidence
-    digests = {request.evidence_digest, record.evidence_digest, decision and decision.digest}
-    if evidence is None or decision is None or decision.decision != "approved" or digests != {digest_of(evidence)}:
-        raise InvariantError(
-            "nothing is retired without an approval of the evidence in force", rotationId=record.run_id
-        )
-    if evidence["oldVersions"] != record.old_versions:
-        raise InvariantError("the evidence names other versions than the record", rotationId=record.run_id)
+    evidence = record.approved_evidence(request.evidence_digest)
+    same = evidence["oldVersions"] == record.old_versions and Policy.from_payload(evidence["policy"]) == record.policy
+    if not same or record.evidence_frozen_at is None:
+        text = "the evidence names other versions or another policy than the record"
+        raise InvariantError(text, rotationId=record.run_id)
+    check_followed(record, evidence, record.evidence_frozen_at)
 
 
 class Retirement:
@@ -104,8 +108,9 @@ class Retirement:
     ) -> None:
         self._runs, self._store, self._versions = runs, store, versions
         self._request, self._record = request, record
+        self._told: Mapping[str, Any] = record.evidence or {}
 
-    async def when_zero(self, retain_until: datetime) -> RetireResult:
+    async def when_zero(self, retain_until: datetime, planted: Provenance) -> RetireResult:
         """Disable the versions if no row needs them, and look afterwards whether that is still wanted."""
         standing = await self._standing()
         # The count may have taken long. Confirmed by a write: this is the newest record, whatever replica it came from.
@@ -113,6 +118,8 @@ class Retirement:
         if standing:
             undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
             return RetireResult(retired=[], stale=standing, undone=undone)
+        if planted.count and not (self._told.get("planted") or {}).get("count"):
+            return RetireResult(retired=[], stale=0, planted=planted.count)
         if not claimed.retirement_in_force:
             return RetireResult(retired=[], stale=0, withdrawn=True)
         try:

@@ -14,12 +14,11 @@ from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
-from keyturn.rotation.evidence import digest_of
 from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import read_lease, release, take
 from keyturn.runs.migration_leases import keep_lease
-from keyturn.runs.record import RunRecord
+from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Force, HistoryEntry, RequestOptions, Waiver
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore

@@ -162,9 +162,10 @@ class Report(Payload):
     """Everything that is known about one rotation: its status, and the record as it is kept."""
 
     status: Status
+    evidence_intact: bool | None  # it hashes to its digest; null where there is none
     record: RotationRecord
 
 
 def report(record: RotationRecord) -> Report:
     """Return the rotation's report."""
-    return Report(status=status(record), record=record)
+    return Report(status=status(record), evidence_intact=record.evidence_intact, record=record)

@@ -1,9 +1,11 @@
 """What the approver learns of rows that are not as the last rotation left them."""
 
 import logging
+from datetime import datetime
 
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import UnexplainedRow
+from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
 from keyturn.deks.unexplained import Provenance, Since
 from keyturn.rotation.schedule import did_its_work
@@ -20,7 +22,28 @@ async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekS
     earlier = await runs.newest(store.keyring.name, before=run_id, limit=PAGE_MAX)
     completed = next((record for record in earlier if did_its_work(record)), None)
     migrated = await migrations.newest(store.keyring.name, limit=PAGE_MAX)
-    provenance = Provenance(store, _since(completed, earlier, migrated))
+    found = await _look(
+        store, _since(completed, earlier, migrated), completed.run_id if completed is not None else None
+    )
+    if found.count:
+        _log.warning("%s begins with %d rows that no run has left as they are", run_id, found.count)
+    return found
+
+
+async def look_again(store: DekStore, record: RotationRecord, now: datetime) -> Found:
+    """Compare the rows with what the rotation itself has written since it began; raises KeyturnError.
+
+    A keyring has one run at a time: until ``now`` nothing but this rotation had a reason to change a row.
+    """
+    began = record.entered_at(State.CREATING_VERSION) or record.requested_at
+    found = await _look(store, Since(began, {record.run_id: now}), record.run_id)
+    if found.count:
+        _log.warning("%d rows were changed beside %s", found.count, record.run_id)
+    return found
+
+
+async def _look(store: DekStore, since: Since | None, run_id: str | None) -> Found:
+    provenance = Provenance(store, since)
     named: list[UnexplainedRow] = []
     count = 0
     for reason, condition in (("changed", provenance.changed), ("key_check_missing", provenance.without_key_check)):
@@ -29,10 +52,8 @@ async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekS
         count += counted
         found = await provenance.first(condition, NAMED_ROWS_MAX - len(named)) if len(named) < NAMED_ROWS_MAX else []
         named += [UnexplainedRow(id=row_id, reason=reason) for row_id in found]
-    if count:
-        _log.warning("%s begins with %d rows that no run has left as they are", run_id, count)
     return Found(
-        since=completed.run_id if completed is not None else None,
+        since=run_id,
         created=await provenance.count(provenance.new) if provenance.new is not None else None,
         count=count,
         named=named,

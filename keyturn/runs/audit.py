@@ -96,9 +96,11 @@ def _versions(record: RotationRecord, now: datetime) -> Iterator[AuditEvent]:
     if record.target_version is not None:
         created = events.VersionCreated(version=record.target_version, replaces=record.old_versions)
         yield _event(("version", record.target_version), now, created)
-    if record.provenance is not None and record.provenance.count:
-        first = record.provenance.named[: events.UNEXPLAINED_MAX]
-        yield _event(("unexplained",), now, record.provenance.shown_as(events.RowsUnexplained, named=first))
+    looks = {("unexplained",): record.provenance, ("planted", record.last_step(State.SOAKING)): record.planted}
+    for key, seen in looks.items():
+        if seen is not None and seen.count:
+            first = seen.named[: events.UNEXPLAINED_MAX]
+            yield _event(key, now, seen.shown_as(events.RowsUnexplained, named=first))
     attempt = record.retirement_step
     if record.retired:
         yield _retired(("retired", attempt), record, record.retired, now)

@@ -54,6 +54,7 @@ def decide[R: RunRecord](
         ApprovalExpiredError: the time to decide is over.
         WrongStateError: the run does not wait for a decision.
         DigestMismatchError: other evidence is in force; the error names its digest.
+        EvidenceAlteredError: the evidence was changed after it was frozen.
     """
     if any(decision.webhook_id == webhook_id for decision in record.taken):
         return record
@@ -104,6 +105,7 @@ def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: 
     if request.evidence_digest != record.evidence_digest:
         digest = record.evidence_digest
         raise errors.DigestMismatchError("other evidence is in force", rotationId=run_id, evidenceDigest=digest)
+    record.check_evidence()
 
 
 async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:

@@ -17,11 +17,13 @@ def findings_of(evidence: Mapping[str, Any]) -> Iterator[str]:
     """Yield everything that was found, in sentences; what the evidence does not say is said to be unknown."""
     yield f"Rows: {_rows(evidence)}"
     yield f"Proof: {_proof(evidence.get('proof') or {})}"
+    yield f"Policy: {_policy(evidence.get('policy') or {})}"
     for name, what in (("canaries", "Canaries: {} documents decrypt"), ("probes", "Probes: {} addresses answer")):
         tried = evidence.get(name) or []
         yield what.format(f"{sum(one['outcome'] == 'pass' for one in tried)} of {len(tried)}")
     yield f"Stale writers: {_stale_writers(evidence) or 'none seen'}"
-    yield f"Rows that no run has left as they are: {_unexplained(evidence)}"
+    yield f"Rows that no run has left as they are: {_unexplained(evidence, 'provenance')}"
+    yield f"Rows that were changed beside this rotation: {_unexplained(evidence, 'planted')}"
     yield f"Waived checks: {', '.join(waived['check'] for waived in evidence.get('waivedChecks') or []) or 'none'}"
     yield f"New version: {evidence.get('targetVersion') or 'not known'}"
     if evidence.get("reason"):
@@ -38,7 +40,10 @@ def warnings_of(evidence: Mapping[str, Any]) -> Iterator[str]:
     if written := _stale_writers(evidence):
         yield f"{written}: what such a writer creates after the retirement, nobody can read"
     if (evidence.get("provenance") or {}).get("count"):
-        yield f"Rows are not as the last rotation left them, and no run has changed them: {_unexplained(evidence)}"
+        found = _unexplained(evidence, "provenance")
+        yield f"Rows are not as the last rotation left them, and no run has changed them: {found}"
+    if (evidence.get("planted") or {}).get("count"):
+        yield f"While the rotation ran, rows were changed that it has not changed: {_unexplained(evidence, 'planted')}"
 
 
 def _rows(evidence: Mapping[str, Any]) -> str:
@@ -59,6 +64,12 @@ def _proof(proof: Mapping[str, Any]) -> str:
     return f"{proof['proven']:,} rows open with the new version to the same key ({scope})"
 
 
+def _policy(policy: Mapping[str, Any]) -> str:
+    if not policy:
+        return "not known"
+    return f"soaked for {policy['soak']}, and to be watched for {policy['watch']} after the retirement"
+
+
 def _stale_writers(evidence: Mapping[str, Any]) -> str:
     writers = evidence.get("staleWriters") or {}
     if not writers.get("count"):
@@ -69,8 +80,8 @@ def _stale_writers(evidence: Mapping[str, Any]) -> str:
     return f"{writers['count']:,} rows were still written under an old version{last}; all of them were moved"
 
 
-def _unexplained(evidence: Mapping[str, Any]) -> str:
-    if (seen := evidence.get("provenance")) is None:
+def _unexplained(evidence: Mapping[str, Any], name: str) -> str:
+    if (seen := evidence.get(name)) is None:
         return "not known"
     if not seen["count"]:
         return "none" if seen["since"] is not None else "none seen, with no earlier rotation to compare with"

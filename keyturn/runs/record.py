@@ -4,11 +4,13 @@ A record is one document in the container ``keyturn``, partition ``/keyring``. I
 history is not. It is only ever changed through :meth:`keyturn.runs.store.Runs.update`.
 """
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
+import rfc8785
 from pydantic import Field, JsonValue
 
 from keyturn.contracts.base import Name, Policy, Remark, RotationInput, RunRef
@@ -16,8 +18,14 @@ from keyturn.contracts.pages import PageResult
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
 from keyturn.cosmos.state_container import StoredDocument
+from keyturn.errors import EvidenceAlteredError, InvariantError
 from keyturn.ids import RunKind
 from keyturn.runs import record_parts as parts
+
+
+def digest_of(content: Mapping[str, JsonValue]) -> str:
+    """Return the lower-case hex SHA-256 of the content's canonical JSON (RFC 8785)."""
+    return hashlib.sha256(rfc8785.dumps(dict(content))).hexdigest()
 
 
 class RunRecord(StoredDocument):
@@ -80,6 +88,29 @@ class RunRecord(StoredDocument):
         return [*self.decisions, *([self.decision] if self.decision is not None else [])]
 
     @property
+    def evidence_intact(self) -> bool | None:
+        """Tell whether the evidence still hashes to its digest, which others may write to; None without either."""
+        if self.evidence is None and self.evidence_digest is None:
+            return None
+        return self.evidence is not None and digest_of(self.evidence) == self.evidence_digest
+
+    def check_evidence(self) -> dict[str, JsonValue]:
+        """Return the evidence, hashed again; raises EvidenceAlteredError where its digest names something else."""
+        if self.evidence is None or not self.evidence_intact:
+            found = digest_of(self.evidence) if self.evidence is not None else None
+            facts: dict[str, Any] = {"evidenceDigest": self.evidence_digest, "found": found}
+            raise EvidenceAlteredError("the evidence is not what its digest names", rotationId=self.run_id, **facts)
+        return self.evidence
+
+    def approved_evidence(self, digest: str) -> dict[str, JsonValue]:
+        """Return the evidence in force, hashed again; raises InvariantError unless that very digest is approved."""
+        decision = self.decision
+        approved = decision is not None and decision.decision == "approved"
+        if not approved or {digest, self.evidence_digest} != {decision and decision.digest}:
+            raise InvariantError("the evidence in force is not approved", rotationId=self.run_id)
+        return self.check_evidence()
+
+    @property
     def decided_by(self) -> str | None:
         """Return who took the decision in force, if there is one."""
         return self.decision.by if self.decision is not None else None
@@ -87,6 +118,10 @@ class RunRecord(StoredDocument):
     def last_step(self, state: State) -> int:
         """Return the step at which the state was entered last, or 0."""
         return max((entry.step for entry in self.history if entry.target is state), default=0)
+
+    def entered_at(self, state: State) -> datetime | None:
+        """Return when the state was entered last, or None."""
+        return next((entry.at for entry in reversed(self.history) if entry.target is state), None)
 
     def totals(self, phase: Phase) -> PageResult:
         """Return the sum over all passes of the phase; zeros where none was begun."""

@@ -120,11 +120,11 @@ class Quarantined(Payload):
 
 
 class Provenance(Payload):
-    """How the rows differed from what the last completed rotation left, before the first of them was rewrapped."""
+    """How the rows differ from what runs of Keyturn have left."""
 
-    since: str | None  # that rotation; null where there is none to compare with
+    since: str | None  # the rotation since which was looked; null where there is none to compare with
     created: int | None  # rows that say they were created since, by an unknown writer
-    count: int  # rows that were changed since, or lack what a rotation writes
+    count: int  # rows that were changed since by no run, or lack what a rotation writes
     named: Annotated[list[UnexplainedRow], Field(max_length=NAMED_ROWS_MAX)]
 
 

@@ -31,7 +31,8 @@ class RotationRecord(RunRecord):
     target_version: str | None = None
     version_intent: parts.VersionIntent | None = None
 
-    provenance: parts.Provenance | None = None
+    provenance: parts.Provenance | None = None  # before the first row was moved
+    planted: parts.Provenance | None = None  # since the rotation began
     stale_writers: parts.StaleWriters = parts.StaleWriters()
     canaries: Annotated[list[parts.Canary], Field(max_length=parts.CANARIES_MAX)] = Field(default_factory=list)
     probes: Annotated[list[parts.Probe], Field(max_length=parts.PROBES_MAX)] = Field(default_factory=list)

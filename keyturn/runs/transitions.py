@@ -6,7 +6,7 @@
 Going back to the sweep voids the decision, because the evidence that it was taken on no longer holds.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyturn.contracts.base import RunRef, StepInput
 from keyturn.contracts.states import TERMINAL, State, check_transition
@@ -29,6 +29,8 @@ _COMMANDS = {
     State.SWEEPING: "retry",
     State.RUNNING: "retry",
 }
+# Two instances of the app date the steps of one run; their clocks may differ by this much.
+CLOCK_SLACK = timedelta(seconds=5)
 HISTORY_HEAD = 50  # entries that a very long history keeps from its beginning
 
 
@@ -139,6 +141,8 @@ def enter[R: RunRecord](record: R, target: State, *, detail: str, now: datetime)
     """Return the record in its next state; raises InvalidTransitionError, InvariantError or AbortRequestedError."""
     check_transition(record.state, target, record.transitions)
     _check_goes_on(record, target)
+    if target is State.COMPLETED and isinstance(record, RotationRecord):
+        _check_completed(record, now)
     if target is State.RETIRING:
         _check_may_retire(record)
     entry = HistoryEntry(
@@ -165,14 +169,19 @@ def _check_goes_on(record: RunRecord, target: State) -> None:
     """Raise AbortRequestedError where an abort was taken that could still be obeyed, and the target is no end.
 
     The abort and this change are writes to one document, so an abort that was taken before the retirement is obeyed.
-    InvariantError is for a completion after an order to reinstate, which leads to another end.
     """
-    withdrawn = isinstance(record, RotationRecord) and 0 < record.retirement_step <= record.withdrawn_step
-    if target is State.COMPLETED and withdrawn:
-        raise InvariantError("an operator ordered that the versions be enabled again", rotationId=record.run_id)
     if record.abort is None or target in TERMINAL or State.ABORTED not in record.transitions[record.state]:
         return
     raise AbortRequestedError("an operator asked to end the run", rotationId=record.run_id, requestedBy=record.abort.by)
+
+
+def _check_completed(record: RotationRecord, now: datetime) -> None:
+    """Raise InvariantError where an operator ordered otherwise, or the policy's trial period is not over."""
+    if 0 < record.retirement_step <= record.withdrawn_step:
+        raise InvariantError("an operator ordered that the versions be enabled again", rotationId=record.run_id)
+    watched = record.state is State.WATCHING and record.history[-1].at + record.policy.watch <= now + CLOCK_SLACK
+    if not watched and not record.options.dry_run:
+        raise InvariantError("the rotation was not watched for as long as its policy says", rotationId=record.run_id)
 
 
 def _check_may_retire(record: RunRecord) -> None:

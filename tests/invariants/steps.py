@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keyturn.contracts.base import Payload, StepInput
-from keyturn.contracts.pages import DEKS, PageInput, PageResult, RangesInput, ScanInput
+from keyturn.contracts.pages import DEKS, PageInput, PageResult, RangesInput, ScanInput, add_results
 from keyturn.contracts.passes import BudgetInput, Phase, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.runs.record import RunRecord
@@ -73,18 +73,18 @@ class Steps:
     async def work(self, operation: str, source: str = DEKS) -> int:
         """Work on everything that a scan finds, and record the progress; returns how much was changed."""
         self._passes += 1
-        tokens, totals, changed, started = [self.tokens], {}, 0, datetime.now(UTC)
+        tokens, totals, started = [self.tokens], PageResult(), datetime.now(UTC)
         await self.act("claim_budget", BudgetInput(run=self.ref, operations_per_second=RATE))
         for page in await self.pages(operation, source):
-            totals = await self.act(OPERATIONS[operation].activity, page)
-            changed += totals["changed"]
-            tokens.append(totals.pop("sessionTokens"))
+            worked = PageResult.from_payload(await self.act(OPERATIONS[operation].activity, page))
+            totals = add_results(totals, worked)
+            tokens.append(worked.session_tokens)
         progress = self.progress(totals, tokens, started, OPERATIONS[operation].phase)
         self.tokens = (await self.act("record_progress", progress))["sessionTokens"]
-        return changed
+        return totals.changed
 
     def progress(
-        self, totals: dict[str, Any], tokens: list[dict[str, str]], started: datetime, phase: Phase
+        self, totals: PageResult, tokens: list[dict[str, str]], started: datetime, phase: Phase
     ) -> ProgressInput:
         """Return the input of record_progress after the one wave of a pass."""
         return ProgressInput(
@@ -94,7 +94,7 @@ class Steps:
             pass_started_at=started,
             wave=1,
             scanned=1,
-            totals=PageResult.from_payload(totals),
+            totals=totals,
             session_tokens=tokens,
             final=True,
         )

@@ -42,7 +42,7 @@ class Overtaken:
     async def create(cls, harness: ActivityHarness) -> "Overtaken":
         """Bring the first run to where it sweeps."""
         refs = await harness.local_keyring.add_many(ROWS, harness.old)
-        first = RotationDriver(harness, await harness.start(creation_settle="PT0S"))  # nothing to wait for afterwards
+        first = RotationDriver(harness, await harness.start(ago=6, creation_settle="PT5S"))  # nothing to wait for
         await first.to_new_version()
         await first.advance(State.SWEEPING)
         return cls(harness, refs, first)
@@ -55,7 +55,7 @@ class Overtaken:
         )
         await self.first.act("record_failure", ending)
         await self.harness.local_keyring.mek.create()  # nobody's: it is not adopted
-        second = RotationDriver(self.harness, await self.harness.start(creation_settle="PT0S"))
+        second = RotationDriver(self.harness, await self.harness.start(ago=6, creation_settle="PT5S"))
         await second.to_new_version()
         assert second.target != self.first.target
         return second

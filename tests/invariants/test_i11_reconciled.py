@@ -8,6 +8,7 @@ import pytest
 from activities import counting, pages
 from keyturn.contracts.pages import ScanInput, ScanResult
 from keyturn.contracts.states import State
+from keyturn.rotation import evidence
 from orchestrators import soak, sweep
 from tests.invariants.checks.runs import unreconciled
 from tests.invariants.harness import ActivityHarness
@@ -91,6 +92,7 @@ async def test_broken_nobody_counts_after_a_proof(
     skip_a_page(monkeypatch, "rewrapped")
     monkeypatch.setattr(soak, "RECOUNTS_MAX", 0)
     monkeypatch.setattr(soak, "_unproven", count_nothing)
+    monkeypatch.setattr(evidence, "check_followed", lambda *_: None)
 
     state, wrong = await asked(running_engine)
 

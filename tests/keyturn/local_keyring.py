@@ -69,7 +69,7 @@ class LocalKeyring:
             "mekName": self.mek.name,
             "mekVersion": version,
             "algorithm": wrap_with,
-            "createdAt": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
+            "createdAt": datetime.now(UTC).isoformat(),
             "keyCheck": encoded(key_check(dek)),
         }
         row = plain_row(**{**values, **properties})

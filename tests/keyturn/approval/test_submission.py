@@ -13,6 +13,7 @@ from keyturn.errors import (
     AlreadyDecidedError,
     CallerError,
     DigestMismatchError,
+    EvidenceAlteredError,
     ForbiddenError,
     InvalidRequestError,
     TooManyAttemptsError,
@@ -68,6 +69,21 @@ async def test_a_link_decides(runs: RotationStore, decision: str, outcome: str) 
         decided.decision.by_id,
     ) == (outcome, APPROVER, "seen", None)
     assert [record.run_id] == workflow.woken
+
+
+async def test_a_link_shows_no_evidence_that_was_changed(runs: RotationStore) -> None:
+    """With a warning taken out under an unchanged digest there is nothing to look at and nothing to decide."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    silenced = {**(record.evidence or {}), "staleWriters": {"count": 0, "lastSeen": None}, "foreign": 1}
+    await runs.update(record.run_id, lambda found: found.changed(evidence=silenced))
+    coming = link_request(record, link_token(record))
+
+    with pytest.raises(EvidenceAlteredError):
+        await open_link(runs, coming, secrets=[SECRET], now=SOON)
+    with pytest.raises(EvidenceAlteredError):
+        await decide(runs, coming)
+
+    assert (await runs.read(record.run_id)).decision is None
 
 
 async def test_a_link_decides_once(runs: RotationStore) -> None:

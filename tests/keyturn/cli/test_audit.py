@@ -1,14 +1,18 @@
 """``audit verify`` on the command line, with no service to ask."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from keyturn.audit.chain import head_of
+from keyturn.audit.chain import head_of, link
+from keyturn.audit.events import AuditEvent, EvidenceFrozen
+from keyturn.runs.record import digest_of
 from tests.keyturn.audit.chains import chain, fresh_rotation, lines
 from tests.keyturn.cli.served import serving
+from tests.keyturn.runs.lifecycle import NOW
 from tests.local.services import REPOSITORY
 
 ROTATION = fresh_rotation()
@@ -82,3 +86,26 @@ def test_a_chain_is_exported_as_it_is() -> None:
     assert result.stdout_bytes == exported
     assert app.asked[0][1] == f"/api/rotations/{ROTATION}/audit"
     assert (refused.exit_code, refused.stdout) == (66, "")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "exit_code", "said"),
+    [
+        ({"quarantined": 0}, 0, "as it was frozen"),
+        ({"quarantined": 1}, 65, "not what the chain froze last"),
+        (None, 64, "report: expected the report of a run with evidence"),
+    ],
+)
+def test_the_evidence_of_a_report_is_hashed_again(
+    tmp_path: Path, evidence: dict[str, int] | None, exit_code: int, said: str
+) -> None:
+    """A chain holds the digest and not the evidence, so a report that was falsified leaves the chain whole."""
+    run_id = fresh_rotation()
+    frozen = EvidenceFrozen(digest=digest_of({"quarantined": 0}), expires_at=NOW)
+    file, report = tmp_path / "audit.jsonl", tmp_path / "report.json"
+    file.write_bytes(lines([link(run_id, AuditEvent(key="evidence", at=NOW, data=frozen), None)])[0])
+    report.write_text(json.dumps({"record": {"evidence": evidence}}))
+
+    verified = verify(file, "--report", str(report))
+
+    assert (verified.returncode, said in verified.stdout + verified.stderr) == (exit_code, True)

@@ -15,7 +15,7 @@ from keyturn.contracts.migrations import (
     RestoreInput,
 )
 from keyturn.contracts.states import State
-from keyturn.errors import FencedError, InvariantError, UnavailableError
+from keyturn.errors import EvidenceAlteredError, FencedError, InvariantError, UnavailableError
 from keyturn.key_vault.versions import RETIRED_BY_TAG, TEMPORARY_FOR_TAG
 from keyturn.migrations import restore
 from keyturn.runs.record_parts import Decision
@@ -138,6 +138,21 @@ async def test_nothing_is_enabled_without_an_approval(
             await restore.enable_approved(migrations, request, local_keyring.store, versions_of(local_keyring))
     with pytest.raises(FencedError):
         await enable(local_keyring, migrations, record.changed(fencing_token=record.fencing_token - 1))
+
+    assert {retired[1]} == await enabled(local_keyring)
+
+
+@pytest.mark.parametrize("change", [{"evidence": {}}, {"versions": ["another"]}], ids=lambda change: next(iter(change)))
+async def test_nothing_is_enabled_on_evidence_that_was_changed(
+    local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str], change: dict[str, Any]
+) -> None:
+    """It is hashed again at that moment, and it names the very versions that the record wants enabled."""
+    await add_under(local_keyring, retired[0])
+    record = await approved(local_keyring, migrations)
+    record = await migrations.update(record.run_id, lambda found: found.changed(**change))
+
+    with pytest.raises((InvariantError, EvidenceAlteredError)):
+        await enable(local_keyring, migrations, record)
 
     assert {retired[1]} == await enabled(local_keyring)
 

@@ -12,8 +12,9 @@ from keyturn.contracts.steps import FreezeInput, NotifyInput
 from keyturn.notifications.events import DRIFT, EVENTS, UNREADABLE
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
-from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
+from keyturn.notifications.rotation_messages import ALTERED, ROTATION_MESSAGES
 from keyturn.rotation.evidence import build_evidence
+from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import (
     Check,
     Decision,
@@ -91,6 +92,15 @@ def test_every_message_says_where_to_look(event: str) -> None:
     assert said.startswith("Keyturn: ")
     assert f"Report: https://keyturn.example/api/rotations/{record.run_id}/report" in said
     assert f"Audit chain: 7:{'a' * 64}" in said
+
+
+def test_evidence_that_was_changed_is_said_first() -> None:
+    """Whoever is asked must not read on as if nothing was wrong; an unchanged one says nothing of it."""
+    record = make_record()
+    frozen = record.changed(evidence={"quarantined": 0}, evidence_digest=digest_of({"quarantined": 0}))
+
+    assert ALTERED not in text(frozen, "approval_wanted")
+    assert ALTERED in text(frozen.changed(evidence={"quarantined": 1}), "approval_wanted")
 
 
 @pytest.mark.parametrize("event", ["approval_wanted", "approval_reminder"])

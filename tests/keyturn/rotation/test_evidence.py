@@ -12,13 +12,15 @@ from keyturn.contracts.pages import PageResult, UnexplainedRow
 from keyturn.contracts.passes import CensusResult, ProgressInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FreezeInput
-from keyturn.errors import FencedError, InvariantError
-from keyturn.rotation.evidence import UNPROVEN, digest_of, freeze_evidence
+from keyturn.errors import FencedError, InvariantError, KeyturnError, NotSettledError
+from keyturn.rotation.evidence import UNPROVEN, freeze_evidence
+from keyturn.rotation.new_version import record_census
 from keyturn.runs.progress import record_progress
+from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import Canary, Check, Preflight, Probe, Provenance
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.runs.lifecycle import CENSUS, NOW, approve, bring_to, freeze, step_to
+from tests.keyturn.runs.lifecycle import CENSUS, NOW, UNTOUCHED, approve, bring_to, freeze, step_to
 
 
 async def full_run(runs: RotationStore) -> RotationRecord:
@@ -74,6 +76,7 @@ async def test_evidence_holds_everything_that_an_approver_needs(runs: RotationSt
         "quarantined": 0,
         "foreign": 0,
         "provenance": {"since": None, "created": None, "count": 1, "named": [{"id": "r", "reason": "changed"}]},
+        "planted": UNTOUCHED.to_payload(),
         "staleWriters": {"count": 2, "lastSeen": "2026-03-01T03:00:00Z"},
         "policy": record.policy.to_payload(),
     } == evidence
@@ -157,10 +160,58 @@ async def test_an_unproven_rotation_says_so_in_its_evidence(runs: RotationStore)
     assert UNPROVEN in json.dumps(frozen.evidence)
 
 
+@pytest.mark.parametrize(
+    ("policy", "error", "said"),
+    [
+        ({"soak": timedelta(hours=1)}, InvariantError, "soaked for less"),
+        ({"proof": ProofScope("all")}, NotSettledError, "10 rows fewer"),
+        ({"proof": ProofScope("sample", 4)}, NotSettledError, "2 rows fewer"),
+    ],
+    ids=["soak", "proof", "sample"],
+)
+async def test_evidence_does_not_attest_what_the_run_has_not_done(
+    runs: RotationStore, policy: dict[str, Any], error: type[KeyturnError], said: str
+) -> None:
+    """A workflow with another policy in its input is known by the record: how long it soaked, and what it proved."""
+    record = await bring_to(runs, State.SOAKING)
+    followed = record.policy.model_copy(update=policy)
+    await runs.update(record.run_id, lambda run: run.changed(policy=followed))
+
+    with pytest.raises(error, match=said):
+        await freeze(runs, record, census=CENSUS.model_copy(update={"rewrapped": 10}))
+
+    assert (await runs.read(record.run_id)).evidence is None
+
+
+async def test_a_census_that_was_not_taken_is_not_frozen(runs: RotationStore) -> None:
+    """The input names what the workflow knows; only what an activity has counted is evidence."""
+    record = await full_run(runs)
+    await record_census(runs, record.ref, CENSUS)
+    forged = FreezeInput(
+        run=record.ref,
+        target_version="new",
+        census=CENSUS.model_copy(update={"total": 11, "on_target": 11}),
+        stale_writers=0,
+        last_stale_write=None,
+        expires_at=NOW,
+    )
+
+    with pytest.raises(NotSettledError, match="census"):
+        await freeze_evidence(runs, forged, NOW, UNTOUCHED)
+
+
+async def test_the_time_to_decide_is_the_records(runs: RotationStore) -> None:
+    """An input cannot leave the question open for longer than the policy says."""
+    frozen = await freeze(runs, await full_run(runs), expires_at=NOW + timedelta(days=90))
+
+    assert frozen.approval_expires_at == NOW + timedelta(days=7)
+
+
 async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore) -> None:
     """A run that does not soak has nothing to freeze, and another run's input is fenced."""
     record = await bring_to(runs, State.SWEEPING)
     soaking = await bring_to(runs, State.SOAKING)
+    await record_census(runs, soaking.ref, CENSUS)
 
     with pytest.raises(InvariantError, match="sweeping"):
         await freeze(runs, record)
@@ -177,6 +228,7 @@ async def test_evidence_is_frozen_only_by_the_run_that_soaks(runs: RotationStore
             expires_at=NOW,
         ),
         NOW,
+        UNTOUCHED,
     )
 
     assert result.evidence_digest == (await runs.read(soaking.run_id)).evidence_digest

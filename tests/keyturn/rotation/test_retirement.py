@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from keyturn.contracts.base import Policy
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import RetireInput, RetireResult
-from keyturn.errors import InvariantError, NotSettledError, UnavailableError
+from keyturn.errors import EvidenceAlteredError, InvariantError, NotSettledError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation import retirement as retirement_module
 from keyturn.rotation.retirement import retire_approved, retirements_in_force
-from keyturn.runs.record_parts import HistoryEntry, Quarantined
+from keyturn.runs.record import digest_of
+from keyturn.runs.record_parts import HistoryEntry, Provenance, Quarantined
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.local_keyring import LocalKeyring
@@ -75,6 +77,46 @@ async def test_versions_that_no_row_needs_are_retired(harness: RetirementHarness
     assert first == second == RetireResult(retired=[harness.old], stale=0)
     assert [await harness.is_enabled(version) for version in (harness.old, harness.target)] == [False, True]
     assert (await harness.runs.read(record.run_id)).retired == [harness.old]
+
+
+async def test_rows_of_which_the_approver_did_not_know_void_the_approval(harness: RetirementHarness) -> None:
+    """Planted while the approval was waited for; where the evidence told of such rows, they were decided on."""
+    await harness.keyring.add(harness.target, createdAt="2026-01-01T00:00:00Z")
+    unknown, known = await harness.approved(harness.old), await harness.approved(harness.old)
+    planted = Provenance(since="r", created=0, count=1, named=[])
+    evidence = {**(known.evidence or {}), "planted": planted.to_payload()}
+    digest = digest_of(evidence)
+    decision = known.decision.model_copy(update={"digest": digest}) if known.decision else None
+    fields = {"evidence": evidence, "evidence_digest": digest, "decision": decision}
+    known = await harness.runs.update(known.run_id, lambda found: found.changed(**fields))
+
+    assert await harness.retire(unknown) == RetireResult(retired=[], stale=0, planted=1)
+    assert await harness.is_enabled(harness.old)
+    assert (seen := (await harness.runs.read(unknown.run_id)).planted) is not None
+    assert seen.count == 1
+    assert await harness.retire(known) == RetireResult(retired=[harness.old], stale=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"evidence": {}},
+        {"policy": Policy(soak=timedelta(seconds=1))},
+        {"evidence_frozen_at": NOW - timedelta(seconds=6)},
+        {"old_versions": ["another"]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_nothing_is_retired_where_record_and_evidence_differ(
+    harness: RetirementHarness, change: dict[str, Any]
+) -> None:
+    """The evidence is hashed again, and names the policy and the versions of the record, which bears them out."""
+    record = await harness.approved(harness.old, **change)
+
+    with pytest.raises((InvariantError, EvidenceAlteredError)):
+        await harness.retire(record)
+
+    assert await harness.is_enabled(harness.old)
 
 
 @pytest.mark.parametrize("row", [{}, {"mekVersion": ...}, {"mekVersion": 7}, {"wrappedDek": "!"}])

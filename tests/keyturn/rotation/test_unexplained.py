@@ -12,7 +12,7 @@ from keyturn.contracts.migrations import RewrapDeks, Rollback, Work
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
 from keyturn.ids import RunKind, new_run_id
-from keyturn.rotation.unexplained import look_back
+from keyturn.rotation.unexplained import look_again, look_back
 from keyturn.runs.record_parts import HistoryEntry, Provenance
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
@@ -234,6 +234,22 @@ async def test_a_moved_row_without_a_key_check_is_named(runs: RotationStore, loc
     found = await past.seen()
 
     assert (names(found), found.count) == ({bare: "key_check_missing"}, 1)
+
+
+async def test_what_was_changed_beside_the_rotation_is_named(runs: RotationStore, local_keyring: LocalKeyring) -> None:
+    """Before people are asked and before the retirement: rows that were planted since the rotation began."""
+    past = Past(runs, local_keyring)
+    began = past.now - HOUR
+    entry = HistoryEntry(at=began, source=State.PREFLIGHT, target=State.CREATING_VERSION, step=2, actor="keyturn")
+    record = make_record(past.keyring.name, requested_at=began, history=[entry])
+    await past.row(rotationId=record.run_id)
+    await past.row(createdAt=past.now.isoformat())
+    planted = await past.row(createdAt=(past.now - 24 * HOUR).isoformat())
+    moved = await past.row(rotationId="notes.20251124T120000Z.abcdef")
+
+    found = await look_again(DekStore(local_keyring.container, past.keyring), record, datetime.now(UTC))
+
+    assert (found.since, found.created, names(found)) == (record.run_id, 1, {planted: "changed", moved: "changed"})
 
 
 async def test_foreign_rows_are_nobodys_business(runs: RotationStore, local_keyring: LocalKeyring) -> None:

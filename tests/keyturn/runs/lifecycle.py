@@ -13,9 +13,10 @@ from keyturn.contracts.steps import FreezeInput
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.rotation.due import Versions
 from keyturn.rotation.evidence import freeze_evidence
+from keyturn.rotation.new_version import record_census
 from keyturn.rotation.start import StartRequest, Workflows, start
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Decision, HistoryEntry
+from keyturn.runs.record_parts import Decision, HistoryEntry, Provenance
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import record_step
@@ -23,7 +24,11 @@ from keyturn.runs.transitions import record_step
 NOW = datetime(2026, 3, 1, 3, 0, 0, tzinfo=UTC)
 REQUESTER = "ada@example.com"
 APPROVER = "grace@example.com"
+# A run whose every step is dated NOW has followed it.
+POLICY = Policy(soak=timedelta(0), quiet_interval=timedelta(0), watch=timedelta(0))
 CENSUS = CensusResult(total=10, on_target=10, stale=0, unlabelled=0, foreign=0, by_version={"new": 10})
+
+UNTOUCHED = Provenance(since="r", created=0, count=0, named=[])
 
 # How a run gets into each state, as the workflow would bring it there.
 PATHS: Mapping[State, list[State]] = {
@@ -75,7 +80,7 @@ def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
         "requested_by": REQUESTER,
         "requested_at": NOW,
         "trigger": "http",
-        "policy": Policy(),
+        "policy": POLICY,
         "instance_id": instance_id_of(RunKind.ROTATION, keyring),
         "fencing_token": 1,
     }
@@ -104,7 +109,7 @@ async def start_run(
         keyring=keyring or new_keyring(),
         requested_by=REQUESTER,
         trigger="http",
-        policy=Policy(),
+        policy=POLICY,
         workflows=workflows(),
         now=now,
     )
@@ -137,7 +142,9 @@ async def freeze(runs: RotationStore, record: RotationRecord, **fields: Any) -> 
         "last_stale_write": None,
         "expires_at": NOW + timedelta(days=7),
     }
-    await freeze_evidence(runs, FreezeInput(run=record.ref, **{**values, **fields}), NOW)
+    if record.state is State.SOAKING:
+        await record_census(runs, record.ref, {**values, **fields}["census"])
+    await freeze_evidence(runs, FreezeInput(run=record.ref, **{**values, **fields}), NOW, UNTOUCHED)
     return await runs.read(record.run_id)
 
 

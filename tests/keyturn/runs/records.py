@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from keyturn.contracts.base import Policy
+from pydantic import JsonValue
+
 from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.ids import RunKind, new_run_id
-from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Decision, HistoryEntry
+from keyturn.runs.record import RunRecord, digest_of
+from keyturn.runs.record_parts import Decision, HistoryEntry, RequestOptions
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.transitions import enter
-from tests.keyturn.runs.lifecycle import APPROVER, NOW, PATHS, REQUESTER, make_record
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, PATHS, POLICY, REQUESTER, make_record
 
-DIGEST = "a" * 64
+EVIDENCE: dict[str, JsonValue] = {"quarantined": 0}
+DIGEST = digest_of(EVIDENCE)
 EXPIRES = NOW + timedelta(days=7)
 LATER = NOW + timedelta(minutes=1)
 APPROVAL = Decision(decision="approved", by=APPROVER, digest=DIGEST, at=NOW, webhook_id="earlier")
@@ -45,7 +47,7 @@ def migration(state: State = State.REQUESTED, **fields: Any) -> MigrationRecord:
         history=[HistoryEntry(at=NOW, source=None, target=State.REQUESTED, step=0, actor=REQUESTER)],
         requested_by=REQUESTER,
         requested_at=NOW,
-        policy=Policy(),
+        policy=POLICY,
         instance_id="migration-default",
         fencing_token=1,
         work=Restore(),
@@ -62,10 +64,12 @@ def _brought[R: RunRecord](record: R, path: list[State]) -> R:
 def ready_for[R: RunRecord](record: R, target: State) -> R:
     """Return the record with what the target asks for: frozen evidence, or its approval."""
     if target is State.AWAITING_APPROVAL:
-        frozen = {"evidence": {"quarantined": 0}, "evidence_digest": DIGEST, "evidence_frozen_at": NOW}
+        frozen = {"evidence": EVIDENCE, "evidence_digest": DIGEST, "evidence_frozen_at": NOW}
         return record.changed(**frozen, approval_expires_at=EXPIRES)
     if target is State.RETIRING:
         return record.changed(evidence_digest=DIGEST, decision=APPROVAL)
+    if (record.state, target) == (State.PREFLIGHT, State.COMPLETED):
+        return record.changed(options=RequestOptions(dry_run=True))
     return record
 
 

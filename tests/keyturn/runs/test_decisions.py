@@ -12,6 +12,7 @@ from keyturn.errors import (
     ApprovalExpiredError,
     CallerError,
     DigestMismatchError,
+    EvidenceAlteredError,
     ForbiddenError,
     InvalidRequestError,
     WrongStateError,
@@ -19,7 +20,7 @@ from keyturn.errors import (
 from keyturn.http import parse
 from keyturn.runs.commands import give_command
 from keyturn.runs.decisions import DecisionRequest, decide
-from keyturn.runs.record import RunRecord
+from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Decision
 from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER
 from tests.keyturn.runs.records import APPROVAL, DIGEST, EXPIRES, LATER, STATES, migration, rotation
@@ -112,6 +113,22 @@ REFUSALS: Mapping[str, Refusal] = {
         WAITING, DigestMismatchError, {"evidenceDigest": DIGEST}, {"evidenceDigest": OTHER_DIGEST}
     ),
 }
+
+
+@pytest.mark.parametrize("record", [WAITING, migration(State.AWAITING_APPROVAL)], ids=lambda record: record.kind)
+@pytest.mark.parametrize("evidence", [{}, {"quarantined": 0, "more": 1}, None])
+def test_evidence_that_was_changed_is_not_decided_on(record: RunRecord, evidence: dict[str, Any] | None) -> None:
+    """The digest is unchanged, and what it was made of is not: nobody knows what the approver has read."""
+    altered = record.changed(evidence=evidence)
+
+    with pytest.raises(EvidenceAlteredError) as raised:
+        decide(altered, request_of(altered), webhook_id="m1", now=LATER)
+
+    assert raised.value.facts == {
+        "rotationId": record.run_id,
+        "evidenceDigest": DIGEST,
+        "found": None if evidence is None else digest_of(evidence),
+    }
 
 
 @pytest.mark.parametrize("sentence", REFUSALS)

@@ -33,7 +33,7 @@ from keyturn.runs.record_parts import (
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import lose, record_step
-from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, start_run, step_to
+from tests.keyturn.runs.lifecycle import NOW, POLICY, bring_to, make_record, start_run, step_to
 
 STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10, by_version={"old": 197, "": 3})
 
@@ -41,7 +41,8 @@ STALE = CensusResult(total=210, on_target=0, stale=200, unlabelled=3, foreign=10
 async def sweeping(runs: RotationStore, census: CensusResult | None = STALE, **policy: Any) -> RotationRecord:
     """Return a run that sweeps, with the census of its pre-flight."""
     record = await bring_to(runs, State.SWEEPING)
-    return await runs.update(record.run_id, lambda run: run.changed(census=census, policy=Policy(**policy)))
+    changed = {"census": census, "policy": Policy(**{**dict(POLICY), **policy})}
+    return await runs.update(record.run_id, lambda run: run.changed(**changed))
 
 
 async def report_wave(

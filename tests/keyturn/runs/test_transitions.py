@@ -1,11 +1,12 @@
 """State changes as decisions: which record follows from a record and a step, and which steps are refused."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from keyturn.contracts.base import StepInput
+from keyturn.contracts.base import Policy, StepInput
 from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import (
@@ -18,7 +19,7 @@ from keyturn.errors import (
 from keyturn.runs.commands import give_command
 from keyturn.runs.progress import with_quarantined
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import HISTORY_MAX, PhaseProgress, Quarantined
+from keyturn.runs.record_parts import HISTORY_MAX, PhaseProgress, Quarantined, RequestOptions
 from keyturn.runs.transitions import HISTORY_HEAD, advance, enter, fail
 from tests.keyturn.runs.lifecycle import APPROVER, NOW
 from tests.keyturn.runs.records import APPROVAL, LATER, STATES, migration, ready_for, rotation
@@ -216,6 +217,28 @@ def test_a_very_long_history_keeps_its_beginning_and_its_end() -> None:
     assert len(steps) + record.history_omitted == record.step + 1
     assert steps[:HISTORY_HEAD] == list(range(HISTORY_HEAD))
     assert steps[HISTORY_HEAD:] == list(range(record.step - HISTORY_MAX + HISTORY_HEAD + 1, record.step + 1))
+
+
+def test_a_rotation_is_completed_only_after_its_trial_period() -> None:
+    """Whoever writes to the task hub cannot end the watch early: the record knows when it began."""
+    policy = Policy(watch=timedelta(minutes=30))
+    watching = rotation(State.WATCHING, policy=policy)
+
+    with pytest.raises(InvariantError, match="watched"):
+        enter(watching, State.COMPLETED, detail="", now=NOW + timedelta(minutes=29))
+
+    assert enter(watching, State.COMPLETED, detail="", now=NOW + policy.watch).ended
+
+
+def test_only_a_dry_run_is_completed_after_its_preflight() -> None:
+    """Any other rotation that says it is completed has moved and retired something."""
+    asked = rotation(State.PREFLIGHT)
+
+    with pytest.raises(InvariantError):
+        enter(asked, State.COMPLETED, detail="", now=NOW)
+
+    dry = asked.changed(options=RequestOptions(dry_run=True))
+    assert enter(dry, State.COMPLETED, detail="dry run", now=NOW).ended
 
 
 @pytest.mark.parametrize("ordered_in", [State.RETIRING, State.WATCHING])
