@@ -1,4 +1,4 @@
-"""Activities of a restore: what is to be enabled, enabling it once it is approved, and disabling it again."""
+"""Activities that enable versions again: what is to be, enabling it once approved, and disabling it again."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,15 @@ async def freeze_restore(request: RestoreInput, resources: Resources) -> Restore
     """Look for rows that name disabled versions, and freeze the evidence."""
     keyring = resources.keyring(request.run.keyring)
     found = await restore.survey(keyring.rows, keyring.versions)
-    return await restore.freeze_restore(resources.migrations, request, found, datetime.now(UTC))
+    return await restore.freeze_enablement(resources.migrations, request, found, datetime.now(UTC))
+
+
+@activity(bp, RestoreInput)
+async def freeze_rollback(request: RestoreInput, resources: Resources) -> RestoreFound:
+    """Look what the rotation that is rolled back keeps disabled, and freeze the evidence."""
+    record = await resources.migrations.read(request.run.run_id)
+    found = await restore.survey_rollback(record, resources.run_store)
+    return await restore.freeze_enablement(resources.migrations, request, found, datetime.now(UTC))
 
 
 @activity(bp, EnableTemporarilyInput)

@@ -1,11 +1,13 @@
-"""What an approver is asked, in plain words: of a rotation, whether to retire; of a restore, whether to enable."""
+"""What an approver is asked, in plain words: of a rotation, whether to retire; of a migration, whether to enable."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from keyturn.contracts.migrations import Rollback
 from keyturn.ids import RunKind
 from keyturn.runs.evidence_summary import findings_of, warnings_of
 from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord
 
 
 class Question(NamedTuple):
@@ -42,10 +44,38 @@ def _retirement(record: RunRecord, evidence: dict[str, Any]) -> Question:
     )
 
 
+def _enablement(record: RunRecord, evidence: dict[str, Any]) -> Question:
+    rollback = isinstance(record, MigrationRecord) and isinstance(record.work, Rollback)
+    return _rollback(record, evidence) if rollback else _restore(record, evidence)
+
+
+def _rollback(record: RunRecord, evidence: dict[str, Any]) -> Question:
+    census = evidence.get("census") or {}
+    return Question(
+        title=f"Enable retired versions of {record.keyring} for a rollback?",
+        asked=f"{record.requested_by} asked that the rotation {evidence.get('rotationId')} be rolled back, which has "
+        "retired versions. If you approve, these are enabled again and stay so, and the rows that it moved go back to "
+        "them.",
+        warnings=[],
+        found=[
+            f"{census.get('rewrapped')} of {census.get('total')} rows were moved by the rotation.",
+            *_reason(evidence),
+        ],
+        heading="What would be enabled",
+        versions=list(evidence.get("versions") or {}),
+        name="Rollback",
+        if_approved="The versions are enabled again, and the rows go back to them.",
+        if_rejected="Nothing is enabled.",
+    )
+
+
+def _reason(evidence: Mapping[str, Any]) -> list[str]:
+    return [f"The reason that was given: {evidence['reason']}"] if evidence.get("reason") else []
+
+
 def _restore(record: RunRecord, evidence: dict[str, Any]) -> Question:
     rows = evidence.get("versions") or {}
     census = evidence.get("census") or {}
-    reason = evidence.get("reason")
     return Question(
         title=f"Enable disabled versions of {record.keyring} for a restore?",
         asked=f"{record.requested_by} asked for this restore. Rows came back that name disabled versions, so they "
@@ -55,7 +85,7 @@ def _restore(record: RunRecord, evidence: dict[str, Any]) -> Question:
         found=[
             f"{sum(rows.values())} of {census.get('total')} rows name disabled versions.",
             f"They would be moved to version {evidence.get('targetVersion')}.",
-            *([f"The reason that was given: {reason}"] if reason else []),
+            *_reason(evidence),
         ],
         heading="What would be enabled",
         versions=[f"{version}: {count} rows" for version, count in rows.items()],
@@ -67,5 +97,5 @@ def _restore(record: RunRecord, evidence: dict[str, Any]) -> Question:
 
 _QUESTIONS: Mapping[RunKind, Callable[[RunRecord, dict[str, Any]], Question]] = {
     RunKind.ROTATION: _retirement,
-    RunKind.MIGRATION: _restore,
+    RunKind.MIGRATION: _enablement,
 }

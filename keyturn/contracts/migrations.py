@@ -59,6 +59,7 @@ class Rollback(Payload):
     kind: Literal["rollback"] = "rollback"
     rotation: RunRef
     new_version: MekVersionId  # that the rotation made
+    approval: bool = False  # the rotation's versions are retired: enabling them takes another person's approval
 
 
 class ChangedSince(Payload):
@@ -84,17 +85,17 @@ class MigrationInput(RotationInput):
 
 
 class RestoreInput(RunInput):
-    """Input of ``freeze_restore``: look for rows that name disabled versions, and freeze what an approver needs."""
+    """Input of ``freeze_restore`` and ``freeze_rollback``: look for what is disabled, freeze what an approver needs."""
 
     step: int  # the state change that this look follows: a late repetition of an earlier look changes nothing
     expires_at: datetime
 
 
 class RestoreFound(Payload):
-    """Answer of ``freeze_restore``."""
+    """Answer of ``freeze_restore`` and ``freeze_rollback``."""
 
     target_version: str  # the current version
-    versions: list[str]  # that are disabled and that rows name
+    versions: list[str]  # that are disabled, and that rows name or are to go back to
     rows: int
     evidence_digest: str | None  # None where there is nothing to decide
 

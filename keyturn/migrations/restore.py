@@ -1,7 +1,7 @@
-"""Restore: rows that came back from a backup name versions that are disabled since, so nobody can read them.
+"""Enable what is disabled: for rows that came back from a backup, and for a rotation that is rolled back.
 
-What is to be enabled is counted and frozen as evidence, and somebody else than the requester decides on it. What was
-enabled for the restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
+What is to be enabled is counted and frozen as evidence, and another person than the requester decides on it. What was
+enabled for a restore is disabled again by a count, as a rotation retires: a version that a row names stays enabled.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,24 @@ from keyturn.contracts.migrations import (
     EnableTemporarilyResult,
     RestoreFound,
     RestoreInput,
+    Rollback,
 )
 from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
 from keyturn.deks.census import take_census
 from keyturn.deks.store import DekStore
-from keyturn.errors import InvariantError, ResourceMissingError
+from keyturn.errors import InvariantError, NotSettledError, ResourceMissingError
 from keyturn.key_vault.versions import MekVersions, TemporaryEnablement, is_temporary
 from keyturn.runs.record import digest_of
 from keyturn.runs.records import MigrationRecord
-from keyturn.runs.store import MigrationStore
+from keyturn.runs.store import MigrationStore, RotationStore
 from keyturn.runs.transitions import check_live, void_evidence
 
-SCHEMA = "keyturn/restore-evidence/v1"
+SCHEMAS = {"restore": "keyturn/restore-evidence/v1", "rollback": "keyturn/rollback-evidence/v1"}
 
 
 class Survey(NamedTuple):
-    """What was found: the version that rows are to go to, and the disabled versions that rows name."""
+    """What was found: the version that rows go to or come from, and the disabled versions, each with its rows."""
 
     target_version: str
     census: CensusResult
@@ -57,7 +58,21 @@ async def survey(store: DekStore, versions: MekVersions) -> Survey:
     return Survey(target, census, named)
 
 
-async def freeze_restore(
+async def survey_rollback(record: MigrationRecord, runs: RotationStore) -> Survey:
+    """Return what the rotation that is rolled back keeps disabled, with the last count of the rollback.
+
+    Raises:
+        NotSettledError: no count is visible yet.
+    """
+    if record.census is None:
+        raise NotSettledError("no count of the rollback is visible yet", migrationId=record.run_id)
+    rotation = await runs.read(record.rollback.rotation.run_id)
+    retired = rotation.retired if rotation.retirement_in_force else []
+    counts = record.census.by_version
+    return Survey(record.rollback.new_version, record.census, {name: counts.get(name, 0) for name in retired})
+
+
+async def freeze_enablement(
     migrations: MigrationStore, request: RestoreInput, found: Survey, now: datetime
 ) -> RestoreFound:
     """Freeze what was found as evidence and return it; what was frozen before for the same step stays.
@@ -101,8 +116,9 @@ async def freeze_restore(
 
 def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMAS[record.work.kind],
         "migrationId": record.run_id,
+        **({"rotationId": record.work.rotation.run_id} if isinstance(record.work, Rollback) else {}),
         "keyring": record.keyring,
         "step": record.step,
         "requestedBy": record.requested_by,

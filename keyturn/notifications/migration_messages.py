@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
 from keyturn.notifications.rotation_messages import Template, below, rows, run_facts
@@ -20,25 +21,32 @@ _NAMES = {
 def migration_facts(record: MigrationRecord, told: NotifyInput) -> dict[str, str]:
     """Return what the messages about a migration tell."""
     counts = record.census.by_version if record.census is not None else {}
+    rollback = isinstance(record.work, Rollback)
     named = {version: rows(counts[version]) if version in counts else "not known" for version in record.versions}
     return {
         **run_facts(record, told),
         "run": f"{_NAMES[record.work.kind]} of {record.keyring}",
         "versions": below(f"- {version}: {count}" for version, count in named.items()),
         "target": record.target_version or "not known",
+        "question": _ROLLBACK if rollback else _RESTORE,
+        "then": "" if rollback else ", and disabled again when the rows have moved",
+        "left": "the rows stay where they are." if rollback else "the rows stay, and they cannot be read.",
+        "rotation": record.work.rotation.run_id if isinstance(record.work, Rollback) else "",
+        "named": told.detail or "none",
     }
 
 
 # What there is to know where a migration has ended before its end.
 _LEFT = "What could be read before can be read now; what was not done can be done by another one."
-_UNREAD = "Nothing was changed: the rows stay, and they cannot be read."
+_UNREAD = "Nothing was changed: {left}"
+_RESTORE = "Rows came back that name disabled versions. May these be enabled for as long as moving the rows takes?"
+_ROLLBACK = "A rotation has retired these versions. May they be enabled again, and its rows go back to them?"
 
 _APPROVAL_WANTED = Template(
     "please decide on {run}",
-    "{altered}Rows came back that name disabled versions. "
-    "May these be enabled for as long as moving the rows takes?{versions}\n"
-    "Any approver may decide; only {requested_by} cannot, who asked for the restore.\n\n"
-    "Rows go to version: {target}\n"
+    "{altered}{question}{versions}\n"
+    "Any approver may decide; only {requested_by} cannot, who asked for it.{reason}\n\n"
+    "Current version: {target}\n"
     "Decide by: {decide_by}\n"
     "Evidence digest: {digest}",
 )
@@ -52,7 +60,12 @@ MIGRATION_MESSAGES: Mapping[str, Template] = {
     "approval_reminder": _APPROVAL_WANTED,
     "approved": Template(
         "{run} is approved",
-        "{by} approved it. The versions are enabled, and disabled again when the rows have moved.",
+        "{by} approved it. The versions are enabled{then}.",
+    ),
+    "reinstated": Template(
+        "retired versions of {keyring} are enabled again",
+        "{run}, for which {requested_by} asked and which {by} approved, has enabled what {rotation} had retired: "
+        "{named}.",
     ),
     "rejected": Template("{run} was rejected", f"{{by}} rejected it. {_UNREAD}"),
     "expired": Template("no decision on {run}", f"The time to decide is over. {_UNREAD} Start another one."),

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from keyturn.contracts.base import Policy, RunRef
+from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
 from keyturn.cosmos.state_container import until_won
@@ -27,8 +28,9 @@ from keyturn.rotation.evidence import check_followed
 from keyturn.rotation.unexplained import look_again
 from keyturn.runs.audit import audit_record, undone_retirement
 from keyturn.runs.commands import record_command
+from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Provenance
-from keyturn.runs.records import RotationRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import PAGE_MAX, EveryRun, RotationStore
 from keyturn.runs.transitions import check_live
 
@@ -232,6 +234,7 @@ async def _withdraw_for(runs: RotationStore, rollback: RunRef, rotation: RunRef)
     async def attempt() -> RotationRecord | None:
         mine, found = await store.read(rollback.run_id), await runs.read(rotation.run_id)
         check_live(mine, rollback)
+        _check_may_enable(mine, found)
         changed = found.changed(withdrawn_step=found.step)
         writes = [
             ("replace", (record.run_id, record.to_document()), {"if_match_etag": etag})
@@ -240,6 +243,16 @@ async def _withdraw_for(runs: RotationStore, rollback: RunRef, rotation: RunRef)
         return await runs.read(rotation.run_id) if await runs.documents.batch(rotation.keyring, writes) else None
 
     return await until_won(attempt, rotation.run_id)
+
+
+def _check_may_enable(rollback: RunRecord, rotation: RotationRecord) -> None:
+    """Raise InvariantError unless another person has approved that the rollback enables exactly what is retired."""
+    work = rollback.work if isinstance(rollback, MigrationRecord) else None
+    if not isinstance(work, Rollback) or not work.approval or not rotation.retirement_in_force:
+        return  # nothing is retired, or a rollback that release 0.1 began
+    evidence: Mapping[str, Any] = rollback.approved_evidence(rollback.evidence_digest or "")
+    if {*evidence["versions"]} != {*rotation.retired}:
+        raise InvariantError("other versions are retired than were approved to be enabled", rotationId=rotation.run_id)
 
 
 async def order_reinstatement(

@@ -30,20 +30,30 @@ def restore(run: MigrationRun) -> Steps[Outcome]:
     """Restore; returns ENDED, or AGAIN, which goes on with the approval that the run has noted, if it has."""
     if run.given.approved_digest is not None:
         return (yield from _restore(run, run.given.approved_digest))
-    expires = now(run.ctx) + run.given.policy.approval_expiry
-    look = RestoreInput(run=run.ref, step=run.step, expires_at=expires)
-    found = yield from call(run.ctx, "freeze_restore", look, RestoreFound)
+    found = yield from freeze_enablement(run, "freeze_restore")
     if found.evidence_digest is None:
         return (yield from run.complete("no row names a disabled version"))
     described = f"{found.rows} rows name disabled versions: {', '.join(found.versions)}"
     if run.given.dry_run:
         return (yield from run.complete(f"dry run: {described}"))
+    return (yield from ask(run, found.evidence_digest, described))
+
+
+def freeze_enablement(run: MigrationRun, activity: str) -> Steps[RestoreFound]:
+    """Freeze what is to be enabled, as the activity finds it."""
+    expires = now(run.ctx) + run.given.policy.approval_expiry
+    look = RestoreInput(run=run.ref, step=run.step, expires_at=expires)
+    return (yield from call(run.ctx, activity, look, RestoreFound))
+
+
+def ask(run: MigrationRun, digest: str, described: str) -> Steps[Outcome]:
+    """Ask for the approval of the frozen evidence; returns AGAIN, which goes on with it, or ENDED."""
     yield from run.advance(State.AWAITING_APPROVAL, described)
-    yield from run.notify("approval_wanted", found.evidence_digest)
-    decided = yield from wait_for_decision(run, run.given.policy, found.evidence_digest)
+    yield from run.notify("approval_wanted", digest)
+    decided = yield from wait_for_decision(run, run.given.policy, digest)
     if decided is not Outcome.APPROVED:
         return decided
-    run.approved = found.evidence_digest
+    run.approved = digest
     return Outcome.AGAIN
 
 

@@ -1,6 +1,7 @@
 """Rolling a rotation back, as one command over HTTP: rows go back to where they came from, others' stay as they are."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,14 @@ def path_of(run_id: str) -> str:
     return f"/api/rotations/{run_id}/rollback"
 
 
+async def approved(app: AppHarness, migration_id: str) -> dict[str, Any]:
+    """Have another person approve that a completed rotation is rolled back, and wait for the end."""
+    waiting = await reach(app, migration_id, "awaiting_approval")
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"], approver=OPERATOR)).status == 403
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"])).status == 200
+    return await reach(app, migration_id, "completed")
+
+
 async def test_after_a_completed_rotation(app: AppHarness) -> None:
     """Rows are as they were, the retired version is enabled, the new one stays; a row costs one unwrap."""
     old, before = await version_of_rows(app), await all_rows(app)
@@ -23,8 +32,11 @@ async def test_after_a_completed_rotation(app: AppHarness) -> None:
     new, path = rotation["targetVersion"], path_of(rotation["rotationId"])
     added = await app.add_row(new)
     calls = app.control("key_vault", "GET", "operations/counts", params={"who": "keyturn"})
+    migration_id = await begin(app, path)
+    await reach(app, migration_id, "awaiting_approval")
+    assert (await app.versions())[old] is False
 
-    status = await reach(app, await begin(app, path), "completed")
+    status = await approved(app, migration_id)
 
     after, versions = await all_rows(app), await app.versions()
     called = app.control("key_vault", "GET", "operations/counts", params={"who": "keyturn"})
@@ -34,6 +46,14 @@ async def test_after_a_completed_rotation(app: AppHarness) -> None:
     assert called["unwrap"] - calls["unwrap"] == len(before)
     assert f"{len(before)} were moved back, 1 stay on {new}" in status["detail"]
     assert (await app.callers.status(rotation["rotationId"]))["reinstated"] == [old]
+    notices = (await app.callers.report(migration_id))["record"]["notifications"]
+    assert [notice["event"] for notice in notices] == [
+        "started",
+        "approval_wanted",
+        "approved",
+        "reinstated",
+        "completed",
+    ]
     assert await app.unreadable_notes() == []
 
     again = await reach(app, await begin(app, path), "completed")
@@ -84,7 +104,7 @@ async def test_after_somebody_else_rotated_again(azure: LocalAzure, app: AppHarn
         app.arm("functions_host", operation=activity, kind="kill_after")
     migration_id = await begin(app, path_of(second["rotationId"]))
     async with app.keep_alive(azure, "functions_host") as restarts:
-        await reach(app, migration_id, "completed")
+        await approved(app, migration_id)
 
     assert restarts.count >= 1
     assert set(await app.census()) == {first["targetVersion"]}

@@ -47,7 +47,7 @@ QUICK: dict[str, Any] = {
     "tail_interval": "PT0.1S",
     "watch": "PT0S",
     "watch_interval": "PT0.1S",
-    "creation_settle": "PT1S",
+    "creation_settle": "PT2S",
 }
 
 

@@ -29,9 +29,9 @@ class RotationDriver(Steps):
         self.census: dict[str, Any] = {}
         self.digest = ""
 
-    def creation(self, settle: timedelta = timedelta(seconds=2)) -> CreateVersionInput:
-        """Return the input of create_version; ``settle`` is how long a version of a dead run is waited for."""
-        return CreateVersionInput(run=self.ref, key_size=2048, creation_settle=settle)
+    def creation(self) -> CreateVersionInput:
+        """Return the input of create_version, whose policy the record decides on."""
+        return CreateVersionInput(run=self.ref, key_size=2048, creation_settle=timedelta(0))
 
     async def check(self) -> None:
         """Run the pre-flight, which is for a rotation that may begin."""

@@ -28,8 +28,13 @@ SETTLE = timedelta(seconds=30)  # in which even a busy machine makes the late ve
 @pytest.fixture
 async def driver(harness: ActivityHarness) -> RotationDriver:
     """A rotation at its beginning, of a store with a few rows."""
+    return await begun_with(harness)
+
+
+async def begun_with(harness: ActivityHarness, **policy: Any) -> RotationDriver:
+    """Begin a rotation under the policy."""
     await harness.local_keyring.add_many(2, harness.old)
-    return RotationDriver(harness, await harness.start())
+    return RotationDriver(harness, await harness.start(**policy))
 
 
 async def wrong(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
@@ -77,10 +82,15 @@ async def test_two_runs_at_once_make_one(harness: ActivityHarness, driver: Rotat
     assert await wrong(harness, driver) == []
 
 
-async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """Where a run died after it had asked for a version, that version is waited for, not made again."""
+async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHarness) -> None:
+    """Where a run died after it had asked for a version, that version is waited for, not made again.
+
+    For as long as its record says: an input that says otherwise changes nothing, and the task hub may be written to.
+    """
+    driver = await begun_with(harness, creation_settle=SETTLE)
+    hasty = driver.creation().model_copy(update={"creation_settle": timedelta(0), "key_size": 3072})
     async with creation_of_a_dead_run(harness, driver):
-        await harness.act("create_version", driver.creation(SETTLE))
+        await harness.act("create_version", hasty)
 
     assert await wrong(harness, driver) == []
 

@@ -150,6 +150,7 @@ WITHDRAWN = (
 RESTORE = (
     Place("restore", "requested", "advance", _step(State.RUNNING), "to running"),
     Place("restore", "running", "freeze_restore", _given(looking)),
+    Place("rollback", "running", "freeze_rollback", _given(looking)),
     Place(
         "restore",
         "approved",

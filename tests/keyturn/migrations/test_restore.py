@@ -50,7 +50,7 @@ async def freeze(local_keyring: LocalKeyring, migrations: MigrationStore, record
     """Look, and freeze what was found."""
     request = RestoreInput(run=record.ref, step=record.step, expires_at=NOW + timedelta(days=7))
     found = await restore.survey(local_keyring.store, versions_of(local_keyring))
-    return await restore.freeze_restore(migrations, request, found, NOW)
+    return await restore.freeze_enablement(migrations, request, found, NOW)
 
 
 async def approved(local_keyring: LocalKeyring, migrations: MigrationStore) -> MigrationRecord:

@@ -75,7 +75,7 @@ def test_the_question_says_what_would_be_enabled(event: str) -> None:
     for line in (
         "decision on the restore" if event == "approval_reminder" else "decide on the restore",
         "- old: 3 rows",
-        "Rows go to version: new",
+        "Current version: new",
         "only ada@example.com cannot",
         "Decide by: 8 March 2026 03:00 UTC",
         f"Evidence digest: {'d' * 64}",

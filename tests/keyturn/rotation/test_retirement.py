@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 
 from keyturn.contracts.base import Policy
+from keyturn.contracts.migrations import RestoreInput
 from keyturn.contracts.states import State
-from keyturn.contracts.steps import RetireInput, RetireResult
+from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
 from keyturn.errors import EvidenceAlteredError, InvariantError, NotSettledError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
+from keyturn.migrations.requests import rollback_work
+from keyturn.migrations.restore import freeze_enablement, survey_rollback
 from keyturn.rotation import retirement as retirement_module
-from keyturn.rotation.retirement import retire_approved, retirements_in_force
+from keyturn.rotation.retirement import reinstate, retire_approved, retirements_in_force
 from keyturn.runs.record import digest_of
-from keyturn.runs.record_parts import HistoryEntry, Provenance, Quarantined
+from keyturn.runs.record_parts import Decision, HistoryEntry, Provenance, Quarantined
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
+from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, step_to
+from tests.keyturn.migrations.harness import started
+from tests.keyturn.migrations.harness import step_to as migration_to
+from tests.keyturn.runs.lifecycle import APPROVER, CENSUS, NOW, bring_to, make_record, step_to
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,35 @@ async def test_versions_that_no_row_needs_are_retired(harness: RetirementHarness
     assert first == second == RetireResult(retired=[harness.old], stale=0)
     assert [await harness.is_enabled(version) for version in (harness.old, harness.target)] == [False, True]
     assert (await harness.runs.read(record.run_id)).retired == [harness.old]
+
+
+async def test_a_rollback_enables_what_another_person_approved(harness: RetirementHarness) -> None:
+    """The rotation is completed; the rollback's own record, and not its input, says that an approval is needed."""
+    record = await harness.approved(harness.old)
+    await harness.retire(record)
+    for state in (State.WATCHING, State.COMPLETED):
+        record = await step_to(harness.runs, record, state)
+    migrations = MigrationStore(harness.runs.documents)
+    work = rollback_work(record)
+    rollback = await started(migrations, work, keyring=record.keyring)
+    rollback = await migration_to(migrations, rollback, State.RUNNING)
+    await migrations.update(rollback.run_id, lambda run: run.changed(census=CENSUS))
+    request = ReinstateInput(run=rollback.ref, rotation=record.ref, reason="readers fail")
+
+    with pytest.raises(InvariantError, match="not approved"):
+        await reinstate(harness.runs, harness.versions, request, NOW)
+    assert not await harness.is_enabled(harness.old)
+
+    look = RestoreInput(run=rollback.ref, step=rollback.step, expires_at=NOW + timedelta(days=7))
+    found = await survey_rollback(await migrations.read(rollback.run_id), harness.runs)
+    frozen = await freeze_enablement(migrations, look, found, NOW)
+    decision = Decision(decision="approved", by=APPROVER, digest=frozen.evidence_digest or "", at=NOW)
+    await migrations.update(rollback.run_id, lambda run: run.changed(decision=decision))
+
+    assert (work.approval, frozen.versions) == (True, [harness.old])
+    assert await reinstate(harness.runs, harness.versions, request, NOW) == [harness.old]
+    assert await harness.is_enabled(harness.old)
+    assert not rollback_work(await harness.runs.read(record.run_id)).approval
 
 
 async def test_rows_of_which_the_approver_did_not_know_void_the_approval(harness: RetirementHarness) -> None:
