@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "pytester",
+    "tests.azure_option",
     "tests.left_open",
     "tests.services",
     "tests.keyturn.notifications.inbox",

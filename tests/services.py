@@ -18,7 +18,6 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from keyturn.audit.log import AuditLog
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import MigrationStore, RotationStore
-from local.supervisor import LocalAzure, Options
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
 from tests.keyturn.documents.harness import DocumentsHarness, Side
@@ -118,12 +117,6 @@ async def documents_harness(
         await mek.close()
     vault.control("DELETE", "faults")
     cosmos.clear_faults()
-
-
-def local_azure(tmp_path_factory: pytest.TempPathFactory, name: str, **options: Any) -> LocalAzure:
-    """Return a whole local Azure with small keys and a vault without limits, unless the options say otherwise."""
-    chosen = {"bits": 2048, "vault_limits": "off", **options}
-    return LocalAzure(Options(state=tmp_path_factory.mktemp(name), **chosen))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

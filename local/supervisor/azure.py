@@ -195,12 +195,8 @@ class LocalAzure:
         return [*self._state("key_vault"), *self._guarded(), *limits], environment.plain_environment()
 
     def _cosmos(self) -> tuple[list[str], dict[str, str]]:
-        sizes = [
-            *("--partitions", str(self.options.partitions)),
-            *(("--throughput", str(self.options.throughput)) if self.options.throughput else ()),
-            *("--replica-lag-ms", str(self.options.replica_lag_ms)),
-        ]
-        return [*self._state("cosmos"), *self._guarded(), *sizes], environment.plain_environment()
+        argv = [*self._state("cosmos"), *self._guarded(), *self.options.cosmos()]
+        return argv, environment.plain_environment()
 
     def _resource_manager(self) -> tuple[list[str], dict[str, str]]:
         argv = [*self._state("resource_manager"), *self._guarded(), "--account", environment.COSMOS_RESOURCE_ID]

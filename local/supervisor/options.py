@@ -32,3 +32,11 @@ class Options:
     app: Path = REPOSITORY  # folder of function_app.py
     app_python: Path = Path(sys.executable)  # whose packages the app runs on
     settings: dict[str, str] = field(default_factory=dict)  # app settings on top of the defaults
+
+    def cosmos(self) -> list[str]:
+        """Return the flags of the database account."""
+        return [
+            *("--partitions", str(self.partitions)),
+            *(("--throughput", str(self.throughput)) if self.throughput else ()),
+            *("--replica-lag-ms", str(self.replica_lag_ms)),
+        ]

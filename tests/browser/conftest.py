@@ -12,6 +12,7 @@ import pytest
 from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure, Options
 from local.supervisor.environment import APPROVER
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import SECONDS, AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 
@@ -30,7 +31,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
         settings=QUICK,
         version_max_age=VERSION_MAX_AGE,
     )
-    with LocalAzure(options).running() as running:
+    with LocalAzure(as_asked(options)).running() as running:
         yield running
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.guarded import GuardedApp
@@ -26,7 +27,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
         settings=QUICK,
         version_max_age=VERSION_MAX_AGE,
     )
-    with LocalAzure(options).running() as running:
+    with LocalAzure(as_asked(options)).running() as running:
         yield running
 
 
@@ -69,6 +70,6 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
             "KEYTURN_PUBLIC_URL": "http://localhost:1",
         },
     )
-    with LocalAzure(options).running() as running:
+    with LocalAzure(as_asked(options)).running() as running:
         async with GuardedApp(running) as harness:
             yield harness

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 
 pytestmark = pytest.mark.end_to_end
@@ -61,7 +62,7 @@ async def test_the_host_dies_between_an_effect_and_its_report(
 
 async def test_everything_dies_and_comes_back_on_the_same_folder(tmp_path: Path) -> None:
     """After SIGKILL of every service, a second start on the folder finds the rows and the keys."""
-    options = Options(state=tmp_path, deks=20, bits=2048, vault_limits="off", partitions=2)
+    options = as_asked(Options(state=tmp_path, deks=20, bits=2048, vault_limits="off", partitions=2))
     first = LocalAzure(options)
     with first.running():
         async with AppHarness(first) as app:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.bulk import fill
@@ -34,7 +35,7 @@ async def test_a_rotation_over_twenty_thousand_rows_leaves_small_events_and_shor
         settings={**QUICK, **LARGE},
         version_max_age=VERSION_MAX_AGE,
     )
-    with LocalAzure(options).running() as azure:
+    with LocalAzure(as_asked(options)).running() as azure:
         async with AppHarness(azure) as app:
             fill(azure, app.mek, await app.mek.newest_enabled(), ROWS)
 

@@ -17,6 +17,7 @@ import pytest
 
 from local.callers import POLL_SECONDS, Answer
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.guarded import APPROVER, READER, GuardedApp
 from tests.invariants.traces import (
@@ -168,8 +169,8 @@ async def left(tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
         version_max_age=VERSION_MAX_AGE,
         sign_in=True,
     )
-    azure = LocalAzure(options)
-    azure.options = replace(options, settings=settings_of(azure))
+    azure = LocalAzure(as_asked(options))
+    azure.options = replace(azure.options, settings=settings_of(azure))
     heard: list[Answer] = []
     with azure.running(), overheard(heard):
         async with GuardedApp(azure) as app:

@@ -11,6 +11,7 @@ import pytest
 from field_encrypt.dek import Dek, matches_key_check
 from field_encrypt.errors import FieldEncryptError
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
 
@@ -72,7 +73,7 @@ async def write_for_a_minute(app: AppHarness) -> int:
 async def test_a_writer_under_the_old_version_for_a_minute_keeps_nothing_from_completing(tmp_path: Path) -> None:
     """The rotation completes, no row is left, the writer is reported, and every row opened whenever it was read."""
     options = Options(state=tmp_path, deks=NOTES, bits=2048, vault_limits="off", partitions=2, settings=SETTINGS)
-    with LocalAzure(options).running() as azure:
+    with LocalAzure(as_asked(options)).running() as azure:
         async with AppHarness(azure) as app:
             old = await app.newest_version()
             app.control("backend", "PUT", "load", json={"pinnedVersion": old})

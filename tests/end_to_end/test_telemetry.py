@@ -9,6 +9,7 @@ import pytest
 
 from keyturn.telemetry.signals import root_of
 from local.supervisor import LocalAzure, Options
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 
@@ -40,7 +41,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
         settings=settings,
         version_max_age=VERSION_MAX_AGE,
     )
-    with LocalAzure(options).running() as azure:
+    with LocalAzure(as_asked(options)).running() as azure:
         async with AppHarness(azure) as app:
             app.arm("functions_host", operation="freeze_evidence", kind="kill_after")
             async with app.keep_alive(azure, "functions_host") as restarts:

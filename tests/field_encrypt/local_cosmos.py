@@ -15,6 +15,8 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
+from local.supervisor import Options
+from tests.azure_option import as_asked
 from tests.field_encrypt.local_vault import SECONDS, LocalVault
 from tests.local.services import ServiceProcess, start_service
 
@@ -28,7 +30,8 @@ class LocalCosmos:
         self._vault = vault
         self._state = folder / "cosmos"
         arguments = ("--state", self._state, "--tls", vault.server, "--identity-key", vault.identity_key)
-        self.service: ServiceProcess = start_service("local.cosmos", *arguments, "--partitions", 2)
+        options = as_asked(Options(state=folder, partitions=2))
+        self.service: ServiceProcess = start_service("local.cosmos", *arguments, *options.cosmos())
         self.url = self.service.url
 
     @property

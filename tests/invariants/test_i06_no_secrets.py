@@ -16,6 +16,7 @@ from keyturn.contracts.pages import PageInput
 from keyturn.errors import UnavailableError
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
+from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.invariants.harness import ActivityHarness
@@ -38,7 +39,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
         settings=QUICK,
         version_max_age=VERSION_MAX_AGE,
     )
-    with LocalAzure(options).running() as running:
+    with LocalAzure(as_asked(options)).running() as running:
         yield running
 
 

@@ -13,6 +13,7 @@ import requests
 
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
+from tests.azure_option import as_asked
 
 RUNNER = Path(__file__).with_name("runner.py")
 SECONDS = 60
@@ -75,7 +76,8 @@ class Clinic:
 @contextlib.contextmanager
 def clinic_on(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
     """Open a clinic on a local Azure of its own."""
-    with LocalAzure(Options(state=state, deks=3, bits=2048, vault_limits=limits)).running() as azure:
+    options = as_asked(Options(state=state, deks=3, bits=2048, vault_limits=limits))
+    with LocalAzure(options).running() as azure:
         clinic = Clinic(azure)
         yield clinic
         clinic.close()
