@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from local.cosmos.sql.values import MixedTypes
 from local.supervisor import LocalAzure, Options
 
 app = typer.Typer(help="A local Azure for Keyturn.", no_args_is_help=True, add_completion=False)
@@ -26,6 +27,12 @@ def up(
     partitions: Annotated[int, typer.Option(min=1, help="physical partitions of a new container")] = 1,
     throughput: Annotated[int, typer.Option(min=0, help="RU/s of each container; 0 is unlimited")] = 0,
     replica_lag_ms: Annotated[int, typer.Option(min=0, help="how far reads without a session token lag behind")] = 0,
+    mixed_types: Annotated[
+        MixedTypes, typer.Option(help="what = and != make of two values of different types, on which sources differ")
+    ] = "undefined",
+    short_pages: Annotated[
+        int, typer.Option(min=0, help="items that a query's first page looks at, each next at twice as many; 0: all")
+    ] = 0,
     reads_per_second: Annotated[float, typer.Option(min=0, help="live reads of the demo backend")] = 0,
     writes_per_second: Annotated[float, typer.Option(min=0, help="live writes of the demo backend")] = 0,
     document_migrations: Annotated[
@@ -44,6 +51,8 @@ def up(
         partitions=partitions,
         throughput=throughput,
         replica_lag_ms=replica_lag_ms,
+        mixed_types=mixed_types,
+        short_pages=short_pages,
         reads_per_second=reads_per_second,
         writes_per_second=writes_per_second,
         document_migrations=document_migrations,

@@ -1,7 +1,7 @@
 """The conditions by which rows are counted and selected, in Cosmos DB's SQL.
 
-They agree exactly with :func:`keyturn.deks.rows.classify`. In SQL a comparison with an absent property, or across
-types, is undefined; so is its negation, and a row for which WHERE is undefined is not counted. So every comparison
+They agree exactly with :func:`keyturn.deks.rows.classify`. In SQL a comparison with an absent property is undefined,
+one across types may be; so is its negation, and a row for which WHERE is undefined is not counted. So every comparison
 stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall through a ``!=``.
 All functions used here are served from the index.
 """

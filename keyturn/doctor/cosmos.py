@@ -21,17 +21,17 @@ _TIERS = {"Continuous7Days": timedelta(days=7), "Continuous30Days": timedelta(da
 
 
 async def undefined_comparisons(context: DoctorContext) -> CheckResult:
-    """A comparison with an absent property, or across types, is neither true nor false."""
-    what = 'comparisons with an absent property and of "1" with 1 are undefined'
-    return await _expect(context, {}, what, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
+    """A comparison with an absent property is neither true nor false; across types, as one of the sources says."""
+    what = 'a comparison with an absent property is undefined, "1" = 1 is '
+    known = {f"{what}undefined": {}, f"{what}false": {"other": False, "not_other": True}}
+    return await _expect(context, known, absent='(c["{0}"] != "v")', other='("1" = 1)', not_other='NOT ("1" = 1)')
 
 
 async def three_valued_logic(context: DoctorContext) -> CheckResult:
     """A condition that IS_STRING guards is false for an absent property, and can be negated."""
     return await _expect(
         context,
-        {"guarded": False, "negated": True},
-        "false AND undefined is false",
+        {"false AND undefined is false": {"guarded": False, "negated": True}},
         guarded='(IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
         negated='NOT (IS_STRING(c["{0}"]) AND c["{0}"] = "v")',
     )
@@ -41,8 +41,7 @@ async def ignore_case(context: DoctorContext) -> CheckResult:
     """STRINGEQUALS and STARTSWITH ignore case when they are told to."""
     return await _expect(
         context,
-        {"equal": True, "starts": True, "exact": False},
-        "both ignore case only when told to",
+        {"both ignore case only when told to": {"equal": True, "starts": True, "exact": False}},
         equal='STRINGEQUALS("aBc", "AbC", true)',
         starts='STARTSWITH("aBc", "Ab", true)',
         exact='STRINGEQUALS("aBc", "AbC")',
@@ -142,14 +141,15 @@ async def order_by_index(context: DoctorContext) -> CheckResult:
     return ok("rotations were listed in their order")
 
 
-async def _expect(context: DoctorContext, expected: dict[str, Any], what: str, **expressions: str) -> CheckResult:
-    """Expect this of what the expressions are, without those that are undefined; unchecked without a row to ask."""
+async def _expect(context: DoctorContext, known: Mapping[str, Mapping[str, Any]], **expressions: str) -> CheckResult:
+    """Expect one of these of what the expressions are, without those that are undefined; unchecked without any row."""
     absent = unused_name("doctor")
     values = ", ".join(f'"{name}": {text.format(absent)}' for name, text in expressions.items())
     async with cosmos_failures(RESOURCE, "query"):
         query = f"SELECT TOP 1 VALUE {{{values}}} FROM c"  # noqa: S608 - our own text
         found = [item async for item in context.keyring.dek_container.query_items(query)]
-    return expect(dict(found[0]), expected, what) if found else unchecked(NO_ROWS)
+    what = next((what for what, values in known.items() if found == [values]), " or ".join(known))
+    return expect(found, [known.get(what)], what) if found else unchecked(NO_ROWS)
 
 
 _QUERY = ("store_reachable", "can_query")

@@ -122,7 +122,7 @@ async def conditional_writes(made: ThrowawayContainer) -> CheckResult:
     stored = await made.container.create_item(_document("conditional"))
     as_read = {"etag": stored["_etag"], "match_condition": MatchConditions.IfNotModified}
     found = []
-    for value, condition in ((1, as_read), (2, as_read), (3, {"filter_predicate": "FROM c WHERE c.value = 0"})):
+    for value, condition in ((1, as_read), (2, as_read), (3, {"filter_predicate": 'FROM c WHERE c["value"] = 0'})):
         change = [{"op": "set", "path": "/value", "value": value}]
         found.append((await status_of(made.container.patch_item(stored["id"], PARTITION, change, **condition)))[0])
     found.append((await made.container.read_item(stored["id"], PARTITION))["value"])

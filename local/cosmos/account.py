@@ -10,6 +10,7 @@ from local.cosmos.auth import Authenticator, master_key
 from local.cosmos.catalog import Catalog
 from local.cosmos.errors import bad_request
 from local.cosmos.replica import MAX_LAG_MS
+from local.cosmos.sql.values import MixedTypes
 from local.cosmos.storage import open_reader, open_writer
 from local.cosmos.store import ItemStore
 from local.cosmos.throughput import Throughput
@@ -19,7 +20,15 @@ class Account:
     """Everything that requests work on. Scans run in one thread beside the event loop, all else in the loop."""
 
     def __init__(
-        self, state: Path, identity_key: bytes, *, partitions: int, throughput: float | None, replica_lag_ms: float
+        self,
+        state: Path,
+        identity_key: bytes,
+        *,
+        partitions: int,
+        throughput: float | None,
+        replica_lag_ms: float,
+        mixed_types: MixedTypes = "undefined",
+        short_pages: int = 0,
     ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         database = state / "cosmos.sqlite3"
@@ -30,6 +39,8 @@ class Account:
         self.throughput = Throughput(throughput)
         self.replica_lag_ms = 0.0
         self.set_replica_lag(replica_lag_ms)
+        self.mixed_types = mixed_types
+        self.short_pages = short_pages  # items that the first page of a query looks at; 0: all
         self.faults = Faults()
         self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scan")
 

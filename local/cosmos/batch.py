@@ -65,7 +65,8 @@ def _parse(call: Call, operation: Any, where: str) -> Write:
     name = check_id(body) if kind in ("create", "upsert") else operation.get("id")
     if not isinstance(name, str):
         raise bad_request(f"{where}.id: a string is needed")
-    return Write(kind, name, body, operation.get("ifMatch"), operation.get("ifNoneMatch"))
+    conditions = operation.get("ifMatch"), operation.get("ifNoneMatch")
+    return Write(kind, name, body, *conditions, call.account.mixed_types)
 
 
 def _perform(call: Call, commit: Commit, wanted: Write) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What may be done to the service besides faults and data: split a partition, change the lag and the throughput.
+"""What may be done to the service besides faults and data: split a partition, change the lag, the throughput, queries.
 
 Containers are made and deleted here for the local resource manager, which decides on rights.
 """
@@ -13,6 +13,7 @@ from local.common.faults import CONTROL_PREFIX
 from local.cosmos.account import Account
 from local.cosmos.errors import CosmosError
 from local.cosmos.reply import error_reply
+from local.cosmos.sql.values import MixedTypes
 from local.cosmos.validation import check_id
 
 Endpoint = Callable[[web.Request], Awaitable[web.Response]]
@@ -44,6 +45,8 @@ class SettingsRequest(BaseModel):
 
     replicaLagMs: float | None = None  # noqa: N815 - JSON property of the control endpoint
     throughput: float | None = Field(default=None, gt=0)
+    mixedTypes: MixedTypes | None = None  # noqa: N815 - JSON property of the control endpoint
+    shortPages: int | None = Field(default=None, ge=0)  # noqa: N815 - JSON property of the control endpoint
 
 
 def add_routes(app: web.Application, account: Account) -> None:
@@ -61,7 +64,16 @@ def add_routes(app: web.Application, account: Account) -> None:
             account.set_replica_lag(asked.replicaLagMs)
         if "throughput" in asked.model_fields_set:
             account.throughput.limit = asked.throughput
-        return web.json_response({"replicaLagMs": account.replica_lag_ms, "throughput": account.throughput.limit})
+        account.mixed_types = asked.mixedTypes or account.mixed_types
+        account.short_pages = account.short_pages if asked.shortPages is None else asked.shortPages
+        return web.json_response(
+            {
+                "replicaLagMs": account.replica_lag_ms,
+                "throughput": account.throughput.limit,
+                "mixedTypes": account.mixed_types,
+                "shortPages": account.short_pages,
+            }
+        )
 
     async def create_container(request: web.Request) -> web.Response:
         asked = ContainerRequest.model_validate_json(await request.read())

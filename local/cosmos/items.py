@@ -13,6 +13,7 @@ from local.cosmos.partitions import key_of_item
 from local.cosmos.patch import apply_patch
 from local.cosmos.reply import Reply, item_headers
 from local.cosmos.sessions import token_of
+from local.cosmos.sql.values import MixedTypes
 from local.cosmos.store import Commit, ItemStore, Row
 from local.cosmos.validation import MAX_ITEM_BYTES, check_id, parse_json
 
@@ -21,13 +22,14 @@ WRITES = ("create", "upsert", "replace", "patch", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write, alone or within a batch; ``body`` is the item or the patch."""
+    """One write, alone or within a batch; ``body`` is the item, or the patch, whose condition ``mixed_types`` reads."""
 
     kind: str
     name: str
     body: Any
     if_match: str | None
     if_none_match: str | None
+    mixed_types: MixedTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ async def write(call: Call) -> Reply:
     body = parse_json(call.body) if call.operation.name != "delete" else None
     kind = call.operation.name
     name = check_id(body) if kind in ("create", "upsert") else call.item_name
-    wanted = Write(kind, name, body, call.headers.get("if-match"), call.headers.get("if-none-match"))
+    conditions = call.headers.get("if-match"), call.headers.get("if-none-match")
+    wanted = Write(kind, name, body, *conditions, call.account.mixed_types)
     partition = call.partition
     race_etag(call, wanted)
     with call.account.store.commit(call.container, partition) as commit:
@@ -101,7 +104,9 @@ def perform(store: ItemStore, commit: Commit, container: Container, epk: str, wa
     if wanted.kind == "delete" and row is not None:
         commit.delete(row)
         return Written(HTTPStatus.NO_CONTENT, None, charges.insert(len(row.body)))
-    item = apply_patch(row, wanted.body, container.partition_key) if wanted.kind == "patch" and row else wanted.body
+    item = wanted.body
+    if wanted.kind == "patch" and row is not None:
+        item = apply_patch(row, wanted.body, container.partition_key, wanted.mixed_types)
     _check_item(container, epk, wanted.name, item)
     new = commit.put(epk, item, row)
     if len(new.body.encode()) > MAX_ITEM_BYTES:

@@ -5,16 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from local.cosmos.errors import bad_request, precondition_failed
-from local.cosmos.sql.evaluate import compile_expression
+from local.cosmos.sql.evaluate import Terms, compile_expression
 from local.cosmos.sql.parser import parse_condition
+from local.cosmos.sql.values import MixedTypes
 from local.cosmos.store import Row
 
 MAX_OPERATIONS = 10
 _SYSTEM_PATHS = ("/id", "/_rid", "/_self", "/_etag", "/_ts", "/_attachments", "/_lsn")
 
 
-def apply_patch(row: Row, patch: Any, partition_key: dict[str, Any]) -> dict[str, Any]:
-    """Return the item with the patch applied.
+def apply_patch(row: Row, patch: Any, partition_key: dict[str, Any], mixed_types: MixedTypes) -> dict[str, Any]:
+    """Return the item with the patch applied; its condition is of the query language.
 
     Raises:
         CosmosError: 412 if the patch's condition does not hold; 400 naming the operation that cannot be applied.
@@ -24,7 +25,7 @@ def apply_patch(row: Row, patch: Any, partition_key: dict[str, Any]) -> dict[str
     operations = patch["operations"]
     if len(operations) > MAX_OPERATIONS:
         raise bad_request(f"operations: at most {MAX_OPERATIONS} are allowed in one patch, not {len(operations)}")
-    if "condition" in patch and not _holds(patch["condition"], row):
+    if "condition" in patch and not _holds(patch["condition"], row, mixed_types):
         raise precondition_failed()
     item = row.item()
     for position, operation in enumerate(operations):
@@ -32,10 +33,11 @@ def apply_patch(row: Row, patch: Any, partition_key: dict[str, Any]) -> dict[str
     return item
 
 
-def _holds(condition: Any, row: Row) -> bool:
+def _holds(condition: Any, row: Row, mixed_types: MixedTypes) -> bool:
     if not isinstance(condition, str):
         raise bad_request("condition: a filter predicate such as 'from c where ...' is needed")
-    return compile_expression(parse_condition(condition), {})(json.loads(row.body)) is True
+    holds = compile_expression(parse_condition(condition), Terms(mixed_types=mixed_types))
+    return holds(json.loads(row.body)) is True
 
 
 def _apply(item: dict[str, Any], operation: Any, key_paths: list[str], where: str) -> None:

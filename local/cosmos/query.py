@@ -12,7 +12,9 @@ from local.cosmos.errors import bad_request, range_gone
 from local.cosmos.partitions import HIGHEST, LOWEST
 from local.cosmos.reply import Reply, dump, item_headers, json_reply
 from local.cosmos.scopes import names_one_partition, scope_of_range
+from local.cosmos.sql.evaluate import Terms
 from local.cosmos.sql.execute import Execution, Page
+from local.cosmos.sql.indexing import is_indexed
 from local.cosmos.sql.parser import parse_query
 from local.cosmos.sql.plan import needs_plan
 from local.cosmos.sql.plan import query_plan as plan_of
@@ -21,6 +23,7 @@ from local.cosmos.store import Scope
 from local.cosmos.validation import parse_json
 
 _DEFAULT_PAGE = 100
+MAX_QUERY_BYTES = 512 * 1024  # service limits page, "Maximum length of SQL query"
 _PLAN_NEEDED = 1004  # azure.cosmos SubStatusCodes.CROSS_PARTITION_QUERY_NOT_SERVABLE
 
 
@@ -28,15 +31,18 @@ async def query(call: Call) -> Reply:
     """Answer with one page of a query.
 
     Raises:
-        CosmosError: 400 with substatus 1004 if the client must merge the partitions' results by a plan.
+        CosmosError: 400 if it sorts by what the container does not index; with substatus 1004 if the client must merge
+            the partitions' results by a plan.
     """
-    parsed, parameters = _parse(call)
+    parsed, terms = _parse(call)
+    if parsed.order_by is not None and not is_indexed(call.container.properties, parsed.order_by.path.steps):
+        raise bad_request("The index path corresponding to the specified order-by item is excluded.")
     if not names_one_partition(call):
         if call.headers.get("x-ms-documentdb-query-enablecrosspartition", "").lower() != "true":
             raise bad_request("Cross partition query is required but disabled. Set enable_cross_partition_query.")
         if needs_plan(parsed):
             raise bad_request("The query needs to be merged by the client", substatus=_PLAN_NEEDED)
-    return await _run(call, Execution(parsed, parameters))
+    return await _run(call, Execution(parsed, terms))
 
 
 async def query_plan(call: Call) -> Reply:
@@ -46,17 +52,20 @@ async def query_plan(call: Call) -> Reply:
 
 async def read_feed(call: Call) -> Reply:
     """Answer with one page of all items."""
-    return await _run(call, Execution(parse_query("SELECT * FROM c"), {}))
+    return await _run(call, Execution(parse_query("SELECT * FROM c"), Terms()))
 
 
-def _parse(call: Call) -> tuple[Query, dict[str, Any]]:
+def _parse(call: Call) -> tuple[Query, Terms]:
     body = parse_json(call.body)
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         raise bad_request("query: the text of a query is needed")
+    if len(body["query"].encode()) > MAX_QUERY_BYTES:
+        raise bad_request(f"The SQL query text exceeded the maximum limit of {MAX_QUERY_BYTES} bytes")
     parameters = body.get("parameters") or []
     if not all(isinstance(one, dict) and "name" in one and "value" in one for one in parameters):
         raise bad_request("parameters: each needs a name and a value")
-    return parse_query(body["query"]), {one["name"]: one["value"] for one in parameters}
+    values = {one["name"]: one["value"] for one in parameters}
+    return parse_query(body["query"]), Terms(values, call.account.mixed_types)
 
 
 async def _run(call: Call, execution: Execution) -> Reply:
@@ -85,12 +94,16 @@ async def _page(
     view = call.view(scope.partition)
     size = call.page_size(_DEFAULT_PAGE)
     after = execution.starts_after(continuation)
+    turn = continuation["turn"] if continuation else 0
+    look_at = call.account.short_pages << turn or None
 
     def scan() -> Page:
         rows = call.account.store.scan(scope, view.horizon, after=after)
-        return execution.page(((row.number, row.body) for row in rows), size, continuation)
+        return execution.page(((row.number, row.body) for row in rows), size, continuation, look_at)
 
     page = await call.account.scan(scan)
+    if page.continuation is not None:
+        page.continuation["turn"] = turn + 1
     if scope.partition.gone:  # split while the scan waited for its turn
         raise range_gone(scope.partition.id)
     return page, item_headers(call.container, scope.partition, view.token)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from local.cosmos.sql.values import MixedTypes
 from local.supervisor.layout import REPOSITORY
 
 
@@ -21,6 +22,8 @@ class Options:
     partitions: int = 1  # physical partitions of every container
     throughput: int = 0  # RU/s a container; 0: not limited
     replica_lag_ms: int = 0
+    mixed_types: MixedTypes = "undefined"  # what = and != make of values of different types
+    short_pages: int = 0  # items that a query's first page looks at, each next at twice as many; 0: all
     token_seconds: int = 3600
     sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
     document_migrations: bool = False  # the app of a new state folder may change documents and create rows
@@ -39,4 +42,6 @@ class Options:
             *("--partitions", str(self.partitions)),
             *(("--throughput", str(self.throughput)) if self.throughput else ()),
             *("--replica-lag-ms", str(self.replica_lag_ms)),
+            *("--mixed-types", self.mixed_types),
+            *("--short-pages", str(self.short_pages)),
         ]

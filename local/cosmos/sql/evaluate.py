@@ -1,7 +1,7 @@
 """Turns expressions into functions of an item."""
 
-import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.cosmos.errors import bad_request
@@ -20,41 +20,41 @@ from local.cosmos.sql.syntax import (
     Parameter,
     Path,
 )
-from local.cosmos.sql.values import UNDEFINED, Undefined, compare
+from local.cosmos.sql.values import OPERATORS, UNDEFINED, MixedTypes, Undefined, compare
 
 Evaluate = Callable[[Any], Any]
 Parameters = Mapping[str, Any]
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an expression is evaluated by, besides the item.
+
+    ``parameters`` are the query's, by name, ``@`` included; ``counts`` the results of its COUNTs, by their text, once
+    they are known.
+    """
+
+    parameters: Parameters = field(default_factory=dict)
+    mixed_types: MixedTypes = "undefined"
+    counts: Mapping[str, int] | None = None
 
 
-def compile_expression(expression: Expression, parameters: Parameters, counts: Parameters | None = None) -> Evaluate:
+def compile_expression(expression: Expression, terms: Terms) -> Evaluate:
     """Return the function that evaluates the expression on an item.
-
-    Args:
-        expression: what to evaluate.
-        parameters: values of the query's parameters by name, ``@`` included.
-        counts: results of the COUNTs in the expression, by their text, once they are known.
 
     Raises:
         CosmosError: 400 for an unknown parameter, or a COUNT where none may stand.
     """
     match expression:
         case Literal() | Parameter() | Count():
-            return _constant(_known(expression, parameters, counts))
+            return _constant(_known(expression, terms))
         case Path(steps):
             return _path(steps)
         case ObjectOf(properties):
-            return _object([(name, compile_expression(item, parameters, counts)) for name, item in properties])
+            return _object([(name, compile_expression(item, terms)) for name, item in properties])
         case _:
-            return _combined(expression, [compile_expression(part, parameters, counts) for part in parts(expression)])
+            operands = [compile_expression(part, terms) for part in parts(expression)]
+            return _combined(expression, operands, terms.mixed_types)
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
@@ -71,27 +71,26 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
     return ()
 
 
-def _known(expression: Literal | Parameter | Count, parameters: Parameters, counts: Parameters | None) -> Any:
+def _known(expression: Literal | Parameter | Count, terms: Terms) -> Any:
     if isinstance(expression, Literal):
         return expression.value
     if isinstance(expression, Parameter):
-        if expression.name not in parameters:
+        if expression.name not in terms.parameters:
             raise bad_request(f"The parameter {expression.name} has no value")
-        return parameters[expression.name]
-    if counts is None:
+        return terms.parameters[expression.name]
+    if terms.counts is None:
         raise bad_request("COUNT may only stand in SELECT")
-    return counts[repr(expression)]
+    return terms.counts[repr(expression)]
 
 
-def _combined(expression: Expression, operands: list[Evaluate]) -> Evaluate:
+def _combined(expression: Expression, operands: list[Evaluate], mixed_types: MixedTypes) -> Evaluate:
     match expression:
         case Not():
             return _negation(operands[0])
         case Call(name, _):
             return _call(FUNCTIONS[name].apply, operands)
-        case Comparison(operator_text, _, _):
-            holds = _OPERATORS[operator_text]
-            return _comparison(operands[0], operands[1], holds, equality=operator_text == "=")
+        case Comparison(text, _, _):
+            return _comparison(operands[0], operands[1], text, mixed_types)
         case And() | Or():
             return _logic(operands, deciding=isinstance(expression, Or))
         case _:
@@ -133,12 +132,14 @@ def _logic(operands: list[Evaluate], *, deciding: bool) -> Evaluate:
     return evaluate
 
 
-def _comparison(left: Evaluate, right: Evaluate, holds: Callable[[Any, Any], bool], *, equality: bool) -> Evaluate:
+def _comparison(left: Evaluate, right: Evaluate, text: str, mixed_types: MixedTypes) -> Evaluate:
+    holds = OPERATORS[text]
+
     def evaluate(item: Any) -> Any:
         first, second = left(item), right(item)
         if isinstance(first, str) and isinstance(second, str):
             return holds(first, second)
-        return compare(first, second, holds, equality=equality)
+        return compare(first, second, text, mixed_types)
 
     return evaluate
 

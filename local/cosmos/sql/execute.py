@@ -1,21 +1,23 @@
 """Runs a query over the rows of one partition, page by page.
 
-A continuation says after which item the next page starts, and what is left of OFFSET, LIMIT and TOP. COUNT and DISTINCT
-come in one page, so that what they have seen needs no memory between pages.
+A continuation says after which item the next page starts, and what is left of OFFSET, LIMIT and TOP. A page ends where
+it has so many results or bytes, or has looked at as many items as it may. So it may be short or empty, a COUNT is that
+of its page alone, and a DISTINCT value may come again in a later page.
 """
 
-import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from local.cosmos.errors import bad_request
-from local.cosmos.sql.evaluate import Evaluate, Parameters, compile_expression, parts
+from local.cosmos.sql.evaluate import Evaluate, Terms, compile_expression, parts
 from local.cosmos.sql.syntax import Count, Expression, ObjectOf, OrderBy, Path, Query
 from local.cosmos.sql.values import UNDEFINED, Undefined, canonical, sort_key
 
 MAX_PAGE_BYTES = 4 * 1024 * 1024
+
+Place = dict[str, Any]
 
 
 class Candidate(NamedTuple):
@@ -29,11 +31,15 @@ class Candidate(NamedTuple):
 
 @dataclass(slots=True)
 class Page:
-    """The JSON texts of one page, where the next one starts (None at the end), and how many items were looked at."""
+    """The JSON texts of one page, where the next one starts (None at the end), and how many items were looked at.
+
+    ``stopped_at`` is the number of the last item where the page may look at no more.
+    """
 
     texts: list[str]
-    continuation: dict[str, Any] | None = None
+    continuation: Place | None = None
     examined: int = 0
+    stopped_at: int | None = None
 
 
 def counts_in(query: Query) -> list[Count]:
@@ -55,11 +61,11 @@ def check_shape(query: Query) -> None:
         raise bad_request("COUNT beside a property in SELECT needs GROUP BY, which is not supported")
 
 
-def whole_number(expression: Expression | None, parameters: Parameters) -> int | None:
+def whole_number(expression: Expression | None, terms: Terms) -> int | None:
     """Return the value of TOP, OFFSET or LIMIT, None if the query has none."""
     if expression is None:
         return None
-    value = compile_expression(expression, parameters)(UNDEFINED)
+    value = compile_expression(expression, terms)(UNDEFINED)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise bad_request("TOP, OFFSET and LIMIT need a whole number that is not negative")
     return value
@@ -68,64 +74,81 @@ def whole_number(expression: Expression | None, parameters: Parameters) -> int |
 class Execution:
     """One query with its parameters, ready to run."""
 
-    def __init__(self, query: Query, parameters: Parameters) -> None:
+    def __init__(self, query: Query, terms: Terms) -> None:
         check_shape(query)
         self._query = query
-        self._parameters = parameters
-        self._where = compile_expression(query.where, parameters) if query.where is not None else None
+        self._terms = terms
+        self._where = compile_expression(query.where, terms) if query.where is not None else None
         self._counts = counts_in(query)
-        self._project: Evaluate | None = None if self._counts else self._projection(None)
-        self._offset = whole_number(query.offset, parameters) or 0
-        self._limit = whole_number(query.top if query.top is not None else query.limit, parameters)
+        self._project: Evaluate | None = None if self._counts else self._projection(terms)
+        self._offset = whole_number(query.offset, terms) or 0
+        self._limit = whole_number(query.top if query.top is not None else query.limit, terms)
+        # What was sorted, and what a limit has let through of distinct values, cannot be gone on with in the middle.
+        self._whole = query.order_by is not None or (query.distinct and self._limit is not None)
 
-    @property
-    def starts_after(self) -> Callable[[dict[str, Any] | None], int]:
+    def starts_after(self, continuation: Place | None) -> int:
         """Return the number of the last item that a continuation has passed, 0 if all must be looked at."""
-        return lambda continuation: continuation["number"] if continuation and not self._query.order_by else 0
+        return continuation["number"] if continuation and not self._whole else 0
 
-    def page(self, rows: Iterable[tuple[int, str]], size: int, continuation: dict[str, Any] | None) -> Page:
-        """Run over the items (number and JSON) that follow the continuation, and return at most ``size`` results."""
+    def page(
+        self,
+        rows: Iterable[tuple[int, str]],
+        size: int,
+        continuation: Place | None,
+        look_at: int | None = None,
+    ) -> Page:
+        """Run over the items (number and JSON) that follow the continuation, and return at most ``size`` results.
+
+        ``look_at`` bounds the items that the page looks at, or of a sorted query the results.
+        """
         page = Page([])
-        matches = self._matches(rows, page)
-        if self._counts:
-            page.texts = self._counted(matches)
-            return page
-        candidates = self._ordered(matches, continuation) if self._query.order_by else matches
-        if self._query.distinct:
-            return self._all(page, _distinct(candidates))
+        if look_at is not None and self._whole:
+            size, look_at = min(size, look_at), None
+        matches = self._matches(rows, page, look_at)
         skip = continuation["skip"] if continuation else self._offset
         left = continuation["left"] if continuation else self._limit
-        self._fill(page, candidates, size, skip, left)
+        if self._counts:
+            page.texts = self._counted(matches)
+        else:
+            candidates = self._ordered(matches) if self._query.order_by else matches
+            distinct = _distinct(candidates) if self._query.distinct else candidates
+            skip, left = self._fill(page, self._following(distinct, continuation), size, skip, left)
+        if page.stopped_at is not None and page.continuation is None and left != 0:
+            page.continuation = {"number": page.stopped_at, "skip": skip, "left": left}
         return page
 
-    def _all(self, page: Page, candidates: Iterable[Candidate]) -> Page:
-        end = None if self._limit is None else self._offset + self._limit
-        page.texts = [_dump(candidate.value) for candidate in itertools.islice(candidates, self._offset, end)]
-        return page
-
-    def _fill(self, page: Page, candidates: Iterable[Candidate], size: int, skip: int, left: int | None) -> None:
+    def _fill(
+        self, page: Page, candidates: Iterable[Candidate], size: int, skip: int, left: int | None
+    ) -> tuple[int, int | None]:
+        """Fill the page; return what is still to be skipped and what is left. A full page has its continuation."""
         taken = 0
         last: Candidate | None = None
         for candidate in candidates:
             if left == 0:
-                return
-            if last is not None and (len(page.texts) >= size or taken > MAX_PAGE_BYTES):
-                place = {"number": last.number, "key": last.key} if self._query.order_by else {"number": last.number}
-                page.continuation = {**place, "skip": 0, "left": left}
-                return
+                break
             if skip:
                 skip -= 1
                 continue
             text = candidate.body if self._query.selected is None else _dump(candidate.value)
+            taken += len(text.encode()) + 1
+            if last is not None and (len(page.texts) >= size or taken > MAX_PAGE_BYTES):
+                place = {"number": last.number, "key": last.key} if self._query.order_by else {"number": last.number}
+                page.continuation = {**place, "skip": 0, "left": left}
+                break
             page.texts.append(text)
-            taken += len(text)
             left = None if left is None else left - 1
             last = candidate
+        return skip, left
 
-    def _matches(self, rows: Iterable[tuple[int, str]], page: Page) -> Iterator[Candidate]:
+    def _matches(self, rows: Iterable[tuple[int, str]], page: Page, look_at: int | None) -> Iterator[Candidate]:
         order, project = self._order(self._query.order_by), self._project
+        last = 0
         for number, body in rows:
+            if page.examined == look_at:
+                page.stopped_at = last
+                return
             page.examined += 1
+            last = number
             item = json.loads(body)
             if self._where is not None and self._where(item) is not True:
                 continue
@@ -136,35 +159,42 @@ class Execution:
     def _order(self, order_by: OrderBy | None) -> Evaluate | None:
         if order_by is None:
             return None
-        read = compile_expression(order_by.path, self._parameters)
+        read = compile_expression(order_by.path, self._terms)
         return lambda item: list(sort_key(read(item)))
 
-    def _ordered(self, matches: Iterable[Candidate], continuation: dict[str, Any] | None) -> Iterator[Candidate]:
+    def _ordered(self, matches: Iterable[Candidate]) -> list[Candidate]:
         descending = bool(self._query.order_by and self._query.order_by.descending)
         # The sort is stable, also when reversed: equal keys stay in the order of creation.
-        for candidate in sorted(matches, key=lambda one: one.key, reverse=descending):
-            if continuation is None or _follows(candidate, continuation, descending=descending):
-                yield candidate
+        return sorted(matches, key=lambda one: one.key, reverse=descending)
+
+    def _following(self, candidates: Iterable[Candidate], continuation: Place | None) -> Iterable[Candidate]:
+        """Return those that earlier pages have not given."""
+        if continuation is None or not self._whole:
+            return candidates
+        if self._query.order_by is None:
+            return (one for one in candidates if one.number > continuation["number"])
+        descending = self._query.order_by.descending
+        return (one for one in candidates if _follows(one, continuation, descending=descending))
 
     def _counted(self, matches: Iterable[Candidate]) -> list[str]:
-        arguments = {repr(count): compile_expression(count.argument, self._parameters) for count in self._counts}
+        arguments = {repr(count): compile_expression(count.argument, self._terms) for count in self._counts}
         totals = dict.fromkeys(arguments, 0)
         for candidate in matches:
             for name, argument in arguments.items():
                 totals[name] += not isinstance(argument(candidate.value), Undefined)
-        return [_dump(self._projection(totals)(UNDEFINED))]
+        return [_dump(self._projection(replace(self._terms, counts=totals))(UNDEFINED))]
 
-    def _projection(self, totals: Parameters | None) -> Evaluate:
+    def _projection(self, terms: Terms) -> Evaluate:
         selected = self._query.selected
         if selected is None:
             return lambda item: item
         if self._query.value:
-            return compile_expression(selected[0].expression, self._parameters, totals)
+            return compile_expression(selected[0].expression, terms)
         listed = ObjectOf(tuple((one.name, one.expression) for one in selected))
-        return compile_expression(listed, self._parameters, totals)
+        return compile_expression(listed, terms)
 
 
-def _follows(candidate: Candidate, continuation: dict[str, Any], *, descending: bool) -> bool:
+def _follows(candidate: Candidate, continuation: Place, *, descending: bool) -> bool:
     if candidate.key == continuation["key"]:
         return bool(candidate.number > continuation["number"])
     return bool((candidate.key > continuation["key"]) is not descending)

@@ -2,7 +2,7 @@
 
 from local.cosmos.errors import bad_request
 from local.cosmos.sql.functions import FUNCTIONS
-from local.cosmos.sql.lexer import Token
+from local.cosmos.sql.lexer import KEYWORD, Token
 from local.cosmos.sql.syntax import (
     And,
     ArrayOf,
@@ -24,6 +24,10 @@ _UNSUPPORTED_OPERATORS = frozenset(("+", "-", "*", "/", "%", "&", "|", "^", "~",
 _CONSTANTS = {"TRUE": True, "FALSE": False, "NULL": None, "UNDEFINED": UNDEFINED}
 
 
+# Azure publishes no limit for an expression. Deeper ones than this are refused here; chains of AND or OR are not deep.
+MAX_NESTING = 100
+
+
 class ExpressionParser:
     """A cursor over the tokens of a query that reads expressions."""
 
@@ -32,6 +36,7 @@ class ExpressionParser:
         self.tokens = tokens
         self.index = 0
         self.alias = ""
+        self._depth = 0
 
     @property
     def token(self) -> Token:
@@ -59,7 +64,7 @@ class ExpressionParser:
 
     def name(self, what: str) -> str:
         """Return the name that is next."""
-        if self.token.kind != "name":
+        if self.token.kind != "name" or KEYWORD.fullmatch(self.token.word):
             raise bad_request(f"Syntax error: expected {what}, found {self.token.text!r} at offset {self.token.start}")
         return self.advance().text
 
@@ -81,8 +86,14 @@ class ExpressionParser:
         return operands[0] if len(operands) == 1 else And(tuple(operands))
 
     def _negation(self) -> Expression:
-        if not self.accept("NOT"):
-            return self._comparison()
+        self._depth += 1
+        if self._depth > MAX_NESTING:
+            raise bad_request(f"Syntax error: the query is nested more than {MAX_NESTING} deep")
+        read = self._negated() if self.accept("NOT") else self._comparison()
+        self._depth -= 1
+        return read
+
+    def _negated(self) -> Expression:
         operand = self._negation() if self.token.word == "NOT" else self.primary()
         if self.token.text in _COMPARISONS or self.token.word in ("IN", "BETWEEN", "NOT", "LIKE"):
             # The service binds NOT tighter than a comparison, which is seldom what the writer of the query means.

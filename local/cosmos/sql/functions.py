@@ -23,9 +23,19 @@ def _on_strings(holds: Callable[[str, str], bool]) -> Function:
     def apply(text: Any, part: Any, ignore_case: Any = False) -> bool | Undefined:  # noqa: FBT002 - the language's own signature
         if not isinstance(text, str) or not isinstance(part, str) or not isinstance(ignore_case, bool):
             return UNDEFINED
-        return holds(text.casefold(), part.casefold()) if ignore_case else holds(text, part)
+        return holds(_upper(text), _upper(part)) if ignore_case else holds(text, part)
 
     return Function(apply, (2, 3))
+
+
+def _upper(text: str) -> str:
+    """Return the text in capitals, each character by itself: ``ß`` stays, and none beyond ASCII becomes one within."""
+    return text.upper() if text.isascii() else "".join(map(_capital, text))
+
+
+def _capital(character: str) -> str:
+    capital = character.upper()
+    return capital if len(capital) == 1 and capital.isascii() == character.isascii() else character
 
 
 def _array_contains(array: Any, value: Any) -> bool | Undefined:

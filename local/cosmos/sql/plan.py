@@ -7,7 +7,7 @@ beside the result, COUNT wrapped so that the client can add up, OFFSET widened t
 from typing import Any
 
 from local.cosmos.errors import bad_request
-from local.cosmos.sql.evaluate import Parameters
+from local.cosmos.sql.evaluate import Terms
 from local.cosmos.sql.execute import check_shape, counts_in, whole_number
 from local.cosmos.sql.syntax import Count, Query
 
@@ -22,18 +22,18 @@ def needs_plan(query: Query) -> bool:
     return bool(counts_in(query)) or query.order_by is not None or query.distinct or limited
 
 
-def query_plan(query: Query, parameters: Parameters) -> dict[str, Any]:
+def query_plan(query: Query, terms: Terms) -> dict[str, Any]:
     """Return the partitioned query execution info."""
     check_shape(query)
     counts = counts_in(query)
     if counts and query.value and not isinstance((query.selected or ())[0].expression, Count):
         raise bad_request("Across partitions only SELECT VALUE COUNT(...) is supported")
-    offset, limit = whole_number(query.offset, parameters), whole_number(query.limit, parameters)
+    offset, limit = whole_number(query.offset, terms), whole_number(query.limit, terms)
     return {
         "partitionedQueryExecutionInfoVersion": 2,
         "queryInfo": {
             "distinctType": "Unordered" if query.distinct else "None",
-            "top": whole_number(query.top, parameters),
+            "top": whole_number(query.top, terms),
             "offset": offset,
             "limit": limit,
             "orderBy": _directions(query),
@@ -42,7 +42,7 @@ def query_plan(query: Query, parameters: Parameters) -> dict[str, Any]:
             "groupByAliases": [],
             "aggregates": ["Count"] * len(counts),
             "groupByAliasToAggregateType": {},
-            "rewrittenQuery": _rewritten(query, parameters),
+            "rewrittenQuery": _rewritten(query, terms),
             "hasSelectValue": query.value,
             "hasNonStreamingOrderBy": False,
         },
@@ -56,14 +56,14 @@ def _directions(query: Query) -> list[str]:
     return ["Descending" if query.order_by.descending else "Ascending"]
 
 
-def _rewritten(query: Query, parameters: Parameters) -> str:
+def _rewritten(query: Query, terms: Terms) -> str:
     where = f" WHERE {query.where_text}" if query.where is not None else ""
     if counts_in(query):
         return f'SELECT VALUE [{{"item": {query.select_text}}}] {query.from_text}{where}' if query.value else ""
-    offset, limit = whole_number(query.offset, parameters), whole_number(query.limit, parameters)
+    offset, limit = whole_number(query.offset, terms), whole_number(query.limit, terms)
     paging = "" if limit is None or offset is None else f" OFFSET 0 LIMIT {offset + limit}"
     if query.order_by is not None:
-        top = whole_number(query.top, parameters)
+        top = whole_number(query.top, terms)
         first = "" if top is None else f"TOP {top} "
         condition = " AND ".join(f"({part})" for part in _conditions(query))
         direction = "DESC" if query.order_by.descending else "ASC"

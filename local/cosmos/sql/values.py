@@ -1,12 +1,24 @@
 """Values of the query language: JSON plus undefined, how they compare and how they sort.
 
-The rules are those of Microsoft's page on equality and comparison operators: a comparison across types, or of
-undefined with anything, is undefined; so is an order comparison, ``!=`` included, between two arrays or two objects.
+A comparison of undefined with anything is undefined; so is an order comparison across types, or between two arrays or
+two objects. Microsoft's sources differ in ``=`` and ``!=`` of two values of different types, see :data:`MixedTypes`.
 """
 
+import math
+import operator
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Final, override
+from typing import Any, Final, Literal, override
+
+from local.cosmos.errors import bad_request
+
+# What = and != are of two defined values whose types differ. By the documentation (page on equality and comparison
+# operators) ``undefined``, and != of two arrays or objects as well; by the engine in the tests of
+# Azure/azure-cosmos-dotnet-v3 (Query/OfflineEngine) the values are ``unequal``, and != always negates =.
+MixedTypes = Literal["undefined", "unequal"]
+
+# Beyond, a number is written with an exponent, as floats are.
+_WRITTEN_WHOLE = 2**63
 
 
 class Undefined:
@@ -32,6 +44,15 @@ class Kind(IntEnum):
     OBJECT = 6
 
 
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
 _KINDS: dict[type, Kind] = {
     Undefined: Kind.UNDEFINED,
     type(None): Kind.NULL,
@@ -49,16 +70,29 @@ def kind_of(value: Any) -> Kind:
     return _KINDS[type(value)]
 
 
-def compare(left: Any, right: Any, holds: Callable[[Any, Any], bool], *, equality: bool) -> bool | Undefined:
-    """Compare two values, giving undefined where the language does."""
-    kind = kind_of(left)
-    if kind == Kind.UNDEFINED or kind != kind_of(right):
+def number(value: float | str) -> int | float:
+    """Return a number, or the JSON text of one, as the service keeps it: in 64 bits, without a fraction if it is whole.
+
+    Raises:
+        CosmosError: 400 if no 64-bit float is so large.
+    """
+    held = float(value)
+    if not math.isfinite(held):
+        raise bad_request(f"The number {value} is beyond what a 64-bit float holds")
+    return int(held) if held.is_integer() and abs(held) < _WRITTEN_WHOLE else held
+
+
+def compare(left: Any, right: Any, text: str, mixed: MixedTypes) -> bool | Undefined:
+    """Compare two values by the operator ``text``, giving undefined where the language does."""
+    holds = OPERATORS[text]
+    kinds = {kind_of(left), kind_of(right)}
+    if Kind.UNDEFINED in kinds:
         return UNDEFINED
-    if equality:
-        return holds(canonical(left), canonical(right))
-    if kind >= Kind.ARRAY:
+    if text == "=" or (text == "!=" and mixed == "unequal"):
+        return UNDEFINED if len(kinds) > 1 and mixed == "undefined" else holds(canonical(left), canonical(right))
+    if len(kinds) > 1 or max(kinds) >= Kind.ARRAY:
         return UNDEFINED
-    if kind == Kind.NULL:
+    if Kind.NULL in kinds:
         return holds(0, 0)
     return holds(left, right)
 

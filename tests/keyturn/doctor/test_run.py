@@ -36,6 +36,22 @@ def test_a_sound_deployment_is_green(clinic: Clinic) -> None:
     assert {*LOOKED_AT, *PROBED, *BY_HAND, *EXAMINED} <= {line["id"] for line in lines}
 
 
+@pytest.mark.parametrize(("mixed_types", "said"), [("undefined", "undefined"), ("unequal", "false")])
+def test_either_semantics_of_comparisons_is_sound(clinic: Clinic, mixed_types: str, said: str) -> None:
+    """Sources differ on comparisons across types: the doctor says which one the account follows, and is content."""
+    before = clinic.control("cosmos", "POST", "settings", {})
+    clinic.control("cosmos", "POST", "settings", {"mixedTypes": mixed_types})
+    try:
+        lines = clinic.examine()
+    finally:
+        clinic.control("cosmos", "POST", "settings", {"mixedTypes": before["mixedTypes"]})
+
+    assert wrong(lines) == set()
+    [line] = [line for line in lines if line["id"] == "cosmos_undefined_comparisons"]
+    assert line["outcome"] == "ok"
+    assert line["detail"].endswith(f'"1" = 1 is {said}')
+
+
 @contextlib.contextmanager
 def without(clinic: Clinic, action: str) -> Iterator[None]:
     """Take a right from the app."""

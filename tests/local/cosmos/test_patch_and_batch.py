@@ -11,6 +11,8 @@ from azure.cosmos.exceptions import (
     CosmosHttpResponseError,
 )
 
+from tests.local.cosmos.conftest import LocalCosmos
+
 ITEM: dict[str, Any] = {"id": "a", "pk": "p", "n": 1, "text": "x", "list": [1, 2, 3], "nested": {"inner": {"n": 1.5}}}
 
 
@@ -102,6 +104,28 @@ async def test_filter_predicate(patched: ContainerProxy, condition: str, *, hold
     read = await patched.read_item("a", "p")
 
     assert read["n"] == (7 if holds else 1)
+
+
+@pytest.mark.parametrize(("mixed_types", "status"), [("undefined", 412), ("unequal", 200)])
+@pytest.mark.parametrize("batched", [False, True])
+async def test_filter_predicate_by_either_source(
+    cosmos: LocalCosmos, patched: ContainerProxy, mixed_types: str, status: int, *, batched: bool
+) -> None:
+    """A predicate is of the language of queries: what != makes of different types holds for it too."""
+    operations, condition = [{"op": "set", "path": "/n", "value": 7}], {"filter_predicate": "FROM c WHERE c.n != 'x'"}
+    cosmos.post("settings", mixedTypes=mixed_types)
+    try:
+        if batched:
+            await patched.execute_item_batch([("patch", ("a", operations), condition)], "p")
+        else:
+            await patched.patch_item("a", "p", operations, **condition)
+        found = 200
+    except (CosmosAccessConditionFailedError, CosmosBatchOperationError) as refused:
+        found = refused.status_code
+    finally:
+        cosmos.post("settings", mixedTypes="undefined")
+
+    assert found == status
 
 
 async def test_patch_with_etag_changes_two_properties_or_none(patched: ContainerProxy) -> None:
