@@ -13,12 +13,14 @@ from local.supervisor import Options
 
 _OF_EACH_TEST = {"state", "older_rows", "app", "app_python", "settings"}
 _TYPES = {name: kind for name, kind in get_type_hints(Options).items() if name not in _OF_EACH_TEST}
+# What all tests ask for: results are spread over pages, as they may be on Azure, so that no caller takes one for all.
+_EVERYWHERE = {"short_pages": 3}
 _asked: dict[str, Any] = {}
 
 
 def as_asked(options: Options) -> Options:
-    """Return the options with what ``--azure`` asks for, which goes before what a test asks for."""
-    return replace(options, **_asked)
+    """Return the options with what all tests ask for, and ``--azure``; both go before what a single test asks for."""
+    return replace(options, **{**_EVERYWHERE, **_asked})
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from azure.cosmos import PartitionKey
@@ -18,6 +18,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from keyturn.audit.log import AuditLog
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs.store import MigrationStore, RotationStore
+from local.cosmos.sql.values import MixedTypes
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
 from tests.keyturn.documents.harness import DocumentsHarness, Side
@@ -42,6 +43,14 @@ def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Itera
     running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
     yield running
     running.service.stop()
+
+
+@pytest.fixture(params=get_args(MixedTypes))
+def mixed_types(request: pytest.FixtureRequest, cosmos: LocalCosmos) -> Iterator[MixedTypes]:
+    """What = and != make of values of different types, on which Microsoft's sources differ: each in turn."""
+    before = cosmos.settings(mixedTypes=request.param)
+    yield request.param
+    cosmos.settings(mixedTypes=before["mixedTypes"])
 
 
 # Workers of two modules on one hub would take each other's work, which they do not know.

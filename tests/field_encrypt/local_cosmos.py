@@ -61,6 +61,13 @@ class LocalCosmos:
         """Split a physical partition."""
         self._post("split", {"database": DATABASE, "container": container, "partitionKeyRangeId": range_id})
 
+    def settings(self, **changed: Any) -> dict[str, Any]:
+        """Change settings of the account, and return them all as they were before."""
+        url, authority = f"{self.url}/_control/settings", str(self._vault.authority)
+        before: dict[str, Any] = requests.post(url, json={}, verify=authority, timeout=SECONDS).json()
+        self._post("settings", changed)
+        return before
+
     def clear_faults(self) -> None:
         """Disarm every fault."""
         requests.delete(f"{self.url}/_control/faults", verify=str(self._vault.authority), timeout=SECONDS)

@@ -21,6 +21,8 @@ from keyturn.errors import NotSettledError
 from keyturn.settings import Keyring
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 OLDER = "1" * 32
 ANOTHER_KEY_ID = "https://other.vault.azure.net/keys/notelett-mek/1"
 

@@ -15,6 +15,8 @@ from keyturn.deks.rows import Row, RowKind, classify
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.local_keyring import OLD, TARGET, keyring_of, plain_row
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 KEYRING = keyring_of()
 CONDITIONS = Conditions(KEYRING, TARGET)
 OUR_KEY = "https://notes.vault.azure.net/keys/notelett-mek"
@@ -30,9 +32,27 @@ LABELS: list[Any] = [
         f"{OUR_KEY}2/{TARGET}",
     ),
     *(f"{OUR_KEY}/{TARGET}".upper(), OUR_KEY.upper(), f"https://other.vault.azure.net/keys/notelett-mek/{TARGET}"),
+    *(
+        f"https://note\u017f.vault.azure.net/keys/notelett-mek/{TARGET}",
+        f"https://notes.vault.azure.net/keys/notelett-me\u212a/{OLD}",
+    ),
     *("https://", "HTTPS://x", "http://notes.vault.azure.net/keys/notelett-mek/1", " " + TARGET, "\u017f", "\u212a"),
 ]
-NAMES: list[Any] = [..., None, "", "notelett-mek", "NOTELETT-MEK", "other", "notelett-mek2", 0, True, [], {}, " "]
+NAMES: list[Any] = [
+    ...,
+    None,
+    "",
+    "notelett-mek",
+    "NOTELETT-MEK",
+    "other",
+    "notelett-mek2",
+    "notelett-me\u212a",
+    0,
+    True,
+    [],
+    {},
+    " ",
+]
 
 
 def _is_stale(row: Row) -> bool:

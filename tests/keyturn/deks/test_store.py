@@ -20,6 +20,8 @@ from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.deks.pages import Sink, dependencies, page_of
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring, encoded, keyring_of, plain_row
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NEW_WRAP, CHECK = b"a new wrap", bytes(range(16))
 NOTHING_OF_THE_SERVICE = ("_etag", "_ts", "_rid", "_self", "_attachments")

@@ -15,6 +15,8 @@ from tests.field_encrypt.local_vault import Mek
 from tests.keyturn.diagnosis.patients import Patients, flipped
 from tests.keyturn.local_keyring import ROTATION, encoded
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
     """Move the document's row to a new version as a rotation does; returns the old version."""

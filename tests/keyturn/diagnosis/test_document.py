@@ -11,6 +11,8 @@ from keyturn.errors import InvalidRequestError, UnavailableError
 from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped
 from tests.keyturn.local_keyring import encoded
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 # What each property of a stored field becomes in the tests, and the verdict that it must have.
 HARMS = {
     "another format": ({"enc": 3}, Verdict.FIELD_MALFORMED),

@@ -11,6 +11,8 @@ from keyturn.errors import InvalidRequestError
 from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.patients import Patients
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 

@@ -24,6 +24,8 @@ from keyturn.runs.store import MigrationStore
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 from tests.keyturn.migrations.harness import NOW, enabled, started, step_to, versions_of
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 @pytest.fixture
 async def retired(local_keyring: LocalKeyring) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
@@ -20,6 +22,8 @@ from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.migrations.harness import started, step_to, versions_of
 from tests.keyturn.runs.lifecycle import NOW, PATHS, make_record, new_keyring, start_run
 from tests.keyturn.runs.lifecycle import step_to as rotation_to
+
+pytestmark = pytest.mark.usefixtures("mixed_types")
 
 MOVED = PhaseProgress.model_validate(
     {

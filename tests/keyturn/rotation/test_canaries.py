@@ -9,6 +9,8 @@ from keyturn.rotation.canaries import CANARIES_PER_CONTAINER, check_all, choose,
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
 from tests.keyturn.documents.harness import NAME, DocumentsHarness
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 async def checked(
     documents_harness: DocumentsHarness, known: Sequence[Canary] = (), wanted: int = CANARIES_PER_CONTAINER

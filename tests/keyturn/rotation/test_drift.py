@@ -23,6 +23,8 @@ from tests.keyturn.notifications.inbox import TIMEOUT, Inbox, notifier_of
 from tests.keyturn.runs.lifecycle import NOW, bring_to, new_keyring
 from tests.keyturn.telemetry.told import Told
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 MISSING = "d" * 32
 
 

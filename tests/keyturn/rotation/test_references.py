@@ -8,6 +8,8 @@ from keyturn.rotation.verification import missing_deks
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.keyturn.documents.harness import DocumentsHarness, dek_ids_of
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 async def missing(documents_harness: DocumentsHarness) -> list[str]:
     """Return what documents name and the store lacks."""

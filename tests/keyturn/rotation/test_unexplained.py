@@ -19,6 +19,8 @@ from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.runs.lifecycle import make_record, new_keyring
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 HOUR = timedelta(hours=1)
 
 

@@ -13,6 +13,8 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.runs.lifecycle import make_record, new_keyring
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 async def test_the_token_grows_with_every_rotation(runs: RotationStore) -> None:
     """Each rotation of a keyring gets a greater token than all before, and other keyrings have their own."""

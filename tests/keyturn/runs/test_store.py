@@ -16,6 +16,8 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.runs.lifecycle import NOW, make_record, new_keyring, start_run
 
+pytestmark = pytest.mark.usefixtures("mixed_types")
+
 
 async def test_a_record_is_read_as_it_was_written(runs: RotationStore) -> None:
     """Whatever a record holds survives the database, and it comes back with its ETag."""
