@@ -7,6 +7,7 @@ create a database or a container, as in Azure.
 import argparse
 import asyncio
 import os
+from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.cosmos import PartitionKey
@@ -14,20 +15,31 @@ from azure.cosmos.aio import CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
-# Setting that names a container -> the path it is partitioned by, and its default time to live as infra/ sets it.
+# Setting that names a container -> the path it is partitioned by, its default time to live, and the paths that alone it
+# indexes (None: every path), all as infra/ sets them.
 CONTAINERS = {
-    "DEK_CONTAINER": ("/id", None),
-    "NOTES_CONTAINER": ("/workspaceId", None),
-    "KEYTURN_CONTAINER": ("/keyring", -1),
+    "DEK_CONTAINER": ("/id", None, ("/mekName/?", "/mekVersion/?")),
+    "NOTES_CONTAINER": ("/workspaceId", None, None),
+    "KEYTURN_CONTAINER": ("/keyring", -1, ("/keyring/?", "/kind/?", "/fencingToken/?", "/sequence/?")),
 }
+
+
+def indexing_only(paths: tuple[str, ...] | None) -> dict[str, Any] | None:
+    """Return the policy that indexes these paths and no other, or None, for Azure's default, where all are indexed."""
+    if paths is None:
+        return None
+    included = [{"path": path} for path in paths]
+    return {"indexingMode": "consistent", "includedPaths": included, "excludedPaths": [{"path": "/*"}]}
 
 
 async def create_containers() -> None:
     """Create the database and its containers where they are missing."""
     async with CosmosClient(os.environ["COSMOS_ENDPOINT"], os.environ["COSMOS_MASTER_KEY"]) as client:
         database = await client.create_database_if_not_exists(os.environ["COSMOS_DATABASE"])
-        for variable, (path, ttl) in CONTAINERS.items():
-            await database.create_container_if_not_exists(os.environ[variable], PartitionKey(path), default_ttl=ttl)
+        for variable, (path, ttl, paths) in CONTAINERS.items():
+            await database.create_container_if_not_exists(
+                os.environ[variable], PartitionKey(path), default_ttl=ttl, indexing_policy=indexing_only(paths)
+            )
 
 
 async def create_mek(bits: int) -> None:

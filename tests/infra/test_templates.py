@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+from local.seed.__main__ import CONTAINERS, indexing_only
 from tests.infra.snapshots import INFRA, ROLES, ROOT, Snapshot, template_paths
 
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -154,6 +155,18 @@ def test_what_records_are_sorted_by_is_indexed(default: Snapshot) -> None:
 
     assert {"/sequence/?", "/fencingToken/?"} <= sorted_by
     assert sorted_by <= {included["path"] for included in records["indexingPolicy"]["includedPaths"]}
+
+
+def test_the_local_containers_are_those_of_the_templates(default: Snapshot) -> None:
+    """What deployed containers refuse to sort by, local ones refuse: keys, times to live and indexes are the same."""
+    containers = default.of_type("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers")
+    deployed = {container.name.rpartition("/")[2]: container.properties["resource"] for container in containers}
+    local = {"dek_store": CONTAINERS["DEK_CONTAINER"], "keyturn": CONTAINERS["KEYTURN_CONTAINER"]}
+
+    for name, (path, ttl, paths) in local.items():
+        assert deployed[name]["partitionKey"]["paths"] == [path]
+        assert deployed[name].get("defaultTtl") == ttl
+        assert deployed[name]["indexingPolicy"] == indexing_only(paths)
 
 
 def _in_a_group(resource_id: str) -> bool:
