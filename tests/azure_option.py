@@ -1,6 +1,8 @@
-"""Plugin: ``--azure KEY=VALUE``, as often as wanted, asks the same of every local Azure and service that tests start.
+"""Plugin: ``--azure KEY=VALUE``, as often as wanted, asks the same of every local Azure that tests start.
 
-So whole suites run on another Azure than the default one. KEY is an option of :class:`local.supervisor.Options`.
+So whole suites run on another Azure than the default one. KEY is an option of :class:`local.supervisor.Options`. Of
+services that tests start alone, the Cosmos DB of ``tests/keyturn`` and ``tests/field_encrypt`` follows it too; those of
+``tests/local``, where the services themselves are tested, and of ``tests/overlap`` do not.
 """
 
 from dataclasses import replace
