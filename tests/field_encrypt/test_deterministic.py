@@ -76,6 +76,7 @@ async def test_equal_values_are_equal_in_store_and_nothing_else_is(persons: Pers
     assert (await persons.encrypted().read_item("p-2", "p-2"))["email"] == "dana@example.org"
 
 
+@pytest.mark.usefixtures("mixed_types")
 async def test_query_finds_what_is_equal(persons: PersonContainer) -> None:
     """The compared value is encrypted before it leaves; several conditions stand in one query, of any codec's type."""
     container = persons.encrypted()
@@ -94,6 +95,7 @@ async def test_query_finds_what_is_equal(persons: PersonContainer) -> None:
     assert "dana" not in str(email)
 
 
+@pytest.mark.usefixtures("mixed_types")
 async def test_query_before_the_first_document_finds_nothing_and_makes_nothing(persons: PersonContainer) -> None:
     """A reader needs no right to create rows."""
     condition = await persons.encrypted().equals("email", "dana@example.org")

@@ -216,6 +216,7 @@ async def listed(items: AsyncIterator[dict[str, object]]) -> list[dict[str, Any]
     return [own(item) async for item in items]
 
 
+@pytest.mark.usefixtures("mixed_types")
 async def test_results_of_queries_are_decrypted(notes: Notes) -> None:
     """Whole documents and parts of them, over one partition or all, and results without encrypted fields."""
     container = notes.encrypted()
