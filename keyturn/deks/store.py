@@ -145,7 +145,6 @@ class DekStore:
             filter_predicate=f"FROM c WHERE NOT IS_NUMBER(c.{FENCE}) OR c.{FENCE} <= {int(fence)}",
             etag=row.etag,
             match_condition=MatchConditions.IfNotModified,
-            no_response=True,
         )
         return await conditional_write(RESOURCE, partition_key, patched)
 

@@ -64,7 +64,6 @@ class DocumentStore:
                 document,
                 etag=document["_etag"],
                 match_condition=MatchConditions.IfNotModified,
-                no_response=True,
             )
         except CosmosHttpResponseError as error:
             if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

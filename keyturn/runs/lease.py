@@ -178,7 +178,7 @@ class Hold:
         patch = self._documents.container.patch_item
         async with cosmos_failures("the keyturn container", "patch"):
             try:
-                await patch(LEASE_ID, self._ref.keyring, [mark], filter_predicate=lost, no_response=True)
+                await patch(LEASE_ID, self._ref.keyring, [mark], filter_predicate=lost)
             except CosmosAccessConditionFailedError:
                 return True
             except CosmosResourceNotFoundError as error:

@@ -73,7 +73,7 @@ class Authenticator:
 
     def _by_key(self, method: str, operation: Operation, headers: Mapping[str, str], signature: str) -> None:
         date = headers.get("x-ms-date", "")
-        text = f"{method.lower()}\n{operation.resource_type}\n{operation.link}\n{date.lower()}\n\n"
+        text = f"{method.lower()}\n{operation.resource_type}\n{operation.signed}\n{date.lower()}\n\n"
         expected = hmac.digest(self._key, text.encode(), hashlib.sha256)
         try:
             given = base64.b64decode(signature)

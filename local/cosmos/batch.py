@@ -7,7 +7,7 @@ from typing import Any
 from local.cosmos import charges
 from local.cosmos.auth import require
 from local.cosmos.call import Call
-from local.cosmos.errors import CosmosError, bad_request, not_found
+from local.cosmos.errors import CosmosError, bad_request, not_found, too_large
 from local.cosmos.items import Write, Written, perform, race_etag
 from local.cosmos.operations import ACTIONS
 from local.cosmos.reply import Reply, dump, item_headers
@@ -16,6 +16,7 @@ from local.cosmos.store import Commit
 from local.cosmos.validation import check_id, parse_json
 
 MAX_OPERATIONS = 100
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _KINDS = ("create", "upsert", "replace", "patch", "delete", "read")
 
 
@@ -26,11 +27,15 @@ async def batch(call: Call) -> Reply:
     for wanted in operations:
         race_etag(call, wanted)
     results: list[dict[str, Any]] = []
-    status = HTTPStatus.OK
+    status, size = HTTPStatus.OK, 0
     try:
         with call.account.store.commit(call.container, partition) as commit:
             for wanted in operations:
-                results.append(_perform(call, commit, wanted))  # noqa: PERF401 - its length tells which one failed
+                written = _perform(call, commit, wanted)
+                size += len(written.row.body.encode()) if written.row is not None else 0
+                if size > MAX_ANSWER_BYTES:
+                    raise too_large(f"The answer to the batch is over {MAX_ANSWER_BYTES} bytes")
+                results.append(_result(written))
     except CosmosError as error:
         status, failed = HTTPStatus.MULTI_STATUS, len(results)
         results = [{"statusCode": HTTPStatus.FAILED_DEPENDENCY, "requestCharge": 0} for _ in operations]
@@ -49,9 +54,12 @@ async def batch(call: Call) -> Reply:
 def _listed(call: Call) -> list[Any]:
     operations = parse_json(call.body)
     if not isinstance(operations, list) or not operations:
-        raise bad_request("A batch needs an array of at least one operation")
+        raise bad_request("Batch request has no operations.")
     if len(operations) > MAX_OPERATIONS:
-        raise bad_request(f"A batch may have {MAX_OPERATIONS} operations, not {len(operations)}")
+        raise bad_request(
+            "Batch request has more operations than what is supported."
+            f" At most {MAX_OPERATIONS} are allowed, not {len(operations)}."
+        )
     return operations
 
 
@@ -69,13 +77,13 @@ def _parse(call: Call, operation: Any, where: str) -> Write:
     return Write(kind, name, body, *conditions, call.account.mixed_types)
 
 
-def _perform(call: Call, commit: Commit, wanted: Write) -> dict[str, Any]:
+def _perform(call: Call, commit: Commit, wanted: Write) -> Written:
     if wanted.kind == "read":
         row = call.account.store.newest(call.container, call.epk, wanted.name)
         if row is None:
             raise not_found(f"Entity with the specified id does not exist in the system: {wanted.name}")
-        return _result(Written(HTTPStatus.OK, row, charges.point_read(len(row.body))))
-    return _result(perform(call.account.store, commit, call.container, call.epk, wanted))
+        return Written(HTTPStatus.OK, row, charges.point_read(len(row.body)))
+    return perform(call.account.store, commit, call.container, call.epk, wanted)
 
 
 def _result(written: Written) -> dict[str, Any]:

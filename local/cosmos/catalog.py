@@ -1,6 +1,5 @@
 """Databases, containers and partitions, held in memory and written through to SQLite."""
 
-import base64
 import json
 import sqlite3
 import time
@@ -8,12 +7,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.cosmos.definitions import complete, replaced
 from local.cosmos.errors import bad_request, conflict, not_found, range_gone
-from local.cosmos.partitions import Partition, boundaries, middle, parse_definition
-from local.cosmos.validation import check_id
+from local.cosmos.partitions import Partition, boundaries, middle
+from local.cosmos.resource_ids import CONTAINER_BYTES, DATABASE_BYTES, decode, encode
+from local.cosmos.validation import check_name
 
-_DATABASE_RID_BYTES = 4
-_CONTAINER_RID_BYTES = 8
+_CHILDREN = {name: f"{name[1:]}/" for name in ("_docs", "_sprocs", "_triggers", "_udfs", "_conflicts")}
 
 
 @dataclass(slots=True)
@@ -104,10 +104,10 @@ class Catalog:
 
     def create_database(self, body: Any) -> dict[str, Any]:
         """Create a database from the request's body and return its properties."""
-        name = check_id(body)
+        name = check_name(body)
         if name in self.databases:
             raise conflict(f"A database with the id {name!r} exists already")
-        rid = _rid(uuid.uuid4().bytes[:_DATABASE_RID_BYTES])
+        rid = encode(uuid.uuid4().bytes[:DATABASE_BYTES])
         properties = {"id": name, **_system_properties(rid, f"dbs/{rid}/"), "_colls": "colls/", "_users": "users/"}
         self._connection.execute("INSERT INTO databases VALUES (?, ?, ?)", (name, rid, json.dumps(properties)))
         self.databases[name] = properties
@@ -116,17 +116,13 @@ class Catalog:
     def create_container(self, database: str, body: Any) -> Container:
         """Create a container and its physical partitions."""
         owner = self.database(database)
-        name = check_id(body)
+        name, definition = check_name(body), complete(body)
         if (database, name) in self.containers:
             raise conflict(f"A container with the id {name!r} exists already")
-        raw = base64.b64decode(owner["_rid"].replace("-", "/"))
-        rid = _rid(raw + uuid.uuid4().bytes[: _CONTAINER_RID_BYTES - _DATABASE_RID_BYTES])
-        properties = {
-            **{key: value for key, value in body.items() if not key.startswith("_")},
-            "partitionKey": parse_definition(body.get("partitionKey")),
-            **_system_properties(rid, f"{owner['_self']}colls/{rid}/"),
-            "_docs": "docs/",
-        }
+        rid = encode(decode(owner["_rid"]) + uuid.uuid4().bytes[: CONTAINER_BYTES - DATABASE_BYTES])
+        system = _system_properties(rid, f"{owner['_self']}colls/{rid}/")
+        properties = {**definition, **system, **_CHILDREN}
+        ranges = boundaries(self._partitions_per_container, properties["partitionKey"]["version"])
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             number = self._connection.execute(
@@ -134,10 +130,29 @@ class Catalog:
                 (database, name, rid, json.dumps(properties)),
             ).lastrowid
             container = Container(number or 0, database, name, rid, properties)
-            for index, (low, high) in enumerate(boundaries(self._partitions_per_container)):
+            for index, (low, high) in enumerate(ranges):
                 container.partitions.append(self._insert_partition(container, str(index), low, high, (), 1, 0))
         self.containers[database, name] = container
         return container
+
+    def replace_container(self, container: Container, body: Any) -> None:
+        """Replace what may change of a container's own properties: its policies and its time to live."""
+        if check_name(body) != container.id:
+            raise bad_request("id: a container keeps what it was made with")
+        rid, self_link = container.rid, container.self_link
+        properties = {**replaced(container.properties, body), **_system_properties(rid, self_link), **_CHILDREN}
+        text = json.dumps(properties)
+        self._connection.execute("UPDATE containers SET properties = ? WHERE number = ?", (text, container.number))
+        container.properties = properties
+
+    def delete_database(self, name: str) -> None:
+        """Delete a database with every container in it."""
+        self.database(name)
+        for owner, container in list(self.containers):
+            if owner == name:
+                self.delete_container(name, container)
+        self._connection.execute("DELETE FROM databases WHERE id = ?", (name,))
+        del self.databases[name]
 
     def delete_container(self, database: str, name: str) -> None:
         """Delete a container with everything in it."""
@@ -194,10 +209,6 @@ class Catalog:
             (container.number, name, low, high, json.dumps(parents), generation, lsn),
         ).lastrowid
         return Partition(number or 0, container.number, name, low, high, parents, generation, gone=False, lsn=lsn)
-
-
-def _rid(raw: bytes) -> str:
-    return base64.b64encode(raw).decode().replace("/", "-")
 
 
 def _system_properties(rid: str, self_link: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from local.cosmos.account import Account
 from local.cosmos.errors import CosmosError
 from local.cosmos.reply import error_reply
 from local.cosmos.sql.values import MixedTypes
-from local.cosmos.validation import check_id
+from local.cosmos.validation import check_name
 
 Endpoint = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -81,7 +81,7 @@ def add_routes(app: web.Application, account: Account) -> None:
 
     async def delete_container(request: web.Request) -> web.Response:
         asked = ContainerRequest.model_validate_json(await request.read())
-        account.catalog.delete_container(asked.database, check_id(asked.resource))
+        account.catalog.delete_container(asked.database, check_name(asked.resource))
         return web.json_response({})
 
     app.router.add_post(f"{CONTROL_PREFIX}split", _checked(split))

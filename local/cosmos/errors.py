@@ -2,6 +2,8 @@
 
 from http import HTTPStatus
 
+_RETRY_WITH = 449  # not a registered status; azure.cosmos StatusCodes.RETRY_WITH
+
 
 class CosmosError(Exception):
     """A failure that is answered to the client as the service would.
@@ -10,7 +12,7 @@ class CosmosError(Exception):
     """
 
     def __init__(
-        self, status: HTTPStatus, code: str, message: str, *, substatus: int = 0, headers: dict[str, str] | None = None
+        self, status: int, code: str, message: str, *, substatus: int = 0, headers: dict[str, str] | None = None
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -33,6 +35,17 @@ def not_found(message: str, *, substatus: int = 0) -> CosmosError:
 def conflict(message: str) -> CosmosError:
     """Return the error for an id that is taken."""
     return CosmosError(HTTPStatus.CONFLICT, "Conflict", message)
+
+
+def retry_with() -> CosmosError:
+    """Return the error for a write that met another one inside the service; the same request may succeed at once."""
+    return CosmosError(_RETRY_WITH, "RetryWith", "Conflicting request to resource has been attempted. Retry.")
+
+
+def partition_full() -> CosmosError:
+    """Return the error for a write beyond the 20 GB of a logical partition."""
+    message = "Partition key reached maximum size of 20 GB"
+    return CosmosError(HTTPStatus.FORBIDDEN, "Forbidden", message, substatus=1014)
 
 
 def precondition_failed() -> CosmosError:

@@ -5,11 +5,14 @@ from typing import Any
 
 from local.cosmos.call import Call
 from local.cosmos.catalog import Container
+from local.cosmos.errors import not_found
 from local.cosmos.partitions import Partition
 from local.cosmos.reply import Reply, json_reply
+from local.cosmos.scopes import require_scope
 from local.cosmos.validation import parse_json
 
 _REGION = "Local"
+_QUOTA_KB = 50 * 1024 * 1024  # the 50 GB of a physical partition
 
 
 async def read_account(call: Call) -> Reply:
@@ -47,6 +50,12 @@ async def list_databases(call: Call) -> Reply:
     return json_reply({"_rid": "", "Databases": databases, "_count": len(databases)})
 
 
+async def delete_database(call: Call) -> Reply:
+    """Delete a database with everything in it."""
+    call.account.catalog.delete_database(call.operation.names[0])
+    return Reply(HTTPStatus.NO_CONTENT)
+
+
 async def create_container(call: Call) -> Reply:
     """Create a container with its physical partitions."""
     container = call.account.catalog.create_container(call.operation.names[0], parse_json(call.body))
@@ -54,8 +63,33 @@ async def create_container(call: Call) -> Reply:
 
 
 async def read_container(call: Call) -> Reply:
-    """Answer with one container."""
+    """Answer with one container, and with its usage and the statistics of its partitions if the client asks."""
+    container, headers = call.container, {}
+    if _asks(call, "x-ms-documentdb-populatequotainfo"):
+        usage = await call.account.scan(lambda: call.account.store.usage(container))
+        headers = {
+            "x-ms-resource-quota": f"documentsCount=-1;collectionSize={_QUOTA_KB};",
+            "x-ms-resource-usage": f"documentsCount={usage.items};collectionSize={usage.kilobytes};",
+            "x-ms-documentdb-collection-index-transformation-progress": "100",
+        }
+    properties = dict(container.properties)
+    if _asks(call, "x-ms-documentdb-populatepartitionstatistics"):
+        properties["statistics"] = [{"id": one.id, "partitionKeys": []} for one in container.live()]
+    reply = _resource(properties)
+    reply.headers |= headers
+    return reply
+
+
+async def replace_container(call: Call) -> Reply:
+    """Replace a container's policies and its time to live."""
+    call.account.catalog.replace_container(call.container, parse_json(call.body))
     return _resource(call.container.properties)
+
+
+async def delete_container(call: Call) -> Reply:
+    """Delete a container with everything in it."""
+    call.account.catalog.delete_container(*call.operation.names[:2])
+    return Reply(HTTPStatus.NO_CONTENT)
 
 
 async def list_containers(call: Call) -> Reply:
@@ -82,6 +116,22 @@ async def read_ranges(call: Call) -> Reply:
     return json_reply(
         {"_rid": call.container.rid, "PartitionKeyRanges": ranges, "_count": len(ranges)}, HTTPStatus.OK, etag=etag
     )
+
+
+async def read_conflicts(call: Call) -> Reply:
+    """Answer with the conflicts of a container, or those that a query finds: none, for one region takes writes."""
+    if _asks(call, "x-ms-documentdb-isquery"):
+        require_scope(call)
+    return json_reply({"_rid": call.container.rid, "Conflicts": [], "_count": 0})
+
+
+async def read_conflict(call: Call) -> Reply:
+    """Answer that there is no such conflict, to be read or to be deleted."""
+    raise not_found(f"The conflict {call.item_name!r} does not exist in {call.container.id!r}")
+
+
+def _asks(call: Call, header: str) -> bool:
+    return call.headers.get(header, "").lower() == "true"
 
 
 def _resource(properties: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Reply:

@@ -23,10 +23,16 @@ ACTIONS: dict[str, tuple[str, ...] | None] = {
     "create_database": None,
     "read_database": _METADATA,
     "list_databases": _METADATA,
+    "delete_database": None,
     "create_container": None,
     "read_container": _METADATA,
     "list_containers": _METADATA,
+    "replace_container": None,
+    "delete_container": None,
     "read_ranges": _METADATA,
+    "read_conflicts": (f"{_CONTAINERS}/manageConflicts",),
+    "read_conflict": (f"{_CONTAINERS}/manageConflicts",),
+    "delete_partition_key": None,
     "create": (item_action("create"),),
     "read": (item_action("read"),),
     "upsert": (item_action("upsert"),),
@@ -45,30 +51,40 @@ _BY_SHAPE: dict[tuple[str, tuple[str, ...], bool], str] = {
     ("POST", ("dbs",), False): "create_database",
     ("GET", ("dbs",), False): "list_databases",
     ("GET", ("dbs",), True): "read_database",
+    ("DELETE", ("dbs",), True): "delete_database",
     ("POST", ("dbs", "colls"), False): "create_container",
     ("GET", ("dbs", "colls"), False): "list_containers",
     ("GET", ("dbs", "colls"), True): "read_container",
+    ("PUT", ("dbs", "colls"), True): "replace_container",
+    ("DELETE", ("dbs", "colls"), True): "delete_container",
     ("GET", ("dbs", "colls", "pkranges"), False): "read_ranges",
+    ("GET", ("dbs", "colls", "conflicts"), False): "read_conflicts",
+    ("POST", ("dbs", "colls", "conflicts"), False): "read_conflicts",
+    ("GET", ("dbs", "colls", "conflicts"), True): "read_conflict",
+    ("DELETE", ("dbs", "colls", "conflicts"), True): "read_conflict",
     ("GET", ("dbs", "colls", "docs"), True): "read",
     ("PUT", ("dbs", "colls", "docs"), True): "replace",
     ("PATCH", ("dbs", "colls", "docs"), True): "patch",
     ("DELETE", ("dbs", "colls", "docs"), True): "delete",
 }
 _ITEMS = ("dbs", "colls", "docs")
+_KEY_DELETION = "partitionkeydelete"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What a request asks for.
 
-    ``names`` are the ids in its path: database, container, item. ``resource_type`` and ``link`` are what the master
-    key signs (_get_authorization_header in the SDK). ``name`` is ``unsupported`` for what is not served.
+    ``names`` are the ids in its path: database, container, item; ``link`` is the path by them, to which rights apply.
+    ``resource_type`` and ``signed`` are what the master key signs (_get_authorization_header in the SDK). ``name`` is
+    ``unsupported`` for what is not served.
     """
 
     name: str
     names: tuple[str, ...]
     resource_type: str
     link: str
+    signed: str
 
     @property
     def actions(self) -> tuple[str, ...] | None:
@@ -82,7 +98,10 @@ def operation_of(method: str, raw_path: str, headers: Mapping[str, str]) -> Oper
     types, names = tuple(segments[::2]), tuple(segments[1::2])
     named = bool(segments) and len(types) == len(names)
     link = "/".join(segments if named else segments[:-1])
-    return Operation(_name(method, types, headers, named=named), names, types[-1] if types else "", link)
+    if method == "POST" and types == ("dbs", "colls", "operations") and names[2:] == (_KEY_DELETION,):
+        container = "/".join(segments[:-2])
+        return Operation("delete_partition_key", names[:2], "colls", container, container)
+    return Operation(_name(method, types, headers, named=named), names, types[-1] if types else "", link, link)
 
 
 def _name(method: str, types: tuple[str, ...], headers: Mapping[str, str], *, named: bool) -> str:

@@ -5,15 +5,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from azure.cosmos.partition_key import PartitionKey
+from azure.cosmos._base import ParsePaths
+from azure.cosmos.partition_key import PartitionKey, _to_hex_encoded_binary_string_v1
 
-from local.cosmos.errors import bad_request
+from local.cosmos.errors import CosmosError, bad_request
 
 LOWEST = ""
 HIGHEST = "FF"
 # The hash of version 2 has 128 bits, of which the two highest are cleared (PartitionKey in the SDK).
 _HASH_SPACE = 1 << 126
 _HASH_DIGITS = 32
+# The hash of version 1 has 32 bits and is written as a number, so that keys begin with its code, 05.
+_FIRST_HASH_SPACE = 1 << 32
+_MAX_PATHS = 3
+# concepts-limits. Of a text, version 1 looks at the first 100 characters only: what is alike in them is one key.
+_MAX_KEY_BYTES = 2048
+_MISMATCH = 1001  # azure.cosmos SubStatusCodes.PARTITION_KEY_MISMATCH
+_VERSIONS = {"Hash": (1, 2), "MultiHash": (2,)}
+_UNDEFINED: dict[str, Any] = {}  # a component that the item lacks, as headers write it
 
 
 @dataclass(slots=True)
@@ -39,9 +48,13 @@ class Partition:
         return self.low < high and low < self.high
 
 
-def boundaries(count: int) -> list[tuple[str, str]]:
+def boundaries(count: int, version: int = 2) -> list[tuple[str, str]]:
     """Return ``count`` ranges of equal width that cover all effective partition keys."""
-    inner = [_key(index * _HASH_SPACE // count) for index in range(1, count)]
+    if version == 1:
+        hashes = [float(index * _FIRST_HASH_SPACE // count) for index in range(1, count)]
+        inner = [str(_to_hex_encoded_binary_string_v1([one])).upper() for one in hashes]
+    else:
+        inner = [_key(index * _HASH_SPACE // count) for index in range(1, count)]
     return list(zip([LOWEST, *inner], [*inner, HIGHEST], strict=True))
 
 
@@ -71,11 +84,27 @@ def parse_definition(definition: Any) -> dict[str, Any]:
     paths, kind, version = definition["paths"], definition.get("kind", "Hash"), definition.get("version", 1)
     if not all(isinstance(path, str) and path.startswith("/") for path in paths):
         raise bad_request("partitionKey.paths: each must be a string that starts with /")
-    if (kind, len(paths)) != ("Hash", 1) and kind != "MultiHash":
+    for path in paths:
+        path_steps(path)
+    if len(paths) > (1 if kind == "Hash" else _MAX_PATHS):
+        raise bad_request(f"partitionKey.paths: Too many partition key paths for {kind}: {len(paths)}")
+    if kind not in ("Hash", "MultiHash"):
         raise bad_request("partitionKey.kind: Hash with one path or MultiHash is needed")
-    if version != 2:  # noqa: PLR2004 - the version of the hash, not a quantity
-        raise bad_request("partitionKey.version: only 2 is supported by the local Cosmos DB")
+    if version not in _VERSIONS[kind]:
+        raise bad_request(f"partitionKey.version: one of {_VERSIONS[kind]} is needed for {kind}")
     return {"paths": paths, "kind": kind, "version": version}
+
+
+@lru_cache(maxsize=1000)
+def path_steps(path: str) -> tuple[str, ...]:
+    """Return the property names of a path, which may quote them; raises CosmosError (400) for an unfinished quote."""
+    try:
+        steps = tuple(ParsePaths([path]))
+    except ValueError as error:
+        raise bad_request(f"{path}: this is no path: {error}") from error
+    if not steps:
+        raise bad_request(f"{path}: a path names a property")
+    return steps
 
 
 def key_of_header(definition: dict[str, Any], header: str | None) -> str:
@@ -86,37 +115,52 @@ def key_of_header(definition: dict[str, Any], header: str | None) -> str:
     """
     if header is None:
         raise bad_request("PartitionKey value must be supplied for this operation.")
-    return _key_of(definition["kind"], len(definition["paths"]), header)
+    return _key_of(definition["kind"], definition["version"], len(definition["paths"]), header)
 
 
 @lru_cache(maxsize=50_000)
-def _key_of(kind: str, components: int, header: str) -> str:
+def _key_of(kind: str, version: int, components: int, header: str) -> str:
     try:
         values = json.loads(header)
     except json.JSONDecodeError:
         values = None
-    if not isinstance(values, list) or len(values) != components:
-        raise bad_request(f"Partition key {header} is invalid: an array of {components} components is needed")
-    if not all(value is None or value == {} or isinstance(value, str | int | float | bool) for value in values):
+    if not isinstance(values, list):
+        raise bad_request(f"Partition key {header} is invalid: an array is needed")
+    if len(values) != components:
+        raise key_mismatch()
+    if not all(value is None or value == _UNDEFINED or isinstance(value, str | int | float | bool) for value in values):
         raise bad_request(
             f"Partition key {header} is invalid: a component must be a string, a number, true, false or null"
         )
-    return str(PartitionKey._get_hashed_partition_key_string(values, kind, 2))  # noqa: SLF001 - routing must agree with the SDK's
+    if sum(len(value.encode()) for value in values if isinstance(value, str)) > _MAX_KEY_BYTES:
+        raise bad_request(f"The partition key is too large: at most {_MAX_KEY_BYTES} bytes are allowed")
+    # Ranges come in upper case, in which the SDK writes the hash of version 2 only.
+    return str(PartitionKey._get_hashed_partition_key_string(values, kind, version)).upper()  # noqa: SLF001 - routing must agree with the SDK's
+
+
+def key_mismatch() -> CosmosError:
+    """Return the error for a partition key that is not the item's, or not a whole one."""
+    return bad_request(
+        "Partition key provided either doesn't correspond to definition in the collection or doesn't match partition"
+        " key field values specified in the document.",
+        substatus=_MISMATCH,
+    )
 
 
 def key_of_item(definition: dict[str, Any], item: dict[str, Any]) -> str:
-    """Return the effective partition key that the item's own properties give."""
-    # The SDK writes an absent component of a hierarchical key as null, and an absent simple key as {}.
-    absent: Any = {} if definition["kind"] == "Hash" else None
-    values = [_component(item, path, absent) for path in definition["paths"]]
-    return _key_of(definition["kind"], len(values), json.dumps(values))
+    """Return the effective partition key that the item's own properties give.
+
+    A component that the item lacks is undefined, not null. The SDK writes it into the header of a hierarchical key as
+    null, so the service refuses to create such an item unless the caller names its key.
+    """
+    values = [_component(item, path) for path in definition["paths"]]
+    return _key_of(definition["kind"], definition["version"], len(values), json.dumps(values))
 
 
-def _component(item: dict[str, Any], path: str, absent: Any) -> Any:
+def _component(item: dict[str, Any], path: str) -> Any:
     value: Any = item
-    for name in path.strip("/").split("/"):
-        name = name.strip('"')  # noqa: PLW2901 - a path may quote its names
+    for name in path_steps(path):
         if not isinstance(value, dict) or name not in value:
-            return absent
+            return _UNDEFINED
         value = value[name]
-    return absent if isinstance(value, dict | list) else value
+    return _UNDEFINED if isinstance(value, dict | list) else value

@@ -7,7 +7,7 @@ from typing import Any
 from local.cosmos.errors import bad_request, precondition_failed
 from local.cosmos.sql.evaluate import Terms, compile_expression
 from local.cosmos.sql.parser import parse_condition
-from local.cosmos.sql.values import MixedTypes
+from local.cosmos.sql.values import MixedTypes, number
 from local.cosmos.store import Row
 
 MAX_OPERATIONS = 10
@@ -126,7 +126,7 @@ def _increment(item: dict[str, Any], operation: dict[str, Any], where: str) -> N
     current = holder[place]  # type: ignore[index]  # _existing pairs an object with a name, an array with an index
     if not _is_number(current):
         raise bad_request(f"{where}.path: {operation['path']} is not a number")
-    holder[place] = current + operation["value"]  # type: ignore[index]  # see above
+    holder[place] = number(current + operation["value"])  # type: ignore[index]  # see above
 
 
 def _move(item: dict[str, Any], operation: dict[str, Any], where: str) -> None:

@@ -10,8 +10,8 @@ from local.cosmos import charges
 from local.cosmos.call import Call
 from local.cosmos.errors import bad_request, range_gone
 from local.cosmos.partitions import HIGHEST, LOWEST
-from local.cosmos.reply import Reply, dump, item_headers, json_reply
-from local.cosmos.scopes import names_one_partition, scope_of_range
+from local.cosmos.reply import Reply, dump, item_headers, json_reply, metrics_headers
+from local.cosmos.scopes import names_one_partition, require_scope, scope_of_range
 from local.cosmos.sql.evaluate import Terms
 from local.cosmos.sql.execute import Execution, Page
 from local.cosmos.sql.indexing import is_indexed
@@ -37,11 +37,9 @@ async def query(call: Call) -> Reply:
     parsed, terms = _parse(call)
     if parsed.order_by is not None and not is_indexed(call.container.properties, parsed.order_by.path.steps):
         raise bad_request("The index path corresponding to the specified order-by item is excluded.")
-    if not names_one_partition(call):
-        if call.headers.get("x-ms-documentdb-query-enablecrosspartition", "").lower() != "true":
-            raise bad_request("Cross partition query is required but disabled. Set enable_cross_partition_query.")
-        if needs_plan(parsed):
-            raise bad_request("The query needs to be merged by the client", substatus=_PLAN_NEEDED)
+    require_scope(call)
+    if not names_one_partition(call) and needs_plan(parsed):
+        raise bad_request("The query needs to be merged by the client", substatus=_PLAN_NEEDED)
     return await _run(call, Execution(parsed, terms))
 
 
@@ -116,6 +114,7 @@ def _reply(call: Call, page: Page, headers: dict[str, str], continuation: dict[s
     if continuation is not None:
         headers["x-ms-continuation"] = base64.b64encode(dump(continuation).encode()).decode()
     headers["x-ms-item-count"] = str(len(page.texts))
+    headers |= metrics_headers(call.headers, loaded=page.loaded, returned=len(page.texts), size=len(documents))
     text = f'{{"_rid":{dump(call.container.rid)},"Documents":[{documents}],"_count":{len(page.texts)}}}'
     return Reply(HTTPStatus.OK, text, headers, charge)
 

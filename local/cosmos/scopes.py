@@ -31,3 +31,10 @@ def scope_of_range(call: Call) -> Scope:
 def names_one_partition(call: Call) -> bool:
     """Tell whether the request is for one partition key range or one partition key."""
     return _RANGE_ID in call.headers or "x-ms-documentdb-partitionkey" in call.headers
+
+
+def require_scope(call: Call) -> None:
+    """Refuse a query with 400 that is neither for one partition nor allowed to ask them all."""
+    crosses = call.headers.get("x-ms-documentdb-query-enablecrosspartition", "").lower() == "true"
+    if not crosses and not names_one_partition(call):
+        raise bad_request("Cross partition query is required but disabled. Set enable_cross_partition_query.")

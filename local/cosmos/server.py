@@ -4,14 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from local.common.faults import FaultRule
 from local.common.serve import add_health
 from local.cosmos import batch, change_feed, control, items, metadata, query
 from local.cosmos.account import Account
 from local.cosmos.auth import authorize
 from local.cosmos.call import Call
-from local.cosmos.errors import CosmosError, bad_request, throttled
+from local.cosmos.errors import CosmosError, bad_request, partition_full, retry_with, throttled
 from local.cosmos.operations import Operation, operation_of
 from local.cosmos.reply import Reply, error_reply
+from local.cosmos.resource_ids import resolve
 
 _MAX_REQUEST_BYTES = 8 * 1024 * 1024
 _THROTTLE_FAULT_MS = 20
@@ -24,10 +26,16 @@ _HANDLERS: dict[str, Handler] = {
     "create_database": metadata.create_database,
     "read_database": metadata.read_database,
     "list_databases": metadata.list_databases,
+    "delete_database": metadata.delete_database,
     "create_container": metadata.create_container,
     "read_container": metadata.read_container,
     "list_containers": metadata.list_containers,
+    "replace_container": metadata.replace_container,
+    "delete_container": metadata.delete_container,
     "read_ranges": metadata.read_ranges,
+    "read_conflicts": metadata.read_conflicts,
+    "read_conflict": metadata.read_conflict,
+    "delete_partition_key": items.delete_partition_key,
     "read": items.read,
     **dict.fromkeys(items.WRITES, items.write),
     "batch": batch.batch,
@@ -35,6 +43,13 @@ _HANDLERS: dict[str, Handler] = {
     "query_plan": query.query_plan,
     "read_feed": query.read_feed,
     "change_feed": change_feed.change_feed,
+}
+
+# Kinds of faults that refuse a request before it does anything, as the service does.
+_REFUSALS: dict[str, Callable[[FaultRule], CosmosError]] = {
+    "throttle": lambda rule: throttled(rule.delayMs or _THROTTLE_FAULT_MS),
+    "retry_with": lambda _rule: retry_with(),
+    "partition_full": lambda _rule: partition_full(),
 }
 
 
@@ -65,14 +80,14 @@ def _identify(request: web.Request) -> Operation:
 
 
 async def _answer(account: Account, request: web.Request) -> Reply:
-    operation = _identify(request)
+    operation = resolve(_identify(request), account.catalog, account.store)
     principal = account.authenticator.principal(request.method, operation, request.headers)
     if operation.name == "unsupported":
         raise bad_request(f"{request.method} {request.path} is not supported by the local Cosmos DB")
     authorize(principal, operation, operation.link)
-    rule = account.faults.take("throttle", operation.name, request.path_qs)
-    if rule is not None:
-        raise throttled(rule.delayMs or _THROTTLE_FAULT_MS)
+    for kind, refusal in _REFUSALS.items():
+        if (rule := account.faults.take(kind, operation.name, request.path_qs)) is not None:
+            raise refusal(rule)
     body = await request.read()
     call = Call(account, operation, principal, request.path_qs, request.scheme, request.headers, body)
     return await _HANDLERS[operation.name](call)

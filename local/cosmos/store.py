@@ -4,7 +4,6 @@ A commit is one transaction of one partition; it takes the partition's next log 
 change feed, fills session tokens and makes ETags. All operations of a batch share it.
 """
 
-import base64
 import json
 import sqlite3
 import time
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from local.cosmos.catalog import Container
 from local.cosmos.partitions import Partition
+from local.cosmos.resource_ids import item_rid
 
 HISTORY_MS = 65_000  # a little more than the longest replica lag that may be set
 _PRUNE_EVERY_MS = 5_000
@@ -44,6 +44,13 @@ class Scope(NamedTuple):
     epk: str | None = None
 
 
+class Usage(NamedTuple):
+    """How many items a container holds, and how large their JSON is."""
+
+    items: int
+    kilobytes: int
+
+
 class ItemStore:
     """Reads and writes items; scans run on a connection of their own."""
 
@@ -60,6 +67,28 @@ class ItemStore:
             (container.number, epk, name),
         ).fetchone()
         return Row(*found) if found else None
+
+    def name_of(self, container: Container, number: int) -> str | None:
+        """Return the id of the item with this number in the order of creation, None if it is not there."""
+        found = self._writer.execute(
+            "SELECT id FROM items WHERE container = ? AND number = ?", (container.number, number)
+        ).fetchone()
+        return str(found[0]) if found else None
+
+    def of_key(self, container: Container, epk: str) -> Iterator[Row]:
+        """Yield the newest versions of all items of one partition key value."""
+        for found in self._writer.execute(
+            "SELECT number, epk, id, lsn, etag, body FROM items WHERE container = ? AND epk = ?",
+            (container.number, epk),
+        ):
+            yield Row(*found)
+
+    def usage(self, container: Container) -> Usage:
+        """Count a container's items; to be used in the scan thread only."""
+        items, size = self._reader.execute(
+            "SELECT COUNT(*), COALESCE(SUM(LENGTH(body)), 0) FROM items WHERE container = ?", (container.number,)
+        ).fetchone()
+        return Usage(items, -(-size // 1024))
 
     def as_of(self, container: Container, epk: str, name: str, horizon: int | None) -> Row | None:
         """Return the version that was the newest when the partition stood at the commit ``horizon``."""
@@ -156,14 +185,15 @@ class Commit:
         self._partition.lsn = self.lsn
 
     def put(self, epk: str, item: dict[str, Any], previous: Row | None) -> Row:
-        """Write a new version of an item, or the first one."""
+        """Write a new version of an item, under another id if the item has one, or the first one."""
         number = previous.number if previous else self._reserve(epk, item["id"])
         etag = f'"{number:08x}-0000-{self._changes:04x}-0000-{self.lsn:012x}"'
         body = self._body(number, etag, item)
         if previous:
             self._keep(previous)
         self._connection.execute(
-            "UPDATE items SET lsn = ?, etag = ?, body = ? WHERE number = ?", (self.lsn, etag, body, number)
+            "UPDATE items SET id = ?, lsn = ?, etag = ?, body = ? WHERE number = ?",
+            (item["id"], self.lsn, etag, body, number),
         )
         self._changes += 1
         return Row(number, epk, item["id"], self.lsn, etag, body)
@@ -193,8 +223,7 @@ class Commit:
             )  # fmt: skip
 
     def _body(self, number: int, etag: str, item: dict[str, Any]) -> str:
-        raw = base64.b64decode(self._container.rid.replace("-", "/")) + number.to_bytes(8)
-        rid = base64.b64encode(raw).decode().replace("/", "-")
+        rid = item_rid(self._container.rid, number)
         content = {name: value for name, value in item.items() if name not in _SYSTEM_PROPERTIES}
         content |= {
             "_rid": rid,

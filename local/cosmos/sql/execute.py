@@ -33,13 +33,20 @@ class Candidate(NamedTuple):
 class Page:
     """The JSON texts of one page, where the next one starts (None at the end), and how many items were looked at.
 
-    ``stopped_at`` is the number of the last item where the page may look at no more.
+    ``stopped_at`` is the number of the last item where the page may look at no more. ``from_index`` tells that the
+    index alone gave the results, as it does a COUNT's.
     """
 
     texts: list[str]
     continuation: Place | None = None
     examined: int = 0
     stopped_at: int | None = None
+    from_index: bool = False
+
+    @property
+    def loaded(self) -> int:
+        """How many items were loaded."""
+        return 0 if self.from_index else self.examined
 
 
 def counts_in(query: Query) -> list[Count]:
@@ -109,6 +116,7 @@ class Execution:
         left = continuation["left"] if continuation else self._limit
         if self._counts:
             page.texts = self._counted(matches)
+            page.from_index = True
         else:
             candidates = self._ordered(matches) if self._query.order_by else matches
             distinct = _distinct(candidates) if self._query.distinct else candidates

@@ -82,6 +82,13 @@ async def _conditional(container: ContainerProxy, operation: str, etag: str) -> 
             await container.delete_item("a", "p", **condition)
 
 
+async def test_upsert_with_an_etag_creates_what_is_not_there(container: ContainerProxy) -> None:
+    """An upsert of a missing item has nothing that its condition could meet."""
+    await _conditional(container, "upsert", STALE)
+
+    assert (await container.read_item("a", "p"))["n"] == 1
+
+
 async def test_missing_item_is_not_found(container: ContainerProxy) -> None:
     """Read, replace, patch and delete of an item that does not exist answer 404."""
     for attempt in (

@@ -80,7 +80,7 @@ def test_split_range_is_gone(cosmos: LocalCosmos, container: ContainerProxy, wir
     [
         ("GET", "/docs/a", {}, None, 400, None),
         ("GET", "/docs/a", {"x-ms-documentdb-partitionkey": "p"}, None, 400, None),
-        ("GET", "/docs/a", {"x-ms-documentdb-partitionkey": '["p", "q"]'}, None, 400, None),
+        ("GET", "/docs/a", {"x-ms-documentdb-partitionkey": '["p", "q"]'}, None, 400, "1001"),
         (
             "GET",
             "/docs/a",
@@ -103,9 +103,10 @@ def test_split_range_is_gone(cosmos: LocalCosmos, container: ContainerProxy, wir
             400,
             None,
         ),
+        ("POST", "/conflicts", {"x-ms-documentdb-isquery": "True"}, {"query": "SELECT * FROM c"}, 400, None),
         ("GET", "/docs", INCREMENTAL, None, 400, None),
         ("GET", "/sprocs", {}, None, 400, None),
-        ("DELETE", "", {}, None, 400, None),
+        ("DELETE", "", {}, None, 403, "5300"),
     ],
 )
 def test_bad_requests(
@@ -117,7 +118,7 @@ def test_bad_requests(
     status: int,
     substatus: str | None,
 ) -> None:
-    """What the service cannot serve as written answers 400, with the substatus that the SDK acts on."""
+    """What the service cannot or may not serve is refused, with the substatus that the SDK acts on."""
     answer = wire.ask(method, path, headers, body)
 
     assert answer.status_code == status
