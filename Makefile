@@ -1,6 +1,6 @@
 # Every target makes what it needs first: .venv with the locked requirements, .venv-checkov for the templates' checks,
-# .venv-sbom for what looks at the deployed packages, and .venv-lock for what locks them; the bundle's packages are under dist/.
-# Nothing is installed anywhere else.
+# .venv-sbom for what looks at the deployed packages, .venv-lock for what locks them, and .venv-conformance for Microsoft's
+# tests; the bundle's packages are under dist/. Nothing is installed anywhere else.
 
 BIN := .venv/bin
 DEKS ?= 500
@@ -11,7 +11,7 @@ SNAPSHOT ?= validate
 RELEASE ?= 0.1.0
 UPGRADE ?=
 
-.PHONY: help demo unit test test-long test-browser model lint format local lock bundle package sbom audit bench infra histories
+.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -19,6 +19,7 @@ help:
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
 	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
+	@echo "make conformance  Microsoft's own tests of its SDKs against the local services (downloads them from PyPI once)"
 	@echo "make model  the protocol explored exhaustively by spin, which must be installed, with gcc"
 	@echo "make lint   rules, format and types"
 	@echo "make lock   locks/ after a change of a requirements file (UPGRADE=--upgrade: everything to its newest version)"
@@ -40,6 +41,9 @@ help:
 .venv-browser/.installed: locks/requirements-browser.txt tools/bootstrap
 	@tools/bootstrap .venv-browser locks/requirements-browser.txt
 
+.venv-conformance/.installed: locks/requirements-conformance.txt tools/bootstrap
+	@tools/bootstrap .venv-conformance locks/requirements-conformance.txt
+
 .venv-sbom/.installed: locks/requirements-sbom.txt tools/bootstrap
 	@tools/bootstrap .venv-sbom locks/requirements-sbom.txt
 
@@ -60,6 +64,9 @@ test-long: .venv/.installed .venv-checkov/.installed
 
 test-browser: .venv-browser/.installed
 	.venv-browser/bin/python -m pytest -m browser
+
+conformance: .venv/.installed .venv-conformance/.installed
+	@$(BIN)/python -m conformance
 
 model: .venv/.installed
 	@$(BIN)/python -m tools.model

@@ -36,7 +36,7 @@ from local.supervisor.layout import REPOSITORY
 
 # The write of a row is one of these, whichever the dek store prefers.
 _WRITES = ("patch_item", "replace_item", "execute_item_batch")
-_NOT_OURS = frozenset({"local", "tests", "tools", "bench"})
+_NOT_OURS = frozenset({"local", "tests", "tools", "bench", "conformance"})
 _INSIDE = "--inside"  # the argument of the process that has the app's environment
 _BITS = 2048
 _TOOL = sys.monitoring.PROFILER_ID

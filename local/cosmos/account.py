@@ -9,6 +9,7 @@ from local.common.faults import Faults
 from local.cosmos.auth import Authenticator, master_key
 from local.cosmos.catalog import Catalog
 from local.cosmos.errors import bad_request
+from local.cosmos.offers import Offers
 from local.cosmos.replica import MAX_LAG_MS
 from local.cosmos.sql.values import MixedTypes
 from local.cosmos.storage import open_reader, open_writer
@@ -34,6 +35,7 @@ class Account:
         database = state / "cosmos.sqlite3"
         writer = open_writer(database)
         self.catalog = Catalog(writer, partitions)
+        self.offers = Offers(writer, self.catalog)
         self.store = ItemStore(writer, open_reader(database))
         self.authenticator = Authenticator(master_key(state), identity_key)
         self.throughput = Throughput(throughput)

@@ -113,8 +113,8 @@ class Catalog:
         self.databases[name] = properties
         return properties
 
-    def create_container(self, database: str, body: Any) -> Container:
-        """Create a container and its physical partitions."""
+    def create_container(self, database: str, body: Any, partitions: int = 1) -> Container:
+        """Create a container with so many physical partitions, or more if the account begins with more."""
         owner = self.database(database)
         name, definition = check_name(body), complete(body)
         if (database, name) in self.containers:
@@ -122,7 +122,7 @@ class Catalog:
         rid = encode(decode(owner["_rid"]) + uuid.uuid4().bytes[: CONTAINER_BYTES - DATABASE_BYTES])
         system = _system_properties(rid, f"{owner['_self']}colls/{rid}/")
         properties = {**definition, **system, **_CHILDREN}
-        ranges = boundaries(self._partitions_per_container, properties["partitionKey"]["version"])
+        ranges = boundaries(max(partitions, self._partitions_per_container), properties["partitionKey"]["version"])
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             number = self._connection.execute(

@@ -4,16 +4,18 @@ The continuation is the partition's lsn as an ETag. A page never splits a commit
 an empty 200 (fault kind ``empty_page``) says nothing of the kind.
 """
 
+import json
 import re
 from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from local.cosmos import charges
 from local.cosmos.call import Call
 from local.cosmos.errors import bad_request, range_gone
 from local.cosmos.reply import Reply, dump, item_headers
-from local.cosmos.scopes import scope_of_range
-from local.cosmos.store import Row
+from local.cosmos.scopes import names_one_partition, scope_of_range
+from local.cosmos.store import Row, Scope
 
 _INCREMENTAL = ("incremental feed", "latestversion")
 _DEFAULT_PAGE = 1000
@@ -25,9 +27,8 @@ async def change_feed(call: Call) -> Reply:
     """Answer with one page of the change feed of a partition, or of a part of one."""
     if call.headers["a-im"].lower() not in _INCREMENTAL:
         raise bad_request(f"A-IM: {call.headers['a-im']} is not supported, only Incremental Feed")
-    if "if-modified-since" in call.headers:
-        raise bad_request("If-Modified-Since is not supported: start from Beginning, Now or a continuation")
-    scope = scope_of_range(call)
+    since = _since(call)
+    scope = scope_of_range(call) if names_one_partition(call) else _only_partition(call)
     call.admit(scope.partition)
     view = call.view(scope.partition)
     start = call.headers.get("if-none-match")
@@ -39,7 +40,14 @@ async def change_feed(call: Call) -> Reply:
     if start != "*":
         limit = call.page_size(_DEFAULT_PAGE)
         rows = await call.account.scan(
-            lambda: _whole_commits(call.account.store.scan(scope, view.horizon, after=after, by_lsn=True), limit)
+            lambda: _whole_commits(
+                (
+                    row
+                    for row in call.account.store.scan(scope, view.horizon, after=after, by_lsn=True)
+                    if since is None or json.loads(row.body)["_ts"] >= since
+                ),
+                limit,
+            )
         )
     if scope.partition.gone:  # split while the scan waited for its turn
         raise range_gone(scope.partition.id)
@@ -50,6 +58,23 @@ async def change_feed(call: Call) -> Reply:
     return Reply(
         HTTPStatus.NOT_MODIFIED, None, {**headers, "etag": f'"{max(after, view.lsn)}"'}, charges.change_feed(0)
     )
+
+
+def _since(call: Call) -> float | None:
+    """Return the Unix time from which changes are asked for, None for all of them."""
+    text = call.headers.get("if-modified-since")
+    if text is None:
+        return None
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        raise bad_request("If-Modified-Since must be an RFC 1123 date") from None
+
+
+def _only_partition(call: Call) -> Scope:
+    """Return the whole of a container with one partition, which needs not be named; others need one to be."""
+    live = call.container.live()
+    return Scope(live[0]) if len(live) == 1 else scope_of_range(call)
 
 
 def _page(call: Call, rows: list[Row], lsn: int, headers: dict[str, str]) -> Reply:

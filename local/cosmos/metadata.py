@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from local.cosmos import offers
 from local.cosmos.call import Call
 from local.cosmos.catalog import Container
 from local.cosmos.errors import not_found
@@ -36,7 +37,11 @@ async def read_account(call: Call) -> Reply:
 
 async def create_database(call: Call) -> Reply:
     """Create a database."""
-    return _resource(call.account.catalog.create_database(parse_json(call.body)), HTTPStatus.CREATED)
+    wanted = offers.content_of(call.headers)
+    database = call.account.catalog.create_database(parse_json(call.body))
+    if wanted is not None:
+        call.account.offers.put(database["_self"], database["_rid"], wanted)
+    return _resource(database, HTTPStatus.CREATED)
 
 
 async def read_database(call: Call) -> Reply:
@@ -57,8 +62,13 @@ async def delete_database(call: Call) -> Reply:
 
 
 async def create_container(call: Call) -> Reply:
-    """Create a container with its physical partitions."""
-    container = call.account.catalog.create_container(call.operation.names[0], parse_json(call.body))
+    """Create a container with its physical partitions and its offer."""
+    name, wanted = call.operation.names[0], offers.content_of(call.headers)
+    partitions = offers.first_partitions(wanted)
+    container = call.account.catalog.create_container(name, parse_json(call.body), partitions)
+    shared = call.account.offers.of(call.account.catalog.database(name)["_self"])
+    if wanted is not None or shared is None:
+        call.account.offers.put(container.self_link, container.rid, wanted or {"offerThroughput": offers.DEFAULT})
     return _resource(container.properties, HTTPStatus.CREATED)
 
 

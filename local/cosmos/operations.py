@@ -30,6 +30,10 @@ ACTIONS: dict[str, tuple[str, ...] | None] = {
     "replace_container": None,
     "delete_container": None,
     "read_ranges": _METADATA,
+    "query_databases": None,
+    "query_containers": None,
+    "query_offers": None,
+    "replace_offer": None,
     "read_conflicts": (f"{_CONTAINERS}/manageConflicts",),
     "read_conflict": (f"{_CONTAINERS}/manageConflicts",),
     "delete_partition_key": None,
@@ -58,6 +62,7 @@ _BY_SHAPE: dict[tuple[str, tuple[str, ...], bool], str] = {
     ("PUT", ("dbs", "colls"), True): "replace_container",
     ("DELETE", ("dbs", "colls"), True): "delete_container",
     ("GET", ("dbs", "colls", "pkranges"), False): "read_ranges",
+    ("PUT", ("offers",), True): "replace_offer",
     ("GET", ("dbs", "colls", "conflicts"), False): "read_conflicts",
     ("POST", ("dbs", "colls", "conflicts"), False): "read_conflicts",
     ("GET", ("dbs", "colls", "conflicts"), True): "read_conflict",
@@ -68,6 +73,7 @@ _BY_SHAPE: dict[tuple[str, tuple[str, ...], bool], str] = {
     ("DELETE", ("dbs", "colls", "docs"), True): "delete",
 }
 _ITEMS = ("dbs", "colls", "docs")
+_QUERIES = {("dbs",): "query_databases", ("dbs", "colls"): "query_containers", ("offers",): "query_offers"}
 _KEY_DELETION = "partitionkeydelete"
 
 
@@ -98,6 +104,8 @@ def operation_of(method: str, raw_path: str, headers: Mapping[str, str]) -> Oper
     types, names = tuple(segments[::2]), tuple(segments[1::2])
     named = bool(segments) and len(types) == len(names)
     link = "/".join(segments if named else segments[:-1])
+    if types == ("offers",):  # addressed by its resource id, which is all that the key signs
+        link = "".join(names)
     if method == "POST" and types == ("dbs", "colls", "operations") and names[2:] == (_KEY_DELETION,):
         container = "/".join(segments[:-2])
         return Operation("delete_partition_key", names[:2], "colls", container, container)
@@ -110,6 +118,8 @@ def _name(method: str, types: tuple[str, ...], headers: Mapping[str, str], *, na
             return _posted(headers)
         if method == "GET":
             return "change_feed" if "a-im" in headers else "read_feed"
+    if types in _QUERIES and not named and headers.get("x-ms-documentdb-isquery", "").lower() == "true":
+        return _QUERIES[types]
     return _BY_SHAPE.get((method, types, named), "unsupported")
 
 

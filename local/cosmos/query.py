@@ -34,7 +34,7 @@ async def query(call: Call) -> Reply:
         CosmosError: 400 if it sorts by what the container does not index; with substatus 1004 if the client must merge
             the partitions' results by a plan.
     """
-    parsed, terms = _parse(call)
+    parsed, terms = parse_call(call)
     if parsed.order_by is not None and not is_indexed(call.container.properties, parsed.order_by.path.steps):
         raise bad_request("The index path corresponding to the specified order-by item is excluded.")
     require_scope(call)
@@ -45,7 +45,7 @@ async def query(call: Call) -> Reply:
 
 async def query_plan(call: Call) -> Reply:
     """Answer with the plan of a query over several partitions."""
-    return json_reply(plan_of(*_parse(call)))
+    return json_reply(plan_of(*parse_call(call)))
 
 
 async def read_feed(call: Call) -> Reply:
@@ -53,7 +53,8 @@ async def read_feed(call: Call) -> Reply:
     return await _run(call, Execution(parse_query("SELECT * FROM c"), Terms()))
 
 
-def _parse(call: Call) -> tuple[Query, Terms]:
+def parse_call(call: Call) -> tuple[Query, Terms]:
+    """Return the query that a request brings, and the terms that it is read in."""
     body = parse_json(call.body)
     if not isinstance(body, dict) or not isinstance(body.get("query"), str):
         raise bad_request("query: the text of a query is needed")

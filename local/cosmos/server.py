@@ -6,7 +6,7 @@ from aiohttp import web
 
 from local.common.faults import FaultRule
 from local.common.serve import add_health
-from local.cosmos import batch, change_feed, control, items, metadata, query
+from local.cosmos import batch, change_feed, control, items, metadata, metadata_queries, offers, query
 from local.cosmos.account import Account
 from local.cosmos.auth import authorize
 from local.cosmos.call import Call
@@ -36,6 +36,10 @@ _HANDLERS: dict[str, Handler] = {
     "read_conflicts": metadata.read_conflicts,
     "read_conflict": metadata.read_conflict,
     "delete_partition_key": items.delete_partition_key,
+    "query_offers": metadata_queries.query_offers,
+    "replace_offer": offers.replace_offer,
+    "query_databases": metadata_queries.query_databases,
+    "query_containers": metadata_queries.query_containers,
     "read": items.read,
     **dict.fromkeys(items.WRITES, items.write),
     "batch": batch.batch,

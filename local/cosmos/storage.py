@@ -9,6 +9,7 @@ from pathlib import Path
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS databases (id TEXT PRIMARY KEY, rid TEXT NOT NULL, properties TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS offers (resource TEXT PRIMARY KEY, properties TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS containers (
     number INTEGER PRIMARY KEY, database TEXT NOT NULL, id TEXT NOT NULL, rid TEXT NOT NULL, properties TEXT NOT NULL,
     UNIQUE (database, id));

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from local.key_vault.errors import bad_parameter
 from local.key_vault.requests import Attributes, CreateKey, KeyOperation, UpdateKey, encode_base64url
 
 RECOVERABLE_DAYS = 90  # soft delete with purge protection, the vault that this product asks for
@@ -27,6 +28,15 @@ class KeyVersion:
     created: int
     updated: int
     tags: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """Refuse a version that expires before it may be used.
+
+        Raises:
+            VaultError: 400 BadParameter.
+        """
+        if self.nbf is not None and self.exp is not None and self.exp < self.nbf:
+            raise bad_parameter(f"attributes.exp: {self.exp} must not be before attributes.nbf, {self.nbf}")
 
     @classmethod
     def new(cls, name: str, wanted: CreateKey, private_key: RSAPrivateKey) -> Self:

@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from local.key_vault.errors import bad_body
 
@@ -39,6 +39,14 @@ def encode_base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def _each_once(operations: tuple[KeyOperation, ...]) -> tuple[KeyOperation, ...]:
+    """Return the operations; RFC 7517 4.3 forbids repeated ones, and a key without any is of no use."""
+    if not operations or len(set(operations)) < len(operations):
+        raise ValueError("must name at least one operation, and none twice")
+    return operations
+
+
+KeyOperations = Annotated[tuple[KeyOperation, ...], AfterValidator(_each_once)]
 Base64Url = Annotated[bytes, BeforeValidator(decode_base64url)]
 
 
@@ -62,7 +70,7 @@ class CreateKey(Body):
     kty: Literal["RSA"]
     key_size: Literal[2048, 3072, 4096] = 2048
     public_exponent: Literal[65537] = 65537
-    key_ops: tuple[KeyOperation, ...] = RSA_OPERATIONS
+    key_ops: KeyOperations = RSA_OPERATIONS
     attributes: Attributes = Attributes()
     tags: Tags = Field(default_factory=dict)
 
@@ -70,7 +78,7 @@ class CreateKey(Body):
 class UpdateKey(Body):
     """Body of update; what is left out stays as it is, tags are replaced as a whole."""
 
-    key_ops: tuple[KeyOperation, ...] | None = None
+    key_ops: KeyOperations | None = None
     attributes: Attributes = Attributes()
     tags: Tags | None = None
 

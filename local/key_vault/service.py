@@ -139,9 +139,12 @@ class KeyVaultService:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what is not served here in the vault's own form."""
+    """Answer what is not served here in the vault's own form; a path that is, for another method, is not found."""
     try:
         return await handler(request)
+    except web.HTTPMethodNotAllowed:
+        message = f"{request.method} {request.path} is not served here"
+        return VaultError(web.HTTPNotFound.status_code, "NotFound", message).response()
     except web.HTTPException as error:
         message = f"{request.method} {request.path} is not served here: {error.reason}"
         return VaultError(error.status, error.reason.replace(" ", ""), message).response()

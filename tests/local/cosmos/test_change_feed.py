@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -120,6 +121,18 @@ async def test_continuation_goes_on_where_it_was(container: ContainerProxy) -> N
 
     assert quiet.answers == ["304"]
     assert whole.ids[:1] == changed.ids
+
+
+async def test_start_at_a_time_gives_the_changes_since(container: ContainerProxy) -> None:
+    """A feed that starts at a second holds what was changed in that second, one that starts at the next does not."""
+    changed = await container.create_item({"id": "changed", "pk": "p"})
+    second = datetime.fromtimestamp(changed["_ts"], UTC)
+
+    since = await drain(container, start_time=second, partition_key="p")
+    later = await drain(container, start_time=second + timedelta(seconds=1), partition_key="p")
+
+    assert (since.ids, later.ids) == (["changed"], [])
+    assert set(later.answers) == {"304"}
 
 
 async def test_start_from_now_gives_only_later_changes(container: ContainerProxy) -> None:

@@ -10,6 +10,8 @@ from azure.keyvault.keys import KeyClient, KeyVaultKey
 
 from tests.local.key_vault.conftest import LocalVault
 
+SOONER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+
 
 def test_a_created_key_has_a_versioned_id_and_only_public_parts(vault: LocalVault, keys: KeyClient, name: str) -> None:
     """Creation answers the public key, its id with a version of 32 hex digits, and the attributes."""
@@ -144,12 +146,15 @@ def test_an_unknown_key_or_version_is_not_found(keys: KeyClient, key: KeyVaultKe
         ({"size": 2048, "hardware_protected": True}, "kty"),
         ({"size": 2048, "public_exponent": 3}, "public_exponent"),
         ({"size": 2048, "key_operations": ["fly"]}, "key_ops"),
+        ({"size": 2048, "key_operations": []}, "key_ops"),
+        ({"size": 2048, "key_operations": ["unwrapKey", "unwrapKey"]}, "key_ops"),
+        ({"size": 2048, "not_before": LATER, "expires_on": SOONER}, "exp"),
     ],
 )
 def test_a_bad_creation_is_refused_naming_the_property(
     keys: KeyClient, name: str, arguments: dict[str, Any], field: str
 ) -> None:
-    """Sizes, tags beyond 15 x 256 characters, HSM keys and unknown operations give 400 and create nothing."""
+    """Sizes, tags beyond 15 x 256 characters, HSM keys, and operations or times that make no sense create nothing."""
     with pytest.raises(HttpResponseError, match=field) as caught:
         keys.create_rsa_key(name, **arguments)
 
@@ -162,6 +167,17 @@ def test_too_many_tags_are_refused_in_an_update(keys: KeyClient, key: KeyVaultKe
     with pytest.raises(HttpResponseError, match="tags"):
         keys.update_key_properties(key.name, tags={str(number): "" for number in range(16)})
 
+    assert keys.get_key(key.name).properties.tags == {}
+
+
+def test_an_update_that_leaves_no_time_to_use_the_key_is_refused(keys: KeyClient, key: KeyVaultKey) -> None:
+    """An expiry before the activation that the version has already gives 400 and changes nothing."""
+    keys.update_key_properties(key.name, not_before=LATER)
+
+    with pytest.raises(HttpResponseError, match="exp") as caught:
+        keys.update_key_properties(key.name, expires_on=SOONER, tags={"a": "b"})
+
+    assert caught.value.status_code == 400
     assert keys.get_key(key.name).properties.tags == {}
 
 

@@ -1,0 +1,1 @@
+"""Microsoft's own tests of its SDKs, run against the local services."""
