@@ -33,6 +33,7 @@ def up(
     short_pages: Annotated[
         int, typer.Option(min=0, help="items that a query's first page looks at, each next at twice as many; 0: all")
     ] = 0,
+    duplicate_events: Annotated[int | None, typer.Option(help="a seed: every external event arrives twice")] = None,
     reads_per_second: Annotated[float, typer.Option(min=0, help="live reads of the demo backend")] = 0,
     writes_per_second: Annotated[float, typer.Option(min=0, help="live writes of the demo backend")] = 0,
     document_migrations: Annotated[
@@ -53,6 +54,7 @@ def up(
         replica_lag_ms=replica_lag_ms,
         mixed_types=mixed_types,
         short_pages=short_pages,
+        duplicate_events=duplicate_events,
         reads_per_second=reads_per_second,
         writes_per_second=writes_per_second,
         document_migrations=document_migrations,

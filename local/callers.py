@@ -100,13 +100,14 @@ class Callers:
         at: datetime | None = None,
         secret: str | None = None,
     ) -> Answer:
-        """Send a signed decision, as an approval system does."""
+        """Send a signed decision, as an approval system does: without a function key."""
         body = json.dumps({"rotationId": run_id, "decision": decision, "evidenceDigest": digest, "approver": approver})
         message = message_id or f"msg_{uuid.uuid4().hex}"
         sent_at = at or datetime.now(UTC)
         headers = {
             "webhook-id": message,
             "webhook-timestamp": str(int(sent_at.timestamp())),
+            "x-functions-key": "",
             "webhook-signature": Webhook(secret or self._secret).sign(message, sent_at, body),
         }
         return await self.call("POST", "/api/approvals", data=body.encode(), headers=headers)

@@ -50,3 +50,13 @@ def test_it_goes_before_what_a_test_asks_for(
     options = azure_option.as_asked(Options(state=tmp_path, deks=3, partitions=2))
 
     assert (options.partitions, options.bits, options.deks) == (5, 3072, 3)
+
+
+def test_events_arrive_twice_unless_a_seed_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test of the whole app runs on a hub that repeats events; another seed repeats them at other times."""
+    monkeypatch.setattr(azure_option, "_asked", {})
+    by_default = azure_option.as_asked(Options(state=tmp_path))
+    monkeypatch.setattr(azure_option, "_asked", azure_option.parse("duplicate_events=11"))
+
+    assert by_default.duplicate_events == azure_option.EVENT_SEED
+    assert azure_option.as_asked(Options(state=tmp_path)).duplicate_events == 11

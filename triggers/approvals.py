@@ -1,4 +1,7 @@
-"""The approval webhook: a signed decision on exactly one evidence digest."""
+"""The approval webhook: a signed decision on exactly one evidence digest.
+
+Open to callers without a function key: approval systems send none, and the signature is what a message is known by.
+"""
 
 from datetime import UTC, datetime
 
@@ -19,7 +22,7 @@ from triggers.workflow import wake
 bp = df.Blueprint()
 
 
-@bp.route(route="approvals", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+@bp.route(route="approvals", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @bp.durable_client_input(client_name="client")
 async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     """Take a decision."""

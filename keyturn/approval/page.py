@@ -31,7 +31,7 @@ HEADERS = {
     ),
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",  # the address holds the token
+    "Referrer-Policy": "strict-origin",  # the address holds the token; App Service refuses a form without an origin
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

@@ -14,8 +14,9 @@ from keyturn.contracts.base import Payload, RunInput
 # The source of a pass that goes over the keyring's dek store; any other is the name of one of its document containers.
 DEKS = "~deks"
 
-# A page's references must fit an event of 64 KiB. Ids are at most 1,023 bytes (Cosmos DB), usually 36.
-PAGE_BYTES_MAX = 48 * 1024
+# A page's references stand in history twice, and a turn with its history must fit a gRPC message of 4 MB: a generation
+# of ``row_pass`` holds some 100 pages. Ids are at most 1,023 bytes (Cosmos DB), usually 36: of these 12 KiB hold 127.
+PAGE_BYTES_MAX = 12 * 1024
 
 # A soak keeps two cursors and a session token for each physical partition: of so many they fit an event of 64 KiB, also
 # if each partition is split once before the next whole pass. 200 partitions hold 10 TB of rows (50 GB each, Cosmos DB

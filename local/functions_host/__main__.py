@@ -10,6 +10,7 @@ from pathlib import Path
 
 from local.functions_host.functions import UnservedBindingError
 from local.functions_host.host import Options, run_host
+from local.functions_host.http_triggers import ANSWER_SECONDS
 from local.functions_host.invocations import configure_logging
 from local.functions_host.keys import Keys
 from local.functions_host.routing import RouteError
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--task-hub", required=True, help="host:port of the task hub's gRPC service")
     parser.add_argument("--sign-in", type=Path, help="identity key (PEM): callers need a token, as with Entra in front")
     parser.add_argument("--without-timers", action="store_true", help="another instance of the app runs its timers")
+    parser.add_argument("--answer-seconds", type=float, default=ANSWER_SECONDS, help="how long HTTP answers may take")
     for kind in Keys.model_fields:
         parser.add_argument(
             f"--{kind}-key", help=f"the {kind} key; without it one is made and kept in the state folder"
@@ -38,6 +40,7 @@ def main() -> None:
         port=given.port,
         task_hub=given.task_hub,
         sign_in=given.sign_in,
+        answer_seconds=given.answer_seconds,
         timers=not given.without_timers,
         keys={kind: getattr(given, f"{kind}_key") for kind in Keys.model_fields},
     )

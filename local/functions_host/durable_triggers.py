@@ -2,23 +2,29 @@
 
 A work item that cannot be reported is given back by ending the stream: the hub hands out again what the stream held.
 What runs then runs on, as an app's function does when its host has lost the hub; the hub ignores what it answers.
+While the host lives it renews its locks, as the durable extension does: only a host that is frozen or gone loses work.
 """
 # mypy: allow-untyped-calls
 # (grpc and protobuf ship without types)
 
 import asyncio
+import contextlib
 import logging
+import uuid
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.empty_pb2 import Empty  # type: ignore[attr-defined]  # the generated module has no stub
 
 from local.functions_host.durable_work import DurableWork
 from local.functions_host.settings import DurableSection
+from local.task_hub.workers import WORKER_ID
 
 RECONNECT_SECONDS = 0.3
+RENEW_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +39,9 @@ class DurableTriggers:
             "activityRequest": work.act,
             "entityRequestV2": work.operate,
         }
+        self._id = uuid.uuid4().hex
         self._request = pb.GetWorkItemsRequest(
+            worker_instance_id=self._id,
             maxConcurrentOrchestrationWorkItems=settings.max_concurrent_orchestrator_functions,
             maxConcurrentActivityWorkItems=settings.max_concurrent_activity_functions,
             maxConcurrentEntityWorkItems=settings.max_concurrent_entity_functions,
@@ -43,6 +51,7 @@ class DurableTriggers:
 
     async def run(self) -> None:
         """Take work until cancelled, connecting again whenever the hub goes away."""
+        renewing = asyncio.create_task(self._renew())
         try:
             while True:
                 try:
@@ -52,8 +61,14 @@ class DurableTriggers:
                 self.connected = False
                 await asyncio.sleep(RECONNECT_SECONDS)
         finally:
-            for task in self._running:
+            for task in (renewing, *self._running):
                 task.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # the hub is away, which the stream finds out as well
+                await self._stub.Hello(Empty(), metadata=((WORKER_ID, self._id),))
+            await asyncio.sleep(RENEW_SECONDS)
 
     async def _take(self) -> None:
         stream = self._stub.GetWorkItems(self._request)

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+import grpc
 from aiohttp import web
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -69,13 +70,14 @@ class DurableWebhooks:
             json.loads(text)
         except json.JSONDecodeError as error:
             return web.json_response({"Message": "Invalid JSON content", "ExceptionMessage": str(error)}, status=400)
-        await self._stub.RaiseEvent(
-            pb.RaiseEventRequest(
-                instanceId=state.instanceId,
-                name=request.match_info["event"],
-                input=helpers.get_string_value(text),
-            )
-        )
+        name = request.match_info["event"]
+        event = pb.RaiseEventRequest(instanceId=state.instanceId, name=name, input=helpers.get_string_value(text))
+        try:
+            await self._stub.RaiseEvent(event)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            return web.json_response({"Message": error.details()}, status=400)
         return web.Response(status=202)
 
     async def _terminate(self, request: web.Request) -> web.Response:

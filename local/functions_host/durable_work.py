@@ -111,7 +111,8 @@ class DurableWork:
 
 
 def _by_name(worker: Worker, trigger: str, key: str) -> dict[str, Function]:
-    return {function.named(key): function for function in worker.functions if function.trigger_type == trigger}
+    found = [function for function in worker.functions if function.trigger_type == trigger and not function.disabled]
+    return {function.named(key): function for function in found}
 
 
 def _orchestration_name(request: pb.OrchestratorRequest) -> str:

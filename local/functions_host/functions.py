@@ -1,6 +1,7 @@
 """The indexed functions of the app: names, triggers and other bindings."""
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,9 @@ from local.functions_host.messages import RpcFunctionMetadata
 
 SERVED_TRIGGERS = frozenset({"httpTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger", "entityTrigger"})
 SERVED_BINDINGS = SERVED_TRIGGERS | {"durableClient", "http"}
+
+
+ON = ("true", "1")
 
 
 class UnservedBindingError(Exception):
@@ -32,6 +36,12 @@ class Function:
     def trigger_type(self) -> str:
         """The trigger's type, such as ``httpTrigger``."""
         return str(self.trigger["type"])
+
+    @cached_property
+    def disabled(self) -> bool:
+        """Whether the app setting ``AzureWebJobs.<function>.Disabled`` is on; names of settings ignore case."""
+        setting = f"AzureWebJobs.{self.name}.Disabled".lower()
+        return any(name.lower() == setting and value.lower() in ON for name, value in os.environ.items())
 
     @property
     def clients(self) -> list[dict[str, Any]]:

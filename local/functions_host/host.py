@@ -14,12 +14,13 @@ from local.functions_host.durable_binding import WEBHOOK_PATH, ClientBinding
 from local.functions_host.durable_triggers import DurableTriggers
 from local.functions_host.durable_webhooks import DurableWebhooks
 from local.functions_host.durable_work import DurableWork
-from local.functions_host.http_triggers import BODY_LIMIT, HttpTriggers
+from local.functions_host.http_triggers import ANSWER_SECONDS, BODY_LIMIT, HttpTriggers
 from local.functions_host.hub_client import connect
 from local.functions_host.keys import Keys
 from local.functions_host.routing import Router
 from local.functions_host.settings import load_settings
 from local.functions_host.sign_in import SignIn
+from local.functions_host.timeouts import Watchdog
 from local.functions_host.timer_triggers import TimerTriggers
 from local.functions_host.worker import Worker
 
@@ -33,6 +34,7 @@ class Options:
     port: int
     task_hub: str
     keys: dict[str, str | None]
+    answer_seconds: float = ANSWER_SECONDS  # of an HTTP function
     timers: bool = True  # of several instances of an app, Azure has one run its timers
     sign_in: Path | None = None  # public key of the identity whose tokens sign callers in; None: nobody needs to
 
@@ -50,7 +52,7 @@ async def run_host(options: Options) -> None:
     settings = load_settings(options.app)
     keys = Keys.load(options.state / "keys.json", options.keys)
     faults = Faults()
-    worker = await Worker.start(options.app, faults)
+    worker = await Worker.start(options.app, faults, Watchdog(settings.function_timeout))
     base_url = f"http://localhost:{options.port}"
     client = ClientBinding(settings, keys, base_url=base_url, task_hub=options.task_hub)
     router = Router(worker.functions, settings.route_prefix)
@@ -65,7 +67,10 @@ async def run_host(options: Options) -> None:
     faults.add_routes(app)
     Admin(worker, keys, timers).add_routes(app)
     DurableWebhooks(stub, keys).add_routes(app)
-    app.router.add_route("*", "/{path:.*}", HttpTriggers(worker, router, keys, client, sign_in).handle)
+    if sign_in is not None:
+        sign_in.add_routes(app)
+    functions = HttpTriggers(worker, router, keys, client, sign_in, seconds=options.answer_seconds)
+    app.router.add_route("*", "/{path:.*}", functions.handle)
     async with channel:
         running = [asyncio.create_task(durable.run())]
         if options.timers:

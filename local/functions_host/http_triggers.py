@@ -1,5 +1,6 @@
 """HTTP triggers: authorisation, the request and response in the worker's messages."""
 
+import asyncio
 import json
 import uuid
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from local.functions_host.worker import InvocationError, Worker
 
 BODY_LIMIT = 100 * 1024 * 1024  # bytes of a request, as on the real host
 
+ANSWER_SECONDS = 230.0  # the idle timeout of Azure's load balancer
+
 SAME_SITE = {SameSite.Lax: "Lax", SameSite.Strict: "Strict", SameSite.ExplicitNone: "None"}
 
 
@@ -25,8 +28,17 @@ class HttpTriggers:
     """Answers every request that is not for the host itself."""
 
     def __init__(
-        self, worker: Worker, router: Router, keys: Keys, client: ClientBinding, sign_in: SignIn | None
+        self,
+        worker: Worker,
+        router: Router,
+        keys: Keys,
+        client: ClientBinding,
+        sign_in: SignIn | None,
+        *,
+        seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._seconds = seconds
+        self._late: set[asyncio.Task[TypedData | None]] = set()
         self._sign_in = sign_in
         self._worker = worker
         self._router = router
@@ -34,25 +46,42 @@ class HttpTriggers:
         self._client = client
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Run the function whose route matches: 404 without one, 401 without sign-in or key, 500 when it raises."""
+        """Run the function whose route matches: 404 without one, 401 without sign-in or key, 500 when it raises.
+
+        After the time that Azure's load balancer waits for an answer it is 504, and the function runs on.
+        """
         headers = self._sign_in.headers(request) if self._sign_in is not None else _lowered(request)
         found = self._router.match(request.method, request.rel_url.raw_path)
         if found is None:
             return web.Response(status=404)
         function, parameters = found
+        if function.disabled and not self._keys.opens_admin(request):
+            return web.Response(status=404)
         if not self._keys.opens_function(request, str(function.trigger.get("authLevel", "function")).lower()):
             return web.Response(status=401)
         if (request.content_length or 0) > BODY_LIMIT:
             return web.Response(status=413)
         body = await request.read()  # 413 as well if a body without a length turns out too large
         inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, headers, parameters, body))}
+        invoked = self._worker.invoke(
+            function, inputs | self._client.inputs(function), _trigger_metadata(request, function, parameters)
+        )
+        return await self._answer(asyncio.create_task(invoked))
+
+    async def _answer(self, invocation: asyncio.Task[TypedData | None]) -> web.Response:
+        done, _ = await asyncio.wait({invocation}, timeout=self._seconds)
+        if not done:
+            self._late.add(invocation)
+            invocation.add_done_callback(self._ended)
+            return web.Response(status=504)
         try:
-            result = await self._worker.invoke(
-                function, inputs | self._client.inputs(function), _trigger_metadata(request, function, parameters)
-            )
+            return _response(invocation.result())
         except InvocationError:
             return web.Response(status=500)  # the real host's answer is empty too; the failure is in the log
-        return _response(result)
+
+    def _ended(self, invocation: asyncio.Task[TypedData | None]) -> None:
+        self._late.discard(invocation)
+        invocation.exception()  # is in the log, and nobody waits for it any more
 
 
 def _lowered(request: web.Request) -> dict[str, str]:

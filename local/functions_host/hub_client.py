@@ -7,9 +7,8 @@ from typing import Any
 import grpc
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
+# What may be received is left at gRPC's own 4 MB, as between the real host and the Durable Task Scheduler.
 MESSAGE_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),  # a hub that is started again is found at once
     ("grpc.max_reconnect_backoff_ms", 1000),
 )

@@ -1,15 +1,21 @@
-"""What the host reads from the app's host.json, with ``%NAME%`` taken from the app settings (the environment)."""
+"""What the host reads from the app's host.json, with ``%NAME%`` taken from the app settings (the environment).
+
+An app setting ``AzureFunctionsJobHost__<path>``, its parts between two underscores each, goes before the file.
+"""
 
 import json
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+TIME_SPAN = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d{1,2}):(?P<minutes>[0-5]?\d):(?P<seconds>[0-5]?\d)")
 PLACEHOLDER = re.compile(r"%([^%]+)%")
+OVERRIDE = "azurefunctionsjobhost__"
 WORK_ITEMS_PER_CORE = 10  # the durable extension's default concurrency outside the Consumption plan
 
 
@@ -61,10 +67,26 @@ class _Extensions(_Section):
     durable_task: DurableSection = Field(default_factory=DurableSection)
 
 
+UNBOUNDED = "-1"
+DEFAULT_TIMEOUT = timedelta(minutes=30)  # of the Flex Consumption plan, as is that it may be unbounded
+
+
+def _timeout(value: object) -> timedelta | None:
+    """Read ``[days.]hh:mm:ss``, or -1 for no limit."""
+    if value == UNBOUNDED:
+        return None
+    found = TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
+    parts = {name: int(part) for name, part in found.groupdict(default="0").items()} if found else {}
+    if not any(parts.values()):
+        raise ValueError(f'expected a time of the form hh:mm:ss, or "{UNBOUNDED}" for none')
+    return timedelta(**parts)
+
+
 class HostSettings(_Section):
     """What the host uses of host.json; everything else in it is left alone."""
 
     version: str
+    function_timeout: Annotated[timedelta | None, BeforeValidator(_timeout)] = DEFAULT_TIMEOUT
     extensions: _Extensions = Field(default_factory=_Extensions)
 
     @property
@@ -86,7 +108,7 @@ def load_settings(app: Path) -> HostSettings:
     """
     path = app / "host.json"
     try:
-        settings = HostSettings.model_validate(_resolved(json.loads(path.read_text())))
+        settings = HostSettings.model_validate(_resolved(_overridden(json.loads(path.read_text()))))
     except FileNotFoundError:
         raise SettingsError(f"{path} does not exist: the folder of a function app holds a host.json") from None
     except (json.JSONDecodeError, ValidationError) as error:
@@ -94,6 +116,22 @@ def load_settings(app: Path) -> HostSettings:
     if settings.version != "2.0":
         raise SettingsError(f'{path}: version must be "2.0", not {settings.version!r}')
     return settings
+
+
+def _overridden(document: Any) -> Any:
+    """Put the app settings of the job host in their places; names ignore case."""
+    for name, value in os.environ.items():
+        if name.lower().startswith(OVERRIDE) and isinstance(document, dict):
+            *parents, last = name[len(OVERRIDE) :].split("__")
+            place = document
+            for parent in parents:
+                place = place.setdefault(_spelt(place, parent), {})
+            place[_spelt(place, last)] = value
+    return document
+
+
+def _spelt(place: dict[str, Any], name: str) -> str:
+    return next((known for known in place if known.lower() == name.lower()), name)
 
 
 def _resolved(document: Any) -> Any:

@@ -30,11 +30,13 @@ class TimerTriggers:
         self._schedules = {
             function.name: Schedule(resolve(function.trigger["schedule"], f"function {function.name!r}"), function.name)
             for function in worker.functions
-            if function.trigger_type == "timerTrigger"
+            if function.trigger_type == "timerTrigger" and not function.disabled
         }
 
     async def run(self) -> None:
         """Fire the timers until cancelled."""
+        if not self._schedules:
+            await asyncio.Event().wait()
         async with asyncio.TaskGroup() as timers:
             for function in self._worker.functions:
                 if function.name in self._schedules:

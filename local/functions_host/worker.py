@@ -17,6 +17,7 @@ from local.functions_host import messages
 from local.functions_host.functions import Function, parse_function
 from local.functions_host.invocations import invocation_of
 from local.functions_host.messages import ParameterBinding, RpcException, StatusResult, TypedData
+from local.functions_host.timeouts import Watchdog
 
 
 class IndexingError(Exception):
@@ -37,12 +38,13 @@ class InvocationError(Exception):
 class Worker:
     """The started worker with the functions of one app."""
 
-    def __init__(self, functions: list[Function], faults: Faults) -> None:
+    def __init__(self, functions: list[Function], faults: Faults, watchdog: Watchdog) -> None:
         self.functions = functions
         self._faults = faults
+        self._watchdog = watchdog
 
     @classmethod
-    async def start(cls, app: Path, faults: Faults) -> "Worker":
+    async def start(cls, app: Path, faults: Faults, watchdog: Watchdog) -> "Worker":
         """Start the worker, index the app in the folder and load its functions.
 
         Raises:
@@ -64,7 +66,7 @@ class Worker:
             await runtime.function_load_request(
                 _request(function_load_request=SimpleNamespace(function_id=function.function_id))
             )
-        return cls(functions, faults)
+        return cls(functions, faults, watchdog)
 
     async def invoke(
         self, function: Function, inputs: dict[str, TypedData], metadata: dict[str, TypedData] | None = None
@@ -76,7 +78,7 @@ class Worker:
         """
         self._die_if_armed("kill_before", function)
         invocation_id = str(uuid.uuid4())
-        with invocation_of(function.name, invocation_id) as invocation:
+        with invocation_of(function.name, invocation_id) as invocation, self._watchdog.watching(function.name):
             response = await runtime.invocation_request(
                 _request(
                     invocation_request=SimpleNamespace(

@@ -211,7 +211,10 @@ class LocalAzure:
         return self._state("inbox"), environment.plain_environment()
 
     def _task_hub(self) -> tuple[list[str], dict[str, str]]:
-        return ["--control-port", str(self.layout.ports["task_hub_control"])], environment.plain_environment()
+        argv = ["--control-port", str(self.layout.ports["task_hub_control"])]
+        seed = self.options.duplicate_events
+        argv += ["--duplicate-events", str(seed)] if seed is not None else []
+        return argv, environment.plain_environment()
 
     def _functions_host(self) -> tuple[list[str], dict[str, str]]:
         hub = f"127.0.0.1:{self.layout.ports['task_hub']}"

@@ -24,6 +24,7 @@ class Options:
     replica_lag_ms: int = 0
     mixed_types: MixedTypes = "undefined"  # what = and != make of values of different types
     short_pages: int = 0  # items that a query's first page looks at, each next at twice as many; 0: all
+    duplicate_events: int | None = None  # a seed: every external event arrives twice
     token_seconds: int = 3600
     sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
     document_migrations: bool = False  # the app of a new state folder may change documents and create rows

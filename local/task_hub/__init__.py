@@ -1,5 +1,6 @@
 """The task hub: Microsoft's in-memory durable backend in a process of its own, with its delivery defects mended.
 
-Three subclasses mend one thing each: ``generations`` (what belongs to which run of an instance), ``leases`` (what is
-with which worker) and ``backend`` (what a client may ask, and how the server listens).
+Each subclass adds one thing: ``generations`` (what belongs to which run of an instance), ``workers``,
+``orchestrations``, ``activities`` and ``entities`` (what is with which worker, and until when) and ``backend`` (what a
+client may ask, and how the server listens). ``limits`` has the service's limits.
 """

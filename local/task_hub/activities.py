@@ -12,8 +12,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import ActivityWorkItem, OrchestrationInstance
 
 from local.task_hub.generations import HISTORY_LIMIT
+from local.task_hub.limits import payload_failure
 from local.task_hub.orchestrations import OrchestrationLeases
-from local.task_hub.workers import Worker, full
+from local.task_hub.workers import LOCK_SECONDS, Worker, full
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ class OpenActivity:
 class ActivityLeases(OrchestrationLeases):
     """The backend with each activity leased to a worker."""
 
-    def __init__(self, *, port: int, history_limit: int = HISTORY_LIMIT) -> None:
-        super().__init__(port=port, history_limit=history_limit)
+    def __init__(self, *, port: int, history_limit: int = HISTORY_LIMIT, lock_seconds: float = LOCK_SECONDS) -> None:
+        super().__init__(port=port, history_limit=history_limit, lock_seconds=lock_seconds)
         self._open_activities: dict[str, OpenActivity] = {}  # by completion token
 
     @override
@@ -53,7 +54,7 @@ class ActivityLeases(OrchestrationLeases):
             if lost or not self._matches_filter(item.name, item.version, worker.filters[1]):
                 self._activity_queue.append(item)  # for another worker
                 continue
-            worker.activities.add(token)
+            worker.take(worker.activities, token)
             return pb.WorkItem(completionToken=token, activityRequest=_request_of(self._open_activities[token]))
         return None
 
@@ -87,6 +88,8 @@ class ActivityLeases(OrchestrationLeases):
                 _log.warning("Ignored a stale completion of activity %s of %s", request.taskId, request.instanceId)
                 return pb.CompleteTaskResponse()
             activity = self._open_activities.pop(request.completionToken)
+            if (failure := payload_failure(request)) is not None:
+                request = pb.ActivityResponse(failureDetails=failure)
             self._deliver(activity.item.instance_id, activity.execution_id, _outcome_of(request, activity.item))
         return pb.CompleteTaskResponse()
 
@@ -103,8 +106,7 @@ class ActivityLeases(OrchestrationLeases):
         """End the lease with this token; return False where no worker holds it."""
         for worker in self._workers:
             if token in worker.activities:
-                worker.activities.discard(token)
-                self._work.notify_all()
+                self._settle(worker, worker.activities, token)
                 return True
         return False
 

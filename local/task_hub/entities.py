@@ -12,6 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import EntityState
 
 from local.task_hub.activities import ActivityLeases
+from local.task_hub.limits import payload_failure
 from local.task_hub.workers import Worker, full
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class EntityLeases(ActivityLeases):
             entity = self._entities.get(entity_id)
             if entity is None or not entity.pending_operations or entity_id in self._entity_in_flight:
                 continue  # what arrives while a batch is in flight is queued again by its completion
-            worker.entities.add(entity_id)
+            worker.take(worker.entities, entity_id)
             return self._dispatch_entity(entity)
         return None
 
@@ -60,9 +61,12 @@ class EntityLeases(ActivityLeases):
         self, request: pb.EntityBatchResult, context: grpc.ServicerContext
     ) -> pb.CompleteTaskResponse:
         with self._work:
-            if self._settle_entity(request.completionToken) is None:
+            entity = self._settle_entity(request.completionToken)
+            if entity is None:
                 _log.warning("Ignored a stale completion of an entity's batch")
                 return pb.CompleteTaskResponse()
+            if (failure := payload_failure(request)) is not None:
+                request = _failed_batch(request, entity, failure)
             return super().CompleteEntityTask(request, context)
 
     @override
@@ -80,7 +84,19 @@ class EntityLeases(ActivityLeases):
         for worker in self._workers:
             for entity_id in worker.entities:
                 if str(self._entities[entity_id].completion_token) == token:
-                    worker.entities.discard(entity_id)
-                    self._work.notify_all()
+                    self._settle(worker, worker.entities, entity_id)
                     return self._entities[entity_id]
         return None
+
+
+def _failed_batch(
+    batch: pb.EntityBatchResult, entity: EntityState, failure: pb.TaskFailureDetails
+) -> pb.EntityBatchResult:
+    """Fail every operation of the batch; the entity's state stays as it was."""
+    failed = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=failure))
+    return pb.EntityBatchResult(
+        completionToken=batch.completionToken,
+        entityState=helpers.get_string_value(entity.serialized_state),
+        operationInfos=batch.operationInfos,
+        results=[failed] * len(batch.operationInfos),
+    )

@@ -19,6 +19,7 @@ from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend, OrchestrationInstance
 
+from local.task_hub.limits import failed_turn, history_failure, message_failure, payload_failure
 from local.task_hub.timers import Timers
 
 HISTORY_LIMIT = 10_000
@@ -38,6 +39,7 @@ class Execution:
     instance: OrchestrationInstance
     execution_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     past: list[tuple[str, list[pb.HistoryEvent]]] = field(default_factory=list)
+    events_sent: int = 0  # by clients, each counted once however often it is delivered
 
     def begin_next(self) -> None:
         """Keep the history of the run that ends, and give the next run an id of its own."""
@@ -95,21 +97,13 @@ class GenerationalBackend(InMemoryOrchestrationBackend):
             instance = self._instances.get(request.instanceId)
             if instance is not None:
                 self._execution_of(instance)
+                failure = payload_failure(request) or message_failure("a turn's answer", request)
                 size = len(instance.history) + len(instance.dispatched_events) + len(request.actions)
                 if size > self._history_limit:
-                    request = self._overflow(request, size)
+                    failure = history_failure(size, self._history_limit)
+                if failure is not None:
+                    request = failed_turn(request.instanceId, request.completionToken, failure)
             return super().CompleteOrchestratorTask(request, context)
-
-    def _overflow(self, request: pb.OrchestratorResponse, size: int) -> pb.OrchestratorResponse:
-        failure = pb.TaskFailureDetails(
-            errorType="HistorySizeExceeded",
-            errorMessage=f"The history would have {size} events; the task hub keeps {self._history_limit} a run.",
-            isNonRetriable=True,
-        )
-        failed = helpers.new_complete_orchestration_action(-1, pb.ORCHESTRATION_STATUS_FAILED, None, failure)
-        return pb.OrchestratorResponse(
-            instanceId=request.instanceId, completionToken=request.completionToken, actions=[failed]
-        )
 
     @override
     def _process_complete_orchestration_action(

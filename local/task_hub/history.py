@@ -22,6 +22,7 @@ def history_of(execution: Execution) -> dict[str, Any]:
         "input": instance.input,
         "output": instance.output,
         "customStatus": instance.custom_status,
+        "eventsSent": execution.events_sent,
         "generations": [_run(number, *run) for number, run in enumerate(runs)],
     }
 

@@ -11,6 +11,7 @@ from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
+from local.task_hub.limits import failed_turn, message_failure
 from local.task_hub.workers import Worker, WorkerRegistry, full
 
 _log = logging.getLogger(__name__)
@@ -34,8 +35,14 @@ class OrchestrationLeases(WorkerRegistry):
             if self._is_terminal_status(instance.status):
                 instance.pending_events.clear()
                 continue
-            worker.orchestrations.add(instance_id)
-            return self._dispatch_orchestration(instance)
+            item = self._dispatch_orchestration(instance)
+            if (failure := message_failure("a turn with its history", item)) is not None:
+                # No worker could take it: its channel would break, and again at the next hand-out, for ever.
+                response = failed_turn(instance_id, item.completionToken, failure)
+                super().CompleteOrchestratorTask(response, None)  # type: ignore[arg-type]  # used at a limit that is off
+                continue
+            worker.take(worker.orchestrations, instance_id)
+            return item
         return None
 
     def _dispatch_orchestration(self, instance: OrchestrationInstance) -> pb.WorkItem:
@@ -90,7 +97,6 @@ class OrchestrationLeases(WorkerRegistry):
         for worker in self._workers:
             for instance_id in worker.orchestrations:
                 if str(self._instances[instance_id].completion_token) == token:
-                    worker.orchestrations.discard(instance_id)
-                    self._work.notify_all()
+                    self._settle(worker, worker.orchestrations, instance_id)
                     return self._instances[instance_id]
         return None

@@ -15,6 +15,7 @@ from local.supervisor.environment import APPROVER
 from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import SECONDS, AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.guarded import GuardedApp
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # Debian's, and that of hosted runners
 ROOT = 0
@@ -73,6 +74,23 @@ async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
     async with AppHarness(azure) as harness:
         await harness.end_what_runs()
         yield harness
+
+
+@pytest.fixture(scope="session")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedApp]:
+    """A local Azure on which people sign in."""
+    options = Options(
+        state=tmp_path_factory.mktemp("guarded"),
+        deks=10,
+        bits=2048,
+        vault_limits="off",
+        sign_in=True,
+        settings=QUICK,
+        version_max_age=VERSION_MAX_AGE,
+    )
+    with LocalAzure(as_asked(options)).running() as running:
+        async with GuardedApp(running) as harness:
+            yield harness
 
 
 async def link_to_decide(app: AppHarness, run_id: str) -> str:

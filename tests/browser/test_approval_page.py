@@ -7,6 +7,8 @@ import pytest
 from local.supervisor.environment import APPROVER
 from tests.browser.conftest import link_to_decide
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.guarded import APPROVER as MAY_DECIDE
+from tests.end_to_end.guarded import GuardedApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
 
@@ -113,3 +115,32 @@ async def test_a_link_that_was_changed_is_refused_in_words(app: AppHarness, tab:
     said.clear()
     await app.callers.command(run_id, "abort")
     await app.callers.wait_for(run_id, "aborted")
+
+
+async def test_an_approver_signs_in_and_decides(guarded: GuardedApp, tab: Any) -> None:
+    """The link leads to the sign-in and back; the form goes with the session's cookie, and App Service takes it."""
+    run_id = await guarded.start()
+    await tab.goto(await link_to_decide(guarded, run_id))
+    await tab.get_by_label("Token").fill(guarded.token(APPROVER, MAY_DECIDE))
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name="Sign in").click()
+    assert await tab.get_by_role("button", name="Approve").count() == 1
+
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name="Approve").click()
+
+    assert f"You have approved {run_id}" in await tab.inner_text("h1")
+    assert (await guarded.callers.wait_for(run_id, "completed"))["decision"]["by"] == APPROVER
+
+
+async def test_the_token_in_the_address_is_told_to_nobody(app: AppHarness, tab: Any) -> None:
+    """What the form's request says of the page is its site, not its address."""
+    run_id = await app.start()
+    await tab.goto(await link_to_decide(app, run_id))
+    async with tab.expect_request(lambda request: request.method == "POST") as sent:
+        await tab.get_by_role("button", name="Reject").click()
+    told = await (await sent.value).all_headers()
+
+    site = app.azure.layout.url("functions_host")
+    assert (told["origin"], told["referer"]) == (site, f"{site}/")
+    assert (await app.callers.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER

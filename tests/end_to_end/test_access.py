@@ -173,7 +173,7 @@ async def test_the_page_is_self_contained(guarded: GuardedApp, waiting: dict[str
     for answer in (shown, refused):
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-        assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+        assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "strict-origin")
     assert "<form" not in refused.body
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.supervisor import LocalAzure, Options
+from local.task_hub.limits import MESSAGE_BYTES
 from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
@@ -19,6 +20,7 @@ ROWS = 20_000
 NOTES = 20
 EVENT_BYTES_MAX = 64 * 1024
 EVENTS_MAX = 1_000
+RUN_BYTES_MAX = MESSAGE_BYTES * 3 // 4  # a turn travels with its whole history, and must fit with room to spare
 LARGE = {"KEYTURN_VAULT_OPERATIONS_PER_SECOND": "100000", "KEYTURN_PROOF": "sample:500", "KEYTURN_PAGE_ROWS": "100"}
 SECONDS = 800
 
@@ -46,4 +48,5 @@ async def test_a_rotation_over_twenty_thousand_rows_leaves_small_events_and_shor
     assert status["counts"]["sweep"]["changed"] == ROWS + NOTES
     assert max(event["bytes"] for run in runs for event in run["events"]) <= EVENT_BYTES_MAX
     assert max(len(run["events"]) for run in runs) <= EVENTS_MAX
+    assert max(run["bytes"] for run in runs) <= RUN_BYTES_MAX
     assert max(run["generation"] for run in runs) > 0  # a pass did continue as new

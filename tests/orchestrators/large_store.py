@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from keyturn.contracts.base import Payload, RunRef
-from keyturn.contracts.pages import PageInput, PageResult, RangesResult, RowRef, ScanInput, ScanResult
+from keyturn.contracts.pages import PAGE_BYTES_MAX, PageInput, PageResult, RangesResult, RowRef, ScanInput, ScanResult
 from keyturn.contracts.passes import BudgetInput, BudgetResult, CensusInput, CensusResult, ProgressInput, ProgressResult
 from keyturn.contracts.steps import (
     CommandResult,
@@ -72,10 +72,10 @@ def _range(low: str, high: str) -> dict[str, Any]:
 class Range:
     """One physical partition: its change feed, in which a row that was rewrapped stands again at the end."""
 
-    def __init__(self, low: str, high: str, rows: int) -> None:
+    def __init__(self, low: str, high: str, rows: int, id_length: int) -> None:
         self.bounds = (low, high)
         self.text = feed_range(low, high)
-        self.feed = [str(uuid.uuid4()) for _ in range(rows)]
+        self.feed = [str(uuid.uuid4()).ljust(id_length, "x") for _ in range(rows)]
         self.newest = {row: position for position, row in enumerate(self.feed)}
         self.moved: set[str] = set()
 
@@ -87,7 +87,10 @@ class Range:
         while position < len(self.feed) and len(refs) < request.page_rows and position - start < SCANNED_MAX:
             row = self.feed[position]
             if self.newest[row] == position and (row in self.moved) is wanted:
-                refs.append(RowRef(id=row, partition=row))
+                ref = RowRef(id=row, partition=row)
+                if (len(refs) + 1) * len(ref.model_dump_json()) > PAGE_BYTES_MAX:
+                    break
+                refs.append(ref)
             position += 1
         return ScanResult(
             refs=refs, cursor=cursor(*self.bounds, position), drained=position == start, scanned=position - start
@@ -103,10 +106,12 @@ class Range:
 class LargeStore:
     """The store, and an approver who approves at once."""
 
-    def __init__(self, rows: int, ranges: int, refusals: int = 0) -> None:
+    def __init__(self, rows: int, ranges: int, refusals: int = 0, id_length: int = 36) -> None:
         self.rows = rows
         self.refusals = refusals  # how often other runs leave nothing of the vault's budget
-        self.ranges = {found.text: found for found in (Range(*one, rows // ranges) for one in bounds(ranges))}
+        self.ranges = {
+            found.text: found for found in (Range(*one, rows // ranges, id_length) for one in bounds(ranges))
+        }
         self.homes = {row: found for found in self.ranges.values() for row in found.feed}
         self.proven = 0
         self.states: list[str] = []

@@ -15,6 +15,7 @@ from durabletask.worker import TaskHubGrpcWorker
 import orchestrators
 from keyturn.contracts.base import Policy, RotationInput, RunRef
 from keyturn.contracts.pages import RANGES_MAX
+from local.task_hub.limits import MESSAGE_BYTES
 from orchestrators import row_pass
 from tests.invariants.engine import registered
 from tests.local.task_hub.hub_process import HubProcess
@@ -23,6 +24,7 @@ from tests.orchestrators.large_store import LargeStore
 SECOND = timedelta(seconds=1)
 EVENT_BYTES_MAX = 64 * 1024
 EVENTS_MAX = 1_000
+RUN_BYTES_MAX = MESSAGE_BYTES * 3 // 4  # a turn travels with its whole history, and must fit with room to spare
 SECONDS = 120
 
 
@@ -34,11 +36,20 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     process.stop()
 
 
-def run(hub: HubProcess, store: LargeStore, instance_id: str, window: int = 4) -> OrchestrationStatus:
+def run(
+    hub: HubProcess, store: LargeStore, instance_id: str, window: int = 4, page_rows: int = 100
+) -> OrchestrationStatus:
     """Run one rotation with the app's own workflows, on a policy that waits little, and return how it ended."""
     given = RotationInput(
         run=RunRef(run_id=f"{instance_id}.20261124T030000Z.abcdef", keyring=instance_id, fencing_token=1),
-        policy=Policy(soak=SECOND, quiet_interval=SECOND, tail_interval=SECOND, watch=SECOND, window_pages=window),
+        policy=Policy(
+            soak=SECOND,
+            quiet_interval=SECOND,
+            tail_interval=SECOND,
+            watch=SECOND,
+            window_pages=window,
+            page_rows=page_rows,
+        ),
     )
     quiet = logging.getLogger("tests.orchestrators")
     quiet.setLevel(logging.ERROR)
@@ -76,7 +87,22 @@ async def test_a_large_store_leaves_small_events_and_short_generations(hub: HubP
     assert (store.proven, store.states[-1]) == (rows, "completed")
     assert max(event["bytes"] for found in runs for event in found["events"]) <= EVENT_BYTES_MAX
     assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
+    assert max(found["bytes"] for found in runs) <= RUN_BYTES_MAX
     assert any(found["generation"] > 0 for found in runs)
+
+
+@pytest.mark.parametrize(("rows", "id_length"), [(1_200, 1_000), (20_000, 36)], ids=["long ids", "large pages"])
+async def test_the_largest_pages_leave_histories_that_a_message_carries(
+    hub: HubProcess, rows: int, id_length: int
+) -> None:
+    """However long the ids and however many rows a page may have, the hub hands every turn out."""
+    store, instance_id = LargeStore(rows, 4, id_length=id_length), f"ids-of-{id_length}"
+
+    status = await asyncio.to_thread(run, hub, store, instance_id, 16, 250)
+
+    largest = max(found["bytes"] for found in generations(hub, instance_id))
+    assert (status, store.proven) == (OrchestrationStatus.COMPLETED, rows)
+    assert largest <= RUN_BYTES_MAX
 
 
 async def test_a_store_that_grows_beyond_the_limit_in_mid_run_is_swept_all_the_same(hub: HubProcess) -> None:
@@ -101,4 +127,5 @@ async def test_a_pass_that_waits_for_the_vaults_budget_keeps_short_generations(
     assert status is OrchestrationStatus.COMPLETED
     assert (store.refusals < 0, store.proven, store.states[-1]) == (True, 300, "completed")
     assert max(len(found["events"]) for found in runs) <= EVENTS_MAX
+    assert max(found["bytes"] for found in runs) <= RUN_BYTES_MAX
     assert any(found["generation"] > 1 for found in runs)

@@ -128,7 +128,7 @@ def test_triggers_answer_where_they_are_documented() -> None:
         "retry_rotation": ("POST", "rotations/{rotation_id}/retry", "function"),
         "abort_rotation": ("POST", "rotations/{rotation_id}/abort", "function"),
         "reinstate_rotation": ("POST", "rotations/{rotation_id}/reinstate", "function"),
-        "decide_rotation": ("POST", "approvals", "function"),
+        "decide_rotation": ("POST", "approvals", "anonymous"),
         "show_approval": ("GET", "rotations/{rotation_id}/approval", "anonymous"),
         "decide_approval": ("POST", "rotations/{rotation_id}/approval", "anonymous"),
         "show_restore_approval": ("GET", "migrations/{rotation_id}/approval", "anonymous"),

@@ -82,9 +82,9 @@ async def _a_message_that_comes_again(scenario_run: ScenarioRun) -> None:
 
 
 def _events_raised(scenario_run: ScenarioRun) -> int:
-    """Count the events that the workflow was sent over all its generations."""
-    history = scenario_run.app.history(f"rotation-{scenario_run.app.keyring}")
-    return sum(event["kind"] == "eventRaised" for run in history["generations"] for event in run["events"])
+    """Count the events that the workflow was sent over all its generations, however often each was delivered."""
+    sent: int = scenario_run.app.history(f"rotation-{scenario_run.app.keyring}")["eventsSent"]
+    return sent
 
 
 async def _host_starts_again(scenario_run: ScenarioRun) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import azure.durable_functions as df
+import azure.functions as func
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -36,7 +37,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_what_is_described_is_what_answers() -> None:
-    """Names, paths and methods are those of the registered functions, all of them and no other."""
+    """Names, paths and methods are those of the registered functions, all and no other, and so is who needs a key."""
     app = df.DFApp()
     for found in pkgutil.iter_modules(triggers.__path__):
         if (bp := getattr(importlib.import_module(f"triggers.{found.name}"), "bp", None)) is not None:
@@ -46,9 +47,16 @@ def test_what_is_described_is_what_answers() -> None:
         trigger = function.get_trigger().get_dict_repr()
         if trigger["type"] == "httpTrigger":
             [method] = trigger["methods"]
-            answering.add((function.get_function_name(), f"{BASE}/{trigger['route']}", method.value.lower()))
+            keyed = trigger["authLevel"] is func.AuthLevel.FUNCTION
+            answering.add((function.get_function_name(), f"{BASE}/{trigger['route']}", method.value.lower(), keyed))
 
-    assert {(described["operationId"], path, method) for path, method, described in operations()} == answering
+    described = {(one["operationId"], path, method, _needs_key(one)) for path, method, one in operations()}
+    assert described == answering
+
+
+def _needs_key(described: dict[str, Any]) -> bool:
+    ways = described["security"]
+    return bool(ways) and all("functionKey" in way for way in ways)
 
 
 def test_the_description_is_valid_openapi() -> None:

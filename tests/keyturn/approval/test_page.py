@@ -177,7 +177,7 @@ def test_the_policy_allows_one_style_and_one_target() -> None:
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
     }
-    assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "no-referrer")
+    assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "strict-origin")
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, hub: HubProcess) -> Iterator[
 
 
 @pytest.fixture
-def own_hub(tmp_path: Path) -> Iterator[HubProcess]:
-    """Run a task hub for one test."""
-    process = HubProcess(tmp_path)
+def own_hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[HubProcess]:
+    """Run a task hub for one test, with the arguments that its parameter gives."""
+    process = HubProcess(tmp_path, *getattr(request, "param", ()))
     yield process
     process.stop()
 
@@ -40,8 +40,8 @@ def start_host(tmp_path: Path, own_hub: HubProcess) -> Iterator[StartHost]:
     """Start hosts for one test, on its own hub."""
     started: list[SampleHost] = []
 
-    def start(environment: Mapping[str, str] | None = None) -> SampleHost:
-        started.append(SampleHost(tmp_path / f"host{len(started)}", own_hub, environment))
+    def start(environment: Mapping[str, str] | None = None, *arguments: str) -> SampleHost:
+        started.append(SampleHost(tmp_path / f"host{len(started)}", own_hub, environment, arguments))
         return started[-1]
 
     yield start

@@ -43,14 +43,20 @@ class Answer(NamedTuple):
 class SampleHost:
     """A host that runs the sample app; effects of its functions are lines of files in ``effects``."""
 
-    def __init__(self, folder: Path, hub: HubProcess, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        hub: HubProcess,
+        environment: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
         self.effects = folder / "effects"
         self.effects.mkdir(parents=True)
         self.state = folder / "host"
         keys = [argument for kind, key in KEYS.items() for argument in (f"--{kind}-key", key)]
         self.process: ServiceProcess = start_service(
             "local.functions_host",
-            *("--state", self.state, "--app", SAMPLE_APP, "--task-hub", hub.address, *keys),
+            *("--state", self.state, "--app", SAMPLE_APP, "--task-hub", hub.address, *keys, *arguments),
             env={
                 "SAMPLE_EFFECTS": str(self.effects),
                 "SAMPLE_TASK_HUB": "samplehub",

@@ -1,6 +1,9 @@
 """The host killed in the middle of things, and started again on the same port and state."""
 
+import os
+import signal
 from contextlib import suppress
+from http import HTTPStatus
 
 import pytest
 
@@ -82,3 +85,53 @@ def test_two_hosts_share_a_hub(start_host: StartHost, own_hub: HubProcess) -> No
 
 def _held(host: SampleHost) -> bool:
     return any(rule["fired"] for rule in host.call("GET", "/_control/faults").json)
+
+
+short_locks = pytest.mark.parametrize("own_hub", [("--lock-seconds", "3")], indirect=True)
+
+
+@short_locks
+def test_a_frozen_host_loses_its_work(start_host: StartHost) -> None:
+    """It stands still and stays connected; once its locks have run out, another host does what it held."""
+    hosts = [start_host(), start_host()]
+    for host in hosts:
+        host.arm(operation="work", kind="hold", count=1)
+    hosts[0].start("fan_out", "frozen", 1)
+    frozen = wait_until(lambda: [host for host in hosts if _held(host)], "one to hold it")[0]
+    other = next(host for host in hosts if host is not frozen)
+    other.call("DELETE", "/_control/faults")
+    os.kill(frozen.process.pid, signal.SIGSTOP)
+
+    assert other.wait_for("frozen")["output"] == [0]
+    assert (frozen.lines("work"), other.lines("work")) == ([], ["0"])
+
+
+@short_locks
+def test_a_host_that_lives_keeps_its_work(start_host: StartHost) -> None:
+    """An activity that takes longer than a lock lasts runs once."""
+    host = start_host({"SAMPLE_WORK_SECONDS": "6"})
+    host.start("fan_out", "slow", 1)
+
+    assert host.wait_for("slow")["output"] == [0]
+    assert host.lines("work") == ["0"]
+
+
+@pytest.mark.parametrize("activity", ["hangs_its_thread", "hangs_the_loop"])
+def test_what_runs_for_too_long_has_its_worker_started_again(start_host: StartHost, activity: str) -> None:
+    """``functionTimeout``: the process is replaced, and the task hub hands out again what was lost with it."""
+    host = start_host({"AzureFunctionsJobHost__functionTimeout": "00:00:02"})
+
+    host.start("hanging", activity, activity)
+
+    wait_until(lambda: len(host.lines(activity)) > 1, "it to be handed out again")
+    wait_until(lambda: _healthy(host), "the host to serve again")
+    assert host.wait_for(activity)["output"] == "done"
+    assert host.lines(activity) == ["began", "began"]
+    assert f"Timeout value of 0:00:02 exceeded by function {activity}" in host.log()
+
+
+def _healthy(host: SampleHost) -> bool:
+    try:
+        return host.call("GET", "/_control/health").status == HTTPStatus.OK
+    except OSError:  # between the old process and the new one
+        return False

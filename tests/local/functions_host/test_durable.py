@@ -1,5 +1,7 @@
 """Durable triggers, the durable client binding and the extension's endpoints through the host."""
 
+import json
+
 import pytest
 
 from tests.local.functions_host.conftest import StartHost
@@ -48,6 +50,19 @@ def test_unknown_function_fails_the_instance(host: SampleHost, name: str) -> Non
     host.start(name, name)
 
     assert "doesn't exist" in host.wait_for(name, "Failed")["output"]
+
+
+def test_an_event_that_is_too_large_is_refused(host: SampleHost) -> None:
+    """The task hub's limit of a mebibyte is told to who raises the event; the instance waits on."""
+    host.start("approval", "large-event")
+    host.wait_for("large-event", "Running")
+    event = json.dumps({"by": "x" * 2**20}).encode()
+
+    answer = host.call("POST", host.instance("large-event", "/raiseEvent/Approved"), event, JSON)
+
+    assert answer.status == 400
+    assert f"input has {len(event)} bytes" in answer.json["Message"]
+    assert host.wait_for("large-event", "Running")["output"] is None
 
 
 def test_event_sub_orchestration_and_client_binding(host: SampleHost) -> None:
@@ -141,3 +156,13 @@ def test_unknown_entity_fails_the_caller(host: SampleHost) -> None:
     host.start("counting", "uncounted", "no_such_entity")
 
     assert "doesn't exist" in host.wait_for("uncounted", "Failed")["output"]
+
+
+def test_a_disabled_activity_is_none(start_host: StartHost) -> None:
+    """The orchestration is told what it is told of an activity that does not exist."""
+    host = start_host({"AzureWebJobs.work.Disabled": "true"})
+    host.start("fan_out", "disabled", 1)
+
+    failed = host.wait_for("disabled", "Failed")
+    assert "The activity function 'work' doesn't exist, is disabled" in failed["output"]
+    assert host.lines("work") == []

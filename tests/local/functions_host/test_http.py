@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.local.functions_host.host_process import KEYS, SampleHost
+from tests.local.functions_host.conftest import StartHost
+from tests.local.functions_host.host_process import KEYS, SampleHost, wait_until
 
 UNWRAPPED_BY = {
     "open": {None, "function", "host", "system", "master"},
@@ -31,6 +32,7 @@ def test_function_sees_the_whole_request_and_answers_in_full(host: SampleHost) -
         "params": {"kind": "5", "name": "a/b"},
         "query": {"q": "1", "r": "ä"},
         "header": "seen",
+        "principal": None,
         "body": "00ff",
     }
     assert (answer.status, answer.headers["x-answer"]) == (201, "42")
@@ -102,3 +104,25 @@ def test_fault_rule_names_a_function(host: SampleHost) -> None:
     host.arm(operation="open_function", kind="status", status=503)
 
     assert [host.call("GET", "/api/open").status for _ in range(2)] == [503, 200]
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for(start_host: StartHost) -> None:
+    """The caller gets 504, as from Azure's load balancer; the function runs on to its end."""
+    host = start_host({}, "--answer-seconds", "1")
+
+    answer = host.call("GET", "/api/slow")
+    before = host.lines("slow")
+    (host.effects / "go").touch()
+
+    wait_until(lambda: host.lines("slow"), "the function to end")
+    assert (answer.status, before) == (504, [])
+
+
+def test_a_disabled_function_answers_the_master_key_only(start_host: StartHost) -> None:
+    """Not found for everybody else, whatever its own level; other functions are served."""
+    host = start_host({"AzureWebJobs.open_function.Disabled": "true", "AzureWebJobs.keyed.Disabled": "false"})
+    tried = [host.call("GET", "/api/open", headers={"x-functions-key": KEYS[key]}).status for key in KEYS]
+
+    assert dict(zip(KEYS, tried, strict=True)) == {"function": 404, "host": 404, "system": 404, "master": 200}
+    assert host.call("GET", "/api/open").status == 404
+    assert host.call("GET", f"/api/keyed?code={KEYS['function']}").status == 200

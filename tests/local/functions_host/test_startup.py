@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ QUEUE = EMPTY + "@app.queue_trigger(arg_name='m', queue_name='q', connection='c'
             {"extensions": {"durableTask": {"maxConcurrentActivityFunctions": 0}}},
             "maxConcurrentActivityFunctions",
         ),
+        (EMPTY, {"functionTimeout": "half an hour"}, "hh:mm:ss"),
+        (EMPTY, {"functionTimeout": "00:00:00"}, "hh:mm:ss"),
         (EMPTY, None, "does not exist"),
     ],
 )
@@ -76,3 +79,19 @@ def test_keys_are_made_once_and_kept_private(tmp_path: Path, hub: HubProcess) ->
     assert first["system"] == "given"
     assert len({first[kind] for kind in ("function", "host", "master")}) == 3
     assert stat.S_IMODE((state / "keys.json").stat().st_mode) == 0o600
+
+
+def test_an_app_without_timers_stays_up(tmp_path: Path, hub: HubProcess) -> None:
+    """Nothing is scheduled, and the host serves what there is, without a limit in time."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "function_app.py").write_text(ROUTE.format("x").replace("...", "return 'served'"))
+    (app / "host.json").write_text(json.dumps({"version": "2.0", "functionTimeout": "-1"}))
+    arguments = ("--state", tmp_path / "state", "--app", app, "--task-hub", hub.address, "--function-key", "k")
+    host = start_service("local.functions_host", *arguments)
+    try:
+        with urllib.request.urlopen(f"{host.url}/api/x?code=k") as answer:  # noqa: S310 - ours, on loopback
+            served = answer.read()
+        assert (served, host.alive) == (b"served", True)
+    finally:
+        host.kill()

@@ -72,3 +72,13 @@ def test_missed_occurrence_fires_once_and_late(start_host: StartHost) -> None:
 
     assert [json.loads(tick)["pastDue"] for tick in ticks] == [True, False]
     assert json.loads(ticks[0])["status"]["Next"] == due.isoformat()
+
+
+@pytest.mark.parametrize(("value", "kept"), [("true", False), ("1", False), ("0", True)])
+def test_a_disabled_timer_has_no_schedule(start_host: StartHost, value: str, kept: object) -> None:
+    """The status of a schedule is kept from the start on; the master key fires the timer in any case."""
+    host = start_host({"SAMPLE_SCHEDULE": HOURLY, "AzureWebJobs.tick.disabled": value})
+    answer = host.call("POST", TICK, b"{}", {"x-functions-key": KEYS["master"]})
+    wait_until(lambda: host.lines("ticks"), "the timer to run")
+
+    assert (answer.status, (host.state / "timers.json").exists()) == (202, kept)

@@ -11,6 +11,9 @@ import grpc
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
+from google.protobuf.empty_pb2 import Empty  # type: ignore[attr-defined]  # the generated module has no stub
+
+from local.task_hub.workers import WORKER_ID
 
 TIMEOUT_SECONDS = 60
 
@@ -20,10 +23,12 @@ class HandWorker:
 
     def __init__(self, address: str, *, name: str | None = None, activities: int = 0, orchestrations: int = 0) -> None:
         self.name = name or f"by_hand_{uuid.uuid4().hex}"  # takes only work of this name, no leftovers of other tests
+        self._id = uuid.uuid4().hex
         self._channel = grpc.insecure_channel(address)
         self.stub: Any = stubs.TaskHubSidecarServiceStub(self._channel)
         self._stream = self.stub.GetWorkItems(
             pb.GetWorkItemsRequest(
+                worker_instance_id=self._id,
                 maxConcurrentActivityWorkItems=activities,
                 maxConcurrentOrchestrationWorkItems=orchestrations,
                 workItemFilters=pb.WorkItemFilters(
@@ -64,6 +69,10 @@ class HandWorker:
     def idle(self) -> bool:
         """Tell whether nothing has arrived that was not taken."""
         return self._items.empty()
+
+    def renew(self) -> None:
+        """Renew the locks of what it holds."""
+        self.stub.Hello(Empty(), metadata=[(WORKER_ID, self._id)])
 
     def start(self) -> str:
         """Start an instance and return its id."""

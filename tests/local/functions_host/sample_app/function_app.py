@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Generator
 from datetime import timedelta
@@ -52,6 +53,7 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
         "params": dict(req.route_params),
         "query": dict(req.params),
         "header": req.headers.get("x-sample"),
+        "principal": req.headers.get("x-ms-client-principal-name"),
         "body": req.get_body().hex(),
     }
     headers = {"x-answer": "42", "Set-Cookie": "taste=sweet; Path=/; HttpOnly; SameSite=Lax"}
@@ -74,6 +76,15 @@ def files(req: func.HttpRequest) -> func.HttpResponse:
 def broken(req: func.HttpRequest) -> func.HttpResponse:
     """Fail with a message that must not reach the caller."""
     raise RuntimeError("for the log only")
+
+
+@app.route("slow", auth_level=func.AuthLevel.ANONYMOUS)
+def slow(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer once there is a file ``go`` among the effects."""
+    while not (EFFECTS / "go").exists():
+        time.sleep(0.05)
+    _leave("slow", "done")
+    return func.HttpResponse("at last")
 
 
 @app.route("start/{name}", methods=["POST"])
@@ -105,6 +116,31 @@ def work(number: int) -> int:
     time.sleep(float(os.environ.get("SAMPLE_WORK_SECONDS", "0")))
     _leave("spans", f"{began} {time.monotonic()}")
     return number * number
+
+
+@app.orchestration_trigger(context_name="context")
+def hanging(context: task.OrchestrationContext, activity: str) -> Generator[Any, Any, str]:
+    """Run the activity of this name, which hangs."""
+    return (yield context.call_activity(activity, input=activity))
+
+
+def _hang_once(name: str) -> str:
+    _leave(name, "began")
+    if len((EFFECTS / name).read_text().splitlines()) == 1:
+        threading.Event().wait()
+    return "done"
+
+
+@app.activity_trigger(input_name="name")
+def hangs_its_thread(name: str) -> str:
+    """Never end, the first time."""
+    return _hang_once(name)
+
+
+@app.activity_trigger(input_name="name")
+async def hangs_the_loop(name: str) -> str:
+    """Never end, the first time, and let nothing else go on."""
+    return _hang_once(name)
 
 
 @app.orchestration_trigger(context_name="context")
