@@ -7,7 +7,7 @@ thread, by an asynchronous context manager that the caller writes as an asynchro
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -17,9 +17,11 @@ from field_encrypt.blocking_container import BlockingEncryptedContainer
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.documents import Document, Item
 from field_encrypt.envelope import DEFAULT_POLICY, DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.field_codecs import FieldCodec
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, StatedPartitionKey
+from field_encrypt.row_codecs import RowCodec
 
 POLL_SECONDS = 0.01
 GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once
@@ -46,9 +48,15 @@ class BlockingFieldEncryption:
         *,
         policy: KeyPolicy = DEFAULT_POLICY,
         codecs: Codecs = STANDARD_CODECS,
+        field_codecs: Sequence[FieldCodec] = (),
+        row_codec: RowCodec | None = None,
     ) -> Self:
         """Return a facade of what the environment describes, as :meth:`FieldEncryption.open` opens it."""
-        return cls(lambda: FieldEncryption.open(env, policy=policy, codecs=codecs))
+        return cls(
+            lambda: FieldEncryption.open(
+                env, policy=policy, codecs=codecs, field_codecs=field_codecs, row_codec=row_codec
+            )
+        )
 
     def __enter__(self) -> Self:
         """Open the clients; what connecting raises is raised here."""
@@ -82,6 +90,7 @@ class BlockingFieldEncryption:
         *,
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
+        may_look_encrypted: Collection[str] = (),
         previous: Document | None = None,
         dek_id: str | None = None,
     ) -> Item:
@@ -94,6 +103,7 @@ class BlockingFieldEncryption:
                 fields,
                 partition_key=partition_key,
                 context=context,
+                may_look_encrypted=may_look_encrypted,
                 previous=previous,
                 dek_id=dek_id,
             )
@@ -124,6 +134,7 @@ class BlockingFieldEncryption:
         *,
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
+        may_look_encrypted: Collection[str] = (),
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[Item]:
         """Do what :meth:`FieldEncryption.encrypt_documents` does."""
@@ -134,6 +145,7 @@ class BlockingFieldEncryption:
                 fields,
                 partition_key_paths=partition_key_paths,
                 context=context,
+                may_look_encrypted=may_look_encrypted,
                 at_once=at_once,
             )
         )

@@ -9,8 +9,17 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
-from field_encrypt.errors import DekExistsError, DekNotFoundError, DekStoreForbiddenError, DekStoreUnavailableError
-from field_encrypt.rows import DOCUMENTS, USES, DekRow, RowDefaults, RowNames, WrappedDek, new_row
+from field_encrypt.encoding import from_base64
+from field_encrypt.errors import (
+    DekExistsError,
+    DekNotFoundError,
+    DekStoreForbiddenError,
+    DekStoreUnavailableError,
+    InvalidRowError,
+    InvalidSettingError,
+)
+from field_encrypt.row_codecs import RowCodec, decoded
+from field_encrypt.rows import DOCUMENTS, ID, USES, DekRow, RowDefaults, RowNames, WrappedDek, new_row
 
 
 def same_as_dek_id(dek_id: str) -> str:
@@ -19,19 +28,34 @@ def same_as_dek_id(dek_id: str) -> str:
 
 
 class DekStore:
-    """The rows of one container; ``partition_value_of`` derives the partition key's value from a dekId."""
+    """The rows of one container; ``partition_value_of`` derives the partition key's value from a dekId.
+
+    A store whose rows have another form than this library's is read and written by a ``codec``; of ``names`` only the
+    partition key is then of use.
+    """
 
     def __init__(
         self,
         container: ContainerProxy,
         defaults: RowDefaults,
         names: RowNames | None = None,
-        partition_value_of: Callable[[str], str] = same_as_dek_id,
+        partition_value_of: Callable[[str], str] | None = None,
+        *,
+        codec: RowCodec | None = None,
     ) -> None:
+        """Take a container, and how its rows are read.
+
+        Raises:
+            InvalidSettingError: there are a codec, and names of properties that only the codec knows.
+        """
         self.container = container
-        self._defaults = defaults
+        self.defaults = defaults
         self.names = names or RowNames()
-        self._partition_value_of = partition_value_of
+        self.codec = codec
+        self._item_id = same_as_dek_id if codec is None else codec.item_id
+        self._partition_value_of = partition_value_of or self._item_id
+        if codec is not None and self.names != RowNames(partition_key=self.names.partition_key):
+            raise InvalidSettingError("names", "the partition key's name only; the codec knows the other names")
 
     async def create(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> None:
         """Create the row of a new DEK; never overwrites one.
@@ -56,12 +80,12 @@ class DekStore:
             DekNotFoundError, InvalidRowError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
         try:
-            row = await self.container.read_item(dek_id, partition_key=self._partition_value_of(dek_id))
+            row = await self.container.read_item(self._item_id(dek_id), partition_key=self._partition_value_of(dek_id))
         except CosmosResourceNotFoundError as error:
             raise DekNotFoundError(dek_id) from error
         except AzureError as error:
             raise failure(error, dek_id, "read") from error
-        return self._parsed(row)
+        return self.parse(row)
 
     async def find(self, dek_id: str) -> DekRow | None:
         """Read a row that may not exist.
@@ -103,25 +127,38 @@ class DekStore:
             {"op": "incr", "path": f"/{name}", "value": value} for name, value in ((USES, uses), (DOCUMENTS, documents))
         ]
         try:
-            row = await self.container.patch_item(dek_id, self._partition_value_of(dek_id), added)
+            row = await self.container.patch_item(self._item_id(dek_id), self._partition_value_of(dek_id), added)
         except CosmosResourceNotFoundError as error:
             raise DekNotFoundError(dek_id) from error
         except AzureError as error:
             raise failure(error, dek_id, "patch") from error
-        return self._parsed(row)
+        return self.parse(row)
 
     def _new_row(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> dict[str, Any]:
-        return new_row(
+        partition_value = self._partition_value_of(dek_id)
+        row = new_row(
             dek_id,
-            partition_value=self._partition_value_of(dek_id),
+            partition_value=partition_value,
             wrapped=wrapped,
             key_check=key_check,
             created_at=datetime.now(UTC),
             names=self.names,
         )
+        if self.codec is None:
+            return row
+        return {**self.codec.write(row, {}), self.names.partition_key: partition_value, ID: self._item_id(dek_id)}
 
-    def _parsed(self, row: Mapping[str, Any]) -> DekRow:
-        return DekRow.parse(row, self.names, self._defaults)
+    def wrap_in(self, item: Mapping[str, object]) -> tuple[str, bytes | None]:
+        """Return the dekId of an item of the container and its wrapped DEK, None if there is none to be read."""
+        try:
+            row = decoded(item, self.codec)
+        except InvalidRowError:
+            row = {ID: item[ID]}
+        return str(row[ID]), from_base64(row.get(self.names.wrapped_dek))
+
+    def parse(self, item: Mapping[str, object]) -> DekRow:
+        """Read an item of the container; raises InvalidRowError."""
+        return DekRow.parse(decoded(item, self.codec), self.names, self.defaults)
 
 
 def failure(error: AzureError, dek_id: str | None, operation: str) -> DekStoreForbiddenError | DekStoreUnavailableError:

@@ -190,6 +190,7 @@ class EncryptedContainer:
             partition_key=partition_key_of(body, await self.partition_key_paths()),
             context=self._context,
             deterministic=self.policy.deterministic,
+            may_look_encrypted=self.policy.may_look_encrypted,
             previous=previous,
         )
 
@@ -241,6 +242,7 @@ class EncryptedContainer:
             partition_key=partition_key_of(stored, await self.partition_key_paths()),
             context=self._context,
             deterministic=self.policy.deterministic,
+            may_look_encrypted=self.policy.may_look_encrypted,
             previous=stored,
         )
         return [

@@ -20,12 +20,14 @@ from field_encrypt.dek_store import DekStore
 from field_encrypt.documents import Document, Item, for_each_document, with_values
 from field_encrypt.encrypted_container import EncryptedContainer
 from field_encrypt.errors import InvalidSettingError
+from field_encrypt.field_codecs import FieldCodec, FieldForms
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.fields import EncryptedField, is_encrypted, unencrypted
+from field_encrypt.fields import EncryptedField, is_encrypted
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
 from field_encrypt.resources import open_environment
+from field_encrypt.row_codecs import RowCodec
 from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
@@ -45,16 +47,14 @@ class FieldEncryption:
         *,
         policy: KeyPolicy = DEFAULT_POLICY,
         codecs: Codecs = STANDARD_CODECS,
+        field_codecs: Sequence[FieldCodec] = (),
         database: DatabaseProxy | None = None,
     ) -> None:
         """Take what wraps DEKs and where their rows are; ``database`` is that of :meth:`container`."""
         self.policy = policy
-        self._codecs = codecs
         self._database = database
-        self._provider = provider
-        self._dek_store = dek_store
-        self._cache = cache
-        self._sealer = Sealer(provider, dek_store, cache, policy)
+        self._forms = FieldForms(codecs, field_codecs)
+        self._sealer = Sealer(provider, dek_store, cache, policy, self._forms)
 
     @classmethod
     @asynccontextmanager
@@ -65,21 +65,17 @@ class FieldEncryption:
         credential: AsyncTokenCredential | None = None,
         policy: KeyPolicy = DEFAULT_POLICY,
         codecs: Codecs = STANDARD_CODECS,
+        field_codecs: Sequence[FieldCodec] = (),
+        row_codec: RowCodec | None = None,
     ) -> AsyncIterator[Self]:
         """Open everything that the environment describes (see :mod:`field_encrypt.resources`), for one event loop.
 
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
         """
-        async with open_environment(env, credential=credential) as resources:
-            yield cls(
-                resources.provider,
-                resources.dek_store,
-                resources.cache,
-                policy=policy,
-                codecs=codecs,
-                database=resources.database,
-            )
+        async with open_environment(env, credential=credential, codec=row_codec) as found:
+            made_of = found.provider, found.dek_store, found.cache
+            yield cls(*made_of, policy=policy, codecs=codecs, field_codecs=field_codecs, database=found.database)
 
     def container(self, policy: FieldPolicy, *, context: Mapping[str, object] | None = None) -> EncryptedContainer:
         """Return a container of the database by its field policy; ``context`` is bound to each of its documents.
@@ -102,6 +98,7 @@ class FieldEncryption:
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
         deterministic: Collection[str] = (),
+        may_look_encrypted: Collection[str] = (),
         previous: Document | None = None,
         dek_id: str | None = None,
     ) -> Item:
@@ -114,8 +111,9 @@ class FieldEncryption:
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
-        ``deterministic`` are those of the fields whose equal values are to be equal in store, for queries: see
-        :class:`field_encrypt.FieldPolicy` for what that gives away.
+        Of the fields, ``deterministic`` are those whose equal values are to be equal in store, for queries: see
+        :class:`field_encrypt.FieldPolicy` for what that gives away. ``may_look_encrypted`` are those whose plaintext
+        may look like another system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
         taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
@@ -123,6 +121,7 @@ class FieldEncryption:
         Raises:
             InvalidFieldPathError: a field is not in the document.
             InvalidValueError: a value is encrypted already, or is no JSON value.
+            LooksEncryptedError: a value looks as if another system had encrypted it.
             InvalidPlaceError: the partition key value or the context is nothing that JSON can carry.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
@@ -130,7 +129,8 @@ class FieldEncryption:
         if not found:
             return copy.deepcopy(dict(document))
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = {path: self._codecs.to_plaintext(unencrypted(paths.get(document, path), path), path) for path in found}
+        exempt = paths.present(document, may_look_encrypted)
+        plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
         chosen = [path for path in found if path in deterministic]
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
@@ -144,6 +144,7 @@ class FieldEncryption:
         partition_key: StatedPartitionKey = UNSTATED,
         context: Mapping[str, object] | None = None,
         deterministic: Collection[str] = (),
+        may_look_encrypted: Collection[str] = (),
         previous: Document | None = None,
     ) -> dict[str, Item]:
         """Return what is stored for the values of some fields of a document, by their concrete paths: for a patch.
@@ -152,7 +153,7 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
         """
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = {path: self._codecs.to_plaintext(unencrypted(value, path), path) for path, value in values.items()}
+        plain = self._forms.to_plaintexts(values, may_look_encrypted)
         chosen = [path for path in values if path in deterministic]
         return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
 
@@ -165,7 +166,7 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
         """
         place = DocumentPlace(container, "", context=context).of(field_path)
-        return await self._sealer.sealed_for_query(place, self._codecs.to_plaintext(value, field_path))
+        return await self._sealer.sealed_for_query(place, self._forms.codecs.to_plaintext(value, field_path))
 
     async def decrypt_fields(
         self,
@@ -187,11 +188,10 @@ class FieldEncryption:
             TamperedFieldError, KeyCheckMismatchError, InvalidRowError, UnwrapRefusedError: a field or row was changed.
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
-        found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
-        plain = await self._sealer.unseal(
-            DocumentPlace(container, document_id, partition_key, context), document, found
-        )
-        return with_values(document, {path: self._codecs.from_plaintext(text, path) for path, text in plain.items()})
+        found = paths.find(document, self._forms.claims) if fields is None else paths.expand(document, fields)
+        place = DocumentPlace(container, document_id, partition_key, context)
+        plain = await self._sealer.unseal(place, document, found)
+        return with_values(document, self._forms.from_plaintexts(plain))
 
     async def reencrypt_fields(
         self,
@@ -214,15 +214,16 @@ class FieldEncryption:
         Raises:
             CallerError, OperatorError, RetryError: as decryption and encryption do.
         """
-        found = paths.find(document, is_encrypted) if fields is None else paths.expand(document, fields)
+        reader = (source or self)._sealer  # noqa: SLF001 - of this class too
+        found = paths.find(document, reader.forms.claims) if fields is None else paths.expand(document, fields)
         place = DocumentPlace(container, document_id, partition_key, context)
-        parsed = {path: EncryptedField.parse(paths.get(document, path), path) for path in found}
+        parsed = {path: reader.forms.parse(document, path) for path in found}
         for path, field in list(parsed.items()):
             if field.is_deterministic and (source is None or await self._sealer.opens(place, document, path)):
                 del parsed[path]
-        if all(field.dek_id == dek_id for field in parsed.values()):
+        if all(isinstance(field, EncryptedField) and field.dek_id == dek_id for field in parsed.values()):
             return copy.deepcopy(dict(document))
-        plain = await (source or self)._sealer.unseal(place, document, list(parsed))  # noqa: SLF001 - of this class too
+        plain = await reader.unseal(place, document, list(parsed))
         deterministic = [path for path, field in parsed.items() if field.is_deterministic]
         return with_values(document, await self._sealer.seal(place, plain, deterministic=deterministic, dek_id=dek_id))
 
@@ -234,6 +235,7 @@ class FieldEncryption:
         *,
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
+        may_look_encrypted: Collection[str] = (),
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[Item]:
         """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
@@ -252,6 +254,7 @@ class FieldEncryption:
                 fields,
                 partition_key=stated_partition_key(document, partition_key_paths),
                 context=context,
+                may_look_encrypted=may_look_encrypted,
             ),
             documents,
             at_once,
@@ -272,10 +275,8 @@ class FieldEncryption:
         Raises:
             FieldEncryptError: the first failure, which notes its document.
         """
-        reader = self
-        if self._cache is None:
-            cache = DekCache(max_entries=len(documents))
-            reader = FieldEncryption(self._provider, self._dek_store, cache, codecs=self._codecs)
+        reader = copy.copy(self)
+        reader._sealer = self._sealer.cached(len(documents))  # noqa: SLF001 - a copy of this object
         return await for_each_document(
             lambda document_id, document: reader.decrypt_fields(
                 container,

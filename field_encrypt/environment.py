@@ -43,20 +43,29 @@ async def provider_from_environment(
     Raises:
         InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
     """
-    if not _boolean(env, ENABLED, default=False):
-        raise InvalidSettingError(ENABLED, "true: there is no provider, and no encryption, where it is off")
+    _require_enabled(env)
     kind = env.get(KEY_PROVIDER)
     if kind == "env":
         yield EnvProvider(env.get(KEY_VARIABLE, ""))
     elif kind == "akv":
-        async with _key_vault(env, credential) as provider:
-            yield provider
+        async with mek_from_environment(env, credential=credential) as client:
+            yield RetryingProvider(KeyVaultProvider(client))
     else:
         raise InvalidSettingError(KEY_PROVIDER, "akv, or env where it is not production")
 
 
 @asynccontextmanager
-async def _key_vault(env: Mapping[str, str], credential: AsyncTokenCredential | None) -> AsyncIterator[MekProvider]:
+async def mek_from_environment(
+    env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None
+) -> AsyncIterator[MekClient]:
+    """Open the MEK in Key Vault, for one event loop; without a credential, with Azure's default one.
+
+    Raises:
+        InvalidSettingError: a variable is missing or malformed, or the provider is another than ``akv``.
+    """
+    _require_enabled(env)
+    if env.get(KEY_PROVIDER) != "akv":
+        raise InvalidSettingError(KEY_PROVIDER, "akv: another provider's key has no versions")
     vault_url = matching(env, VAULT_URL, r"https://[^/\s]+/?", "the https URL of the vault")
     mek_name = matching(env, MEK_NAME, r"[0-9A-Za-z-]{1,127}", "the name of a key: letters, digits and hyphens")
     verify = _boolean(env, VERIFY_CHALLENGE, default=True)
@@ -65,7 +74,12 @@ async def _key_vault(env: Mapping[str, str], credential: AsyncTokenCredential | 
             credential = DefaultAzureCredential()
             stack.push_async_callback(credential.close)
         client = MekClient(vault_url, mek_name, credential, verify_challenge_resource=verify)
-        yield RetryingProvider(KeyVaultProvider(await stack.enter_async_context(client)))
+        yield await stack.enter_async_context(client)
+
+
+def _require_enabled(env: Mapping[str, str]) -> None:
+    if not _boolean(env, ENABLED, default=False):
+        raise InvalidSettingError(ENABLED, "true: there is no provider, and no encryption, where it is off")
 
 
 def _boolean(env: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -73,6 +73,18 @@ class InvalidValueError(CallerError):
         self.expected = expected
 
 
+class LooksEncryptedError(CallerError):
+    """A value seems to have been encrypted by another system; encrypted again, it would be encrypted twice."""
+
+    def __init__(self, field_path: str, looks_like: str) -> None:
+        super().__init__(
+            f"value of field {field_path}: expected plaintext, and it looks like {looks_like}; "
+            "name the field in may_look_encrypted if that is its plaintext"
+        )
+        self.field_path = field_path
+        self.looks_like = looks_like
+
+
 class UnknownCodecError(CallerError):
     """A field was written with a codec that this reader does not have."""
 

@@ -27,6 +27,7 @@ class FieldPolicy:
     fields: Sequence[str]
     optional: Sequence[str] = ()
     deterministic: Sequence[str] = ()
+    may_look_encrypted: Sequence[str] = ()  # those whose plaintext may look like another system's ciphertext
 
     def __post_init__(self) -> None:
         """Check the paths.
@@ -35,6 +36,7 @@ class FieldPolicy:
             InvalidSettingError: paths are a single text, name something that Cosmos DB reads, or cannot be compared.
         """
         named = {"fields": self.fields, "optional": self.optional, "deterministic": self.deterministic}
+        named["may_look_encrypted"] = self.may_look_encrypted
         for name, patterns in named.items():
             if isinstance(patterns, str):
                 raise InvalidSettingError(name, f'a list of paths: ["{patterns}"] was meant')

@@ -25,7 +25,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from pydantic import BaseModel, ConfigDict, Field
 
-from field_encrypt import paths
 from field_encrypt.codecs import STANDARD_CODECS, split
 from field_encrypt.dek import Dek
 from field_encrypt.derivation import (
@@ -38,7 +37,7 @@ from field_encrypt.derivation import (
     for_one_use,
 )
 from field_encrypt.encoding import from_base64, to_base64
-from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
+from field_encrypt.errors import InvalidFieldError, TamperedFieldError
 from field_encrypt.places import UNSTATED, FieldPlace
 
 __all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value", "is_encrypted"]
@@ -63,17 +62,6 @@ PROPERTIES: Final = (*_LABELS, *_BINARY[ALGORITHM])  # of the format that is wri
 def is_encrypted(value: Any) -> bool:
     """Tell whether a value claims to be an encrypted field; parsing it tells whether it is one."""
     return isinstance(value, dict) and "enc" in value and "dekId" in value
-
-
-def unencrypted(value: object, path: str) -> object:
-    """Return the value, which is about to be encrypted.
-
-    Raises:
-        InvalidValueError: it is encrypted already, or holds something that is.
-    """
-    if is_encrypted(value) or paths.find(value, is_encrypted):
-        raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-    return value
 
 
 class EncryptedField(BaseModel):

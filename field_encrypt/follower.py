@@ -17,9 +17,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from field_encrypt.change_feed import FeedPage, list_feed_ranges, read_feed_page
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore, failure
-from field_encrypt.encoding import from_base64
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
-from field_encrypt.rows import ID
 
 ITEMS_A_PAGE = 100
 READ = "read of the change feed"
@@ -83,8 +81,7 @@ class DekFollower:
         while not drained:
             page = await self._read(feed_range)
             for item in page.items:
-                wrapped = from_base64(item.get(self._dek_store.names.wrapped_dek))
-                self._cache.invalidate_other_wraps(item[ID], wrapped)
+                self._cache.invalidate_other_wraps(*self._dek_store.wrap_in(item))
             self._cursors[feed_range] = page.cursor
             drained = page.drained
 

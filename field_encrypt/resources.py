@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
@@ -22,9 +22,17 @@ from azure.identity.aio import DefaultAzureCredential
 from field_encrypt import env_provider
 from field_encrypt.dek_cache import DekCache
 from field_encrypt.dek_store import DekStore
-from field_encrypt.environment import KEY_PROVIDER, MEK_NAME, matching, provider_from_environment
+from field_encrypt.environment import (
+    KEY_PROVIDER,
+    MEK_NAME,
+    matching,
+    mek_from_environment,
+    provider_from_environment,
+)
 from field_encrypt.follower import DekFollower
+from field_encrypt.key_vault import MekClient
 from field_encrypt.provider import MekProvider
+from field_encrypt.row_codecs import RowCodec
 from field_encrypt.rows import RowDefaults
 
 COSMOS_ENDPOINT: Final = "COSMOS_ENDPOINT"
@@ -46,27 +54,64 @@ class Resources:
 
 @asynccontextmanager
 async def open_environment(
-    env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None
+    env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None, codec: RowCodec | None = None
 ) -> AsyncIterator[Resources]:
     """Open what the environment describes; without a credential, with Azure's default one.
 
     Raises:
         InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
     """
-    endpoint = matching(env, COSMOS_ENDPOINT, r"https://[^/\s]+/?", "the https URL of the Cosmos DB account")
-    database_name = matching(env, COSMOS_DATABASE, _NAME, "the name of a database")
-    rows_name = matching({DEK_CONTAINER: "dek_store", **env}, DEK_CONTAINER, _NAME, "the name of a container")
+    names = _Names.read(env)
     async with AsyncExitStack() as stack:
-        if credential is None:
-            credential = DefaultAzureCredential()
-            stack.push_async_callback(credential.close)
+        credential = await _credential(stack, credential)
         provider = await stack.enter_async_context(provider_from_environment(env, credential=credential))
-        client = await stack.enter_async_context(CosmosClient(endpoint, credential))
-        database = client.get_database_client(database_name)
-        dek_store = DekStore(database.get_container_client(rows_name), _defaults(env))
+        database = await names.open_database(stack, credential)
+        dek_store = DekStore(database.get_container_client(names.dek_container), _defaults(env), codec=codec)
         cache = DekCache()
         await stack.enter_async_context(_following(DekFollower(dek_store, cache)))
         yield Resources(provider, dek_store, cache, database)
+
+
+@asynccontextmanager
+async def open_for_rewrap(
+    env: Mapping[str, str], *, credential: AsyncTokenCredential | None = None, codec: RowCodec | None = None
+) -> AsyncIterator[tuple[DekStore, MekClient]]:
+    """Open the dek store and the MEK that the environment describes: what :func:`field_encrypt.rewrap_all` needs.
+
+    Raises:
+        InvalidSettingError: a variable is missing or malformed, or the provider is another than ``akv``.
+    """
+    names = _Names.read(env)
+    async with AsyncExitStack() as stack:
+        credential = await _credential(stack, credential)
+        mek = await stack.enter_async_context(mek_from_environment(env, credential=credential))
+        database = await names.open_database(stack, credential)
+        yield DekStore(database.get_container_client(names.dek_container), _defaults(env), codec=codec), mek
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Where the rows are."""
+
+    endpoint: str
+    database: str
+    dek_container: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            matching(env, COSMOS_ENDPOINT, r"https://[^/\s]+/?", "the https URL of the Cosmos DB account"),
+            matching(env, COSMOS_DATABASE, _NAME, "the name of a database"),
+            matching({DEK_CONTAINER: "dek_store", **env}, DEK_CONTAINER, _NAME, "the name of a container"),
+        )
+
+    async def open_database(self, stack: AsyncExitStack, credential: AsyncTokenCredential) -> DatabaseProxy:
+        client = await stack.enter_async_context(CosmosClient(self.endpoint, credential))
+        return client.get_database_client(self.database)
+
+
+async def _credential(stack: AsyncExitStack, given: AsyncTokenCredential | None) -> AsyncTokenCredential:
+    return await stack.enter_async_context(DefaultAzureCredential()) if given is None else given
 
 
 def _defaults(env: Mapping[str, str]) -> RowDefaults:

@@ -10,11 +10,10 @@ from field_encrypt.dek_store import DekStore
 from field_encrypt.deks import Deks
 from field_encrypt.documents import Document, Item
 from field_encrypt.errors import DekNotFoundError, TamperedFieldError
+from field_encrypt.field_codecs import FieldForms
 from field_encrypt.fields import (
     DETERMINISTIC_ALGORITHM,
-    EncryptedField,
     is_encrypted,
-    open_field,
     seal_deterministic,
     seal_field,
 )
@@ -26,10 +25,21 @@ from field_encrypt.provider import MekProvider
 class Sealer:
     """Seals and opens the fields of one document at a time."""
 
-    def __init__(self, provider: MekProvider, dek_store: DekStore, cache: DekCache | None, policy: KeyPolicy) -> None:
+    def __init__(
+        self, provider: MekProvider, dek_store: DekStore, cache: DekCache | None, policy: KeyPolicy, forms: FieldForms
+    ) -> None:
+        self.forms = forms
+        self._parts = provider, dek_store, cache, policy
         self._policy = policy
         self._deks = Deks(provider, dek_store, cache)
         self._current = CurrentDeks(provider, dek_store, self._deks, policy)
+
+    def cached(self, entries: int) -> "Sealer":
+        """Return a sealer that fetches no DEK twice: this one, if it has a cache."""
+        provider, dek_store, cache, policy = self._parts
+        if cache is not None:
+            return self
+        return Sealer(provider, dek_store, DekCache(max_entries=entries), policy, self.forms)
 
     async def unseal(self, place: DocumentPlace, document: Document, found: Sequence[str]) -> dict[str, bytes]:
         """Return the plaintext of each of these fields, one fetch a DEK.
@@ -40,10 +50,10 @@ class Sealer:
         deks: dict[str, Dek] = {}
         plain = {}
         for path in found:
-            field = EncryptedField.parse(paths.get(document, path), path)
+            field = self.forms.parse(document, path)
             if field.dek_id not in deks:
                 deks[field.dek_id] = await self._deks.get(field.dek_id, field.mek_version)
-            plain[path] = open_field(field, dek=deks[field.dek_id], place=place.of(path))
+            plain[path] = self.forms.open(field, dek=deks[field.dek_id], place=place.of(path))
         return plain
 
     async def opens(self, place: DocumentPlace, document: Document, path: str) -> bool:

@@ -123,7 +123,7 @@ class QuarantinedRow(Payload):
     """A row or document that cannot be worked on, named with its reason."""
 
     id: Annotated[str, Field(max_length=1279)]  # of a row, or <container>/<id of the document>
-    # A code of QuarantineReason (deks.rows) or DocumentReason (documents.reasons).
+    # A code of QuarantineReason (field_encrypt.row_states) or DocumentReason (documents.reasons).
     reason: Annotated[str, Field(max_length=64)]
     mek_version: Annotated[str, Field(max_length=256)] | None = None
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt.labels import LabelKind, read_label
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for
 from keyturn.deks.queries import COUNT, Condition, Conditions, select_rows
-from keyturn.deks.rows import LabelKind, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
 

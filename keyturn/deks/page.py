@@ -21,21 +21,21 @@ from typing import ClassVar, override
 from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt.key_vault import MekClient
+from field_encrypt.pacing import Pacer
+from field_encrypt.rewrapping import RACE_SECONDS, RACES_MAX
+from field_encrypt.row_states import QuarantineReason, Row
+from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
 from keyturn.cosmos.session_tokens import SessionLog
-from keyturn.deks.rows import QuarantineReason, Row
 from keyturn.deks.store import DekStore, Outcome, WriteResult
 from keyturn.errors import FencedError
-from keyturn.key_vault.pacing import PacedVault, Pacer
+from keyturn.key_vault.errors import vault_failures
+from keyturn.key_vault.pacing import PacedVault
 
 # Items in flight. At 35 operations a second and some 100 ms an unwrap, 4 would do; more of them keep the pace where the
 # vault is slow or an item is being backed off.
 ITEMS_AT_ONCE = 16
-# How often an item is read again after a lost race before it is given up, and how long is waited before (seconds,
-# doubled each time): a read by a replica that has not received the other writer's change would lose again.
-RACES_MAX = 8
-RACE_SECONDS = 0.05
 
 Quarantine = Callable[[Sequence[QuarantinedRow]], Awaitable[None]]
 # Raises FencedError unless the run held its keyring after this time (time.monotonic, seconds).
@@ -195,7 +195,12 @@ class PageWork(PageLoop[Row]):
 
         await self.settle(ref.id, read_and_attempt, QuarantineReason.TOO_MANY_RACES)
 
-    async def enabled_versions(self) -> list[str]:
+    async def unwrap(self, row: Row) -> Unwrapped | NotUnwrapped:
+        """Return the row's DEK, or why the row does not unwrap to it; raises KeyturnError as the failure means."""
+        with vault_failures("unwrap", self.mek.mek_name):
+            return await unwrap_row(row, self.vault.unwrap, self._enabled_versions)
+
+    async def _enabled_versions(self) -> list[str]:
         """Return the MEK's enabled versions, newest first, listed once a page."""
         if self._enabled is None:
             self._enabled = asyncio.ensure_future(self.vault.enabled_versions())

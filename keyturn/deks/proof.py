@@ -4,11 +4,12 @@ A row that fails gets its previous wrap back, if that unwraps under its own vers
 is never replaced by one that was not tried. Either way the row is quarantined.
 """
 
+from field_encrypt.row_states import QuarantineReason, Row, before_rewrap
+from field_encrypt.unwrapping import Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import PageDependencies, PageWork
-from keyturn.deks.rows import QuarantineReason, Row, before_rewrap, is_rewrapped
+from keyturn.deks.scan import is_rewrapped
 from keyturn.deks.store import Outcome
-from keyturn.deks.unwrap import Unwrapped, unwrap_row
 from keyturn.errors import ResourceMissingError
 
 # A row that was found as rewrapped and is read as something else may come from a lagging replica: seconds to wait
@@ -55,7 +56,7 @@ async def _read_lagging(ref: RowRef, work: PageWork) -> Row | None:
 
 
 async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
-    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
+    unwrapped = await work.unwrap(row)
     if isinstance(unwrapped, Unwrapped):
         # A rewrap always writes the key check: a row without one has lost it since.
         return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
@@ -68,6 +69,6 @@ async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
 
 async def _undo(row: Row, work: PageWork) -> Outcome:
     previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous and isinstance(await unwrap_row(previous, work.vault.unwrap, work.enabled_versions), Unwrapped):
+    if previous and isinstance(await work.unwrap(previous), Unwrapped):
         return await work.written(work.store.exchange, row, work.request.run.fencing_token)
     return Outcome.UNCHANGED

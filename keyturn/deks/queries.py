@@ -1,8 +1,9 @@
 """The conditions by which rows are counted and selected, in Cosmos DB's SQL.
 
-They agree exactly with :func:`keyturn.deks.rows.classify`. In SQL a comparison with an absent property is undefined,
-one across types may be; so is its negation, and a row for which WHERE is undefined is not counted. So every comparison
-stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall through a ``!=``.
+They agree exactly with :func:`field_encrypt.row_states.classify`. In SQL a comparison with an absent property is
+undefined, one across types may be; so is its negation, and a row for which WHERE is undefined is not counted. So every
+comparison stands behind IS_STRING, and what is negated is never undefined: a row without a label must not fall through
+a ``!=``.
 All functions used here are served from the index.
 """
 
@@ -13,8 +14,9 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt.labels import KEY_ID_SCHEME, kid_prefix
+from field_encrypt.row_states import ROTATION_ID
 from keyturn.cosmos.client import cosmos_failures
-from keyturn.deks.rows import KEY_ID_SCHEME, ROTATION_ID, kid_prefix
 from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
+from field_encrypt.unwrapping import NotUnwrapped, Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap
-from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
 from keyturn.deks.store import Outcome
-from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 
 
@@ -65,10 +65,10 @@ async def _holds_the_dek(previous: Row, row: Row, work: PageWork) -> bool:
 
     A row that does not unwrap itself, and has no key check, loses nothing: its previous wrap is all that there is.
     """
-    before = await unwrap_row(previous, work.vault.unwrap, work.enabled_versions)
+    before = await work.unwrap(previous)
     if not isinstance(before, Unwrapped) or row.key_check is not None:
         return isinstance(before, Unwrapped)
-    now = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
+    now = await work.unwrap(row)
     return not isinstance(now, Unwrapped) or now.dek == before.dek
 
 
@@ -77,7 +77,7 @@ async def _wrap_again(row: Row, previous: Row | None, work: PageWork, origins: O
     soon = work.request.dry_run
     named = previous.version if previous is not None else None
     version = named if origins.usable(named, soon=soon) else origins.instead(soon=soon)
-    unwrapped = await unwrap_row(row, work.vault.unwrap, work.enabled_versions)
+    unwrapped = await work.unwrap(row)
     if isinstance(unwrapped, NotUnwrapped):
         return work.quarantine(row.id, unwrapped.reason, row.version)
     if version is None:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.contracts.migrations import Restore, RewrapDeks, Rollback, Work
 from keyturn.contracts.pages import PAGE_BYTES_MAX, RowRef, ScanInput, ScanResult
 from keyturn.cosmos.client import read_feed_page
-from keyturn.deks.rows import Row, RowKind, classify, is_rewrapped
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvariantError
+from keyturn.ids import RunKind, kind_of
 
 SCANNED_MAX = 5_000  # rows an activity reads before it reports back: some seconds of work
 _DRAW_BYTES = 6  # a float holds such a number exactly
@@ -77,6 +78,12 @@ def _selection(request: ScanInput, chosen: RowFilter | None) -> RowFilter:
     if chosen is None:
         raise InvariantError("a scan does not know which rows are chosen", rotationId=request.run.run_id)
     return chosen
+
+
+def is_rewrapped(row: Row, run_id: str) -> bool:
+    """Tell whether a run put the row onto its target; a rotation may have adopted it from any other run."""
+    by_any = kind_of(run_id) is RunKind.ROTATION
+    return row.on_target and row.run_id is not None and (by_any or row.run_id == run_id)
 
 
 def _in_sample(row: Row, request: ScanInput) -> bool:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from field_encrypt.row_states import FENCE, PREVIOUS_WRAP, ROTATION_ID
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.queries import COUNT, Condition, Conditions, property_path, select_rows
-from keyturn.deks.rows import FENCE, PREVIOUS_WRAP, ROTATION_ID
 from keyturn.deks.store import DekStore
 
 # A writer's clock may be behind the service's when the last rotation ends.

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.deks.rows import PREVIOUS_WRAP, QuarantineReason, Row, RowKind, before_rewrap
-from keyturn.deks.unwrap import NotUnwrapped, Unwrapped, unwrap_row, unwrap_under
+from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, RowKind, before_rewrap
+from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row, unwrap_under
 from keyturn.diagnosis.lookup import read_row, row_facts, version_facts
 from keyturn.diagnosis.models import DekDiagnosis, Verdict
+from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 
 READS_MAX = 3
@@ -85,7 +86,8 @@ class _Examination:
             return self._result(Verdict.ROW_FOREIGN, f"the row names key {name!r} and version {label!r}, not this MEK")
         if row.reason is not None:
             return self._result(Verdict.ROW_MALFORMED, f"a property of the row cannot be read: {row.reason}")
-        unwrapped = await unwrap_row(row, self.keyring.mek.unwrap, self._candidates)
+        with vault_failures("unwrap", self.keyring.mek.mek_name):
+            unwrapped = await unwrap_row(row, self.keyring.mek.unwrap, self._candidates)
         if isinstance(unwrapped, Unwrapped):
             return await self._unwrapped(unwrapped.dek, unwrapped.version)
         return await self._not_unwrapped(unwrapped)
@@ -130,7 +132,8 @@ class _Examination:
         previous = before_rewrap(self.row, self.keyring.keyring, "")
         if previous is None or previous.version is None:
             return "damaged"
-        unwrapped = await unwrap_under(previous.version, previous, self.keyring.mek.unwrap)
+        with vault_failures("unwrap", self.keyring.mek.mek_name):
+            unwrapped = await unwrap_under(previous.version, previous, self.keyring.mek.unwrap)
         if isinstance(unwrapped, NotUnwrapped):
             return "not_readable" if unwrapped.reason is QuarantineReason.VERSION_DISABLED else "damaged"
         return "holds" if dek is None or dek == unwrapped.dek else "damaged"

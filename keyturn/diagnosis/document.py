@@ -15,9 +15,10 @@ from field_encrypt.dek import Dek
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
 from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
+from field_encrypt.foreign import looks_encrypted
+from field_encrypt.labels import read_label
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.deks.queries import has_id, select_rows
-from keyturn.deks.rows import read_label
 from keyturn.diagnosis.dek import ExaminedDek, examine
 from keyturn.diagnosis.lookup import require_id
 from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst
@@ -109,8 +110,13 @@ class _Diagnosis:
 
     async def _field(self, path: str) -> FieldDiagnosis:
         stored = paths.get(self._document, path)
-        # A stored form that lost the properties by which it is known is not mistaken for plain text.
-        if not is_encrypted(stored) and not (isinstance(stored, dict) and len(stored.keys() & set(PROPERTIES)) > 1):
+        # A stored form that lost the properties by which it is known is not mistaken for plain text, nor for another's.
+        damaged = isinstance(stored, dict) and len(stored.keys() & set(PROPERTIES)) > 1
+        ours = is_encrypted(stored) or (damaged and stored.keys() <= set(PROPERTIES))
+        if not ours and (looks_like := looks_encrypted(stored)) is not None:
+            finding = f"the field is among those to encrypt, and holds what looks like {looks_like}"
+            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_FOREIGN, finding=finding)
+        if not ours and not damaged:
             finding = "the field is among those to encrypt, and holds a plain value"
             return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_PLAIN, finding=finding)
         try:

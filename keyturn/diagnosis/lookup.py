@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.row_states import Row, classify
 from field_encrypt.rows import ID
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
-from keyturn.deks.rows import Row, classify
 from keyturn.diagnosis.models import RowFacts, VersionFacts
 from keyturn.errors import InvalidRequestError
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG

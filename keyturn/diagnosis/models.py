@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     FIELD_PLAIN = "field_plain"
     # It does not, and the document is at fault.
     DOCUMENT_MISSING = "document_missing"
+    FIELD_FOREIGN = "field_foreign"
     FIELD_MALFORMED = "field_malformed"
     FIELD_MOVED = "field_moved"
     FIELD_TAMPERED = "field_tampered"
@@ -57,6 +58,9 @@ NEXT_STEPS: dict[Verdict, str] = {
     ),
     Verdict.FIELD_PLAIN: "encrypt the container's documents: this field is stored as plain text",
     Verdict.DOCUMENT_MISSING: "check container, id and partition, or restore the document from a snapshot",
+    Verdict.FIELD_FOREIGN: (
+        "have the system that encrypted the field decrypt it, then encrypt the container's documents"
+    ),
     Verdict.FIELD_MALFORMED: "restore the document from a snapshot: the field's stored form was changed",
     Verdict.FIELD_MOVED: "put the ciphertext back where it belongs, or restore the document from a snapshot",
     Verdict.FIELD_TAMPERED: (

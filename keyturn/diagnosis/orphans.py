@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from field_encrypt.row_states import classify
 from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.deks.queries import Condition, select_rows
-from keyturn.deks.rows import classify
 from keyturn.diagnosis.lookup import is_possible_id
 from keyturn.documents.queries import documents_naming, named_deks, queryable
 from keyturn.errors import InvalidRequestError

@@ -12,6 +12,7 @@ from field_encrypt.errors import (
     InvalidRowError,
     InvalidValueError,
     KeyCheckMismatchError,
+    LooksEncryptedError,
     TamperedFieldError,
     UnknownCodecError,
 )
@@ -29,6 +30,7 @@ class DocumentReason(StrEnum):
     MALFORMED_FIELD = "malformed_field"  # it claims to be an encrypted field and is none
     TAMPERED_FIELD = "tampered_field"  # it does not authenticate in its place
     NOT_ENCRYPTED = "not_encrypted"  # plaintext where the keyring's settings name an encrypted field
+    LOOKS_ENCRYPTED = "looks_encrypted"  # another system seems to have encrypted a field: never encrypted a second time
     UNKNOWN_CODEC = "unknown_codec"  # a field was written with a codec that is not configured here
     INVALID_VALUE = "invalid_value"  # no value that can be encrypted, or something encrypted inside it
     OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and something inside it
@@ -48,6 +50,7 @@ class DocumentReason(StrEnum):
 _REASONS: Mapping[type[FieldEncryptError], DocumentReason] = {
     InvalidFieldError: DocumentReason.MALFORMED_FIELD,
     TamperedFieldError: DocumentReason.TAMPERED_FIELD,
+    LooksEncryptedError: DocumentReason.LOOKS_ENCRYPTED,
     UnknownCodecError: DocumentReason.UNKNOWN_CODEC,
     InvalidValueError: DocumentReason.INVALID_VALUE,
     InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,

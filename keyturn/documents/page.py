@@ -6,6 +6,7 @@ from typing import Any, override
 
 from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient
 from field_encrypt.dek import Dek
+from field_encrypt.pacing import Pacer
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, RowRef
@@ -13,7 +14,7 @@ from keyturn.deks.page import Hold, PageLoop, Quarantine
 from keyturn.deks.store import Outcome
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
 from keyturn.documents.store import DocumentStore
-from keyturn.key_vault.pacing import PacedVault, Pacer
+from keyturn.key_vault.pacing import PacedVault
 
 
 class PacedProvider(KeyVaultProvider):

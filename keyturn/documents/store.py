@@ -17,9 +17,9 @@ from azure.cosmos.partition_key import NonePartitionKeyValue
 from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
+from field_encrypt.row_states import scalar
 from keyturn.contracts.pages import RowRef, ScanInput, ScanResult
 from keyturn.deks.queries import COUNT, Condition, select_rows
-from keyturn.deks.rows import scalar
 from keyturn.deks.scan import Seen, scan_feed
 from keyturn.deks.store import WriteResult, conditional_write, read_item
 from keyturn.documents.dek_ids import DekIds

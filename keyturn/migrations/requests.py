@@ -4,13 +4,14 @@ from typing import Annotated, Literal, override
 
 from pydantic import Field, RootModel
 
+from field_encrypt.labels import read_label
+from field_encrypt.row_states import FENCE, ROTATION_ID
 from keyturn.contracts.base import Name, Payload, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.pages import RANGES_MAX
 from keyturn.contracts.states import State
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.queries import Condition, Conditions, property_path, select_rows
-from keyturn.deks.rows import FENCE, ROTATION_ID, read_label
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.row_states import classify
+from field_encrypt.unwrapping import Unwrapped, unwrap_under
 from keyturn.contracts.pages import RANGES_MAX, RowRef
 from keyturn.cosmos.client import cosmos_failures, is_absent_item, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import Conditions, select_rows
-from keyturn.deks.rows import classify
 from keyturn.deks.store import RESOURCE
-from keyturn.deks.unwrap import Unwrapped, unwrap_under
+from keyturn.key_vault.errors import vault_failures
 from keyturn.preflight.context import CheckContext, unused_name
 from keyturn.preflight.results import CheckResult, ok, problem
 
@@ -139,7 +140,8 @@ async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperti
     reasons: list[str] = []
     for item in sample:
         row = classify(item, keyring, version)
-        unwrapped = await unwrap_under(version, row, context.keyring.mek.unwrap)
+        with vault_failures("unwrap", keyring.mek_name, version):
+            unwrapped = await unwrap_under(version, row, context.keyring.mek.unwrap)
         if isinstance(unwrapped, Unwrapped):
             return None
         reasons.append(f"{row.id}: {unwrapped.reason}")

@@ -151,7 +151,8 @@ def test_closing_waits_for_calls_that_are_under_way(connect: Connect) -> None:
     async def slow() -> AsyncIterator[FieldEncryption]:
         loops.append(asyncio.get_running_loop())
         async with connect() as inner:
-            yield Slow(inner._provider, inner._dek_store, None)
+            provider, dek_store, *_ = inner._sealer._parts
+            yield Slow(provider, dek_store, None)
 
     facade = BlockingFieldEncryption(slow)
     with facade as encryption:
@@ -206,7 +207,8 @@ def test_containers_block_too(connect: Connect, cosmos: LocalCosmos) -> None:
             container = await new_container(client, "notes")
             names.append(container.id)
             database = client.get_database_client(DATABASE)
-            yield FieldEncryption(inner._provider, inner._dek_store, None, database=database)
+            provider, dek_store, *_ = inner._sealer._parts
+            yield FieldEncryption(provider, dek_store, None, database=database)
 
     names: list[str] = []
     with BlockingFieldEncryption(with_database) as encryption:

@@ -186,7 +186,7 @@ async def test_store_that_was_made_anew_is_followed_from_its_own_now(
     local_keyring.rows = await new_container(cosmos_client, "deks")
     for row in rows:
         await local_keyring.rows.create_item({name: value for name, value in row.items() if not name.startswith("_")})
-    reader.follower._dek_store.container = reader.encryption._dek_store.container = local_keyring.rows
+    reader.follower._dek_store.container = reader.encryption._sealer._deks._dek_store.container = local_keyring.rows
 
     with pytest.raises(LostFeedPositionError):
         await reader.follower.poll()

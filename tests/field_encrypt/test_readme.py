@@ -11,7 +11,7 @@ import field_encrypt
 from field_encrypt import errors, mek_errors
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault, Mek
-from tests.field_encrypt.recipes import PRINTED, README, RECIPES, environment_of_a_process
+from tests.field_encrypt.recipes import PRINTED, PROGRAMS, README, RECIPES, environment_of_a_process, prepare
 from tests.local.services import REPOSITORY
 
 
@@ -22,11 +22,14 @@ async def environment(vault: LocalVault, cosmos: LocalCosmos, cosmos_client: Cos
     return {**found, "PYTHONPATH": str(REPOSITORY)}
 
 
-@pytest.mark.parametrize(("recipe", "printed"), list(zip(RECIPES, PRINTED, strict=True)))
-async def test_recipe_runs_as_it_stands(recipe: str, printed: str, environment: dict[str, str]) -> None:
-    """Each recipe, copied from the README into a file, does what it says."""
+@pytest.mark.parametrize(("recipe", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
+async def test_recipe_runs_as_it_stands(
+    recipe: str, printed: str, environment: dict[str, str], cosmos_client: CosmosClient, mek: Mek
+) -> None:
+    """Each recipe and example, copied from the README into a file, does what it says."""
+    await prepare(recipe, environment, cosmos_client, mek)
     ended = subprocess.run(  # noqa: ASYNC221, S603 - the services are processes of their own; the command is ours
-        [sys.executable, "-W", "error", "-c", RECIPES[recipe]],
+        [sys.executable, "-W", "error", "-c", PROGRAMS[recipe]],
         env=environment,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from field_encrypt import BlockingFieldEncryption, FieldEncryption, FieldPolicy, KeyPolicy
+from field_encrypt import BlockingFieldEncryption, FieldEncryption, FieldPolicy, KeyPolicy, open_for_rewrap
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import InvalidSettingError
 from local.identity.roles import ROLES
@@ -119,3 +119,12 @@ async def test_variable_that_is_missing_or_malformed_is_named(
             pytest.fail("opened")
 
     assert refused.value.setting == variable
+
+
+async def test_a_key_without_versions_is_no_target(environment: dict[str, str]) -> None:
+    """Rows under a key of the environment cannot be moved: the variable that says so is named."""
+    key = {"FIELD_ENCRYPT_KEY_PROVIDER": "env", "FIELD_ENCRYPT_KEY": to_base64(bytes(32))}
+
+    with pytest.raises(InvalidSettingError, match="FIELD_ENCRYPT_KEY_PROVIDER"):
+        async with open_for_rewrap({**environment, **key}):
+            pass

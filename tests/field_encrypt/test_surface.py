@@ -13,7 +13,7 @@ from azure.cosmos.aio import CosmosClient
 import field_encrypt
 from tests.field_encrypt.local_cosmos import LocalCosmos
 from tests.field_encrypt.local_vault import LocalVault, Mek
-from tests.field_encrypt.recipes import PRINTED, RECIPES, environment_of_a_process
+from tests.field_encrypt.recipes import PRINTED, PROGRAMS, environment_of_a_process, prepare
 from tests.local.services import REPOSITORY
 
 PROGRAM = Path(__file__).parent / "user" / "program.py"
@@ -83,7 +83,8 @@ async def test_wheel_alone_runs_every_recipe(
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     environment = await environment_of_a_process(vault, cosmos, cosmos_client, mek)
 
-    for (name, recipe), printed in zip(RECIPES.items(), PRINTED, strict=True):
+    for (name, recipe), printed in zip(PROGRAMS.items(), PRINTED, strict=True):
+        await prepare(name, environment, cosmos_client, mek)
         assert (name, run(python, "-W", "error", "-c", recipe, cwd=tmp_path, env=environment)) == (name, printed)
     where = run(python, "-c", "import field_encrypt; print(field_encrypt.__file__)", cwd=tmp_path)
     assert where.startswith(str(tmp_path))

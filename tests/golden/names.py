@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from field_encrypt.row_states import PREVIOUS_WRAP, ROTATION_ID
+from field_encrypt.rows import REWRAPPED_AT
 from keyturn.access.attempts import Refusals
 from keyturn.api.openapi import description
 from keyturn.approval.links import Link
 from keyturn.audit import events
 from keyturn.audit.log import ChainEnd
-from keyturn.deks import rows
 from keyturn.domain_events.outbox import Cursor
 from keyturn.errors import OUTCOMES
 from keyturn.http import CONTENT_TYPE as PROBLEM
@@ -85,7 +86,7 @@ def marks() -> Names:
     tags = {name: value for name, value in vars(versions).items() if name.endswith("_TAG")}
     return {
         "tags": sorted([*tags.values(), audit.HEAD_TAG]),
-        "row": sorted([rows.ROTATION_ID, rows.PREVIOUS_WRAP, rows.REWRAPPED_AT]),
+        "row": sorted([ROTATION_ID, PREVIOUS_WRAP, REWRAPPED_AT]),
         "problems": sorted({f"{found.problem} {found.status} {found.exit_code}" for found in OUTCOMES.values()}),
     }
 

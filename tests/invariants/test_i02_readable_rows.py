@@ -2,17 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from azure.cosmos.aio import CosmosClient
+from azure.cosmos import CosmosDict
+from azure.cosmos.aio import ContainerProxy, CosmosClient
 from durabletask.task import RetryPolicy
 
+from field_encrypt.row_patches import RowPatch
+from field_encrypt.row_states import Row
 from keyturn.contracts.pages import RowRef
 from keyturn.contracts.states import State
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row
-from keyturn.deks.store import DekStore, Outcome, WriteResult
 from orchestrators import watch
 from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.checks.rows import Reader, resurrected
@@ -23,31 +23,28 @@ from tests.keyturn.local_keyring import LocalKeyring
 SLOW = {"operation": "patch", "kind": "delay", "delayMs": 150, "count": None}
 
 
-def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[WriteResult]]:
+def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[CosmosDict]]:
     """Return a write of the label first, and of the rest in a second patch, with something between them."""
 
-    async def patch(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
-        label = [operation for operation in operations if operation["path"] == "/mekVersion"]
-        await self.container.patch_item(row.id, self._partition_key(row), label)
+    async def send(self: RowPatch, container: ContainerProxy) -> CosmosDict:
+        label = [operation for operation in self.operations if operation["path"] == "/mekVersion"]
+        await container.patch_item(self.row.id, self.partition_key, label)
         await between()
-        rest = [operation for operation in operations if operation not in label]
-        await self.container.patch_item(row.id, self._partition_key(row), rest)
-        return WriteResult(Outcome.CHANGED, self._partition_key(row))
+        rest = [operation for operation in self.operations if operation not in label]
+        return await container.patch_item(self.row.id, self.partition_key, rest)
 
-    return patch
+    return send
 
 
-async def by_upsert(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
+async def by_upsert(self: RowPatch, container: ContainerProxy) -> CosmosDict:
     """Write the whole row as it was read, with what changes, whatever is there now."""
-    changed = {operation["path"][1:]: operation["value"] for operation in operations}
-    await self.container.upsert_item({**row.raw, **changed})
-    return WriteResult(Outcome.CHANGED, self._partition_key(row))
+    changed = {operation["path"][1:]: operation["value"] for operation in self.operations}
+    return await container.upsert_item({**self.row.raw, **changed})
 
 
-async def without_condition(self: DekStore, row: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
+async def without_condition(self: RowPatch, container: ContainerProxy) -> CosmosDict:
     """Patch the row whatever became of it."""
-    await self.container.patch_item(row.id, self._partition_key(row), operations)
-    return WriteResult(Outcome.CHANGED, self._partition_key(row))
+    return await container.patch_item(self.row.id, self.partition_key, self.operations)
 
 
 async def rewrap(harness: ActivityHarness, refs: list[RowRef]) -> None:
@@ -146,7 +143,7 @@ async def test_broken_label_and_wrap_in_two_writes(harness: ActivityHarness, mon
     refs = await harness.local_keyring.add_many(4, harness.old)
 
     async with Reader(harness.local_keyring.container, harness.outside, [ref.id for ref in refs]).reading() as reader:
-        monkeypatch.setattr(DekStore, "_patch", in_two_patches(reader.whole_round))
+        monkeypatch.setattr(RowPatch, "send", in_two_patches(reader.whole_round))
         await rewrap(harness, refs)
 
     assert {ref.id for ref in refs} == {wrong.split()[1] for wrong in reader.unreadable}
@@ -158,7 +155,7 @@ async def test_broken_an_upsert_brings_a_deleted_row_back(
     """With an upsert in the place of the patch the row that was deleted is there again."""
     row = await harness.local_keyring.add(harness.old)
     interfere(harness.local_keyring, monkeypatch, lambda found: delete(harness.local_keyring, found))
-    monkeypatch.setattr(DekStore, "_patch", by_upsert)
+    monkeypatch.setattr(RowPatch, "send", by_upsert)
 
     await rewrap(harness, [row])
 
@@ -171,7 +168,7 @@ async def test_broken_a_write_without_condition(harness: ActivityHarness, monkey
     """Without If-Match the DEK that another writer has just given the row is lost."""
     row, other = await harness.local_keyring.add_many(2, harness.old)
     interfere(harness.local_keyring, monkeypatch, lambda _: give_dek_of(harness.local_keyring, row, other))
-    monkeypatch.setattr(DekStore, "_patch", without_condition)
+    monkeypatch.setattr(RowPatch, "send", without_condition)
 
     await rewrap(harness, [row])
 

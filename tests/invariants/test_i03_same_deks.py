@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from field_encrypt import unwrapping
 from field_encrypt.dek import Dek
 from keyturn.contracts.pages import PageResult, RowRef
-from keyturn.deks import unwrap
 from keyturn.deks.proof import prove_page
 from keyturn.deks.rewrap import rewrap_page
 from tests.invariants.harness import ActivityHarness
@@ -41,7 +41,7 @@ def wrap_another_dek(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) 
 
 def believe_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the comparison with the key check."""
-    monkeypatch.setattr(unwrap, "matches_key_check", lambda *_: True)
+    monkeypatch.setattr(unwrapping, "matches_key_check", lambda *_: True)
 
 
 async def swap_wraps(harness: ActivityHarness) -> list[RowRef]:

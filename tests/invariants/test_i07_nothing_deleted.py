@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from azure.cosmos import CosmosDict
+from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt.row_patches import RowPatch
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row
-from keyturn.deks.store import DekStore, Outcome, WriteResult
 from keyturn.errors import UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from tests.invariants.checks.versions import Inventory
@@ -60,13 +61,12 @@ async def test_broken_a_row_is_deleted_and_created_again(
     before = await harness.inventory()
     harness.count_deletes()
 
-    async def recreate(self: DekStore, found: Row, operations: list[dict[str, Any]], _fence: int) -> WriteResult:
-        changed = {operation["path"][1:]: operation["value"] for operation in operations}
-        await self.container.delete_item(found.id, partition_key=found.partition)
-        await self.container.create_item({**found.raw, **changed})
-        return WriteResult(Outcome.CHANGED, found.partition)
+    async def recreate(self: RowPatch, container: ContainerProxy) -> CosmosDict:
+        changed = {operation["path"][1:]: operation["value"] for operation in self.operations}
+        await container.delete_item(self.row.id, partition_key=self.partition_key)
+        return await container.create_item({**self.row.raw, **changed})
 
-    monkeypatch.setattr(DekStore, "_patch", recreate)
+    monkeypatch.setattr(RowPatch, "send", recreate)
     await rewrap_page(
         page_of([row], await harness.local_keyring.mek.create()), dependencies(harness.local_keyring, Sink())
     )

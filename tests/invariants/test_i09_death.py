@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from field_encrypt.row_patches import RowPatch
 from keyturn.contracts.pages import PageInput
-from keyturn.deks.store import DekStore
 from tests.invariants.checks.versions import not_one_new_version
 from tests.invariants.crashing import Crashing
 from tests.invariants.harness import ActivityHarness
@@ -46,7 +46,7 @@ async def test_death_after_any_request_changes_nothing(harness: ActivityHarness,
 
 async def test_broken_a_row_written_in_two_steps(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that dies between two writes of one row leaves a row that nobody opens, and no second run mends it."""
-    monkeypatch.setattr(DekStore, "_patch", in_two_patches(lambda: asyncio.sleep(0)))
+    monkeypatch.setattr(RowPatch, "send", in_two_patches(lambda: asyncio.sleep(0)))
     record = await harness.start()
     driver = RotationDriver(harness, record)
     driver.target = await harness.local_keyring.mek.create()

@@ -105,7 +105,7 @@ async def test_broken_a_row_rewrapped_again(harness: ActivityHarness, monkeypatc
     """A page that does not skip what is done writes every row anew."""
     runs, driver = await begin(harness, "rewrap_page")
     await driver.to_new_version()
-    monkeypatch.setattr("keyturn.deks.rows.Row.needs_work", property(lambda _: True))
+    monkeypatch.setattr("field_encrypt.row_states.Row.needs_work", property(lambda _: True))
     await driver.to_frozen()
 
     assert any(wrong.startswith("rewrap_page: rows:") for wrong in runs.wrong)

@@ -8,7 +8,6 @@ import pytest
 from activities import counting
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
-from keyturn.deks import rewrap
 from keyturn.deks.page import PageWork
 from keyturn.errors import InvariantError
 from keyturn.rotation.retirement import Retirement
@@ -87,14 +86,14 @@ async def test_broken_quarantine_that_raises(
     running_engine: ActivityHarness, bad: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a bad row stops its page, good rows are left behind, and the check names them."""
-    unbroken = rewrap.unwrap_row
+    unbroken = PageWork.unwrap
 
-    async def unwrap_or_raise(row: Any, *arguments: Any) -> Any:
+    async def unwrap_or_raise(work: PageWork, row: Any) -> Any:
         if row.id in bad:
             raise InvariantError("a row does not unwrap")
-        return await unbroken(row, *arguments)
+        return await unbroken(work, row)
 
-    monkeypatch.setattr(rewrap, "unwrap_row", unwrap_or_raise)
+    monkeypatch.setattr(PageWork, "unwrap", unwrap_or_raise)
     monkeypatch.setattr(PageWork, "run", up_to_the_first_failure)
 
     record = await attended(running_engine, monkeypatch, State.FAILED)

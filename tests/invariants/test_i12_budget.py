@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
+from field_encrypt.pacing import Pacer
 from keyturn.contracts.base import Policy
 from keyturn.contracts.pages import PageInput, PageResult
 from keyturn.contracts.passes import BudgetInput, PassInput
 from keyturn.contracts.states import State
 from keyturn.deks import proof, rewrap
-from keyturn.key_vault.pacing import Pacer
 from keyturn.runs import budget
 from orchestrators import row_pass
 from tests.field_encrypt.local_cosmos import new_container

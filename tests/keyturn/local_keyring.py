@@ -10,8 +10,8 @@ import requests
 from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt.dek import Dek, key_check
+from field_encrypt.row_states import Row
 from keyturn.contracts.pages import RowRef
-from keyturn.deks.rows import Row
 from keyturn.deks.store import DekStore
 from keyturn.settings import Keyring
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos

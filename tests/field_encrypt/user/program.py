@@ -18,19 +18,30 @@ from field_encrypt import (
     Codecs,
     Condition,
     DekCache,
+    DekStore,
     EncryptedContainer,
     EnvProvider,
+    FieldCodec,
     FieldEncryptError,
     FieldEncryption,
+    FieldPlace,
     FieldPolicy,
     KeyPolicy,
+    MekClient,
     MekProvider,
     OperatorError,
     PartitionKeyValue,
+    QuarantineReason,
     RetryError,
+    RewrapProgress,
+    RewrapResult,
+    RowCodec,
     RowDefaults,
     RowNames,
     WrappedDek,
+    looks_encrypted,
+    open_for_rewrap,
+    rewrap_all,
 )
 
 
@@ -48,6 +59,40 @@ def money(value: object) -> Money:
     return Money(value)
 
 
+class Rows:
+    """Rows of another form."""
+
+    def item_id(self, dek_id: str) -> str:
+        """Return the item's id."""
+        return f"key:{dek_id}"
+
+    def read(self, item: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the row."""
+        return {"id": str(item["id"])[4:], "wrappedDek": item["blob"]}
+
+    def write(self, row: Mapping[str, object], item: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the item's own properties."""
+        return {"blob": row["wrappedDek"], "owner": item.get("owner")}
+
+
+class Fields:
+    """Fields of another form."""
+
+    def claims(self, stored: object) -> bool:
+        """Tell whether this is one."""
+        return isinstance(stored, str) and stored.startswith("mine:")
+
+    def dek_id(self, stored: object, document: Mapping[str, object]) -> str:  # noqa: ARG002 - the protocol's signature
+        """Return the DEK's id."""
+        return str(document["key"])
+
+    def open(self, stored: object, document: Mapping[str, object], *, key: bytes, place: FieldPlace) -> object:
+        """Decrypt."""
+        return f"{stored}{len(document)}{len(key)}{place.document_id}"
+
+
+ROW_CODEC: RowCodec = Rows()
+FIELD_CODECS: list[FieldCodec] = [Fields()]
 CODECS: Codecs = STANDARD_CODECS.adding("money", Money, lambda value: value.cents, money)
 POLICY = KeyPolicy(per="partition", max_uses=1_000_000, max_documents=None, max_age=timedelta(days=90))
 NOTES = FieldPolicy("notes", ["title", "email"], optional=["price"], deterministic=["email"])
@@ -78,10 +123,30 @@ async def use(encryption: FieldEncryption) -> dict[str, object]:
     return await encryption.decrypt_fields("notes", "1", moved, ["title"], context={"tenant": "t"})
 
 
+async def move(env: Mapping[str, str]) -> str:
+    """Move every row, and say which did not move."""
+    tokens: list[str] = []
+
+    def keep(progress: RewrapProgress) -> None:
+        tokens.append(progress.token)
+
+    pair: tuple[DekStore, MekClient]
+    async with open_for_rewrap(env, codec=ROW_CODEC) as pair:
+        store, mek = pair
+        result: RewrapResult = await rewrap_all(store, mek, unwraps_per_second=20, on_progress=keep)
+        if not result.is_complete:
+            result = await rewrap_all(store, mek, unwraps_per_second=20, resume=tokens[-1], prove=False)
+    refused = [row.id for row in result.quarantined if row.reason is QuarantineReason.UNWRAP_REFUSED]
+    return f"{result.rewrapped} {result.counted} {refused} {looks_encrypted('vault:v1:')}"
+
+
 async def main(env: Mapping[str, str]) -> None:
     """Open, and tell the families of errors apart."""
     try:
-        async with FieldEncryption.open(env, policy=POLICY, codecs=CODECS) as encryption:
+        print(await move(env))
+        async with FieldEncryption.open(
+            env, policy=POLICY, codecs=CODECS, field_codecs=FIELD_CODECS, row_codec=ROW_CODEC
+        ) as encryption:
             print(await use(encryption))
     except (CallerError, OperatorError) as error:
         print(error)

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from field_encrypt.key_vault import MekClient
+from field_encrypt.rewrapping import NewWrap
+from field_encrypt.row_states import Row
 from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
 from keyturn.deks.page import Hold, PageDependencies
-from keyturn.deks.rows import Row
-from keyturn.deks.store import NewWrap, WriteResult
+from keyturn.deks.store import WriteResult
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
 Between = Callable[[Row], Awaitable[None]]

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from field_encrypt.labels import kid_prefix
+from field_encrypt.rewrapping import NewWrap
 from keyturn.contracts.pages import RowRef
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.session_tokens import SessionLog
 from keyturn.deks import census as census_module
 from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import ANY_RUN, Condition, Conditions
-from keyturn.deks.rows import kid_prefix
-from keyturn.deks.store import DekStore, NewWrap
+from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
 from keyturn.settings import Keyring
 from tests.keyturn.local_keyring import OLD, ROTATION, TARGET, LocalKeyring

@@ -10,8 +10,8 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.deks.queries import Condition, Conditions
-from keyturn.deks.rows import Row, RowKind, classify
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.local_keyring import OLD, TARGET, keyring_of, plain_row
 

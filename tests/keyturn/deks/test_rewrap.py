@@ -270,7 +270,7 @@ async def test_session_tokens_of_the_writes_are_reported(
 ) -> None:
     """Every range that the page wrote to has a token; a page that wrote nothing has none."""
     _, old, target = versions
-    refs = await local_keyring.add_many(8, old)
+    refs = await local_keyring.add_many(24, old)  # in both ranges, but once in ten million runs
 
     first, second = await run(local_keyring, refs, target), await run(local_keyring, refs, target)
 

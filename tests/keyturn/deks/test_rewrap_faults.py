@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from field_encrypt.dek import Dek
+from field_encrypt.row_states import Row
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, UnavailableError
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of

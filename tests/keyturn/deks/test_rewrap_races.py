@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from keyturn.deks.page import RACES_MAX
+from field_encrypt.rewrapping import RACES_MAX
+from field_encrypt.row_states import Row
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row
 from keyturn.errors import LateError
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of

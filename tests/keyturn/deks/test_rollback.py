@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from field_encrypt.dek import Dek, key_check
+from field_encrypt.row_states import Row
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.rollback import Origins, roll_back_page
-from keyturn.deks.rows import Row
 from keyturn.deks.scan import row_filter_of
 from keyturn.deks.store import WriteResult
 from tests.keyturn.deks.pages import Sink, dependencies, item_without_system

@@ -11,10 +11,12 @@ from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
+from field_encrypt.labels import kid_prefix
+from field_encrypt.rewrapping import NewWrap
+from field_encrypt.row_states import Row, RowKind
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
-from keyturn.deks.rows import Row, RowKind, kid_prefix
-from keyturn.deks.store import DekStore, NewWrap, Outcome
+from keyturn.deks.store import DekStore, Outcome
 from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.deks.pages import Sink, dependencies, page_of

@@ -150,6 +150,25 @@ async def test_a_field_that_was_never_encrypted_is_named(patients: Patients) -> 
     assert SECRET_TEXTS[0] not in found.model_dump_json()
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZRkFM13ok481zo",
+        {"dekId": "k", "iv": "AAAA", "ciphertext": "AAAA", "tag": "AAAA"},
+        {"iv": "AAAA", "ciphertext": "AAAA"},
+    ],
+)
+async def test_a_field_that_another_system_has_encrypted_is_named(patients: Patients, foreign: object) -> None:
+    """It is neither taken for plain text, which would be encrypted, nor for a stored form of ours that was changed."""
+    document = await patients.add()
+    await patients.notes.replace_item(document["id"], {**document, "title": foreign})
+
+    found = await patients.diagnose(document)
+
+    assert (found.verdict, title_of(found).verdict) == (Verdict.FIELD_FOREIGN, Verdict.FIELD_FOREIGN)
+    assert "AAAA" not in found.model_dump_json()
+
+
 async def test_a_document_without_encrypted_fields_is_named(patients: Patients) -> None:
     """It may be the wrong one."""
     await patients.notes.create_item({"id": "plain", "workspaceId": WORKSPACE})

@@ -73,7 +73,13 @@ async def test_fields_that_a_document_lacks_are_no_fault(documents_harness: Docu
 
 @pytest.mark.parametrize(
     ("properties", "reason"),
-    [({"parts": [{"text": 1}] * 7_000}, "too_large"), ({"title": {"in": {"enc": 1, "dekId": "d"}}}, "invalid_value")],
+    [
+        ({"parts": [{"text": 1}] * 7_000}, "too_large"),
+        ({"title": {"in": {"enc": 1, "dekId": "d"}}}, "invalid_value"),
+        ({"title": {"dekId": "k", "iv": "AAAA", "ciphertext": "AAAA", "tag": "AAAA"}}, "looks_encrypted"),
+        ({"title": "vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZRkFM13ok481zo"}, "looks_encrypted"),
+        ({"author": {"name": ["enc:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZR"]}}, "looks_encrypted"),
+    ],
 )
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_document_that_cannot_be_encrypted_is_named(

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from field_encrypt.mek_errors import UnwrapRefusedError
+from field_encrypt.pacing import BACKOFF_SECONDS, Pacer
 from keyturn.errors import UnavailableError
-from keyturn.key_vault.pacing import BACKOFF_SECONDS, PacedVault, Pacer
+from keyturn.key_vault.pacing import PacedVault
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.local_keyring import LocalKeyring
 

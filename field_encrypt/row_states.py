@@ -1,14 +1,9 @@
-"""One row of the dek store, told apart by what a rotation has to do with it.
+"""One row of the dek store, told apart by what a rewrap has to do with it.
 
-The counts of a census go by the label alone, because that is all that SQL can see: a row that is not foreign is on the
-target or counts as stale. The conditions of :mod:`keyturn.deks.queries` agree with that exactly.
-
-A label is a version id, or the whole key id (``https://<vault>/keys/<name>/<version>``) that some writers store. Vault
-hosts and key names are compared without regard to case, as Azure does: a row of ours that were taken for a foreign one
-would be left behind under a version that is then disabled.
+Whether a row is on the target its label tells alone, because that is all that a query in SQL can see: a row that is
+not foreign is on the target or counts as stale.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,76 +11,21 @@ from enum import StrEnum
 from typing import Any
 
 from field_encrypt.errors import InvalidRowError
-from field_encrypt.rows import DekRow, RowDefaults, same_name
-from keyturn.contracts.pages import Scalar
-from keyturn.ids import RunKind, kind_of
-from keyturn.settings import Keyring
+from field_encrypt.labels import LabelKind, RowSettings, kid_prefix, read_label
+from field_encrypt.row_codecs import RowCodec, decoded
+from field_encrypt.rows import ID, DekRow, RowDefaults, same_name
 
-KEY_ID_SCHEME = "https://"
-# Key Vault's version ids are 32 hexadecimal digits today; what matters here is that nothing else than a plain name
-# gets into the path of a request.
-VERSION_ID = re.compile(r"[0-9A-Za-z-]{1,127}")
+type Scalar = str | int | float | bool | None  # a partition key's value
 
-
-class LabelKind(StrEnum):
-    """What a label is."""
-
-    VERSION = "version"
-    NONE = "none"
-    FOREIGN = "foreign"
-    MALFORMED = "malformed"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A row's version label, read: ``version`` is set for the kind VERSION only."""
-
-    kind: LabelKind
-    version: str | None = None
-
-
-def kid_prefix(keyring: Keyring) -> str:
-    """Return the start of every versioned key id of the MEK, for rows that carry a whole id as their label."""
-    return f"{keyring.vault_url.rstrip('/')}/keys/{keyring.mek_name}/"
-
-
-def read_label(value: object, keyring: Keyring) -> Label:
-    """Read the value of the label's property; None stands for a property that is null or absent."""
-    if value is None:
-        return Label(LabelKind.NONE)
-    if not isinstance(value, str):
-        return Label(LabelKind.MALFORMED)
-    version = value
-    if _starts_with(value, KEY_ID_SCHEME):
-        if not _starts_with(value, kid_prefix(keyring)):
-            ours_without_version = same_name(value, kid_prefix(keyring).removesuffix("/"))
-            return Label(LabelKind.MALFORMED if ours_without_version else LabelKind.FOREIGN)
-        version = value[len(kid_prefix(keyring)) :]
-    if VERSION_ID.fullmatch(version) is None:
-        return Label(LabelKind.MALFORMED)
-    return Label(LabelKind.VERSION, version)
-
-
-def label_like(value: object, version: str, keyring: Keyring) -> str:
-    """Return the label of another version in the form and spelling that the row has: its readers understand them."""
-    whole_key_id = isinstance(value, str) and _starts_with(value, kid_prefix(keyring))
-    return f"{str(value)[: len(kid_prefix(keyring))]}{version}" if whole_key_id else version
-
-
-def _starts_with(value: str, prefix: str) -> bool:
-    return same_name(value[: len(prefix)], prefix)
-
-
-# What a rotation writes beside the properties that have settings for their names.
+# What a rewrap writes beside REWRAPPED_AT and the properties that have settings for their names.
 ROTATION_ID = "rotationId"
 PREVIOUS_WRAP = "previousWrap"
-REWRAPPED_AT = "rewrappedAt"
 FENCE = "fence"  # of the run that last changed the row
 ALGORITHMS = frozenset({"RSA-OAEP", "RSA-OAEP-256"})
 
 
 class RowKind(StrEnum):
-    """What a rotation has to do with a row."""
+    """What a rewrap has to do with a row."""
 
     CURRENT = "current"  # wrapped by the target version: nothing to do
     STALE = "stale"  # wrapped by another version of our MEK: rewrapped
@@ -128,24 +68,29 @@ class Row:
     changed_at: datetime  # the service's time of the last change, in whole seconds
     run_id: str | None
     fence: int | None
-    raw: Mapping[str, Any] = field(repr=False)
+    raw: Mapping[str, Any] = field(repr=False)  # the row in the library's own form
+    item: Mapping[str, Any] = field(repr=False)  # as it is stored; the same where the store has that form itself
 
     @property
     def needs_work(self) -> bool:
-        """Whether a sweep has to look at this row: to rewrap it, or to quarantine it."""
+        """Whether a rewrap has to look at this row: to move it, or to quarantine it."""
         return self.kind not in (RowKind.CURRENT, RowKind.FOREIGN)
 
 
-def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> Row:
-    """Read a row and tell what a rotation to the target version has to do with it."""
-    names = keyring.row_names
-    value, mek_name = item.get(names.mek_version), _text(item.get(names.mek_name))
-    label = read_label(value, keyring)
-    foreign = label.kind is LabelKind.FOREIGN or bool(mek_name and not same_name(mek_name, keyring.mek_name))
-    target_key_id = kid_prefix(keyring) + target_version
+def classify(item: Mapping[str, Any], settings: RowSettings, target_version: str, codec: RowCodec | None = None) -> Row:
+    """Read a row and tell what a rewrap under the target version has to do with it."""
+    names = settings.row_names
+    try:
+        row = decoded(item, codec)
+    except InvalidRowError:
+        row = {ID: item[ID]}  # without a wrap, which makes it a malformed one
+    value, mek_name = row.get(names.mek_version), _text(row.get(names.mek_name))
+    label = read_label(value, settings)
+    foreign = label.kind is LabelKind.FOREIGN or bool(mek_name and not same_name(mek_name, settings.mek_name))
+    target_key_id = kid_prefix(settings) + target_version
     names_target = isinstance(value, str) and (value == target_version or same_name(value, target_key_id))
     on_target = names_target and not foreign
-    parsed, reason = _parse(item, keyring, label.kind)
+    parsed, reason = _parse(row, settings, label.kind)
     return Row(
         id=str(item["id"]),
         partition=scalar(item.get(names.partition_key)),
@@ -157,32 +102,27 @@ def classify(item: Mapping[str, Any], keyring: Keyring, target_version: str) -> 
         algorithm=parsed.algorithm if parsed else None,
         wrapped=parsed.wrapped if parsed else None,
         key_check=parsed.key_check if parsed else None,
-        created_at=_time(item.get(names.created_at)),
+        created_at=_time(row.get(names.created_at)),
         changed_at=datetime.fromtimestamp(item["_ts"], UTC),
         run_id=_text(item.get(ROTATION_ID)),
         fence=_fence(item.get(FENCE)),
-        raw=item,
+        raw=row,
+        item=item,
     )
 
 
-def is_rewrapped(row: Row, run_id: str) -> bool:
-    """Tell whether a run put the row onto its target; a rotation may have adopted it from any other run."""
-    by_any = kind_of(run_id) is RunKind.ROTATION
-    return row.on_target and row.run_id is not None and (by_any or row.run_id == run_id)
-
-
-def before_rewrap(row: Row, keyring: Keyring, target_version: str) -> Row | None:
+def before_rewrap(row: Row, settings: RowSettings, target_version: str) -> Row | None:
     """Return the row as it was before it was rewrapped, or None if it does not say."""
     previous = row.raw.get(PREVIOUS_WRAP)
     if not isinstance(previous, dict):
         return None
-    names = keyring.row_names
+    names = settings.row_names
     values = {
         names.mek_version: previous.get("mekVersion"),
         names.wrapped_dek: previous.get("wrappedDek"),
         names.algorithm: previous.get("algorithm"),
     }
-    return classify({**row.raw, **values}, keyring, target_version)
+    return classify({**row.raw, **values}, settings, target_version)
 
 
 def _kind(label: LabelKind, reason: QuarantineReason | None, *, foreign: bool, on_target: bool) -> RowKind:
@@ -195,12 +135,14 @@ def _kind(label: LabelKind, reason: QuarantineReason | None, *, foreign: bool, o
     return RowKind.UNLABELLED if label is LabelKind.NONE else RowKind.STALE
 
 
-def _parse(item: Mapping[str, Any], keyring: Keyring, kind: LabelKind) -> tuple[DekRow | None, QuarantineReason | None]:
-    names = keyring.row_names
+def _parse(
+    item: Mapping[str, Any], settings: RowSettings, kind: LabelKind
+) -> tuple[DekRow | None, QuarantineReason | None]:
+    names = settings.row_names
     if kind is LabelKind.MALFORMED:
         return None, QuarantineReason.MALFORMED_LABEL
     try:
-        row = DekRow.parse(item, names, RowDefaults(mek_name=keyring.mek_name, algorithm=keyring.default_algorithm))
+        row = DekRow.parse(item, names, RowDefaults(mek_name=settings.mek_name, algorithm=settings.default_algorithm))
     except InvalidRowError as error:
         reasons = {
             names.mek_version: QuarantineReason.MALFORMED_LABEL,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from field_encrypt.dek import Dek, matches_key_check
 from field_encrypt.errors import InvalidDekError
 from field_encrypt.mek_errors import MekError, MekVersionDisabledError, MekVersionNotFoundError, UnwrapRefusedError
-from keyturn.deks.rows import QuarantineReason, Row
-from keyturn.key_vault.errors import keyturn_error
+from field_encrypt.row_states import QuarantineReason, Row
 
 # What the vault's answer says about a row; every other answer is about the vault or about us.
 _REASONS: Mapping[type[MekError], QuarantineReason] = {
@@ -45,7 +44,7 @@ async def unwrap_row(
     A row without a label is tried under the candidates, in their order: versions that may have wrapped it.
 
     Raises:
-        KeyturnError: the vault refused or failed for a reason that is not the row's.
+        MekError: the vault refused or failed for a reason that is not the row's.
     """
     if row.reason is not None:
         return NotUnwrapped(row.reason)
@@ -64,7 +63,7 @@ async def unwrap_under(version: str, row: Row, unwrap: Unwrap) -> Unwrapped | No
     """Return the row's DEK as this version unwraps it, or why it does not.
 
     Raises:
-        KeyturnError: the vault refused or failed for a reason that is not the row's.
+        MekError: the vault refused or failed for a reason that is not the row's.
     """
     if row.reason is not None or row.wrapped is None or row.algorithm is None:
         return NotUnwrapped(row.reason or QuarantineReason.MALFORMED_WRAP, version)
@@ -74,7 +73,7 @@ async def unwrap_under(version: str, row: Row, unwrap: Unwrap) -> Unwrapped | No
         return NotUnwrapped(QuarantineReason.INVALID_DEK, version)
     except MekError as error:
         if (reason := _REASONS.get(type(error))) is None:
-            raise keyturn_error(error, "unwrap") from error
+            raise
         return NotUnwrapped(reason, version)
     if row.key_check is not None and not matches_key_check(dek, row.key_check):
         return NotUnwrapped(QuarantineReason.KEY_CHECK_MISMATCH, version, dek)

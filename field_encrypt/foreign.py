@@ -1,0 +1,104 @@
+"""Recognises values that another system has encrypted, so that they are not encrypted a second time by mistake.
+
+Encrypted twice, a value decrypts to a ciphertext that nobody expects any more, and often long after the key of the
+first encryption is gone. What is recognised has the shape of a ciphertext, not only its prefix: a text about ``enc:``
+is a text. The shapes are from the systems' own documentation, named beside each.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_BASE64: Final = "[A-Za-z0-9+/]"
+_TEXTS: Final = {
+    "HashiCorp Vault (vault:v1:)": rf"vault:v\d+:{_BASE64}{{16,}}={{0,2}}",  # transit secrets engine
+    # A ciphertext of a symmetric key is at least 150 bytes; an SDK message names its version and algorithm first.
+    "AWS KMS (AQICAH)": rf"AQICAH{_BASE64}{{60,}}={{0,2}}",
+    "AWS Encryption SDK": rf"(?:AYADeA|AgV4){_BASE64}{{60,}}={{0,2}}",
+    "Fernet (gAAAAA)": r"gAAAAA[A-Za-z0-9_-]{92,}={0,2}",  # github.com/fernet/spec: 100 characters at least
+    "a text that begins with enc:": r"enc:[A-Za-z0-9+/_=:.$-]{16,}",
+    "SOPS or eyaml (ENC[...])": r"ENC\[[A-Z0-9_]+,[^\s].*\]",
+    "Spring Cloud Config ({cipher})": r"\{cipher\}[A-Za-z0-9+/=]{16,}",
+    "OpenSSL (Salted__)": r"U2FsdGVkX1[A-Za-z0-9+/=\s]{10,}",
+    "Ansible Vault": r"\$ANSIBLE_VAULT;\d.*",
+    "OpenPGP": r"-----BEGIN PGP MESSAGE-----.*",
+    "age": r"-----BEGIN AGE ENCRYPTED FILE-----.*",
+}
+_COMPILED: Final = {name: re.compile(pattern, re.DOTALL) for name, pattern in _TEXTS.items()}
+_JWE: Final = re.compile(r"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+JWE: Final = "JWE"  # RFC 7516
+
+# Names of an object's properties, in lower case and without separators.
+_CIPHERTEXT: Final = frozenset({"ciphertext", "encrypteddata", "encryptedvalue"})
+_SHORT: Final = frozenset({"ct"})  # a ciphertext beside a nonce or a key; alone with a tag it may be anything
+_NONCE: Final = frozenset({"iv", "nonce", "initializationvector"})
+_KEY: Final = frozenset({"dekid", "wrappeddek", "wrappedkey", "encryptedkey", "encrypteddek", "encrypteddatakey"})
+_TAG: Final = frozenset({"tag", "authtag", "mac"})
+_ENCODED: Final = re.compile(r"[A-Za-z0-9+/_=.:-]+")
+_BYTE: Final = range(256)
+OBJECT: Final = "an object with the parts of a ciphertext"
+
+
+def looks_encrypted(value: object) -> str | None:
+    """Return what the value, or anything in it, looks like if another system has encrypted it; else None.
+
+    This library's own fields look so too.
+    """
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return _object(value) or _first(value.values())
+    if isinstance(value, list | tuple):
+        return _first(value)
+    return None
+
+
+def _first(values: Iterable[object]) -> str | None:
+    return next((found for found in map(looks_encrypted, values) if found), None)
+
+
+def _text(text: str) -> str | None:
+    found = next((name for name, pattern in _COMPILED.items() if pattern.fullmatch(text)), None)
+    if found is not None:
+        return found
+    if (compact := _JWE.fullmatch(text)) is not None and _is_jwe_header(compact[1]):
+        return JWE
+    return _object(_parsed(text)) if text.lstrip().startswith("{") else None
+
+
+def _is_jwe_header(encoded: str) -> bool:
+    try:
+        header = _parsed(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode())
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return isinstance(header, dict) and {"alg", "enc"} <= header.keys()
+
+
+def _parsed(text: str) -> object:
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed
+
+
+def _object(value: object) -> str | None:
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("$binary"), dict) and value["$binary"].get("subType") in ("06", "6"):
+        return "MongoDB field-level encryption"
+    names = {re.sub(r"[_-]", "", str(name)).lower() for name, part in value.items() if _is_binary(part)}
+    parts = [bool(names & group) for group in (_CIPHERTEXT | _SHORT, _NONCE, _KEY)]
+    return OBJECT if sum(parts) > 1 or (names & _CIPHERTEXT and names & _TAG) else None
+
+
+def _is_binary(part: object) -> bool:
+    """Tell whether a property may hold bytes or name a key: an encoded text, a list of bytes, a Buffer of Node.js."""
+    if isinstance(part, str):
+        return _ENCODED.fullmatch(part) is not None
+    if isinstance(part, dict):
+        return part.get("type") == "Buffer" or "$binary" in part
+    return isinstance(part, list) and bool(part) and all(type(byte) is int and byte in _BYTE for byte in part)
