@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from weakref import WeakValueDictionary
 
@@ -76,6 +77,18 @@ class CurrentDeks:
         if scope.name is None:
             return await self._own(uses)
         return await self._of_scope(scope, uses)
+
+    async def give_back(self) -> None:
+        """Take what is left of the leases off the rows' counters again: for a process that ends after some documents.
+
+        Raises:
+            DekStoreForbiddenError, DekStoreUnavailableError: what is left of a lease is lost, as after a crash.
+        """
+        while self._leases:
+            dek_id, lease = self._leases.popitem()
+            if lease.uses or lease.documents:
+                with suppress(DekNotFoundError):
+                    await self._dek_store.reserve(dek_id, uses=-lease.uses, documents=-lease.documents)
 
     async def _own(self, uses: int) -> Lease:
         while True:  # ends at the first turn, unless a new row is not allowed to serve

@@ -227,6 +227,14 @@ class FieldEncryption:
         deterministic = [path for path, field in parsed.items() if field.is_deterministic]
         return with_values(document, await self._sealer.seal(place, plain, deterministic=deterministic, dek_id=dek_id))
 
+    async def give_back_leases(self) -> None:
+        """Give back the uses and documents that were leased of shared DEKs and not needed, when no more are to come.
+
+        Raises:
+            DekStoreForbiddenError, DekStoreUnavailableError: they are lost, and DEKs are left behind the sooner.
+        """
+        await self._sealer.give_back_leases()
+
     async def encrypt_documents(
         self,
         container: str,

@@ -37,8 +37,8 @@ class UnwrapError(FieldEncryptError):
         return text if self.dek_id is None else f"row {self.dek_id} of the dek store: {text}"
 
 
-class InvalidSettingError(CallerError):
-    """A setting has a value that is not allowed."""
+class InvalidSettingError(CallerError, ValueError):
+    """A setting has a value that is not allowed; pydantic reports a ``ValueError`` by the field's name."""
 
     def __init__(self, setting: str, expected: str) -> None:
         super().__init__(f"{setting}: expected {expected}")

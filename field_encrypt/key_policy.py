@@ -11,12 +11,15 @@ create rows in the dek store can put a DEK there that they know. README.md says 
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Self
 
+from field_encrypt import paths
 from field_encrypt.encoding import to_canonical_json
 from field_encrypt.errors import InvalidPlaceError, InvalidSettingError
+from field_encrypt.fields import DETERMINISTIC_ALGORITHM, FORMAT, is_encrypted
 from field_encrypt.places import UNSTATED, DocumentPlace, FieldPlace, partition_components
 
 Reach = Literal["document", "partition", "container"]
@@ -61,6 +64,30 @@ class KeyPolicy:
     def looks_at_the_stored(self) -> bool:
         """Tell whether a save has to know the document that it replaces: its DEK, or its place in a count, is kept."""
         return self.per == "document" or self.documents_bound is not None
+
+    def misfits(self, place: DocumentPlace, document: Mapping[str, object]) -> list[str]:
+        """Return the paths of a stored document's fields that a re-encryption under this policy has to change.
+
+        They are in format 1, or their DEK reaches further or less far. Deterministic fields are under no policy.
+
+        Raises:
+            InvalidPlaceError: the policy is per partition, and the partition key is not stated or can be none.
+        """
+        scope = Scope.of(self, place)
+        fields = {path: paths.get(document, path) for path in paths.find(document, is_encrypted)}
+        return [
+            path
+            for path, held in fields.items()
+            if held.get("alg") != DETERMINISTIC_ALGORITHM
+            and (held["enc"] != FORMAT or not scope.owns(str(held["dekId"])))
+        ]
+
+    def rows_of(self, documents: int, partitions: int) -> int:
+        """Return about how many rows of the dek store so many documents of one container take."""
+        if self.per == "document":
+            return documents
+        scopes = partitions if self.per == "partition" else min(1, documents)
+        return scopes + (documents // self.max_documents if self.max_documents else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,10 @@ class Sealer:
             sealed[path] = seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place.of(path))
         return sealed
 
+    async def give_back_leases(self) -> None:
+        """Give back what is left of the leases; raises as :meth:`CurrentDeks.give_back` does."""
+        await self._current.give_back()
+
     async def sealed_for_query(self, place: FieldPlace, plaintext: bytes) -> Item | None:
         """Return what a deterministic field of this plaintext would be; None if no such field was ever stored.
 

@@ -15,6 +15,13 @@ type settingMap = {
 }
 
 @export()
+@description('A context that writers bind, by name.')
+type contextMap = {
+  @description('A text; other JSON values take KEYTURN_DOCUMENTS in settingOverrides.')
+  *: string
+}
+
+@export()
 @sealed()
 @description('A container whose documents hold encrypted fields, as keyturn/settings/keyring.py reads it.')
 type documentContainer = {
@@ -27,4 +34,13 @@ type documentContainer = {
 
   @description('Property that the container is partitioned by; id where it is left out.')
   partitionKey: string?
+
+  @description('False where writers do not state the partition key to field_encrypt; true where it is left out.')
+  bindsPartitionKey: bool?
+
+  @description('What writers bind beside the place, by name.')
+  context: contextMap?
+
+  @description('Those of the fields that queries compare.')
+  deterministic: string[]?
 }

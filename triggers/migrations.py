@@ -82,6 +82,7 @@ async def begin(
         workflows=workflows_of(client, resources),
         now=datetime.now(UTC),
         idempotency_key=req.headers.get("idempotency-key"),
+        plan=await request.plan(resources),
     )
     await ensure_started(client, resources.every_run, record)
     headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}

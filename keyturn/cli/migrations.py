@@ -23,6 +23,8 @@ app = typer.Typer(help="Move rows, or work on documents; each writes the migrati
 Containers = Annotated[list[str] | None, typer.Option("--container", help="all of the keyring's, unless given")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change nothing")]
 LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
+Per = Annotated[str | None, typer.Option(help="documents that share a DEK: those of a partition, or a container")]
+Most = Annotated[int | None, typer.Option(help="documents under a DEK that they share, at most; 10000, unless given")]
 Target = Annotated[str | None, typer.Option(help="keyring whose MEK wraps the new DEKs; its own, unless given")]
 
 type Start = tuple[str, dict[str, Any]]  # path and body of a request
@@ -83,16 +85,24 @@ def rewrap_deks(
 
 @app.command()
 @_starting()
-def encrypt(container: Containers = None) -> Start:
+def encrypt(container: Containers = None, per: Per = None, max_documents: Most = None) -> Start:
     """Encrypt the fields of existing documents that are stored as plain text."""
-    return MIGRATIONS, {"kind": "encrypt", "containers": container}
+    return MIGRATIONS, {"kind": "encrypt", "containers": container, "keyPolicy": _policy(per, max_documents)}
 
 
 @app.command("re-encrypt")
 @_starting()
-def re_encrypt(container: Containers = None, target_keyring: Target = None) -> Start:
-    """Put every document under a fresh DEK."""
-    return MIGRATIONS, {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring}
+def re_encrypt(
+    container: Containers = None, target_keyring: Target = None, per: Per = None, max_documents: Most = None
+) -> Start:
+    """Put every document under a fresh DEK; or with --per, those that do not fit the key policy under one that does."""
+    policy = {"keyPolicy": _policy(per, max_documents)}
+    return MIGRATIONS, {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring, **policy}
+
+
+def _policy(per: str | None, max_documents: int | None) -> dict[str, Any] | None:
+    given = {"per": per, "maxDocuments": max_documents}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 @app.command("decrypt-check")

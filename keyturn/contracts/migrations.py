@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from field_encrypt import KeyPolicy
 from keyturn.contracts.base import Payload, RotationInput, RunInput, RunRef
 from keyturn.contracts.pages import SessionTokens
 from keyturn.contracts.passes import CensusResult
@@ -18,14 +19,20 @@ class DocumentWork(Payload):
     containers: Annotated[list[ContainerName], Field(min_length=1, max_length=50)]
 
 
-class Encrypt(DocumentWork):
+class Encrypting(DocumentWork):
+    """Work that makes DEKs: under a key policy, or one for every document."""
+
+    key_policy: KeyPolicy | None = None
+
+
+class Encrypt(Encrypting):
     """Encrypt the plaintext fields of existing documents."""
 
     kind: Literal["encrypt"] = "encrypt"
 
 
-class Reencrypt(DocumentWork):
-    """Put every document under a fresh DEK of a keyring: the documents' own, or another."""
+class Reencrypt(Encrypting):
+    """Put every document under a fresh DEK of a keyring, its own or another; or those that do not fit a key policy."""
 
     kind: Literal["re-encrypt"] = "re-encrypt"
     target_keyring: str

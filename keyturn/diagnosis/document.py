@@ -5,6 +5,7 @@ from there. Plaintext is discarded at once; only whether a field decrypted is to
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
@@ -13,20 +14,22 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from field_encrypt import paths
 from field_encrypt.dek import Dek
 from field_encrypt.envelope import is_encrypted
-from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, TamperedFieldError
-from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
+from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidPlaceError, TamperedFieldError
+from field_encrypt.fields import FORMAT, PROPERTIES, UNSTATED, EncryptedField, FieldPlace, decrypt_value
 from field_encrypt.foreign import looks_encrypted
 from field_encrypt.labels import read_label
+from field_encrypt.row_states import scalar
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.deks.queries import has_id, select_rows
 from keyturn.diagnosis.dek import ExaminedDek, examine
 from keyturn.diagnosis.lookup import require_id
 from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst
-from keyturn.documents.queries import documents_naming, encrypted_paths
+from keyturn.documents.queries import documents_naming, encrypted_paths, in_other_partitions, named_deks
+from keyturn.documents.store import binding_of
 from keyturn.errors import InvalidRequestError
 from keyturn.keyring_clients import KeyringClients
 
-# A DEK belongs to one document; where several name it, some were copied.
+# Among so many documents that name a DEK it is looked for where a ciphertext was copied from.
 DOCUMENTS_OF_A_DEK = 5
 
 
@@ -87,10 +90,12 @@ class _Diagnosis:
         self._descriptions = {found.name: found for found in keyring.keyring.documents}
         self._paths = encrypted_paths(document, self._descriptions[container].fields)
         self._deks: dict[str, ExaminedDek] = {}
-        self._naming: dict[str, set[tuple[str, str]]] = {}  # dekId -> (container, id) of documents that name it
+        self._naming: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}  # dekId -> container, document that names it
 
     async def run(self) -> DocumentDiagnosis:
         self._versions = await self._keyring.versions.states()
+        container, description = self._keyring.documents[self._container], self._descriptions[self._container]
+        self._elsewhere = await in_other_partitions(container, description, self._document)
         fields = [await self._field(path) for path in self._paths[:FIELDS_MAX]]
         verdict, finding = Verdict.NOTHING_ENCRYPTED, "the document holds nothing that is, or should be, encrypted"
         if fields:
@@ -134,49 +139,64 @@ class _Diagnosis:
         known = {"field_path": path, "dek_id": field.dek_id, "mek_version": field.mek_version}
         if dek is None:
             return FieldDiagnosis(**known, verdict=diagnosis.verdict, finding=diagnosis.finding)
-        own = Place(container=self._container, document_id=self._id, field_path=path)
+        own = self._place(self._container, self._document, path)
         if _authenticates(field, dek, own):
             label = Verdict.SOUND if self._version_of(field) in self._versions else Verdict.FIELD_VERSION_UNKNOWN
-            verdict, finding = worst([diagnosis.verdict, label]), diagnosis.finding
+            copied = field.enc < FORMAT and any(field.dek_id in named_deks(other) for other in self._elsewhere)
+            seen = [diagnosis.verdict, label, *([Verdict.FIELD_COPIED] if copied else [])]
+            verdict, finding = worst(seen), diagnosis.finding
             if verdict is Verdict.FIELD_VERSION_UNKNOWN:
                 finding = "the field opens; its mekVersion names no version of the MEK"
+            if verdict is Verdict.FIELD_COPIED:
+                finding = "the field opens, and a document of this id in another partition names its DEK too"
             return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=True)
         verdict, finding = Verdict.FIELD_TAMPERED, f"it does not authenticate here; {diagnosis.finding}"
-        if (place := await self._moved_from(field, dek, own)) is not None:
-            verdict = Verdict.FIELD_MOVED
-            finding = f"it opens as {place.container}/{place.document_id}/{place.field_path} only"
+        place = await self._moved_from(field, dek, own)
+        if _authenticates(field, dek, replace(own, partition_key=UNSTATED)):
+            verdict, finding = Verdict.FIELD_UNBOUND, "it opens for a reader that states no partition key only"
+        elif place is not None:
+            verdict, where = Verdict.FIELD_MOVED, "" if place.partition is None else f" in partition {place.partition}"
+            finding = f"it opens as {place.container}/{place.document_id}/{place.field_path}{where} only"
         verdict = worst([diagnosis.verdict, verdict])
         return FieldDiagnosis(**known, verdict=verdict, finding=finding, authenticates=False, belongs_to=place)
 
     def _version_of(self, field: EncryptedField) -> str | None:
         return read_label(field.mek_version, self._keyring.keyring).version
 
-    async def _moved_from(self, field: EncryptedField, dek: Dek, own: Place) -> Place | None:
-        """Return the place where the field opens: another field, another document of its DEK, another container."""
-        places = [(name, self._id) for name in self._descriptions] + sorted(await self._documents_of(field.dek_id))
-        for container, document_id in dict.fromkeys(places):
+    def _place(self, container: str, document: Mapping[str, Any], path: str) -> FieldPlace:
+        bound = binding_of(self._descriptions[container], document)
+        return FieldPlace(container=container, document_id=str(document["id"]), field_path=path, **bound)
+
+    async def _moved_from(self, field: EncryptedField, dek: Dek, own: FieldPlace) -> Place | None:
+        """Return where the field opens: in another field, partition or container, or another document of its DEK."""
+        places = [(name, self._document) for name in self._descriptions]
+        places += [(self._container, found) for found in self._elsewhere]
+        for container, document in places + await self._documents_of(field.dek_id):
             patterns = [pattern for pattern in self._descriptions[container].fields if "*" not in pattern]
             for path in dict.fromkeys([own.field_path, *self._paths, *patterns]):
-                place = Place(container=container, document_id=document_id, field_path=path)
+                place = self._place(container, document, path)
                 if place != own and _authenticates(field, dek, place):
-                    return place
+                    partition = scalar(document.get(self._descriptions[container].partition_key))
+                    return Place(
+                        container=container, document_id=place.document_id, field_path=path, partition=partition
+                    )
         return None
 
-    async def _documents_of(self, dek_id: str) -> set[tuple[str, str]]:
+    async def _documents_of(self, dek_id: str) -> list[tuple[str, Mapping[str, Any]]]:
         if dek_id not in self._naming:
-            self._naming[dek_id] = {
-                (name, document_id)
+            self._naming[dek_id] = [
+                (name, document)
                 for name, description in self._descriptions.items()
-                for _, document_id in await documents_naming(
+                for _, document in await documents_naming(
                     self._keyring.documents[name], description, [dek_id], limit=DOCUMENTS_OF_A_DEK
                 )
-            }
+            ]
         return self._naming[dek_id]
 
 
-def _authenticates(field: EncryptedField, dek: Dek, place: Place) -> bool:
+def _authenticates(field: EncryptedField, dek: Dek, place: FieldPlace) -> bool:
     try:
-        decrypt_value(field, dek=dek, place=FieldPlace(**dict(place)))
-    except (TamperedFieldError, InvalidFieldPathError):
+        decrypt_value(field, dek=dek, place=place)
+    except (TamperedFieldError, InvalidFieldPathError, InvalidPlaceError):
         return False
     return True

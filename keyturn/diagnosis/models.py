@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, computed_field
 
 from keyturn.contracts.base import Payload, Text
+from keyturn.contracts.pages import Scalar
 
 
 class Verdict(StrEnum):
@@ -25,11 +26,13 @@ class Verdict(StrEnum):
     FIELD_VERSION_UNKNOWN = "field_version_unknown"
     PREVIOUS_WRAP_DAMAGED = "previous_wrap_damaged"
     FIELD_PLAIN = "field_plain"
+    FIELD_COPIED = "field_copied"
     # It does not, and the document is at fault.
     DOCUMENT_MISSING = "document_missing"
     FIELD_FOREIGN = "field_foreign"
     FIELD_MALFORMED = "field_malformed"
     FIELD_MOVED = "field_moved"
+    FIELD_UNBOUND = "field_unbound"
     FIELD_TAMPERED = "field_tampered"
     # It does not, and the row or the key is at fault.
     VERSION_DISABLED = "version_disabled"
@@ -57,12 +60,18 @@ NEXT_STEPS: dict[Verdict, str] = {
         "do not roll this row back: its previous wrap does not hold its DEK, and the next rotation replaces it"
     ),
     Verdict.FIELD_PLAIN: "encrypt the container's documents: this field is stored as plain text",
+    Verdict.FIELD_COPIED: (
+        "find out which of the documents is the copy and delete it, then re-encrypt: format 2 binds the partition"
+    ),
     Verdict.DOCUMENT_MISSING: "check container, id and partition, or restore the document from a snapshot",
     Verdict.FIELD_FOREIGN: (
         "have the system that encrypted the field decrypt it, then encrypt the container's documents"
     ),
     Verdict.FIELD_MALFORMED: "restore the document from a snapshot: the field's stored form was changed",
     Verdict.FIELD_MOVED: "put the ciphertext back where it belongs, or restore the document from a snapshot",
+    Verdict.FIELD_UNBOUND: (
+        "set bindsPartitionKey to false in KEYTURN_DOCUMENTS if the container's writers state no partition key"
+    ),
     Verdict.FIELD_TAMPERED: (
         "restore the document from a snapshot: the ciphertext, its dekId or its place was changed, the DEK is sound"
     ),
@@ -144,6 +153,7 @@ class Place(Payload):
     container: str
     document_id: str
     field_path: str
+    partition: Scalar = None  # the partition key's value; null also where there is none
 
 
 class FieldDiagnosis(_Finding):

@@ -9,7 +9,9 @@ from field_encrypt.errors import (
     InvalidDekError,
     InvalidFieldError,
     InvalidFieldPathError,
+    InvalidPlaceError,
     InvalidRowError,
+    InvalidSettingError,
     InvalidValueError,
     KeyCheckMismatchError,
     LooksEncryptedError,
@@ -34,6 +36,9 @@ class DocumentReason(StrEnum):
     UNKNOWN_CODEC = "unknown_codec"  # a field was written with a codec that is not configured here
     INVALID_VALUE = "invalid_value"  # no value that can be encrypted, or something encrypted inside it
     OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and something inside it
+    COPIED = "copied"  # in format 1, as is a document of its id in another partition: one of them is a copy
+    UNBOUND_PLACE = "unbound_place"  # its partition key's value, or the context, is nothing that JSON can carry
+    TOO_MANY_FIELDS = "too_many_fields"  # more than the key policy allows a DEK uses
     TOO_LARGE = "too_large"  # encrypted, it would exceed what Cosmos DB takes
     MISSING_DEK = "missing_dek"  # the dek store has no row of the dekId
     MALFORMED_ROW = "malformed_row"
@@ -54,6 +59,8 @@ _REASONS: Mapping[type[FieldEncryptError], DocumentReason] = {
     UnknownCodecError: DocumentReason.UNKNOWN_CODEC,
     InvalidValueError: DocumentReason.INVALID_VALUE,
     InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,
+    InvalidPlaceError: DocumentReason.UNBOUND_PLACE,
+    InvalidSettingError: DocumentReason.TOO_MANY_FIELDS,
     DekNotFoundError: DocumentReason.MISSING_DEK,
     InvalidRowError: DocumentReason.MALFORMED_ROW,
     KeyCheckMismatchError: DocumentReason.KEY_CHECK_MISMATCH,

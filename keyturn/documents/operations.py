@@ -17,7 +17,8 @@ from keyturn.deks.store import Outcome
 from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError
 from keyturn.documents.page import DocumentDependencies, DocumentPage
-from keyturn.documents.store import encrypted_fields, plaintext_fields
+from keyturn.documents.queries import in_other_partitions, named_deks
+from keyturn.documents.store import binding_of, encrypted_fields, plaintext_fields
 
 ITEM_BYTES_MAX = 2 * 1024 * 1024  # Cosmos DB, service limits
 # What the stored form of a field adds to its ciphertext, some 330 bytes: names, ids, nonce, salt, commitment and tag.
@@ -32,14 +33,23 @@ async def encrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDe
         OperatorError: a right is missing, or nothing may be wrapped under the target MEK.
     """
     page = DocumentPage(request, dependencies)
+    new = page.new_deks(ids)
 
     async def encrypt(document: dict[str, Any]) -> dict[str, Any] | None:
         found = plaintext_fields(document, page.description.fields)
         if not found:
             return None
         _require_room(document, found)
-        dek_id = page.documents.dek_id(ids, document)
-        return await page.target.encrypt_fields(page.description.name, document["id"], document, found, dek_id=dek_id)
+        return await page.target.encrypt_fields(
+            page.description.name,
+            document["id"],
+            document,
+            found,
+            deterministic=page.description.deterministic,
+            previous=document,
+            dek_id=new.id_for(document),
+            **binding_of(page.description, document),
+        )
 
     return await page.run(lambda ref: page.change(ref, encrypt))
 
@@ -59,44 +69,54 @@ def _size(value: object) -> int:
 async def reencrypt_page(request: PageInput, ids: DekIds, dependencies: DocumentDependencies) -> PageResult:
     """Re-encrypt the documents that the page names; raises as :func:`encrypt_page` does."""
     page = DocumentPage(request, dependencies)
+    new = page.new_deks(ids)
 
     async def reencrypt(document: dict[str, Any]) -> dict[str, Any] | None:
         if plaintext_fields(document, page.description.fields):
             raise RefusedDocumentError(DocumentReason.NOT_ENCRYPTED)
-        dek_id = page.documents.dek_id(ids, document)
-        found = encrypted_fields(document, but_under=dek_id)
-        if not found:
-            return None
-        return await _reencrypted(document, found, dek_id, page)
+        found = new.misplaced(document)
+        # Bound to its partition, a copy that format 1 let open there would open for ever.
+        if await _is_copied(document, found, page):
+            raise RefusedDocumentError(DocumentReason.COPIED)
+        changed = await _reencrypted(document, found, new.id_for(document), page) if found else document
+        return None if changed == document else changed  # a deterministic field that has moved already stays as it is
 
     return await page.run(lambda ref: page.change(ref, reencrypt))
 
 
+async def _is_copied(document: dict[str, Any], found: Sequence[str], page: DocumentPage) -> bool:
+    """Tell whether a document of this id in another partition names the DEK of one of its fields in format 1."""
+    deks = {str(field["dekId"]) for field in (paths.get(document, path) for path in found) if field["enc"] == 1}
+    others = await in_other_partitions(page.documents.container, page.description, document) if deks else []
+    return any(named_deks(other) & deks for other in others)
+
+
 async def _reencrypted(
-    document: dict[str, Any], found: Sequence[str], dek_id: str, page: DocumentPage
-) -> dict[str, Any] | None:
-    name = page.description.name
+    document: dict[str, Any], found: Sequence[str], dek_id: str | None, page: DocumentPage
+) -> dict[str, Any]:
+    name, bound = page.description.name, binding_of(page.description, document)
     try:
         return await page.target.reencrypt_fields(
-            name, document["id"], document, found, source=page.source, dek_id=dek_id
+            name, document["id"], document, found, source=page.source, dek_id=dek_id, **bound
         )
     except (DekNotFoundError, ForeignMekError):
         # A writer that has moved to the target already wrote it: its DEK is fresh, and none of the source's.
         if page.one_key or not await _opens_in_target(document, found, page):
             raise
-        return None
+        return document
 
 
 async def _opens_in_target(document: dict[str, Any], found: Sequence[str], page: DocumentPage) -> bool:
     try:
-        await page.target.decrypt_fields(page.description.name, document["id"], document, found)
+        bound = binding_of(page.description, document)
+        await page.target.decrypt_fields(page.description.name, document["id"], document, found, **bound)
     except (DekNotFoundError, ForeignMekError):
         return False
     return True
 
 
 async def check_page(request: PageInput, dependencies: DocumentDependencies) -> PageResult:
-    """Decrypt every field of the documents that the page names, as a reader without a cache would.
+    """Decrypt every field of the documents that the page names, as a reader with an empty cache would.
 
     ``changed`` counts the documents that decrypt, ``unchanged`` those without anything to decrypt. Raises as
     :func:`encrypt_page` does, but for what is about wrapping.
@@ -107,7 +127,8 @@ async def check_page(request: PageInput, dependencies: DocumentDependencies) -> 
         if plaintext_fields(document, page.description.fields):
             raise RefusedDocumentError(DocumentReason.NOT_ENCRYPTED)
         found = encrypted_fields(document)
-        await page.source.decrypt_fields(page.description.name, document["id"], document, found)
+        bound = binding_of(page.description, document)
+        await page.source.decrypt_fields(page.description.name, document["id"], document, found, **bound)
         return Outcome.CHANGED if found else Outcome.UNCHANGED
 
     return await page.run(lambda ref: page.handle(ref, check))

@@ -4,16 +4,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, override
 
-from field_encrypt import DekStore, FieldEncryptError, FieldEncryption, KeyVaultProvider, MekClient
+from field_encrypt import DekCache, DekStore, FieldEncryptError, FieldEncryption, KeyPolicy, KeyVaultProvider, MekClient
 from field_encrypt.dek import Dek
 from field_encrypt.pacing import Pacer
 from field_encrypt.rows import DekRow, WrappedDek
 from keyturn.clock import Clock
-from keyturn.contracts.pages import PageInput, RowRef
-from keyturn.deks.page import Hold, PageLoop, Quarantine
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
+from keyturn.deks.page import Handle, Hold, PageLoop, Quarantine
 from keyturn.deks.store import Outcome
+from keyturn.documents.dek_ids import DekIds
 from keyturn.documents.errors import DocumentReason, RefusedDocumentError, reason_of
-from keyturn.documents.store import DocumentStore
+from keyturn.documents.store import DocumentStore, NewDeks
 from keyturn.key_vault.pacing import PacedVault
 
 
@@ -47,6 +48,21 @@ class PageRows(DekStore):
             self._page.look_again()
 
     @override
+    async def create_counted(
+        self, dek_id: str, wrapped: WrappedDek, key_check: bytes, *, uses: int, documents: int
+    ) -> bool:
+        """Create the row of a DEK that documents share, as :meth:`create` does; no dry run asks for one."""
+        await self._page.check_may_write()
+        created = await self._rows.create_counted(dek_id, wrapped, key_check, uses=uses, documents=documents)
+        self._page.look_again()
+        return created
+
+    @override
+    async def reserve(self, dek_id: str, *, uses: int, documents: int) -> DekRow:
+        await self._page.check_may_write()
+        return await self._rows.reserve(dek_id, uses=uses, documents=documents)
+
+    @override
     async def read(self, dek_id: str) -> DekRow:
         return await self._rows.read(dek_id)
 
@@ -75,6 +91,7 @@ class DocumentDependencies:
     target: KeyAndRows
     quarantine: Quarantine
     hold: Hold
+    policy: KeyPolicy | None = None  # None: a fresh DEK for every document
     clock: Clock = field(default_factory=Clock)
 
 
@@ -87,12 +104,25 @@ class DocumentPage(PageLoop[dict[str, Any]]):
         self.documents = documents = dependencies.documents
         super().__init__(request, documents.container, dependencies.quarantine, dependencies.hold, dependencies.clock)
         self.description = documents.description
-        # Nothing is cached: what is read here is read once.
         source, target = dependencies.source, dependencies.target
         rows = PageRows(target.rows, self)
-        self.source = FieldEncryption(PacedProvider(source.mek, self.pacer), source.rows, None)
-        self.target = FieldEncryption(PacedProvider(target.mek, self.pacer), rows, None)
+        # A DEK that documents share is unwrapped once a page.
+        cache, new = (DekCache(max_entries=max(1, len(request.refs))) for _ in range(2))
+        self.source = FieldEncryption(PacedProvider(source.mek, self.pacer), source.rows, cache)
+        self._policy = dependencies.policy
+        policy = self._policy or KeyPolicy()
+        self.target = FieldEncryption(PacedProvider(target.mek, self.pacer), rows, new, policy=policy)
         self.one_key = source == target
+
+    def new_deks(self, ids: DekIds) -> NewDeks:
+        """Return which DEK each document is to be under; a dry run shares none, because it makes none."""
+        return NewDeks(self.documents, ids, self._policy, one_key=self.one_key, dry_run=self.request.dry_run)
+
+    @override
+    async def run(self, handle: Handle) -> PageResult:
+        result = await super().run(handle)
+        await self.target.give_back_leases()  # the next page has other documents, maybe in another process
+        return result
 
     @override
     async def fetch(self, ref: RowRef) -> dict[str, Any] | None:

@@ -15,9 +15,10 @@ from field_encrypt import paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldPathError
 from field_encrypt.paths import EVERY_ELEMENT
-from keyturn.deks.queries import Condition, select_rows
+from keyturn.deks.queries import Condition, has_id, select_rows
 from keyturn.settings import DocumentContainer
 
+NAMESAKES_MAX = 10
 _DEK_ID = '["dekId"]'
 
 
@@ -49,19 +50,35 @@ def queryable(description: DocumentContainer) -> list[str]:
 
 async def documents_naming(
     container: ContainerProxy, description: DocumentContainer, dek_ids: Sequence[str], *, limit: int | None
-) -> set[tuple[str, str]]:
-    """Return (dekId, document id) of the container's documents that name one of these dekIds.
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the dekId and the document, its id and partition key, of those that name one of these dekIds.
 
     ``limit`` bounds what is returned of each field, where some will do. Raises KeyturnError as the failure means.
     """
-    found: set[tuple[str, str]] = set()
+    found: list[tuple[str, dict[str, Any]]] = []
+    key = description.partition_key
     values = {f"@dek{place}": dek_id for place, dek_id in enumerate(dek_ids)}
     top = "" if limit is None else f"TOP {limit} "
     for expression in queryable(description):
         naming = Condition(f"{expression} IN ({', '.join(values)})", values)
-        items = await select_rows(container, naming, f"{top}c.id, {expression} AS dek", resource=description.name)
-        found |= {(str(item["dek"]), str(item["id"])) for item in items}
+        selected = f"{top}c.id, {_property([key])} AS part, {expression} AS dek"
+        for item in await select_rows(container, naming, selected, resource=description.name):
+            document = {"id": str(item["id"]), key: item["part"]} if "part" in item else {"id": str(item["id"])}
+            found.append((str(item["dek"]), document))
     return found
+
+
+async def in_other_partitions(
+    container: ContainerProxy, description: DocumentContainer, document: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return documents of this one's id in other partitions, some of them; raises KeyturnError as the failure means."""
+    key = description.partition_key
+    if key == "id":
+        return []
+    found = await select_rows(
+        container, has_id(str(document["id"])), f"TOP {NAMESAKES_MAX} *", resource=description.name
+    )
+    return [dict(other) for other in found if other.get(key) != document.get(key)]
 
 
 def may_have_fields(description: DocumentContainer) -> str:

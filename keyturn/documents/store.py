@@ -5,8 +5,9 @@ old DEK or all under the new one. A replace never creates: a document that was d
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict
 
 from azure.core import MatchConditions
 from azure.cosmos import CosmosDict
@@ -14,9 +15,11 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
-from field_encrypt import paths
+from field_encrypt import KeyPolicy, paths
 from field_encrypt.envelope import is_encrypted
-from field_encrypt.errors import InvalidFieldPathError
+from field_encrypt.errors import InvalidFieldPathError, InvalidPlaceError
+from field_encrypt.fields import DETERMINISTIC_ALGORITHM
+from field_encrypt.places import DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.row_states import scalar
 from keyturn.contracts.pages import RowRef, ScanInput, ScanResult
 from keyturn.deks.queries import COUNT, Condition, select_rows
@@ -35,10 +38,22 @@ def plaintext_fields(document: Mapping[str, Any], fields: Sequence[str]) -> list
     return [path for path in paths.present(document, fields) if not is_encrypted(paths.get(document, path))]
 
 
-def encrypted_fields(document: Mapping[str, Any], *, but_under: str | None = None) -> list[str]:
-    """Return the paths of everything that claims to be encrypted, but for what names this dekId."""
-    found = paths.find(document, is_encrypted)
-    return [path for path in found if but_under is None or paths.get(document, path)["dekId"] != but_under]
+def encrypted_fields(document: Mapping[str, Any]) -> list[str]:
+    """Return the paths of everything that claims to be encrypted."""
+    return paths.find(document, is_encrypted)
+
+
+class Binding(TypedDict):
+    """What a document's fields are bound to beside container, id and path, as ``field_encrypt`` takes it."""
+
+    partition_key: StatedPartitionKey
+    context: Mapping[str, object]
+
+
+def binding_of(description: DocumentContainer, document: Mapping[str, Any]) -> Binding:
+    """Return what the container's writers bind the document's fields to."""
+    keys = [f"/{description.partition_key}"] if description.binds_partition_key else None
+    return {"partition_key": stated_partition_key(document, keys), "context": description.context}
 
 
 class DocumentStore:
@@ -90,6 +105,39 @@ async def count(container: ContainerProxy) -> int:
     return sum(await select_rows(container, Condition("", {}), COUNT, resource=f"container {container.id}"))
 
 
+@dataclass(frozen=True, slots=True)
+class NewDeks:
+    """Which DEK each document of a migration is to be under: a fresh one of its own, or one that fits a key policy."""
+
+    documents: DocumentStore
+    ids: DekIds
+    policy: KeyPolicy | None
+    one_key: bool = True  # documents stay under the MEK and in the dek store that they are in
+    dry_run: bool = False
+
+    def id_for(self, document: Mapping[str, Any]) -> str | None:
+        """Return the dekId for the document; None where documents share DEKs: ``field_encrypt`` finds or makes one."""
+        shared = self.policy is not None and self.policy.per != "document" and not self.dry_run
+        return None if shared else self.documents.dek_id(self.ids, document)
+
+    def misplaced(self, document: Mapping[str, Any]) -> list[str]:
+        """Return the paths of the encrypted fields that are to be under another DEK, or in the current format.
+
+        A deterministic field has the same dekId in every dek store: where the store is another, the page finds out.
+
+        Raises:
+            InvalidPlaceError: the document's partition key can be no part of a scope.
+        """
+        if self.policy is not None and self.one_key:
+            description = self.documents.description
+            place = DocumentPlace(description.name, str(document["id"]), **binding_of(description, document))
+            return self.policy.misfits(place, document)
+        dek_id = self.documents.dek_id(self.ids, document)
+        fields = {path: paths.get(document, path) for path in encrypted_fields(document)}
+        stays = DETERMINISTIC_ALGORITHM if self.one_key else ""
+        return [path for path, held in fields.items() if held["dekId"] != dek_id and held.get("alg") != stays]
+
+
 RowFilter = Callable[[Mapping[str, Any]], bool]
 
 
@@ -99,7 +147,7 @@ async def scan_documents(documents: DocumentStore, request: ScanInput, chosen: R
     def examine(document: Mapping[str, Any]) -> Seen:
         try:
             wanted = chosen(document)
-        except InvalidFieldPathError:
+        except (InvalidFieldPathError, InvalidPlaceError):
             wanted = True  # the page names it with its reason
         return Seen(documents.ref(document) if wanted else None)
 
@@ -117,12 +165,7 @@ def with_fields(documents: DocumentStore) -> RowFilter:
     return lambda document: bool(encrypted_fields(document)) or plaintext(document)
 
 
-def under_other_deks(documents: DocumentStore, ids: DekIds) -> RowFilter:
-    """Choose documents that are not under the DEK which the migration of these ids makes for them."""
-    plaintext = with_plaintext(documents)
-
-    def chosen(document: Mapping[str, Any]) -> bool:
-        dek_id = documents.dek_id(ids, document)
-        return bool(encrypted_fields(document, but_under=dek_id)) or plaintext(document)
-
-    return chosen
+def under_other_deks(new: NewDeks) -> RowFilter:
+    """Choose documents that are not under the DEKs which the migration has for them."""
+    plaintext = with_plaintext(new.documents)
+    return lambda document: bool(new.misplaced(document)) or plaintext(document)

@@ -11,18 +11,21 @@ from http import HTTPStatus
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from field_encrypt import KeyVaultProvider, RetryingProvider
+from field_encrypt import KeyPolicy, KeyVaultProvider, RetryingProvider
 from field_encrypt.dek import Dek
-from keyturn.contracts.base import RunRef
-from keyturn.contracts.migrations import DocumentWork, Encrypt, Reencrypt
+from keyturn.contracts.base import Policy, RunRef
+from keyturn.contracts.migrations import DocumentWork, Encrypt, Encrypting, Reencrypt
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef, ScanInput, ScanResult
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.deks.queries import COUNT, Condition, property_path, select_rows
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
 from keyturn.documents.store import (
     DocumentStore,
+    NewDeks,
     RowFilter,
+    count,
     scan_documents,
     under_other_deks,
     with_fields,
@@ -32,9 +35,11 @@ from keyturn.errors import InvariantError, PermissionMissingError
 from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.context import unused_name
+from keyturn.preflight.plan import estimate
 from keyturn.resources import Resources
 from keyturn.runs.lease import Hold
 from keyturn.runs.progress import record_quarantined
+from keyturn.runs.record_parts import Plan
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.transitions import check_live
 
@@ -89,6 +94,26 @@ async def _require_round_trip(keyring: KeyringClients) -> None:
         await provider.unwrap(await provider.wrap(Dek.generate()))
 
 
+async def plan_afterwards(
+    keyring: KeyringClients, containers: Sequence[str], key_policy: KeyPolicy, policy: Policy
+) -> Plan:
+    """Return what a rotation takes about once these containers' documents are encrypted under the key policy.
+
+    The rows that there are now are superseded and stay, so they count; raises KeyturnError as the failure means.
+    """
+    rows = {"(now)": sum(await select_rows(keyring.dek_container, Condition("", {}), COUNT)), "(new)": 0}
+    for description in keyring.keyring.documents:
+        if description.name in containers:
+            container, key = keyring.documents[description.name], property_path(description.partition_key)
+            partitions = 0
+            if key_policy.per == "partition":
+                found = await select_rows(container, Condition("", {}), f"DISTINCT VALUE {key}", resource=container.id)
+                partitions = len(found)
+            new = key_policy.rows_of(await count(container), partitions)
+            rows["(new)"] += new + len(description.deterministic)
+    return estimate(rows_by_version=rows, policy=policy, key_type="RSA", old_key_size=policy.key_size)
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """A migration's record and clients, for one container."""
@@ -113,7 +138,8 @@ class _Job:
         if isinstance(self.work, Encrypt) and not proving:
             return with_plaintext(self.documents)
         if isinstance(self.work, Reencrypt) and not proving:
-            return under_other_deks(self.documents, await self.ids())
+            one_key = self.source is self.target
+            return under_other_deks(NewDeks(self.documents, await self.ids(), self.work.key_policy, one_key=one_key))
         return with_fields(self.documents)
 
     def dependencies(self, request: RunRef, *, proving: bool = False) -> DocumentDependencies:
@@ -125,7 +151,8 @@ class _Job:
         target = _side(self.target)
         source = target if proving or self.source is self.target else _side(self.source)
         hold = Hold(self.resources.every_run.documents, request).check
-        return DocumentDependencies(self.documents, source, target, quarantine, hold)
+        policy = self.work.key_policy if isinstance(self.work, Encrypting) else None
+        return DocumentDependencies(self.documents, source, target, quarantine, hold, policy)
 
 
 async def scan(request: ScanInput, resources: Resources) -> ScanResult:

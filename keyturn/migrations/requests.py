@@ -4,6 +4,7 @@ from typing import Annotated, Literal, override
 
 from pydantic import Field, RootModel
 
+from field_encrypt import KeyPolicy
 from field_encrypt.labels import read_label
 from field_encrypt.row_states import FENCE, ROTATION_ID
 from keyturn.contracts.base import Name, Payload, Remark
@@ -15,8 +16,9 @@ from keyturn.deks.queries import Condition, Conditions, property_path, select_ro
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.documents import require_rights
+from keyturn.migrations.documents import plan_afterwards, require_rights
 from keyturn.resources import Resources
+from keyturn.runs.record_parts import Plan
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
@@ -32,6 +34,10 @@ class MigrationRequest(_Asked):
     """What every body may hold."""
 
     keyring: str | None = None  # may be left out where there is only one
+
+    async def plan(self, resources: Resources) -> Plan | None:  # noqa: ARG002 - of those that make DEKs alone
+        """Return what a rotation will take afterwards; raises KeyturnError of the kind that the failure means."""
+        return None
 
 
 class RollbackRequest(_Asked):
@@ -145,23 +151,49 @@ class _DocumentsRequest(MigrationRequest):
                 raise InvalidRequestError(detail, field="containers", expected=expected)
         return chosen
 
+
+class _EncryptingRequest(_DocumentsRequest):
+    """Make DEKs: as a key policy says, or one for every document."""
+
+    key_policy: KeyPolicy | None = None
+
     async def changeable(self, resources: Resources, target: str | None = None) -> list[str]:
-        """Return the containers; raises PermissionMissingError unless their documents may get DEKs of the target."""
-        keyring = resources.keyring(self.keyring)
+        """Return the containers.
+
+        Raises:
+            InvalidRequestError: documents cannot share DEKs as the key policy says.
+            PermissionMissingError: their documents may not get DEKs of the target.
+        """
+        keyring, other = resources.keyring(self.keyring), resources.keyring(target or self.keyring)
         chosen = await self.sweepable(resources)
+        per = "document" if self.key_policy is None else self.key_policy.per
+        if per != "document" and other is not keyring:  # ids of shared DEKs are the same in both dek stores
+            raise InvalidRequestError.expected(
+                "keyPolicy", "a DEK per document where documents move to another keyring"
+            )
+        unbound = [found.name for found in keyring.keyring.documents if not found.binds_partition_key]
+        if per == "partition" and set(chosen) & set(unbound):
+            raise InvalidRequestError.expected("keyPolicy", f"no DEK per partition where none is bound: {unbound}")
         if not self.dry_run:
-            await require_rights(keyring, chosen, resources.keyring(target or self.keyring))
+            await require_rights(keyring, chosen, other)
         return chosen
 
+    @override
+    async def plan(self, resources: Resources) -> Plan | None:
+        if not self.dry_run:
+            return None
+        keyring, policy = resources.keyring(self.keyring), self.key_policy or KeyPolicy()
+        return await plan_afterwards(keyring, self.chosen(keyring.keyring), policy, resources.settings.policy)
 
-class EncryptRequest(_DocumentsRequest):
+
+class EncryptRequest(_EncryptingRequest):
     """Encrypt the plaintext fields of existing documents."""
 
     kind: Literal["encrypt"]
 
     async def work(self, resources: Resources) -> Encrypt:
         """Return the work; raises InvalidRequestError or PermissionMissingError."""
-        return Encrypt(containers=await self.changeable(resources))
+        return Encrypt(containers=await self.changeable(resources), key_policy=self.key_policy)
 
 
 class DecryptCheckRequest(_DocumentsRequest):
@@ -174,8 +206,8 @@ class DecryptCheckRequest(_DocumentsRequest):
         return DecryptCheck(containers=await self.sweepable(resources))
 
 
-class _Reencryption(_DocumentsRequest):
-    """Put documents under fresh DEKs of the target keyring, by default of their own."""
+class _Reencryption(_EncryptingRequest):
+    """Put documents under other DEKs of the target keyring, by default of their own."""
 
     target_keyring: str | None = None
     snapshot_reference: Annotated[str, Field(min_length=1, max_length=500)] | None = None
@@ -186,11 +218,12 @@ class _Reencryption(_DocumentsRequest):
             containers=await self.changeable(resources, self.target_keyring),
             target_keyring=resources.settings.keyring(self.target_keyring or self.keyring).name,
             snapshot_reference=self.snapshot_reference,
+            key_policy=self.key_policy,
         )
 
 
 class ReencryptRequest(_Reencryption):
-    """Put documents under fresh DEKs."""
+    """Put documents under fresh DEKs, or those that do not fit a key policy under DEKs that do."""
 
     kind: Literal["re-encrypt"]
 

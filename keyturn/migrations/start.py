@@ -15,7 +15,7 @@ from keyturn.rotation.start import Workflows, resume_orphan
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import take
 from keyturn.runs.migration_leases import active
-from keyturn.runs.record_parts import HistoryEntry
+from keyturn.runs.record_parts import HistoryEntry, Plan
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
 
@@ -33,6 +33,7 @@ async def start_migration(
     now: datetime,
     requested_by_id: str | None = None,
     idempotency_key: str | None = None,
+    plan: Plan | None = None,
 ) -> MigrationRecord:
     """Create the migration's record and take its keyring; the caller starts the workflow for it.
 
@@ -68,6 +69,7 @@ async def start_migration(
         fencing_token=0,  # the lease gives it
         work=work,
         dry_run=dry_run,
+        plan=plan,
     )
     return await take(migrations, record)
 

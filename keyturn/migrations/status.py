@@ -10,7 +10,7 @@ from keyturn.contracts.migrations import Work
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
 from keyturn.rotation.status import Counts, Links, counts_of, links
-from keyturn.runs.record_parts import Decision, Failure, Quarantined
+from keyturn.runs.record_parts import Decision, Failure, Plan, Quarantined
 from keyturn.runs.records import MigrationRecord
 
 
@@ -36,6 +36,7 @@ class MigrationStatus(MigrationSummary):
     reason: str
     detail: str  # what the last state change said
     work: Work
+    plan: Plan | None  # of a dry run that makes DEKs: what a rotation takes afterwards
     counts: dict[Phase, Counts]
     census: CensusResult | None
     target_version: str | None  # of a restore, as are the next three: where its rows go

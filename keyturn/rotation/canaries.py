@@ -15,6 +15,7 @@ from field_encrypt import FieldEncryptError, FieldEncryption, paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import RetryError
 from keyturn.documents.queries import encrypted_paths, may_have_fields
+from keyturn.documents.store import binding_of
 from keyturn.errors import UnavailableError
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
 from keyturn.settings import DocumentContainer
@@ -62,7 +63,8 @@ async def check(
     try:
         document = await container.read_item(canary.document_id, partition_key=canary.partition)
         fields = encrypted_paths(document, description.fields)
-        await encryption.decrypt_fields(description.name, canary.document_id, document, fields)
+        bound = binding_of(description, document)
+        await encryption.decrypt_fields(description.name, canary.document_id, document, fields, **bound)
     except CosmosResourceNotFoundError:
         return None
     except (AzureError, RetryError) as error:

@@ -89,6 +89,7 @@ class MigrationRecord(RunRecord):
     kind: Literal[RunKind.MIGRATION] = RunKind.MIGRATION
     work: Work
     dry_run: bool = False
+    plan: parts.Plan | None = None  # of a rotation after it: what a dry run that makes DEKs was asked for
 
     # Of a restore: where rows go, which disabled versions they name, which of them were enabled, and disabled again.
     target_version: str | None = None

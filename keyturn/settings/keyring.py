@@ -1,9 +1,9 @@
 """One rotatable unit: a vault and key, a dek store, and the containers whose documents use it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 import field_encrypt
@@ -19,12 +19,20 @@ class RowNames(field_encrypt.RowNames):
 
 
 class DocumentContainer(SettingsModel):
-    """A container whose documents hold encrypted fields: canaries are chosen from it."""
+    """A container whose documents hold encrypted fields, and how its writers encrypt: canaries are chosen from it."""
 
     name: CosmosName
     # Paths as field_encrypt knows them: title, author/name, parts/*/text.
     fields: Annotated[list[str], Field(min_length=1)]
     partition_key: str = "id"
+    binds_partition_key: bool = True  # false where writers do not state it to field_encrypt: copies then open elsewhere
+    context: dict[str, JsonValue] = Field(default_factory=dict)  # what writers bind beside the place
+    deterministic: list[str] = Field(default_factory=list)  # those of the fields that queries compare
+
+    @model_validator(mode="after")
+    def _is_a_field_policy(self) -> Self:
+        field_encrypt.FieldPolicy(self.name, self.fields, deterministic=self.deterministic)  # raises a ValueError
+        return self
 
 
 class Keyring(SettingsModel):

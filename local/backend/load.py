@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from field_encrypt import KeyPolicy
 from field_encrypt.errors import FieldEncryptError
 from local.backend.notes import NewNote, NoteKey, Notes
 from local.backend.pacer import Pacer
@@ -33,6 +34,7 @@ class LoadSettings(BaseModel):
     writes_per_second: float = Field(default=1, ge=0, le=1000)
     cold_read_share: float = Field(default=0.5, ge=0, le=1)
     pinned_version: str | None = None  # writes are wrapped under this version; None: under the current one
+    key_policy: KeyPolicy = KeyPolicy()  # how far the DEK of a new note reaches
 
 
 class Load:
@@ -49,7 +51,7 @@ class Load:
         self.settings = settings
 
     def change(self, settings: LoadSettings) -> None:
-        """Go on with other settings; the pinned version is the provider's matter."""
+        """Go on with other settings; the pinned version is the provider's matter, the key policy the notes'."""
         self.settings = settings
         self._reads.set_rate(settings.reads_per_second)
         self._writes.set_rate(settings.writes_per_second)

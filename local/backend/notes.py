@@ -1,4 +1,4 @@
-"""Notes: documents whose title and body are encrypted, each under a DEK of its own."""
+"""Notes: documents whose title and body are encrypted, under DEKs as a key policy says."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -9,8 +9,7 @@ from azure.cosmos.aio import ContainerProxy
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from field_encrypt import DekStore, FieldEncryption, MekProvider
-from field_encrypt.dek_cache import DekCache
+from field_encrypt import DekCache, DekStore, EncryptedContainer, FieldEncryption, FieldPolicy, KeyPolicy, MekProvider
 
 ENCRYPTED_FIELDS = ("title", "body")
 
@@ -35,12 +34,20 @@ class NoteKey(BaseModel):
 
 
 class Notes:
-    """The notes container, read and written through ``field_encrypt``."""
+    """The notes container, read and written through ``field_encrypt``: a note is bound to its workspace."""
 
     def __init__(self, container: ContainerProxy, provider: MekProvider, dek_store: DekStore, cache: DekCache) -> None:
-        self._container = container
-        self._warm = FieldEncryption(provider, dek_store, cache)
-        self._cold = FieldEncryption(provider, dek_store, None)
+        self._container, self._provider, self._dek_store, self._cache = container, provider, dek_store, cache
+        self._cold = self._encrypted(None, KeyPolicy())
+        self.use(KeyPolicy())
+
+    def use(self, policy: KeyPolicy) -> None:
+        """Encrypt new notes under this key policy from now on."""
+        self._warm = self._encrypted(self._cache, policy)
+
+    def _encrypted(self, cache: DekCache | None, policy: KeyPolicy) -> EncryptedContainer:
+        encryption = FieldEncryption(self._provider, self._dek_store, cache, policy=policy)
+        return EncryptedContainer(self._container, encryption, FieldPolicy(self._container.id, ENCRYPTED_FIELDS))
 
     async def create(self, note: NewNote, note_id: str | None = None) -> NoteKey:
         """Store a note and return its key.
@@ -50,8 +57,7 @@ class Notes:
         """
         key = NoteKey(id=note_id or str(uuid.uuid4()), workspace_id=note.workspace_id)
         document = {"id": key.id, **note.model_dump(by_alias=True), "createdAt": datetime.now(UTC).isoformat()}
-        encrypted = await self._warm.encrypt_fields(self._container.id, key.id, document, ENCRYPTED_FIELDS)
-        await self._container.create_item(encrypted)
+        await self._warm.create_item(document)
         return key
 
     async def read(self, key: NoteKey, *, cold: bool = False) -> dict[str, Any]:
@@ -61,9 +67,7 @@ class Notes:
             CosmosResourceNotFoundError: there is no such note.
             FieldEncryptError, AzureError: the note cannot be read.
         """
-        document = await self._container.read_item(key.id, partition_key=key.workspace_id)
-        encryption = self._cold if cold else self._warm
-        note = await encryption.decrypt_fields(self._container.id, key.id, document, ENCRYPTED_FIELDS)
+        note = await (self._cold if cold else self._warm).read_item(key.id, key.workspace_id)
         return {name: value for name, value in note.items() if not name.startswith("_")}
 
     async def listed(self) -> AsyncIterator[NoteKey]:

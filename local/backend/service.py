@@ -98,12 +98,15 @@ class BackendService:
 
     async def _put_load(self, request: web.Request) -> web.Response:
         change = LoadSettings.model_validate_json(await request.read())
-        settings = self._load.settings.model_copy(update=change.model_dump(exclude_unset=True))
+        settings = LoadSettings.model_validate(
+            {**self._load.settings.model_dump(), **change.model_dump(exclude_unset=True)}
+        )
         try:
             if "pinned_version" in change.model_fields_set:
                 await self._provider.pin(change.pinned_version)
         except MekError as error:
             return _refusal(HTTPStatus.BAD_REQUEST, f"pinnedVersion: {error}")
+        self._notes.use(settings.key_policy)
         self._load.change(settings)
         return web.json_response(self._load.report())
 

@@ -59,7 +59,7 @@ async def _read_notes(container: ContainerProxy, encryption: FieldEncryption) ->
     async def readable(note: dict[str, Any]) -> bool:
         async with gate:
             try:
-                await encryption.decrypt_fields(container.id, note["id"], note, None)
+                await encryption.decrypt_fields(container.id, note["id"], note, None, partition_key=note["workspaceId"])
             except FieldEncryptError:
                 return False
             return True

@@ -230,7 +230,8 @@ class AppHarness:
         unreadable = []
         async for note in self.notes.read_all_items():
             try:
-                await encryption.decrypt_fields(NOTES_CONTAINER, note["id"], note, None)
+                key = note["workspaceId"]
+                await encryption.decrypt_fields(NOTES_CONTAINER, note["id"], note, None, partition_key=key)
             except FieldEncryptError:
                 unreadable.append(note["id"])
         return unreadable

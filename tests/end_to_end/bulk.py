@@ -1,4 +1,4 @@
-"""Fills the dek store of a local Azure with very many rows, in seconds: behind the service's back, while it is down."""
+"""Very many rows for the dek store of a local Azure, in seconds."""
 
 import base64
 import uuid
@@ -8,28 +8,14 @@ from typing import Any
 from field_encrypt.dek import Dek, key_check
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_versions import MekVersion
-from local.cosmos.catalog import Catalog
-from local.cosmos.partitions import key_of_item
-from local.cosmos.storage import open_reader, open_writer
-from local.cosmos.store import ItemStore
 from local.supervisor import LocalAzure
-from local.supervisor.environment import COSMOS_DATABASE, DEK_CONTAINER
+from local.supervisor.bulk import put_items
+from local.supervisor.environment import DEK_CONTAINER
 
 
 def fill(azure: LocalAzure, mek: MekClient, version: MekVersion, count: int) -> None:
-    """Store so many rows of new DEKs under the version, each in a commit of its own, as a writer would."""
-    azure.processes["cosmos"].terminate()
-    path = azure.layout.folder("cosmos") / "cosmos.sqlite3"
-    writer, reader = open_writer(path), open_reader(path)
-    container = Catalog(writer, azure.options.partitions).container(COSMOS_DATABASE, DEK_CONTAINER)
-    store = ItemStore(writer, reader)
-    for row in _rows(mek, version, count):
-        epk = key_of_item(container.partition_key, row)
-        with store.commit(container, container.partition_of(epk)) as commit:
-            commit.put(epk, row, None)
-    writer.close()
-    reader.close()
-    azure.start("cosmos")
+    """Store so many rows of new DEKs under the version."""
+    put_items(azure, DEK_CONTAINER, _rows(mek, version, count))
 
 
 def _rows(mek: MekClient, version: MekVersion, count: int) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,9 @@ def deks_of(notes: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [deks.pop() for deks in named]
 
 
-def reader(app: AppHarness) -> FieldEncryption:
-    """Return a reader of the key and dek store that the stage looks at."""
+async def read(app: AppHarness, note: Mapping[str, Any]) -> dict[str, Any]:
+    """Decrypt a note by the key and dek store that the app harness looks at."""
     store = DekStore(app.rows, RowDefaults(mek_name=app.mek_name))
-    return FieldEncryption(RetryingProvider(KeyVaultProvider(app.mek)), store, None)
+    encryption = FieldEncryption(RetryingProvider(KeyVaultProvider(app.mek)), store, None)
+    key = note["workspaceId"]
+    return await encryption.decrypt_fields(NOTES_CONTAINER, note["id"], note, NOTE_FIELDS, partition_key=key)

@@ -1,15 +1,19 @@
 """Documents encrypted, re-encrypted and checked, as commands over HTTP."""
 
+import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from field_encrypt import DekStore, KeyVaultProvider, RowDefaults
 from field_encrypt.encoding import to_base64
+from field_encrypt.errors import TamperedFieldError
 from local.callers import Answer
 from local.supervisor import LocalAzure
-from local.supervisor.environment import NOTE_FIELDS, NOTES_CONTAINER
+from local.supervisor.environment import MEK_NAME, NOTE_FIELDS, NOTES_CONTAINER
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.migrating import all_rows, begin, command, reach
 from tests.end_to_end.moving_documents import (
@@ -20,12 +24,13 @@ from tests.end_to_end.moving_documents import (
     all_notes,
     allow,
     deks_of,
-    reader,
+    read,
     rights,
     rights_of_one_keyring,
     two_keyrings,
 )
 from tests.end_to_end.test_notifications import settled
+from tests.field_encrypt.format_1 import encrypted_as_format_1
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -94,6 +99,40 @@ async def test_the_host_dies_in_the_middle_of_a_reencryption(azure: LocalAzure, 
     assert await app.unreadable_notes() == []
 
 
+async def test_notes_get_onto_a_key_policy_while_writers_go_on(azure: LocalAzure, app: AppHarness) -> None:
+    """Format 1 becomes format 2, live notes stay as they are, a host dies; the plan said how many rows come."""
+    policy = {"per": "container", "maxDocuments": 1000}
+    old = {"id": "of-0.1", "workspaceId": "workspace-1", "title": "a title", "body": "a body"}
+    provider, store = KeyVaultProvider(app.mek), DekStore(app.rows, RowDefaults(mek_name=MEK_NAME))
+    await app.notes.upsert_item(
+        await encrypted_as_format_1(provider, store, NOTES_CONTAINER, old, NOTE_FIELDS, f"dek-{uuid.uuid4()}")
+    )
+    before, rows = await all_notes(app), await all_rows(app)
+    dry = await begin(app, "/api/migrations", kind="re-encrypt", dryRun=True, keyPolicy=policy)
+    plan = (await reach(app, dry, "completed"))["plan"]
+    await asyncio.to_thread(app.control, "backend", "PUT", "load", json={"writesPerSecond": 5, "keyPolicy": policy})
+    app.arm("functions_host", operation="reencrypt_documents", kind="kill_after")
+    try:
+        migration_id = await begin(app, "/api/migrations", kind="re-encrypt", keyPolicy=policy)
+        async with app.keep_alive(azure, "functions_host") as restarts:
+            status = await reach(app, migration_id, "completed")
+    finally:
+        quiet = {"writesPerSecond": 0, "keyPolicy": {"per": "document"}}
+        load = await asyncio.to_thread(app.control, "backend", "PUT", "load", json=quiet)
+
+    after = await all_notes(app)
+    named, made = set(deks_of(after)), (await all_rows(app)).keys() - rows.keys()
+    assert restarts.count == 1
+    assert (plan["rowsByVersion"], plan["rows"]) == ({"(now)": len(rows), "(new)": 1}, len(rows) + 1)
+    assert len(named) == 1 == len(made)
+    assert (len(after) > len(before), load["writes"]["failed"]) == (True, 0)
+    assert {note[field]["enc"] for note in after.values() for field in NOTE_FIELDS} == {2}
+    assert status["counts"]["proof"]["changed"] >= len(before)
+    assert await app.unreadable_notes() == []
+    with pytest.raises(TamperedFieldError):
+        await read(app, {**after["of-0.1"], "workspaceId": "thief"})
+
+
 async def test_plaintext_notes_are_encrypted(app: AppHarness) -> None:
     """The backfill encrypts what is plaintext, and leaves what is encrypted already as it is."""
     before = await all_notes(app)
@@ -104,7 +143,7 @@ async def test_plaintext_notes_are_encrypted(app: AppHarness) -> None:
     status = await reach(app, await begin(app, "/api/migrations", kind="encrypt"), "completed")
 
     after = await all_notes(app)
-    decrypted = await reader(app).decrypt_fields(NOTES_CONTAINER, name, after[name], NOTE_FIELDS)
+    decrypted = await read(app, after[name])
     assert status["detail"] == f"1 documents were encrypted, {len(before)} decrypt"
     assert (decrypted["title"], decrypted["body"]) == ("a title", "a body")
     assert all(after[other] == before[other] for other in before if other != name)
@@ -139,8 +178,8 @@ async def test_a_lost_mek_is_recovered_from(azure: LocalAzure, app: AppHarness) 
     there = await begin(app, "/api/reencryptions", keyring=app.keyring, targetKeyring=RECOVERED, **body)
     await reach(app, there, "completed")
     moved = await all_notes(app)
-    for name, note in moved.items():
-        await reader(app).decrypt_fields(NOTES_CONTAINER, name, note, NOTE_FIELDS)
+    for note in moved.values():
+        await read(app, note)
     leases = await app.runs.read_item(f"migration-lease.re-encrypt-from-{app.keyring}", partition_key=RECOVERED)
     back = await begin(app, "/api/reencryptions", keyring=RECOVERED, targetKeyring=app.keyring, **body)
     await reach(app, back, "completed")

@@ -84,6 +84,22 @@ async def test_processes_that_begin_at_once_share_one_dek(rows: ContainerProxy, 
         assert read["title"] == f"t{note['id'].removeprefix('note-')}"
 
 
+async def test_what_is_left_of_a_lease_can_be_given_back(rows: ContainerProxy) -> None:
+    """The counters are then what was used; a process that goes on leases again, and a row that is gone is no fault."""
+    one = process(rows, KeyPolicy(per="container", max_documents=1000, max_uses=10_000))
+    for number in range(3):
+        note = await save(one, number)
+        await one.give_back_leases()
+        (row,) = (await stored_rows(rows)).values()
+        assert (row["documents"], row["uses"]) == (number + 1, number + 1)
+
+    await save(one, 3)
+    await rows.delete_item(note["title"]["dekId"], partition_key=note["title"]["dekId"])
+    await one.give_back_leases()
+
+    assert await stored_rows(rows) == {}
+
+
 async def test_partitions_do_not_share(rows: ContainerProxy) -> None:
     """Per partition, documents of one share a DEK, and those of another have another."""
     one, other = (process(rows, KeyPolicy(per="partition")) for _ in range(2))

@@ -67,3 +67,34 @@ def test_scope_owns_its_own_deks_only(per: Any) -> None:
     }
 
     assert {name for name, dek_id in ids.items() if scope(per).owns(dek_id)} == {per}
+
+
+@pytest.mark.parametrize("per", ["document", "partition", "container"])
+def test_misfits_are_fields_in_format_1_and_under_deks_of_another_reach(per: Any) -> None:
+    """A deterministic field is under no policy, and a field may be malformed."""
+    own = {"document": "a-random-id"}.get(per) or scope(per).dek_id(3)
+    document = {
+        "fits": {"enc": 2, "alg": "A256GCM-HKDF-SHA256", "dekId": own},
+        "old": {"enc": 1, "alg": "A256GCM", "dekId": own},
+        "moved": {"enc": 2, "dekId": scope("container", container="archive").dek_id(0)},
+        "equal": {"enc": 2, "alg": "A256SIV-HKDF-SHA256", "dekId": f"deterministic.{'0' * 32}.0"},
+        "malformed": {"enc": None, "dekId": None},
+        "plain": "text",
+    }
+
+    misfits = KeyPolicy(per=per).misfits(DocumentPlace("notes", "note-1", "w-1"), document)
+
+    assert misfits == ["old", "moved", "malformed"]
+
+
+def test_rows_grow_with_the_policy() -> None:
+    """A million documents: as many rows, or one for each partition and each time that the bound is reached."""
+    policies = [
+        KeyPolicy(),
+        KeyPolicy(per="partition"),
+        KeyPolicy(per="container"),
+        KeyPolicy(per="container", max_documents=None),
+    ]
+
+    assert [policy.rows_of(1_000_000, 100) for policy in policies] == [1_000_000, 200, 101, 1]
+    assert KeyPolicy(per="container").rows_of(0, 0) == 0

@@ -110,7 +110,10 @@ async def test_every_activity_on_documents_runs_twice_with_one_outcome(
         ran, wrong, rows = ran | twice.ran, wrong + twice.wrong, [*rows, len(await harness.rows())]
 
     encryption = harness.resources.keyring(harness.keyring).encryption()
-    read = [await encryption.decrypt_fields(notes.id, item["id"], item, None) for item in await harness.stored_notes()]
+    read = [
+        await encryption.decrypt_fields(notes.id, item["id"], item, None, partition_key=item["id"])
+        for item in await harness.stored_notes()
+    ]
     assert wrong == []
     assert ran >= OF_DOCUMENTS
     assert rows == [3, 6, 6]  # a DEK a document, and another one when it is re-encrypted

@@ -56,7 +56,7 @@ async def _unreadable_notes(services_state: Snapshot, outside: Worker) -> list[s
     wrong = []
     for name, note in services_state.notes.items():
         try:
-            opened = await encryption.decrypt_fields("notes", name, note, None)
+            opened = await encryption.decrypt_fields("notes", name, note, None, partition_key=name)
         except Exception as error:  # noqa: BLE001 - whatever keeps a reader from the text
             wrong.append(f"{name} does not open: {type(error).__name__}")
         else:

@@ -25,6 +25,16 @@ COMMANDS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
         "/api/migrations",
         {"kind": "re-encrypt", "targetKeyring": "new", "keyring": "old", "reason": "leak"},
     ),
+    "re-encrypt onto a policy": (
+        ["migrate", "re-encrypt", "--per", "partition", "--max-documents", "500"],
+        "/api/migrations",
+        {"kind": "re-encrypt", "keyPolicy": {"per": "partition", "maxDocuments": 500}},
+    ),
+    "encrypt onto a policy": (
+        ["migrate", "encrypt", "--per", "container"],
+        "/api/migrations",
+        {"kind": "encrypt", "keyPolicy": {"per": "container"}},
+    ),
     "check": (["migrate", "decrypt-check"], "/api/migrations", {"kind": "decrypt-check"}),
     "rollback": (
         ["rollback", "notes.20261124T120000Z.abcdef", "--reason", "readers fail"],

@@ -36,7 +36,9 @@ class Patients:
         self.local_keyring = local_keyring
         self.notes = notes
         self.archive = archive
-        described = [DocumentContainer(name=found.id, fields=FIELDS) for found in (notes, archive)]
+        described = [
+            DocumentContainer(name=found.id, fields=FIELDS, partition_key="workspaceId") for found in (notes, archive)
+        ]
         self.keyring = self.resources(documents=[one.model_dump() for one in described])
         self.encryption = FieldEncryption(KeyVaultProvider(local_keyring.mek.client), self.keyring.reader_store, None)
 
@@ -71,8 +73,8 @@ class Patients:
         """Store a document with two encrypted fields and return it as it is stored."""
         plain = {"id": str(uuid.uuid4()), "workspaceId": WORKSPACE, "title": SECRET_TEXTS[0]}
         document = {**plain, "author": {"name": SECRET_TEXTS[1]}, **properties}
-        place = container or self.notes
-        stored = await self.encryption.encrypt_fields(place.id, document["id"], document, FIELDS)
+        place, key = container or self.notes, document["workspaceId"]
+        stored = await self.encryption.encrypt_fields(place.id, document["id"], document, FIELDS, partition_key=key)
         await place.create_item(stored)
         return stored
 

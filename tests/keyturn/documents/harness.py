@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from field_encrypt import DekStore, FieldEncryption, KeyVaultProvider, RowDefaults
+from field_encrypt import DekStore, FieldEncryption, KeyPolicy, KeyVaultProvider, RowDefaults
 from field_encrypt.dek import Dek
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.pages import PageInput, QuarantinedRow, RowRef
@@ -79,18 +79,19 @@ class DocumentsHarness:
     quarantined: dict[str, str] = field(default_factory=dict)
     hold: Hold = held
     ids: DekIds = field(default_factory=lambda: DekIds(Dek.generate()))
+    description: DocumentContainer = field(default_factory=lambda: DocumentContainer(name=NAME, fields=FIELDS))
 
     @property
     def documents(self) -> DocumentStore:
         """The container as the migration sees it."""
-        return DocumentStore(self.container, DocumentContainer(name=NAME, fields=FIELDS))
+        return DocumentStore(self.container, self.description)
 
-    def dependencies(self, target: Side | None = None) -> DocumentDependencies:
+    def dependencies(self, target: Side | None = None, policy: KeyPolicy | None = None) -> DocumentDependencies:
         """Return what a page works with; without a target, both sides are the source."""
         to = target or self.source
         source = KeyAndRows(self.source.mek.client, self.source.store)
         other = source if to is self.source else KeyAndRows(to.mek.client, to.store)
-        return DocumentDependencies(self.documents, source, other, self._take, self.hold)
+        return DocumentDependencies(self.documents, source, other, self._take, self.hold, policy)
 
     async def _take(self, rows: Sequence[QuarantinedRow]) -> None:
         self.quarantined |= {row.id: row.reason for row in rows}
@@ -100,7 +101,9 @@ class DocumentsHarness:
         for document_id in ids:
             document = note(document_id, **more)
             if side is not None:
-                document = await side.encryption.encrypt_fields(NAME, document_id, document, FIELDS)
+                document = await side.encryption.encrypt_fields(
+                    NAME, document_id, document, FIELDS, partition_key=document_id
+                )
             await self.container.create_item(document)
         return refs(*ids)
 
@@ -111,7 +114,7 @@ class DocumentsHarness:
     async def read(self, document_id: str, side: Side) -> dict[str, Any]:
         """Return a document as a reader of the side sees it."""
         document = own(await self.stored(document_id))
-        return await side.encryption.decrypt_fields(NAME, document_id, document, FIELDS)
+        return await side.encryption.decrypt_fields(NAME, document_id, document, FIELDS, partition_key=document_id)
 
 
 def refs(*ids: str) -> list[RowRef]:

@@ -30,7 +30,7 @@ from keyturn.cosmos.state_container import StateContainer
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.operations import reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
-from keyturn.documents.store import DocumentStore, scan_documents, under_other_deks
+from keyturn.documents.store import DocumentStore, NewDeks, scan_documents, under_other_deks
 from keyturn.settings import DocumentContainer
 from tests.keyturn.deks.pages import held
 from tests.keyturn.documents.harness import FIELDS, MIGRATION, NAME, page_of
@@ -106,7 +106,7 @@ async def refuse(rows: object) -> None:
 
 async def migrate(dependencies: DocumentDependencies, ids: DekIds) -> None:
     """Make passes until one changes nothing."""
-    chosen = under_other_deks(dependencies.documents, ids)
+    chosen = under_other_deks(NewDeks(dependencies.documents, ids, None, one_key=False))
     moved = True
     while moved:
         moved = False

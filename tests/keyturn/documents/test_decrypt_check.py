@@ -44,7 +44,9 @@ async def test_a_field_of_an_unknown_codec_is_named(documents_harness: Documents
     codecs = STANDARD_CODECS.adding("year", _Year, lambda value: value.year, lambda value: _Year(int(str(value)), 1, 1))
     writer = FieldEncryption(KeyVaultProvider(side.mek.client), side.store, None, codecs=codecs)
     value = {"id": "coded", "title": _Year(2026, 1, 1)}
-    await documents_harness.container.create_item(await writer.encrypt_fields(NAME, "coded", value, ["title"]))
+    await documents_harness.container.create_item(
+        await writer.encrypt_fields(NAME, "coded", value, ["title"], partition_key="coded")
+    )
     found = [*refs("coded"), *await documents_harness.add("plain", side=side)]
 
     result = await check_page(page_of(found), documents_harness.dependencies())

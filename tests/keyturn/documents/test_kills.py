@@ -45,7 +45,8 @@ async def fill(documents_harness: DocumentsHarness) -> list[str]:
     """Store the documents under the source, and return their ids."""
     names = [f"note-{number}" for number in range(DOCUMENTS)]
     plain = [note(name) for name in names]
-    for document in await documents_harness.source.encryption.encrypt_documents(NAME, plain, FIELDS):
+    encryption = documents_harness.source.encryption
+    for document in await encryption.encrypt_documents(NAME, plain, FIELDS, partition_key_paths=["/id"]):
         await documents_harness.container.create_item(document)
     return names
 
@@ -55,7 +56,7 @@ async def readable(documents_harness: DocumentsHarness, name: str) -> bool:
     document = own(await documents_harness.stored(name))
     (dek_id,) = dek_ids_of(document)  # never some fields under one DEK and some under another
     side = documents_harness.target if await has(documents_harness.target.rows, dek_id) else documents_harness.source
-    return note(name) == await side.encryption.decrypt_fields(NAME, name, document, FIELDS)
+    return note(name) == await side.encryption.decrypt_fields(NAME, name, document, FIELDS, partition_key=name)
 
 
 async def has(rows: ContainerProxy, dek_id: str) -> bool:

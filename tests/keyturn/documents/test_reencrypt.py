@@ -38,7 +38,7 @@ async def test_documents_get_fresh_deks_under_the_same_key(documents_harness: Do
     assert len(await documents_harness.source.row_ids()) == 4
     assert before[0]["title"]["ct"] != after[0]["title"]["ct"]
     assert note("a") == await documents_harness.source.encryption.decrypt_fields(
-        NAME, "a", own(before[0]), ["title", "author/name", "parts/*/text"]
+        NAME, "a", own(before[0]), ["title", "author/name", "parts/*/text"], partition_key="a"
     )
 
 

@@ -45,5 +45,5 @@ async def test_each_operation_finds_its_documents(documents_harness: DocumentsHa
         "p2",
     }
     assert await found(
-        documents_harness, scan.under_other_deks(documents_harness.documents, documents_harness.ids)
+        documents_harness, scan.under_other_deks(scan.NewDeks(documents_harness.documents, documents_harness.ids, None))
     ) == {"e2", "e3", "p1", "p2"}

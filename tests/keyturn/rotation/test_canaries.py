@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 import pytest
+from azure.cosmos.aio import CosmosClient
 
 from keyturn.errors import UnavailableError
 from keyturn.rotation.canaries import CANARIES_PER_CONTAINER, check_all, choose, per_container
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
+from keyturn.settings import DocumentContainer
+from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.documents.harness import NAME, DocumentsHarness
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
@@ -49,7 +52,7 @@ async def test_a_document_that_lacks_a_field_serves_where_there_is_no_better_one
     """Documents may lack fields; those with more of them are taken first."""
     for name in ("no-title", "no-title-either"):
         document = await documents_harness.source.encryption.encrypt_fields(
-            NAME, name, {"id": name, "author": {"name": "D"}}, ["author/name"]
+            NAME, name, {"id": name, "author": {"name": "D"}}, ["author/name"], partition_key=name
         )
         await documents_harness.container.create_item(document)
     few = await choose(documents_harness.container, documents_harness.documents.description, 1)
@@ -88,6 +91,24 @@ async def test_one_that_no_reader_opens_fails_with_its_reason(documents_harness:
     assert outcomes(overwritten) == {"a": "pass", "b": "fail"}
     assert outcomes(disabled) == {"a": "fail", "b": "fail"}
     assert disabled[0].detail.startswith("MekVersionDisabledError")
+
+
+async def test_a_copy_in_another_partition_fails(
+    documents_harness: DocumentsHarness, cosmos_client: CosmosClient
+) -> None:
+    """A canary is read in its own place, as a reader that states the partition key does."""
+    documents_harness.container = await new_container(cosmos_client, "notes", "/tenant")
+    documents_harness.description = DocumentContainer(name=NAME, fields=["title"], partition_key="tenant")
+    encryption, plain = documents_harness.source.encryption, {"id": "a", "tenant": "t", "title": "t"}
+    document = await encryption.encrypt_fields(NAME, "a", plain, ["title"], partition_key="t")
+    await documents_harness.container.create_item(document)
+    known = await checked(documents_harness)
+    await documents_harness.container.create_item({**document, "tenant": "thief"})
+
+    stolen = await checked(documents_harness, [known[0].model_copy(update={"partition": "thief"})], wanted=1)
+
+    assert (outcomes(known), outcomes(stolen)) == ({"a": "pass"}, {"a": "fail"})
+    assert stolen[0].detail.startswith("TamperedFieldError")
 
 
 async def test_a_service_that_does_not_answer_is_no_verdict(documents_harness: DocumentsHarness) -> None:

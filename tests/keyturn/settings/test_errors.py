@@ -70,6 +70,16 @@ def test_a_bad_variable_is_named(variable: str, value: str | None, expected: str
         (keyrings({"name": "notes"}), "KEYTURN_KEYRINGS", "$[0].vaultUrl"),
         (keyrings(), "KEYTURN_KEYRINGS", ""),
         ({"KEYTURN_DOCUMENTS": '[{"name": "notes", "fields": []}]'}, "KEYTURN_DOCUMENTS", "$[0].fields"),
+        (
+            {"KEYTURN_DOCUMENTS": '[{"name": "notes", "fields": ["title"], "deterministic": ["parts/*/text"]}]'},
+            "KEYTURN_DOCUMENTS",
+            "$[0]",
+        ),
+        (
+            {"KEYTURN_DOCUMENTS": '[{"name": "notes", "fields": ["title"], "context": "people"}]'},
+            "KEYTURN_DOCUMENTS",
+            "$[0].context",
+        ),
         ({"KEYTURN_HEALTH_URLS": '["https://notes", "ftp://notes"]'}, "KEYTURN_HEALTH_URLS", "$[1]"),
         ({"KEYTURN_ROW_NAMES": '{"mekVersion": 1}'}, "KEYTURN_ROW_NAMES", "$.mekVersion"),
         ({"KEYTURN_WINDOWS": '[{"cron": "0 2 * * *", "duration": "PT1S"}]'}, "KEYTURN_WINDOWS", "$[0].duration"),

@@ -31,6 +31,40 @@ async def test_note_is_stored_encrypted_and_read_decrypted(quiet: Backend, share
     assert {name: read[name] for name in NOTE} == NOTE
 
 
+@pytest.mark.parametrize("place", ["workspace", "id", "field"])
+async def test_copied_note_is_not_read(quiet: Backend, shared_keyring: LocalKeyring, place: str) -> None:
+    """Another tenant's note that is copied into a workspace, under another id or into another field is refused."""
+    stored = await shared_keyring.notes.read_item(create(quiet)["id"], partition_key="w1")
+    copies = {
+        "workspace": {"workspaceId": "thief"},
+        "id": {"id": f"{stored['id']}-copy"},
+        "field": {"title": stored["body"]},
+    }
+    copy = {**stored, **copies[place]}
+    await shared_keyring.notes.upsert_item(copy)
+
+    answer = quiet.call("GET", f"/api/notes/{copy['id']}", params={"workspaceId": copy["workspaceId"]})
+
+    assert answer.status_code == 500
+    assert "does not authenticate" in answer.json()["error"]
+    assert not any(text in answer.text for text in (NOTE["title"], NOTE["body"]))
+
+
+async def test_notes_share_deks_as_the_key_policy_says(local_keyring: LocalKeyring) -> None:
+    """The policy is changed while the backend runs; notes that are there already are read as before."""
+    backend = local_keyring.start("--reads-per-second", 0, "--writes-per-second", 0)
+    before = create(backend)
+    report = backend.load(keyPolicy={"per": "partition"})
+    keys = [create(backend) for _ in range(3)]
+
+    stored = [await local_keyring.notes.read_item(key["id"], partition_key="w1") for key in keys]
+    assert report["keyPolicy"]["per"] == "partition"
+    assert len({note["title"]["dekId"] for note in stored}) == 1
+    for key in (before, *keys):
+        assert backend.call("GET", f"/api/notes/{key['id']}", params={"workspaceId": "w1"}).status_code == 200
+    backend.service.stop()
+
+
 def test_unknown_note_is_not_found(quiet: Backend) -> None:
     """A note that does not exist is a 404, and a read without a workspace a 400."""
     assert quiet.call("GET", "/api/notes/none", params={"workspaceId": "w1"}).status_code == 404

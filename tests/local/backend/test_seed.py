@@ -24,7 +24,11 @@ async def test_seeded_notes_are_readable(local_keyring: LocalKeyring) -> None:
     notes = [note async for note in local_keyring.notes.query_items("SELECT * FROM c")]
     titles = set()
     for note in notes:
-        titles.add((await reader.decrypt_fields(local_keyring.notes.id, note["id"], note, ENCRYPTED_FIELDS))["title"])
+        key = note["workspaceId"]
+        opened = await reader.decrypt_fields(
+            local_keyring.notes.id, note["id"], note, ENCRYPTED_FIELDS, partition_key=key
+        )
+        titles.add(opened["title"])
     rows = [row async for row in local_keyring.rows.query_items("SELECT * FROM c")]
 
     assert made == 20
