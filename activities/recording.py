@@ -51,7 +51,6 @@ async def _follow(record: RunRecord, request: RunRef, resources: Resources, now:
     """Do what follows from a state change: give the budget back, anchor the audit chain, keep a migration's lease."""
     if record.ended or record.state is State.NEEDS_ATTENTION:  # its pass may have failed before its last wave
         await give_back(record, resources)
-    if isinstance(record, RotationRecord):  # not ``kind``: the anchor takes a rotation's record
-        await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
-    else:
+    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
+    if not isinstance(record, RotationRecord):
         await keep_lease(resources.every_run.documents, record, now)

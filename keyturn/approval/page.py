@@ -9,6 +9,7 @@ from html import escape
 
 from keyturn.approval.links import Link
 from keyturn.approval.questions import Question, question_of
+from keyturn.contracts.characters import visible
 from keyturn.contracts.states import State
 from keyturn.http import Problem
 from keyturn.ids import approval_link
@@ -37,9 +38,13 @@ HEADERS = {
 }
 
 
+def _text(value: object) -> str:
+    return escape(visible(str(value)))
+
+
 def page(title: str, *parts: str) -> str:
     """Return a whole page; the parts are HTML already, the title is text."""
-    heading = escape(title)
+    heading = _text(title)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -50,23 +55,23 @@ def page(title: str, *parts: str) -> str:
 
 def paragraph(text: object, *, warning: bool = False) -> str:
     """Return a paragraph of text."""
-    return f"<p{' class="warning"' if warning else ''}>{escape(str(text))}</p>"
+    return f"<p{' class="warning"' if warning else ''}>{_text(text)}</p>"
 
 
 def section(title: str, *parts: str) -> str:
     """Return parts under a heading."""
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+    return f"<section><h2>{_text(title)}</h2>{''.join(parts)}</section>"
 
 
 def facts(*named: tuple[str, object]) -> str:
     """Return a list of names and what stands behind each."""
-    items = (f"<dt>{escape(name)}</dt><dd><code>{escape(str(value))}</code></dd>" for name, value in named)
+    items = (f"<dt>{_text(name)}</dt><dd><code>{_text(value)}</code></dd>" for name, value in named)
     return f"<dl>{''.join(items)}</dl>"
 
 
 def listing(*items: object) -> str:
     """Return a list of texts."""
-    return f"<ul>{''.join(f'<li>{escape(str(item))}</li>' for item in items)}</ul>"
+    return f"<ul>{''.join(f'<li>{_text(item)}</li>' for item in items)}</ul>"
 
 
 def approval_page(record: RunRecord, link: Link, token: str) -> str:

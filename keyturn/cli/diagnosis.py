@@ -6,8 +6,9 @@ from urllib.parse import quote
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.output import AsJson, Field, write
+from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.rotations import Keyring
+from keyturn.contracts.characters import visible
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
 
@@ -56,7 +57,7 @@ def orphans(
         write(found, as_json=True)
         return
     for orphan in found["orphans"]:
-        typer.echo("  ".join(str(value) for value in orphan.values() if value is not None))
+        echo("  ".join(visible(str(value)) for value in orphan.values() if value is not None))
     typer.echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
 
 

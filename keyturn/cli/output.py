@@ -12,6 +12,7 @@ from typing import Annotated, Any, override
 import typer
 from typer.core import TyperGroup
 
+from keyturn.contracts.characters import visible, visible_lines
 from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
 
 
@@ -23,10 +24,15 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyturnError as error:
-            typer.echo(f"error: {error.message}", err=True)
+            echo(f"error: {error.message}", err=True)
             if error.hint:
-                typer.echo(f"hint: {error.hint}", err=True)
+                echo(f"hint: {error.hint}", err=True)
             raise typer.Exit(outcome_of(error).exit_code) from error
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Write lines, on which nothing is hidden from the reader: names and remarks are others' texts."""
+    typer.echo(visible_lines(text), err=err)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
@@ -40,12 +46,12 @@ def write(answer: Any, *, as_json: bool, field: str | None = None) -> None:
     """Write the answer, or one member of it."""
     chosen = answer if field is None else _member(answer, field)
     if as_json or isinstance(chosen, list):
-        typer.echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+        echo(json.dumps(chosen, indent=2, ensure_ascii=False))
     elif isinstance(chosen, dict):
         for line in _lines(chosen):
-            typer.echo(line)
+            echo(line)
     else:
-        typer.echo("" if chosen is None else _plain(chosen))
+        echo("" if chosen is None else _plain(chosen))
 
 
 def _member(answer: Any, field: str) -> Any:
@@ -73,7 +79,7 @@ def _lines(members: dict[str, Any], indent: str = "") -> list[str]:
                 lines += [f"{indent}  -", *_lines(element, f"{indent}    ")]
         else:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
-            lines.append(f"{indent}{name.ljust(width)}  {shown}")
+            lines.append(f"{indent}{name.ljust(width)}  {visible(shown)}")
     return lines
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.output import AsJson, Field, signing_secret, write
+from keyturn.cli.output import AsJson, Field, echo, signing_secret, write
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind, kind_of
@@ -161,7 +161,7 @@ async def _status(api: Api, run: str, poll: float | None) -> dict[str, Any]:
             return found
         if found["state"] != last:
             last = found["state"]
-            typer.echo(_told(run, found), err=True)
+            echo(_told(run, found), err=True)
         if _needs_attention(found):
             return found
         await asyncio.sleep(poll)

@@ -1,23 +1,26 @@
 """The message of an event: what the table of the run's kind says, where to look, and the head of the audit chain.
 
-Only facts of the run's record are told, which holds no key and no secret; remarks are told as they were written.
+Only facts of the run's record are told, which holds no key and no secret. Remarks and ids are others' texts: each is
+told on one line, with what a reader would not see of it made visible.
 """
 
 from keyturn.audit.chain import Head
+from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import InvariantError
 from keyturn.ids import report_link
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES, migration_facts
-from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Template, rotation_facts
+from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Lines, Template, rotation_facts
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
 def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    template, facts = _template(record, told)
+    template, told_facts = _template(record, told)
+    facts = {name: fact if isinstance(fact, Lines) else visible(fact) for name, fact in told_facts.items()}
     title = template.title.format(**facts)
     if told.event == "approval_reminder":
         title = title.replace("please decide", "still waiting for a decision")

@@ -44,7 +44,7 @@ _ROLLBACK = "A rotation has retired these versions. May they be enabled again, a
 
 _APPROVAL_WANTED = Template(
     "please decide on {run}",
-    "{altered}{question}{versions}\n"
+    "{question}{altered}{versions}\n"
     "Any approver may decide; only {requested_by} cannot, who asked for it.{reason}\n\n"
     "Current version: {target}\n"
     "Decide by: {decide_by}\n"

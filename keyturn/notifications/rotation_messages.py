@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
 from keyturn.runs.evidence_summary import findings_of, warnings_of
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 
-ALTERED = "THE EVIDENCE WAS CHANGED after it was frozen. No decision is taken on it: abort the run.\n"
+ALTERED = "THE EVIDENCE WAS CHANGED after it was frozen. No decision is taken on it: abort the run."
 NAMED = 10  # so many quarantined rows or documents are named in a message; the report has more
 
 
@@ -30,9 +31,15 @@ def rows(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
-def below(lines: Iterable[str]) -> str:
+class Lines(str):
+    """Lines that are visible each: in a message they stay lines."""
+
+    __slots__ = ()
+
+
+def below(lines: Iterable[str]) -> Lines:
     """Return the lines, each on one of its own after what comes before; nothing if there are none."""
-    return "".join(f"\n{line}" for line in lines)
+    return Lines("".join(f"\n{visible(line)}" for line in lines))
 
 
 def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
@@ -50,7 +57,7 @@ def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
         "quarantined": below(f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]),
         "decide_by": moment(record.approval_expires_at),
         "digest": str(record.evidence_digest),
-        "altered": ALTERED if record.evidence_intact is False else "",
+        "altered": below([ALTERED] if record.evidence_intact is False else []),
     }
 
 
@@ -81,7 +88,7 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
 
 _APPROVAL_WANTED = Template(
     "please decide on the rotation of {keyring}",
-    "{altered}Everything has moved onto the new key version. May the old one be retired?\n"
+    "Everything has moved onto the new key version. May the old one be retired?{altered}\n"
     "Any approver may decide; only {requested_by} cannot, who asked for the rotation.\n"
     "{warnings}{findings}\n"
     "To be retired: {old}\n"

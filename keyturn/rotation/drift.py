@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, RunRef
+from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.deks.census import LABELS_MAX, OTHER_LABELS, take_census
@@ -146,4 +147,4 @@ def _message(looked: DriftRecord) -> Message:
     if found.enabled:
         lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:"]
         lines += [f"- {name}" for name in found.enabled[:NAMED]]
-    return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(lines), EVENTS[DRIFT].tone)
+    return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(map(visible, lines)), EVENTS[DRIFT].tone)

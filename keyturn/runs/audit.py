@@ -24,6 +24,7 @@ from keyturn.runs.store import Runs
 # Callers of the API must not be able to make a chain grow without end: refusals beyond this are only logged.
 EVENTS_MAX = 1000
 HEAD_TAG = "keyturn-audit-head"
+MIGRATION_HEAD_TAG = "keyturn-migration-audit-head"  # <migration id>:<head>, at most 100 + 1 + 86 of 256 characters
 
 _log = logging.getLogger(__name__)
 
@@ -173,33 +174,38 @@ async def audit_refusals[R: RunRecord](
         raise
 
 
-async def anchor(audit: AuditLog, versions: MekVersions, record: RotationRecord) -> None:
-    """Write the chain's head into the tags of the rotation's version, once there is one.
+async def anchor(audit: AuditLog, versions: MekVersions, record: RunRecord) -> None:
+    """Write the chain's head into the tags of a key version, where the database's writers cannot change it.
 
-    Never fails a rotation: a vault that is away leaves the earlier anchor, which still holds for what it was written
-    for, and the next state change writes a newer one. What went wrong is in the log.
+    A rotation's is on the version that it made, once there is one. A migration's is on the MEK's newest version, with
+    its id, and stays until the next migration writes its own.
+
+    Never fails a run: a vault that is away leaves the earlier anchor, which still holds for what it was written for,
+    and the next state change writes a newer one. What went wrong is in the log.
     """
-    if record.target_version is None:
-        return
     try:
-        await _write(audit, versions, record.run_id, record.target_version)
+        if isinstance(record, MigrationRecord):
+            await _write(audit, versions, record.run_id, await versions.current(), f"{record.run_id}:")
+        elif isinstance(record, RotationRecord) and record.target_version is not None:
+            await _write(audit, versions, record.run_id, record.target_version)
     except KeyturnError as error:
         name = type(error).__name__
         _log.error("the audit chain of %s was not anchored: %s: %s", record.run_id, name, error.message)
 
 
-async def _write(audit: AuditLog, versions: MekVersions, run_id: str, version: str) -> None:
-    if (found := (await versions.states()).get(version)) is None:
+async def _write(audit: AuditLog, versions: MekVersions, run_id: str, version: str | None, named: str = "") -> None:
+    if (found := (await versions.states()).get(version or "")) is None:
         raise ResourceMissingError("the MEK has no such version", resource="MEK", version=version)
-    head, written = await audit.head(run_id), found.tags.get(HEAD_TAG)
+    tag = MIGRATION_HEAD_TAG if named else HEAD_TAG
+    head, written = await audit.head(run_id), found.tags.get(tag, "")
     if head is None:
         return
-    if written is not None:
-        earlier = Head.parse(written)
+    if written.startswith(named) and written:  # of this very run
+        earlier = Head.parse(written.removeprefix(named))
         await _check_borne_out(audit, run_id, earlier)
         if earlier.sequence >= head.sequence:
             return
-    await versions.tag(found, {HEAD_TAG: str(head)})
+    await versions.tag(found, {tag: f"{named}{head}"})
 
 
 async def _check_borne_out(audit: AuditLog, run_id: str, earlier: Head) -> None:

@@ -81,7 +81,10 @@ PublicUrl = Annotated[
         "the app's own URL as its approvers reach it, https://<host> (http:// only where the host is loopback)",
     ),
 ]
-ProbeUrl = Annotated[str, _matching(r"https?://[^\s]+", "a URL of the backend, http:// or https://")]
+ProbeUrl = Annotated[
+    str,
+    _matching(r"https?://[^/?#@\s]+([/?][^#\s]*)?", "a URL of the backend, http:// or https://, that names no user"),
+]
 
 Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds
 
