@@ -16,6 +16,8 @@ from typing import Any, Self
 import aiohttp
 from standardwebhooks import Webhook
 
+from local.identity.tokens import person_id
+
 POLL_SECONDS = 0.2
 
 ENDS = frozenset({"completed", "blocked", "rejected", "expired", "aborted", "reinstated", "failed"})
@@ -96,12 +98,19 @@ class Callers:
         *,
         decision: str = "approve",
         approver: str = "sam@example.com",
+        approver_id: str | None = None,
         message_id: str | None = None,
         at: datetime | None = None,
         secret: str | None = None,
     ) -> Answer:
-        """Send a signed decision, as an approval system does: without a function key."""
-        body = json.dumps({"rotationId": run_id, "decision": decision, "evidenceDigest": digest, "approver": approver})
+        """Send a signed decision, as an approval system does: without a function key.
+
+        Where people sign in, it names the approver's object id, that of the local tenant where no other is given.
+        """
+        decided = {"rotationId": run_id, "decision": decision, "evidenceDigest": digest, "approver": approver}
+        if self._signed_in or approver_id is not None:
+            decided["approverId"] = person_id(approver) if approver_id is None else approver_id
+        body = json.dumps(decided)
         message = message_id or f"msg_{uuid.uuid4().hex}"
         sent_at = at or datetime.now(UTC)
         headers = {

@@ -56,11 +56,12 @@ async def decide_restore_approval(req: func.HttpRequest, client: df.DurableFunct
 async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         token = req.params.get("token", "")
-        secrets = resources.settings.approval_secrets()
+        secrets = resources.settings.link_secrets()
         link, record = await open_link(
             resources.every_run, _link_request(req, token, caller), secrets=secrets, now=datetime.now(UTC)
         )
-        return _html(approval_page(record, link, token))
+        reader = caller.principal.name if caller.principal is not None else link.approver
+        return _html(approval_page(record, link, token, reader))
 
     return await _handle(req, route, work)
 
@@ -73,7 +74,7 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, rout
             _link_request(req, form.get("token", ""), caller),
             form.get("decision"),
             form.get("comment", ""),
-            secrets=resources.settings.approval_secrets(),
+            secrets=resources.settings.link_secrets(),
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),
         )

@@ -34,6 +34,7 @@ async def decide_rotation(req: func.HttpRequest, client: df.DurableFunctionsClie
             dict(req.headers),
             read_body(req),
             secrets=resources.settings.approval_secrets(),
+            sign_in=resources.settings.keyturn_access == "entra",
             sender=sender_of(req),
             wake=lambda decided: wake(client, decided, DECISION_EVENT),
             now=datetime.now(UTC),

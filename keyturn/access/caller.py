@@ -7,18 +7,11 @@ header is ignored, because nothing in front of the app keeps callers from sendin
 
 from typing import NamedTuple
 
-from keyturn.access.identity import Principal, read_principal, same_person
+from keyturn.access.identity import Identity, Principal, read_principal, same_name
 from keyturn.access.roles import ROUTES
 from keyturn.errors import ForbiddenError, InvalidRequestError
 from keyturn.settings import Settings
 from keyturn.settings.errors import Place, settings_error
-
-
-class Identity(NamedTuple):
-    """A person or program as records and the audit name it; the object id where Entra ID vouches for it."""
-
-    name: str
-    object_id: str | None
 
 
 class Caller(NamedTuple):
@@ -35,16 +28,16 @@ class Caller(NamedTuple):
         """
         self.require_own(stated, field)
         if self.principal is not None:
-            return Identity(self.principal.name, self.principal.object_id)
+            return self.principal.identity
         if stated is None:
             raise InvalidRequestError(
                 f"{field}: the request must say who asks", field=field, expected="a name or an address"
             )
-        return Identity(stated, None)
+        return Identity(stated)
 
     def require_own(self, stated: str | None, field: str) -> None:
         """Raise ForbiddenError where the caller has a principal and the stated name is another's."""
-        if stated is not None and self.principal is not None and not same_person(stated, self.principal.name):
+        if stated is not None and self.principal is not None and not same_name(stated, self.principal.name):
             raise ForbiddenError(f"{field}: names another person than the one who is signed in", field=field)
 
     def require_role(self, route: str) -> None:

@@ -1,20 +1,27 @@
-"""Identities: the principal that App Service Authentication vouches for, and when two names are one person.
+"""Identities: the principal that App Service Authentication vouches for, and when two identities are one person.
 
 The principal comes in a header: base64 of a JSON object with the claims of the validated token, read strictly. The
 platform sets it and removes what callers send under its name. Source: "Work with user identities in Azure App Service
-authentication". Names and object ids are compared because the requester of a run must not decide on it.
+authentication".
+
+Identities are compared because the requester of a run must not decide on it, here and nowhere else. Object ids decide
+where both are known. Names are all that is left elsewhere, so names that a reader takes for one are one person's: they
+are compared as Unicode Technical Standard 39 does it, by the look of their characters.
 """
 
 import base64
 import binascii
+import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keyturn.access.roles import Role
-from keyturn.contracts.base import Name, read_json
+from keyturn.contracts.base import OBJECT_ID, ObjectId, PersonName, read_json
+from keyturn.contracts.characters import DEFAULT_IGNORABLE
 from keyturn.errors import UnauthenticatedError
 
 HEADER = "x-ms-client-principal"
@@ -32,18 +39,62 @@ _PERSON = (
     "email",
 )
 _PROGRAM = ("azp", "appid")
-_GUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
-def same_person(first: str, second: str) -> bool:
-    """Tell whether two names differ in no more than case, surrounding space or the way a character is encoded."""
-    one, other = (unicodedata.normalize("NFKC", name).strip().casefold() for name in (first, second))
-    return one == other
+class Identity(NamedTuple):
+    """A person or program as records and the audit name it; the object id where Entra ID vouches for it."""
+
+    name: str
+    object_id: str | None = None
+
+    @classmethod
+    def of(cls, stated: str) -> Self:
+        """Return whom a setting names: by an object id, or else by a name."""
+        return cls(stated, stated.lower() if re.match(OBJECT_ID, stated) else None)
 
 
-def same_identity(first: str | None, second: str | None) -> bool:
-    """Tell whether two object ids of Entra ID are known and the same."""
-    return first is not None and second is not None and first.lower() == second.lower()
+def same_person(one: Identity, other: Identity) -> bool:
+    """Tell whether two identities are, or may be, one person's.
+
+    By object ids where both are known, and then by names as they are spelt; else by names as they look.
+    """
+    if one.object_id is not None and other.object_id is not None:
+        return one.object_id.lower() == other.object_id.lower() or same_name(one.name, other.name)
+    return not _looks(one.name).isdisjoint(_looks(other.name))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two names differ in no more than case, space, what is unseen, or how a character is encoded."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    seen = DEFAULT_IGNORABLE.sub("", name)
+    return " ".join(unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", seen).casefold()).split())
+
+
+def _looks(name: str) -> frozenset[str]:
+    """Return what the name looks like, as it is spelt and in small letters: some only look alike as capitals."""
+    seen = unicodedata.normalize("NFKD", DEFAULT_IGNORABLE.sub("", name))
+    return frozenset({_folded(_skeleton(seen)), _skeleton(_folded(name))})
+
+
+def _skeleton(text: str) -> str:
+    prototypes = _prototypes()
+    return "".join(prototypes.get(character, character) for character in text)
+
+
+@cache
+def _prototypes() -> Mapping[str, str]:
+    """Return for each character that looks like others the one that stands for all of them."""
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - a megabyte, for names alone
+
+    marked = "\u200e"  # the data have it around letters that are written from right to left
+    alike = {
+        text.strip(marked): [one["c"].strip(marked) for one in others] for text, others in confusables_data.items()
+    }
+    # Each of a class lists the prototype, and the prototype lists all of them.
+    return {text: max([text, *others], key=lambda one: (len(alike[one]), one)) for text, others in alike.items()}
 
 
 class Principal(BaseModel):
@@ -51,9 +102,14 @@ class Principal(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: Name
-    object_id: Annotated[str, Field(pattern=_GUID)]
+    name: PersonName
+    object_id: ObjectId
     roles: frozenset[Role]
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is, as records name people."""
+        return Identity(self.name, self.object_id)
 
 
 class _Claim(BaseModel):
@@ -91,7 +147,7 @@ def read_principal(header: str | None) -> Principal:
         read = _Header.model_validate(described, strict=True)
         return Principal(
             name=_name(read),
-            object_id=read.one_of(_OBJECT_ID).lower(),
+            object_id=read.one_of(_OBJECT_ID),
             roles=frozenset(Role(value) for kind in _ROLES for value in read.values(kind) if value in Role),
         )
     except (binascii.Error, ValueError, RecursionError, ValidationError):

@@ -1,5 +1,7 @@
 """The approver's link: a short-lived token for one approver, one run and one evidence digest.
 
+Where people sign in, the approver is an object id in Entra ID, since a name is its holder's to change; else a name.
+
 The token is its content and an HMAC-SHA256 over it, by a key that is derived from a webhook secret for this use alone.
 A holder of that secret can decide anyway, so links need no secret of their own, and they are replaced together.
 """
@@ -15,8 +17,8 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from keyturn.access.identity import same_person
-from keyturn.contracts.base import Name, Payload, RunId
+from keyturn.access.identity import Identity, same_person
+from keyturn.contracts.base import Payload, PersonName, RunId
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.ids import approval_link
@@ -32,7 +34,7 @@ class Link(Payload):
 
     run_id: Annotated[RunId, Field(max_length=100)]
     evidence_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    approver: Name
+    approver: PersonName
     expires_at: datetime
 
     @property
@@ -44,10 +46,11 @@ class Link(Payload):
 def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list[tuple[str, str]]:
     """Return for each configured approver, but never the requester, the link to decide on the evidence in force.
 
-    Empty where no decision is waited for, or where ``KEYTURN_PUBLIC_URL``, ``KEYTURN_APPROVERS`` or
-    ``APPROVAL_WEBHOOK_SECRETS`` are not set. A link is a credential: it belongs to its approver alone.
+    Empty where no decision is waited for, where ``KEYTURN_PUBLIC_URL``, ``KEYTURN_APPROVERS`` or
+    ``APPROVAL_WEBHOOK_SECRETS`` are not set, or where there are no links. A link is a credential: it belongs to its
+    approver alone.
     """
-    secrets, base = settings.approval_secrets(), settings.keyturn_public_url
+    secrets, base = settings.link_secrets(), settings.keyturn_public_url
     digest, expires = record.evidence_digest, record.approval_expires_at
     waiting = record.state is State.AWAITING_APPROVAL
     if not waiting or not secrets or base is None or digest is None or expires is None:
@@ -55,7 +58,7 @@ def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list
     until = min(expires, now + settings.keyturn_approval_link_expiry)
     links: list[tuple[str, str]] = []
     for approver in settings.keyturn_approvers:
-        if not same_person(approver, record.requested_by):
+        if not same_person(Identity.of(approver), record.requester):
             link = Link(run_id=record.run_id, evidence_digest=digest, approver=approver, expires_at=until)
             address = f"{base.rstrip('/')}{approval_link(record.run_id)}"
             links.append((approver, f"{address}?token={quote(make_token(link, secrets[0]))}"))

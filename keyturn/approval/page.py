@@ -74,8 +74,8 @@ def listing(*items: object) -> str:
     return f"<ul>{''.join(f'<li>{_text(item)}</li>' for item in items)}</ul>"
 
 
-def approval_page(record: RunRecord, link: Link, token: str) -> str:
-    """Return the page on which the link's approver looks at the evidence and decides."""
+def approval_page(record: RunRecord, link: Link, token: str, reader: str) -> str:
+    """Return the page on which the link's approver, by name the reader, looks at the evidence and decides."""
     question = question_of(record)
     waiting = record.state is State.AWAITING_APPROVAL and record.decision is None
     return page(
@@ -89,7 +89,7 @@ def approval_page(record: RunRecord, link: Link, token: str) -> str:
             facts(
                 (question.name, record.run_id),
                 ("Evidence digest", link.evidence_digest),
-                ("You are", link.approver),
+                ("You are", reader),
                 ("The link opens until", f"{link.expires_at:%Y-%m-%d %H:%M} UTC"),
             ),
             _form(record, token) if waiting else paragraph(_closed(record, question)),

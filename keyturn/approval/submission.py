@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from keyturn.access.attempts import counted
 from keyturn.access.caller import Caller
-from keyturn.access.identity import same_person
 from keyturn.approval.links import Link, read_token
 from keyturn.errors import AlreadyDecidedError, DigestMismatchError, ForbiddenError, UnauthenticatedError
 from keyturn.http import parse
@@ -71,17 +70,16 @@ async def decide_by_link[R: RunRecord](
         link = await _authentic(runs, link_request, secrets, now)
         if await is_used(runs, link.message_id):
             raise AlreadyDecidedError("this link was used", rotationId=link.run_id)
-    stated = {"decision": decision, "comment": comment, "approver": link.approver}
-    bound = {"rotationId": link.run_id, "evidenceDigest": link.evidence_digest}
-    request = parse(DecisionRequest, {**stated, **bound})
     principal = link_request.caller.principal
+    stated = {"decision": decision, "comment": comment, "approver": _by(link_request) or link.approver}
+    bound = {"rotationId": link.run_id, "evidenceDigest": link.evidence_digest}
+    request = parse(DecisionRequest, {**stated, **bound, "approverId": principal and principal.object_id})
     record = await take_decision(
         runs,
         request,
         message_id=link.message_id,
         wake=wake,
         now=now,
-        by_id=principal.object_id if principal is not None else None,
         keep=link.expires_at - now,
     )
     taken = [one.decision for one in record.taken if one.webhook_id == link.message_id]
@@ -98,7 +96,7 @@ async def _authentic[R: RunRecord](
     async with counted(runs.documents, forgers, UnauthenticatedError, now):
         link = read_token(link_request.token, secrets, run_id=link_request.run_id, now=now)
     principal = link_request.caller.principal
-    if principal is not None and not same_person(principal.name, link.approver):
+    if principal is not None and link.approver.lower() != principal.object_id:
         raise ForbiddenError("the link was made for another person", rotationId=link.run_id)
     return link
 

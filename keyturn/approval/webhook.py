@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from keyturn.access.attempts import counted
-from keyturn.errors import UnauthenticatedError
+from keyturn.errors import InvalidRequestError, UnauthenticatedError
 from keyturn.http import parse, parse_json
 from keyturn.runs.audit import audit_refusals
 from keyturn.runs.decisions import DecisionRequest, Wake, is_used, take_decision
@@ -31,16 +31,19 @@ async def submit_decision[R: RunRecord](
     body: bytes,
     *,
     secrets: Sequence[str],
+    sign_in: bool,
     sender: str,
     wake: Wake[R],
     now: datetime,
 ) -> R:
     """Take a signed decision; ``sender`` is the address that it came from, ``wake`` tells the workflow of it.
 
+    Where people sign in, ``sign_in``, it must name the approver by object id: a mail address is no UPN.
+
     Raises:
         UnauthenticatedError: not signed by one of the secrets, too old, or handled before.
         TooManyAttemptsError: messages of this sender, or about this run, were refused too often.
-        InvalidRequestError: the body is no decision.
+        InvalidRequestError: the body is no decision, or lacks ``approverId`` where people sign in.
         CallerError: as ``take_decision``.
     """
     claimed = _claimed_run(body)
@@ -52,6 +55,10 @@ async def submit_decision[R: RunRecord](
                 _log.warning("a webhook message came again after it was handled")
                 raise _refused()
         request = parse(DecisionRequest, parse_json(body))
+        if sign_in and request.approver_id is None:
+            raise InvalidRequestError.expected("approverId", "the approver's object id in Entra ID")
+    if not sign_in:
+        request = request.model_copy(update={"approver_id": None})  # nobody vouches for the requester's
     return await take_decision(runs, request, message_id=webhook_id, wake=wake, now=now)
 
 

@@ -77,6 +77,9 @@ def approve(
     run: Run,
     digest: Annotated[str, typer.Option(help="of the evidence that you have looked at: evidenceDigest in the status")],
     by: By = None,
+    by_id: Annotated[
+        str | None, typer.Option(envvar="KEYTURN_BY_ID", help="your object id in Entra ID, where people sign in")
+    ] = None,
     comment: Annotated[str, typer.Option(help="kept with the decision")] = "",
     secret_file: Annotated[
         Path | None, typer.Option(help=f"file with a secret of the webhook; without it, the variable {SECRETS}")
@@ -94,6 +97,7 @@ def approve(
         "evidenceDigest": digest,
         "approver": by,
         "comment": comment,
+        **({"approverId": by_id} if by_id else {}),
     }
     headers, signed = _signed(json.dumps(decided), signing_secret(secret_file, SECRETS))
     answer = ask(lambda api: api.post_signed(APPROVALS, signed, headers))

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, Self, override
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from keyturn.contracts.characters import unseen
 from keyturn.contracts.states import State
 from keyturn.errors import LateError
 
 TEXT_BYTES_MAX = 500
+OBJECT_ID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 def _clip(text: object) -> object:
@@ -22,7 +25,15 @@ def _clip(text: object) -> object:
     return text
 
 
+def _readable(name: object) -> object:
+    if isinstance(name, str) and (character := unseen(name)) is not None:
+        raise PydanticCustomError("unseen", "expected a name without {at}: a reader does not see it", {"at": character})
+    return name
+
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+PersonName = Annotated[Name, BeforeValidator(_readable)]  # as a body or a setting gives it; records may hold older ones
+ObjectId = Annotated[str, StringConstraints(to_lower=True, pattern=OBJECT_ID)]  # of a person or program in Entra ID
 Text = Annotated[str, BeforeValidator(_clip)]  # ours: cut to its length, because a long detail must not fail a run
 Remark = Annotated[str, StringConstraints(max_length=500)]  # a person's: refused where it is too long, never cut
 

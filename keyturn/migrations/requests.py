@@ -7,7 +7,7 @@ from pydantic import Field, RootModel
 from field_encrypt import KeyPolicy
 from field_encrypt.labels import read_label
 from field_encrypt.row_states import FENCE, ROTATION_ID
-from keyturn.contracts.base import Name, Payload, Remark
+from keyturn.contracts.base import Payload, PersonName, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.pages import RANGES_MAX
 from keyturn.contracts.states import State
@@ -25,7 +25,7 @@ from keyturn.settings import Keyring
 
 
 class _Asked(Payload):
-    requested_by: Name | None = None
+    requested_by: PersonName | None = None
     reason: Remark = ""
     dry_run: bool = False
 

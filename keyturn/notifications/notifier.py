@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
 
-from keyturn.access.identity import same_person
+from keyturn.access.identity import Identity, same_person
 from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import UnavailableError
 from keyturn.notifications import deliveries
@@ -52,7 +52,7 @@ class Channels(NamedTuple):
         """Return the approvers' own channels where the event asks for a decision; whoever requested it has none."""
         if event not in DECISIONS:
             return []
-        return [item for item in self.approvers if not same_person(item.reader or "", record.requested_by)]
+        return [item for item in self.approvers if not same_person(Identity.of(item.reader or ""), record.requester)]
 
 
 class Notifier:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from keyturn.contracts.base import Name, Payload, Policy, Remark
+from keyturn.contracts.base import Name, Payload, PersonName, Policy, Remark
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError
@@ -32,14 +32,14 @@ class WaiverRequest(Payload):
 
     check: Name
     why: _Line
-    by: Name | None = None
+    by: PersonName | None = None
 
 
 class StartRequest(Payload):
     """What may stand in the body of a start."""
 
     keyring: str | None = None  # may be left out where there is only one
-    requested_by: Name | None = None
+    requested_by: PersonName | None = None
     reason: Remark = ""
     dry_run: bool = False
     snapshot_reference: _Line | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from keyturn.contracts.base import Name, Payload
+from keyturn.contracts.base import Payload, PersonName
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import CommandInput, CommandResult
 from keyturn.errors import WrongStateError
@@ -31,7 +31,7 @@ _REINSTATABLE = frozenset({State.RETIRING, State.WATCHING, State.COMPLETED})
 class CommandRequest(Payload):
     """The body of a command; may be left out where the platform vouches for the caller."""
 
-    requested_by: Name | None = None
+    requested_by: PersonName | None = None
 
 
 type Order = Literal["retry", "abort", "reinstate"]

@@ -12,14 +12,15 @@ from pydantic import StringConstraints
 
 from keyturn import errors
 from keyturn.access.attempts import counted
-from keyturn.access.identity import same_identity, same_person
-from keyturn.contracts.base import Name, Payload, Remark, RunId
+from keyturn.access.identity import Identity, same_person
+from keyturn.contracts.base import ObjectId, Payload, PersonName, Remark, RunId
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput, DecisionResult
 from keyturn.cosmos.state_container import hashed_id
 from keyturn.runs.audit import audit_record, audit_refusals
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import Decision
+from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import Runs
 from keyturn.runs.transitions import check_live
 
@@ -34,22 +35,21 @@ type Wake[R: RunRecord] = Callable[[R], Awaitable[object]]
 
 
 class DecisionRequest(Payload):
-    """The body of the approval webhook."""
+    """The body of the approval webhook; of a link, with whom it was made for or who is signed in."""
 
     run_id: Annotated[RunId, StringConstraints(max_length=100)]
     decision: Literal["approve", "reject"]
     evidence_digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    approver: Name
+    approver: PersonName
+    approver_id: ObjectId | None = None  # in Entra ID; needed where people sign in, and looked at there alone
     comment: Remark = ""
 
 
-def decide[R: RunRecord](
-    record: R, request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
-) -> R:
+def decide[R: RunRecord](record: R, request: DecisionRequest, *, webhook_id: str, now: datetime) -> R:
     """Return the record with the decision; a record that this very message decided is returned as it is.
 
     Raises:
-        ForbiddenError: the approver is the requester.
+        ForbiddenError: the approver is the requester, or cannot be told from the requester.
         AlreadyDecidedError: the evidence was decided on.
         ApprovalExpiredError: the time to decide is over.
         WrongStateError: the run does not wait for a decision.
@@ -58,11 +58,11 @@ def decide[R: RunRecord](
     """
     if any(decision.webhook_id == webhook_id for decision in record.taken):
         return record
-    _check(record, request, by_id, now)
+    _check(record, request, now)
     decision = Decision(
         decision=OUTCOMES[request.decision],
         by=request.approver,
-        by_id=by_id,
+        by_id=request.approver_id,
         digest=request.evidence_digest,
         at=now,
         webhook_id=webhook_id,
@@ -72,25 +72,28 @@ def decide[R: RunRecord](
 
 
 async def record_decision[R: RunRecord](
-    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime, by_id: str | None = None
+    runs: Runs[R], request: DecisionRequest, *, webhook_id: str, now: datetime
 ) -> R:
     """Store what ``decide`` makes of the run's record, and return it; raises what ``decide`` raises.
 
     Raises:
         CallerError: there is no such run.
     """
-    record = await runs.update(
-        request.run_id, lambda found: decide(found, request, webhook_id=webhook_id, now=now, by_id=by_id)
-    )
+    record = await runs.update(request.run_id, lambda found: decide(found, request, webhook_id=webhook_id, now=now))
     await audit_record(runs.audit, record, now)
     return record
 
 
-def _check(record: RunRecord, request: DecisionRequest, by_id: str | None, now: datetime) -> None:
+def _check(record: RunRecord, request: DecisionRequest, now: datetime) -> None:
     run_id = record.run_id
-    if same_person(request.approver, record.requested_by) or same_identity(by_id, record.requested_by_id):
-        hint = "another approver must look at the evidence"
+    if same_person(Identity(request.approver, request.approver_id), record.requester):
+        hint = "another approver must look at the evidence; a name that looks like the requester's is the requester's"
         raise errors.ForbiddenError("a run is not decided on by its requester", rotationId=run_id, hint=hint)
+    scheduled = isinstance(record, RotationRecord) and record.trigger == "schedule"
+    if (request.approver_id is None) != (record.requested_by_id is None) and not scheduled:
+        # KEYTURN_ACCESS has changed since: an id and a name say nothing of each other.
+        hint = "abort the run and ask for it again: then both are known in the same way"
+        raise errors.ForbiddenError("approver and requester cannot be told apart", rotationId=run_id, hint=hint)
     if record.decision is not None:
         taken = record.decision.decision
         raise errors.AlreadyDecidedError(f"the evidence was {taken}", rotationId=run_id, decision=taken)
@@ -147,7 +150,6 @@ async def take_decision[R: RunRecord](
     message_id: str,
     wake: Wake[R],
     now: datetime,
-    by_id: str | None = None,
     keep: timedelta = KEEP,
 ) -> R:
     """Take an authentic decision to its end; the same message again finishes what broke half-way.
@@ -162,7 +164,7 @@ async def take_decision[R: RunRecord](
         audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now),
         counted(runs.documents, [f"decisions {request.run_id}"], errors.CallerError, now, first=True),
     ):
-        record = await record_decision(runs, request, webhook_id=message_id, now=now, by_id=by_id)
+        record = await record_decision(runs, request, webhook_id=message_id, now=now)
     if not record.ended:
         await wake(record)
     seconds = int(max(keep, KEEP).total_seconds())

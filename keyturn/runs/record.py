@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Self
 import rfc8785
 from pydantic import Field, JsonValue
 
+from keyturn.access.identity import Identity
 from keyturn.contracts.base import Name, Policy, Remark, RotationInput, RunRef
 from keyturn.contracts.pages import PageResult
 from keyturn.contracts.passes import CensusResult, Phase
@@ -71,6 +72,11 @@ class RunRecord(StoredDocument):
     def ref(self) -> RunRef:
         """Return what inputs of workflows and activities name this run by."""
         return RunRef(run_id=self.run_id, keyring=self.keyring, fencing_token=self.fencing_token)
+
+    @property
+    def requester(self) -> Identity:
+        """Return who asked for the run, to compare with who decides on it."""
+        return Identity(self.requested_by, self.requested_by_id)
 
     @property
     def ended(self) -> bool:

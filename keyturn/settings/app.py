@@ -6,6 +6,7 @@ variable that is empty counts as not set.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
-from keyturn.contracts.base import Name, Policy
+from keyturn.contracts.base import OBJECT_ID, PersonName, Policy
 from keyturn.errors import UnknownKeyringError
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.settings.channels import approvers_channels, channels_of
@@ -62,6 +63,9 @@ _JSON = (
     *("KEYTURN_APPROVERS", "APPROVER_URLS"),
 )
 
+# Either is set where App Service Authentication stands in front of the app.
+_SIGN_IN = ("website_auth_enabled", "override_use_mi_fic_assertion_clientid")
+
 # What App Service leaves in a variable whose secret it could not fetch.
 _UNRESOLVED = "@Microsoft.KeyVault("
 
@@ -85,16 +89,21 @@ class Settings(BaseModel):
         timedelta(days=365)
     )
 
-    # Whom to believe: the principal of App Service Authentication, or whoever has a function key. The platform itself
-    # sets WEBSITE_AUTH_ENABLED; without it the former is refused, because then anybody could make a principal up.
-    keyturn_access: Literal["entra", "keys"] = "entra"
+    # Whom to believe: the principal of App Service Authentication, or whoever has a function key. There is no default:
+    # it must not follow from something else that is missing. The platform itself sets WEBSITE_AUTH_ENABLED; without it
+    # the former is refused, because then anybody could make a principal up.
     website_auth_enabled: bool = False
+    override_use_mi_fic_assertion_clientid: str | None = None  # what App Service signs people in by
+    keyturn_access: Literal["entra", "keys"]
 
     # Secrets of the approval webhook, several separated by spaces while one replaces another; ``whsec_`` + base64.
     approval_webhook_secrets: Annotated[SecretStr, checked(signing_secrets)] | None = None
 
     # Who gets a link to the page on which evidence is shown and decided on, where that page is, and how long it opens.
-    keyturn_approvers: Annotated[list[Name], Field(max_length=50)] = Field(default_factory=list)
+    # By object id in Entra ID where people sign in, else by name. Where a function key is all that callers need, its
+    # holder can be two people, so that there are links only where somebody has said so.
+    keyturn_approvers: Annotated[list[PersonName], Field(max_length=50)] = Field(default_factory=list)
+    keyturn_links_without_sign_in: bool = False
     keyturn_public_url: PublicUrl | None = None
     keyturn_approval_link_expiry: Duration = timedelta(hours=24)
 
@@ -106,8 +115,8 @@ class Settings(BaseModel):
     # Who is told: apprise URLs separated by spaces; people on call of what is urgent, the others of everything.
     notification_urls: Annotated[SecretStr, checked(partial(channels_of, "NOTIFICATION_URLS"))] | None = None
     on_call_urls: Annotated[SecretStr, checked(partial(channels_of, "ON_CALL_URLS"))] | None = None
-    # For links to decide, by name in the approvers.
-    approver_urls: Annotated[dict[Name, SecretStr], checked(approvers_channels)] = Field(default_factory=dict)
+    # For links to decide, by who is named in the approvers.
+    approver_urls: Annotated[dict[PersonName, SecretStr], checked(approvers_channels)] = Field(default_factory=dict)
 
     keyturn_telemetry: Literal["console"] | None = None  # beside what the variables of the exporters ask for
 
@@ -139,6 +148,23 @@ class Settings(BaseModel):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
 
+    @field_validator("keyturn_access")
+    @classmethod
+    def _sign_in_counts(cls, access: str, others: ValidationInfo) -> str:
+        behind = [name.upper() for name in _SIGN_IN if others.data.get(name)]
+        if access == "keys" and behind:
+            raise ValueError(f"expected entra: people sign in in front of the app, as {behind[0]} says")
+        return access
+
+    @field_validator("keyturn_approvers", "approver_urls")
+    @classmethod
+    def _approvers_are_known[A: list[str] | dict[str, SecretStr]](cls, approvers: A, others: ValidationInfo) -> A:
+        found = [re.match(OBJECT_ID, approver) for approver in approvers]
+        if others.data.get("keyturn_access") == "entra" and not all(found):
+            number = found.index(None) + 1
+            raise ValueError(f"expected object ids of Entra ID, as people sign in; number {number} is none")
+        return approvers
+
     @field_validator("actiontrail_secrets")
     @classmethod
     def _events_are_signed(cls, secrets: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
@@ -158,6 +184,11 @@ class Settings(BaseModel):
                 known=sorted(known),
             )
         return known[name]
+
+    def link_secrets(self) -> list[str]:
+        """Return the secrets that links are signed with; empty means that there are none and that none is good."""
+        links = self.keyturn_access == "entra" or self.keyturn_links_without_sign_in
+        return self.approval_secrets() if links else []
 
     def approval_secrets(self) -> list[str]:
         """Return the active webhook secrets; empty means that no decision can be taken over the webhook."""
@@ -181,6 +212,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     named = {name: values[name.upper()] for name in Settings.model_fields if name.upper() in values}
     described = {
         "cosmos_endpoint": NOT_SET,
+        "keyturn_access": NOT_SET,
         "keyturn_database": values.get("COSMOS_DATABASE", NOT_SET),
         "keyturn_key_backup_container": values.get("KEYTURN_CONTAINER", "keyturn"),
         **named,

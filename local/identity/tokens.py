@@ -55,6 +55,11 @@ def _pattern(role: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in role.split("*")), re.IGNORECASE)
 
 
+def person_id(name: str) -> str:
+    """Return the object id of a person of the local tenant."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+
+
 def issue(
     *, name: str, object_id: str, roles: Sequence[str], resource: str, signing_key: RSAPrivateKey, seconds: int
 ) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from local.backend.seed import note_id, workspace_of
+from local.identity.tokens import person_id
 from local.supervisor.layout import REPOSITORY, Layout
 from local.supervisor.options import Options
 
@@ -80,6 +81,7 @@ def app_environment(
 ) -> dict[str, str]:
     """Return the function app's environment: its application settings."""
     inbox = f"json://localhost:{layout.ports['inbox']}/channels"
+    approver = person_id(APPROVER) if options.sign_in else APPROVER
     documents = [{"name": NOTES_CONTAINER, "fields": NOTE_FIELDS, "partitionKey": "workspaceId"}]
     return {
         **_process_environment(),
@@ -88,6 +90,7 @@ def app_environment(
         **_QUICK,
         "TASKHUB_NAME": "keyturn",
         "KEYTURN_ACCESS": "entra" if options.sign_in else "keys",
+        "KEYTURN_LINKS_WITHOUT_SIGN_IN": "true",  # whoever works at this desk is every person anyway
         "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,
         "KEYTURN_RESOURCE_MANAGER_URL": layout.url("resource_manager"),
         "KEYTURN_KEYRING": KEYRING,
@@ -99,8 +102,8 @@ def app_environment(
         "ACTIONTRAIL_URL": f"{layout.url('actiontrail')}/events",
         "NOTIFICATION_URLS": f"{inbox}/everything",
         "ON_CALL_URLS": f"{inbox}/on-call",
-        "APPROVER_URLS": json.dumps({APPROVER: f"{inbox}/{APPROVER}"}),
-        "KEYTURN_APPROVERS": json.dumps([APPROVER]),
+        "APPROVER_URLS": json.dumps({approver: f"{inbox}/{APPROVER}"}),
+        "KEYTURN_APPROVERS": json.dumps([approver]),
         "KEYTURN_PUBLIC_URL": layout.url("functions_host"),
         "OUTBOX_TICK": "*/2 * * * * *",
         "ROTATION_SCHEDULE": "0 0 3 1 * *",

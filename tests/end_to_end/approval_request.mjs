@@ -1,5 +1,5 @@
 // Runs docs/deploy.md's business rule on what it uses of ServiceNow, and prints the request that it sends.
-// Standard input: {"script", "secret", "url", "rotation", "digest", "approver"}.
+// Standard input: {"script", "secret", "url", "rotation", "digest", "approver", "approverId"}.
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 
@@ -8,7 +8,7 @@ const properties = { "x_keyturn.webhook_secret": given.secret, "x_keyturn.url": 
 const sent = { headers: {} };
 
 class GlideRecord {
-  approver = { email: given.approver };
+  approver = { email: given.approver, u_entra_object_id: given.approverId };
   addQuery() {}
   query() {}
   next() {

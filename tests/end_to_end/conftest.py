@@ -1,9 +1,11 @@
 """One local Azure for the end-to-end tests of a worker; each test leaves it fit for the next rotation."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from local.identity.tokens import person_id
 from local.supervisor import LocalAzure, Options
 from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
@@ -66,7 +68,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         version_max_age=VERSION_MAX_AGE,
         settings={
             **QUICK,
-            "KEYTURN_APPROVERS": '["sam@example.com", "olga@example.com", "dana@example.com"]',
+            "KEYTURN_APPROVERS": json.dumps([person_id(f"{name}@example.com") for name in ("sam", "olga", "dana")]),
             "KEYTURN_PUBLIC_URL": "http://localhost:1",
         },
     )

@@ -1,7 +1,6 @@
 """A stage on which callers must sign in: who holds which role, and what the app's own identity may do."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, override
@@ -9,7 +8,7 @@ from typing import Any, override
 from local.callers import Callers
 from local.functions_host.sign_in import AUDIENCE
 from local.identity.signing_key import load_signing_key
-from local.identity.tokens import issue
+from local.identity.tokens import issue, person_id
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 
@@ -37,8 +36,7 @@ class GuardedApp(AppHarness):
     def token(self, name: str, *roles: str, audience: str = AUDIENCE, seconds: int = 3600) -> str:
         """Return an access token of a person, as Entra ID issues them."""
         key = load_signing_key(self.azure.layout.folder("identity"))
-        object_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
-        named = {"name": name, "object_id": object_id, "roles": roles}
+        named = {"name": name, "object_id": person_id(name), "roles": roles}
         return issue(**named, resource=audience, signing_key=key, seconds=seconds)[0]
 
     def person(self, name: str, *roles: str) -> Callers:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from keyturn.approval.links import Link, make_token
 from local.callers import Answer, Callers
 from local.functions_host.sign_in import AUDIENCE
+from local.identity.tokens import person_id
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedApp
 from tests.keyturn.access.principals import header_of
 
@@ -39,7 +39,7 @@ def token(app: GuardedApp, status: dict[str, Any], approver: str, hours: float =
     link = Link(
         run_id=status["rotationId"],
         evidence_digest=status["evidenceDigest"],
-        approver=approver,
+        approver=person_id(approver),
         expires_at=datetime.now(UTC) + timedelta(hours=hours),
     )
     return make_token(link, app.azure.approval_secret)
@@ -145,7 +145,7 @@ async def test_the_record_has_who_is_signed_in(guarded: GuardedApp, waiting: dic
 
     first = json.loads(chain.body.splitlines()[0])
     assert "dana@example.com" == record["requestedBy"] == first["data"]["by"]
-    assert str(uuid.uuid5(uuid.NAMESPACE_DNS, "dana@example.com")) == record["requestedById"]
+    assert person_id("dana@example.com") == record["requestedById"]
 
 
 async def test_the_page_opens_for_its_approver_alone(guarded: GuardedApp, waiting: dict[str, Any]) -> None:
@@ -215,6 +215,24 @@ async def test_forged_and_replayed_messages_are_refused(guarded: GuardedApp, wai
     assert (await guarded.callers.status(waiting["rotationId"]))["decision"] is None
 
 
+@pytest.mark.parametrize(
+    ("approver_id", "status"),
+    [("", 400), ("sam@example.com", 400), (person_id("dana@example.com"), 403)],
+    ids=["no object id", "a name in its place", "the requester's"],
+)
+async def test_a_mail_address_is_not_a_second_person(
+    guarded: GuardedApp, waiting: dict[str, Any], approver_id: str, status: int
+) -> None:
+    """A signed decision under the requester's mail address, which is not the UPN that asked: nothing is decided."""
+    answer = await guarded.callers.decide(
+        waiting["rotationId"], waiting["evidenceDigest"], approver="d.dahl@example.org", approver_id=approver_id
+    )
+
+    assert answer.status == status
+    assert status == 403 or answer.body["field"] == "approverId"
+    assert (await guarded.callers.status(waiting["rotationId"]))["decision"] is None
+
+
 async def test_a_rotation_is_approved_on_the_page(guarded: GuardedApp, waiting: dict[str, Any]) -> None:
     """In spite of every forger the approver's link decides, once, and the rotation completes."""
     sam = guarded.person("sam@example.com", APPROVER)
@@ -232,7 +250,7 @@ async def test_a_rotation_is_approved_on_the_page(guarded: GuardedApp, waiting: 
         decision["by"],
         decision["comment"],
     ) == ("approved", "sam@example.com", "looked at it")
-    assert str(uuid.uuid5(uuid.NAMESPACE_DNS, "sam@example.com")) == decision["byId"]
+    assert person_id("sam@example.com") == decision["byId"]
 
 
 async def test_health_says_no_more_than_it_must(guarded: GuardedApp) -> None:

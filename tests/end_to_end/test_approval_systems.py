@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import yaml
 
+from local.identity.tokens import person_id
 from local.supervisor import LocalAzure
 from local.supervisor.layout import REPOSITORY
 from tests.end_to_end.app_harness import AppHarness
@@ -44,6 +45,7 @@ async def test_the_business_rule_of_service_now_approves(azure: LocalAzure, app:
         "rotation": waiting["rotationId"],
         "digest": waiting["evidenceDigest"],
         "approver": APPROVER,
+        "approverId": person_id(APPROVER),
     }
     ended = subprocess.run(  # noqa: S603, ASYNC221 - the script is ours, and ends at once
         [NODE, str(SCRIPT)], input=json.dumps(given), capture_output=True, text=True, timeout=60, check=True
@@ -57,14 +59,17 @@ async def test_the_business_rule_of_service_now_approves(azure: LocalAzure, app:
         status = answer.status
     completed = await app.callers.wait_for(waiting["rotationId"], "completed") if status == 200 else {"decision": None}
 
+    assert json.loads(sent["body"])["approverId"] == person_id(APPROVER)
     assert (status, sent["url"]) == (200, f"{given['url']}/api/approvals")
     assert (completed["decision"]["by"], completed["decision"]["comment"]) == (APPROVER, "CHG0030002")
 
 
-async def test_the_job_of_github_approves(azure: LocalAzure, app: AppHarness) -> None:
-    """The last command of the job, in the environment that the job has: no function key, no sign-in."""
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize("approvers", ["", f'{{"{APPROVER}": "{person_id(APPROVER)}"}}'], ids=["unmapped", "mapped"])
+async def test_the_job_of_github_approves(azure: LocalAzure, app: AppHarness, approvers: str) -> None:
+    """The last two commands of the job, in the environment that the job has: no function key, no sign-in."""
     job = yaml.safe_load(snippet("GitHub", "yaml"))["jobs"]["approve"]
-    command = job["steps"][-1]["run"].strip().splitlines()[-1]
+    command = "\n".join(job["steps"][-1]["run"].strip().splitlines()[-2:])
     waiting = await app.callers.wait_for(await app.start(), "awaiting_approval")
     values = {
         "GH_TOKEN": "",
@@ -72,6 +77,7 @@ async def test_the_job_of_github_approves(azure: LocalAzure, app: AppHarness) ->
         "APPROVAL_WEBHOOK_SECRETS": azure.approval_secret,
         "ROTATION": waiting["rotationId"],
         "DIGEST": waiting["evidenceDigest"],
+        "APPROVERS": approvers,
     }
     assert values.keys() == job["env"].keys()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from local.callers import POLL_SECONDS, Answer
+from local.identity.tokens import person_id
 from local.supervisor import LocalAzure, Options
 from tests.azure_option import as_asked
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
@@ -67,7 +68,7 @@ def settings_of(azure: LocalAzure) -> dict[str, str]:
         "OTEL_BSP_SCHEDULE_DELAY": "50",
         "NOTIFICATION_URLS": f"{inbox}/everything {inbox}/broken",
         "ON_CALL_URLS": f"{inbox}/on-call",
-        "APPROVER_URLS": json.dumps({SAM: f"{inbox}/{SAM}"}),
+        "APPROVER_URLS": json.dumps({person_id(SAM): f"{inbox}/{SAM}"}),
     }
 
 

@@ -80,6 +80,7 @@ class ActivityHarness:
         settings = load_settings(
             {
                 "KEYTURN_KEYRING": name,
+                "KEYTURN_ACCESS": "keys",
                 "AZURE_KEYVAULT_URL": local_keyring.mek.vault.url,
                 "FIELD_ENCRYPT_MEK_NAME": local_keyring.mek.name,
                 "KEYTURN_VERIFY_CHALLENGE_RESOURCE": "false",

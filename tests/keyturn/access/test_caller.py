@@ -133,11 +133,11 @@ def test_with_entra_a_principal_is_needed() -> None:
         identify(entra(), None)
 
 
-@pytest.mark.parametrize("variables", [{}, {"KEYTURN_ACCESS": "entra"}, {"WEBSITE_AUTH_ENABLED": "false"}])
-def test_entra_is_the_default_and_refuses_to_work_without_sign_in(variables: dict[str, str]) -> None:
+@pytest.mark.parametrize("variables", [{}, {"WEBSITE_AUTH_ENABLED": "false"}])
+def test_entra_refuses_to_work_without_sign_in(variables: dict[str, str]) -> None:
     """Where the platform does not sign anybody in, a principal is anybody's claim: nothing is answered."""
     with pytest.raises(SettingsError) as refused:
-        identify(settings_of(**variables), header_of(*Role))
+        identify(settings_of(KEYTURN_ACCESS="entra", **variables), header_of(*Role))
 
     assert refused.value.facts["variable"] == "KEYTURN_ACCESS"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.access.identity import HEADER_MAX, read_principal
+from keyturn.access.identity import HEADER_MAX, Identity, read_principal, same_person
 from keyturn.access.roles import Role
 from keyturn.errors import UnauthenticatedError
 from tests.keyturn.access.principals import MAPPED_ROLE, OBJECT_ID, SOMEBODY, claims, encoded, header_of
@@ -91,3 +91,66 @@ def test_nothing_of_the_token_shows() -> None:
     shown: Any = repr(read_principal(header_of("Keyturn.Reader")))
 
     assert "claims" not in shown
+
+
+@pytest.mark.parametrize("character", ["\u200b", "\u202e", "\n", "\u00ad"])
+def test_a_principal_whose_name_cannot_be_read_is_nobody(character: str) -> None:
+    """Names stand in messages and pages."""
+    with pytest.raises(UnauthenticatedError):
+        read_principal(header_of(name=f"ada{character}@example.com"))
+
+
+OTHER = "9c0b29f4-6f5c-4d6b-8f3a-2f6d1f3d7a10"
+
+ONE_PERSON: dict[str, tuple[Identity, Identity]] = {
+    "UPN and mail address": (Identity("dana@contoso.onmicrosoft.com", SOMEBODY), Identity("d.d@contoso.com", SOMEBODY)),
+    "ids in other letters": (Identity("dana", SOMEBODY), Identity("eve", SOMEBODY.upper())),
+    "one name with two ids": (Identity("dana", SOMEBODY), Identity("Dana", OTHER)),
+    "another case": (Identity("Sam"), Identity("sAM ")),
+    "full-width letters": (Identity("sam"), Identity("\uff53am")),
+    "composed and decomposed": (Identity("jos\u00e9"), Identity("jose\u0301")),
+    "sharp s": (Identity("STRASSE"), Identity("stra\u00dfe")),
+    "spaces that nobody counts": (Identity("sam  smith"), Identity("sam\u00a0smith")),
+    "an earlier release's invisible character": (Identity("sam\u200b"), Identity("sam")),
+    "Cyrillic a": (Identity("s\u0430m"), Identity("sam")),
+    "Cyrillic alone": (Identity("\u0440\u043e\u0440"), Identity("pop")),
+    "Cyrillic capitals": (Identity("\u0412\u041e\u0412"), Identity("BOB")),
+    "Greek omicron": (Identity("b\u03bfb"), Identity("bob")),
+    "a Latin alpha": (Identity("s\u0251m"), Identity("sam")),
+    "a hyphen": (Identity("anne\u2010marie"), Identity("anne-marie")),
+    "one and l": (Identity("sa1ly"), Identity("sally")),
+    "r n and m": (Identity("sarn"), Identity("sam")),
+}
+
+TWO_PEOPLE: dict[str, tuple[Identity, Identity]] = {
+    "two ids": (Identity("dana", SOMEBODY), Identity("sam", OTHER)),
+    "two ids whose names look alike": (Identity("sal1y", SOMEBODY), Identity("sally", OTHER)),
+    "two names": (Identity("dana@example.com"), Identity("sam@example.com")),
+    "an accent": (Identity("jos\u00e9"), Identity("jose")),
+    "two scripts": (Identity("\u0414\u0430\u043d\u0430"), Identity("dana")),
+    "the schedule and an approver by id": (Identity("schedule"), Identity(SOMEBODY, SOMEBODY)),
+}
+
+
+@pytest.mark.parametrize("case", ONE_PERSON)
+def test_one_person_is_not_two(case: str) -> None:
+    """Object ids decide where both are known; else names that a reader takes for one name are one person's."""
+    one, other = ONE_PERSON[case]
+
+    assert same_person(one, other)
+    assert same_person(other, one)
+
+
+@pytest.mark.parametrize("case", TWO_PEOPLE)
+def test_two_people_are_two(case: str) -> None:
+    """What is refused must not be everything."""
+    one, other = TWO_PEOPLE[case]
+
+    assert not same_person(one, other)
+    assert not same_person(other, one)
+
+
+def test_approvers_are_known_by_what_the_settings_name() -> None:
+    """An object id is one, in whatever letters; everything else is a name."""
+    assert Identity.of(SOMEBODY.upper()) == (SOMEBODY.upper(), SOMEBODY)
+    assert Identity.of("sam") == ("sam", None)

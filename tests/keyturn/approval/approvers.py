@@ -20,12 +20,13 @@ SOON = NOW + timedelta(minutes=1)
 def settings(*approvers: str, secrets: str = SECRET, **more: str) -> Settings:
     """Return settings with these approvers."""
     named = json.dumps(approvers or [APPROVER])
+    links = {} if "KEYTURN_ACCESS" in more else {"KEYTURN_LINKS_WITHOUT_SIGN_IN": "true"}
     values = {
         "KEYTURN_APPROVERS": named,
         "KEYTURN_PUBLIC_URL": "https://keyturn.example/",
         "APPROVAL_WEBHOOK_SECRETS": secrets,
     }
-    return settings_of(**values | more)
+    return settings_of(**values | links | more)
 
 
 def token_of(url: str) -> str:

@@ -1,6 +1,7 @@
 """Approvers' links: for one person, one rotation and one digest, for a short time, and not to be forged."""
 
 import base64
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -43,7 +44,29 @@ async def test_a_link_never_outlives_the_time_to_decide(runs: RotationStore) -> 
     assert record.approval_expires_at == link.expires_at
 
 
-@pytest.mark.parametrize("missing", ["KEYTURN_APPROVERS", "KEYTURN_PUBLIC_URL", "APPROVAL_WEBHOOK_SECRETS"])
+async def test_where_people_sign_in_a_link_is_for_an_object_id(runs: RotationStore) -> None:
+    """The requester gets none, whatever the requester's name is by now."""
+    requester, approver = str(uuid.uuid4()), str(uuid.uuid4())
+    waiting = await bring_to(runs, State.AWAITING_APPROVAL)
+    record = await runs.update(waiting.run_id, lambda run: run.changed(requested_by_id=requester))
+
+    links = approval_links(record, settings(requester.upper(), approver, KEYTURN_ACCESS="entra"), NOW)
+
+    assert [named for named, _ in links] == [approver]
+
+
+async def test_a_requester_whose_name_looks_like_an_approvers_gets_no_link(runs: RotationStore) -> None:
+    """The link of the one who is looked like goes to nobody either: the two cannot be told apart."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    record = record.changed(requested_by="gr\u0430ce@example.com")
+
+    assert approval_links(record, settings(APPROVER), NOW) == []
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["KEYTURN_APPROVERS", "KEYTURN_PUBLIC_URL", "APPROVAL_WEBHOOK_SECRETS", "KEYTURN_LINKS_WITHOUT_SIGN_IN"],
+)
 async def test_without_its_settings_there_are_no_links(runs: RotationStore, missing: str) -> None:
     """Whoever wants none leaves one of them out."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)

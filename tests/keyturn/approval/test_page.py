@@ -101,7 +101,7 @@ def shown(record: RunRecord, token: str = "") -> Page:
         approver=APPROVER,
         expires_at=NOW + timedelta(hours=1),
     )
-    return Page(approval_page(record, link, token))
+    return Page(approval_page(record, link, token, link.approver))
 
 
 def test_the_page_says_what_is_decided_on() -> None:

@@ -28,6 +28,13 @@ from tests.keyturn.approval.test_webhook import Workflow
 from tests.keyturn.runs.lifecycle import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
 
 KEYS = Caller(None)
+OTHER, EVE = "9c0b29f4-6f5c-4d6b-8f3a-2f6d1f3d7a10", "0d3c1f2a-8b7e-4c55-9a41-6f1e2d3c4b5a"
+
+
+async def asked_by(runs: RotationStore, object_id: str) -> RotationRecord:
+    """Return a rotation that waits for a decision, asked for by a person who had signed in."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    return await runs.update(record.run_id, lambda run: run.changed(requested_by_id=object_id))
 
 
 def signed_in(name: str, object_id: str = SOMEBODY) -> Caller:
@@ -154,26 +161,36 @@ async def test_a_link_to_older_evidence_opens_nothing(runs: RotationStore) -> No
 
 async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RotationStore) -> None:
     """Whoever finds the link must also be the person it was made for; then the object id is written down."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    token = link_token(record)
+    record = await asked_by(runs, OTHER)
+    token = link_token(record, SOMEBODY.upper(), KEYTURN_ACCESS="entra")
 
-    with pytest.raises(ForbiddenError):
-        await open_link(runs, link_request(record, token, signed_in("eve@example.com")), secrets=[SECRET], now=SOON)
-    with pytest.raises(ForbiddenError):
-        await decide(runs, link_request(record, token, signed_in("eve@example.com")))
-    decided = await decide(runs, link_request(record, token, signed_in(APPROVER.upper())))
+    for who in (signed_in("eve@example.com", EVE), signed_in(SOMEBODY, EVE)):
+        with pytest.raises(ForbiddenError):
+            await open_link(runs, link_request(record, token, who), secrets=[SECRET], now=SOON)
+        with pytest.raises(ForbiddenError):
+            await decide(runs, link_request(record, token, who))
+    decided = await decide(runs, link_request(record, token, signed_in(APPROVER)))
 
     assert decided.decision is not None
     assert (decided.decision.by, decided.decision.by_id) == (APPROVER, SOMEBODY)
 
 
-async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
-    """Names change; the object id does not."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    await runs.update(record.run_id, lambda run: run.changed(requested_by_id=SOMEBODY))
+async def test_a_link_that_was_made_for_a_name_opens_for_nobody_who_signs_in(runs: RotationStore) -> None:
+    """A name is its holder's to change: whoever takes the approver's does not take the link with it."""
+    record = await asked_by(runs, OTHER)
 
     with pytest.raises(ForbiddenError):
-        await decide(runs, link_request(record, link_token(record), signed_in(APPROVER)))
+        await decide(runs, link_request(record, link_token(record, APPROVER), signed_in(APPROVER)))
+
+
+async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
+    """Names change; the object id does not."""
+    record = await asked_by(runs, OTHER)
+    token = link_token(record, SOMEBODY, KEYTURN_ACCESS="entra")
+    await runs.update(record.run_id, lambda run: run.changed(requested_by_id=SOMEBODY))
+
+    with pytest.raises(ForbiddenError, match="its requester"):
+        await decide(runs, link_request(record, token, signed_in(APPROVER)))
 
 
 @pytest.mark.parametrize("decision", [None, "", "approved", "APPROVE"])

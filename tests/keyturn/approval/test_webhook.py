@@ -2,6 +2,7 @@
 
 import base64
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,13 +16,14 @@ from keyturn.errors import (
     AlreadyDecidedError,
     CallerError,
     DigestMismatchError,
+    ForbiddenError,
     InvalidRequestError,
     TooManyAttemptsError,
     UnauthenticatedError,
 )
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.runs.lifecycle import APPROVER, NOW, bring_to, new_keyring, step_to
+from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, new_keyring, step_to
 
 SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"next secret of the tests").decode()
@@ -65,7 +67,13 @@ class Workflow:
 
 
 async def submit(
-    runs: RotationStore, headers: Mapping[str, str], body: bytes, workflow: Workflow, sender: str = ""
+    runs: RotationStore,
+    headers: Mapping[str, str],
+    body: bytes,
+    workflow: Workflow,
+    sender: str = "",
+    *,
+    sign_in: bool = False,
 ) -> RotationRecord:
     """Deliver a message."""
     return await submit_decision(
@@ -73,6 +81,7 @@ async def submit(
         headers,
         body,
         secrets=[SECRET, NEXT_SECRET],
+        sign_in=sign_in,
         sender=sender or new_keyring(),
         wake=workflow.wake,
         now=NOW + timedelta(minutes=1),
@@ -90,6 +99,65 @@ async def test_a_message_signed_by_any_active_secret_decides(runs: RotationStore
     assert decided.decision is not None
     assert decided.decision.by == APPROVER
     assert [record.run_id] == workflow.woken
+
+
+REQUESTER_ID, APPROVER_ID = str(uuid.uuid4()), str(uuid.uuid4())
+
+
+async def of_somebody(runs: RotationStore) -> RotationRecord:
+    """Return a rotation that waits for a decision, asked for by a person who had signed in."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    return await runs.update(record.run_id, lambda run: run.changed(requested_by_id=REQUESTER_ID))
+
+
+async def test_where_people_sign_in_a_decision_is_by_object_id(runs: RotationStore) -> None:
+    """The record has the id that was signed."""
+    record = await of_somebody(runs)
+    body = body_of(record, approverId=APPROVER_ID.upper())
+
+    decided = await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
+
+    assert decided.decision is not None
+    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, APPROVER_ID)
+
+
+@pytest.mark.parametrize("stated", [None, "", APPROVER, "5b5450db"], ids=["none", "empty", "a name", "half of one"])
+async def test_where_people_sign_in_a_decision_without_an_object_id_is_refused(
+    runs: RotationStore, stated: str | None
+) -> None:
+    """A mail address says nothing of a UPN: the answer names the field, and nothing is decided."""
+    record = await of_somebody(runs)
+    body = body_of(record, approverId=stated)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
+
+    assert refused.value.facts["field"] == "approverId"
+    assert (await runs.read(record.run_id)).decision is None
+
+
+async def test_the_requesters_mail_address_is_not_a_second_person(runs: RotationStore) -> None:
+    """Asked for under the UPN, signed under the mail address, with the same object id: one person."""
+    record = await of_somebody(runs)
+    body = body_of(record, approver="a.lovelace@example.org", approverId=REQUESTER_ID)
+
+    with pytest.raises(ForbiddenError):
+        await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
+
+    assert (await runs.read(record.run_id)).decision is None
+
+
+async def test_with_keys_an_object_id_counts_for_nothing(runs: RotationStore) -> None:
+    """Nobody vouches for the requester's: names are compared, whatever the message says beside."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    other, own = (body_of(record, approver=name, approverId=APPROVER_ID) for name in (APPROVER, REQUESTER))
+
+    with pytest.raises(ForbiddenError):
+        await submit(runs, signed(own, SECRET), own, Workflow())
+    decided = await submit(runs, signed(other, SECRET), other, Workflow())
+
+    assert decided.decision is not None
+    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, None)
 
 
 FORGERIES: Mapping[str, Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]] = {

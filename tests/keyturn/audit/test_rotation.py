@@ -58,7 +58,9 @@ async def submit(runs: RotationStore, record: RotationRecord, *, message: str = 
     async def wake(_record: RotationRecord) -> None:
         return
 
-    return await submit_decision(runs, headers, body.encode(), secrets=[SECRET], sender="tests", wake=wake, now=NOW)
+    return await submit_decision(
+        runs, headers, body.encode(), secrets=[SECRET], sign_in=False, sender="tests", wake=wake, now=NOW
+    )
 
 
 async def test_every_step_is_in_the_chain_when_it_is_done(runs: RotationStore, audit: AuditLog) -> None:

@@ -137,6 +137,15 @@ def test_a_secret_that_is_none_is_told_without_telling_it(secret: str) -> None:
     assert "not a secret!" not in result.stderr
 
 
+@pytest.mark.parametrize("by_id", ["", "5b5450db-eb26-4c1a-981c-ba1d25f0483d"], ids=["not known", "known"])
+def test_an_object_id_is_sent_where_there_is_one(by_id: str) -> None:
+    """From the option or its variable; without one the body has none, as where people do not sign in."""
+    with serving({"decision": {"decision": "approved", "by": "sam"}}) as app:
+        app.run("approve", ROTATION, "--digest", DIGEST, "--by-id", by_id, APPROVAL_WEBHOOK_SECRETS=SECRET)
+
+    assert json.loads(app.asked[0][3]).get("approverId", "") == by_id
+
+
 def test_who_decides_must_be_said() -> None:
     """The error names the option."""
     with serving({}) as app:

@@ -107,6 +107,16 @@ async def test_each_approver_gets_a_link_alone(runs: RotationStore, inbox: Inbox
     assert "token" not in str(messages["all"]) + str(messages["pager"])
 
 
+async def test_who_looks_like_the_requester_is_not_asked(runs: RotationStore, inbox: Inbox) -> None:
+    """A requester under a name that reads as an approver's: the two cannot be told apart."""
+    waiting = await bring_to(runs, State.AWAITING_APPROVAL)
+    record = await runs.update(waiting.run_id, lambda run: run.changed(requested_by="gr\u0430ce@example.com"))
+
+    await notifier_of(runs, inbox).tell(told(record, "approval_wanted"), NOW)
+
+    assert {name: len(inbox.read(name, record.run_id)) for name in ("grace", "ada")} == {"grace": 0, "ada": 1}
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [({"status": 503}, "HTTP 503"), ({"status": 403}, "HTTP 403"), ({"kind": "reset_before"}, "ConnectionError")],

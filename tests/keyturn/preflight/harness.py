@@ -71,6 +71,7 @@ class PreflightHarness:
                 "COSMOS_DATABASE": DATABASE,
                 "DEK_CONTAINER": self.local_keyring.container.id,
                 "KEYTURN_KEY_SIZE": "2048",
+                "KEYTURN_ACCESS": "keys",
                 **self.variables,
             }
         )

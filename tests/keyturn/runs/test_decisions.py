@@ -27,7 +27,9 @@ from tests.keyturn.runs.records import APPROVAL, DIGEST, EXPIRES, LATER, STATES,
 
 OTHER_DIGEST = "0" * 64
 REQUESTER_ID, APPROVER_ID = "5b5450db-eb26-4c1a-981c-ba1d25f0483d", "9c0b29f4-6f5c-4d6b-8f3a-2f6d1f3d7a10"
-WAITING = rotation(State.AWAITING_APPROVAL, requested_by_id=REQUESTER_ID)
+WAITING = rotation(State.AWAITING_APPROVAL)
+SIGNED_IN = WAITING.changed(requested_by_id=REQUESTER_ID)
+BY_ID = {"approverId": APPROVER_ID}
 ABORTING = give_command(WAITING, "abort", by="otto", now=NOW)
 
 
@@ -41,10 +43,10 @@ def request_of(record: RunRecord, **fields: Any) -> DecisionRequest:
 @pytest.mark.parametrize("make", [rotation, migration])
 def test_a_decision_is_written_down(make: Callable[..., RunRecord], decision: str, outcome: str) -> None:
     """The record says who decided what, on which evidence, when and why, and which message brought it."""
-    record = make(State.AWAITING_APPROVAL)
-    request = request_of(record, decision=decision, comment="seen")
+    record = make(State.AWAITING_APPROVAL, requested_by_id=REQUESTER_ID)
+    request = request_of(record, decision=decision, comment="seen", approverId=APPROVER_ID.upper())
 
-    decided = decide(record, request, webhook_id="m1", now=LATER, by_id=APPROVER_ID)
+    decided = decide(record, request, webhook_id="m1", now=LATER)
 
     expected = Decision.model_validate(
         {
@@ -83,7 +85,6 @@ class Refusal(NamedTuple):
     error: type[CallerError]
     facts: Mapping[str, Any]
     body: Mapping[str, Any] = {}
-    by_id: str | None = None
     now: datetime = LATER
 
 
@@ -97,7 +98,14 @@ REFUSALS: Mapping[str, Refusal] = {
     "full-width letters do not make another person": Refusal(
         WAITING, ForbiddenError, {}, {"approver": "\uff41da@example.com"}
     ),
-    "another name does not make another person": Refusal(WAITING, ForbiddenError, {}, by_id=REQUESTER_ID.upper()),
+    "a mail address beside a UPN does not make another person": Refusal(
+        SIGNED_IN, ForbiddenError, {}, {"approver": "a.l@example.org", "approverId": REQUESTER_ID.upper()}
+    ),
+    "letters that look alike do not make another person": Refusal(
+        WAITING, ForbiddenError, {}, {"approver": "\u0430d\u0430@example.com"}
+    ),
+    "a name says nothing of an object id": Refusal(SIGNED_IN, ForbiddenError, {}, {"approverId": None}),
+    "an object id says nothing of a name": Refusal(WAITING, ForbiddenError, {}, BY_ID),
     "the requester is told so even where the evidence was decided on": Refusal(
         WAITING.changed(decision=APPROVAL), ForbiddenError, {}, {"approver": REQUESTER}
     ),
@@ -137,9 +145,17 @@ def test_decisions_are_refused(sentence: str) -> None:
     case = REFUSALS[sentence]
 
     with pytest.raises(case.error) as raised:
-        decide(case.record, request_of(case.record, **case.body), webhook_id="m1", now=case.now, by_id=case.by_id)
+        decide(case.record, request_of(case.record, **case.body), webhook_id="m1", now=case.now)
 
     assert raised.value.facts == {"rotationId": case.record.run_id, **case.facts}
+
+
+@pytest.mark.parametrize("body", [{}, BY_ID], ids=["by name", "by object id"])
+def test_what_the_schedule_asked_for_is_anybodys_to_decide(body: Mapping[str, Any]) -> None:
+    """The schedule is no person, however people are known."""
+    scheduled = WAITING.changed(trigger="schedule", requested_by="schedule")
+
+    assert decide(scheduled, request_of(scheduled, **body), webhook_id="m1", now=LATER).decision is not None
 
 
 @pytest.mark.parametrize(

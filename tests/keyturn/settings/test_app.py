@@ -17,6 +17,7 @@ RUNBOOK = {
     "FIELD_ENCRYPT_MEK_NAME": "notelett-mek",
     "COSMOS_ENDPOINT": "https://notes.documents.azure.com:443/",
     "COSMOS_DATABASE": "notes",
+    "KEYTURN_ACCESS": "keys",
 }
 
 
@@ -51,7 +52,8 @@ def test_encryption_is_off_unless_the_environment_says_so() -> None:
 def test_several_keyrings_stand_alone() -> None:
     """KEYTURN_KEYRINGS needs none of the runbook's variables, and a request must then name its keyring."""
     listed = json.dumps([keyring("notes"), keyring("files", dekContainer="file_deks", encryptionEnabled=False)])
-    environment = {"COSMOS_ENDPOINT": RUNBOOK["COSMOS_ENDPOINT"], "KEYTURN_DATABASE": "keyturn"}
+    needed = {name: RUNBOOK[name] for name in ("COSMOS_ENDPOINT", "KEYTURN_ACCESS")}
+    environment = {**needed, "KEYTURN_DATABASE": "keyturn"}
 
     loaded = load_settings({**environment, "KEYTURN_KEYRINGS": listed})
 
