@@ -96,7 +96,10 @@ param alwaysReadyInstances int = 1
 @description('Address ranges that may call the app; empty for all.')
 param callers string[] = []
 
-@description('Client id of the app registration that signs callers in; empty leaves access to function keys alone.')
+@description('Who is believed: entra, the people that Entra ID signs in; keys, any holder of a function key, under any name.')
+@allowed(['entra', 'keys'])
+param access string
+@description('Client id of the app registration that signs callers in: with entra, and only then.')
 param entraClientId string = ''
 
 @description('Where alerts are mailed.')
@@ -118,6 +121,11 @@ var newVault = empty(existingVaultName)
 var vaultName = newVault ? 'kv-${token}' : existingVaultName
 var newCosmos = empty(existingCosmosAccountName)
 var approvalSecret = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${approvalSecretName})'
+
+// A client id that is missing must not turn into belief in everybody, nor the other setting into disbelief in a sign-in.
+var checkedAccess = (access == 'entra') == empty(entraClientId)
+  ? fail('access: entra needs entraClientId, keys must not have it')
+  : access
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
@@ -248,7 +256,7 @@ var settings = {
   KEYTURN_KEYRING: keyring
   KEYTURN_DOCUMENTS: string(documents)
   KEYTURN_HEALTH_URLS: string(healthUrls)
-  KEYTURN_ACCESS: empty(entraClientId) ? 'keys' : 'entra'
+  KEYTURN_ACCESS: checkedAccess
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick
   OUTBOX_TICK: '*/30 * * * * *'
@@ -297,5 +305,6 @@ output DEK_CONTAINER string = dekContainer
 output KEYTURN_CONTAINER string = cosmos.outputs.recordsContainer
 output KEYTURN_COSMOS_RESOURCE_ID string = cosmos.outputs.id
 output KEYTURN_KEYRING string = keyring
+output KEYTURN_ACCESS string = checkedAccess
 output TASKHUB_NAME string = host.outputs.taskHubName
 output DURABLE_TASK_SCHEDULER_ENDPOINT string = host.outputs.schedulerEndpoint

@@ -22,6 +22,7 @@ param documents = [
 param documentMigrations = true
 param healthUrls = ['https://notes.example.com/health']
 param callers = ['203.0.113.0/24']
+param access = 'entra'
 param entraClientId = 'f3a3b9c4-6c5b-4f0e-9a5d-0d7c6f2b8e11'
 param alertEmail = 'oncall@example.com'
 param settingOverrides = {

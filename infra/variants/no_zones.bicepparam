@@ -3,6 +3,7 @@ using '../main.bicep'
 
 param environmentName = 'no-zones'
 param location = 'westus'
+param access = 'keys'
 param existingVaultName = 'kv-west'
 param existingVaultResourceGroup = 'rg-west'
 param storageSku = 'Standard_LRS'

@@ -3,5 +3,6 @@ using '../main.bicep'
 
 param environmentName = 'public'
 param location = 'westeurope'
+param access = 'keys'
 param privateNetwork = false
 param alwaysReadyInstances = 0

@@ -3,6 +3,7 @@ using '../main.bicep'
 
 param environmentName = 'serverless'
 param location = 'westeurope'
+param access = 'keys'
 param existingCosmosAccountName = 'cosmos-serverless'
 param existingCosmosResourceGroup = 'rg-serverless'
 param recordsMaxThroughput = 0
