@@ -1,0 +1,111 @@
+"""The doors of one person who would be two: how a run is asked for, and where a link is looked at."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import azure.functions as func
+import pytest
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+from pydantic import SecretStr
+
+import triggers
+from keyturn.approval.links import Link, make_token
+from keyturn.contracts.states import State
+from tests.invariants.engine import registered
+from tests.invariants.harness import ActivityHarness
+from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.runs.lifecycle import PATHS, start_run, step_to
+from triggers import access
+
+SECRET = "whsec_" + "QUJD" * 8
+
+
+class Doors:
+    """The app's routes, served by its own resources with access ``keys``."""
+
+    def __init__(self, harness: ActivityHarness) -> None:
+        self.harness = harness
+
+    def set(self, **settings: Any) -> None:
+        """Change settings."""
+        self.harness.resources.settings = self.harness.resources.settings.model_copy(update=settings)
+
+    async def call(self, function: str, method: str, path: str, body: bytes = b"", **more: Any) -> tuple[int, str]:
+        """Call a route; returns status and body."""
+        run_id = path.split("/")[3] if path.count("/") > 2 else ""
+        route_params, url = {"rotation_id": run_id}, f"https://app.example{path}"
+        request = func.HttpRequest(method, url, route_params=route_params, body=body, **more)
+        answering: Callable[..., Any] = registered(triggers)[function]
+        binding = {"client": json.dumps({"taskHubName": "tests", "rpcBaseUrl": "http://localhost:1"})}
+        answer = await answering(req=request, **(binding if method == "POST" else {}))
+        return answer.status_code, answer.get_body().decode()
+
+
+@pytest.fixture
+async def doors(
+    local_keyring: LocalKeyring,
+    cosmos_client: CosmosClient,
+    container: ContainerProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Doors]:
+    """The routes, on a store and a vault."""
+    harness = await ActivityHarness.create(local_keyring, cosmos_client, container)
+
+    async def resources() -> object:
+        return harness.resources
+
+    monkeypatch.setattr(access, "process_resources", resources)
+    doors = Doors(harness)
+    doors.set(approval_webhook_secrets=SecretStr(SECRET))
+    yield doors
+    await harness.close()
+
+
+@pytest.mark.parametrize(
+    ("function", "path", "body"),
+    [
+        ("start_rotation", "/api/rotations", {}),
+        ("start_restore", "/api/restores", {}),
+        ("abort_rotation", "/api/rotations/r/abort", {}),
+        ("roll_back_rotation", "/api/rotations/r/rollback", {}),
+    ],
+)
+async def test_sam_and_an_invisible_character_ask_for_nothing(
+    doors: Doors, function: str, path: str, body: dict[str, Any]
+) -> None:
+    """The answer names the field and the character, and there is no record that Sam could approve."""
+    asked = json.dumps({**body, "requestedBy": "sam\u200b"}).encode()
+
+    status, answer = await doors.call(function, "POST", path, asked)
+
+    problem = json.loads(answer)
+    assert (status, problem["field"]) == (400, "requestedBy")
+    assert "U+200B" in problem["detail"]
+    assert [item async for item in doors.harness.resources.records.read_all_items()] == []
+
+
+LINKS = {"keyturn_links_without_sign_in": True}
+
+
+@pytest.mark.parametrize(("said", "expected"), [({}, (401, 401)), (LINKS, (200, 400))], ids=["not said", "said"])
+async def test_with_keys_a_link_opens_only_where_somebody_has_said_so(
+    doors: Doors, said: dict[str, bool], expected: tuple[int, int]
+) -> None:
+    """A link that was signed with the right secret is none while there are no links, to look or to decide."""
+    doors.set(**said)
+    record = await start_run(doors.harness.runs, doors.harness.keyring)
+    for target in PATHS[State.AWAITING_APPROVAL]:
+        record = await step_to(doors.harness.runs, record, target)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    link = Link(run_id=record.run_id, evidence_digest=record.evidence_digest or "", approver="sam", expires_at=until)
+    token = make_token(link, SECRET)
+    path = f"/api/rotations/{record.run_id}/approval"
+    no_decision = f"token={quote(token)}&decision=maybe".encode()
+
+    shown, _ = await doors.call("show_approval", "GET", path, params={"token": token})
+    pressed, _ = await doors.call("decide_approval", "POST", path, no_decision)
+
+    assert (shown, pressed) == expected
