@@ -1,7 +1,7 @@
 """How often one may be refused: 20 times in 10 minutes, counted in the database, so that it holds across instances.
 
-What is counted is refusals only. A forger therefore ends up locked out by name or address, while whoever has a secret
-or a link that holds is still listened to: their own refusals are counted apart.
+What is counted is refusals only. A forger ends up locked out by address, or by the run that they guess at; an authentic
+message or link is not looked up under either. Its refusals are counted by itself, so that none keeps another out.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -39,8 +39,7 @@ async def counted(
 ) -> AsyncIterator[None]:
     """Count what is refused within, in each name; raises TooManyAttemptsError in place of one refusal too many.
 
-    With ``first`` the attempt is not even made where there were too many: for what only an authentic caller can be
-    refused.
+    With ``first`` the attempt is not even made where there were too many: only for names that no other caller has.
     """
     if first:
         await _require(documents, names, now)

@@ -157,12 +157,12 @@ async def take_decision[R: RunRecord](
     A refusal is audited here, once: callers must not wrap this in ``audit_refusals`` again.
 
     Raises:
-        TooManyAttemptsError: authentic decisions on this run were refused too often.
+        TooManyAttemptsError: this very message or link was refused too often; others are still heard.
         CallerError: as ``record_decision``.
     """
     async with (
         audit_refusals(runs, request.run_id, "decide", by=request.approver, now=now),
-        counted(runs.documents, [f"decisions {request.run_id}"], errors.CallerError, now, first=True),
+        counted(runs.documents, [f"decisions {message_id}"], errors.CallerError, now, first=True),
     ):
         record = await record_decision(runs, request, webhook_id=message_id, now=now)
     if not record.ended:

@@ -24,7 +24,7 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
 from tests.keyturn.access.principals import SOMEBODY, header_of
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token
-from tests.keyturn.approval.test_webhook import Workflow
+from tests.keyturn.approval.test_webhook import Workflow, body_of, signed, submit
 from tests.keyturn.runs.lifecycle import APPROVER, NOW, bring_to, freeze, new_keyring, step_to
 
 KEYS = Caller(None)
@@ -217,6 +217,45 @@ async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RotationS
 
     assert [UnauthenticatedError] * 20 + [TooManyAttemptsError] * 2 == refusals
     assert (await decide(runs, link_request(record, link_token(record)))).decision is not None
+
+
+@pytest.mark.parametrize("door", ["link", "webhook"])
+async def test_a_voided_link_locks_nobody_out(runs: RotationStore, door: str) -> None:
+    """Posted 25 times from one address, round after round, it waits itself; the right decision is taken each time."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    for number in range(1, 4):
+        voided = link_token(record, "otto@example.com")
+        soaking = await step_to(runs, await step_to(runs, record, State.SWEEPING), State.SOAKING)
+        frozen = await freeze(runs, soaking, stale_writers=number)
+        record = await step_to(runs, frozen, State.AWAITING_APPROVAL)
+        refusals = []
+        for _ in range(25):
+            with pytest.raises(CallerError) as raised:
+                await decide(runs, link_request(record, voided, sender="one proxy"))
+            refusals.append(type(raised.value))
+
+        if door == "link":
+            decided = await decide(runs, link_request(record, link_token(record), sender="one proxy"), "reject")
+        else:
+            body = body_of(record, decision="reject")
+            decided = await submit(runs, signed(body, SECRET), body, Workflow(), sender="one proxy")
+
+        assert refusals == [DigestMismatchError] * 20 + [TooManyAttemptsError] * 5
+        assert decided.decision is not None
+        record = decided
+
+
+@pytest.mark.parametrize("senders", [1, 25], ids=["one address", "many addresses"])
+async def test_forgers_about_one_run_keep_no_authentic_link_out(runs: RotationStore, senders: int) -> None:
+    """However many forged links come, from wherever: they are refused, and the approver's own decides, from there."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    forged = link_token(record, secrets=NEXT_SECRET)
+    for number in range(25):
+        with pytest.raises(CallerError):
+            await decide(runs, link_request(record, forged, sender=f"{record.run_id} {number % senders}"))
+
+    coming = link_request(record, link_token(record), sender=f"{record.run_id} 0")
+    assert (await decide(runs, coming)).decision is not None
 
 
 async def test_refused_attempts_are_in_the_audit(runs: RotationStore) -> None:

@@ -306,17 +306,31 @@ async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RotationStore
     assert decided.decision is not None
 
 
-async def test_authentic_decisions_that_are_refused_are_bounded_too(runs: RotationStore) -> None:
-    """Whoever holds the secret cannot try digests without end: the rotation takes no more for a while."""
+async def test_a_message_that_is_refused_again_and_again_is_bounded(runs: RotationStore) -> None:
+    """An authentic message that keeps coming waits after twenty refusals; others about the same run are heard."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)
+    headers = signed(wrong, SECRET)
     for _ in range(20):
         with pytest.raises(DigestMismatchError):
-            await submit(runs, signed(wrong, SECRET), wrong, Workflow())
+            await submit(runs, headers, wrong, Workflow())
 
     with pytest.raises(TooManyAttemptsError) as raised:
-        await submit(runs, signed(right, SECRET), right, Workflow())
+        await submit(runs, headers, wrong, Workflow())
+    decided = await submit(runs, signed(right, SECRET), right, Workflow())
 
     assert 0 < raised.value.facts["retryAfterSeconds"] <= 600
+    assert decided.decision is not None
     told = [event["data"].get("error") for event in await runs.audit.read_chain(record.run_id)]
     assert {"DigestMismatchError", "TooManyAttemptsError"} <= set(told)
+
+
+async def test_no_number_of_refused_messages_keeps_the_right_one_out(runs: RotationStore) -> None:
+    """An approval system that was wrong twenty-five times, from one address, is heard when it is right."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)
+    for _ in range(25):
+        with pytest.raises(DigestMismatchError):
+            await submit(runs, signed(wrong, SECRET), wrong, Workflow(), sender=record.run_id)
+
+    assert (await submit(runs, signed(right, SECRET), right, Workflow(), sender=record.run_id)).decision is not None
