@@ -14,11 +14,11 @@ from local.functions_host.durable_binding import WEBHOOK_PATH, ClientBinding
 from local.functions_host.durable_triggers import DurableTriggers
 from local.functions_host.durable_webhooks import DurableWebhooks
 from local.functions_host.durable_work import DurableWork
-from local.functions_host.http_triggers import ANSWER_SECONDS, BODY_LIMIT, HttpTriggers
+from local.functions_host.http_triggers import ANSWER_SECONDS, HttpTriggers
 from local.functions_host.hub_client import connect
 from local.functions_host.keys import Keys
 from local.functions_host.routing import Router
-from local.functions_host.settings import load_settings
+from local.functions_host.settings import body_limit, load_settings
 from local.functions_host.sign_in import SignIn
 from local.functions_host.timeouts import Watchdog
 from local.functions_host.timer_triggers import TimerTriggers
@@ -60,8 +60,10 @@ async def run_host(options: Options) -> None:
     durable = DurableTriggers(stub, DurableWork(worker, stub, client, faults), settings.durable)
     timers = TimerTriggers(worker, client, options.state / "timers.json")
 
+    limit = body_limit()
     app = web.Application(
-        client_max_size=BODY_LIMIT, middlewares=[faults.middleware(lambda request: _operation(request, router))]
+        client_max_size=limit,
+        middlewares=[faults.middleware(lambda request: _operation(request, router))],
     )
     _add_health(app, durable)
     faults.add_routes(app)
@@ -69,7 +71,7 @@ async def run_host(options: Options) -> None:
     DurableWebhooks(stub, keys).add_routes(app)
     if sign_in is not None:
         sign_in.add_routes(app)
-    functions = HttpTriggers(worker, router, keys, client, sign_in, seconds=options.answer_seconds)
+    functions = HttpTriggers(worker, router, keys, client, sign_in, limit, seconds=options.answer_seconds)
     app.router.add_route("*", "/{path:.*}", functions.handle)
     async with channel:
         running = [asyncio.create_task(durable.run())]

@@ -17,8 +17,6 @@ from local.functions_host.routing import Router
 from local.functions_host.sign_in import SignIn
 from local.functions_host.worker import InvocationError, Worker
 
-BODY_LIMIT = 100 * 1024 * 1024  # bytes of a request, as on the real host
-
 ANSWER_SECONDS = 230.0  # the idle timeout of Azure's load balancer
 
 SAME_SITE = {SameSite.Lax: "Lax", SameSite.Strict: "Strict", SameSite.ExplicitNone: "None"}
@@ -34,9 +32,11 @@ class HttpTriggers:
         keys: Keys,
         client: ClientBinding,
         sign_in: SignIn | None,
+        body_limit: int,
         *,
         seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._body_limit = body_limit  # bytes
         self._seconds = seconds
         self._late: set[asyncio.Task[TypedData | None]] = set()
         self._sign_in = sign_in
@@ -59,9 +59,12 @@ class HttpTriggers:
             return web.Response(status=404)
         if not self._keys.opens_function(request, str(function.trigger.get("authLevel", "function")).lower()):
             return web.Response(status=401)
-        if (request.content_length or 0) > BODY_LIMIT:
-            return web.Response(status=413)
-        body = await request.read()  # 413 as well if a body without a length turns out too large
+        if (request.content_length or 0) > self._body_limit:
+            return _too_large()
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:  # a body without a length: read up to the limit, and no further
+            return _too_large()
         inputs = {function.trigger["name"]: TypedData(http=_rpc_request(request, headers, parameters, body))}
         invoked = self._worker.invoke(
             function, inputs | self._client.inputs(function), _trigger_metadata(request, function, parameters)
@@ -82,6 +85,12 @@ class HttpTriggers:
     def _ended(self, invocation: asyncio.Task[TypedData | None]) -> None:
         self._late.discard(invocation)
         invocation.exception()  # is in the log, and nobody waits for it any more
+
+
+def _too_large() -> web.Response:
+    response = web.Response(status=413)
+    response.force_close()  # as Kestrel does: the rest of the body is still on its way
+    return response
 
 
 def _lowered(request: web.Request) -> dict[str, str]:

@@ -16,6 +16,8 @@ from pydantic.alias_generators import to_camel
 TIME_SPAN = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d{1,2}):(?P<minutes>[0-5]?\d):(?P<seconds>[0-5]?\d)")
 PLACEHOLDER = re.compile(r"%([^%]+)%")
 OVERRIDE = "azurefunctionsjobhost__"
+BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"  # the app setting; Kestrel's bound is set to it, in bytes
+BODY_BYTES_MAX = 100 * 1024 * 1024  # without it
 WORK_ITEMS_PER_CORE = 10  # the durable extension's default concurrency outside the Consumption plan
 
 
@@ -37,6 +39,12 @@ def resolve(text: str, where: str) -> str:
         return os.environ[name]
 
     return PLACEHOLDER.sub(value, text)
+
+
+def body_limit() -> int:
+    """Return how many bytes a request's body may have; as in the real host, a setting that is no number is none."""
+    text = os.environ.get(BODY_LIMIT, "")
+    return int(text) if text.isdecimal() else BODY_BYTES_MAX
 
 
 class _Section(BaseModel):

@@ -33,6 +33,7 @@ _QUICK = {
     "KEYTURN_WATCH": "PT5S",
     "KEYTURN_WATCH_INTERVAL": "PT2S",
     "KEYTURN_CREATION_SETTLE": "PT5S",
+    "KEYTURN_STARTS_PER_DAY": "1000",
     "KEYTURN_PAGE_ROWS": "25",  # progress is reported a wave of pages at a time
 }
 
@@ -89,6 +90,7 @@ def app_environment(
         **_encryption(layout),
         **_QUICK,
         "TASKHUB_NAME": "keyturn",
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "65536",
         "KEYTURN_ACCESS": "entra" if options.sign_in else "keys",
         "KEYTURN_LINKS_WITHOUT_SIGN_IN": "true",  # whoever works at this desk is every person anyway
         "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,

@@ -2,21 +2,30 @@
 
 import json
 import re
+from pathlib import Path
 
 from keyturn.contracts.base import Policy
 from keyturn.settings import Keyring, Settings
 from keyturn.settings.app import KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
 from keyturn.settings.keyring import DocumentContainer
+from local.supervisor.environment import app_environment
+from local.supervisor.layout import Layout
+from local.supervisor.options import Options
 from tests.infra.readme import table
 from tests.infra.snapshots import INFRA, ROOT, Snapshot
+from triggers.http import BODY_BYTES_MAX
 
 APPROVAL = "APPROVAL_WEBHOOK_SECRETS"
+
+# Read by the host, which refuses a longer body before it has read it: the app would have it whole in memory first.
+LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 
 # Read by the platform and the SDKs rather than by our code.
 PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",  # telemetry is sent as the identity
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "PYTHON_ENABLE_OPENTELEMETRY",  # the worker exports its own logs, so the host does not as well, and hands traces on
+    LIMIT,
     "AZURE_CLIENT_ID",  # which identity DefaultAzureCredential means
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__clientId",
@@ -61,6 +70,14 @@ def test_listed_defaults_are_the_codes() -> None:
 def test_the_platforms_settings_are_the_known_ones(default: Snapshot) -> None:
     """What is set beside the app's own settings is what the platform, the host and the SDKs read."""
     assert set(default.settings) - _read() == PLATFORM | {NO_RECEIVER}
+
+
+def test_the_host_takes_no_longer_body_than_the_app(snapshots: dict[str, Snapshot], tmp_path: Path) -> None:
+    """In every variant, and in the local Azure: the host's bound is the app's own."""
+    deployed = {snapshot.settings[LIMIT] for snapshot in snapshots.values()}
+    local = app_environment(Layout.of(tmp_path), Options(state=tmp_path), "", tmp_path, "")[LIMIT]
+
+    assert deployed == {local} == {str(BODY_BYTES_MAX)}
 
 
 def test_settings_that_a_choice_adds(default: Snapshot, existing: Snapshot) -> None:

@@ -39,6 +39,8 @@ var platformSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   AZURE_CLIENT_ID: identityClientId
+  // Bytes; what is larger the host refuses with 413 before it has read it. As the app's own bound: triggers/http.py.
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '65536'
   PYTHON_ENABLE_OPENTELEMETRY: 'true'
 }
 
