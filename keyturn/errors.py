@@ -100,6 +100,10 @@ class TooManyAttemptsError(CallerError):
     """So many attempts were refused that no more are looked at for a while; facts: ``retryAfterSeconds``."""
 
 
+class TooManyStartsError(TooManyAttemptsError):
+    """The keyring was rotated too often within a day; facts: ``keyring``, ``setting``, ``retryAfterSeconds``."""
+
+
 class OperatorError(KeyturnError):
     """A setting, a permission or a resource must change."""
 
@@ -187,6 +191,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     AlreadyDecidedError: Outcome(409, "already-decided", 73),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73),
     TooManyAttemptsError: Outcome(429, "too-many-attempts", 75),
+    TooManyStartsError: Outcome(429, "too-many-starts", 75),
     OperatorError: Outcome(500, "misconfigured", 78),
     SettingsError: Outcome(500, "misconfigured", 78),
     PermissionMissingError: Outcome(500, "permission-missing", 78),

@@ -111,6 +111,7 @@ async def _run_that_holds(keyring: str) -> dict[str, Any]:
         trigger="cli",
         policy=Policy(),
         workflows=Workflows(alive, begin),
+        starts_per_day=1000,
         now=datetime.now(UTC),
     )
     return started.record.ref.to_payload()

@@ -56,6 +56,7 @@ async def start_rotation(req: func.HttpRequest, client: df.DurableFunctionsClien
             trigger="http",
             policy=resources.settings.policy,
             workflows=workflows_of(client, resources),
+            starts_per_day=resources.settings.keyturn_starts_per_day,
             now=datetime.now(UTC),
             idempotency_key=req.headers.get("idempotency-key"),
         )

@@ -118,9 +118,9 @@ def _get(
 
 
 def _start(
-    name: str, path: str, summary: str, body: type[BaseModel], answer: type[BaseModel] = MigrationSummary
+    name: str, path: str, summary: str, body: type[BaseModel], answer: type[BaseModel] = MigrationSummary, *more: int
 ) -> Operation:
-    return Operation(name, "post", path, summary, 202, answer, (404, 409, 422), body, parameters=_ONCE)
+    return Operation(name, "post", path, summary, 202, answer, (404, 409, 422, *more), body, parameters=_ONCE)
 
 
 def _command(name: str, path: str, summary: str, answer: type[BaseModel]) -> Operation:
@@ -153,7 +153,7 @@ def _run_operations(
 
 
 OPERATIONS: Sequence[Operation] = (
-    _start("start_rotation", ROTATIONS, "Start a rotation", StartRequest, Accepted),
+    _start("start_rotation", ROTATIONS, "Start a rotation", StartRequest, Accepted, 429),
     _get("list_rotations", ROTATIONS, "List a keyring's rotations, newest first", RotationList, *_PAGING),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
     *_run_operations("rotation", _ROTATION, Status, Report, ("get_report", "get_audit")),

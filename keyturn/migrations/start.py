@@ -1,10 +1,6 @@
 """Start a migration: clear away a run that lost its workflow, and take the keyring together with the record."""
 
-import hashlib
 from datetime import datetime
-from typing import Any
-
-import rfc8785
 
 from keyturn.contracts.base import Policy
 from keyturn.contracts.migrations import Work
@@ -15,6 +11,7 @@ from keyturn.rotation.start import Workflows, resume_orphan
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import take
 from keyturn.runs.migration_leases import active
+from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import HistoryEntry, Plan
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.store import MigrationStore
@@ -46,11 +43,11 @@ async def start_migration(
     """
     migration_id = new_run_id(RunKind.MIGRATION, keyring, now)
     if idempotency_key is not None:
-        who = {"keyring": keyring, "requestedBy": requested_by}
-        understood: dict[str, Any] = {**who, "work": work.to_payload(), "reason": reason, "dryRun": dry_run}
-        hashed = hashlib.sha256(rfc8785.dumps(understood)).hexdigest()
+        who = {"caller": requested_by_id or requested_by, "keyring": keyring}
+        by = {"keyring": keyring, "requestedBy": requested_by}
+        hashed = digest_of({**by, "work": work.to_payload(), "reason": reason, "dryRun": dry_run})
         migration_id = await claim(
-            migrations.documents, idempotency_key, request_hash=hashed, run_id=migration_id, now=now
+            migrations.documents, idempotency_key, **who, request_hash=hashed, run_id=migration_id, now=now
         )
         if (earlier := await migrations.find(migration_id)) is not None:
             return earlier

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts.base import Payload
-from keyturn.errors import MigrationRunningError, RotationRunningError
+from keyturn.errors import MigrationRunningError, RotationRunningError, TooManyStartsError
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.drift import Drift, read_drift
@@ -160,7 +160,7 @@ REQUESTER = "keyturn-schedule"
 async def start_due(
     runs: RotationStore, keyring: KeyringClients, settings: Settings, workflows: Workflows, now: datetime
 ) -> RotationRecord | None:
-    """Start the keyring's rotation if it is due and none is running, and return its record.
+    """Start the keyring's rotation if it is due, none is running, and not too many were today; return its record.
 
     Raises:
         SettingsError: the schedule is not an NCRONTAB expression.
@@ -181,8 +181,9 @@ async def start_due(
             trigger="schedule",
             policy=settings.policy,
             workflows=workflows,
+            starts_per_day=settings.keyturn_starts_per_day,
             now=now,
         )
-    except (RotationRunningError, MigrationRunningError):
+    except (RotationRunningError, MigrationRunningError, TooManyStartsError):
         return None
     return started.record

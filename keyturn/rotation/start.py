@@ -4,7 +4,9 @@ What is returned is a record in ``requested``; the caller starts the workflow fo
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import ceil
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -12,7 +14,7 @@ from pydantic import Field, StringConstraints
 from keyturn.contracts.base import Name, Payload, PersonName, Policy, Remark
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
-from keyturn.errors import InvariantError, RotationRunningError
+from keyturn.errors import InvariantError, RotationRunningError, TooManyStartsError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
@@ -61,6 +63,13 @@ class StartRequest(Payload):
 START_GRACE = timedelta(minutes=5)
 
 
+DAY = timedelta(days=1)
+_STARTS = (
+    "SELECT c.requestedAt FROM c WHERE c.kind = @kind AND c.trigger = @trigger AND c.options.dryRun = @dryRun "
+    "AND c.requestedAt > @since"
+)
+
+
 class Workflows(NamedTuple):
     """What a start must know and do about another run's workflow."""
 
@@ -84,6 +93,7 @@ async def start(
     trigger: Literal["http", "schedule", "cli"],
     policy: Policy,
     workflows: Workflows,
+    starts_per_day: int,
     now: datetime,
     idempotency_key: str | None = None,
     requested_by_id: str | None = None,
@@ -94,12 +104,14 @@ async def start(
         RotationRunningError: another rotation holds the keyring.
         MigrationRunningError: a migration holds the keyring.
         IdempotencyConflictError: the key was used for another request.
+        TooManyStartsError: as many rotations of the keyring as may be have begun within a day.
     """
     run_id = new_run_id(RunKind.ROTATION, keyring, now)
     if idempotency_key is not None:
         # Of the request as it is understood, and by whom it is made.
         hashed = digest_of({**request.to_payload(), "keyring": keyring, "requestedBy": requested_by})
-        run_id = await claim(runs.documents, idempotency_key, request_hash=hashed, run_id=run_id, now=now)
+        who = {"caller": requested_by_id or requested_by, "keyring": keyring}
+        run_id = await claim(runs.documents, idempotency_key, **who, request_hash=hashed, run_id=run_id, now=now)
         if (earlier := await runs.find(run_id)) is not None:
             return Started(earlier, replayed=True)
     await resume_orphan(runs.documents, keyring, workflows, now)
@@ -118,10 +130,31 @@ async def start(
         fencing_token=0,  # the lease gives it
     )
     try:
-        return Started(await take(runs, record), replayed=False)
+        admit = partial(_require_few, runs, record, starts_per_day)
+        return Started(await take(runs, record, admit), replayed=False)
     except RotationRunningError as error:
         await record_refusal(runs, error.facts["rotationId"], "start", error, by=requested_by, now=now)
         raise
+
+
+async def _require_few(runs: RotationStore, record: RotationRecord, most: int) -> None:
+    """Raise TooManyStartsError where so many rotations have begun within a day for the same reason as this one.
+
+    Dry runs, the schedule's and those that people start are counted apart, so that none uses up what is another's.
+    """
+    since = f"{(record.requested_at - DAY).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    same = {"@kind": record.kind, "@trigger": record.trigger, "@dryRun": record.options.dry_run}
+    found = await runs.documents.query(record.keyring, _STARTS, {**same, "@since": since})
+    if len(found) < most:
+        return
+    began = datetime.fromisoformat(sorted(one["requestedAt"] for one in found)[-most])
+    raise TooManyStartsError(
+        f"{len(found)} rotations of keyring {record.keyring} have begun within a day, and no more than {most} may",
+        keyring=record.keyring,
+        setting="KEYTURN_STARTS_PER_DAY",
+        retryAfterSeconds=max(1, ceil((began + DAY - record.requested_at).total_seconds())),
+        hint="wait, find out who starts them (GET /api/rotations), or raise KEYTURN_STARTS_PER_DAY",
+    )
 
 
 async def resume_orphan(documents: StateContainer, keyring: str, workflows: Workflows, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Idempotency keys of start requests: the claim is written before the work, and names the run it will be.
 
-A request that died half-way is therefore finished, not repeated, by the same request coming again.
+A request that died half-way is therefore finished, not repeated, by the same request coming again. A key is its
+caller's own, for one keyring: no other caller can use it up, or learn that it was used.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from keyturn.contracts.base import RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.errors import IdempotencyConflictError, InvalidRequestError
 
-# No keyring can have this name: one key must meet its earlier use whatever keyring either request names.
+# No keyring can have this name.
 PARTITION = "~idempotency"
 KEEP = timedelta(days=7)
 KEY_MAX = 255
@@ -28,7 +29,9 @@ class Claim(StoredDocument):
     ttl: int = int(KEEP.total_seconds())  # Cosmos DB removes the document by itself
 
 
-async def claim(documents: StateContainer, key: str, *, request_hash: str, run_id: str, now: datetime) -> str:
+async def claim(
+    documents: StateContainer, key: str, *, caller: str, keyring: str, request_hash: str, run_id: str, now: datetime
+) -> str:
     """Return the id of the run that this key stands for: the given one at its first use.
 
     Raises:
@@ -38,7 +41,7 @@ async def claim(documents: StateContainer, key: str, *, request_hash: str, run_i
     if not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable()):
         expected = f"1 to {KEY_MAX} printable ASCII characters"
         raise InvalidRequestError(f"Idempotency-Key: expected {expected}", field="Idempotency-Key", expected=expected)
-    own = Claim(id=hashed_id(key), request_hash=request_hash, run_id=run_id, claimed_at=now)
+    own = Claim(id=hashed_id(f"{keyring}\n{key}\n{caller}"), request_hash=request_hash, run_id=run_id, claimed_at=now)
 
     def change(found: Claim | None) -> Claim:
         if found is not None and found.request_hash != request_hash:

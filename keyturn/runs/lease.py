@@ -8,19 +8,20 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Literal
 
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceNotFoundError
 
 from keyturn.contracts.base import RunRef
+from keyturn.contracts.states import State
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
 from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link
 from keyturn.runs.record import RunRecord
-from keyturn.runs.store import Runs
+from keyturn.runs.store import EveryRun, Runs
 
 LEASE_ID = "lease"
 
@@ -78,8 +79,10 @@ def released(lease: Lease | None, ref: RunRef) -> Lease | None:
     return lease.model_copy(update={"holder": None})
 
 
-async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
+async def take[R: RunRecord](runs: Runs[R], record: R, admit: Callable[[], Awaitable[None]] | None = None) -> R:
     """Create the record and take its keyring's lease, both or neither; the record returned carries the token.
+
+    ``admit`` raises where the run may not begin. What it looks at holds until then: no other run has begun meanwhile.
 
     Raises:
         RotationRunningError: a rotation holds the keyring.
@@ -89,14 +92,31 @@ async def take[R: RunRecord](runs: Runs[R], record: R) -> R:
 
     async def attempt() -> R | None:
         lease = await read_lease(runs, record.keyring)
-        wanted = taken(lease, record)
+        try:
+            wanted = taken(lease, record)
+        except CallerError as error:
+            await _say_what_is_waited_for(runs, lease, error)
+            raise
         if wanted is lease:
             return await runs.read(record.run_id)
+        if admit is not None:
+            await admit()
         created = ("create", (record.changed(fencing_token=wanted.fencing_token).to_document(),))
         won = await runs.documents.batch(record.keyring, [created, _write(lease, wanted)])
         return await runs.read(record.run_id) if won else None
 
     return await until_won(attempt, LEASE_ID)
+
+
+async def _say_what_is_waited_for[R: RunRecord](runs: Runs[R], lease: Lease | None, error: CallerError) -> None:
+    """Add to the refusal, where the holder waits for a decision, until when it does and how it is ended before."""
+    holder = await EveryRun(runs.documents).find(lease.holder) if lease is not None and lease.holder else None
+    if holder is None or holder.state is not State.AWAITING_APPROVAL or holder.approval_expires_at is None:
+        return
+    until, command = holder.approval_expires_at.isoformat(), "python -m keyturn.cli"
+    error.facts |= {"state": holder.state.value, "approvalExpiresAt": until}
+    reject = f"{command} approve {holder.run_id} --reject --digest {holder.evidence_digest}"
+    error.hint = f"it waits for a decision; an approver ends it: {reject}; an operator: {command} abort {holder.run_id}"
 
 
 def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:

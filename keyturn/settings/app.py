@@ -126,6 +126,9 @@ class Settings(BaseModel):
     # How late a rotation may be completed before people are told: a soak of a day, a week to decide, and some more.
     keyturn_overdue_after: Duration = timedelta(days=10)
 
+    # Rotations of a keyring that may begin within 24 hours: so many by people, by the schedule, and as dry runs each.
+    keyturn_starts_per_day: Annotated[int, Field(ge=1, le=1000)] = 5
+
     # Pre-flight. Without windows a rotation may start at any time.
     keyturn_windows: list[MaintenanceWindow] = Field(default_factory=list)
     keyturn_on_call_required: bool = False  # whether a rotation may start only if the on-call channel was reached

@@ -207,6 +207,7 @@ class ActivityHarness:
             trigger="http",
             policy=Policy.model_validate({**QUICK, **policy}),
             workflows=workflows(),
+            starts_per_day=1000,
             now=datetime.now(UTC) - timedelta(seconds=ago),
         )
 

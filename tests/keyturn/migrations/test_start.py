@@ -39,6 +39,7 @@ async def rotate(runs: RotationStore, keyring: str) -> RotationRecord:
         trigger="http",
         policy=Policy(),
         workflows=workflows(),
+        starts_per_day=1000,
         now=NOW,
     )
     return begun.record
@@ -171,7 +172,7 @@ async def test_the_same_request_with_the_same_key_is_one_migration(migrations: M
 
 @pytest.mark.parametrize(
     "other",
-    [{"requested_by": "eve@example.com"}, {"reason": "another"}, {"dry_run": True}, {"work": Restore()}],
+    [{"reason": "another"}, {"dry_run": True}, {"work": Restore()}],
     ids=lambda other: next(iter(other)),
 )
 async def test_a_key_is_for_one_request(migrations: MigrationStore, other: dict[str, Any]) -> None:
@@ -183,3 +184,12 @@ async def test_a_key_is_for_one_request(migrations: MigrationStore, other: dict[
         await started(migrations, keyring=keyring, idempotency_key=keyring, **other)
 
     assert [record.run_id for record in await migrations.newest(keyring)] == [first.run_id]
+
+
+async def test_a_key_is_its_callers_own(migrations: MigrationStore) -> None:
+    """A stranger's request under the same key is one of its own, refused because the first runs."""
+    keyring = new_keyring()
+    await started(migrations, keyring=keyring, idempotency_key=keyring)
+
+    with pytest.raises(MigrationRunningError):
+        await started(migrations, keyring=keyring, idempotency_key=keyring, requested_by="eve@example.com")

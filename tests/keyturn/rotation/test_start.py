@@ -47,6 +47,7 @@ async def start_with(
         trigger="http",
         policy=Policy(),
         workflows=workflows(),
+        starts_per_day=1000,
         now=NOW,
         idempotency_key=key,
     )
@@ -62,6 +63,7 @@ async def restart(runs: RotationStore, keyring: str, flows: Workflows, *, now: d
         trigger="http",
         policy=Policy(),
         workflows=flows,
+        starts_per_day=1000,
         now=now,
     )
     return started.record
@@ -94,20 +96,31 @@ async def test_the_same_key_and_body_replays_the_first_answer(runs: RotationStor
 
 @pytest.mark.parametrize(
     "change",
-    [{"reason": "other"}, {"dryRun": True}, {"keyring": "other"}, {"requested_by": "eve@example.com"}],
+    [{"reason": "other"}, {"dryRun": True}],
     ids=lambda change: next(iter(change)),
 )
 async def test_the_same_key_with_another_request_is_refused(runs: RotationStore, change: dict[str, object]) -> None:
-    """Another body, another keyring or another requester under a used key is a conflict, whatever runs."""
+    """Another body under a used key is a conflict, whatever runs."""
     keyring, key = new_keyring(), new_keyring()
     await start_with(runs, keyring, key)
-    other = new_keyring() if "keyring" in change else keyring
-    fields = {name: value for name, value in change.items() if name != "keyring"}
 
     with pytest.raises(IdempotencyConflictError) as raised:
-        await start_with(runs, other, key, **fields)  # type: ignore[arg-type]  # a table of single changes
+        await start_with(runs, keyring, key, **change)  # type: ignore[arg-type]  # a table of single changes
 
     assert raised.value.facts == {"idempotencyKey": key}
+
+
+async def test_a_key_is_its_callers_and_keyrings_own(runs: RotationStore) -> None:
+    """Nobody can use up another's key: the same one starts another keyring, and a stranger's is no claim on it."""
+    first, second, key = new_keyring(), new_keyring(), "monthly"
+    await start_with(runs, first, key)
+    other = await start_with(runs, second, key)
+
+    with pytest.raises(RotationRunningError):  # taken for a request of its own, and refused as such
+        await start_with(runs, second, key, requested_by="eve@example.com")
+    again = await start_with(runs, second, key)
+
+    assert (other.replayed, again.replayed, again.record.run_id) == (False, True, other.record.run_id)
 
 
 async def test_of_twenty_concurrent_requests_with_one_key_one_rotation_comes(runs: RotationStore) -> None:

@@ -67,8 +67,8 @@ def new_keyring() -> str:
 def monthly(keyring: str, versions: Versions) -> tuple[Any, Any]:
     """Return a keyring and settings, as far as the schedule asks them: monthly, and overdue ten days later."""
     clients = SimpleNamespace(keyring=SimpleNamespace(name=keyring), versions=SimpleNamespace(states=versions))
-    allowed, schedule = timedelta(days=10), "0 0 3 1 * *"
-    return clients, SimpleNamespace(rotation_schedule=schedule, keyturn_overdue_after=allowed, policy=Policy())
+    settings = {"rotation_schedule": "0 0 3 1 * *", "keyturn_overdue_after": timedelta(days=10)}
+    return clients, SimpleNamespace(**settings, policy=Policy(), keyturn_starts_per_day=3)
 
 
 def make_record(keyring: str = "default", **fields: Any) -> RotationRecord:
@@ -111,6 +111,7 @@ async def start_run(
         trigger="http",
         policy=POLICY,
         workflows=workflows(),
+        starts_per_day=1000,
         now=now,
     )
     return started.record
