@@ -35,7 +35,9 @@ async def create_version(request: CreateVersionInput, resources: Resources) -> V
         datetime.now(UTC),
     )
     if known is None:
-        intent, adoptable = RecordedIntent(runs, request.run), {record.run_id: record for record in earlier}
+        intent = RecordedIntent(runs, request.run)
+        # By its version too: the rotation that made it may be further back than is looked, and this one has adopted it.
+        adoptable = {name for record in earlier for name in (record.run_id, record.target_version) if name}
         version = await creation.create_version(keyring.versions, request, intent, Clock(), adoptable)
     else:
         version = await creation.own_version(keyring.versions, run_id) or known

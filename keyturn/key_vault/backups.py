@@ -20,7 +20,6 @@ from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import vault_failures
 
-VERSIONS_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up
 PART_BYTES = 256 * 1024
 KIND = "key-backup"
 WHERE_IT_OPENS = "a vault of the same subscription and geography"

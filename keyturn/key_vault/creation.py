@@ -5,24 +5,32 @@
 2. Otherwise the vault's current version is adopted, if an unfinished rotation made it and others are still enabled: its
    rows need not move again.
 3. Otherwise the intent to create is stored first, conditionally: of two attempts that run at once, one creates. Half of
-   ``creation_settle`` after the intent it gives up; the other half is for what the vault still does then.
+   ``creation_settle`` after the intent it gives up; the other half is for what the vault still does then. A key that
+   has as many versions as are ever made gets no other.
 4. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
    for the version all the time, before it renews the intent and creates the version.
 5. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_errors import MekError
-from field_encrypt.mek_versions import MekVersion
+from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.contracts.steps import CreateVersionInput
-from keyturn.errors import InvariantError, KeyturnError, NotSettledError, ResourceMissingError, TransientError
+from keyturn.errors import (
+    InvariantError,
+    KeyturnError,
+    NotSettledError,
+    OperatorError,
+    ResourceMissingError,
+    TransientError,
+)
 from keyturn.key_vault.errors import keyturn_error
-from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+from keyturn.key_vault.versions import ANOTHER_KEY, ROTATION_TAG, VERSIONS_MAX, MekVersions
 
 POLL_SECONDS = 1.0
 READABLE_WITHIN = timedelta(minutes=1)  # no propagation delay is documented for a region; failover takes longer
@@ -50,10 +58,11 @@ async def create_version(
 ) -> str:
     """Return the rotation's version: found, adopted or created, and proven by a round trip.
 
-    ``adoptable`` are the ids of the unfinished rotations whose version may be adopted.
+    ``adoptable`` are the ids and the versions of the unfinished rotations whose version may be adopted.
 
     Raises:
         ResourceMissingError: the MEK does not exist; only a version of an existing key is ever created.
+        OperatorError: the MEK has as many versions as are ever made.
         NotSettledError: the version is not usable yet, or the vault's answers were lost.
         KeyturnError: of the kind that the failure means.
     """
@@ -69,14 +78,20 @@ async def _find_or_create(
     for _ in range(ATTEMPTS):
         declared = await intent.declared()
         until = declared + request.creation_settle if declared else clock.now()
-        while (found := await own_version(versions, request.run.run_id)) is None and clock.now() < until:
+        states = await versions.states()
+        while (found := await own_version(versions, request.run.run_id, states)) is None and clock.now() < until:
             await clock.sleep(POLL_SECONDS)
+            states = await versions.states()
         if found is not None:
             return found
         current = await versions.fetch(await versions.current())
         usable = current.wrap_problem() is None and current.key_size == request.key_size
-        if usable and current.tags.get(ROTATION_TAG) in adoptable and await _replaces_one(versions, current.version):
+        unfinished = current.version in adoptable or current.tags.get(ROTATION_TAG) in adoptable
+        # Without another version that is enabled, the rotation that made this one has nothing left to be done.
+        if usable and unfinished and any(one.enabled for one in states.values() if one.version != current.version):
             return current.version
+        if len(states) >= VERSIONS_MAX:
+            raise OperatorError("no more versions of the MEK are made", hint=ANOTHER_KEY, versions=len(states))
         if await intent.declare(at := clock.now(), replacing=declared):
             try:
                 return await _create(versions, request, current, at + request.creation_settle / 2, clock)
@@ -87,14 +102,12 @@ async def _find_or_create(
     ) from lost
 
 
-async def _replaces_one(versions: MekVersions, version: str) -> bool:
-    """Tell whether another version is enabled: else the rotation that made this one has nothing left to be done."""
-    return any(state.enabled and name != version for name, state in (await versions.states()).items())
-
-
-async def own_version(versions: MekVersions, run_id: str) -> str | None:
+async def own_version(
+    versions: MekVersions, run_id: str, states: Mapping[str, MekVersionProperties] | None = None
+) -> str | None:
     """Return the current or newest of the versions with the rotation's tag, if there is one."""
-    own = [name for name, state in (await versions.states()).items() if state.tags.get(ROTATION_TAG) == run_id]
+    states = await versions.states() if states is None else states
+    own = [name for name, state in states.items() if state.tags.get(ROTATION_TAG) == run_id]
     if len(own) > 1 and (current := await versions.current()) in own:
         return current
     return own[-1] if own else None

@@ -22,6 +22,8 @@ RETIRED_BY_TAG = "keyturn-retired-by"
 RETAIN_UNTIL_TAG = "keyturn-retain-until"
 REINSTATED_BY_TAG = "keyturn-reinstated-by"
 TEMPORARY_FOR_TAG = "keyturn-lent-to"
+VERSIONS_MAX = 450  # no more are made: Key Vault backs up no key with more than 500, and nothing deletes a version
+ANOTHER_KEY = "move to another key: docs/operations.md, A key that has all its versions"  # what to do then
 CHANGE_SECONDS = 10.0  # for the vault to take a change; creation_settle, by default 30 s, must be longer
 _STATE_TAGS = frozenset({RETIRED_BY_TAG, RETAIN_UNTIL_TAG, REINSTATED_BY_TAG, TEMPORARY_FOR_TAG})
 

@@ -40,6 +40,7 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
     "vault_url_set": Item(environment.vault_url_set, waivable=True),
     "can_read_key": Item(vault.can_read_key, right=f"{vault.RIGHTS}read"),
     "mek_exists": Item(vault.mek_exists, needs=("can_read_key",)),
+    "mek_versions": Item(vault.mek_versions, needs=("mek_exists",)),
     "mek_is_rsa": Item(vault.mek_is_rsa, needs=("mek_exists",)),
     "mek_size": Item(vault.mek_size, needs=("mek_is_rsa",), waivable=True),
     "mek_enabled": Item(vault.mek_enabled, needs=("mek_exists",), waivable=True),
@@ -63,7 +64,7 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
     "backup": Item(environment.backup, waivable=True, right=f"{store.RIGHTS}read"),
     "key_backup": Item(
         vault.key_backup,
-        needs=("mek_exists",),
+        needs=("mek_versions",),
         waivable=True,
         right=f"{vault.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),

@@ -14,8 +14,9 @@ from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import RSA_TYPES
-from keyturn.key_vault.backups import VERSIONS_MAX, WHERE_IT_OPENS
+from keyturn.key_vault.backups import WHERE_IT_OPENS
 from keyturn.key_vault.errors import vault_failures
+from keyturn.key_vault.versions import ANOTHER_KEY, VERSIONS_MAX
 from keyturn.preflight.context import CheckContext
 from keyturn.preflight.results import CheckResult, ok, problem
 
@@ -34,6 +35,17 @@ async def mek_exists(context: CheckContext) -> CheckResult:
         )
     newest = await context.facts.newest()
     return ok(f"key {name} has {len(versions)} versions, the newest is {newest.version}")
+
+
+async def mek_versions(context: CheckContext) -> CheckResult:
+    """The MEK may have one more version, and can then still be backed up."""
+    versions = len(await context.facts.versions())
+    if versions < VERSIONS_MAX:
+        return ok(f"{versions} of at most {VERSIONS_MAX} versions")
+    return problem(
+        f"the MEK has {versions} versions, and Keyturn makes no more than {VERSIONS_MAX}",
+        ANOTHER_KEY,
+    )
 
 
 async def mek_is_rsa(context: CheckContext) -> CheckResult:
@@ -141,11 +153,6 @@ async def key_backup(context: CheckContext) -> CheckResult:
     """A backup of the MEK is stored; a dry run only tells whether one could be."""
     backups = context.keyring.key_backups
     versions = len(await context.facts.versions())
-    if versions > VERSIONS_MAX:
-        return problem(
-            f"the MEK has {versions} versions, and Key Vault backs up at most {VERSIONS_MAX}",
-            "re-encrypt onto a new key, or waive",
-        )
     if context.record.options.dry_run:
         return ok(f"a dry run takes none; a rotation would store {versions} versions in {backups.container}")
     taken = await backups.take(context.record.run_id, versions=versions, now=context.now)

@@ -157,6 +157,23 @@ async def test_a_new_rotation_adopts_the_version_of_an_aborted_one(
     assert len(await harness.vault_versions()) == 2
 
 
+@pytest.mark.parametrize("seen", [versions.PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
+async def test_starts_and_aborts_add_no_versions(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """However often it is done, and though the rotation that made the version is out of sight by then."""
+    monkeypatch.setattr(versions, "PAGE_MAX", seen)
+    targets = set()
+    for _ in range(4):
+        driver = await begun_with(harness)
+        await driver.to_new_version()
+        await driver.advance(State.ABORTED)
+        targets.add(driver.target)
+
+    assert len(targets) == 1
+    assert len(await harness.vault_versions()) == 2
+
+
 async def test_a_version_that_rows_were_moved_off_is_not_adopted(
     harness: ActivityHarness, driver: RotationDriver
 ) -> None:

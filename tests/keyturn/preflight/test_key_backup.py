@@ -3,6 +3,7 @@
 import pytest
 
 from keyturn.preflight import vault
+from keyturn.preflight.checks import WAIVABLE
 from tests.keyturn.backups import backups_in
 from tests.keyturn.preflight.harness import PreflightHarness, check_of, failed
 
@@ -46,16 +47,21 @@ async def test_a_dry_run_takes_none(harness: PreflightHarness) -> None:
     assert await taken(harness) == 0
 
 
+@pytest.mark.parametrize("dry_run", [False, True], ids=["rotation", "dry run"])
 async def test_a_key_with_too_many_versions_is_told_before(
-    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch
+    harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
 ) -> None:
-    """The vault would refuse above 500; it is not asked."""
-    monkeypatch.setattr(vault, "VERSIONS_MAX", 0)
+    """It cannot be waived, as the vault backs no key up with more than 500; no backup is taken."""
+    monkeypatch.setattr(vault, "VERSIONS_MAX", 1)
+    waivers = [{"check": "key_backup", "by": "dana", "why": "a copy is in the safe"}]
 
-    preflight = await harness.run()
+    preflight = await harness.run(harness.record(waivers=waivers, dry_run=dry_run))
 
-    assert failed(preflight) == ["key_backup"]
-    assert check_of(preflight, "key_backup").detail == "the MEK has 1 versions, and Key Vault backs up at most 0"
+    check = check_of(preflight, "mek_versions")
+    assert failed(preflight) == ["mek_versions"]
+    assert check.detail == "the MEK has 1 versions, and Keyturn makes no more than 1"
+    assert "docs/operations.md" in check.hint
+    assert "mek_versions" not in WAIVABLE
     assert "backup" not in harness.local_keyring.mek.vault.operations(harness.who)
 
 
