@@ -3,7 +3,6 @@
 Facts of an error become extension members. A defect gets a correlation id instead, under which it is logged once.
 """
 
-import json
 import logging
 import uuid
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from keyturn.contracts.base import read_json
 from keyturn.errors import (
     InvalidRequestError,
     InvariantError,
@@ -76,9 +76,9 @@ def _members(outcome: Outcome, detail: str, instance: str) -> dict[str, Any]:
 
 
 def parse_json(body: bytes) -> object:
-    """Return the JSON value of the body; raises InvalidRequestError."""
+    """Return the JSON value of the body, in UTF-8 and no member twice; raises InvalidRequestError."""
     try:
-        return json.loads(body)
+        return read_json(body)
     except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
         raise InvalidRequestError("the body is not JSON", field="body", expected="a JSON object") from None
 

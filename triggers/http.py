@@ -17,6 +17,7 @@ BODY_BYTES_MAX = 64 * 1024
 
 RETRY_AFTER_SECONDS = 10
 _DEFAULT_LIMIT = 20
+_LIMITS = frozenset(str(number) for number in range(1, PAGE_MAX + 1))  # as they are written: a number may be endless
 
 
 async def handle(request: func.HttpRequest, work: Callable[[], Awaitable[func.HttpResponse]]) -> func.HttpResponse:
@@ -54,7 +55,7 @@ def limit_of(request: func.HttpRequest) -> int:
     text: str | None = request.params.get("limit")
     if text is None:
         return _DEFAULT_LIMIT
-    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
+    if text not in _LIMITS:
         expected = f"a number from 1 to {PAGE_MAX}"
         raise InvalidRequestError(f"limit: expected {expected}", field="limit", expected=expected)
     return int(text)

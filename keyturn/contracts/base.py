@@ -144,14 +144,18 @@ class RunInput(Payload):
 
 
 def read_json(text: str | bytes) -> Any:
-    """Return the JSON value; raises ValueError, also where a member is there twice: readers disagree on those."""
+    """Return the JSON value (RFC 8259: in UTF-8, no NaN); raises ValueError, also where a member is there twice."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(members := dict(pairs)) < len(pairs):
             raise ValueError("a member is there twice")
         return members
 
-    return json.loads(text, object_pairs_hook=unique)
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    decoded = text if isinstance(text, str) else text.decode()
+    return json.loads(decoded, object_pairs_hook=unique, parse_constant=refuse)
 
 
 def named_run(payload: Mapping[str, Any]) -> Mapping[str, Any]:

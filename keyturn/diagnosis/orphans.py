@@ -7,7 +7,8 @@ unused row does no harm, and nothing here deletes it: a snapshot that is restore
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.deks.queries import Condition, select_rows
 from keyturn.diagnosis.lookup import is_possible_id
 from keyturn.documents.queries import documents_naming, named_deks, queryable
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, OperatorError, TransientError
 from keyturn.keyring_clients import KeyringClients
 
 ITEMS_MAX = 500  # items a call looks at before it hands out its token: some seconds of work
@@ -75,8 +76,25 @@ class _Position(Payload):
         except ValueError:
             position = None
         if position is None or position.kind != kind:
-            raise InvalidRequestError.expected("token", "the token of an earlier answer of the same kind")
+            raise _no_token()
         return position
+
+
+def _no_token() -> InvalidRequestError:
+    return InvalidRequestError.expected("token", "the token of an earlier answer of the same kind")
+
+
+@contextmanager
+def _mistakes_of(given: _Position | None) -> Iterator[None]:
+    """Raise InvalidRequestError where the SDK, or the service, trips over a position that a caller has given."""
+    try:
+        yield
+    except (OperatorError, TransientError):
+        raise
+    except Exception as error:
+        if given is None:
+            raise
+        raise _no_token() from error
 
 
 async def scan_orphans(keyring: KeyringClients, request: OrphanRequest, *, now: datetime) -> OrphanPage:
@@ -101,19 +119,19 @@ class _Scan:
             _require_queryable(keyring)
 
     async def run(self) -> OrphanPage:
-        position = await self._start()
+        position = given = await self._start()
         scanned, too_young = 0, 0
         orphans: list[Orphan] = []
         while position is not None and scanned < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
             container = self._containers[position.container]
-            page = await read_feed_page(container, position.range, position.cursor, ITEMS_PAGE)
+            with _mistakes_of(position if position is given else None):
+                page = await read_feed_page(container, position.range, position.cursor, ITEMS_PAGE)
+                following = await self._following(position) if page.drained else None
             settled = [item for item in page.items if self._is_settled(item)]
             orphans += await self._orphans(position.container, settled)
             scanned += len(page.items)
             too_young += len(page.items) - len(settled)
-            position = position.model_copy(update={"cursor": page.cursor})
-            if page.drained:
-                position = await self._following(position)
+            position = following if page.drained else position.model_copy(update={"cursor": page.cursor})
         token = None if position is None else position.token()
         return OrphanPage(kind=self._request.kind, scanned=scanned, too_young=too_young, orphans=orphans, token=token)
 

@@ -9,7 +9,7 @@ import pytest
 
 from keyturn.errors import InvalidRequestError, UnknownRotationError
 from triggers import api_description, approval_page, approvals, health, rotations, schedule
-from triggers.http import BODY_BYTES_MAX, handle, json_response, read_body, read_json, sender_of
+from triggers.http import BODY_BYTES_MAX, handle, json_response, limit_of, read_body, read_json, sender_of
 
 
 def request_of(body: bytes = b"", **headers: str) -> func.HttpRequest:
@@ -65,8 +65,16 @@ async def test_what_the_work_answers_is_answered() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff", b"[" * 60_000, b"1" * 5_000],
-    ids=["empty", "cut", "no text", "too deep", "too long a number"],
+    [
+        *(b"", b"{", b"\xff", b"[" * 60_000, b"1" * 5_000),
+        *(b'{"a": 1, "b": 2, "a": 3}', b'[{"a": {"b": 1, "b": 1}}]'),
+        *('{"a": 1}'.encode("utf-16"), '{"a": 1}'.encode("utf-32-le"), b'\xef\xbb\xbf{"a": 1}'),
+        *(b'{"a": NaN}', b"[-Infinity]"),
+    ],
+    ids=[
+        *("empty", "cut", "no text", "too deep", "too long a number", "a member twice", "a member twice inside"),
+        *("UTF-16", "UTF-32", "a byte order mark", "no number", "no number either"),
+    ],
 )
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     """The error names the body and what was expected."""
@@ -87,6 +95,23 @@ def test_a_body_has_a_bound() -> None:
     assert len(read_body(request_of(b"x" * BODY_BYTES_MAX))) == BODY_BYTES_MAX
     with pytest.raises(InvalidRequestError):
         read_body(request_of(b"x" * (BODY_BYTES_MAX + 1)))
+
+
+def listing(limit: str) -> func.HttpRequest:
+    """Return a request for a list of so many lines."""
+    return func.HttpRequest("GET", "https://app.example/api/rotations", params={"limit": limit}, body=b"")
+
+
+@pytest.mark.parametrize(
+    "limit", ["0", "51", "-1", "1.5", "", " 5", "050", "\u0665", "\u00b2", "9" * 5_000], ids=lambda text: text[:9]
+)
+def test_a_limit_is_a_number_from_1_to_50(limit: str) -> None:
+    """Anything else is refused by name, however many digits it has."""
+    assert [limit_of(listing(right)) for right in ("1", "9", "50")] == [1, 9, 50]
+    with pytest.raises(InvalidRequestError) as raised:
+        limit_of(listing(limit))
+
+    assert raised.value.facts["field"] == "limit"
 
 
 @pytest.mark.parametrize(

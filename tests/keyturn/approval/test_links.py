@@ -1,6 +1,8 @@
 """Approvers' links: for one person, one rotation and one digest, for a short time, and not to be forged."""
 
 import base64
+import hashlib
+import hmac
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from standardwebhooks import Webhook
 
-from keyturn.approval.links import Link, approval_links, make_token, read_token
+from keyturn.approval.links import PURPOSE, Link, approval_links, make_token, read_token
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.runs.store import RotationStore
@@ -97,6 +99,13 @@ def _with(**changed: str) -> str:
     return make_token(LINK.model_copy(update=changed), SECRET).partition(".")[0]
 
 
+def _signed(content: bytes) -> str:
+    """Return a token with any content, made by who has the secret."""
+    key = hmac.digest(base64.b64decode(SECRET.removeprefix("whsec_")), PURPOSE, hashlib.sha256)
+    text = base64.urlsafe_b64encode(content).decode().rstrip("=") or "a"
+    return f"{text}.{base64.urlsafe_b64encode(hmac.digest(key, text.encode(), hashlib.sha256)).decode().rstrip('=')}"
+
+
 FORGERIES: dict[str, Callable[[str, str], str]] = {
     "nothing": lambda _content, _signature: "",
     "no signature": lambda content, _signature: content,
@@ -109,6 +118,12 @@ FORGERIES: dict[str, Callable[[str, str], str]] = {
     "the content and more": lambda content, signature: f"{content}=.{signature}",
     "no ASCII": lambda content, signature: f"{content}ä.{signature}ä",
     "a lone surrogate": lambda content, signature: f"{content}\ud800.{signature}",
+    "a lone surrogate in the signature": lambda content, signature: f"{content}.{signature}\ud800",
+    "a time without a zone": lambda _content, _signature: make_token(
+        LINK.model_copy(update={"expires_at": LINK.expires_at.replace(tzinfo=None)}), SECRET
+    ),
+    "signed, and no link": lambda _content, _signature: _signed(b"{}"),
+    "signed, and no base64": lambda _content, _signature: _signed(b""),
     "too long": lambda content, signature: f"{content * 10}.{signature}",
     "a webhook's signature": lambda content, _signature: (
         f"{content}.{Webhook(SECRET).sign('m', NOW, content).partition(',')[2]}"

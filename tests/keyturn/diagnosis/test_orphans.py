@@ -1,5 +1,7 @@
 """Orphans: found on both sides, in bounded steps, and never where an item is only young."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 
 from keyturn.diagnosis import orphans
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import CallerError, InvalidRequestError, PermissionMissingError
 from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.patients import Patients
 
@@ -89,7 +91,8 @@ async def test_what_is_young_is_left_out(patients: Patients) -> None:
 
 async def test_a_rewrap_does_not_make_a_row_young(patients: Patients) -> None:
     """Its age is that of its creation, where it tells it."""
-    ref = await patients.local_keyring.add((await patients.local_keyring.mek.client.newest_enabled()).version)
+    version, created = (await patients.local_keyring.mek.client.newest_enabled()).version, "2026-11-01T00:00:00+00:00"
+    ref = await patients.local_keyring.add(version, createdAt=created)
 
     pages = await scanned(patients.keyring, "unused_deks", datetime.now(UTC))
 
@@ -144,6 +147,62 @@ async def test_a_token_of_another_scan_is_refused(patients: Patients, monkeypatc
 
     with pytest.raises(InvalidRequestError):
         await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=page.token), now=LATER)
+
+
+WHOLE = {"min": "", "max": "FF", "isMinInclusive": True, "isMaxInclusive": False}
+ONE_PART = {"v": "v2", "rid": "r", "continuation": [{"token": '"1"', "range": WHOLE}]}
+# Position by what is wrong with it: a range as text, and a cursor, which the SDK writes as base64 of JSON.
+FORGED_RANGES = {
+    "no JSON": "x",
+    "no object": "1",
+    "too deep": "[" * 20_000,
+    "too long a number": "1" * 5_000,
+    "no range": "{}",
+    "a range that is none": '{"Range": 1}',
+    "half a range": '{"Range": {"min": "", "max": "FF"}}',
+    "numbers": json.dumps({"Range": {**WHOLE, "min": 1, "max": 2}}),
+    "upside down": json.dumps({"Range": {**WHOLE, "min": "FF", "max": ""}}),
+    "no hex digits": json.dumps({"Range": {**WHOLE, "min": "zz"}}),
+}
+FORGED_CURSORS: dict[str, object] = {
+    "no object": [],
+    "nothing in it": {},
+    "of no container": {"v": "v2", "containerRid": "r", "mode": "LatestVersion", "continuation": ONE_PART},
+    "no parts": {"v": "v2", "continuation": {}},
+    "parts that are none": {"v": "v2", "continuation": {"continuation": 1}},
+}
+
+
+async def _refusal(patients: Patients, **position: object) -> CallerError:
+    made_up = {"kind": "missing_deks", "container": patients.notes.id, "range": json.dumps({"Range": WHOLE})}
+    token = base64.urlsafe_b64encode(json.dumps({**made_up, **position}).encode()).decode()
+    with pytest.raises(CallerError) as refused:
+        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
+    return refused.value
+
+
+@pytest.mark.parametrize("wrong", FORGED_RANGES)
+async def test_a_token_with_a_range_that_was_made_up_is_refused(patients: Patients, wrong: str) -> None:
+    """Whatever stands in it: it is the caller's mistake, not the app's."""
+    assert (await _refusal(patients, range=FORGED_RANGES[wrong])).facts["field"] == "token"
+
+
+@pytest.mark.parametrize("wrong", FORGED_CURSORS)
+async def test_a_token_with_a_cursor_that_was_made_up_is_refused(patients: Patients, wrong: str) -> None:
+    """The same where the range is right."""
+    cursor = base64.b64encode(json.dumps(FORGED_CURSORS[wrong]).encode()).decode()
+
+    assert (await _refusal(patients, cursor=cursor)).facts["field"] == "token"
+
+
+async def test_a_store_that_is_away_is_no_mistake_of_the_callers(patients: Patients) -> None:
+    """A token that holds is good for another attempt."""
+    patients.local_keyring.cosmos.fault(operation="change_feed", kind="status", status=403, count=None)
+    position = {"kind": "missing_deks", "container": patients.notes.id, "range": json.dumps({"Range": WHOLE})}
+    token = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+    with pytest.raises(PermissionMissingError):
+        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
 
 
 @pytest.mark.parametrize("fields", [["title", "parts/*/text"], None])
