@@ -26,6 +26,13 @@ FORGED_TOKENS = (
     *(_token(_WHOLE, []), _token(_WHOLE, {}), _token(_WHOLE, {"continuation": {"continuation": [1]}})),
     *("e30.e30", f"{'a' * 43}.{'b' * 43}", "\ud7ff.\ud7ff", f"{base64.urlsafe_b64encode(b'null').decode()}.x"),
 )
+FITTING = {
+    "kind": ("missing_deks", "unused_deks"),
+    "keyring": ("notelett",),
+    "minAge": ("PT1H",),
+    "container": ("notes",),
+    "token": FORGED_TOKENS,
+}
 ODD_TEXTS = (
     *("9" * 5_000, "nan", "inf", "1e400", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"),
     *("P1Y", "PT-1S", "-P1D", "k.99999999T999999Z.ffffff", "k.m.00000000T000000Z.000000", "\u0665", "\ufeff", "\u200b"),
@@ -91,10 +98,11 @@ def _request(
     chance: random.Random, name: str, method: str, path: str, described: dict[str, Any], ids: list[str]
 ) -> Request:
     texts, route = [*ODD_TEXTS, *ids, *ids, *ids], path
-    tokens = [*FORGED_TOKENS, *texts]
     query, headers = {}, {}
     for parameter in described["parameters"]:
-        value = chance.choice(tokens if parameter["name"] == "token" else texts)
+        value = chance.choice(texts)
+        if chance.random() < 0.7:  # what is wrong is to be one thing among what is right
+            value = chance.choice(FITTING.get(parameter["name"], texts))
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", quote(value or "-", safe=""))
         elif parameter["in"] == "query" and chance.random() < 0.7:
