@@ -86,6 +86,7 @@ class Execution:
         self._query = query
         self._terms = terms
         self._where = compile_expression(query.where, terms) if query.where is not None else None
+        self._elements = [(join.alias, compile_expression(join.path, terms)) for join in query.joins]
         self._counts = counts_in(query)
         self._project: Evaluate | None = None if self._counts else self._projection(terms)
         self._offset = whole_number(query.offset, terms) or 0
@@ -139,7 +140,8 @@ class Execution:
                 continue
             text = candidate.body if self._query.selected is None else _dump(candidate.value)
             taken += len(text.encode()) + 1
-            if last is not None and (len(page.texts) >= size or taken > MAX_PAGE_BYTES):
+            apart = last is not None and candidate.number != last.number  # what one item gives stays on one page
+            if last is not None and apart and (len(page.texts) >= size or taken > MAX_PAGE_BYTES):
                 place = {"number": last.number, "key": last.key} if self._query.order_by else {"number": last.number}
                 page.continuation = {**place, "skip": 0, "left": left}
                 break
@@ -157,12 +159,22 @@ class Execution:
                 return
             page.examined += 1
             last = number
-            item = json.loads(body)
-            if self._where is not None and self._where(item) is not True:
-                continue
-            value = project(item) if project else item
-            if not isinstance(value, Undefined):
-                yield Candidate(number, order(item) if order else None, value, body)
+            for item in self._joined(json.loads(body)):
+                if self._where is not None and self._where(item) is not True:
+                    continue
+                value = project(item) if project else item
+                if not isinstance(value, Undefined):
+                    yield Candidate(number, order(item) if order else None, value, body)
+
+    def _joined(self, item: Any) -> list[Any]:
+        """Return what the query runs over: the item, or by alias each combination of it and what it is joined with."""
+        if not self._query.joins:
+            return [item]
+        found: list[dict[str, Any]] = [{self._query.alias: item}]
+        for alias, elements in self._elements:
+            lists = [(row, elements(row)) for row in found]
+            found = [{**row, alias: one} for row, listed in lists if isinstance(listed, list) for one in listed]
+        return found
 
     def _order(self, order_by: OrderBy | None) -> Evaluate | None:
         if order_by is None:

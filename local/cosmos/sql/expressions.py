@@ -10,6 +10,7 @@ from local.cosmos.sql.syntax import (
     Comparison,
     Count,
     Expression,
+    Join,
     Literal,
     Not,
     ObjectOf,
@@ -37,6 +38,7 @@ class ExpressionParser:
         self.index = 0
         self.alias = ""
         self._depth = 0
+        self.joins: list[Join] = []
 
     @property
     def token(self) -> Token:
@@ -160,8 +162,9 @@ class ExpressionParser:
     def _named(self, token: Token) -> Expression:
         if self.accept("("):
             return self._call(token.word)
-        if token.text == self.alias:
-            return self._path()
+        if token.text == self.alias or any(token.text == join.alias for join in self.joins):
+            path = self._path()
+            return Path((token.text, *path.steps)) if self.joins else path
         if token.word in _CONSTANTS:
             return Literal(_CONSTANTS[token.word])
         raise bad_request(f"Identifier {token.text!r} could not be resolved")

@@ -1,14 +1,15 @@
-"""Reads a whole query: SELECT, FROM, WHERE, ORDER BY, OFFSET LIMIT.
+"""Reads a whole query: SELECT, FROM, JOIN, WHERE, ORDER BY, OFFSET LIMIT.
 
-What Cosmos DB knows and this parser does not (JOIN, subqueries, GROUP BY, ...) is refused by name, never guessed at.
+What Cosmos DB knows and this parser does not (subqueries, GROUP BY, ...) is refused by name, never guessed at.
 """
 
 from local.cosmos.errors import bad_request
 from local.cosmos.sql.expressions import ExpressionParser
 from local.cosmos.sql.lexer import tokenize
-from local.cosmos.sql.syntax import Expression, Literal, OrderBy, Parameter, Path, Query, Selected
+from local.cosmos.sql.syntax import Expression, Join, Literal, OrderBy, Parameter, Path, Query, Selected
 
-_UNSUPPORTED_CLAUSES = ("JOIN", "GROUP", "IN", "RANK", "HAVING")
+_CLAUSES = ("JOIN", "WHERE", "ORDER", "OFFSET")
+_UNSUPPORTED_CLAUSES = ("GROUP", "IN", "RANK", "HAVING")
 
 
 def parse_query(text: str) -> Query:
@@ -30,6 +31,8 @@ def parse_condition(text: str) -> Expression:
     parser.from_clause()
     where, _ = parser.where_clause()
     parser.expect_end()
+    if parser.joins:
+        raise bad_request("A patch condition takes no JOIN")
     if where is None:
         raise bad_request("A patch condition needs a WHERE clause")
     return where
@@ -40,8 +43,8 @@ class _QueryParser(ExpressionParser):
         super().__init__(text, tokenize(text))
 
     def query(self) -> Query:
-        """Parse ``SELECT`` to the end. The alias is read first, because SELECT uses it before FROM names it."""
-        self._read_alias_ahead()
+        """Parse ``SELECT`` to the end. The aliases are read first, because SELECT uses them before FROM names them."""
+        self._read_aliases_ahead()
         self.expect("SELECT")
         distinct = self.accept("DISTINCT")
         top = self._count_value() if self.accept("TOP") else None
@@ -60,6 +63,8 @@ class _QueryParser(ExpressionParser):
         self.expect_end()
         if distinct and order_by is not None:
             raise bad_request("DISTINCT together with ORDER BY is not supported")
+        if self.joins and (selected is None or order_by is not None):
+            raise bad_request("JOIN together with SELECT * or ORDER BY is not supported")
         if top is not None and limit is not None:
             raise bad_request("TOP cannot be used together with OFFSET LIMIT")
         return Query(
@@ -72,18 +77,22 @@ class _QueryParser(ExpressionParser):
             where,
             where_text,
             from_text,
+            tuple(self.joins),
             order_by,
             offset,
             limit,
         )
 
     def from_clause(self) -> str:
-        """Parse ``FROM name [[AS] alias]`` and return it as written."""
+        """Parse ``FROM name [[AS] alias] [JOIN alias IN path]...`` and return it as written."""
         start = self.token.start
         self.expect("FROM")
-        self.alias = self._from_alias()
+        self.alias, self.joins = self._from_alias(), []
+        while self.accept("JOIN"):
+            self.joins.append(self._join())
         if self.token.word in _UNSUPPORTED_CLAUSES or self.token.text in (".", "[", ","):
-            raise bad_request(f"{self.token.text} in FROM is not supported: only FROM <container> [AS] <alias>")
+            served = "<container> [AS] <alias> [JOIN <alias> IN <list>]"
+            raise bad_request(f"{self.token.text} in FROM is not supported: only {served}")
         return self.text_from(start)
 
     def where_clause(self) -> tuple[Expression | None, str]:
@@ -101,13 +110,23 @@ class _QueryParser(ExpressionParser):
         if self.token.kind != "end":
             raise bad_request(f"Syntax error near {self.token.text!r} at offset {self.token.start}")
 
-    def _read_alias_ahead(self) -> None:
+    def _join(self) -> Join:
+        alias = self.name("an alias after JOIN")
+        if alias in (self.alias, *(join.alias for join in self.joins)):
+            raise bad_request(f"The alias {alias} is taken")
+        self.expect("IN")
+        path = self.primary()
+        if not isinstance(path, Path):
+            raise bad_request(f"JOIN {alias} IN takes a property")
+        return Join(alias, path if self.joins else Path((self.alias, *path.steps)))
+
+    def _read_aliases_ahead(self) -> None:
         depth = 0
         for index, token in enumerate(self.tokens):
             depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
             if token.word == "FROM" and depth == 0:
-                self.index, start = index + 1, self.index
-                self.alias = self._from_alias()
+                self.index, start = index, self.index
+                self.from_clause()
                 self.index = start
                 return
         raise bad_request("A query without FROM is not supported")
@@ -116,7 +135,7 @@ class _QueryParser(ExpressionParser):
         alias = self.name("a container name after FROM")
         if self.accept("AS"):
             return self.name("an alias after AS")
-        if self.token.kind == "name" and self.token.word not in ("WHERE", "ORDER", "OFFSET", *_UNSUPPORTED_CLAUSES):
+        if self.token.kind == "name" and self.token.word not in (*_CLAUSES, *_UNSUPPORTED_CLAUSES):
             return self.name("an alias")
         return alias
 

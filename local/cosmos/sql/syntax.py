@@ -106,8 +106,18 @@ class OrderBy:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """``JOIN alias IN path``: each element of a list, and nothing where there is no list."""
+
+    alias: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A whole query. ``selected`` is None for ``SELECT *``; with ``value`` it has exactly one entry.
+
+    Where it has joins, every path begins with the alias that it goes out from.
 
     The texts are parts of the query as written, for the rewritten query of its plan.
     """
@@ -121,6 +131,7 @@ class Query:
     where: Expression | None
     where_text: str
     from_text: str
+    joins: tuple[Join, ...]
     order_by: OrderBy | None
     offset: Expression | None
     limit: Expression | None
