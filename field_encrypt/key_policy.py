@@ -119,8 +119,13 @@ class Scope:
     def owns(self, dek_id: str) -> bool:
         """Tell whether a DEK that a document is under may go on to serve it, as far as its reach is concerned."""
         if self.name is None:
-            return _SHARED_ID.fullmatch(dek_id) is None
+            return not is_shared(dek_id)
         return dek_id.rpartition(".")[0] == self.name
+
+
+def is_shared(dek_id: str) -> bool:
+    """Tell whether writers compute this id: they may take its DEK, or make one under it, at any time."""
+    return _SHARED_ID.fullmatch(dek_id) is not None
 
 
 def deterministic_dek_id(place: FieldPlace) -> str:

@@ -1,5 +1,7 @@
 """``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
 
+import asyncio
+from collections import Counter
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -48,27 +50,45 @@ def orphans(
     what: Annotated[Orphans, typer.Argument(help="documents that name missing DEKs, or DEKs that nothing names")],
     keyring: Keyring = None,
     min_age: Annotated[str, typer.Option(help="ISO 8601: what is younger is left out")] = "PT1H",
+    first: Annotated[int | None, typer.Option(min=0, help="list so many, by id; all are counted")] = None,
+    pause: Annotated[float, typer.Option(min=0, help="seconds between two calls, each of some 500 items")] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Look through everything for orphans; nothing is changed."""
-    found = ask(lambda api: _scan(api, what, keyring, min_age))
+    found = ask(lambda api: _scan(api, what, keyring, min_age, pause))
+    found["orphans"] = sorted(found["orphans"], key=lambda orphan: str(orphan["dekId"]))[:first]
     if as_json:
         write(found, as_json=True)
         return
     for orphan in found["orphans"]:
         echo("  ".join(visible(str(value)) for value in orphan.values() if value is not None))
-    typer.echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
+    for count in found["counts"]:
+        version, days = count["mekVersion"] or "no version", count["olderThanDays"]
+        echo(visible(f"{count['rows']} unused under {version}, {days} days old or more"), err=True)
+    echo(f"{found['scanned']} looked at, {found['tooYoung']} of them too young", err=True)
+    if found["caution"]:
+        left_out = f"{found['foreign']} of another key, {found['shared']} unused that writers may take again"
+        echo(f"not listed: {left_out}\n{found['caution']}", err=True)
 
 
-async def _scan(api: Api, what: Orphans, keyring: str | None, min_age: str) -> dict[str, Any]:
+async def _scan(api: Api, what: Orphans, keyring: str | None, min_age: str, pause: float) -> dict[str, Any]:
     kind = what.replace("-", "_")
-    total: dict[str, Any] = {"kind": kind, "scanned": 0, "tooYoung": 0, "orphans": []}
+    sums: Counter[str] = Counter()
+    unused: Counter[tuple[str | None, int]] = Counter()
+    orphans: list[dict[str, Any]] = []
     token: str | None = None
     while True:
         page = await api.get("/api/orphans", kind=kind, keyring=keyring, minAge=min_age, token=token)
-        for name in ("scanned", "tooYoung", "orphans"):
-            total[name] += page[name]
+        sums.update({name: page[name] for name in ("scanned", "tooYoung", "foreign", "shared")})
+        unused.update({(count["mekVersion"], count["olderThanDays"]): count["rows"] for count in page["counts"]})
+        orphans += page["orphans"]
         token = page["token"]
         if token is None:
-            return total
+            break
+        await asyncio.sleep(pause)
+    counts = [
+        {"mekVersion": version, "olderThanDays": days, "rows": rows}
+        for (version, days), rows in sorted(unused.items(), key=lambda entry: (entry[0][0] or "", entry[0][1]))
+    ]
+    return {"kind": kind, **sums, "orphans": orphans, "counts": counts, "caution": page["caution"]}

@@ -31,11 +31,11 @@ class Condition:
     text: str
     parameters: Mapping[str, str | int]
 
-    def query(self, selected: str) -> tuple[str, list[dict[str, Any]]]:
+    def query(self, selected: str, source: str = "c") -> tuple[str, list[dict[str, Any]]]:
         """Return the query that selects this of the rows that the condition holds for, and its parameters."""
         where = f" WHERE {self.text}" if self.text else ""
         used = [{"name": name, "value": value} for name, value in self.parameters.items() if name in self.text]
-        return f"SELECT {selected} FROM c{where}", used  # noqa: S608 - our own text and quoted names; values are parameters
+        return f"SELECT {selected} FROM {source}{where}", used  # noqa: S608 - our own text and quoted names; values are parameters
 
     def changed(self, *, after: int | None = None, until: int | None = None) -> "Condition":
         """Return the condition for those of its rows that the service saw change last in this time, in Unix seconds."""
@@ -50,12 +50,13 @@ async def select_rows(
     condition: Condition,
     selected: str,
     *,
+    source: str = "c",
     feed_range: str | None = None,
     session_token: str | None = None,
     resource: str = RESOURCE,
 ) -> list[Any]:
     """Return what is selected of the items of all feed ranges, or of one; raises KeyturnError as the failure means."""
-    query, parameters = condition.query(selected)
+    query, parameters = condition.query(selected, source)
     where: dict[str, Any] = {} if feed_range is None else {"feed_range": json.loads(feed_range)}
     async with cosmos_failures(resource, "query"):
         found = container.query_items(query, parameters=parameters, session_token=session_token, **where)

@@ -2,11 +2,12 @@
 
 A scan reads a container's change feed, a bounded number of items at a time, and returns a token with which it goes on.
 An item younger than ``min_age`` is left out: a document is stored after its row, and a replica may lag behind. An
-unused row does no harm, and nothing here deletes it: a snapshot that is restored may need it.
+unused row does no harm, and nothing here deletes it (docs/adr/0009).
 """
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,18 +16,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from field_encrypt.row_states import classify
+from field_encrypt.key_policy import is_shared
+from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.deks.queries import Condition, select_rows
 from keyturn.diagnosis.lookup import is_possible_id
-from keyturn.documents.queries import documents_naming, named_deks, queryable
+from keyturn.documents.queries import deks_named, named_deks
 from keyturn.errors import InvalidRequestError, OperatorError, TransientError
 from keyturn.keyring_clients import KeyringClients
 
 ITEMS_MAX = 500  # items a call looks at before it hands out its token: some seconds of work
 ITEMS_PAGE = 100
 IDS_PER_QUERY = 100
+AGES = (365, 90, 30, 7, 1, 0)  # days: the steps by which unused rows are counted
+CAUTION = (
+    "do not delete these rows on the strength of this answer: it knows the containers and fields of KEYTURN_DOCUMENTS,"
+    " and no backup, export or other copy of a document"
+)
 ORPHANS_MAX = 200  # a call ends early where it found so many, so that its answer stays small
 
 Kind = Literal["missing_deks", "unused_deks"]
@@ -41,11 +48,21 @@ class OrphanRequest(Payload):
 
 
 class Orphan(Payload):
-    """A document that names a missing DEK, or a row that nothing names: then container and document are null."""
+    """A document that names a missing DEK, or a row that nothing names: what is the other's is null."""
 
     dek_id: str
     container: str | None = None
     document_id: str | None = None
+    mek_version: str | None = None
+    created_at: datetime | None = None  # as the row says
+
+
+class UnusedCount(Payload):
+    """How many unused rows of a version, null where they name none, are at least so old and below the next step."""
+
+    mek_version: str | None
+    older_than_days: int
+    rows: int
 
 
 class OrphanPage(Payload):
@@ -54,7 +71,11 @@ class OrphanPage(Payload):
     kind: Kind
     scanned: int
     too_young: int
+    foreign: int  # rows of another key, whose documents may be another keyring's
+    shared: int  # rows that no document names, of ids that writers compute: they may be taken again at any time
     orphans: list[Orphan]
+    counts: list[UnusedCount]  # of the unused rows among them
+    caution: str | None
     token: str | None
 
 
@@ -111,29 +132,47 @@ class _Scan:
     def __init__(self, keyring: KeyringClients, request: OrphanRequest, now: datetime) -> None:
         self._keyring = keyring
         self._request = request
-        self._settled = now - request.min_age
+        self._now = now
+        self._found: Counter[str] = Counter()
+        self._unused: Counter[tuple[str | None, int]] = Counter()
         if request.kind == "missing_deks":
             self._containers = dict(keyring.documents)
         else:
             self._containers = {keyring.keyring.dek_container: keyring.dek_container}
-            _require_queryable(keyring)
+            if not keyring.keyring.documents:
+                expected = "a container at least: without one, every row would look unused"
+                raise InvalidRequestError.expected("kind", expected, named="KEYTURN_DOCUMENTS")
 
     async def run(self) -> OrphanPage:
         position = given = await self._start()
-        scanned, too_young = 0, 0
+        found = self._found
         orphans: list[Orphan] = []
-        while position is not None and scanned < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
+        while position is not None and found["scanned"] < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
             container = self._containers[position.container]
             with _mistakes_of(position if position is given else None):
                 page = await read_feed_page(container, position.range, position.cursor, ITEMS_PAGE)
                 following = await self._following(position) if page.drained else None
             settled = [item for item in page.items if self._is_settled(item)]
             orphans += await self._orphans(position.container, settled)
-            scanned += len(page.items)
-            too_young += len(page.items) - len(settled)
+            found.update(scanned=len(page.items), too_young=len(page.items) - len(settled))
             position = following if page.drained else position.model_copy(update={"cursor": page.cursor})
         token = None if position is None else position.token()
-        return OrphanPage(kind=self._request.kind, scanned=scanned, too_young=too_young, orphans=orphans, token=token)
+        return OrphanPage(
+            kind=self._request.kind,
+            scanned=found["scanned"],
+            too_young=found["too_young"],
+            foreign=found["foreign"],
+            shared=found["shared"],
+            orphans=orphans,
+            counts=[
+                UnusedCount(mek_version=version, older_than_days=days, rows=rows)
+                for (version, days), rows in sorted(
+                    self._unused.items(), key=lambda entry: (entry[0][0] or "", entry[0][1])
+                )
+            ],
+            caution=CAUTION if self._request.kind == "unused_deks" else None,
+            token=token,
+        )
 
     async def _start(self) -> _Position | None:
         if self._request.token is None:
@@ -161,15 +200,12 @@ class _Scan:
     def _is_settled(self, item: Mapping[str, Any]) -> bool:
         changed = datetime.fromtimestamp(item["_ts"], UTC)
         if self._request.kind == "unused_deks":
-            # A rewrap makes a row newer, and its document does not become newer with it.
-            changed = classify(item, self._keyring.keyring, "").created_at or changed
-        return changed <= self._settled
+            changed = _made_at(classify(item, self._keyring.keyring, ""))
+        return changed <= self._now - self._request.min_age
 
     async def _orphans(self, container: str, items: list[dict[str, Any]]) -> list[Orphan]:
         if self._request.kind == "unused_deks":
-            rows = [str(item["id"]) for item in items]
-            used = await self._used(rows)
-            return [Orphan(dek_id=dek_id) for dek_id in rows if dek_id not in used]
+            return await self._unused_rows([classify(item, self._keyring.keyring, "") for item in items])
         named = [(str(item["id"]), dek_id) for item in items for dek_id in sorted(named_deks(item))]
         there = await self._existing(sorted({dek_id for _, dek_id in named}))
         return [
@@ -178,12 +214,24 @@ class _Scan:
             if dek_id not in there
         ]
 
+    async def _unused_rows(self, rows: list[Row]) -> list[Orphan]:
+        own = [row for row in rows if row.kind is not RowKind.FOREIGN]
+        used = await self._used([row.id for row in own])
+        unused = [row for row in own if row.id not in used]
+        free = [row for row in unused if not is_shared(row.id)]
+        self._found.update(foreign=len(rows) - len(own), shared=len(unused) - len(free))
+        ages = ((row, (self._now - _made_at(row)).days) for row in free)
+        self._unused.update((row.version, next(step for step in AGES if step <= max(age, 0))) for row, age in ages)
+        return [Orphan(dek_id=row.id, mek_version=row.version, created_at=row.created_at) for row in free]
+
     async def _used(self, dek_ids: list[str]) -> set[str]:
         used: set[str] = set()
-        for description in self._keyring.keyring.documents:
+        documents = self._keyring.keyring.documents
+        # Twice: a document may move into a container that was looked at from one that is yet to be.
+        for description in [*documents, *documents]:
             container = self._keyring.documents[description.name]
             for chunk in batched([dek_id for dek_id in dek_ids if dek_id not in used], IDS_PER_QUERY, strict=False):
-                used |= {dek_id for dek_id, _ in await documents_naming(container, description, chunk, limit=None)}
+                used |= await deks_named(container, description, chunk)
         return used
 
     async def _existing(self, dek_ids: list[str]) -> set[str]:
@@ -195,12 +243,6 @@ class _Scan:
         return there
 
 
-def _require_queryable(keyring: KeyringClients) -> None:
-    """Raise InvalidRequestError where a row could look unused only because a document cannot be looked up."""
-    documents = keyring.keyring.documents
-    expected = "" if documents else "a container at least: without one, every row would look unused"
-    for description in documents:
-        if len(queryable(description)) < len(description.fields):
-            expected = f"fields of {description.name} without * or an index: no query can look up the others"
-    if expected:
-        raise InvalidRequestError.expected("kind", expected, named="KEYTURN_DOCUMENTS")
+def _made_at(row: Row) -> datetime:
+    """Return when the row was made: a rewrap makes it newer, and its document does not become newer with it."""
+    return row.created_at or row.changed_at

@@ -1,8 +1,4 @@
-"""Which documents name a DEK: looked up by a query, or read off a document.
-
-A query can follow property names, not the elements of a list: fields with ``*`` or an index in their path cannot be
-looked up.
-"""
+"""Which documents name a DEK: looked up by a query, or read off a document."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -43,9 +39,23 @@ def named_deks(document: Mapping[str, Any]) -> set[str]:
 
 
 def queryable(description: DocumentContainer) -> list[str]:
-    """Return the expressions, in Cosmos DB's SQL, of the dekIds that a query can look up."""
+    """Return the expressions, in Cosmos DB's SQL, of the dekIds of fields outside lists."""
     split = [pattern.split("/") for pattern in description.fields]
     return [_property(names) + _DEK_ID for names in split if not any(_is_element(name) for name in names)]
+
+
+async def deks_named(container: ContainerProxy, description: DocumentContainer, dek_ids: Sequence[str]) -> set[str]:
+    """Return those of the dekIds that a field of the container's documents names, in lists too.
+
+    Raises KeyturnError as the failure means.
+    """
+    named: set[str] = set()
+    values = {f"@dek{place}": dek_id for place, dek_id in enumerate(dek_ids)}
+    for source, dek_id in dict.fromkeys(place for pattern in description.fields for place in _places(pattern)):
+        naming = Condition(f"{dek_id} IN ({', '.join(values)})", values)
+        selected = f"DISTINCT VALUE {dek_id}"  # thousands of documents may share a DEK
+        named |= set(await select_rows(container, naming, selected, source=source, resource=description.name))
+    return named
 
 
 async def documents_naming(
@@ -107,6 +117,20 @@ async def still_named(container: ContainerProxy, named: Collection[tuple[str, st
     return {(dek_id, str(item["id"])) async for item in items for dek_id in named_deks(item)} & set(named)
 
 
+def _places(pattern: str) -> list[tuple[str, str]]:
+    """Return where the field may stand: what a query reads FROM, and the expression of a dekId in that.
+
+    What reads like an element may be a property's name, so it is looked up as both: no use must be missed.
+    """
+    places = [("c", "c")]
+    for segment in pattern.split("/"):
+        names = [(source, f"{at}[{_quoted(segment)}]") for source, at in places]
+        each = places if _is_element(segment) else []
+        joined = [(f"{source} JOIN {(one := f'e{source.count(" JOIN ")}')} IN {at}", one) for source, at in each]
+        places = names + joined
+    return [(source, at + _DEK_ID) for source, at in places]
+
+
 def _named_by(pattern: str) -> str:
     """Return the expression of the field's dekId, or of the list that holds it in each of its elements."""
     segments = pattern.split("/")
@@ -115,8 +139,11 @@ def _named_by(pattern: str) -> str:
 
 
 def _property(segments: Iterable[str]) -> str:
-    quoted = (json.dumps(segment.replace("~1", "/").replace("~0", "~")) for segment in segments)
-    return f"c[{']['.join(quoted)}]"
+    return f"c[{']['.join(map(_quoted, segments))}]"
+
+
+def _quoted(segment: str) -> str:
+    return json.dumps(segment.replace("~1", "/").replace("~0", "~"))
 
 
 def _is_element(segment: str) -> bool:

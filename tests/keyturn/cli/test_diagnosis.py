@@ -1,9 +1,14 @@
 """``diagnose`` and ``orphans``: what they ask, and what they write."""
 
+import asyncio
 import json
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.keyturn.cli.served import serving
+
+PAGE = {"foreign": 0, "shared": 0, "counts": [], "caution": None}
 
 
 def test_a_dek_is_asked_after() -> None:
@@ -28,7 +33,7 @@ def test_a_document_is_asked_after() -> None:
 
 def test_a_scan_is_followed_to_its_end() -> None:
     """Tokens are handed on; each orphan is a line, the sum goes to standard error."""
-    first = {"kind": "missing_deks", "scanned": 500, "tooYoung": 1, "token": "next"}
+    first = {**PAGE, "kind": "missing_deks", "scanned": 500, "tooYoung": 1, "token": "next"}
     orphan = {"dekId": "d1", "container": "notes", "documentId": "n1"}
     last = {**first, "token": None, "scanned": 20, "orphans": []}
     with serving(({**first, "orphans": [orphan]}, last)) as app:
@@ -43,13 +48,63 @@ def test_a_scan_is_followed_to_its_end() -> None:
     assert result.stderr == "520 looked at, 2 of them too young\n"
 
 
+def test_a_report_of_unused_deks_is_summed() -> None:
+    """Rows of the same version and age are added up over the calls; the first are listed by id, and all are counted."""
+
+    def page(token: str | None, *ids: str, **counted: int) -> dict[str, object]:
+        counts = [{"mekVersion": "v1", "olderThanDays": 30, "rows": len(ids)}]
+        counts += [{"mekVersion": None, "olderThanDays": 365, "rows": rows} for rows in counted.values()]
+        orphans = [{"dekId": dek_id, "mekVersion": "v1", "createdAt": "2026-01-01T00:00:00Z"} for dek_id in ids]
+        sums = {"kind": "unused_deks", "scanned": 500, "tooYoung": 2, "foreign": 3, "shared": 4}
+        return {**sums, "orphans": orphans, "counts": counts, "caution": "take care", "token": token}
+
+    pages = (page("next", "d", "b"), page(None, "a", "c", old=7))
+    with serving(pages) as app:
+        listed = app.run("orphans", "unused-deks", "--first", "3")
+    with serving(pages) as app:
+        as_json = json.loads(app.run("orphans", "unused-deks", "--first", "1", "--json").stdout)
+
+    assert listed.stdout == "".join(f"{dek_id}  v1  2026-01-01T00:00:00Z\n" for dek_id in "abc")
+    assert listed.stderr == (
+        "7 unused under no version, 365 days old or more\n"
+        "4 unused under v1, 30 days old or more\n"
+        "1000 looked at, 4 of them too young\n"
+        "not listed: 6 of another key, 8 unused that writers may take again\n"
+        "take care\n"
+    )
+    assert [orphan["dekId"] for orphan in as_json["orphans"]] == ["a"]
+    assert as_json["counts"] == [
+        {"mekVersion": None, "olderThanDays": 365, "rows": 7},
+        {"mekVersion": "v1", "olderThanDays": 30, "rows": 4},
+    ]
+
+
+def test_a_scan_may_be_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two calls, and not after the last, it waits as long as it was told."""
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("asyncio.sleep", record)
+    page = {**PAGE, "kind": "missing_deks", "scanned": 1, "tooYoung": 0, "orphans": []}
+    with serving(({**page, "token": "next"}, {**page, "token": None})) as app:
+        result = app.run("orphans", "missing-deks", "--pause", "86400.5")
+
+    assert (result.exit_code, len(app.asked)) == (0, 2)
+    assert waits.count(86400.5) == 1
+
+
 def test_a_scan_as_json_is_one_value() -> None:
     """However many calls it took."""
-    page = {"kind": "unused_deks", "scanned": 3, "tooYoung": 0, "orphans": [{"dekId": "d"}], "token": None}
+    page = {**PAGE, "kind": "unused_deks", "scanned": 3, "tooYoung": 0, "orphans": [{"dekId": "d"}], "token": None}
     with serving(page) as app:
         result = app.run("orphans", "unused-deks", "--json")
 
     assert json.loads(result.stdout) == {
+        **PAGE,
         "kind": "unused_deks",
         "scanned": 3,
         "tooYoung": 0,
