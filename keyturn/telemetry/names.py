@@ -45,50 +45,48 @@ class Metric(NamedTuple):
     """An instrument, what it measures and by what it is divided."""
 
     name: str
-    # gauge: an absolute number out of the record, the same however often it is written.
-    # counter, histogram: what really happened in a process, also where an activity was run again.
-    kind: Literal["gauge", "counter", "histogram"]
     unit: str
     description: str
     attributes: tuple[str, ...] = (KEYRING,)
+    # gauge: an absolute number out of the record, the same however often it is written.
+    # counter, histogram: what really happened in a process, also where an activity was run again.
+    kind: Literal["gauge", "counter", "histogram"] = "gauge"
 
 
-ROWS = Metric("keyturn.rows", "gauge", "{row}", "rows of the dek store, as last counted", (KEYRING, ROW_STATE))
-CHANGED = Metric(
-    "keyturn.rotation.rows_changed", "gauge", "{row}", "rows rewrapped (sweep) or proven (proof)", (KEYRING, PHASE)
-)
+ROWS = Metric("keyturn.rows", "{row}", "rows of the dek store, as last counted", (KEYRING, ROW_STATE))
+CHANGED = Metric("keyturn.rotation.rows_changed", "{row}", "rows rewrapped (sweep) or proven (proof)", (KEYRING, PHASE))
 VAULT_CALLS = Metric(
-    "keyturn.rotation.vault_calls", "gauge", "{call}", "operations asked of the vault for rows", (KEYRING, PHASE)
+    "keyturn.rotation.vault_calls", "{call}", "operations asked of the vault for rows", (KEYRING, PHASE)
 )
-THROTTLES = Metric("keyturn.rotation.vault_throttles", "gauge", "{call}", "429 answers of the vault", (KEYRING, PHASE))
+THROTTLES = Metric("keyturn.rotation.vault_throttles", "{call}", "429 answers of the vault", (KEYRING, PHASE))
 STATE_SECONDS = Metric(
-    "keyturn.rotation.state_duration", "gauge", "s", "time spent in a state, when it was left", (KEYRING, STATE)
+    "keyturn.rotation.state_duration", "s", "time spent in a state, when it was left", (KEYRING, STATE)
 )
 SINCE_ROTATION = Metric(
-    "keyturn.keyring.since_rotation", "gauge", "s", "time since a rotation was completed, at the schedule's tick"
+    "keyturn.keyring.since_rotation", "s", "time since a rotation was completed, at the schedule's tick"
 )
-OVERDUE = Metric("keyturn.keyring.overdue", "gauge", "1", "1 while a rotation is overdue, else 0")
-DRIFT_ROWS = Metric("keyturn.keyring.unreadable_rows", "gauge", "{row}", "rows under a disabled or missing version")
-DRIFT_VERSIONS = Metric(
-    "keyturn.keyring.enabled_by_others", "gauge", "{version}", "retired versions that somebody has enabled"
-)
+OVERDUE = Metric("keyturn.keyring.overdue", "1", "1 while a rotation is overdue, else 0")
+DRIFT_ROWS = Metric("keyturn.keyring.unreadable_rows", "{row}", "rows under a disabled or missing version")
+DRIFT_VERSIONS = Metric("keyturn.keyring.enabled_by_others", "{version}", "retired versions that somebody has enabled")
 ACTIVITY_SECONDS = Metric(
     "keyturn.activity.duration",
-    "histogram",
     "s",
     "an activity's run; page latency is that of scan_page, rewrap_page and prove_page",
     (KEYRING, ACTIVITY, OUTCOME),
+    kind="histogram",
 )
 REQUEST_CHARGE = Metric(
-    *("keyturn.cosmos.request_charge", "counter", "{RU}"),
+    "keyturn.cosmos.request_charge",
+    "{RU}",
     "request units that Cosmos DB charged, in an activity by keyring",
+    kind="counter",
 )
 NOTIFICATIONS = Metric(
     "keyturn.notifications",
-    "counter",
     "{message}",
     "messages to people, by what became of them",
     (EVENT, SCHEME, OUTCOME),
+    kind="counter",
 )
 
 METRICS = (

@@ -6,19 +6,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, override
 
-from opentelemetry import _logs, metrics, trace
-from opentelemetry._logs import Logger, LogRecord, SeverityNumber
-from opentelemetry.context import get_current
+from opentelemetry import _logs, context, metrics, trace
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, ConsoleLogRecordExporter, LogRecordExporter
-from opentelemetry.sdk.metrics import MeterProvider, _Gauge  # the only name of a gauge that is set
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    ConsoleMetricExporter,
-    MetricExporter,
-    MetricReader,
-    PeriodicExportingMetricReader,
-)
+from opentelemetry.sdk.metrics import MeterProvider, _Gauge, export  # _Gauge: the only name of a gauge that is set
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -42,17 +34,17 @@ _SEVERITIES = {
 class LogHandler(logging.Handler):
     """Hands records on to OpenTelemetry, with trace and span of whatever is being done."""
 
-    def __init__(self, logger: Logger) -> None:
+    def __init__(self, logger: _logs.Logger) -> None:
         super().__init__(logging.INFO)
         self._logger = logger
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         self._logger.emit(
-            LogRecord(
+            _logs.LogRecord(
                 timestamp=int(record.created * 1_000_000_000),
                 observed_timestamp=time.time_ns(),
-                context=get_current(),
+                context=context.get_current(),
                 severity_text=record.levelname,
                 severity_number=_SEVERITIES.get(record.levelno, SeverityNumber.UNSPECIFIED),
                 body=record.getMessage(),
@@ -75,23 +67,19 @@ class Exporters(NamedTuple):
     """One place that telemetry goes to."""
 
     spans: SpanExporter
-    metrics: MetricExporter
+    metrics: export.MetricExporter
     logs: LogRecordExporter
 
 
 def chosen(*, application_insights: str, otlp: bool, console: bool) -> Iterator[Exporters]:
     """Make the exporters; ``application_insights`` is the connection string, or empty."""
     if application_insights:
-        from azure.monitor.opentelemetry.exporter import (  # noqa: PLC0415 - takes a third of a second
-            AzureMonitorLogExporter,
-            AzureMonitorMetricExporter,
-            AzureMonitorTraceExporter,
-        )
+        from azure.monitor.opentelemetry import exporter  # noqa: PLC0415 - takes a third of a second
 
         yield Exporters(
-            AzureMonitorTraceExporter(connection_string=application_insights),
-            AzureMonitorMetricExporter(connection_string=application_insights),
-            AzureMonitorLogExporter(connection_string=application_insights),
+            exporter.AzureMonitorTraceExporter(connection_string=application_insights),
+            exporter.AzureMonitorMetricExporter(connection_string=application_insights),
+            exporter.AzureMonitorLogExporter(connection_string=application_insights),
         )
     if otlp:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415 - the same
@@ -100,7 +88,7 @@ def chosen(*, application_insights: str, otlp: bool, console: bool) -> Iterator[
 
         yield Exporters(OTLPSpanExporter(), OTLPMetricExporter(), OTLPLogExporter())
     if console:
-        yield Exporters(ConsoleSpanExporter(), ConsoleMetricExporter(), ConsoleLogRecordExporter())
+        yield Exporters(ConsoleSpanExporter(), export.ConsoleMetricExporter(), ConsoleLogRecordExporter())
 
 
 class RotationIds(RandomIdGenerator):
@@ -117,18 +105,18 @@ class RotationIds(RandomIdGenerator):
         return super().generate_trace_id() if ids is None else ids.trace_id
 
 
-class GaugeOnce(PeriodicExportingMetricReader):
+class GaugeOnce(export.PeriodicExportingMetricReader):
     """Sends a gauge once for each time that it was set.
 
     Any instance may take a rotation over: what the one before it set must not be repeated beside what the new one says.
     """
 
     @override
-    def __init__(self, exporter: MetricExporter) -> None:
+    def __init__(self, exporter: export.MetricExporter) -> None:
         super().__init__(exporter)
         # The readers' own parameter is taken from the exporter, and that of Azure Monitor has no say in it.
         gauges = [kind for kind in self._instrument_class_temporality if issubclass(kind, _Gauge)]
-        self._instrument_class_temporality |= dict.fromkeys(gauges, AggregationTemporality.DELTA)
+        self._instrument_class_temporality |= dict.fromkeys(gauges, export.AggregationTemporality.DELTA)
 
 
 def install(places: Iterable[Exporters]) -> None:
@@ -142,7 +130,7 @@ def install(places: Iterable[Exporters]) -> None:
 
 
 def set_up(
-    *, spans: Sequence[SpanProcessor], readers: Sequence[MetricReader], logs: Sequence[LogRecordProcessor]
+    *, spans: Sequence[SpanProcessor], readers: Sequence[export.MetricReader], logs: Sequence[LogRecordProcessor]
 ) -> None:
     """Set the providers of this process, unless they are set."""
     if isinstance(trace.get_tracer_provider(), TracerProvider):

@@ -15,34 +15,34 @@ from typing import NamedTuple
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from keyturn.contracts.base import RunInput
 from keyturn.telemetry import names
-from keyturn.telemetry.names import METRICS, SCOPE, Metric
 
 # In seconds, from a point read to a page that was throttled for a minute; the SDK's own are made for milliseconds.
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
-def _writer(meter: Meter, metric: Metric) -> Callable[[float, Mapping[str, str]], None]:
+_meter = metrics.get_meter(names.SCOPE)
+
+
+def _writer(metric: names.Metric) -> Callable[[float, Mapping[str, str]], None]:
     described = (metric.name, metric.unit, metric.description)
     match metric.kind:
         case "gauge":
-            return meter.create_gauge(*described).set
+            return _meter.create_gauge(*described).set
         case "counter":
-            return meter.create_counter(*described).add
+            return _meter.create_counter(*described).add
         case "histogram":
-            return meter.create_histogram(*described, explicit_bucket_boundaries_advisory=SECONDS_BUCKETS).record
+            return _meter.create_histogram(*described, explicit_bucket_boundaries_advisory=SECONDS_BUCKETS).record
 
 
-_meter = metrics.get_meter(SCOPE)
-_writers = {metric.name: _writer(_meter, metric) for metric in METRICS}
+_writers = {metric.name: _writer(metric) for metric in names.METRICS}
 
 
-def record(metric: Metric, value: float, attributes: Mapping[str, str]) -> None:
+def record(metric: names.Metric, value: float, attributes: Mapping[str, str]) -> None:
     """Write a measurement down: set a gauge, add to a counter or a histogram."""
     _writers[metric.name](value, attributes)
 
