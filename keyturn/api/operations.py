@@ -13,11 +13,9 @@ from keyturn.key_vault.backups import KeyBackup, KeyBackupContent
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
 from keyturn.preflight.results import CheckResult
-from keyturn.rotation.due import KeyringStatus
-from keyturn.rotation.start import StartRequest
+from keyturn.rotation import due, start
 from keyturn.rotation.status import Accepted, Report, Status, Summary
-from keyturn.runs.commands import CommandRequest
-from keyturn.runs.decisions import DecisionRequest
+from keyturn.runs import commands, decisions
 
 
 class RotationList(Payload):
@@ -49,7 +47,7 @@ class DoctorReport(Payload):
 class KeyringList(Payload):
     """Every keyring."""
 
-    keyrings: list[KeyringStatus]
+    keyrings: list[due.KeyringStatus]
 
 
 class Health(Payload):
@@ -124,7 +122,7 @@ def _start(
 
 
 def _command(name: str, path: str, summary: str, answer: type[BaseModel]) -> Operation:
-    return Operation(name, "post", path, summary, 202, answer, (404, 409), CommandRequest, body_required=False)
+    return Operation(name, "post", path, summary, 202, answer, (404, 409), commands.CommandRequest, body_required=False)
 
 
 def _page(name: str, run: str) -> tuple[Operation, Operation]:
@@ -153,7 +151,7 @@ def _run_operations(
 
 
 OPERATIONS: Sequence[Operation] = (
-    _start("start_rotation", ROTATIONS, "Start a rotation", StartRequest, Accepted, 429),
+    _start("start_rotation", ROTATIONS, "Start a rotation", start.StartRequest, Accepted, 429),
     _get("list_rotations", ROTATIONS, "List a keyring's rotations, newest first", RotationList, *_PAGING),
     Operation("list_keyrings", "get", "/api/keyrings", "How every keyring stands", 200, KeyringList, ()),
     *_run_operations("rotation", _ROTATION, Status, Report, ("get_report", "get_audit")),
@@ -161,7 +159,7 @@ OPERATIONS: Sequence[Operation] = (
     *_page("approval", _ROTATION),
     Operation(
         *("decide_rotation", "post", APPROVALS, "Take a signed decision", 200, Status, (404, 409, 410, 429)),
-        body=DecisionRequest,
+        body=decisions.DecisionRequest,
         parameters=_WEBHOOK,
         security="signature",
     ),

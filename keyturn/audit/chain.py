@@ -16,9 +16,8 @@ import rfc8785
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from keyturn import errors, ids
 from keyturn.audit.events import AuditEvent
-from keyturn.errors import InvalidRequestError
-from keyturn.ids import keyring_of
 
 GENESIS = "0" * 64  # what the first event names as the hash before it
 SEQUENCE_DIGITS = 8  # CloudEvents' sequence extension orders by text
@@ -41,7 +40,7 @@ class Head(NamedTuple):
         """Read ``<sequence>:<hash>``; raises InvalidRequestError."""
         if (match := _HEAD.fullmatch(text)) is None:
             expected = "<sequence>:<64 lower-case hex digits>, as in the tag of the key version"
-            raise InvalidRequestError(f"the head is not {expected}", field="head", expected=expected)
+            raise errors.InvalidRequestError(f"the head is not {expected}", field="head", expected=expected)
         return cls(int(match[1]), match[2])
 
 
@@ -60,7 +59,7 @@ def link(run_id: str, event: AuditEvent, previous: Head | None) -> dict[str, Any
     attributes = {
         "specversion": "1.0",
         "id": event_id(run_id, event.key),
-        "source": f"/keyturn/keyrings/{keyring_of(run_id)}",
+        "source": f"/keyturn/keyrings/{ids.keyring_of(run_id)}",
         "subject": run_id,
         "type": event.type,
         "time": event.at.astimezone(UTC),

@@ -17,8 +17,7 @@ from field_encrypt import change_feed
 from field_encrypt.change_feed import FeedPage
 from field_encrypt.errors import LostFeedPositionError
 from keyturn import errors
-from keyturn.telemetry import names
-from keyturn.telemetry.signals import current_work, record
+from keyturn.telemetry import names, signals
 
 # Substatus of a 404 (Microsoft's REST reference): the item is absent (0), or something else is the matter.
 SESSION_NOT_AVAILABLE = 1002
@@ -100,6 +99,6 @@ class MeteredTransport(AioHttpTransport):  # type: ignore[misc]  # the SDK impor
         """Send the request and return the answer."""
         response = await super().send(request, **config)
         if (charge := response.headers.get(CHARGE_HEADER)) is not None:
-            work = current_work.get()
-            record(names.REQUEST_CHARGE, float(charge), {} if work is None else {names.KEYRING: work.keyring})
+            work = signals.current_work.get()
+            signals.record(names.REQUEST_CHARGE, float(charge), {} if work is None else {names.KEYRING: work.keyring})
         return response

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
-from keyturn.audit.chain import head_of
-from keyturn.audit.log import AuditLog
+from keyturn.audit import chain, log
 from keyturn.contracts.base import RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.domain_events.actiontrail import Actiontrail, UndeliveredError
@@ -92,7 +91,7 @@ class Outbox:
 
     def __init__(self, documents: StateContainer, actiontrail: Actiontrail) -> None:
         self._documents = documents
-        self._audit = AuditLog(documents)
+        self._audit = log.AuditLog(documents)
         self._actiontrail = actiontrail
 
     async def deliver_due(self, keyrings: Iterable[str], now: datetime) -> Deliveries:
@@ -120,7 +119,7 @@ class Outbox:
     async def _deliver(self, cursor: Cursor, now: datetime, deliveries: Deliveries) -> bool:
         """Deliver a rotation's events until one is not taken; tells whether the endpoint answers."""
         for event in await self._audit.read_chain(cursor.run_id, after=cursor.delivered, limit=EVENTS_MAX):
-            head = head_of(event)
+            head = chain.head_of(event)
             if head.sequence != cursor.delivered + 1:
                 _log.error("the audit chain of %s lacks event %d", cursor.run_id, cursor.delivered + 1)
                 await write_cursor(self._documents, cursor.failed("the chain is broken", now))

@@ -14,8 +14,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from field_encrypt import FieldEncryptError, FieldEncryption, paths
 from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import RetryError
-from keyturn.documents.queries import encrypted_paths, may_have_fields
-from keyturn.documents.store import binding_of
+from keyturn.documents import queries, store
 from keyturn.errors import UnavailableError
 from keyturn.runs.record_parts import CANARIES_MAX, Canary
 from keyturn.settings import DocumentContainer
@@ -34,12 +33,12 @@ def per_container(containers: int) -> int:
 
 async def choose(container: ContainerProxy, description: DocumentContainer, limit: int) -> list[Canary]:
     """Choose documents whose fields are all encrypted, those with the most fields first; raises UnavailableError."""
-    query = f"SELECT TOP {CANDIDATES} * FROM c WHERE {may_have_fields(description)}"  # noqa: S608 - names come from validated settings
+    query = f"SELECT TOP {CANDIDATES} * FROM c WHERE {queries.may_have_fields(description)}"  # noqa: S608 - names come from validated settings
     try:
         found = [dict(item) async for item in container.query_items(query)]
     except AzureError as error:
         raise UnavailableError(f"container {description.name} did not answer", resource=description.name) from error
-    fields = {item["id"]: encrypted_paths(item, description.fields) for item in found}
+    fields = {item["id"]: queries.encrypted_paths(item, description.fields) for item in found}
     fit = [item for item in found if _all_encrypted(item, fields[item["id"]])]
     name, key = description.name, description.partition_key
     return [
@@ -62,8 +61,8 @@ async def check(
     """
     try:
         document = await container.read_item(canary.document_id, partition_key=canary.partition)
-        fields = encrypted_paths(document, description.fields)
-        bound = binding_of(description, document)
+        fields = queries.encrypted_paths(document, description.fields)
+        bound = store.binding_of(description, document)
         await encryption.decrypt_fields(description.name, canary.document_id, document, fields, **bound)
     except CosmosResourceNotFoundError:
         return None

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, RunRef
-from keyturn.contracts.characters import visible
+from keyturn.contracts import base, characters
 from keyturn.contracts.steps import NotifyInput
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.deks.census import LABELS_MAX, OTHER_LABELS, take_census
@@ -27,8 +26,7 @@ from keyturn.notifications.rotation_messages import rows as in_sentences
 from keyturn.rotation.retirement import retirements_in_force
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
-from keyturn.telemetry import names
-from keyturn.telemetry.signals import record as measure
+from keyturn.telemetry import names, signals
 
 AGAIN_AFTER = timedelta(hours=20)  # less than a day: no daily tick is left out for having come a little early
 REPEATED = timedelta(days=7)  # how often people are told of what is still there
@@ -37,7 +35,7 @@ ID = "drift"
 type Versions = Annotated[list[str], Field(max_length=LABELS_MAX)]
 
 
-class Drift(Payload):
+class Drift(base.Payload):
     """What a look has found."""
 
     at: datetime
@@ -86,12 +84,12 @@ async def tell_drift(
             found = found.model_copy(update={"since": found.since and last.drift.since})  # nothing of it is new
         last = await _store(documents, DriftRecord(keyring=keyring, drift=found, told=told))
     found = last.drift
-    measure(names.DRIFT_ROWS, sum(found.rows.values()), {names.KEYRING: keyring})
-    measure(names.DRIFT_VERSIONS, len(found.enabled), {names.KEYRING: keyring})
+    signals.record(names.DRIFT_ROWS, sum(found.rows.values()), {names.KEYRING: keyring})
+    signals.record(names.DRIFT_VERSIONS, len(found.enabled), {names.KEYRING: keyring})
     if found.since is None or last.told == (key := f"{found.since.isoformat()}:{(now - found.since) // REPEATED}"):
         return
     detail = f"{in_sentences(sum(found.rows.values()))} unreadable, retired but enabled: {len(found.enabled)}"
-    of_keyring = RunRef(run_id=keyring, keyring=keyring, fencing_token=0)
+    of_keyring = base.RunRef(run_id=keyring, keyring=keyring, fencing_token=0)
     await notifier.tell_of_keyring(NotifyInput(run=of_keyring, key=key, event=DRIFT, detail=detail), _message(last))
     # Afterwards: who dies in between tells it twice, which harms less than never.
     await _store(documents, last.model_copy(update={"told": key}))
@@ -147,4 +145,4 @@ def _message(looked: DriftRecord) -> Message:
     if found.enabled:
         lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:"]
         lines += [f"- {name}" for name in found.enabled[:NAMED]]
-    return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(map(visible, lines)), EVENTS[DRIFT].tone)
+    return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(map(characters.visible, lines)), EVENTS[DRIFT].tone)

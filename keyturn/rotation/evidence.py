@@ -18,7 +18,7 @@ from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import Proof, Provenance, StaleWriters
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import CLOCK_SLACK, check_live, void_evidence
+from keyturn.runs.transitions import CLOCK_SLACK, update_live, void_evidence
 
 SCHEMA = "keyturn/evidence/v1"
 UNPROVEN = "rewrapped rows were not proven: the policy says unsafe_off"
@@ -36,7 +36,6 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
     """
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_live(record, freeze.run)
         if record.evidence_digest is not None and record.state is not State.SOAKING:
             return record  # a late repetition: what came after must not change what was decided on
         if record.state is not State.SOAKING:
@@ -59,7 +58,7 @@ async def freeze_evidence(runs: RotationStore, freeze: FreezeInput, now: datetim
             proof=proof_of(record),
         )
 
-    record = await runs.update(freeze.run.run_id, change)
+    record = await update_live(runs, freeze.run, change)
     if record.evidence_digest is None:
         raise InvariantError("no evidence is in force after the freeze", rotationId=record.run_id)
     return FreezeResult(evidence_digest=record.evidence_digest)

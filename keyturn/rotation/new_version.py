@@ -11,11 +11,10 @@ from keyturn.contracts.migrations import DocumentWork
 from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
 from keyturn.errors import NotSettledError
+from keyturn.runs import record_parts, store
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Provenance, VersionIntent
 from keyturn.runs.records import ADOPTED_MAX, MigrationRecord, RotationRecord
-from keyturn.runs.store import RotationStore, Runs
-from keyturn.runs.transitions import check_live
+from keyturn.runs.transitions import check_live, update_live
 
 _MOVING = frozenset({State.CREATING_VERSION, State.SWEEPING})
 
@@ -23,7 +22,7 @@ _MOVING = frozenset({State.CREATING_VERSION, State.SWEEPING})
 class RecordedIntent:
     """The intent to create a version, kept in the run's record: a creation's answer may be lost, the intent is not."""
 
-    def __init__(self, runs: RotationStore, ref: RunRef) -> None:
+    def __init__(self, runs: store.RotationStore, ref: RunRef) -> None:
         self._runs = runs
         self._ref = ref
 
@@ -31,18 +30,20 @@ class RecordedIntent:
         """Return when the intent in force was written, or None."""
         record = await self._runs.read(self._ref.run_id)
         check_live(record, self._ref)
-        return record.version_intent.at if record.version_intent is not None else None
+        return _intended(record)
 
     async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
         """Write the intent if the one in force is still the one that is named; tells whether it was written."""
-        written = VersionIntent(at=at)
+        written = record_parts.VersionIntent(at=at)
 
         def change(record: RotationRecord) -> RotationRecord:
-            check_live(record, self._ref)
-            known = record.version_intent.at if record.version_intent is not None else None
-            return record.changed(version_intent=written) if known == replacing else record
+            return record.changed(version_intent=written) if _intended(record) == replacing else record
 
-        return (await self._runs.update(self._ref.run_id, change)).version_intent == written
+        return (await update_live(self._runs, self._ref, change)).version_intent == written
+
+
+def _intended(record: RotationRecord) -> datetime | None:
+    return record.version_intent.at if record.version_intent is not None else None
 
 
 def unfinished(
@@ -71,12 +72,12 @@ def unfinished(
 
 
 async def record_new_version(
-    runs: RotationStore,
+    runs: store.RotationStore,
     ref: RunRef,
     version: str,
     old_versions: Sequence[str],
     census: CensusResult,
-    provenance: Provenance | None,
+    provenance: record_parts.Provenance | None,
     *,
     replacing: str | None = None,
     adopted: Sequence[str] = (),
@@ -88,7 +89,6 @@ async def record_new_version(
     """
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_live(record, ref)
         if record.target_version != replacing or record.state not in _MOVING:
             return record
         return record.changed(
@@ -99,14 +99,9 @@ async def record_new_version(
             adopted=list(adopted)[:ADOPTED_MAX],
         )
 
-    await runs.update(ref.run_id, change)
+    await update_live(runs, ref, change)
 
 
-async def record_census[R: RunRecord](runs: Runs[R], ref: RunRef, census: CensusResult) -> None:
-    """Write down the latest census, unless the run has ended."""
-
-    def change(record: R) -> R:
-        check_live(record, ref)
-        return record if record.ended or record.census == census else record.changed(census=census)
-
-    await runs.update(ref.run_id, change)
+async def record_census[R: RunRecord](runs: store.Runs[R], ref: RunRef, census: CensusResult) -> None:
+    """Write down the latest census; raises FencedError where the run has ended."""
+    await update_live(runs, ref, lambda record: record if record.census == census else record.changed(census=census))

@@ -26,13 +26,11 @@ from keyturn.errors import FencedError, InvariantError, KeyturnError, NotSettled
 from keyturn.key_vault.versions import MekVersions
 from keyturn.rotation.evidence import check_followed
 from keyturn.rotation.unexplained import look_again
-from keyturn.runs.audit import audit_record, undone_retirement
-from keyturn.runs.commands import record_command
+from keyturn.runs import audit, commands, record_parts
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Provenance
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import PAGE_MAX, EveryRun, RotationStore
-from keyturn.runs.transitions import check_live
+from keyturn.runs.transitions import check_live, update_live
 
 LOOKS_MAX = 5
 
@@ -64,26 +62,24 @@ async def retire_approved(
         InvariantError: the evidence in force is not the one that was approved, or a version in use is to be retired.
         KeyturnError: of the kind that the store's or the vault's answer means; the step may be run again.
     """
-    record = await runs.update(request.run.run_id, lambda found: _claimed(found, request))
+    record = await update_live(runs, request.run, lambda found: _claimed(found, request))
     if now < record.requested_at + record.policy.creation_settle:
         raise NotSettledError("what an earlier run asked of the vault may not have arrived", rotationId=record.run_id)
     planted = await look_again(store, record, now)
     result = await Retirement(runs, store, versions, request, record).when_zero(now + record.policy.retain, planted)
 
     def change(found: RotationRecord) -> RotationRecord:
-        check_live(found, request.run)
         same = (found.retired, found.planted) == (result.retired, planted)
         return found if same else found.changed(retired=result.retired, planted=planted)
 
-    record = await runs.update(request.run.run_id, change)
-    await audit_record(runs.audit, record, now)
-    await runs.audit.append(request.run.run_id, undone_retirement(record, result.undone, now))
+    record = await update_live(runs, request.run, change)
+    await audit.audit_record(runs.audit, record, now)
+    await runs.audit.append(request.run.run_id, audit.undone_retirement(record, result.undone, now))
     return result
 
 
 def _claimed(record: RotationRecord, request: RetireInput) -> RotationRecord:
     """Return the record as it is; raises unless this very retirement is approved and under way."""
-    check_live(record, request.run)
     step = record.retirement_step if request.step is None else request.step
     if record.step < step:
         raise NotSettledError("the state change before the retirement is not visible yet", rotationId=record.run_id)
@@ -110,25 +106,32 @@ class Retirement:
     ) -> None:
         self._runs, self._store, self._versions = runs, store, versions
         self._request, self._record = request, record
-        self._told: Mapping[str, Any] = record.evidence or {}
 
-    async def when_zero(self, retain_until: datetime, planted: Provenance) -> RetireResult:
+    async def when_zero(self, retain_until: datetime, planted: record_parts.Provenance) -> RetireResult:
         """Disable the versions if no row needs them, and look afterwards whether that is still wanted."""
         standing = await self._standing()
         # The count may have taken long. Confirmed by a write: this is the newest record, whatever replica it came from.
-        claimed = await self._runs.update(self._record.run_id, self._claimed, confirm=True)
+        claimed = await update_live(
+            self._runs, self._request.run, lambda found: _claimed(found, self._request), confirm=True
+        )
         if standing:
             undone = await self._versions.reinstate(self._record.run_id)  # of an earlier run of this step, that died
             return RetireResult(retired=[], stale=standing, undone=undone)
-        if planted.count and not (self._told.get("planted") or {}).get("count"):
+        told: Mapping[str, Any] = self._record.evidence or {}
+        if planted.count and not (told.get("planted") or {}).get("count"):
             return RetireResult(retired=[], stale=0, planted=planted.count)
         if not claimed.retirement_in_force:
             return RetireResult(retired=[], stale=0, withdrawn=True)
         try:
-            await self._disable(retain_until)
+            await self._versions.retire(
+                self._record.old_versions,
+                target_version=self._request.target_version,
+                run_id=self._record.run_id,
+                retain_until=retain_until,
+            )
             standing = await self._stale()
             await self._check_disabled()
-            found = await self._newest()
+            found = await _newest(self._runs, self._record.run_id)
         except Exception:
             await self._take_back()
             raise
@@ -140,14 +143,6 @@ class Retirement:
             )
         return RetireResult(retired=self._record.old_versions, stale=0)
 
-    async def _disable(self, retain_until: datetime) -> None:
-        await self._versions.retire(
-            self._record.old_versions,
-            target_version=self._request.target_version,
-            run_id=self._record.run_id,
-            retain_until=retain_until,
-        )
-
     async def _check_disabled(self) -> None:
         """Raise NotSettledError where a late request of an earlier run has enabled one of the versions meanwhile."""
         states = await self._versions.states()
@@ -157,19 +152,13 @@ class Retirement:
     async def _take_back(self) -> list[str]:
         """Enable again what was disabled, unless another run of this step counted zero and the rotation went on."""
         try:
-            found = await self._newest()
+            found = await _newest(self._runs, self._record.run_id)
         except KeyturnError:
             await self._versions.reinstate(self._record.run_id)  # the store does not answer: nobody can have gone on
             raise
         if not _is_wanted(found, self._record):
             return await reinstated(self._runs, self._versions, found)
         return await self._versions.reinstate(self._record.run_id) if found.state is State.RETIRING else []
-
-    def _claimed(self, found: RotationRecord) -> RotationRecord:
-        return _claimed(found, self._request)
-
-    async def _newest(self) -> RotationRecord:
-        return await self._runs.update(self._record.run_id, lambda found: found, confirm=True)
 
     async def _standing(self) -> int:
         """Count the rows in the way: one that could not be rewrapped is enough to retire nothing."""
@@ -201,9 +190,14 @@ async def reinstated(runs: RotationStore, versions: MekVersions, record: Rotatio
 
 
 async def _kept(runs: RotationStore, record: RotationRecord) -> dict[str, str]:
-    """Return what is to be disabled; the newest rotation's record is confirmed by a write, for a query may lag."""
+    """Return what is to be disabled, by the newest record of the newest rotation, for a query may lag."""
     newest, *others = await runs.newest(record.keyring, limit=PAGE_MAX)
-    return retirements_in_force([await runs.update(newest.run_id, lambda found: found, confirm=True), *others])
+    return retirements_in_force([await _newest(runs, newest.run_id), *others])
+
+
+async def _newest(runs: RotationStore, run_id: str) -> RotationRecord:
+    """Return the record as it is now, confirmed by a write, whatever replica it came from."""
+    return await runs.update(run_id, lambda found: found, confirm=True)
 
 
 async def reinstate(runs: RotationStore, versions: MekVersions, request: ReinstateInput, now: datetime) -> list[str]:
@@ -217,11 +211,10 @@ async def reinstate(runs: RotationStore, versions: MekVersions, request: Reinsta
         return await _enable(runs, versions, await _withdraw_for(runs, request.run, request.rotation), now)
 
     def change(record: RotationRecord) -> RotationRecord:
-        check_live(record, request.run)
         step = record.step if request.step is None else request.step
         return record if step <= record.withdrawn_step else record.changed(withdrawn_step=step)
 
-    record = await runs.update(request.run.run_id, change, confirm=True)
+    record = await update_live(runs, request.run, change, confirm=True)
     if request.step is not None and request.step < record.retirement_step:
         return []  # late: the rotation retires, or has retired, anew
     return await _enable(runs, versions, record, now, request.run)
@@ -265,7 +258,7 @@ async def order_reinstatement(
         WrongStateError: it has retired nothing, or its retention is over.
         KeyturnError: of the kind that the vault's answer means; the order stands, and may be given again.
     """
-    record = await record_command(runs, run_id, "reinstate", by=by, now=now)
+    record = await commands.record_command(runs, run_id, "reinstate", by=by, now=now)
     await _enable(runs, versions, record, now)
     return await runs.read(run_id)
 
@@ -287,5 +280,5 @@ async def _enable(
             check_live(found, by)
         return found if found.reinstated == enabled else found.changed(reinstated=enabled)
 
-    await audit_record(runs.audit, await runs.update(record.run_id, change), now)
+    await audit.audit_record(runs.audit, await runs.update(record.run_id, change), now)
     return enabled

@@ -13,17 +13,14 @@ from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt import DekStore
 from field_encrypt.errors import DekNotFoundError, InvalidRowError, RetryError
-from keyturn.contracts.base import RunRef
+from keyturn.contracts import base, steps
 from keyturn.contracts.states import State
-from keyturn.contracts.steps import VerifyResult
 from keyturn.documents.queries import sampled_deks, still_named
 from keyturn.errors import UnavailableError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.canaries import check_all, per_container
+from keyturn.runs import store, transitions
 from keyturn.runs.record_parts import REFERENCES_MAX, Canary, MissingDek, Probe
-from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import check_live
 from keyturn.settings import DocumentContainer
 
 TIMEOUT_SECONDS = 10
@@ -82,7 +79,7 @@ NAMED_MAX = 10
 NAME_LENGTH_MAX = 200
 
 
-async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> VerifyResult:
+async def verify(runs: store.RotationStore, keyring: KeyringClients, ref: base.RunRef) -> steps.VerifyResult:
     """Check everything and return the names of what failed; no answer is no verdict but an UnavailableError."""
     record = await runs.read(ref.run_id)
     canaries: list[Canary] = []
@@ -105,13 +102,9 @@ async def verify(runs: RotationStore, keyring: KeyringClients, ref: RunRef) -> V
     failed += [f"canary:{canary.container}/{canary.document_id}" for canary in canaries if canary.outcome == "fail"]
     failed += [f"probe:{probe.url}" for probe in probes if probe.outcome == "fail"]
 
-    def change(found: RotationRecord) -> RotationRecord:
-        check_live(found, ref)
-        seen = {"canaries": canaries, "probes": probes, "references": references[:REFERENCES_MAX]}
-        return found if found.ended else found.changed(**seen)
-
-    await runs.update(ref.run_id, change)
-    return VerifyResult(passed=not failed, failed_checks=_named(failed))
+    seen = {"canaries": canaries, "probes": probes, "references": references[:REFERENCES_MAX]}
+    await transitions.update_live(runs, ref, lambda found: found.changed(**seen))
+    return steps.VerifyResult(passed=not failed, failed_checks=_named(failed))
 
 
 def _named(failed: list[str]) -> list[str]:

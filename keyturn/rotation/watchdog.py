@@ -9,18 +9,16 @@ from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import moment
 from keyturn.rotation.due import last_completed, rotation_history
+from keyturn.runs import store, transitions
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
-from keyturn.runs.transitions import WORKFLOW_LOST
 from keyturn.settings import Settings
-from keyturn.telemetry import names
-from keyturn.telemetry.signals import record as measure
+from keyturn.telemetry import names, signals
 
 REPEATED = timedelta(days=7)  # how often people are told that a rotation is still overdue
 
 
 async def tell_unreported(
-    notifier: Notifier, runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
+    notifier: Notifier, runs: store.RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
 ) -> None:
     """Look at the keyring's runs and tell, each once, what people would otherwise not hear of.
 
@@ -33,14 +31,14 @@ async def tell_unreported(
     name = keyring.keyring.name
     history = await rotation_history(runs, keyring, settings, now)
     records, due = history.records, history.overdue_since
-    migrations = await MigrationStore(runs.documents).newest(name, limit=PAGE_MAX)
+    migrations = await store.MigrationStore(runs.documents).newest(name, limit=store.PAGE_MAX)
     for record in (*records, *migrations):
-        if record.error is not None and record.ended and record.error.type == WORKFLOW_LOST:
-            lost = NotifyInput(run=record.ref, key="lost:failed", event="failed", detail=WORKFLOW_LOST)
+        if record.error is not None and record.ended and record.error.type == transitions.WORKFLOW_LOST:
+            lost = NotifyInput(run=record.ref, key="lost:failed", event="failed", detail=transitions.WORKFLOW_LOST)
             await notifier.tell(lost, now)
-    measure(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: name})
+    signals.record(names.OVERDUE, 0 if due is None else 1, {names.KEYRING: name})
     if (completed := last_completed(records)) is not None:
-        measure(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: name})
+        signals.record(names.SINCE_ROTATION, (now - completed).total_seconds(), {names.KEYRING: name})
     if due is not None and records:
         key = f"{OVERDUE}:{due.isoformat()}:{(now - due) // REPEATED}"
         about = _about(records, key).ref

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from keyturn.contracts.base import Payload, Policy
-from keyturn.contracts.migrations import Reencrypt
+from keyturn.contracts import base, migrations
 from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord
@@ -26,7 +25,7 @@ PARTITION = "~vaults"
 LASTS = timedelta(minutes=10)
 
 
-class BudgetClaim(Payload):
+class BudgetClaim(base.Payload):
     """What one run holds; rates are in operations a second."""
 
     budget: float  # by the run's own policy; the smallest of those claimed holds for all
@@ -54,7 +53,7 @@ def granted(others: list[BudgetClaim], budget: float, wanted: float) -> float:
 
 
 async def claim(
-    documents: StateContainer, vault: str, run_id: str, policy: Policy, wanted: float, now: datetime
+    documents: StateContainer, vault: str, run_id: str, policy: base.Policy, wanted: float, now: datetime
 ) -> float:
     """Claim, or renew the claim, for the run's next wave; returns the operations a second that it may use.
 
@@ -96,7 +95,7 @@ async def give_back(documents: StateContainer, vault: str, run_id: str, now: dat
 def vaults_of(record: RunRecord, url_of: Callable[[str], str]) -> set[str]:
     """Return the URLs of the vaults that a run asks; ``url_of`` tells a keyring's."""
     work = record.work if isinstance(record, MigrationRecord) else None
-    target = work.target_keyring if isinstance(work, Reencrypt) else record.keyring
+    target = work.target_keyring if isinstance(work, migrations.Reencrypt) else record.keyring
     return {url_of(record.keyring), url_of(target)}
 
 

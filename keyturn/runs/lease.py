@@ -16,8 +16,7 @@ from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosReso
 
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
-from keyturn.cosmos.state_container import StateContainer, StoredDocument, until_won
+from keyturn.cosmos import client, state_container
 from keyturn.errors import CallerError, FencedError, MigrationRunningError, RotationRunningError
 from keyturn.ids import RunKind, kind_of, run_link
 from keyturn.runs.record import RunRecord
@@ -26,7 +25,7 @@ from keyturn.runs.store import EveryRun, Runs
 LEASE_ID = "lease"
 
 
-class Lease(StoredDocument):
+class Lease(state_container.StoredDocument):
     """Who holds the keyring; it stays when nobody does, because the token must keep growing."""
 
     id: Literal["lease"] = "lease"
@@ -105,7 +104,7 @@ async def take[R: RunRecord](runs: Runs[R], record: R, admit: Callable[[], Await
         won = await runs.documents.batch(record.keyring, [created, _write(lease, wanted)])
         return await runs.read(record.run_id) if won else None
 
-    return await until_won(attempt, LEASE_ID)
+    return await state_container.until_won(attempt, LEASE_ID)
 
 
 async def _say_what_is_waited_for[R: RunRecord](runs: Runs[R], lease: Lease | None, error: CallerError) -> None:
@@ -149,7 +148,7 @@ async def retake[R: RunRecord](runs: Runs[R], record: R, change: Callable[[R], R
         won = await runs.documents.batch(record.keyring, [replaced, _write(lease, wanted)])
         return await runs.read(record.run_id) if won else None
 
-    return await until_won(attempt, LEASE_ID)
+    return await state_container.until_won(attempt, LEASE_ID)
 
 
 async def release[R: RunRecord](runs: Runs[R], record: R) -> None:
@@ -166,7 +165,7 @@ class Hold:
     wrote nor under a version that a later run made, and a write on condition of its ETag undoes nothing of theirs.
     """
 
-    def __init__(self, documents: StateContainer, ref: RunRef) -> None:
+    def __init__(self, documents: state_container.StateContainer, ref: RunRef) -> None:
         self._documents = documents
         self._ref = ref
         self._looking = asyncio.Lock()
@@ -196,12 +195,12 @@ class Hold:
         token = f"IS_NUMBER(c.fencingToken) AND c.fencingToken = {int(self._ref.fencing_token)}"
         mark, lost = {"op": "set", "path": "/_lost", "value": True}, f"FROM c WHERE NOT ({holder} AND {token})"
         patch = self._documents.container.patch_item
-        async with cosmos_failures("the keyturn container", "patch"):
+        async with client.cosmos_failures("the keyturn container", "patch"):
             try:
                 await patch(LEASE_ID, self._ref.keyring, [mark], filter_predicate=lost)
             except CosmosAccessConditionFailedError:
                 return True
             except CosmosResourceNotFoundError as error:
-                if not is_absent_item(error):
+                if not client.is_absent_item(error):
                     raise
         return False

@@ -6,17 +6,15 @@ The numbers are absolute and a row is named once, so a repeated write changes no
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from keyturn.contracts.base import RunRef
-from keyturn.contracts.pages import PageResult, QuarantinedRow
+from keyturn.contracts import base, pages
 from keyturn.contracts.passes import ProgressInput
+from keyturn.runs import store, transitions
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
-from keyturn.runs.store import Runs
-from keyturn.runs.transitions import check_live
 
 
 async def record_progress[R: RunRecord](
-    runs: Runs[R], progress: ProgressInput, now: datetime, documents: int | None = None
+    runs: store.Runs[R], progress: ProgressInput, now: datetime, documents: int | None = None
 ) -> R:
     """Store how far the pass is; a late repetition of an earlier wave or pass is left out.
 
@@ -27,13 +25,12 @@ async def record_progress[R: RunRecord](
     """
 
     def change(record: R) -> R:
-        check_live(record, progress.run)
         known = record.progress.get(progress.phase)
         if known is not None and _order(progress) <= (known.started_at, known.wave):
             return record
         return _with_progress(record, known, progress, now, documents)
 
-    return await runs.update(progress.run.run_id, change)
+    return await transitions.update_live(runs, progress.run, change)
 
 
 def _order(progress: ProgressInput) -> tuple[datetime, int]:
@@ -52,7 +49,7 @@ def _with_progress[R: RunRecord](
 ) -> R:
     current = progress.totals.model_copy(update={"session_tokens": {}})
     if known is None:
-        earlier, total = PageResult(), record.rows_to_begin_with(progress.phase)
+        earlier, total = pages.PageResult(), record.rows_to_begin_with(progress.phase)
     elif known.started_at == progress.pass_started_at:
         earlier, total = known.earlier, known.rows_total
     else:
@@ -91,7 +88,7 @@ def _met_since(record: RunRecord, began: datetime | None) -> Quarantined | None:
     return known.model_copy(update={"since": began}) if known.others else Quarantined(since=began)
 
 
-def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow], began: datetime | None = None) -> R:
+def with_quarantined[R: RunRecord](record: R, rows: Iterable[pages.QuarantinedRow], began: datetime | None = None) -> R:
     """Return the record naming these rows too, the same row once; those beyond the first hundred are only counted.
 
     ``began`` is when the pass began that met them, where it meets again all that earlier ones met. The count of a pass
@@ -109,16 +106,11 @@ def with_quarantined[R: RunRecord](record: R, rows: Iterable[QuarantinedRow], be
 
 
 async def record_quarantined[R: RunRecord](
-    runs: Runs[R], ref: RunRef, rows: Sequence[QuarantinedRow], began: datetime | None = None
+    runs: store.Runs[R], ref: base.RunRef, rows: Sequence[pages.QuarantinedRow], began: datetime | None = None
 ) -> None:
     """Name the rows, as :func:`with_quarantined` does.
 
     Raises:
         FencedError: the run has ended, or is not the one that this input belongs to.
     """
-
-    def change(record: R) -> R:
-        check_live(record, ref)
-        return with_quarantined(record, rows, began)
-
-    await runs.update(ref.run_id, change)
+    await transitions.update_live(runs, ref, lambda record: with_quarantined(record, rows, began))

@@ -5,9 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self, override
 
 from pydantic import Field
 
-from keyturn.contracts.base import RotationInput
+from keyturn.contracts import base, passes
 from keyturn.contracts.migrations import MigrationInput, RewrapDeks, Rollback, Work
-from keyturn.contracts.passes import Phase
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.errors import InvariantError
 from keyturn.ids import RunKind
@@ -57,7 +56,7 @@ class RotationRecord(RunRecord):
         return begun and not self.reinstated
 
     @override
-    def rows_to_begin_with(self, phase: Phase) -> int | None:
+    def rows_to_begin_with(self, phase: passes.Phase) -> int | None:
         """Return how many rows the phase begins with, as far as the last census and the policy tell."""
         if self.census is None:
             return None
@@ -70,9 +69,9 @@ class RotationRecord(RunRecord):
         return self.changed(stale_writers=parts.StaleWriters(count=met.stale_writers, last_seen=met.last_stale_write))
 
     @override
-    def to_input(self) -> RotationInput:
+    def to_input(self) -> base.RotationInput:
         """Return what the rotation's workflow is started with."""
-        return RotationInput(
+        return base.RotationInput(
             **self.standing(),
             dry_run=self.options.dry_run,
             target_version=self.target_version,
@@ -99,7 +98,7 @@ class MigrationRecord(RunRecord):
     disabled_again: Annotated[list[str], Field(alias="returned")] = Field(default_factory=list)
 
     @override
-    def rows_to_begin_with(self, phase: Phase) -> int | None:
+    def rows_to_begin_with(self, phase: passes.Phase) -> int | None:
         """Return how many rows the phase begins with: what a check has found, or what the last census left."""
         if phase != "sweep":
             return None

@@ -6,6 +6,7 @@
 Going back to the sweep voids the decision, because the evidence that it was taken on no longer holds.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from keyturn.contracts.base import RunRef, StepInput
@@ -77,6 +78,18 @@ async def resume[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
         return enter(found, State.NEEDS_ATTENTION, detail=WORKFLOW_LOST, now=now)
 
     return await _settle(runs, await retake(runs, record, change), now)
+
+
+async def update_live[R: RunRecord](
+    runs: Runs[R], ref: RunRef, change: Callable[[R], R], *, confirm: bool = False
+) -> R:
+    """Change the record as :meth:`Runs.update` does, of a run that goes on; raises as ``check_live``."""
+
+    def changed(record: R) -> R:
+        check_live(record, ref)
+        return change(record)
+
+    return await runs.update(ref.run_id, changed, confirm=confirm)
 
 
 async def _settle[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
