@@ -11,7 +11,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.mgmt.cosmosdb import models
 from azure.mgmt.cosmosdb.aio import CosmosDBManagementClient
 
-from keyturn.errors import KeyturnError, PermissionMissingError, ResourceMissingError, UnavailableError
+from keyturn.errors import PermissionMissingError, ResourceMissingError, UnavailableError
 
 RESOURCE = "the Cosmos DB account in Azure Resource Manager"
 
@@ -94,14 +94,11 @@ def _failures(operation: str) -> Iterator[None]:
     try:
         yield
     except AzureError as error:
-        raise _failure(error, operation) from error
-
-
-def _failure(error: AzureError, operation: str) -> KeyturnError:
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or isinstance(error, ClientAuthenticationError):
-        refused = f"the app's identity may not {operation} the Cosmos DB account"
-        return PermissionMissingError(refused, resource=RESOURCE, operation=operation)
-    if status == HTTPStatus.NOT_FOUND:
-        return ResourceMissingError(f"{RESOURCE} does not exist", resource=RESOURCE)
-    return UnavailableError(f"{RESOURCE} did not answer ({status or type(error).__name__})", resource=RESOURCE)
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or isinstance(error, ClientAuthenticationError):
+            refused = f"the app's identity may not {operation} the Cosmos DB account"
+            raise PermissionMissingError(refused, resource=RESOURCE, operation=operation) from error
+        if status == HTTPStatus.NOT_FOUND:
+            raise ResourceMissingError(f"{RESOURCE} does not exist", resource=RESOURCE) from error
+        text = f"{RESOURCE} did not answer ({status or type(error).__name__})"
+        raise UnavailableError(text, resource=RESOURCE) from error

@@ -63,8 +63,7 @@ class DriftRecord(StoredDocument):
 
 async def read_drift(documents: StateContainer, keyring: str) -> DriftRecord | None:
     """Return the last look at the keyring, or None; raises KeyturnError of the kind that the store's answer means."""
-    document = await documents.read(keyring, ID)
-    return None if document is None else DriftRecord.from_document(document)
+    return await documents.find(DriftRecord.from_document, keyring, ID)
 
 
 async def tell_drift(
@@ -82,7 +81,8 @@ async def tell_drift(
         found, told = await find_drift(runs, keyring, store, versions, now), None if last is None else last.told
         if last is not None and last.drift.since is not None and found.parts <= last.drift.parts:
             found = found.model_copy(update={"since": found.since and last.drift.since})  # nothing of it is new
-        last = await _store(documents, DriftRecord(keyring=keyring, drift=found, told=told))
+        last = DriftRecord(keyring=keyring, drift=found, told=told)
+        await _store(documents, last)
     found = last.drift
     signals.record(names.DRIFT_ROWS, sum(found.rows.values()), {names.KEYRING: keyring})
     signals.record(names.DRIFT_VERSIONS, len(found.enabled), {names.KEYRING: keyring})
@@ -95,9 +95,8 @@ async def tell_drift(
     await _store(documents, last.model_copy(update={"told": key}))
 
 
-async def _store(documents: StateContainer, looked: DriftRecord) -> DriftRecord:
+async def _store(documents: StateContainer, looked: DriftRecord) -> None:
     await documents.update(DriftRecord.from_document, looked.keyring, ID, lambda _found: looked)
-    return looked
 
 
 async def find_drift(runs: RotationStore, keyring: str, store: DekStore, versions: MekVersions, now: datetime) -> Drift:

@@ -21,6 +21,11 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import CLOCK_SLACK, update_live, void_evidence
 
 SCHEMA = "keyturn/evidence/v1"
+# The step too: another soak is other evidence, even where it finds the same, so an approval does not outlive its round.
+AS_RECORDED = {
+    *("keyring", "step", "requested_by", "reason", "old_versions", "policy"),
+    *("canaries", "probes", "provenance", "planted"),
+}
 UNPROVEN = "rewrapped rows were not proven: the policy says unsafe_off"
 
 
@@ -73,26 +78,16 @@ def build_evidence(record: RotationRecord, freeze: FreezeInput) -> dict[str, Jso
         if check.outcome == "waived" and (waiver := waiver_of(record, check.name)) is not None
     ]
     return {
+        **record.model_dump(mode="json", by_alias=True, include=AS_RECORDED),
         "schema": SCHEMA,
         "rotationId": record.run_id,
-        "keyring": record.keyring,
-        # Another soak is other evidence, even where it finds the same: an approval does not outlive its round.
-        "step": record.step,
-        "requestedBy": record.requested_by,
-        "reason": record.reason,
-        "oldVersions": [*record.old_versions],
         "targetVersion": freeze.target_version,
         "census": freeze.census.to_payload(),
         "proof": proof_of(record).to_payload(),
-        "canaries": [canary.to_payload() for canary in record.canaries],
-        "probes": [probe.to_payload() for probe in record.probes],
         "waivedChecks": waived,
         "quarantined": record.quarantined.count,
         "foreign": freeze.census.foreign,
-        "provenance": record.provenance.to_payload() if record.provenance is not None else None,
-        "planted": record.planted.to_payload() if record.planted is not None else None,
         "staleWriters": _stale_writers(freeze).to_payload(),
-        "policy": record.policy.to_payload(),
     }
 
 

@@ -48,8 +48,7 @@ async def take(
         LostRaceError: others kept changing the lease.
     """
     if _MIGRATION.fullmatch(migration) is None:
-        expected = "1 to 100 lower-case letters, digits and dashes"
-        raise InvalidRequestError(f"migration: expected {expected}", field="migration", expected=expected)
+        raise InvalidRequestError.expected("migration", "1 to 100 lower-case letters, digits and dashes")
     wanted = MigrationLease(
         id=_id(migration),
         keyring=keyring,
