@@ -47,6 +47,7 @@ class PageLoop[Item](ABC):
     """One run of one page over items of one container."""
 
     read_ahead: ClassVar[int]  # items that are read before the first of them is worked on, and held in memory
+    prefix = ""  # of the ids under which items are quarantined
 
     def __init__(
         self, request: PageInput, container: ContainerProxy, quarantine: Quarantine, hold: Hold, clock: Clock
@@ -111,16 +112,17 @@ class PageLoop[Item](ABC):
     async def _read_ahead(self, ref: RowRef) -> None:
         self._ahead[ref.model_dump_json()] = await self.read(ref)
 
-    async def settle(self, item_id: str, attempt: Callable[[], Awaitable[Outcome]], too_many: StrEnum) -> None:
-        """Attempt the work on an item until it is settled and count it, or quarantine the item after many races."""
+    async def settle(self, ref: RowRef, attempt: Callable[[Item], Awaitable[Outcome]]) -> None:
+        """Attempt the work on an item as it is now until it is settled, or quarantine the item after many races."""
         for race in range(RACES_MAX):
             if race:
                 await self.clock.sleep(RACE_SECONDS * 2**race)
-            if (outcome := await attempt()) is not Outcome.AGAIN:
+            item = await self.read(ref)
+            if (outcome := Outcome.GONE if item is None else await attempt(item)) is not Outcome.AGAIN:
                 if outcome in (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.GONE):
                     self.counts[outcome.value] += 1
                 return
-        self.quarantine(item_id, too_many)
+        self.quarantine(ref.id, QuarantineReason.TOO_MANY_RACES)
 
     def look_again(self) -> None:
         """Have the lease looked at again before the next write: a row that was just made must be the next run's too."""
@@ -149,7 +151,7 @@ class PageLoop[Item](ABC):
 
     def quarantine(self, item_id: str, reason: StrEnum, version: str | None = None) -> Outcome:
         """Name the item with its reason; everything else about it stays out of the report."""
-        self._quarantined.append(QuarantinedRow(id=item_id, reason=reason, mek_version=version))
+        self._quarantined.append(QuarantinedRow(id=f"{self.prefix}{item_id}", reason=reason, mek_version=version))
         return Outcome.QUARANTINED
 
 
@@ -185,15 +187,6 @@ class PageWork(PageLoop[Row]):
         if row is not None and row.fence is not None and row.fence > run.fencing_token:
             raise FencedError("a later run has changed a row", rotationId=run.run_id, holder=None)
         return row
-
-    async def settle_row(self, ref: RowRef, attempt: Callable[[Row], Awaitable[Outcome]]) -> None:
-        """Attempt the work on a row as it is now until it is settled, as :meth:`settle` does."""
-
-        async def read_and_attempt() -> Outcome:
-            row = await self.read(ref)
-            return Outcome.GONE if row is None else await attempt(row)
-
-        await self.settle(ref.id, read_and_attempt, QuarantineReason.TOO_MANY_RACES)
 
     async def unwrap(self, row: Row) -> Unwrapped | NotUnwrapped:
         """Return the row's DEK, or why the row does not unwrap to it; raises KeyturnError as the failure means."""

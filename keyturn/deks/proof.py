@@ -4,6 +4,8 @@ A row that fails gets its previous wrap back, if that unwraps under its own vers
 is never replaced by one that was not tried. Either way the row is quarantined.
 """
 
+from typing import override
+
 from field_encrypt.row_states import QuarantineReason, Row, before_rewrap
 from field_encrypt.unwrapping import Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
@@ -25,50 +27,42 @@ async def prove_page(request: PageInput, dependencies: PageDependencies) -> Page
         TransientError: the store or the vault failed; the page may be run again.
         OperatorError: a right is missing, or the target version is disabled or gone.
     """
-    work = PageWork(request, dependencies)
-    return await work.run(lambda ref: _prove(ref, work))
+    work = _Proofs(request, dependencies)
+    return await work.run(lambda ref: work.settle(ref, work.prove))
 
 
-async def _prove(ref: RowRef, work: PageWork) -> None:
-    async def attempt() -> Outcome:
-        row = await _read_lagging(ref, work)
-        if row is None:
-            return Outcome.GONE
-        if not is_rewrapped(row, work.request.run.run_id):
+class _Proofs(PageWork):
+    @override
+    async def fetch(self, ref: RowRef) -> Row | None:
+        """Read a row, again for some seconds while it is not one that was put onto the target."""
+        row = await super().fetch(ref)
+        for seconds in LAG_SECONDS:
+            if row is not None and is_rewrapped(row, self.request.run.run_id):
+                break
+            await self.clock.sleep(seconds)
+            row = await super().fetch(ref)
+        return row
+
+    async def prove(self, row: Row) -> Outcome:
+        if not is_rewrapped(row, self.request.run.run_id):
             return Outcome.UNCHANGED
-        if (failure := await _failure(row, work)) is None:
+        if (failure := await self._failure(row)) is None:
             return Outcome.CHANGED
-        undone = await _undo(row, work)
-        return undone if undone in (Outcome.GONE, Outcome.AGAIN) else work.quarantine(row.id, failure, row.version)
+        undone = await self._undo(row)
+        return undone if undone in (Outcome.GONE, Outcome.AGAIN) else self.quarantine(row.id, failure, row.version)
 
-    await work.settle(ref.id, attempt, QuarantineReason.TOO_MANY_RACES)
+    async def _failure(self, row: Row) -> QuarantineReason | None:
+        unwrapped = await self.unwrap(row)
+        if isinstance(unwrapped, Unwrapped):
+            # A rewrap always writes the key check: a row without one has lost it since.
+            return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
+        if unwrapped.reason in NOT_THE_ROWS_FAULT:
+            resource = f"MEK version {self.request.target_version}"
+            raise ResourceMissingError("the target version is disabled or gone", resource=resource)
+        return unwrapped.reason
 
-
-async def _read_lagging(ref: RowRef, work: PageWork) -> Row | None:
-    """Read the row, again for some seconds while it is not one that was put onto the target."""
-    row = await work.read(ref)
-    for seconds in LAG_SECONDS:
-        if row is not None and is_rewrapped(row, work.request.run.run_id):
-            break
-        await work.clock.sleep(seconds)
-        row = await work.read(ref)
-    return row
-
-
-async def _failure(row: Row, work: PageWork) -> QuarantineReason | None:
-    unwrapped = await work.unwrap(row)
-    if isinstance(unwrapped, Unwrapped):
-        # A rewrap always writes the key check: a row without one has lost it since.
-        return None if row.key_check is not None else QuarantineReason.MALFORMED_KEY_CHECK
-    if unwrapped.reason in NOT_THE_ROWS_FAULT:
-        raise ResourceMissingError(
-            "the target version is disabled or gone", resource=f"MEK version {work.request.target_version}"
-        )
-    return unwrapped.reason
-
-
-async def _undo(row: Row, work: PageWork) -> Outcome:
-    previous = before_rewrap(row, work.store.keyring, work.request.target_version)
-    if previous and isinstance(await work.unwrap(previous), Unwrapped):
-        return await work.written(work.store.exchange, row, work.request.run.fencing_token)
-    return Outcome.UNCHANGED
+    async def _undo(self, row: Row) -> Outcome:
+        previous = before_rewrap(row, self.store.keyring, self.request.target_version)
+        if previous and isinstance(await self.unwrap(previous), Unwrapped):
+            return await self.written(self.store.exchange, row, self.request.run.fencing_token)
+        return Outcome.UNCHANGED

@@ -53,7 +53,7 @@ async def _rewrap(ref: RowRef, target: MekVersion, work: PageWork) -> None:
             _count_stale_writer(row, target, work)
         return outcome
 
-    await work.settle_row(ref, attempt)
+    await work.settle(ref, attempt)
 
 
 def new_wrap(unwrapped: Unwrapped, target: MekVersion, work: PageWork) -> NewWrap:

@@ -45,7 +45,7 @@ async def roll_back_page(request: PageInput, dependencies: PageDependencies, ori
     async def attempt(row: Row) -> Outcome:
         return await _write_back(row, work, origins) if work.chosen(row) else Outcome.UNCHANGED
 
-    return await work.run(lambda ref: work.settle_row(ref, attempt))
+    return await work.run(lambda ref: work.settle(ref, attempt))
 
 
 async def _write_back(row: Row, work: PageWork, origins: Origins) -> Outcome:

@@ -3,31 +3,11 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from field_encrypt.errors import (
-    DekNotFoundError,
-    FieldEncryptError,
-    InvalidDekError,
-    InvalidFieldError,
-    InvalidFieldPathError,
-    InvalidPlaceError,
-    InvalidRowError,
-    InvalidSettingError,
-    InvalidValueError,
-    KeyCheckMismatchError,
-    LooksEncryptedError,
-    TamperedFieldError,
-    UnknownCodecError,
-)
-from field_encrypt.mek_errors import (
-    ForeignMekError,
-    MekVersionDisabledError,
-    MekVersionNotFoundError,
-    UnwrapRefusedError,
-)
+from field_encrypt import errors, mek_errors
 
 
 class DocumentReason(StrEnum):
-    """What is wrong with a document, one of its fields, or a row that it names."""
+    """What is wrong with a document, one of its fields, or a row that it names; races are counted as for rows."""
 
     MALFORMED_FIELD = "malformed_field"  # it claims to be an encrypted field and is none
     TAMPERED_FIELD = "tampered_field"  # it does not authenticate in its place
@@ -48,27 +28,26 @@ class DocumentReason(StrEnum):
     UNKNOWN_VERSION = "unknown_version"  # the MEK has no version that the row names
     VERSION_DISABLED = "version_disabled"
     FOREIGN_MEK = "foreign_mek"  # the row is wrapped by another MEK than the one that reads
-    TOO_MANY_RACES = "too_many_races"  # other writers changed the document faster than it could be replaced
 
 
 # Every other error is about a service or a right, and not about one document.
-_REASONS: Mapping[type[FieldEncryptError], DocumentReason] = {
-    InvalidFieldError: DocumentReason.MALFORMED_FIELD,
-    TamperedFieldError: DocumentReason.TAMPERED_FIELD,
-    LooksEncryptedError: DocumentReason.LOOKS_ENCRYPTED,
-    UnknownCodecError: DocumentReason.UNKNOWN_CODEC,
-    InvalidValueError: DocumentReason.INVALID_VALUE,
-    InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,
-    InvalidPlaceError: DocumentReason.UNBOUND_PLACE,
-    InvalidSettingError: DocumentReason.TOO_MANY_FIELDS,
-    DekNotFoundError: DocumentReason.MISSING_DEK,
-    InvalidRowError: DocumentReason.MALFORMED_ROW,
-    KeyCheckMismatchError: DocumentReason.KEY_CHECK_MISMATCH,
-    InvalidDekError: DocumentReason.INVALID_DEK,
-    UnwrapRefusedError: DocumentReason.UNWRAP_REFUSED,
-    MekVersionNotFoundError: DocumentReason.UNKNOWN_VERSION,
-    MekVersionDisabledError: DocumentReason.VERSION_DISABLED,
-    ForeignMekError: DocumentReason.FOREIGN_MEK,
+_REASONS: Mapping[type[errors.FieldEncryptError], DocumentReason] = {
+    errors.InvalidFieldError: DocumentReason.MALFORMED_FIELD,
+    errors.TamperedFieldError: DocumentReason.TAMPERED_FIELD,
+    errors.LooksEncryptedError: DocumentReason.LOOKS_ENCRYPTED,
+    errors.UnknownCodecError: DocumentReason.UNKNOWN_CODEC,
+    errors.InvalidValueError: DocumentReason.INVALID_VALUE,
+    errors.InvalidFieldPathError: DocumentReason.OVERLAPPING_FIELDS,
+    errors.InvalidPlaceError: DocumentReason.UNBOUND_PLACE,
+    errors.InvalidSettingError: DocumentReason.TOO_MANY_FIELDS,
+    errors.DekNotFoundError: DocumentReason.MISSING_DEK,
+    errors.InvalidRowError: DocumentReason.MALFORMED_ROW,
+    errors.KeyCheckMismatchError: DocumentReason.KEY_CHECK_MISMATCH,
+    errors.InvalidDekError: DocumentReason.INVALID_DEK,
+    mek_errors.UnwrapRefusedError: DocumentReason.UNWRAP_REFUSED,
+    mek_errors.MekVersionNotFoundError: DocumentReason.UNKNOWN_VERSION,
+    mek_errors.MekVersionDisabledError: DocumentReason.VERSION_DISABLED,
+    mek_errors.ForeignMekError: DocumentReason.FOREIGN_MEK,
 }
 
 
@@ -80,7 +59,7 @@ class RefusedDocumentError(Exception):
         self.reason = reason
 
 
-def reason_of(error: FieldEncryptError | RefusedDocumentError) -> DocumentReason:
+def reason_of(error: errors.FieldEncryptError | RefusedDocumentError) -> DocumentReason:
     """Return what the error says about the document; raises the error itself where it is not about a document."""
     if isinstance(error, RefusedDocumentError):
         return error.reason

@@ -104,6 +104,7 @@ class DocumentPage(PageLoop[dict[str, Any]]):
         self.documents = documents = dependencies.documents
         super().__init__(request, documents.container, dependencies.quarantine, dependencies.hold, dependencies.clock)
         self.description = documents.description
+        self.prefix = f"{self.description.name}/"
         source, target = dependencies.source, dependencies.target
         rows = PageRows(target.rows, self)
         # A DEK that documents share is unwrapped once a page.
@@ -151,17 +152,16 @@ class DocumentPage(PageLoop[dict[str, Any]]):
         Raises:
             KeyturnError, FieldEncryptError: a service failed or refused for a reason that is not the document's.
         """
-        name, looks = f"{self.description.name}/{ref.id}", 0
+        looks = 0
 
-        async def attempt() -> Outcome:
+        async def attempt(document: dict[str, Any]) -> Outcome:
             nonlocal looks
-            document = await self.read(ref)
             try:
-                return Outcome.GONE if document is None else await work(document)
+                return await work(document)
             except (FieldEncryptError, RefusedDocumentError) as error:
                 reason, looks = reason_of(error), looks + 1
                 if reason is DocumentReason.MISSING_DEK and looks < LOOKS_MAX:
                     return Outcome.AGAIN
-                return self.quarantine(name, reason)
+                return self.quarantine(ref.id, reason)
 
-        await self.settle(name, attempt, DocumentReason.TOO_MANY_RACES)
+        await self.settle(ref, attempt)
