@@ -19,7 +19,7 @@ from field_encrypt.labels import LabelKind, read_label
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for
-from keyturn.deks.queries import COUNT, Condition, Conditions, select_rows
+from keyturn.deks.queries import COUNT, EVERY, Condition, Conditions, select_rows
 from keyturn.deks.store import DekStore
 from keyturn.errors import NotSettledError
 
@@ -102,7 +102,7 @@ async def _count_apart(where: _Range, since: int) -> CensusResult | None:
 async def _count(where: _Range, *, growing: bool = False) -> CensusResult | None:
     """Count once; None if the counts do not add up, where rows are ``growing`` in number to any total on the way."""
     conditions = where.conditions
-    total = await where.count(conditions.every)
+    total = await where.count(EVERY)
     on_target = await where.count(conditions.on_target)
     stale = await where.count(conditions.stale)
     unlabelled = await where.count(conditions.unlabelled)
@@ -111,7 +111,7 @@ async def _count(where: _Range, *, growing: bool = False) -> CensusResult | None
     counted = on_target + stale + foreign
     other = on_target + stale - unlabelled - by_version.total()
     if growing:
-        most = await where.count(conditions.every)
+        most = await where.count(EVERY)
         if not total <= counted <= most:
             return None
         other = max(0, other)  # of rows that came while labels were counted

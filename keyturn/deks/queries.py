@@ -37,12 +37,18 @@ class Condition:
         used = [{"name": name, "value": value} for name, value in self.parameters.items() if name in self.text]
         return f"SELECT {selected} FROM {source}{where}", used  # noqa: S608 - our own text and quoted names; values are parameters
 
+    def having(self, text: str, **values: str | int) -> "Condition":
+        """Return the condition for those of its rows for which this holds too; ``values`` are by parameters' names."""
+        parameters = {**self.parameters, **{f"@{name}": value for name, value in values.items()}}
+        return Condition(f"{self.text} AND {text}" if self.text else text, parameters)
+
     def changed(self, *, after: int | None = None, until: int | None = None) -> "Condition":
         """Return the condition for those of its rows that the service saw change last in this time, in Unix seconds."""
-        bounds = {"c._ts > @after": ("@after", after), "c._ts <= @until": ("@until", until)}
-        wanted = {text: bound for text, bound in bounds.items() if bound[1] is not None}
-        text = " AND ".join(filter(None, [self.text, *wanted]))
-        return Condition(text, {**self.parameters, **{name: at for name, at in wanted.values() if at is not None}})
+        found = self if after is None else self.having("c._ts > @after", after=after)
+        return found if until is None else found.having("c._ts <= @until", until=until)
+
+
+EVERY = Condition("", {})
 
 
 async def select_rows(
@@ -75,7 +81,7 @@ class Conditions:
         self.keyring, names = keyring, keyring.row_names
         self.label = label = property_path(names.mek_version)
         name = property_path(names.mek_name)
-        self._parameters = {
+        parameters = {
             "@mekName": keyring.mek_name,
             "@scheme": KEY_ID_SCHEME,
             "@keyIdPrefix": kid_prefix(keyring),
@@ -90,27 +96,22 @@ class Conditions:
         )
         foreign = f"({foreign_name} OR {foreign_key_id})"
         on_target = f"(IS_STRING({label}) AND ({label} = @targetVersion OR STRINGEQUALS({label}, @targetKeyId, true)))"
-        self.every = self._condition("")
-        self.foreign = self._condition(foreign)  # rows that name another key or vault; all others are ours
-        self.ours = self._condition(f"NOT {foreign}")
-        self.on_target = self._condition(f"NOT {foreign} AND {on_target}")
-        self.stale = self._condition(f"NOT {foreign} AND NOT {on_target}")  # rows without a label included
-        self.unlabelled = self._condition(f"NOT {foreign} AND (NOT IS_DEFINED({label}) OR IS_NULL({label}))")
-        self.labelled = self._condition(f"NOT {foreign} AND IS_STRING({label})")
+        self.foreign = Condition(foreign, parameters)  # rows that name another key or vault; all others are ours
+        self.ours = Condition(f"NOT {foreign}", parameters)
+        self.on_target = self.ours.having(on_target)
+        self.stale = self.ours.having(f"NOT {on_target}")  # rows without a label included
+        self.unlabelled = self.ours.having(f"(NOT IS_DEFINED({label}) OR IS_NULL({label}))")
+        self.labelled = self.ours.having(f"IS_STRING({label})")
 
     def labelled_as(self, label: str) -> Condition:
         """Rows of ours with exactly this label."""
-        return Condition(f"{self.labelled.text} AND {self.label} = @label", {**self._parameters, "@label": label})
+        return self.labelled.having(f"{self.label} = @label", label=label)
 
     def rewrapped_by(self, run_id: str) -> Condition:
         """Rows on the target that this run, or ANY_RUN, has put there."""
         stamp = property_path(ROTATION_ID)
-        text = f"{self.on_target.text} AND IS_STRING({stamp})"
-        text += "" if run_id == ANY_RUN else f" AND {stamp} = @rotationId"
-        return Condition(text, {**self._parameters, "@rotationId": run_id})
-
-    def _condition(self, text: str) -> Condition:
-        return Condition(text, self._parameters)
+        moved = self.on_target.having(f"IS_STRING({stamp})")
+        return moved if run_id == ANY_RUN else moved.having(f"{stamp} = @rotationId", rotationId=run_id)
 
 
 def property_path(name: str) -> str:

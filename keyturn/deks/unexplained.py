@@ -40,28 +40,28 @@ class Provenance:
         rotation = property_path(ROTATION_ID)
         moved = f"IS_STRING({rotation})"
         key_check = property_path(names.key_check)
-        self.without_key_check = _with(ours, f"{moved} AND NOT IS_STRING({key_check})", {})
+        self.without_key_check = ours.having(f"{moved} AND NOT IS_STRING({key_check})")
         self.new: Condition | None = None
         self.changed: Condition | None = None
         if since is not None:
             created = property_path(names.created_at)
             says_new = f"(NOT {moved} AND IS_STRING({created}) AND {created} >= @newFrom)"
             values: dict[str, str | int] = {
-                "@since": int(since.completed_at.timestamp()),
-                "@newFrom": (since.completed_at - CLOCK_SLACK).isoformat(timespec="seconds")[:19],
+                "since": int(since.completed_at.timestamp()),
+                "newFrom": (since.completed_at - CLOCK_SLACK).isoformat(timespec="seconds")[:19],
             }
             explained = [says_new]
             for number, (run_id, ended_at) in enumerate(since.runs.items()):
                 explained.append(f"({moved} AND {rotation} = @r{number} AND c._ts <= @e{number})")
-                values |= {f"@r{number}": run_id, f"@e{number}": int(ended_at.timestamp()) + 1}
+                values |= {f"r{number}": run_id, f"e{number}": int(ended_at.timestamp()) + 1}
             previous, fence = property_path(PREVIOUS_WRAP), property_path(FENCE)
             # Release 0.1 took the previous wrap away; since then it stays in exchange, with the fence of the rollback.
             put_back = f"NOT {moved} AND IS_STRING({key_check}) AND (NOT IS_DEFINED({previous}) OR IS_NUMBER({fence}))"
             for number, (began_at, ended_at) in enumerate(since.rollbacks):
                 explained.append(f"({put_back} AND c._ts >= @b{number} AND c._ts <= @t{number})")
-                values |= {f"@b{number}": int(began_at.timestamp()), f"@t{number}": int(ended_at.timestamp()) + 1}
-            self.new = _with(ours, f"c._ts >= @since AND {says_new}", values)
-            self.changed = _with(ours, f"c._ts >= @since AND NOT ({' OR '.join(explained)})", values)
+                values |= {f"b{number}": int(began_at.timestamp()), f"t{number}": int(ended_at.timestamp()) + 1}
+            self.new = ours.having(f"c._ts >= @since AND {says_new}", **values)
+            self.changed = ours.having(f"c._ts >= @since AND NOT ({' OR '.join(explained)})", **values)
 
     async def count(self, condition: Condition) -> int:
         """Count the rows of all feed ranges for which the condition holds."""
@@ -72,7 +72,3 @@ class Provenance:
     async def first(self, condition: Condition, limit: int) -> list[str]:
         """Return the ids of the first rows for which the condition holds."""
         return [str(found) for found in await select_rows(self._store.container, condition, f"TOP {limit} VALUE c.id")]
-
-
-def _with(ours: Condition, text: str, values: Mapping[str, str | int]) -> Condition:
-    return Condition(f"{ours.text} AND {text}", {**ours.parameters, **values})

@@ -22,7 +22,7 @@ from field_encrypt.fields import DETERMINISTIC_ALGORITHM
 from field_encrypt.places import DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.row_states import scalar
 from keyturn.contracts.pages import RowRef, ScanInput, ScanResult
-from keyturn.deks.queries import COUNT, Condition, select_rows
+from keyturn.deks.queries import COUNT, EVERY, select_rows
 from keyturn.deks.scan import Seen, scan_feed
 from keyturn.deks.store import WriteResult, conditional_write, read_item
 from keyturn.documents.dek_ids import DekIds
@@ -102,7 +102,7 @@ class DocumentStore:
 
 async def count(container: ContainerProxy) -> int:
     """Return how many documents the container holds; raises KeyturnError of the kind that the failure means."""
-    return sum(await select_rows(container, Condition("", {}), COUNT, resource=f"container {container.id}"))
+    return sum(await select_rows(container, EVERY, COUNT, resource=f"container {container.id}"))
 
 
 @dataclass(frozen=True, slots=True)

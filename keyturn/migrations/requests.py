@@ -12,7 +12,7 @@ from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, Rewra
 from keyturn.contracts.pages import RANGES_MAX
 from keyturn.contracts.states import State
 from keyturn.cosmos.client import list_feed_ranges
-from keyturn.deks.queries import Condition, Conditions, property_path, select_rows
+from keyturn.deks.queries import COUNT, Conditions, property_path, select_rows
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.key_vault.versions import MekVersions
@@ -93,15 +93,15 @@ async def changed_since(store: DekStore, rotation: RotationRecord) -> int:
     """
     conditions = Conditions(store.keyring, rotation.target_version or "")
     fence, moved = property_path(FENCE), f"IS_STRING({property_path(ROTATION_ID)})"
-    on_target = f"({conditions.on_target.text} AND {moved})"
-    text = f"{conditions.labelled.text} AND IS_NUMBER({fence}) AND {fence} > @fence AND NOT {on_target}"
-    later = Condition(text, {**conditions.labelled.parameters, "@fence": rotation.fencing_token})
+    elsewhere = f"NOT ({conditions.on_target.having(moved).text})"
+    text = f"IS_NUMBER({fence}) AND {fence} > @fence AND {elsewhere}"
+    later = conditions.labelled.having(text, fence=rotation.fencing_token)
     labels = set(await select_rows(store.container, later, f"DISTINCT VALUE {conditions.label}"))
     count = 0
     for label in labels:
         if read_label(label, store.keyring).version not in rotation.old_versions:
-            named = Condition(f"{text} AND {conditions.label} = @label", {**later.parameters, "@label": label})
-            count += sum(await select_rows(store.container, named, "VALUE COUNT(1)"))
+            named = later.having(f"{conditions.label} = @label", label=label)
+            count += sum(await select_rows(store.container, named, COUNT))
     return count
 
 

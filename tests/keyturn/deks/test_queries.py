@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from field_encrypt.row_states import Row, RowKind, classify
-from keyturn.deks.queries import Condition, Conditions
+from keyturn.deks.queries import EVERY, Condition, Conditions
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.local_keyring import OLD, TARGET, keyring_of, plain_row
 
@@ -75,7 +75,7 @@ BUCKETS: dict[str, tuple[Condition, Callable[[Row], bool]]] = {
         CONDITIONS.labelled_as(OLD),
         lambda row: row.kind is not RowKind.FOREIGN and row.raw.get("mekVersion") == OLD,
     ),
-    "every": (CONDITIONS.every, lambda _row: True),
+    "every": (EVERY, lambda _row: True),
 }
 
 
