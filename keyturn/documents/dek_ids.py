@@ -8,8 +8,6 @@ document's place under a secret of the migration, which lies in Keyturn's own co
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -65,20 +63,13 @@ async def open_dek_ids(documents: StateContainer, keyring: str, migration_id: st
         stored = await documents.read(keyring, document_id)
     if stored is None:
         raise NotSettledError("a migration's secret exists and is not visible yet", document=document_id)
-    wrapped, check = _parse(stored)
-    secret = await provider.unwrap(wrapped)
-    if not matches_key_check(secret, check):
+    names = {"mek_name": "mekName", "mek_version": "mekVersion", "algorithm": "algorithm"}
+    found = {field: stored.get(name) for field, name in names.items()}
+    try:
+        wrapped = WrappedDek.model_validate({**found, "wrapped": from_base64(stored.get("wrapped"))})
+    except ValidationError as error:
+        raise InvariantError("a migration's secret is unreadable", document=document_id) from error
+    secret, check = await provider.unwrap(wrapped), from_base64(stored.get("keyCheck"))
+    if check is None or not matches_key_check(secret, check):
         raise InvariantError("a migration's secret was changed", document=document_id)
     return DekIds(secret)
-
-
-def _parse(stored: Mapping[str, Any]) -> tuple[WrappedDek, bytes]:
-    raw, check = from_base64(stored.get("wrapped")), from_base64(stored.get("keyCheck"))
-    names = ("mekName", "mekVersion", "algorithm")
-    if raw is None or check is None or not all(isinstance(stored.get(name), str) for name in names):
-        raise InvariantError("a migration's secret is unreadable", document=stored.get("id"))
-    try:
-        name, version, algorithm = (stored[item] for item in names)
-        return WrappedDek(mek_name=name, mek_version=version, algorithm=algorithm, wrapped=raw), check
-    except ValidationError as error:
-        raise InvariantError("a migration's secret is unreadable", document=stored.get("id")) from error
