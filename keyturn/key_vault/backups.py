@@ -113,8 +113,7 @@ class KeyBackups:
 
     async def find(self, run_id: str) -> KeyBackup | None:
         """Return the backup that was taken before this rotation, or None."""
-        document = await self.documents.read(self.keyring, f"{KIND}.{run_id}")
-        return None if document is None else KeyBackup.from_document(document)
+        return await self.documents.find(KeyBackup.from_document, self.keyring, f"{KIND}.{run_id}")
 
     async def listed(self) -> list[KeyBackup]:
         """Return every backup that has not expired, newest first."""

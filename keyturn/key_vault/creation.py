@@ -17,19 +17,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from field_encrypt.dek import Dek
-from field_encrypt.mek_errors import MekError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.contracts.steps import CreateVersionInput
-from keyturn.errors import (
-    InvariantError,
-    KeyturnError,
-    NotSettledError,
-    OperatorError,
-    ResourceMissingError,
-    TransientError,
-)
-from keyturn.key_vault.errors import keyturn_error
+from keyturn.errors import InvariantError, NotSettledError, OperatorError, ResourceMissingError, TransientError
+from keyturn.key_vault.errors import vault_failures
 from keyturn.key_vault.versions import ANOTHER_KEY, ROTATION_TAG, VERSIONS_MAX, MekVersions
 
 POLL_SECONDS = 1.0
@@ -125,23 +117,15 @@ async def _create(
 
 async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:
     """Wait until a random DEK that is wrapped locally under the version comes back from the vault."""
-    deadline = clock.now() + READABLE_WITHIN
-    while (failure := await _round_trip(versions, version)) is not None:
-        if not isinstance(failure, TransientError | ResourceMissingError):
-            raise failure
-        if clock.now() >= deadline:
-            raise NotSettledError("the new version is not usable yet", version=version) from failure
-        await clock.sleep(POLL_SECONDS)
-
-
-async def _round_trip(versions: MekVersions, version: str) -> KeyturnError | None:
-    dek = Dek.generate()
-    try:
-        fetched = await versions.mek.fetch_version(version)
-        wrapped = versions.mek.wrap(dek.reveal(), fetched)
-        returned = Dek(await versions.mek.unwrap(wrapped, version, "RSA-OAEP-256"))
-    except MekError as error:
-        return keyturn_error(error, "prove the new version")
+    deadline, dek, returned = clock.now() + READABLE_WITHIN, Dek.generate(), None
+    while returned is None:
+        try:
+            with vault_failures("prove the new version", versions.mek.mek_name, version):
+                wrapped = versions.mek.wrap(dek.reveal(), await versions.mek.fetch_version(version))
+                returned = Dek(await versions.mek.unwrap(wrapped, version, "RSA-OAEP-256"))
+        except (TransientError, ResourceMissingError) as failure:
+            if clock.now() >= deadline:
+                raise NotSettledError("the new version is not usable yet", version=version) from failure
+            await clock.sleep(POLL_SECONDS)
     if returned != dek:
         raise InvariantError("the vault did not return the DEK that was wrapped", version=version)
-    return None

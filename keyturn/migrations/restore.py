@@ -144,12 +144,10 @@ async def enable_approved(
         return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=[], missing=missing)
     temporary = TemporaryEnablement(versions, record.run_id)
     enabled = await temporary.enable(record.versions)
-
-    def change(record: MigrationRecord) -> MigrationRecord:
-        return _approved(record, request).changed(temporarily_enabled=enabled)
-
     try:
-        await migrations.update(request.run.run_id, change)
+        await migrations.update(
+            request.run.run_id, lambda found: _approved(found, request).changed(temporarily_enabled=enabled)
+        )
     except InvariantError:  # the run ended, or went on without this workflow, while versions were being enabled
         for version in enabled:
             await _settle(version, temporary, store, {})
@@ -180,12 +178,10 @@ async def disable_again(
     record = await migrations.read(request.run.run_id)
     check_live(record, request.run)
     temporary = TemporaryEnablement(versions, request.run.run_id)
-    kept: dict[str, int] = {}
     # Also what the record names and is disabled already: an earlier run of this may have died before its second count.
     settled = sorted({*record.temporarily_enabled, *(await temporary.enabled())})
-    for version in settled:
-        if rows := await _settle(version, temporary, store, request.session_tokens):
-            kept[version] = rows
+    rows = {version: await _settle(version, temporary, store, request.session_tokens) for version in settled}
+    kept = {version: count for version, count in rows.items() if count}
 
     def change(record: MigrationRecord) -> MigrationRecord:
         check_live(record, request.run)
