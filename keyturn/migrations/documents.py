@@ -1,4 +1,4 @@
-"""Migrations of documents: their rights, asked before the first document changes, and the work of their activities.
+"""Migrations of documents: their rights, asked before the first document changes, and what their activities work with.
 
 A right is found out by using it without effect, as pre-flight does: a migration that met a missing right half-way would
 leave documents in between.
@@ -6,6 +6,7 @@ leave documents in between.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 from azure.cosmos.aio import ContainerProxy
@@ -15,22 +16,12 @@ from field_encrypt import KeyPolicy, KeyVaultProvider, RetryingProvider
 from field_encrypt.dek import Dek
 from keyturn.contracts.base import Policy, RunRef
 from keyturn.contracts.migrations import DocumentWork, Encrypt, Encrypting, Reencrypt
-from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef, ScanInput, ScanResult
+from keyturn.contracts.pages import PageInput, RowRef, ScanInput
 from keyturn.cosmos.client import cosmos_failures, is_absent_item
-from keyturn.deks.queries import COUNT, Condition, property_path, select_rows
+from keyturn.deks.queries import COUNT, EVERY, property_path, select_rows
+from keyturn.documents import store
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
-from keyturn.documents.operations import check_page, encrypt_page, reencrypt_page
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
-from keyturn.documents.store import (
-    DocumentStore,
-    NewDeks,
-    RowFilter,
-    count,
-    scan_documents,
-    under_other_deks,
-    with_fields,
-    with_plaintext,
-)
 from keyturn.errors import InvariantError, PermissionMissingError
 from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
@@ -101,26 +92,27 @@ async def plan_afterwards(
 
     The rows that there are now are superseded and stay, so they count; raises KeyturnError as the failure means.
     """
-    rows = {"(now)": sum(await select_rows(keyring.dek_container, Condition("", {}), COUNT)), "(new)": 0}
+    rows = {"(now)": sum(await select_rows(keyring.dek_container, EVERY, COUNT)), "(new)": 0}
     for description in keyring.keyring.documents:
         if description.name in containers:
             container, key = keyring.documents[description.name], property_path(description.partition_key)
             partitions = 0
             if key_policy.per == "partition":
-                found = await select_rows(container, Condition("", {}), f"DISTINCT VALUE {key}", resource=container.id)
+                found = await select_rows(container, EVERY, f"DISTINCT VALUE {key}", resource=container.id)
                 partitions = len(found)
-            new = key_policy.rows_of(await count(container), partitions)
+            new = key_policy.rows_of(await store.count(container), partitions)
             rows["(new)"] += new + len(description.deterministic)
     return estimate(rows_by_version=rows, policy=policy, key_type="RSA", old_key_size=policy.key_size)
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A migration's record and clients, for one container."""
+class Job:
+    """A migration's record and clients, for the work of its activities on one container."""
 
+    run: RunRef
     record: MigrationRecord
     work: DocumentWork
-    documents: DocumentStore
+    documents: store.DocumentStore
     source: KeyringClients
     target: KeyringClients
     resources: Resources
@@ -134,66 +126,46 @@ class _Job:
             self.resources.migrations.documents, self.record.keyring, self.record.run_id, provider
         )
 
-    async def row_filter(self, *, proving: bool) -> RowFilter:
+    async def row_filter(self, *, proving: bool) -> store.RowFilter:
+        """Return which documents the migration's work is about, or all those that a proof has to open."""
         if isinstance(self.work, Encrypt) and not proving:
-            return with_plaintext(self.documents)
+            return store.with_plaintext(self.documents)
         if isinstance(self.work, Reencrypt) and not proving:
             one_key = self.source is self.target
-            return under_other_deks(NewDeks(self.documents, await self.ids(), self.work.key_policy, one_key=one_key))
-        return with_fields(self.documents)
+            new = store.NewDeks(self.documents, await self.ids(), self.work.key_policy, one_key=one_key)
+            return store.under_other_deks(new)
+        return store.with_fields(self.documents)
 
-    def dependencies(self, request: RunRef, *, proving: bool = False) -> DocumentDependencies:
+    def dependencies(self, *, proving: bool = False) -> DocumentDependencies:
         """Return what a page works with; a proof reads by the target alone."""
-
-        async def quarantine(rows: Sequence[QuarantinedRow]) -> None:
-            await record_quarantined(self.resources.every_run, request, rows)
-
-        target = _side(self.target)
-        source = target if proving or self.source is self.target else _side(self.source)
-        hold = Hold(self.resources.every_run.documents, request).check
+        quarantine = partial(record_quarantined, self.resources.every_run, self.run)
+        source, target = _side(self.target if proving else self.source), _side(self.target)
+        hold = Hold(self.resources.every_run.documents, self.run).check
         policy = self.work.key_policy if isinstance(self.work, Encrypting) else None
         return DocumentDependencies(self.documents, source, target, quarantine, hold, policy)
 
 
-async def scan(request: ScanInput, resources: Resources) -> ScanResult:
-    """Find the next page of documents for the migration's work, or of all that a proof has to open."""
-    job = await _open(request.run, request.source, resources)
-    row_filter = await job.row_filter(proving=request.selection == "rewrapped")
-    return await scan_documents(job.documents, request, row_filter)
+async def open_job(request: ScanInput | PageInput, resources: Resources) -> Job:
+    """Return the job that a page or a scan of it belongs to.
 
-
-async def encrypt(request: PageInput, resources: Resources) -> PageResult:
-    """Encrypt a page of documents."""
-    job = await _open(request.run, request.source, resources)
-    return await encrypt_page(request, await job.ids(), job.dependencies(request.run))
-
-
-async def reencrypt(request: PageInput, resources: Resources) -> PageResult:
-    """Re-encrypt a page of documents."""
-    job = await _open(request.run, request.source, resources)
-    return await reencrypt_page(request, await job.ids(), job.dependencies(request.run))
-
-
-async def check(request: PageInput, resources: Resources) -> PageResult:
-    """Decrypt a page of documents where the migration has put them, or where they are."""
-    job = await _open(request.run, request.source, resources)
-    return await check_page(request, job.dependencies(request.run, proving=True))
-
-
-async def _open(request: RunRef, container: str, resources: Resources) -> _Job:
-    record = await resources.migrations.read(request.run_id)
-    check_live(record, request)
-    work = record.work
+    Raises:
+        FencedError: the run is not the one that this input belongs to.
+        InvariantError: the run works on no documents, or the container is not of its keyring any more.
+    """
+    record = await resources.migrations.read(request.run.run_id)
+    check_live(record, request.run)
+    work, container = record.work, request.source
     if not isinstance(work, DocumentWork):
         raise InvariantError("a migration of rows looks for documents", migrationId=record.run_id)
     source = resources.keyring(record.keyring)
     descriptions = {description.name: description for description in source.keyring.documents}
     if container not in descriptions:
         raise InvariantError("a container is not of its keyring any more", container=container)
-    return _Job(
+    return Job(
+        run=request.run,
         record=record,
         work=work,
-        documents=DocumentStore(source.documents[container], descriptions[container]),
+        documents=store.DocumentStore(source.documents[container], descriptions[container]),
         source=source,
         target=resources.keyring(work.target_keyring) if isinstance(work, Reencrypt) else source,
         resources=resources,
