@@ -106,12 +106,8 @@ async def freeze_enablement(
     record = await migrations.update(request.run.run_id, change)
     if record.target_version is None or record.census is None:
         raise InvariantError("nothing was frozen", migrationId=record.run_id)
-    return RestoreFound(
-        target_version=record.target_version,
-        versions=record.versions,
-        rows=sum(record.census.by_version.get(version, 0) for version in record.versions),
-        evidence_digest=record.evidence_digest,
-    )
+    rows = sum(record.census.by_version.get(version, 0) for version in record.versions)
+    return record.shown_as(RestoreFound, rows=rows)
 
 
 def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
@@ -139,9 +135,8 @@ async def enable_approved(
         InvariantError: the evidence in force is not the one that was approved.
     """
     record = await migrations.update(request.run.run_id, lambda found: _approved(found, request), confirm=True)
-    target = record.target_version or ""
     if missing := sorted((await survey(store, versions)).named.keys() - set(record.versions)):
-        return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=[], missing=missing)
+        return record.shown_as(EnableTemporarilyResult, enabled=[], missing=missing)
     temporary = TemporaryEnablement(versions, record.run_id)
     enabled = await temporary.enable(record.versions)
     try:
@@ -152,7 +147,7 @@ async def enable_approved(
         for version in enabled:
             await _settle(version, temporary, store, {})
         raise
-    return EnableTemporarilyResult(target_version=target, versions=record.versions, enabled=enabled, missing=[])
+    return record.shown_as(EnableTemporarilyResult, enabled=enabled, missing=[])
 
 
 def _approved(record: MigrationRecord, request: EnableTemporarilyInput) -> MigrationRecord:
