@@ -14,7 +14,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
-from keyturn.errors import InvariantError, ResourceMissingError, UnavailableError
+from keyturn.errors import InvariantError, ResourceMissingError
 from keyturn.key_vault.errors import vault_failures
 
 ROTATION_TAG = "keyturn-rotation"
@@ -53,21 +53,18 @@ class MekVersions:
         not. All of it, connecting and the exchange of a token included, takes ``answer_within`` seconds at most. The
         caller has to look for what a lost answer, an UnavailableError, left behind.
         """
-        try:
-            with vault_failures("create", self.mek.mek_name):
-                async with asyncio.timeout(answer_within):  # the SDK's timeouts are of one connection and one read
-                    created = await self._keys.create_rsa_key(
-                        self.mek.mek_name,
-                        size=size,
-                        hardware_protected=like.jwk.kty == "RSA-HSM",
-                        key_operations=sorted({*like.jwk.key_ops, "wrapKey", "unwrapKey"}),
-                        tags=tags,
-                        retry_total=0,
-                        connection_timeout=answer_within,
-                        read_timeout=answer_within,
-                    )
-        except TimeoutError as error:
-            raise UnavailableError("the vault did not answer a creation", resource=self.mek.mek_name) from error
+        with vault_failures("create", self.mek.mek_name):
+            async with asyncio.timeout(answer_within):  # the SDK's timeouts are of one connection and one read
+                created = await self._keys.create_rsa_key(
+                    self.mek.mek_name,
+                    size=size,
+                    hardware_protected=like.jwk.kty == "RSA-HSM",
+                    key_operations=sorted({*like.jwk.key_ops, "wrapKey", "unwrapKey"}),
+                    tags=tags,
+                    retry_total=0,
+                    connection_timeout=answer_within,
+                    read_timeout=answer_within,
+                )
         return MekVersionProperties.of(created.properties).version
 
     async def retire(
