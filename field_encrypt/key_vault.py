@@ -138,6 +138,15 @@ class MekClient:
         except AzureError as error:
             raise interpret(error, self.mek_name, None, "list versions") from error
 
+    async def enabled_versions(self) -> list[str]:
+        """List the ids of the enabled versions, newest first.
+
+        Raises:
+            MekError: the vault does not give them.
+        """
+        newest_first = sorted(await self.list_versions(), key=MekVersionProperties.age_order, reverse=True)
+        return [found.version for found in newest_first if found.enabled]
+
     async def newest_enabled(self) -> MekVersion:
         """Fetch the newest version under which DEKs may be wrapped now.
 

@@ -8,7 +8,7 @@ next call skips what names the target already.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from field_encrypt.dek_store import DekStore
@@ -102,7 +102,7 @@ class _Sweep:
                 page = await self._store.page(feed_range, current.cursors.get(feed_range))
                 rows = [self._store.read(item) for item in page.items]
                 fresh = any(key_of(row) not in current.settled for row in rows)
-                await self._side_by_side(iter(rows), lambda row: self._settle(row, current))
+                await side_by_side(rows, lambda row: self._settle(row, current), ROWS_AT_ONCE)
                 current.cursors[feed_range] = page.cursor
                 # A range whose rows are changed without end is done as well once its pages show no other rows.
                 if page.drained or (rows and not fresh):
@@ -122,7 +122,7 @@ class _Sweep:
             else:
                 await self._settle(row, current)
 
-        await self._side_by_side((key for key in listed if key not in current.settled), settle)
+        await side_by_side((key for key in listed if key not in current.settled), settle, ROWS_AT_ONCE)
 
     def _progress(self, current: Pass) -> RewrapProgress:
         return RewrapProgress(
@@ -133,23 +133,6 @@ class _Sweep:
             quarantined=len(current.quarantined),
             token=current.token(),
         )
-
-    async def _side_by_side[T](self, things: Iterator[T], settle: Callable[[T], Awaitable[None]]) -> None:
-        """Settle rows side by side; the first failure ends it, once no row is in flight any more."""
-        failures: list[Exception] = []
-
-        async def work() -> None:
-            for thing in things:
-                if failures:
-                    return
-                try:
-                    await settle(thing)
-                except Exception as error:  # noqa: BLE001 - raised below
-                    failures.append(error)
-
-        await asyncio.gather(*(work() for _ in range(ROWS_AT_ONCE)))
-        if failures:
-            raise failures[0]
 
     async def _settle(self, row: Row, current: Pass) -> None:
         rewrap, key = RowRewrap(self._mek.unwrap, self._mek.wrap), key_of(row)
@@ -172,6 +155,25 @@ class _Sweep:
             current.settled[key] = "foreign" if row.kind is RowKind.FOREIGN else "on_target"
             return
         current.settled[key] = QuarantinedRow(row.id, QuarantineReason.TOO_MANY_RACES, row.version)
+
+
+async def side_by_side[T](things: Iterable[T], settle: Callable[[T], Awaitable[None]], at_once: int) -> None:
+    """Settle things side by side; the first failure ends it, once none is in flight any more."""
+    failures: list[Exception] = []
+    left = iter(things)
+
+    async def work() -> None:
+        for thing in left:
+            if failures:
+                return
+            try:
+                await settle(thing)
+            except Exception as error:  # noqa: BLE001 - raised below
+                failures.append(error)
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    if failures:
+        raise failures[0]
 
 
 def key_of(row: Row) -> RowKey:

@@ -7,7 +7,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.errors import InvalidDekError
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import UnwrapRefusedError
-from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.mek_versions import MekVersion
 from field_encrypt.pacing import Pacer
 from field_encrypt.rewrapping import NewWrap, wrap_again
 from field_encrypt.row_states import QuarantineReason, Row
@@ -53,9 +53,5 @@ class SweepMek:
     async def _enabled_versions(self) -> list[str]:
         """Return the enabled versions, newest first, for rows that name none: listed once."""
         if self._enabled is None:
-            self._enabled = asyncio.ensure_future(self._pacer.call(self._listed))
+            self._enabled = asyncio.ensure_future(self._pacer.call(self._mek.enabled_versions))
         return await self._enabled
-
-    async def _listed(self) -> list[str]:
-        listed = sorted(await self._mek.list_versions(), key=MekVersionProperties.age_order, reverse=True)
-        return [found.version for found in listed if found.enabled]

@@ -11,10 +11,11 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import batched
 from typing import ClassVar, override
 
@@ -24,6 +25,7 @@ from field_encrypt.key_vault import MekClient
 from field_encrypt.pacing import Pacer
 from field_encrypt.rewrapping import RACE_SECONDS, RACES_MAX
 from field_encrypt.row_states import QuarantineReason, Row
+from field_encrypt.sweep import side_by_side
 from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
@@ -63,18 +65,17 @@ class PageLoop[Item](ABC):
         self._ahead: dict[str, Item | None] = {}
         self._read_at = -math.inf  # when the last read ended
         self._quarantined: list[QuarantinedRow] = []
-        self._failures: list[Exception] = []
 
     async def run(self, handle: Handle) -> PageResult:
         """Handle every item of the page; raises what the first of them raised, once none is in flight any more."""
-        for refs in batched(self.request.refs, self.read_ahead, strict=False):
-            await self._side_by_side(refs, self._read_ahead)
-            await self._side_by_side(refs, handle)
-        if self._quarantined:
-            await self.check_may_write()
-            await self._take_quarantined(self._quarantined)
-        if self._failures:
-            raise self._failures[0]
+        try:
+            for refs in batched(self.request.refs, self.read_ahead, strict=False):
+                await side_by_side(refs, self._read_ahead, ITEMS_AT_ONCE)
+                await side_by_side(refs, handle, ITEMS_AT_ONCE)
+        finally:
+            if self._quarantined:
+                await self.check_may_write()
+                await self._take_quarantined(self._quarantined)
         return PageResult(
             **self.counts,
             quarantined=len(self._quarantined),
@@ -83,19 +84,6 @@ class PageLoop[Item](ABC):
             last_stale_write=self.last_stale_write,
             session_tokens=self._sessions.tokens,
         )
-
-    async def _side_by_side(self, refs: Sequence[RowRef], handle: Handle) -> None:
-        left = iter(refs)
-        await asyncio.gather(*(self._work(left, handle) for _ in range(ITEMS_AT_ONCE)))
-
-    async def _work(self, refs: Iterator[RowRef], handle: Handle) -> None:
-        for ref in refs:
-            if self._failures:
-                return
-            try:
-                await handle(ref)
-            except Exception as error:  # noqa: BLE001 - raised by run(), when the items in flight are done
-                self._failures.append(error)
 
     @abstractmethod
     async def fetch(self, ref: RowRef) -> Item | None:
@@ -178,7 +166,6 @@ class PageWork(PageLoop[Row]):
         self.mek = dependencies.mek
         self.chosen = dependencies.chosen
         self.vault = PacedVault(self.mek, self.pacer)
-        self._enabled: asyncio.Task[list[str]] | None = None
 
     @override
     async def fetch(self, ref: RowRef) -> Row | None:
@@ -191,10 +178,9 @@ class PageWork(PageLoop[Row]):
     async def unwrap(self, row: Row) -> Unwrapped | NotUnwrapped:
         """Return the row's DEK, or why the row does not unwrap to it; raises KeyturnError as the failure means."""
         with vault_failures("unwrap", self.mek.mek_name):
-            return await unwrap_row(row, self.vault.unwrap, self._enabled_versions)
+            return await unwrap_row(row, self.vault.unwrap, lambda: self._enabled_versions)
 
-    async def _enabled_versions(self) -> list[str]:
-        """Return the MEK's enabled versions, newest first, listed once a page."""
-        if self._enabled is None:
-            self._enabled = asyncio.ensure_future(self.vault.enabled_versions())
-        return await self._enabled
+    @cached_property
+    def _enabled_versions(self) -> asyncio.Task[list[str]]:
+        """The MEK's enabled versions, newest first, listed once a page."""
+        return asyncio.ensure_future(self.vault.enabled_versions())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import MekThrottledError, MekUnavailableError
-from field_encrypt.mek_versions import MekVersion, MekVersionProperties
+from field_encrypt.mek_versions import MekVersion
 from field_encrypt.pacing import Pacer
 from keyturn.errors import OperatorError
 from keyturn.key_vault.errors import keyturn_error, vault_failures
@@ -66,9 +66,7 @@ class PacedVault:
         """List the ids of the enabled versions, newest first; raises KeyturnError as the failure means."""
         await self.pacer.acquire()
         with vault_failures("list versions", self.mek.mek_name):
-            listed = await self.mek.list_versions()
-        newest_first = sorted(listed, key=MekVersionProperties.age_order, reverse=True)
-        return [found.version for found in newest_first if found.enabled]
+            return await self.mek.enabled_versions()
 
     async def unwrap(self, wrapped: bytes, version: str, algorithm: str) -> bytes:
         """Have the vault unwrap, again where it is throttled or does not answer.
