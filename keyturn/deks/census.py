@@ -103,13 +103,11 @@ async def _count(where: _Range, *, growing: bool = False) -> CensusResult | None
     """Count once; None if the counts do not add up, where rows are ``growing`` in number to any total on the way."""
     conditions = where.conditions
     total = await where.count(EVERY)
-    on_target = await where.count(conditions.on_target)
-    stale = await where.count(conditions.stale)
-    unlabelled = await where.count(conditions.unlabelled)
-    foreign = await where.count(conditions.foreign)
+    kinds = ("on_target", "stale", "unlabelled", "foreign")
+    rows = {kind: await where.count(getattr(conditions, kind)) for kind in kinds}
     by_version = await _count_versions(where)
-    counted = on_target + stale + foreign
-    other = on_target + stale - unlabelled - by_version.total()
+    ours = rows["on_target"] + rows["stale"]
+    counted, other = ours + rows["foreign"], ours - rows["unlabelled"] - by_version.total()
     if growing:
         most = await where.count(EVERY)
         if not total <= counted <= most:
@@ -117,14 +115,7 @@ async def _count(where: _Range, *, growing: bool = False) -> CensusResult | None
         other = max(0, other)  # of rows that came while labels were counted
     elif counted != total or other < 0:
         return None
-    return CensusResult(
-        total=counted,
-        on_target=on_target,
-        stale=stale,
-        unlabelled=unlabelled,
-        foreign=foreign,
-        by_version=dict(by_version + Counter({OTHER_LABELS: other})),
-    )
+    return CensusResult(total=counted, **rows, by_version=dict(by_version + Counter({OTHER_LABELS: other})))
 
 
 def _sum(parts: Sequence[CensusResult]) -> CensusResult:
