@@ -40,9 +40,11 @@ class WriteResult:
     session_token: str | None = None
 
 
-async def conditional_write(resource: str, partition_key: Any, written: Awaitable[CosmosDict]) -> WriteResult:
-    """Return what became of a write that depends on the ETag; raises KeyturnError of the kind that a failure means."""
-    async with cosmos_failures(resource, "write"):
+async def conditional_write(
+    resource: str, partition_key: Any, written: Awaitable[CosmosDict], operation: str = "write"
+) -> WriteResult:
+    """Return what became of a write of what must be there; raises KeyturnError of the kind that a failure means."""
+    async with cosmos_failures(resource, operation):
         try:
             headers = (await written).get_response_headers()
         except CosmosAccessConditionFailedError:
@@ -54,9 +56,11 @@ async def conditional_write(resource: str, partition_key: Any, written: Awaitabl
     return WriteResult(Outcome.CHANGED, partition_key, headers.get(SESSION_TOKEN))
 
 
-async def read_item(container: ContainerProxy, ref: RowRef, resource: str) -> dict[str, Any] | None:
+async def read_item(
+    container: ContainerProxy, ref: RowRef, resource: str, operation: str = "read"
+) -> dict[str, Any] | None:
     """Return an item as it is now, None if it is gone; raises KeyturnError of the kind that a failure means."""
-    async with cosmos_failures(resource, "read"):
+    async with cosmos_failures(resource, operation):
         for partition_key in [ref.partition] if ref.partition is not None else [None, NonePartitionKeyValue]:
             try:
                 return dict(await container.read_item(ref.id, partition_key=partition_key))

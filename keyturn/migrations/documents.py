@@ -17,8 +17,9 @@ from field_encrypt.dek import Dek
 from keyturn.contracts.base import Policy, RunRef
 from keyturn.contracts.migrations import DocumentWork, Encrypt, Encrypting, Reencrypt
 from keyturn.contracts.pages import PageInput, RowRef, ScanInput
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.queries import COUNT, EVERY, property_path, select_rows
+from keyturn.deks.store import conditional_write
 from keyturn.documents import store
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
@@ -44,26 +45,16 @@ async def require_rights(source: KeyringClients, containers: Iterable[str], targ
         PermissionMissingError: a right is missing; facts say which, and where.
         KeyturnError: of the kind that the answer of vault or database means.
     """
+    absent = unused_name()
     try:
-        for name in containers:
-            await _require_replace(source.documents[name], name)
-        absent = unused_name()
+        for name in containers:  # a replace never creates
+            replaced = source.documents[name].replace_item(absent, {"id": absent})
+            await conditional_write(f"container {name}", absent, replaced, "replace documents")
         await target.rows.read(RowRef(id=absent, partition=absent), "")
         await _require_create(target.dek_container, f"dek store {target.dek_container.id}")
     except PermissionMissingError as error:
         raise PermissionMissingError(error.message, hint=HINT, **error.facts) from error
     await _require_round_trip(target)
-
-
-async def _require_replace(container: ContainerProxy, name: str) -> None:
-    """Ask to replace a document that does not exist, which a replace never creates."""
-    absent = unused_name()
-    async with cosmos_failures(f"container {name}", "replace documents"):
-        try:
-            await container.replace_item(absent, {"id": absent})
-        except CosmosHttpResponseError as error:
-            if not is_absent_item(error):
-                raise
 
 
 async def _require_create(container: ContainerProxy, name: str) -> None:

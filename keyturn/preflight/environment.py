@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
-
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.contracts.pages import RowRef
+from keyturn.cosmos.client import cosmos_failures
+from keyturn.deks.store import read_item
 from keyturn.preflight.context import CheckContext, unused_name
 from keyturn.preflight.results import CheckResult, ok, problem
 from keyturn.runs.migration_leases import active
@@ -65,12 +65,8 @@ async def can_read_documents(context: CheckContext) -> CheckResult:
     for name, container in context.keyring.documents.items():
         async with cosmos_failures(f"the container {name}", "read documents"):
             [_ async for _ in container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
-            absent = unused_name()
-            try:
-                await container.read_item(absent, partition_key=absent)
-            except CosmosResourceNotFoundError as error:
-                if not is_absent_item(error):
-                    raise
+        absent = unused_name()
+        await read_item(container, RowRef(id=absent, partition=absent), f"the container {name}", "read documents")
     return ok(f"{len(context.keyring.documents)} containers of encrypted documents were read from")
 
 

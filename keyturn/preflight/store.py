@@ -5,16 +5,14 @@ A sweep meets a version that does not unwrap its rows as quarantined rows, one a
 
 from collections.abc import Mapping
 
-from azure.cosmos.exceptions import CosmosHttpResponseError
-
 from field_encrypt.mek_versions import MekVersionProperties
 from field_encrypt.row_states import classify
 from field_encrypt.unwrapping import Unwrapped, unwrap_under
 from keyturn.contracts.pages import RANGES_MAX, RowRef
-from keyturn.cosmos.client import cosmos_failures, is_absent_item, read_feed_page
+from keyturn.cosmos.client import cosmos_failures, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
-from keyturn.deks.queries import Conditions, select_rows
-from keyturn.deks.store import RESOURCE
+from keyturn.deks.queries import EVERY, Conditions, select_rows
+from keyturn.deks.store import RESOURCE, Outcome, conditional_write
 from keyturn.key_vault.errors import vault_failures
 from keyturn.preflight.context import CheckContext, unused_name
 from keyturn.preflight.results import CheckResult, ok, problem
@@ -49,8 +47,7 @@ async def can_read_rows(context: CheckContext) -> CheckResult:
 
 async def can_query(context: CheckContext) -> CheckResult:
     """The identity may query rows."""
-    async with cosmos_failures(RESOURCE, "query"):
-        found = [row async for row in context.keyring.dek_container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
+    found = await select_rows(context.keyring.dek_container, EVERY, "TOP 1 VALUE c.id")
     return ok(f"a query was answered with {len(found)} rows")
 
 
@@ -64,15 +61,10 @@ async def can_read_change_feed(context: CheckContext) -> CheckResult:
 async def can_patch_rows(context: CheckContext) -> CheckResult:
     """The identity may change a row: asked for one that does not exist, which a patch never creates."""
     name = unused_name()
-    async with cosmos_failures(RESOURCE, "change rows"):
-        try:
-            await context.keyring.dek_container.patch_item(
-                name, name, [{"op": "set", "path": "/rotationId", "value": context.record.run_id}]
-            )
-        except CosmosHttpResponseError as error:
-            if is_absent_item(error):
-                return ok("a patch of a row that does not exist was answered with 404")
-            raise
+    patch = [{"op": "set", "path": "/rotationId", "value": context.record.run_id}]
+    patched = context.keyring.dek_container.patch_item(name, name, patch)
+    if (await conditional_write(RESOURCE, name, patched, "change rows")).outcome is Outcome.GONE:
+        return ok("a patch of a row that does not exist was answered with 404")
     return problem("a row was changed that cannot exist", f"look at row {name} of the dek store")
 
 
