@@ -157,7 +157,8 @@ def test_the_long_tests_run_every_night() -> None:
     nightly = _workflow("nightly")
 
     assert set(nightly["on"]) == {"schedule", "workflow_dispatch"}
-    assert [step["run"] for step in _steps(nightly) if "run" in step] == ["make test-long", "make test-browser"]
+    commands = [step["run"] for step in _steps(nightly) if "run" in step]
+    assert commands == ["make test-long", "make test-browser", "make conformance"]
 
 
 def test_the_checks_are_those_of_every_change() -> None:

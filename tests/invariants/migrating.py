@@ -89,10 +89,12 @@ async def roll_back(driver: Steps, work: Rollback) -> None:
     """Play a rollback."""
     driver.target = work.new_version
     await driver.advance(State.RUNNING)
+    census = CensusInput(run=driver.ref, target_version=work.new_version, rewrapped_by=work.rotation.run_id)
+    await driver.act("take_census", census)
     assert await driver.act("count_changed_since", RunInput(run=driver.ref)) == {"rows": 0}
+    look = RestoreInput(run=driver.ref, step=driver.step, expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+    assert (await driver.act("freeze_rollback", look))["evidenceDigest"] is None  # nothing is retired
     await driver.act("reinstate_versions", ReinstateInput(run=driver.ref, rotation=work.rotation, reason="rolled back"))
     assert await driver.work("roll_back")
-    run_id = work.rotation.run_id
-    census = CensusInput(run=driver.ref, target_version=work.new_version, rewrapped_by=run_id)
     assert (await driver.act("take_census", census))["rewrapped"] == 0
     await driver.advance(State.COMPLETED)

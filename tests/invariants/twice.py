@@ -12,7 +12,7 @@ PAGES = frozenset(operation.activity for operation in OPERATIONS.values())
 
 # Activities that no rotation runs, by the migration that does; each runs twice in a test of test_i09_migrations.py.
 OF_RESTORES = frozenset({"freeze_restore", "enable_temporarily", "rewrap_chosen_page", "disable_again"})
-OF_ROLLBACKS = frozenset({"count_changed_since", "roll_back_page"})
+OF_ROLLBACKS = frozenset({"count_changed_since", "freeze_rollback", "roll_back_page"})
 OF_DOCUMENTS = frozenset({"scan_documents", "encrypt_documents", "reencrypt_documents", "check_documents"})
 OF_MIGRATIONS = OF_RESTORES | OF_ROLLBACKS | OF_DOCUMENTS
 

@@ -34,6 +34,7 @@ from tests.overlap.gate import Gate
 from tests.overlap.in_process import COSMOS_URL, VAULT_URL, Answer, Line, Request, Services, SkippingLoop
 
 ACTIVITIES = registered(activities)
+SETTLE_SECONDS = 2  # in which a version is made here
 REQUEST_SECONDS = 3  # between two runs: the harness dates a request a moment back
 ACTING: contextvars.ContextVar["Worker"] = contextvars.ContextVar("worker")
 
@@ -143,7 +144,8 @@ class Worker(ActivityHarness):
     async def start(self, requested_by: str = REQUESTER, **policy: Any) -> RotationRecord:
         """Request a rotation that waits for nothing: what it would wait for comes late here on purpose."""
         await asyncio.sleep(REQUEST_SECONDS)
-        return await super().start(requested_by, **{"creation_settle": "PT0S", **policy})
+        settled = {"creation_settle": f"PT{SETTLE_SECONDS}S", **policy}
+        return await super().start(requested_by, SETTLE_SECONDS, **settled)
 
     @override
     async def act(self, name: str, request: Payload) -> dict[str, Any]:

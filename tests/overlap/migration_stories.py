@@ -12,6 +12,7 @@ from keyturn.contracts.migrations import (
     RestoreInput,
     RewrapDeks,
 )
+from keyturn.contracts.passes import CensusInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput
 from tests.invariants.migrating import RestoreDriver, begun, given_up, restore_wanted
@@ -50,6 +51,11 @@ async def begin_rollback(worker: Worker) -> Steps:
     driver = await _migration_of(worker, work)
     driver.target, driver.work_of = work.new_version, work  # type: ignore[attr-defined]
     return driver
+
+
+async def _classify(driver: Steps) -> None:
+    await driver.advance(State.RUNNING)
+    await driver.act("take_census", CensusInput(run=driver.ref, target_version=driver.target))
 
 
 async def _damage_a_previous_wrap(worker: Worker) -> None:
@@ -136,7 +142,7 @@ ROWS_MOVED = {
     "rollback": Story(
         begin_rollback,
         {
-            "requested": lambda driver: driver.advance(State.RUNNING),
+            "requested": _classify,
             "running": lambda driver: driver.act("reinstate_versions", undoing(driver)),
             "reinstated": lambda driver: driver.work("roll_back"),
             "moved": lambda driver: driver.advance(State.COMPLETED),

@@ -123,7 +123,7 @@ ROTATION = (
     Place("rotation", "sweeping", "advance", _step(State.SOAKING), "to soaking"),
     Place("rotation", "soaking", "prove_page", _page("prove")),
     Place("rotation", "soaking", "verify", _given(_run)),
-    Place("rotation", "soaking", "freeze_evidence", _given(lambda driver: driver.freezing())),
+    Place("rotation", "proven", "freeze_evidence", _given(lambda driver: driver.freezing())),
     Place("rotation", "approved", "read_decision", _given(_decision)),
     Place("rotation", "approved", "read_command", _given(_command)),
     Place("rotation", "approved", "advance", _step(State.RETIRING), "to retiring"),
@@ -143,7 +143,7 @@ WITHDRAWN = (
     Place("early failure", "sweeping", "rewrap_page", _page("rewrap")),
     Place("second round", "retiring", "retire_versions", _given(_retirement)),
     Place("second round", "void", "advance", _step(State.SWEEPING), "to sweeping"),
-    Place("second round", "soaking", "freeze_evidence", _given(lambda driver: driver.freezing())),
+    Place("second round", "proven", "freeze_evidence", _given(lambda driver: driver.freezing())),
     Place("second round", "retiring again", "retire_versions", _given(_retirement), "again"),
 )
 

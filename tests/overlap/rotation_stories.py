@@ -44,6 +44,9 @@ async def _sweep(driver: RotationDriver) -> None:
 async def _soak(driver: RotationDriver) -> None:
     await driver.work("prove")
     await driver.act("verify", RunInput(run=driver.ref))
+
+
+async def _freeze(driver: RotationDriver) -> None:
     driver.digest = (await driver.act("freeze_evidence", driver.freezing()))["evidenceDigest"]
     await driver.advance(State.AWAITING_APPROVAL)
 
@@ -70,6 +73,7 @@ ROTATION = Story(
         "creating": _create,
         "sweeping": _sweep,
         "soaking": _soak,
+        "proven": _freeze,
         "awaiting": _ask,
         "approved": lambda driver: driver.advance(State.RETIRING),
         "retiring": _retire,
@@ -115,7 +119,7 @@ SECOND_ROUND = Story(
     {
         "retiring": _find_stale,
         "void": lambda driver: driver.advance(State.SWEEPING),
-        **{point: ROTATION.segments[point] for point in ("sweeping", "soaking", "awaiting", "approved")},
+        **{point: ROTATION.segments[point] for point in ("sweeping", "soaking", "proven", "awaiting", "approved")},
         "retiring again": _retire,
         **{point: ROTATION.segments[point] for point in ("retired", "watching", "watched")},
     },
