@@ -12,7 +12,6 @@ from typing import Self
 
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
-from keyturn.cosmos.client import is_absent_item
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.preflight.checks import Item
 from keyturn.preflight.context import CheckContext, Facts
@@ -101,7 +100,7 @@ async def status_of(request: Awaitable[object]) -> tuple[int, int]:
     except CosmosBatchOperationError as error:
         return int(error.status_code or 0), 0
     except CosmosHttpResponseError as error:
-        return int(error.status_code or 0), 0 if is_absent_item(error) else int(error.sub_status or 0)
+        return int(error.status_code or 0), int(error.sub_status or 0)
     return int(HTTPStatus.OK), 0
 
 

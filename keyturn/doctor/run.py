@@ -13,11 +13,11 @@ from pathlib import Path
 
 from azure.core.exceptions import ClientAuthenticationError
 
-from keyturn.doctor import cosmos_probes, key_vault_probes
+from keyturn.doctor import cosmos_probes, deployment, key_vault_probes
 from keyturn.doctor.checks import SECONDS, DoctorContext, ask, check_all, failed_before, until
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
-from keyturn.doctor.deployment import EXAMINED, check_app, check_endpoints, check_records, endpoints_of
+from keyturn.doctor.deployment import EXAMINED
 from keyturn.doctor.key_vault import VAULT, check_versions
 from keyturn.doctor.key_vault_probes import BURST_PROBES, VAULT_PROBES
 from keyturn.doctor.live import BY_HAND
@@ -34,16 +34,12 @@ KEY, CONTAINER = "probe_key", "probe_container"  # results that tell what was ma
 REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"  # deployed beside the packages
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def examine(
     environment: Mapping[str, str],
     *,
     probing: bool = False,
     requirements: Path = REQUIREMENTS,
-    now: Callable[[], datetime] = _now,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     seconds: float = math.inf,
 ) -> list[CheckResult]:
     """Return a result for everything that was looked at.
@@ -59,8 +55,8 @@ async def examine(
         results.append(problem(error.message, "set it as local.settings.json.example shows").named("settings"))
         return results + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
     results += _check_settings(settings)
-    results += await check_endpoints(endpoints_of(settings, environment), now)
-    results += await check_app(settings)
+    results += await deployment.check_endpoints(deployment.endpoints_of(settings, environment), now)
+    results += await deployment.check_app(settings)
     down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
         results += _left(min(down), [*EXAMINED, *VAULT, *DATABASE, *PROBED])
@@ -93,7 +89,7 @@ async def _with_services(settings: Settings, now: Callable[[], datetime], *, pro
         contexts = [DoctorContext.of(resources, keyring.name, now) for keyring in settings.keyrings]
         for context in contexts:
             results += await check_all(EXAMINED, context)
-        results += await check_records(contexts[0])
+        results += await deployment.check_records(contexts[0])
         for context in contexts:
             results += await check_all({**VAULT, **DATABASE}, context, results)
         if not probing:
