@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, diagnosis, doctor, key_backup, migrations, rotations
+from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting
 from keyturn.cli.output import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
@@ -30,12 +30,12 @@ def main(
 
 for command in (
     doctor.doctor,
-    *(rotations.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
+    *(starting.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
     *(rotations.reinstate, rotations.keyrings, diagnosis.orphans),
-    *(migrations.rollback, migrations.restore, migrations.reencrypt),
+    *(starting.rollback, starting.restore, starting.reencrypt),
 ):
     app.command()(command)
-app.add_typer(migrations.app, name="migrate")
+app.add_typer(starting.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
 app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")

@@ -1,4 +1,4 @@
-"""Commands for rotations: ask for one, look at it, decide, try again, end it. Migrations are looked at the same way."""
+"""Commands for a run, a rotation or a migration: look at it, wait for it, decide, try again, end it."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, echo, signing_secret, write
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import InvalidRequestError, WrongStateError
-from keyturn.ids import APPROVALS, MIGRATIONS, ROTATIONS, RunKind, kind_of
+from keyturn.ids import APPROVALS, ROTATIONS, run_link
 
 SECRETS = "APPROVAL_WEBHOOK_SECRETS"
 
@@ -28,44 +28,14 @@ Poll = Annotated[float, typer.Option(envvar="KEYTURN_POLL", min=0.05, help="seco
 POLL_SECONDS = 10.0
 
 
-def rotate(
-    keyring: Keyring = None,
-    by: By = None,
-    reason: Reason = "",
-    snapshot_reference: Annotated[str | None, typer.Option(help="a snapshot of the dek store")] = None,
-    force: Annotated[str | None, typer.Option(metavar="WHY", help="start outside the maintenance window")] = None,
-    waive: Annotated[list[str] | None, typer.Option(metavar="CHECK=WHY", help="answer for a failing check")] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="the same request with the same key is one request")
-    ] = None,
-    poll: Poll = POLL_SECONDS,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="stop after pre-flight")] = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
-    """Ask for a rotation and write its id."""
-    body = {
-        "keyring": keyring,
-        "requestedBy": by,
-        "reason": reason,
-        "dryRun": dry_run,
-        "snapshotReference": snapshot_reference,
-        "force": {"reason": force} if force else None,
-        "waivers": [_waiver(text) for text in waive or []],
-    }
-    waited = poll if wait else None
-    ask(lambda api: begin(api, ROTATIONS, body, "rotationId", key=idempotency_key, poll=waited, as_json=as_json))
-
-
 def status(
     run: Run, field: Field = None, poll: Poll = POLL_SECONDS, *, wait: Wait = False, as_json: AsJson = False
 ) -> None:
     """Tell where a rotation or a migration stands."""
-    found = ask(lambda api: _status(api, run, poll if wait else None))
+    found = ask(lambda api: status_of(api, run, poll if wait else None))
     write(found, as_json=as_json, field=field)
     if wait:
-        _require_good_end(run, found)
+        require_good_end(run, found)
 
 
 def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
@@ -136,28 +106,11 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
 
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
-    return f"{MIGRATIONS if kind_of(run) is RunKind.MIGRATION else ROTATIONS}/{quote(run, safe='')}"
+    return run_link(quote(run, safe=""))
 
 
-async def begin(
-    api: Api,
-    path: str,
-    body: dict[str, Any],
-    id_name: str,
-    *,
-    key: str | None = None,
-    poll: float | None,
-    as_json: bool,
-) -> None:
-    """Start something, write its id, and wait for it if ``poll`` says how often to look."""
-    answer = await api.post(path, body, {"idempotency-key": key or uuid.uuid4().hex})
-    run = str(answer[id_name])
-    write(answer, as_json=as_json, field=None if as_json else id_name)
-    if poll is not None:
-        _require_good_end(run, await _status(api, run, poll))
-
-
-async def _status(api: Api, run: str, poll: float | None) -> dict[str, Any]:
+async def status_of(api: Api, run: str, poll: float | None) -> dict[str, Any]:
+    """Return the status of a run; ``poll`` says how often (in seconds) to look until it needs a person, if at all."""
     last = ""
     while True:
         found: dict[str, Any] = await api.get(path_of(run))
@@ -188,7 +141,7 @@ def _needs_attention(found: dict[str, Any]) -> bool:
     return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
 
 
-def _require_good_end(run: str, found: dict[str, Any]) -> None:
+def require_good_end(run: str, found: dict[str, Any]) -> None:
     """Raise WrongStateError where what was waited for did not come out well."""
     state = State(found["state"])
     said = f"{run} is {state.value}"
@@ -211,10 +164,3 @@ def _signed(body: str, secret: str) -> tuple[dict[str, str], bytes]:
         "webhook-signature": Webhook(secret).sign(message, now, body),
     }
     return headers, body.encode()
-
-
-def _waiver(text: str) -> dict[str, str]:
-    check, separator, why = text.partition("=")
-    if not separator or not why:
-        raise InvalidRequestError.expected("waive", "CHECK=WHY", named=f"--waive {text}")
-    return {"check": check, "why": why}

@@ -1,19 +1,18 @@
-"""``migrate`` and ``reencrypt``: move rows between versions, encrypt, re-encrypt or check documents.
-
-``rollback`` and ``restore``: take a rotation back, or make rows readable that came back from a backup.
-"""
+"""Commands that start a run and write its id: ``rotate``, ``migrate``, ``reencrypt``, ``rollback`` and ``restore``."""
 
 import inspect
+import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import ask
-from keyturn.cli.output import AsJson
-from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, begin
+from keyturn.cli.client import Api, ask
+from keyturn.cli.output import AsJson, write
+from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, require_good_end, status_of
+from keyturn.errors import InvalidRequestError
 from keyturn.ids import MIGRATIONS, RESTORES, ROTATIONS
 
 REENCRYPTIONS = "/api/reencryptions"
@@ -23,16 +22,22 @@ app = typer.Typer(help="Move rows, or work on documents; each writes the migrati
 Containers = Annotated[list[str] | None, typer.Option("--container", help="all of the keyring's, unless given")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change nothing")]
 LookOnly = Annotated[bool, typer.Option("--dry-run", help="look, change nothing")]
+PreflightOnly = Annotated[bool, typer.Option("--dry-run", help="stop after pre-flight")]
 Per = Annotated[str | None, typer.Option(help="documents that share a DEK: those of a partition, or a container")]
 Most = Annotated[int | None, typer.Option(help="documents under a DEK that they share, at most; 10000, unless given")]
 Target = Annotated[str | None, typer.Option(help="keyring whose MEK wraps the new DEKs; its own, unless given")]
 
-type Start = tuple[str, dict[str, Any]]  # path and body of a request
+
+class Start(NamedTuple):
+    """A request that starts a run."""
+
+    path: str
+    body: dict[str, Any]
+    key: str | None = None  # the same request with the same key is one request
 
 
 def _start(
-    path: str,
-    body: dict[str, Any],
+    request: Start,
     keyring: Keyring = None,
     by: By = None,
     reason: Reason = "",
@@ -42,8 +47,17 @@ def _start(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    asked = {"keyring": keyring, "requestedBy": by, "reason": reason, "dryRun": dry_run, **body}
-    ask(lambda api: begin(api, path, asked, "migrationId", poll=poll if wait else None, as_json=as_json))
+    body = {"keyring": keyring, "requestedBy": by, "reason": reason, "dryRun": dry_run, **request.body}
+    id_name = "rotationId" if request.path == ROTATIONS else "migrationId"
+
+    async def begin(api: Api) -> None:
+        answer = await api.post(request.path, body, {"idempotency-key": request.key or uuid.uuid4().hex})
+        run = str(answer[id_name])
+        write(answer, as_json=as_json, field=None if as_json else id_name)
+        if wait:
+            require_good_end(run, await status_of(api, run, poll))
+
+    ask(begin)
 
 
 def _starting(**others: Any) -> Callable[[Callable[..., Start]], Callable[..., None]]:
@@ -59,8 +73,7 @@ def _starting(**others: Any) -> Callable[[Callable[..., Start]], Callable[..., N
 
         @wraps(describe)
         def command(**given: Any) -> None:
-            path, body = describe(**{name: given.pop(name) for name in own})
-            _start(path, body, **given)
+            _start(describe(**{name: given.pop(name) for name in own}), **given)
 
         # What typer reads.
         command.__signature__ = inspect.Signature([*own.values(), *added])  # type: ignore[attr-defined]
@@ -70,7 +83,32 @@ def _starting(**others: Any) -> Callable[[Callable[..., Start]], Callable[..., N
     return decorate
 
 
-_SHARED = dict(list(inspect.signature(_start).parameters.items())[2:])
+_SHARED = dict(list(inspect.signature(_start).parameters.items())[1:])
+
+
+@_starting(dry_run=PreflightOnly)
+def rotate(
+    snapshot_reference: Annotated[str | None, typer.Option(help="a snapshot of the dek store")] = None,
+    force: Annotated[str | None, typer.Option(metavar="WHY", help="start outside the maintenance window")] = None,
+    waive: Annotated[list[str] | None, typer.Option(metavar="CHECK=WHY", help="answer for a failing check")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="the same request with the same key is one request")
+    ] = None,
+) -> Start:
+    """Ask for a rotation and write its id."""
+    body = {
+        "snapshotReference": snapshot_reference,
+        "force": {"reason": force} if force else None,
+        "waivers": [_waiver(text) for text in waive or []],
+    }
+    return Start(ROTATIONS, body, idempotency_key)
+
+
+def _waiver(text: str) -> dict[str, str]:
+    check, separator, why = text.partition("=")
+    if not separator or not why:
+        raise InvalidRequestError.expected("waive", "CHECK=WHY", named=f"--waive {text}")
+    return {"check": check, "why": why}
 
 
 @app.command("rewrap-deks")
@@ -80,14 +118,14 @@ def rewrap_deks(
     old_version: Annotated[str | None, typer.Option(help="only rows under this version")] = None,
 ) -> Start:
     """Move rows from one version, or from whatever version they are on, onto a version."""
-    return MIGRATIONS, {"kind": "rewrap-deks", "newVersion": new_version, "oldVersion": old_version}
+    return Start(MIGRATIONS, {"kind": "rewrap-deks", "newVersion": new_version, "oldVersion": old_version})
 
 
 @app.command()
 @_starting()
 def encrypt(container: Containers = None, per: Per = None, max_documents: Most = None) -> Start:
     """Encrypt the fields of existing documents that are stored as plain text."""
-    return MIGRATIONS, {"kind": "encrypt", "containers": container, "keyPolicy": _policy(per, max_documents)}
+    return Start(MIGRATIONS, {"kind": "encrypt", "containers": container, "keyPolicy": _policy(per, max_documents)})
 
 
 @app.command("re-encrypt")
@@ -97,7 +135,7 @@ def re_encrypt(
 ) -> Start:
     """Put every document under a fresh DEK; or with --per, those that do not fit the key policy under one that does."""
     policy = {"keyPolicy": _policy(per, max_documents)}
-    return MIGRATIONS, {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring, **policy}
+    return Start(MIGRATIONS, {"kind": "re-encrypt", "containers": container, "targetKeyring": target_keyring, **policy})
 
 
 def _policy(per: str | None, max_documents: int | None) -> dict[str, Any] | None:
@@ -109,7 +147,7 @@ def _policy(per: str | None, max_documents: int | None) -> dict[str, Any] | None
 @_starting(dry_run=None)
 def decrypt_check(container: Containers = None) -> Start:
     """Decrypt every document and change nothing."""
-    return MIGRATIONS, {"kind": "decrypt-check", "containers": container}
+    return Start(MIGRATIONS, {"kind": "decrypt-check", "containers": container})
 
 
 @_starting()
@@ -121,16 +159,16 @@ def reencrypt(
 ) -> Start:
     """Recover from a lost MEK: new DEK and new ciphertext for every document of a restored snapshot."""
     body = {"containers": container, "targetKeyring": target_keyring, "snapshotReference": snapshot_reference}
-    return REENCRYPTIONS, {"keyring": keyring, **body}
+    return Start(REENCRYPTIONS, {"keyring": keyring, **body})
 
 
 @_starting(keyring=None, dry_run=LookOnly)
 def rollback(run_id: Annotated[str, typer.Argument(help="the rotation to take back")]) -> Start:
     """Move the rows of a rotation back to where they came from, and write the migration's id."""
-    return f"{ROTATIONS}/{quote(run_id, safe='')}/rollback", {}
+    return Start(f"{ROTATIONS}/{quote(run_id, safe='')}/rollback", {})
 
 
 @_starting(dry_run=LookOnly)
 def restore() -> Start:
     """Move rows that name disabled versions onto the current one, once that is approved; write the migration's id."""
-    return RESTORES, {}
+    return Start(RESTORES, {})
