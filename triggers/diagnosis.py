@@ -8,7 +8,7 @@ import azure.functions as func
 from keyturn.access.caller import Caller
 from keyturn.diagnosis.dek import diagnose_dek
 from keyturn.diagnosis.document import diagnose_document
-from keyturn.diagnosis.lookup import require_id
+from keyturn.diagnosis.models import require_id
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
 from keyturn.http import parse
 from keyturn.keyring_clients import KeyringClients

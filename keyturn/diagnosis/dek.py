@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import MekVersionProperties
-from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, RowKind, before_rewrap
+from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, RowKind, before_rewrap, classify
+from field_encrypt.rows import ID
 from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row, unwrap_under
-from keyturn.diagnosis.lookup import read_row, row_facts, version_facts
-from keyturn.diagnosis.models import DekDiagnosis, Verdict
+from keyturn.contracts.pages import RowRef
+from keyturn.deks.queries import has_id, select_rows
+from keyturn.diagnosis.models import DekDiagnosis, RowFacts, Verdict, VersionFacts, is_possible_id
 from keyturn.key_vault.errors import vault_failures
+from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG
 from keyturn.keyring_clients import KeyringClients
+from keyturn.settings import Keyring
 
 READS_MAX = 3
 # A row without a label is tried under the newest versions only: each try is an operation of the vault's budget.
@@ -60,7 +64,7 @@ async def examine(
     )
     examined, seen = ExaminedDek(missing), ""
     for _ in range(READS_MAX):
-        if (row := await read_row(keyring, dek_id)) is None:
+        if (row := await _read_row(keyring, dek_id)) is None:
             return ExaminedDek(missing)
         if row.etag == seen:
             break
@@ -148,8 +152,51 @@ class _Examination:
             "dek_id": self.row.id,
             "verdict": verdict,
             "finding": finding,
-            "row": row_facts(self.row, self.keyring.keyring),
-            "version": version_facts(self.row.version, self.versions),
+            "row": _row_facts(self.row, self.keyring.keyring),
+            "version": _version_facts(self.row.version, self.versions),
             **facts,
         }
         return ExaminedDek(DekDiagnosis.model_validate(described), dek)
+
+
+async def _read_row(keyring: KeyringClients, dek_id: str) -> Row | None:
+    """Return the row of this id, whatever it is partitioned by, or None."""
+    if not is_possible_id(dek_id):
+        return None
+    if keyring.keyring.row_names.partition_key == ID:
+        return await keyring.rows.read(RowRef(id=dek_id, partition=dek_id), "")
+    found = await select_rows(keyring.dek_container, has_id(dek_id), "TOP 1 *")
+    return classify(found[0], keyring.keyring, "") if found else None
+
+
+def _row_facts(row: Row, keyring: Keyring) -> RowFacts:
+    """Return what the row says of itself."""
+    names = keyring.row_names
+    return RowFacts(
+        mek_name=_text(row.raw.get(names.mek_name)),
+        version_label=_text(row.raw.get(names.mek_version)),
+        algorithm=_text(row.raw.get(names.algorithm)),
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        run_id=row.run_id,
+    )
+
+
+def _version_facts(version: str | None, versions: Mapping[str, MekVersionProperties]) -> VersionFacts | None:
+    """Return what the vault says of the version that a row names, or None where it names none."""
+    if version is None:
+        return None
+    if (found := versions.get(version)) is None:
+        return VersionFacts(version=version, state="missing")
+    return VersionFacts(
+        version=version,
+        state="enabled" if found.enabled else "disabled",
+        created_on=found.created_on,
+        expires_on=found.expires_on,
+        retired_by=found.tags.get(RETIRED_BY_TAG),
+        retain_until=found.tags.get(RETAIN_UNTIL_TAG),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt import paths
 from field_encrypt.dek import Dek
@@ -19,11 +18,11 @@ from field_encrypt.fields import FORMAT, PROPERTIES, UNSTATED, EncryptedField, F
 from field_encrypt.foreign import looks_encrypted
 from field_encrypt.labels import read_label
 from field_encrypt.row_states import scalar
-from keyturn.cosmos.client import cosmos_failures, is_absent_item
+from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
+from keyturn.deks.store import read_item
 from keyturn.diagnosis.dek import ExaminedDek, examine
-from keyturn.diagnosis.lookup import require_id
-from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, worst
+from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, require_id, worst
 from keyturn.documents.queries import documents_naming, encrypted_paths, in_other_partitions, named_deks
 from keyturn.documents.store import binding_of
 from keyturn.errors import InvalidRequestError
@@ -52,31 +51,25 @@ async def diagnose_document(
     wanted = require_id("id", document_id)
     document = await _read(documents, container, wanted, partition)
     if document is None:
+        where = "" if partition is None else " under this partition key"
         return DocumentDiagnosis(
             keyring=keyring.keyring.name,
             container=container,
             document_id=wanted,
             verdict=Verdict.DOCUMENT_MISSING,
-            finding=f"container {container} has no such document"
-            + ("" if partition is None else " under this partition key"),
+            finding=f"container {container} has no such document{where}",
         )
     return await _Diagnosis(keyring, container, wanted, document).run()
 
 
 async def _read(container: ContainerProxy, name: str, document_id: str, partition: str | None) -> dict[str, Any] | None:
-    if partition is None:
-        found = await select_rows(container, has_id(document_id), "TOP 2 *", resource=name)
-        if len(found) > 1:
-            expected = "the value of the partition key: several documents have this id"
-            raise InvalidRequestError.expected("partition", expected)
-        return dict(found[0]) if found else None
-    async with cosmos_failures(name, "read"):
-        try:
-            return dict(await container.read_item(document_id, partition_key=partition))
-        except CosmosHttpResponseError as error:
-            if is_absent_item(error):
-                return None
-            raise
+    if partition is not None:
+        return await read_item(container, RowRef(id=document_id, partition=partition), name)
+    found = await select_rows(container, has_id(document_id), "TOP 2 *", resource=name)
+    if len(found) > 1:
+        expected = "the value of the partition key: several documents have this id"
+        raise InvalidRequestError.expected("partition", expected)
+    return dict(found[0]) if found else None
 
 
 class _Diagnosis:

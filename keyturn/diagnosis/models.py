@@ -1,4 +1,4 @@
-"""What a diagnosis returns: a verdict, with one sentence on what to do next, and the facts that it rests on.
+"""What a diagnosis is asked by and what it returns: a verdict, with one sentence on what to do next, and its facts.
 
 A document's verdict is the worst of its fields', a field's is its own or its DEK's, whichever is worse. No property of
 these models has room for plaintext, a DEK or a wrap.
@@ -7,90 +7,104 @@ these models has room for plaintext, a DEK or a wrap.
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, computed_field
 
 from keyturn.contracts.base import Payload, Text
 from keyturn.contracts.pages import Scalar
+from keyturn.errors import InvalidRequestError
+
+ID_BYTES_MAX: Final = 1023
+_NEVER_IN_IDS = frozenset("/\\?#")  # Cosmos DB, service limits
 
 
-class Verdict(StrEnum):
-    """What is wrong, from the mildest to the worst."""
+def is_possible_id(text: str) -> bool:
+    """Tell whether anything in Cosmos DB can have this id; what cannot must not get into the path of a request."""
+    fits = 0 < len(text.encode(errors="surrogatepass")) <= ID_BYTES_MAX
+    return fits and text == text.rstrip() and text.isprintable() and not _NEVER_IN_IDS.intersection(text)
 
-    # It opens.
-    SOUND = "sound"
-    NOTHING_ENCRYPTED = "nothing_encrypted"
-    NO_KEY_CHECK = "no_key_check"
-    NO_VERSION_LABEL = "no_version_label"
-    FIELD_VERSION_UNKNOWN = "field_version_unknown"
-    PREVIOUS_WRAP_DAMAGED = "previous_wrap_damaged"
-    FIELD_PLAIN = "field_plain"
-    FIELD_COPIED = "field_copied"
-    # It does not, and the document is at fault.
-    DOCUMENT_MISSING = "document_missing"
-    FIELD_FOREIGN = "field_foreign"
-    FIELD_MALFORMED = "field_malformed"
-    FIELD_MOVED = "field_moved"
-    FIELD_UNBOUND = "field_unbound"
-    FIELD_TAMPERED = "field_tampered"
-    # It does not, and the row or the key is at fault.
-    VERSION_DISABLED = "version_disabled"
-    PREVIOUS_WRAP_OPENS = "previous_wrap_opens"
-    KEY_CHECK_DIFFERS = "key_check_differs"
-    NOT_A_DEK = "not_a_dek"
-    WRAP_REFUSED = "wrap_refused"
-    ROW_MALFORMED = "row_malformed"
-    ROW_FOREIGN = "row_foreign"
-    ROW_MISSING = "row_missing"
-    VERSION_MISSING = "version_missing"
+
+def require_id(field: str, text: str | None) -> str:
+    """Return the id that a request gives; raises InvalidRequestError naming the field."""
+    if text is None or not is_possible_id(text):
+        raise InvalidRequestError.expected(field, f"an id: 1 to {ID_BYTES_MAX} bytes without / \\ ? #")
+    return text
 
 
 _RESTORE_ROW = "restore the row from a snapshot of the dek store"
 
-NEXT_STEPS: dict[Verdict, str] = {
-    Verdict.SOUND: "nothing is to be done",
-    Verdict.NOTHING_ENCRYPTED: "check the container and the id: this document holds no encrypted field",
-    Verdict.NO_KEY_CHECK: "nothing now: the next rotation adds the key check that proves which DEK the row holds",
-    Verdict.NO_VERSION_LABEL: "start a rotation: it labels the row with the version that wraps it",
-    Verdict.FIELD_VERSION_UNKNOWN: (
-        "nothing for readers, who follow the row; find out who changed the field's mekVersion after it was written"
-    ),
-    Verdict.PREVIOUS_WRAP_DAMAGED: (
-        "do not roll this row back: its previous wrap does not hold its DEK, and the next rotation replaces it"
-    ),
-    Verdict.FIELD_PLAIN: "encrypt the container's documents: this field is stored as plain text",
-    Verdict.FIELD_COPIED: (
-        "find out which of the documents is the copy and delete it, then re-encrypt: format 2 binds the partition"
-    ),
-    Verdict.DOCUMENT_MISSING: "check container, id and partition, or restore the document from a snapshot",
-    Verdict.FIELD_FOREIGN: (
-        "have the system that encrypted the field decrypt it, then encrypt the container's documents"
-    ),
-    Verdict.FIELD_MALFORMED: "restore the document from a snapshot: the field's stored form was changed",
-    Verdict.FIELD_MOVED: "put the ciphertext back where it belongs, or restore the document from a snapshot",
-    Verdict.FIELD_UNBOUND: (
-        "set bindsPartitionKey to false in KEYTURN_DOCUMENTS if the container's writers state no partition key"
-    ),
-    Verdict.FIELD_TAMPERED: (
-        "restore the document from a snapshot: the ciphertext, its dekId or its place was changed, the DEK is sound"
-    ),
-    Verdict.VERSION_DISABLED: (
-        "start a restore: it enables the version for as long as moving its rows onto the current one takes"
-    ),
-    Verdict.PREVIOUS_WRAP_OPENS: "roll back the rotation that wrote the row: its previous wrap still opens",
-    Verdict.KEY_CHECK_DIFFERS: f"{_RESTORE_ROW}: its wrap and its key check belong to different DEKs",
-    Verdict.NOT_A_DEK: f"{_RESTORE_ROW}: what it wraps is no key of 256 bits",
-    Verdict.WRAP_REFUSED: f"{_RESTORE_ROW}: its wrap, its algorithm or its version was changed",
-    Verdict.ROW_MALFORMED: f"{_RESTORE_ROW}: a property of it was changed",
-    Verdict.ROW_FOREIGN: (
-        "use the keyring of the key that the row names; if that is wrong, restore the row from a snapshot"
-    ),
-    Verdict.ROW_MISSING: f"{_RESTORE_ROW}, and never point the document at another dekId",
-    Verdict.VERSION_MISSING: (
-        "restore the key from its backup; if the row's version was changed, restore the row from a snapshot"
-    ),
-}
+
+class Verdict(StrEnum):
+    """What is wrong, from the mildest to the worst; each with one sentence on what to do next."""
+
+    next_step: str
+
+    def __new__(cls, value: str, next_step: str) -> Self:
+        """Return the verdict of this value."""
+        verdict = str.__new__(cls, value)
+        verdict._value_, verdict.next_step = value, next_step
+        return verdict
+
+    # It opens.
+    SOUND = "sound", "nothing is to be done"
+    NOTHING_ENCRYPTED = "nothing_encrypted", "check the container and the id: this document holds no encrypted field"
+    NO_KEY_CHECK = (
+        "no_key_check",
+        "nothing now: the next rotation adds the key check that proves which DEK the row holds",
+    )
+    NO_VERSION_LABEL = "no_version_label", "start a rotation: it labels the row with the version that wraps it"
+    FIELD_VERSION_UNKNOWN = (
+        "field_version_unknown",
+        "nothing for readers, who follow the row; find out who changed the field's mekVersion after it was written",
+    )
+    PREVIOUS_WRAP_DAMAGED = (
+        "previous_wrap_damaged",
+        "do not roll this row back: its previous wrap does not hold its DEK, and the next rotation replaces it",
+    )
+    FIELD_PLAIN = "field_plain", "encrypt the container's documents: this field is stored as plain text"
+    FIELD_COPIED = (
+        "field_copied",
+        "find out which of the documents is the copy and delete it, then re-encrypt: format 2 binds the partition",
+    )
+    # It does not, and the document is at fault.
+    DOCUMENT_MISSING = "document_missing", "check container, id and partition, or restore the document from a snapshot"
+    FIELD_FOREIGN = (
+        "field_foreign",
+        "have the system that encrypted the field decrypt it, then encrypt the container's documents",
+    )
+    FIELD_MALFORMED = "field_malformed", "restore the document from a snapshot: the field's stored form was changed"
+    FIELD_MOVED = "field_moved", "put the ciphertext back where it belongs, or restore the document from a snapshot"
+    FIELD_UNBOUND = (
+        "field_unbound",
+        "set bindsPartitionKey to false in KEYTURN_DOCUMENTS if the container's writers state no partition key",
+    )
+    FIELD_TAMPERED = (
+        "field_tampered",
+        "restore the document from a snapshot: the ciphertext, its dekId or its place was changed, the DEK is sound",
+    )
+    # It does not, and the row or the key is at fault.
+    VERSION_DISABLED = (
+        "version_disabled",
+        "start a restore: it enables the version for as long as moving its rows onto the current one takes",
+    )
+    PREVIOUS_WRAP_OPENS = (
+        "previous_wrap_opens",
+        "roll back the rotation that wrote the row: its previous wrap still opens",
+    )
+    KEY_CHECK_DIFFERS = "key_check_differs", f"{_RESTORE_ROW}: its wrap and its key check belong to different DEKs"
+    NOT_A_DEK = "not_a_dek", f"{_RESTORE_ROW}: what it wraps is no key of 256 bits"
+    WRAP_REFUSED = "wrap_refused", f"{_RESTORE_ROW}: its wrap, its algorithm or its version was changed"
+    ROW_MALFORMED = "row_malformed", f"{_RESTORE_ROW}: a property of it was changed"
+    ROW_FOREIGN = (
+        "row_foreign",
+        "use the keyring of the key that the row names; if that is wrong, restore the row from a snapshot",
+    )
+    ROW_MISSING = "row_missing", f"{_RESTORE_ROW}, and never point the document at another dekId"
+    VERSION_MISSING = (
+        "version_missing",
+        "restore the key from its backup; if the row's version was changed, restore the row from a snapshot",
+    )
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -109,7 +123,7 @@ class _Finding(Payload):
     @property
     def next_step(self) -> str:
         """What to do next, in one sentence."""
-        return NEXT_STEPS[self.verdict]
+        return self.verdict.next_step
 
 
 class RowFacts(Payload):

@@ -21,7 +21,7 @@ from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.contracts.base import Payload
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.deks.queries import Condition, select_rows
-from keyturn.diagnosis.lookup import is_possible_id
+from keyturn.diagnosis.models import is_possible_id
 from keyturn.documents.queries import deks_named, named_deks
 from keyturn.errors import InvalidRequestError, OperatorError, TransientError
 from keyturn.keyring_clients import KeyringClients

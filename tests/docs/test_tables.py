@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from field_encrypt.env_provider import KEY_VARIABLE
-from keyturn.diagnosis.models import NEXT_STEPS
+from keyturn.diagnosis.models import Verdict
 from keyturn.settings import Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys
@@ -53,7 +53,7 @@ def test_every_verdict_is_in_the_runbook() -> None:
     """With the sentence that the diagnosis gives."""
     rows = Runbook("MEK_ROTATION.md").table("verdict")
 
-    assert {f"`{verdict}`": sentence for verdict, sentence in NEXT_STEPS.items()} == dict(rows)
+    assert {f"`{verdict}`": verdict.next_step for verdict in Verdict} == dict(rows)
 
 
 def secret_fields(model: type[BaseModel]) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from field_encrypt import FieldEncryption, KeyPolicy, KeyVaultProvider
 from keyturn.diagnosis.document import DOCUMENTS_OF_A_DEK, diagnose_document
-from keyturn.diagnosis.models import FIELDS_MAX, NEXT_STEPS, Place, Verdict
+from keyturn.diagnosis.models import FIELDS_MAX, Place, Verdict
 from keyturn.errors import InvalidRequestError, UnavailableError
 from tests.field_encrypt.format_1 import encrypted_as_format_1
 from tests.keyturn.diagnosis.patients import FIELDS, SECRET_TEXTS, WORKSPACE, Patients, flipped
@@ -57,7 +57,7 @@ async def test_a_changed_property_of_a_field_is_named(patients: Patients, harm: 
     found = await patients.diagnose(document)
 
     assert (found.verdict, title_of(found).verdict) == (verdict, verdict)
-    assert NEXT_STEPS[verdict] == found.next_step
+    assert verdict.next_step == found.next_step
     assert "title" in found.finding
     assert next(field for field in found.fields if field.field_path == "author/name").authenticates
 
