@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, override
+from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline import PipelineResponse
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 
@@ -42,30 +42,21 @@ class ThrowawayContainer:
     throttled: list[dict[str, str]]  # headers of every 429 that ``again`` was answered with
 
 
-class _Watching(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it lazily, so it has no type
-    """Keeps the headers of throttled answers, which the SDK waits out without a word."""
-
-    def __init__(self, throttled: list[dict[str, str]]) -> None:
-        super().__init__()
-        self._throttled = throttled
-
-    @override
-    async def send(self, request: Any, **config: Any) -> Any:
-        response = await super().send(request, **config)
-        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            self._throttled.append({name.lower(): value for name, value in response.headers.items()})
-        return response
-
-
 @asynccontextmanager
 async def throwaway_container(context: DoctorContext, account: CosmosAccount) -> AsyncIterator[ThrowawayContainer]:
     """Make the container in the keyring's database; at the end, delete it."""
     name, database = unused_name("doctor"), context.keyring.keyring.cosmos_database
     endpoint, credential = context.settings.cosmos_endpoint, context.resources.credential
+    throttled: list[dict[str, str]] = []
+
+    def watch(answer: PipelineResponse[Any, Any]) -> None:
+        """Keep the headers of a throttled answer, which the SDK waits out without a word."""
+        if answer.http_response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            throttled.append({header.lower(): value for header, value in answer.http_response.headers.items()})
+
     await account.create_container(database, name, "/partition")
     try:
-        throttled: list[dict[str, str]] = []
-        async with CosmosClient(endpoint, credential, transport=_Watching(throttled)) as other:
+        async with CosmosClient(endpoint, credential, raw_response_hook=watch) as other:
             ours = context.resources.database(database)
             again = other.get_database_client(database).get_container_client(name)
             yield ThrowawayContainer(account, ours, ours.get_container_client(name), again, throttled)
