@@ -41,33 +41,24 @@ class Api:
 
     async def get(self, path: str, **query: str | None) -> Any:
         """Return what a GET answers, as JSON."""
-        return _answer(*await self._call("GET", path, query=query))
+        return _answer(*await self._call("GET", path, params=_stated(query)))
 
     async def get_bytes(self, path: str) -> bytes:
         """Return what a GET answers, whatever it is."""
         status, body = await self._call("GET", path)
         return body if status == HTTPStatus.OK else bytes(_answer(status, body))
 
-    async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
-        """Return what a POST of this body answers, as JSON; null members are left out."""
-        present = {name: value for name, value in body.items() if value is not None}
-        return await self.post_signed(path, json.dumps(present).encode(), headers or {})
+    async def post(self, path: str, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> Any:
+        """Return what a POST of this body, or of exactly these bytes, answers, as JSON."""
+        sent = body if isinstance(body, bytes) else json.dumps(_stated(body)).encode()
+        return _answer(*await self._call("POST", path, data=sent, headers=headers))
 
-    async def post_signed(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
-        """Return what a POST of exactly these bytes answers, as JSON."""
-        return _answer(*await self._call("POST", path, data=body, headers=headers))
-
-    async def _call(
-        self, method: str, path: str, query: Mapping[str, str | None] | None = None, **sent: Any
-    ) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, **sent: Any) -> tuple[int, bytes]:
         """Call the app; raises UnavailableError where nobody answers."""
         import aiohttp
 
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            async with self.session.request(
-                method, f"{self.url}{path}", params=asked, allow_redirects=False, **sent
-            ) as response:
+            async with self.session.request(method, f"{self.url}{path}", allow_redirects=False, **sent) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
@@ -101,6 +92,10 @@ async def _ask[T](url: str, call: Callable[[Api], Awaitable[T]]) -> T:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         return await call(Api(url, session))
+
+
+def _stated(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _answer(status: int, body: bytes) -> Any:

@@ -70,7 +70,7 @@ def approve(
         **({"approverId": by_id} if by_id else {}),
     }
     headers, signed = _signed(json.dumps(decided), signing_secret(secret_file, SECRETS))
-    answer = ask(lambda api: api.post_signed(APPROVALS, signed, headers))
+    answer = ask(lambda api: api.post(APPROVALS, signed, headers))
     write(answer, as_json=as_json, field=None if as_json else "decision")
 
 
