@@ -26,7 +26,7 @@ async def freeze_evidence(request: FreezeInput, resources: Resources) -> FreezeR
     """Look at the rows once more, freeze the evidence and return its digest."""
     runs, now = resources.run_store, datetime.now(UTC)
     record = await runs.read(request.run.run_id)
-    planted = await look_again(resources.keyring(request.run.keyring).rows, record, now)
+    planted = await look_again(resources.keyring(request.run.keyring).rows, record)
     return await evidence.freeze_evidence(runs, request, now, planted)
 
 

@@ -65,7 +65,7 @@ async def retire_approved(
     record = await update_live(runs, request.run, lambda found: _claimed(found, request))
     if now < record.requested_at + record.policy.creation_settle:
         raise NotSettledError("what an earlier run asked of the vault may not have arrived", rotationId=record.run_id)
-    planted = await look_again(store, record, now)
+    planted = await look_again(store, record)
     result = await Retirement(runs, store, versions, request, record).when_zero(now + record.policy.retain, planted)
 
     def change(found: RotationRecord) -> RotationRecord:

@@ -1,7 +1,7 @@
 """What the approver learns of rows that are not as the last rotation left them."""
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.pages import UnexplainedRow
@@ -15,6 +15,8 @@ from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 
 _log = logging.getLogger(__name__)
+
+NOT_ENDED = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekStore, run_id: str) -> Found:
@@ -30,13 +32,14 @@ async def look_back(runs: RotationStore, migrations: MigrationStore, store: DekS
     return found
 
 
-async def look_again(store: DekStore, record: RotationRecord, now: datetime) -> Found:
+async def look_again(store: DekStore, record: RotationRecord) -> Found:
     """Compare the rows with what the rotation itself has written since it began; raises KeyturnError.
 
-    A keyring has one run at a time: until ``now`` nothing but this rotation had a reason to change a row.
+    A keyring has one run at a time: nothing but this rotation has a reason to change a row. Those whose version it has
+    adopted may have moved rows in the second in which it began. The service dates by seconds, on a clock of its own.
     """
     began = record.entered_at(State.CREATING_VERSION) or record.requested_at
-    found = await _look(store, Since(began, {record.run_id: now}), record.run_id)
+    found = await _look(store, Since(began, dict.fromkeys((record.run_id, *record.adopted), NOT_ENDED)), record.run_id)
     if found.count:
         _log.warning("%d rows were changed beside %s", found.count, record.run_id)
     return found

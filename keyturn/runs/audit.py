@@ -5,7 +5,7 @@ a rotation made, which takes a right on the vault to change, then names an event
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -185,15 +185,23 @@ async def anchor(audit: AuditLog, versions: MekVersions, record: RunRecord) -> N
     """
     try:
         if isinstance(record, MigrationRecord):
-            await _write(audit, versions, record.run_id, await versions.current(), f"{record.run_id}:")
+            await _write(audit, versions, record.run_id, await versions.current(), named=f"{record.run_id}:")
         elif isinstance(record, RotationRecord) and record.target_version is not None:
-            await _write(audit, versions, record.run_id, record.target_version)
+            await _write(audit, versions, record.run_id, record.target_version, others=record.adopted)
     except KeyturnError as error:
         name = type(error).__name__
         _log.error("the audit chain of %s was not anchored: %s: %s", record.run_id, name, error.message)
 
 
-async def _write(audit: AuditLog, versions: MekVersions, run_id: str, version: str | None, named: str = "") -> None:
+async def _write(
+    audit: AuditLog,
+    versions: MekVersions,
+    run_id: str,
+    version: str | None,
+    *,
+    named: str = "",
+    others: Sequence[str] = (),
+) -> None:
     if (found := (await versions.states()).get(version or "")) is None:
         raise ResourceMissingError("the MEK has no such version", resource="MEK", version=version)
     tag = MIGRATION_HEAD_TAG if named else HEAD_TAG
@@ -202,14 +210,19 @@ async def _write(audit: AuditLog, versions: MekVersions, run_id: str, version: s
         return
     if written.startswith(named) and written:  # of this very run
         earlier = Head.parse(written.removeprefix(named))
-        await _check_borne_out(audit, run_id, earlier)
-        if earlier.sequence >= head.sequence:
+        if await _bearing_out(audit, [run_id, *others], earlier) == run_id and earlier.sequence >= head.sequence:
             return
     await versions.tag(found, {tag: f"{named}{head}"})
 
 
-async def _check_borne_out(audit: AuditLog, run_id: str, earlier: Head) -> None:
-    """Raise BrokenChainError unless the chain has the anchored event: overwriting would hide that it was rewritten."""
-    found = await audit.read_chain(run_id, after=earlier.sequence - 1, limit=1)
-    if [earlier] != [head_of(event) for event in found]:
-        raise BrokenChainError(f"event {earlier.sequence} is not the one in the tag", sequence=earlier.sequence)
+async def _bearing_out(audit: AuditLog, run_ids: Iterable[str], earlier: Head) -> str:
+    """Return the run whose chain has the anchored event: the version's own, or one whose version was adopted.
+
+    Raises:
+        BrokenChainError: none has it; overwriting would hide that a chain was rewritten.
+    """
+    for run_id in run_ids:
+        found = await audit.read_chain(run_id, after=earlier.sequence - 1, limit=1)
+        if [earlier] == [head_of(event) for event in found]:
+            return run_id
+    raise BrokenChainError(f"event {earlier.sequence} is not the one in the tag", sequence=earlier.sequence)

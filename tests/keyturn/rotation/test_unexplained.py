@@ -249,7 +249,7 @@ async def test_what_was_changed_beside_the_rotation_is_named(runs: RotationStore
     planted = await past.row(createdAt=(past.now - 24 * HOUR).isoformat())
     moved = await past.row(rotationId="notes.20251124T120000Z.abcdef")
 
-    found = await look_again(DekStore(local_keyring.container, past.keyring), record, datetime.now(UTC))
+    found = await look_again(DekStore(local_keyring.container, past.keyring), record)
 
     assert (found.since, found.created, names(found)) == (record.run_id, 1, {planted: "changed", moved: "changed"})
 

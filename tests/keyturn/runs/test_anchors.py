@@ -9,13 +9,14 @@ from azure.cosmos.aio import ContainerProxy
 from keyturn.audit.chain import Head, head_of, link
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
-from keyturn.ids import keyring_of
+from keyturn.ids import RunKind, keyring_of, new_run_id
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
-from keyturn.runs.audit import HEAD_TAG, anchor
+from keyturn.runs.audit import HEAD_TAG, MIGRATION_HEAD_TAG, anchor
 from keyturn.runs.records import RotationRecord
 from tests.keyturn.audit.chains import event, lines
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.runs.lifecycle import make_record, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, make_record, new_keyring
+from tests.keyturn.runs.records import migration
 
 
 @pytest.fixture
@@ -75,6 +76,37 @@ async def test_a_rotation_without_a_version_has_no_anchor(
     await anchor(audit, versions, record)
 
     assert not any(HEAD_TAG in state.tags for state in (await versions.states()).values())
+
+
+async def test_the_anchor_of_an_adopted_version_goes_over_to_who_adopted_it(
+    local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions
+) -> None:
+    """The tag holds the head of the run that made the version, which that run's chain bears out."""
+    maker = await made(local_keyring)
+    await audit.append(maker.run_id, [event(number) for number in range(5)])
+    await anchor(audit, versions, maker)
+    adopter = make_record(new_keyring(), target_version=maker.target_version, adopted=[maker.run_id])
+    head = await audit.append(adopter.run_id, [event(9)])
+
+    await anchor(audit, versions, adopter)
+
+    assert head == await anchored(versions, adopter)
+
+
+async def test_a_migration_is_anchored_with_its_id(
+    local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions
+) -> None:
+    """In the newest version, until the next migration writes its own; a rotation's anchor stays beside it."""
+    record = await made(local_keyring)
+    heads = [await audit.append(record.run_id, [event(1)])]
+    await anchor(audit, versions, record)
+    for _ in range(2):
+        run = migration(run_id=new_run_id(RunKind.MIGRATION, new_keyring(), NOW))
+        heads.append(await audit.append(run.run_id, [event(2)]))
+        await anchor(audit, versions, run)
+        await anchor(audit, versions, run)
+        tags = (await versions.states())[record.target_version or ""].tags
+        assert (tags[HEAD_TAG], tags[MIGRATION_HEAD_TAG]) == (str(heads[0]), f"{run.run_id}:{heads[-1]}")
 
 
 async def test_an_anchor_that_the_chain_does_not_bear_out_stays(
