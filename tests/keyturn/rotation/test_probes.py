@@ -17,6 +17,11 @@ async def backend() -> AsyncIterator[str]:
         return web.Response(status=int(request.match_info["status"]))
 
     app = web.Application()
+
+    async def elsewhere(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/200")
+
+    app.router.add_get("/moved", elsewhere)
     app.router.add_get("/{status}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -39,3 +44,18 @@ async def test_only_200_is_well(backend: str) -> None:
         Probe(url=f"{backend}/204", outcome="fail", status=204, detail="answered 204, expected 200"),
         Probe(url=nowhere, outcome="fail", detail="no answer: ClientConnectorError"),
     ] == found
+
+
+async def test_a_redirect_is_not_followed(backend: str) -> None:
+    """Whoever answers for the backend must not send the app, in the name of a check, to another host."""
+    [found] = await probe_all([f"{backend}/moved"])
+
+    assert (found.outcome, found.status, found.detail) == ("fail", 302, "answered 302, expected 200")
+
+
+async def test_a_query_is_sent_and_not_kept(backend: str) -> None:
+    """It may hold a key, and the record is read by many."""
+    found = await probe_all([f"{backend}/200?code=s3cr3t", "http://127.0.0.1:1/health?code=s3cr3t"])
+
+    assert [probe.url for probe in found] == [f"{backend}/200", "http://127.0.0.1:1/health"]
+    assert "s3cr3t" not in repr(found)

@@ -81,6 +81,7 @@ def test_a_bad_variable_is_named(variable: str, value: str | None, expected: str
             "$[0].context",
         ),
         ({"KEYTURN_HEALTH_URLS": '["https://notes", "ftp://notes"]'}, "KEYTURN_HEALTH_URLS", "$[1]"),
+        ({"KEYTURN_HEALTH_URLS": '["https://ops:secret@notes/health"]'}, "KEYTURN_HEALTH_URLS", "$[0]"),
         ({"KEYTURN_ROW_NAMES": '{"mekVersion": 1}'}, "KEYTURN_ROW_NAMES", "$.mekVersion"),
         ({"KEYTURN_WINDOWS": '[{"cron": "0 2 * * *", "duration": "PT1S"}]'}, "KEYTURN_WINDOWS", "$[0].duration"),
         ({"KEYTURN_WINDOWS": '[{"cron": "at night", "duration": "PT1H"}]'}, "KEYTURN_WINDOWS", "$[0].cron"),
