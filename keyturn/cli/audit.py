@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn.cli.client import ask
+from keyturn.cli.output import echo
 from keyturn.cli.rotations import Run, path_of
 from keyturn.errors import BrokenChainError, EvidenceAlteredError, InvalidRequestError
 
@@ -40,11 +41,11 @@ def verify(
         raise BrokenChainError(
             f"line {broken.line}, event {broken.sequence}: {broken.problem}: {broken.detail}", **broken.to_payload()
         )
-    typer.echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
+    echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
     if report is not None:
-        typer.echo(f"evidence {_evidence(report, lines)}: as it was frozen")
+        echo(f"evidence {_evidence(report, lines)}: as it was frozen")
     if anchor is None:
-        typer.echo("without --head, events missing at the end or a chain written anew would not show", err=True)
+        echo("without --head, events missing at the end or a chain written anew would not show", err=True)
 
 
 def _evidence(report: Path, chain: list[bytes]) -> str:

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from keyturn import __version__
 from keyturn.cli.client import ask
-from keyturn.cli.output import FromApp
+from keyturn.cli.output import FromApp, echo
+from keyturn.contracts.characters import visible
 from keyturn.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _rehearse(results: "list[CheckResult]", resource_group: str, file: Path | No
     about = f"Keyturn {__version__}, Python {python}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     names = [resource_group, *names_in(os.environ), *(result.subject for result in results)]
     text = report(results, resource_group, about, mask_of(names) if mask else str)
-    typer.echo(text)
+    echo(text)
     if file is not None:
         file.write_text(text)
 
@@ -98,7 +99,8 @@ def _print(results: "list[CheckResult]") -> None:
     shown = [result for result in results if result.id not in BY_HAND]
     for found in shown:
         styled = f"[{styles[found.outcome]}]{found.outcome}[/]"
-        table.add_row(styled, found.id, escape(found.subject), escape(found.detail), escape(found.advice))
+        told = (escape(visible(text)) for text in (found.subject, found.detail, found.advice))
+        table.add_row(styled, found.id, *told)
     console.print(table)
     counted = Counter(found.outcome for found in shown)
     console.print(", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome))

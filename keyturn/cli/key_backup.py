@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keyturn.cli.client import ask
-from keyturn.cli.output import AsJson, FromApp, write
+from keyturn.cli.output import AsJson, FromApp, echo, write
 from keyturn.cli.rotations import Keyring
 from keyturn.errors import InvalidRequestError, InvariantError
 from keyturn.ids import ROTATIONS
@@ -42,7 +42,7 @@ def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json:
         write(found, as_json=True)
         return
     for backup in found:
-        typer.echo(f"{backup['rotationId']}  {backup['versions']} versions  until {backup['expiresAt'][:10]}")
+        echo(f"{backup['rotationId']}  {backup['versions']} versions  until {backup['expiresAt'][:10]}")
 
 
 @app.command()
@@ -61,7 +61,7 @@ def download(
         raise InvalidRequestError.expected("file", "a path that can be written and does not exist") from error
     with os.fdopen(target, "wb") as opened:
         opened.write(blob)
-    typer.echo(f"{file}: {len(blob)} bytes, SHA-256 {found['sha256']}")
+    echo(f"{file}: {len(blob)} bytes, SHA-256 {found['sha256']}")
 
 
 @app.command()
@@ -75,7 +75,7 @@ def restore(
     if (run_id is None) == (file is None):
         raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: one of them")
     blob = asyncio.run(_stored(run_id or "", keyring)) if file is None else file.read_bytes()
-    typer.echo(asyncio.run(_restore(blob, vault_url)))
+    echo(asyncio.run(_restore(blob, vault_url)))
 
 
 async def _list(keyring: str | None) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from keyturn.contracts.characters import visible
 from keyturn.errors import InvalidRequestError
 from keyturn.preflight.results import CheckResult, Outcome
 
@@ -108,4 +109,4 @@ def _outcome(found: Iterable[CheckResult]) -> Outcome:
 
 def _told(found: Iterable[CheckResult]) -> str:
     texts = dict.fromkeys(" ".join(filter(None, (one.subject, one.detail, one.advice))) for one in found)
-    return "; ".join(texts).replace("|", "\\|")
+    return visible("; ".join(texts)).replace("|", "\\|")

@@ -19,9 +19,12 @@ from keyturn.cli.output import echo, write
 from keyturn.contracts.characters import unseen, visible
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.steps import NotifyInput
+from keyturn.doctor.live import report
+from keyturn.doctor.run import LOOKED_AT
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
 from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
+from keyturn.preflight.results import CheckResult, Outcome
 from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import Canary, Check, Decision, Preflight, Quarantined, RequestOptions, Waiver
 from tests.keyturn.runs.lifecycle import NOW
@@ -87,6 +90,18 @@ def test_a_page_shows_what_is_there(text: str) -> None:
     seen(unescape(shown))
     assert FORGED not in re.split(r"[\n\r\u2028]", shown)
     assert unescape(shown).count(visible(text)) == 6
+
+
+@given(text=HOSTILE)
+def test_a_report_of_the_doctor_has_no_forged_line(text: str) -> None:
+    """Names and answers of services stand in the cells of its tables."""
+    [name, *_] = LOOKED_AT
+
+    def told(detail: str) -> str:
+        found = CheckResult(id=name, subject=detail, outcome=Outcome.PROBLEM, detail=detail, advice=detail)
+        return report([found], "rg-keyturn-x", "about", str)
+
+    assert len(seen(told(text))) == len(seen(told("x")))
 
 
 @pytest.fixture
