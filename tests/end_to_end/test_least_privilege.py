@@ -32,13 +32,14 @@ CHECKS = {
     on(NOTES_CONTAINER, "items/read"): "can_read_documents",
     on(NOTES_CONTAINER, "executeQuery"): "can_read_documents",
     on(NOTES_CONTAINER, "readChangeFeed"): "can_read_documents",
-    on(RUN_CONTAINER, "executeQuery"): "no_migration",
-    on(RUN_CONTAINER, "readChangeFeed"): "no_migration",
 }
 
-# Without these the account is not found or the run has no record: the start itself is refused.
+# Without these the account is not found, the starts of a day are not counted, or the run has no record: the start itself is
+# refused.
 AT_THE_DOOR = {
     f"{COSMOS}/readMetadata",
+    on(RUN_CONTAINER, "executeQuery"),
+    on(RUN_CONTAINER, "readChangeFeed"),
     *(on(RUN_CONTAINER, f"items/{action}") for action in ("create", "read", "replace")),
 }
 

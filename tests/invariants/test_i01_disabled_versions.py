@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from keyturn.deks import census
 from keyturn.deks.queries import Condition, Conditions
 from keyturn.errors import NotSettledError
 from keyturn.rotation import retirement
@@ -102,7 +103,7 @@ async def test_broken_no_second_count(
 def count_by_inequality(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Break conditions of the census: ``!=`` is undefined where there is no label, and such a row is not counted."""
     replace_conditions(
-        monkeypatch, lambda whole: dict.fromkeys(names, whole._condition(f"{whole.label} != @targetVersion"))
+        monkeypatch, lambda whole: dict.fromkeys(names, whole.ours.having(f"{whole.label} != @targetVersion"))
     )
 
 
@@ -136,7 +137,7 @@ async def test_broken_counts_that_lose_unlabelled_rows(
     """Where every count loses the row without a label, what opens it is disabled, and the check says so."""
     row = await harness.local_keyring.add(harness.old, mekVersion=...)
     count_by_inequality(monkeypatch, "stale", "unlabelled")
-    replace_conditions(monkeypatch, lambda whole: {"every": whole.labelled})
+    monkeypatch.setattr(census, "EVERY", Conditions(harness.local_keyring.keyring, "").labelled)
 
     await driver.act("retire_versions", driver.retirement())
 

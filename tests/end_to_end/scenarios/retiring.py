@@ -7,6 +7,7 @@ from tests.end_to_end.scenario_run import (
     Act,
     Scenario,
     ScenarioRun,
+    abort,
     after,
     approve,
     armed,
@@ -52,9 +53,17 @@ async def _change_the_evidence(scenario_run: ScenarioRun) -> None:
     await scenario_run.app.runs.replace_item(record["id"], record)
 
 
-async def _has_failed(scenario_run: ScenarioRun) -> None:
-    assert (await scenario_run.status())["error"]["type"] == "InvariantError"
-    await scenario_run.hears("failed")
+async def _is_refused(scenario_run: ScenarioRun) -> None:
+    """The approver is told that this is not what was frozen, and the report says so too."""
+    answer = await scenario_run.decide()
+
+    assert (answer.status, answer.body["type"]) == (500, "urn:keyturn:problem:evidence-altered")
+    assert (await scenario_run.callers.report(scenario_run.run_id))["evidenceIntact"] is False
+
+
+async def _nothing_is_retired(scenario_run: ScenarioRun) -> None:
+    assert (await scenario_run.status())["retired"] == []
+    assert (await scenario_run.app.versions())[scenario_run.old_version] is True
 
 
 async def _order(scenario_run: ScenarioRun) -> None:
@@ -126,10 +135,10 @@ SCENARIOS = {
     "all goes well: the old version is kept, disabled and tagged; the record outlives durable history": Scenario(
         facts=(_retained, everything_moved, _outlives_durable_history)
     ),
-    "the evidence is changed before its approval: nothing is retired, the rotation fails, people are alerted": Scenario(
-        callers=then(after("awaiting_approval", _change_the_evidence), approve),
-        path="requested preflight creating_version sweeping soaking awaiting_approval retiring failed",
-        facts=(_has_failed,),
+    "the evidence is changed before its approval: no decision is taken on it, and nothing is retired": Scenario(
+        callers=then(after("awaiting_approval", _change_the_evidence), _is_refused, abort),
+        path="requested preflight creating_version sweeping soaking awaiting_approval aborted",
+        facts=(_nothing_is_retired,),
     ),
     "a probe fails after the disable: reinstated, and people are alerted": Scenario(
         callers=then(

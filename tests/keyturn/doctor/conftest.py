@@ -93,8 +93,8 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def limited_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    """A clinic whose vault has Azure's limits, for the probes that run into them."""
+    """A clinic of the module's own whose vault has Azure's limits, for the probes that use them up."""
     with clinic_on(tmp_path_factory.mktemp("azure"), "service") as found:
         yield found

@@ -45,7 +45,12 @@ async def resources(
             }
         )
     settings = load_settings(
-        {"COSMOS_ENDPOINT": cosmos.url, "KEYTURN_DATABASE": DATABASE, "KEYTURN_KEYRINGS": json.dumps(keyrings)}
+        {
+            "COSMOS_ENDPOINT": cosmos.url,
+            "KEYTURN_DATABASE": DATABASE,
+            "KEYTURN_KEYRINGS": json.dumps(keyrings),
+            "KEYTURN_ACCESS": "keys",
+        }
     )
     opened = Resources(settings, DefaultAzureCredential(), cosmos_client)
     yield opened
