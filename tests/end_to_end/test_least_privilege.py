@@ -34,7 +34,7 @@ CHECKS = {
     on(NOTES_CONTAINER, "readChangeFeed"): "can_read_documents",
 }
 
-# Without these the account is not found, the starts of a day are not counted, or the run has no record: the start itself is
+# Without these the account is not found, the starts of a day are not counted or the run has no record: the start is
 # refused.
 AT_THE_DOOR = {
     f"{COSMOS}/readMetadata",
