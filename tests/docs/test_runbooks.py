@@ -76,7 +76,8 @@ async def test_a_rotation_is_run(app: AppHarness, shell: Shell) -> None:
     verified = await shell.follow("Verify", ID=run_id, HEAD=head, NOTE=(await a_note(app))["id"])
 
     assert (status["state"], status["retired"]) == ("completed", [old])
-    assert {"keyring", "overdue"} <= set(decided.out.replace('"', " ").replace(":", " ").split())
+    # A keyring of which nothing was tried, and which the schedule has not looked at, is not told to be overdue or not.
+    assert {"keyring", "nextOccurrence"} <= set(decided.out.replace('"', " ").replace(":", " ").split())
     assert "verdict" in verified.out
     assert f"{run_id}: " in verified.out
     assert "unbroken" in verified.out

@@ -53,6 +53,18 @@ async def _change_the_evidence(scenario_run: ScenarioRun) -> None:
     await scenario_run.app.runs.replace_item(record["id"], record)
 
 
+async def _change_the_policy(scenario_run: ScenarioRun) -> None:
+    """The same person lets the record's policy say something else than the evidence does."""
+    record = await scenario_run.app.runs.read_item(scenario_run.run_id, partition_key=scenario_run.app.keyring)
+    record["policy"]["retain"] = "P90D"
+    await scenario_run.app.runs.replace_item(record["id"], record)
+
+
+async def _has_failed(scenario_run: ScenarioRun) -> None:
+    assert (await scenario_run.status())["error"]["type"] == "InvariantError"
+    await scenario_run.hears("failed")
+
+
 async def _is_refused(scenario_run: ScenarioRun) -> None:
     """The approver is told that this is not what was frozen, and the report says so too."""
     answer = await scenario_run.decide()
@@ -139,6 +151,11 @@ SCENARIOS = {
         callers=then(after("awaiting_approval", _change_the_evidence), _is_refused, abort),
         path="requested preflight creating_version sweeping soaking awaiting_approval aborted",
         facts=(_nothing_is_retired,),
+    ),
+    "the policy is changed before the approval: nothing is retired, the rotation fails, people are alerted": Scenario(
+        callers=then(after("awaiting_approval", _change_the_policy), approve),
+        path="requested preflight creating_version sweeping soaking awaiting_approval retiring failed",
+        facts=(_has_failed, _nothing_is_retired),
     ),
     "a probe fails after the disable: reinstated, and people are alerted": Scenario(
         callers=then(
