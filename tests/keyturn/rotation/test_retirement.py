@@ -104,12 +104,14 @@ async def test_a_rollback_enables_what_another_person_approved(harness: Retireme
     look = RestoreInput(run=rollback.ref, step=rollback.step, expires_at=NOW + timedelta(days=7))
     found = await survey_rollback(await migrations.read(rollback.run_id), harness.runs)
     frozen = await freeze_enablement(migrations, look, found, NOW)
+    assert await freeze_enablement(migrations, look, found._replace(named={}), NOW) == frozen  # twice, and late
     decision = Decision(decision="approved", by=APPROVER, digest=frozen.evidence_digest or "", at=NOW)
     await migrations.update(rollback.run_id, lambda run: run.changed(decision=decision))
 
     assert (work.approval, frozen.versions) == (True, [harness.old])
-    assert await reinstate(harness.runs, harness.versions, request, NOW) == [harness.old]
-    assert await harness.is_enabled(harness.old)
+    for _ in range(2):
+        assert await reinstate(harness.runs, harness.versions, request, NOW) == [harness.old]
+        assert await harness.is_enabled(harness.old)
     assert not rollback_work(await harness.runs.read(record.run_id)).approval
 
 
