@@ -1,4 +1,4 @@
-"""Diagnosis over HTTP: a DEK, a document, and what names nothing or nothing names. All of it reads only."""
+"""Diagnosis over HTTP: a DEK, a document, what names nothing or is named by nothing, a keyring. It reads only."""
 
 from datetime import UTC, datetime
 
@@ -10,11 +10,12 @@ from keyturn.diagnosis.dek import diagnose_dek
 from keyturn.diagnosis.document import diagnose_document
 from keyturn.diagnosis.models import require_id
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
+from keyturn.diagnosis.verification import VerificationRequest, verify_part
 from keyturn.http import parse
 from keyturn.keyring_clients import KeyringClients
 from keyturn.resources import Resources
 from triggers.access import admitted
-from triggers.http import handle, json_response
+from triggers.http import handle, json_response, read_json
 
 bp = df.Blueprint()
 
@@ -54,6 +55,20 @@ async def get_orphans(req: func.HttpRequest) -> func.HttpResponse:
         return json_response(await scan_orphans(_keyring(resources, req), request, now=datetime.now(UTC)))
 
     return await handle(req, admitted(req, "get_orphans", work))
+
+
+@bp.route(route="verifications", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def verify_keyring(req: func.HttpRequest) -> func.HttpResponse:
+    """Verify a part of a keyring against the store, the vault and the backend."""
+
+    async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
+        request = parse(VerificationRequest, read_json(req))
+        found = await verify_part(
+            _keyring(resources, req), resources.run_store, resources.settings.policy, request, datetime.now(UTC)
+        )
+        return json_response(found)
+
+    return await handle(req, admitted(req, "verify_keyring", work))
 
 
 def _keyring(resources: Resources, req: func.HttpRequest) -> KeyringClients:

@@ -37,6 +37,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_dek": frozenset({Role.OPERATOR}),
     "get_document_diagnosis": frozenset({Role.OPERATOR}),
     "get_orphans": frozenset({Role.OPERATOR}),
+    "verify_keyring": frozenset({Role.OPERATOR}),
     "examine_deployment": frozenset({Role.OPERATOR}),
     "list_key_backups": frozenset({Role.OPERATOR}),
     "hand_out_key_backup": frozenset({Role.OPERATOR}),

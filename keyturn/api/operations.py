@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from keyturn.contracts.base import Payload
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
+from keyturn.diagnosis.verification import Verification, VerificationRequest
 from keyturn.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.key_vault.backups import KeyBackup, KeyBackupContent
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
@@ -178,6 +179,12 @@ OPERATIONS: Sequence[Operation] = (
         Parameter("kind", "query", "missing_deks or unused_deks", required=True),
         Parameter("minAge", "query", "ISO 8601; what is younger is left out, PT1H by default"),
         Parameter("token", "query", "of an earlier answer: go on from there"),
+    ),
+    Operation(
+        *("verify_keyring", "post", "/api/verifications", "Verify a part of a keyring as it is now", 200, Verification),
+        refusals=(404,),
+        body=VerificationRequest,
+        parameters=(_KEYRING,),
     ),
     Operation("examine_deployment", "post", "/api/doctor", "Examine as the app", 200, DoctorReport, (429,)),
     _get("list_key_backups", "/api/key-backups", "The backups of a keyring's key", KeyBackupList, _KEYRING),

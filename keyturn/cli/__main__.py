@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting
+from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting, verification
 from keyturn.cli.output import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
@@ -30,6 +30,7 @@ def main(
 
 for command in (
     doctor.doctor,
+    verification.verify,
     *(starting.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
     *(rotations.reinstate, rotations.keyrings, diagnosis.orphans),
     *(starting.rollback, starting.restore, starting.reencrypt),

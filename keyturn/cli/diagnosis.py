@@ -56,7 +56,7 @@ def orphans(
     as_json: AsJson = False,
 ) -> None:
     """Look through everything for orphans; nothing is changed."""
-    found = ask(lambda api: _scan(api, what, keyring, min_age, pause))
+    found = ask(lambda api: scan(api, what, keyring, min_age, pause))
     found["orphans"] = sorted(found["orphans"], key=lambda orphan: str(orphan["dekId"]))[:first]
     if as_json:
         write(found, as_json=True)
@@ -72,7 +72,8 @@ def orphans(
         echo(f"not listed: {left_out}\n{found['caution']}", err=True)
 
 
-async def _scan(api: Api, what: Orphans, keyring: str | None, min_age: str, pause: float) -> dict[str, Any]:
+async def scan(api: Api, what: Orphans, keyring: str | None, min_age: str, pause: float) -> dict[str, Any]:
+    """Look through everything for orphans of this kind, in as many calls as it takes, and return the sums."""
     kind = what.replace("-", "_")
     sums: Counter[str] = Counter()
     unused: Counter[tuple[str | None, int]] = Counter()

@@ -5,11 +5,8 @@ An item younger than ``min_age`` is left out: a document is stored after its row
 unused row does no harm, and nothing here deletes it (docs/adr/0009).
 """
 
-import base64
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Annotated, Any, Literal
@@ -19,15 +16,14 @@ from pydantic import Field
 from field_encrypt.key_policy import is_shared
 from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.contracts.base import Payload
-from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.deks.queries import Condition, select_rows
+from keyturn.diagnosis.feed_scan import FeedScan
 from keyturn.diagnosis.models import is_possible_id
 from keyturn.documents.queries import deks_named, named_deks
-from keyturn.errors import InvalidRequestError, OperatorError, TransientError
+from keyturn.errors import InvalidRequestError
 from keyturn.keyring_clients import KeyringClients
 
 ITEMS_MAX = 500  # items a call looks at before it hands out its token: some seconds of work
-ITEMS_PAGE = 100
 IDS_PER_QUERY = 100
 AGES = (365, 90, 30, 7, 1, 0)  # days: the steps by which unused rows are counted
 CAUTION = (
@@ -79,45 +75,6 @@ class OrphanPage(Payload):
     token: str | None
 
 
-class _Position(Payload):
-    """Where a scan stands; a range is the JSON text of a feed range."""
-
-    kind: Kind
-    container: str
-    range: str
-    cursor: str | None = None
-
-    def token(self) -> str:
-        return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode()
-
-    @classmethod
-    def parse(cls, token: str, kind: Kind) -> "_Position":
-        try:
-            position = cls.model_validate_json(base64.urlsafe_b64decode(token))
-        except ValueError:
-            position = None
-        if position is None or position.kind != kind:
-            raise _no_token()
-        return position
-
-
-def _no_token() -> InvalidRequestError:
-    return InvalidRequestError.expected("token", "the token of an earlier answer of the same kind")
-
-
-@contextmanager
-def _mistakes_of(given: _Position | None) -> Iterator[None]:
-    """Raise InvalidRequestError where the SDK, or the service, trips over a position that a caller has given."""
-    try:
-        yield
-    except (OperatorError, TransientError):
-        raise
-    except Exception as error:
-        if given is None:
-            raise
-        raise _no_token() from error
-
-
 async def scan_orphans(keyring: KeyringClients, request: OrphanRequest, *, now: datetime) -> OrphanPage:
     """Scan some more items, from the beginning or from where the token says.
 
@@ -144,19 +101,14 @@ class _Scan:
                 raise InvalidRequestError.expected("kind", expected, named="KEYTURN_DOCUMENTS")
 
     async def run(self) -> OrphanPage:
-        position = given = await self._start()
-        found = self._found
+        found, scan = self._found, FeedScan(self._request.kind, self._containers)
         orphans: list[Orphan] = []
-        while position is not None and found["scanned"] < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
-            container = self._containers[position.container]
-            with _mistakes_of(position if position is given else None):
-                page = await read_feed_page(container, position.range, position.cursor, ITEMS_PAGE)
-                following = await self._following(position) if page.drained else None
-            settled = [item for item in page.items if self._is_settled(item)]
-            orphans += await self._orphans(position.container, settled)
-            found.update(scanned=len(page.items), too_young=len(page.items) - len(settled))
-            position = following if page.drained else position.model_copy(update={"cursor": page.cursor})
-        token = None if position is None else position.token()
+        await scan.begin(self._request.token)
+        while scan.token is not None and found["scanned"] < ITEMS_MAX and len(orphans) < ORPHANS_MAX:
+            container, items = await scan.next_page()
+            settled = [item for item in items if self._is_settled(item)]
+            orphans += await self._orphans(container, settled)
+            found.update(scanned=len(items), too_young=len(items) - len(settled))
         return OrphanPage(
             kind=self._request.kind,
             scanned=found["scanned"],
@@ -171,31 +123,8 @@ class _Scan:
                 )
             ],
             caution=CAUTION if self._request.kind == "unused_deks" else None,
-            token=token,
+            token=scan.token,
         )
-
-    async def _start(self) -> _Position | None:
-        if self._request.token is None:
-            return await self._first_of(list(self._containers))
-        position = _Position.parse(self._request.token, self._request.kind)
-        if position.container not in self._containers:
-            raise InvalidRequestError.expected("token", f"one whose container is among {', '.join(self._containers)}")
-        return position
-
-    async def _first_of(self, containers: list[str]) -> _Position | None:
-        if not containers:
-            return None
-        ranges = await list_feed_ranges(self._containers[containers[0]])
-        return _Position(kind=self._request.kind, container=containers[0], range=ranges[0])
-
-    async def _following(self, position: _Position) -> _Position | None:
-        """Return the next range, the next container's first, or None; ranges may have been split meanwhile."""
-        reached = json.loads(position.range)["Range"]["max"]
-        for feed_range in await list_feed_ranges(self._containers[position.container]):
-            if json.loads(feed_range)["Range"]["min"] >= reached:
-                return position.model_copy(update={"range": feed_range, "cursor": None})
-        names = list(self._containers)
-        return await self._first_of(names[names.index(position.container) + 1 :])
 
     def _is_settled(self, item: Mapping[str, Any]) -> bool:
         changed = datetime.fromtimestamp(item["_ts"], UTC)

@@ -95,3 +95,33 @@ async def test_what_cannot_be_asked_is_refused(app: AppHarness, path: str, statu
 
     assert answer.status == status
     assert answer.body.get("field") == field
+
+
+async def test_a_keyring_is_verified_against_the_store_and_not_the_record(azure: LocalAzure, app: AppHarness) -> None:
+    """Old rows that were put back after a rotation, and a note whose DEK was lost: the record shows neither."""
+    before = await app.newest_version()
+    run_id = (await app.rotate())["rotationId"]
+    sound = await keyturn(azure, "verify", "notelett", "--all")
+    await app.callers.wait_for(run_id, "completed")
+
+    back = [await app.add_row(before) for _ in range(6)]
+    note = await a_note(app)
+    dek_id = note["title"]["dekId"]
+    row = await app.row(dek_id)
+    await app.delete_row(dek_id)
+    try:
+        found = await keyturn(azure, "verify", "--all", "--min-age", "PT0S", "--json")
+        counted = await app.callers.status(run_id)
+    finally:
+        await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
+        for row_id in back:
+            await app.delete_row(row_id)
+
+    assert (sound.code, "FAIL" in sound.out) == (0, False), sound.out + sound.err
+    assert counted["census"]["stale"] == 0
+    assert found.code == 73
+    wrong = {(one["id"], one["subject"]): one["detail"] for one in found.json["results"] if one["outcome"] == "problem"}
+    assert f"6 on others ({before}: 6)" in wrong["census", ""]
+    assert f"{before}: 6" in wrong["versions", ""]
+    assert {subject for name, subject in wrong if name == "row"} == set(back)
+    assert dek_id in wrong["orphan", f"notes/{note['id']}"]

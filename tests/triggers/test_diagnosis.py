@@ -6,7 +6,7 @@ from triggers import diagnosis
 
 
 def test_diagnosis_answers_where_it_is_documented() -> None:
-    """All of it reads, so all of it is GET, and needs a key."""
+    """All of it reads and needs a key; what asks the vault for many rows, and claims its budget, is POST."""
     app = df.DFApp()
     app.register_functions(diagnosis.bp)
 
@@ -22,4 +22,5 @@ def test_diagnosis_answers_where_it_is_documented() -> None:
         "get_dek": (["GET"], "deks/{dek_id}", "function"),
         "get_document_diagnosis": (["GET"], "documents/diagnosis", "function"),
         "get_orphans": (["GET"], "orphans", "function"),
+        "verify_keyring": (["POST"], "verifications", "function"),
     }

@@ -74,7 +74,7 @@ ALLOWED = {
         *("retry_rotation", "abort_rotation", "reinstate_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
         *("roll_back_rotation", "start_restore"),
-        *("examine_deployment", "list_key_backups", "hand_out_key_backup"),
+        *("verify_keyring", "examine_deployment", "list_key_backups", "hand_out_key_backup"),
     },
     Role.READER: set(),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.diagnosis import orphans
+from keyturn.diagnosis import feed_scan, orphans
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
 from keyturn.errors import CallerError, InvalidRequestError, PermissionMissingError
 from keyturn.keyring_clients import KeyringClients
@@ -102,7 +102,7 @@ async def test_a_rewrap_does_not_make_a_row_young(patients: Patients) -> None:
 async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little a call looks at, every item is looked at once, over all partitions and containers."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 2)
-    monkeypatch.setattr(orphans, "ITEMS_PAGE", 2)
+    monkeypatch.setattr(feed_scan, "ITEMS_PAGE", 2)
     documents = [await patients.add(place) for place in (patients.notes, patients.archive) for _ in range(5)]
     lost = {await lose_row(patients, document) for document in documents}
 
@@ -116,7 +116,7 @@ async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: 
 async def test_a_split_loses_nothing(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition that is split between two calls is read to its end, once."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
-    monkeypatch.setattr(orphans, "ITEMS_PAGE", 1)
+    monkeypatch.setattr(feed_scan, "ITEMS_PAGE", 1)
     version = (await patients.local_keyring.mek.client.newest_enabled()).version
     unused = {ref.id for ref in await patients.local_keyring.add_many(12, version)}
 

@@ -7,7 +7,7 @@ import pytest
 
 from field_encrypt import EncryptedContainer, FieldEncryption, FieldPolicy, KeyPolicy, KeyVaultProvider
 from field_encrypt.fields import is_encrypted
-from keyturn.diagnosis import orphans
+from keyturn.diagnosis import feed_scan, orphans
 from keyturn.diagnosis.orphans import OrphanPage, OrphanRequest, UnusedCount, scan_orphans
 from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.patients import WORKSPACE, Patients
@@ -75,7 +75,7 @@ async def test_a_document_that_is_written_meanwhile_is_a_use(
 ) -> None:
     """Documents are looked up after the rows were read: one that was stored in between is seen."""
     used, free = await add_row(patients), await add_row(patients)
-    read = orphans.read_feed_page
+    read = feed_scan.read_feed_page
 
     async def read_and_store(*arguments: Any) -> Any:
         page = await read(*arguments)
@@ -83,7 +83,7 @@ async def test_a_document_that_is_written_meanwhile_is_a_use(
         await patients.archive.upsert_item(late)
         return page
 
-    monkeypatch.setattr(orphans, "read_feed_page", read_and_store)
+    monkeypatch.setattr(feed_scan, "read_feed_page", read_and_store)
 
     assert await ids_of(patients.keyring) == [free]
 

@@ -1,0 +1,103 @@
+"""``verify``: one verdict on a keyring as the store, the vault and the backend are now."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from keyturn.cli.client import Api, ask
+from keyturn.cli.diagnosis import scan
+from keyturn.cli.output import AsJson, echo, write
+from keyturn.contracts.characters import visible
+from keyturn.errors import TransientError, WrongStateError
+
+AGAIN_SECONDS = 5.0  # runs hold the vault's budget for about a wave of pages
+ATTEMPTS = 60
+
+Keyring = Annotated[str | None, typer.Argument(help="may be left out where there is only one")]
+Rows = Annotated[int | None, typer.Option(min=1, max=1000, help="open so many rows; 200, unless given")]
+MinAge = Annotated[str, typer.Option(help="ISO 8601: younger documents are left out of --all, for lagging replicas")]
+All = Annotated[bool, typer.Option("--all", help="open every row, and look through every document for missing DEKs")]
+
+# Asks for a part of a verification with this body.
+type AskPart = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def verify(
+    keyring: Keyring = None,
+    rows: Rows = None,
+    min_age: MinAge = "PT1M",
+    *,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count, open, decrypt and ask anew, whatever records say; ends with 73 where something is not in order."""
+
+    async def asked(api: Api) -> dict[str, Any]:
+        path = "/api/verifications" + (f"?keyring={quote(keyring, safe='')}" if keyring is not None else "")
+        found = await verification(lambda body: api.post(path, body), rows=rows, everything=everything)
+        if everything:
+            missing = await scan(api, "missing-deks", keyring, min_age, 0)
+            found["results"] += [_orphan(one) for one in missing["orphans"]]
+        return found
+
+    tell(ask(asked), as_json=as_json)
+
+
+async def verification(ask_part: AskPart, *, rows: int | None, everything: bool) -> dict[str, Any]:
+    """Ask for every part, and for the rest of it where there is one; raises what the last attempt at one raised."""
+    results: list[dict[str, Any]] = []
+    opened, query, keyring = 0, None, ""
+    for part in ("census", "rows", "documents", "probes"):
+        body: dict[str, Any] = {"part": part}
+        if part == "rows":
+            body |= {"rows": None} if everything else {"rows": rows} if rows else {}
+        while True:
+            answer = await _patiently(ask_part, body)
+            keyring, query = answer["keyring"], query or answer["query"]
+            opened += answer["opened"]
+            results += [one for one in answer["results"] if part != "rows" or one["outcome"] != "ok"]
+            if answer["token"] is None:
+                break
+            body["token"] = answer["token"]
+    return {"keyring": keyring, "opened": opened, "query": query, "results": results}
+
+
+async def _patiently(ask_part: AskPart, body: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await ask_part(body)
+        except TransientError as error:
+            echo(f"asking again in {AGAIN_SECONDS:.0f} s: {error.message}", err=True)
+            await asyncio.sleep(AGAIN_SECONDS)
+    return await ask_part(body)
+
+
+def tell(found: dict[str, Any], *, as_json: bool) -> None:
+    """Write what was found; raises WrongStateError where something is not in order."""
+    wrong = [one for one in found["results"] if one["outcome"] != "ok"]
+    if as_json:
+        write(found, as_json=True)
+    else:
+        for one in found["results"]:
+            subject = f" {one['subject']}" if one["subject"] else ""
+            echo(visible(f"{'pass' if one['outcome'] == 'ok' else 'FAIL'}  {one['id']}{subject}: {one['detail']}"))
+            if one["outcome"] != "ok" and one["advice"]:
+                echo(visible(f"      do: {one['advice']}"))
+        echo(f"pass  rows: {found['opened']} opened, and fit their key checks")
+        echo(f"in Data Explorer, the rows that are not on the current version:\n{found['query']}", err=True)
+    keyring = found["keyring"]
+    if wrong:
+        text = f"{keyring} is not in order: {len(wrong)} of what was verified failed"
+        raise WrongStateError(text, keyring=keyring, failed=sorted({one["id"] for one in wrong}))
+    echo(f"{keyring} is in order", err=True)
+
+
+def _orphan(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a document that names a missing DEK as a result."""
+    look = f"keyturn diagnose dek {found['dekId']}"
+    detail = f"names {found['dekId']}, which the store lacks"
+    subject = f"{found['container']}/{found['documentId']}"
+    return {"id": "orphan", "subject": subject, "outcome": "problem", "detail": detail, "advice": look}
