@@ -126,6 +126,12 @@ class BrokenChainError(OperatorError):
     hint = "somebody has changed the record, or it was cut on its way: keep it, and compare it with what was delivered"
 
 
+class UnprovenEndError(CallerError):
+    """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``, ``head``."""
+
+    hint = "keyturn audit verify FILE --head-from-vault, or --head SEQ:HASH with the head of a message"
+
+
 class EvidenceAlteredError(OperatorError):
     """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""
 
@@ -190,6 +196,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     AbortRequestedError: Outcome(409, "abort-requested", 73),
     AlreadyDecidedError: Outcome(409, "already-decided", 73),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73),
+    UnprovenEndError: Outcome(409, "end-not-proven", 79),  # beyond sysexits.h: neither success nor a broken chain
     TooManyAttemptsError: Outcome(429, "too-many-attempts", 75),
     TooManyStartsError: Outcome(429, "too-many-starts", 75),
     OperatorError: Outcome(500, "misconfigured", 78),

@@ -1,16 +1,22 @@
 """``audit``: work with the audit chain of a run."""
 
+import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keyturn.cli.client import ask
+from keyturn.cli.key_backup import keyring_resources
 from keyturn.cli.output import echo
-from keyturn.cli.rotations import Run, path_of
-from keyturn.errors import BrokenChainError, EvidenceAlteredError, InvalidRequestError
+from keyturn.cli.rotations import Keyring, Run, path_of
+from keyturn.errors import InvalidRequestError, ResourceMissingError, UnprovenEndError
+from keyturn.ids import keyring_of
 
-app = typer.Typer(help="The audit chain of a run.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from keyturn.audit.chain import Head
+
+app = typer.Typer(help="The audit chain of a run, and what can be filed.", no_args_is_help=True)
 
 
 @app.command()
@@ -21,55 +27,83 @@ def export(run: Run) -> None:
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="JSON Lines: an export, or what a receiver of the events has stored")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON Lines: an export, or what a receiver of the events has stored; or a bundle")
+    ],
     *,
     head: Annotated[
         str | None, typer.Option(metavar="SEQ:HASH", help="head that was written down, as in the key version's tag")
     ] = None,
+    head_from_vault: Annotated[
+        bool, typer.Option("--head-from-vault", help="take the head from the key version's tag, as you")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="report of the same run, whose evidence is hashed again")
     ] = None,
 ) -> None:
-    """Recompute the chain offline and name the first broken link."""
+    """Recompute a chain, or every chain of a bundle, offline and name the first broken link.
+
+    Ends with 79 where everything holds but no head says that the chain ends where it should.
+    """
     from keyturn.audit.chain import Head
-    from keyturn.audit.verify import verify_chain
+    from keyturn.cli.filing import Filed, is_bundle, read_bundle
 
-    anchor = Head.parse(head) if head is not None else None
-    lines = _lines(file)
-    verified = verify_chain(lines, anchor)
-    if (broken := verified.broken) is not None:
-        raise BrokenChainError(
-            f"line {broken.line}, event {broken.sequence}: {broken.problem}: {broken.detail}", **broken.to_payload()
-        )
-    echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
-    if report is not None:
-        echo(f"evidence {_evidence(report, lines)}: as it was frozen")
-    if anchor is None:
-        echo("without --head, events missing at the end or a chain written anew would not show", err=True)
+    if head is not None and head_from_vault:
+        raise InvalidRequestError.expected("head", "--head or --head-from-vault, not both", named="--head")
+    if is_bundle(file):
+        if head is not None or report is not None:
+            raise InvalidRequestError.expected("file", "a chain: a bundle brings its own reports", named="FILE")
+        filed = read_bundle(file)
+    else:
+        lines = _read(file).splitlines()
+        filed = [Filed(lines, None if report is None else _read(report))]
+    unproven = None
+    for one in filed:
+        anchor = Head.parse(head) if head is not None else None
+        if head_from_vault:
+            anchor = asyncio.run(_head_from_vault(one))
+        verified = one.verify(anchor)
+        echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
+        if one.report is not None:
+            echo(f"evidence {one.evidence_digest()}: as it was frozen")
+        if anchor is None:
+            unproven = verified
+    if unproven is not None:
+        text = "unbroken; its end is not proven: events missing at the end, or a chain written anew, would not show"
+        raise UnprovenEndError(text, rotationId=unproven.run_id, head=unproven.head)
 
 
-def _evidence(report: Path, chain: list[bytes]) -> str:
-    """Return the digest of the report's evidence; raises EvidenceAlteredError unless the chain froze that very one."""
-    from keyturn.audit.events import TYPES, EvidenceFrozen
-    from keyturn.contracts.base import read_json
-    from keyturn.runs.record import digest_of
+@app.command()
+def bundle(
+    year: Annotated[int, typer.Option(min=2000, max=9999, help="of the requests, in UTC")],
+    output: Annotated[Path, typer.Option(help="where to write the ZIP archive; must not exist")],
+    keyring: Keyring = None,
+) -> None:
+    """Write a year of a keyring into one archive: reports, chains, heads, and a manifest with the hash of each file."""
+    from keyturn.cli.filing import collect, write_bundle
 
-    events = [read_json(line) for line in chain]
-    frozen = [event["data"]["digest"] for event in events if event["type"] == TYPES[EvidenceFrozen]]
-    try:
-        evidence = read_json(b"\n".join(_lines(report)))["record"]["evidence"]
-        found = digest_of(evidence)
-    except (ValueError, LookupError, TypeError) as error:
-        raise InvalidRequestError.expected("report", "the report of a run with evidence, as JSON") from error
-    if found not in frozen[-1:]:
-        text = "the report's evidence is not what the chain froze last"
-        raise EvidenceAlteredError(text, evidenceDigest=frozen[-1] if frozen else None, found=found)
+    named, runs = ask(lambda api: collect(api, keyring, year))
+    write_bundle(output, keyring=named, year=year, runs=runs)
+    echo(f"{output}: {len(runs)} runs of {named} in {year}")
+    echo(f"verify it: keyturn audit verify {output} --head-from-vault", err=True)
+
+
+async def _head_from_vault(filed: Any) -> "Head":
+    """Return the head that the vault has of this chain; raises ResourceMissingError where it has none."""
+    from keyturn.runs.audit import anchored_head
+
+    run_id = filed.run_id
+    async with keyring_resources(keyring_of(run_id)) as resources:
+        found = await anchored_head(resources.versions, run_id, filed.version)
+    if found is None:
+        text = f"no version of the key has a head of {run_id} in its tags"
+        raise ResourceMissingError(text, resource="MEK", hint=f"keyturn audit verify {filed.name} --head SEQ:HASH")
     return found
 
 
-def _lines(file: Path) -> list[bytes]:
+def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes().splitlines()
+        return file.read_bytes()
     except OSError as error:
         expected = "a file that can be read"
         raise InvalidRequestError(f"{file}: {error.strerror}", field="FILE", expected=expected) from error

@@ -79,7 +79,7 @@ def restore(
 
 
 async def _list(keyring: str | None) -> list[dict[str, Any]]:
-    async with _keyring_resources(keyring) as resources:
+    async with keyring_resources(keyring) as resources:
         return [backup.to_payload() for backup in await resources.key_backups.listed()]
 
 
@@ -98,7 +98,7 @@ async def _restore(blob: bytes, vault_url: str) -> str:
 
 
 async def _stored(run_id: str, keyring: str | None) -> bytes:
-    async with _keyring_resources(keyring) as resources:
+    async with keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
             raise InvalidRequestError.expected("rotationId", "a rotation whose backup is kept: see key-backup list")
@@ -106,7 +106,8 @@ async def _stored(run_id: str, keyring: str | None) -> bytes:
 
 
 @asynccontextmanager
-async def _keyring_resources(keyring: str | None) -> "AsyncIterator[KeyringClients]":
+async def keyring_resources(keyring: str | None) -> "AsyncIterator[KeyringClients]":
+    """Open the clients of one keyring, with the app's settings in the environment and the caller's own sign-in."""
     from keyturn.resources import Resources
     from keyturn.settings import load_settings
 

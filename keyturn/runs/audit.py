@@ -16,7 +16,7 @@ from keyturn.audit.log import AuditLog
 from keyturn.contracts.states import State
 from keyturn.errors import BrokenChainError, CallerError, KeyturnError, ResourceMissingError, UnknownRotationError
 from keyturn.ids import keyring_of
-from keyturn.key_vault.versions import MekVersions
+from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import Runs
@@ -191,6 +191,25 @@ async def anchor(audit: AuditLog, versions: MekVersions, record: RunRecord) -> N
     except KeyturnError as error:
         name = type(error).__name__
         _log.error("the audit chain of %s was not anchored: %s: %s", record.run_id, name, error.message)
+
+
+async def anchored_head(versions: MekVersions, run_id: str, version: str | None) -> Head | None:
+    """Return the head of this run's chain as the tags of the MEK have it, or None where none has it.
+
+    ``version`` is what the chain says that the rotation made or adopted; without it, the version that names the run.
+
+    Raises:
+        InvalidRequestError: a tag holds no head.
+        KeyturnError: of the kind that the vault's refusal means.
+    """
+    states = await versions.states()
+    for name, found in states.items():
+        own = name == version if version is not None else found.tags.get(ROTATION_TAG) == run_id
+        if own and (written := found.tags.get(HEAD_TAG)):
+            return Head.parse(written)
+        if (written := found.tags.get(MIGRATION_HEAD_TAG, "")).startswith(f"{run_id}:"):
+            return Head.parse(written.removeprefix(f"{run_id}:"))
+    return None
 
 
 async def _write(

@@ -45,12 +45,14 @@ def test_an_unbroken_chain_is_success(export: Path) -> None:
     ) == (0, f"{ROTATION}: 4 events, unbroken, head {HEAD}\n", "")
 
 
-def test_a_missing_head_is_mentioned(export: Path) -> None:
-    """What cannot be seen without a head is said, and is no failure."""
+def test_without_a_head_the_end_is_not_proven(export: Path) -> None:
+    """An exit code of its own: neither success, nor a broken chain."""
     verified = verify(export)
 
-    assert verified.returncode == 0
-    assert "without --head" in verified.stderr
+    assert verified.returncode == 79
+    assert verified.stdout == f"{ROTATION}: 4 events, unbroken, head {HEAD}\n"
+    assert "unbroken; its end is not proven" in verified.stderr
+    assert "keyturn audit verify" in verified.stderr
 
 
 def test_a_broken_chain_is_named(export: Path) -> None:
@@ -91,7 +93,7 @@ def test_a_chain_is_exported_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("evidence", "exit_code", "said"),
     [
-        ({"quarantined": 0}, 0, "as it was frozen"),
+        ({"quarantined": 0}, 79, "as it was frozen"),
         ({"quarantined": 1}, 65, "not what the chain froze last"),
         (None, 64, "report: expected the report of a run with evidence"),
     ],
