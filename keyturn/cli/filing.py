@@ -96,7 +96,7 @@ async def collect(api: Api, keyring: str | None, year: int) -> tuple[str, dict[s
                 run_id = str(run["rotationId" if collection == ROTATIONS else "migrationId"])
                 named = run["keyring"]
                 if run["requestedAt"].startswith(f"{year:04}-"):
-                    runs[run_id] = await _files(api, run_id)
+                    runs[run_id] = await run_files(api, run_id)
             before = page["next"]
             if before is None or (page[members] and page[members][-1]["requestedAt"][:4] < f"{year:04}"):
                 break
@@ -105,7 +105,8 @@ async def collect(api: Api, keyring: str | None, year: int) -> tuple[str, dict[s
     return named, runs
 
 
-async def _files(api: Api, run_id: str) -> dict[str, bytes]:
+async def run_files(api: Api, run_id: str) -> dict[str, bytes]:
+    """Return a run's report and its chain, as the app answers them, by the names that a bundle has for them."""
     path = run_link(quote(run_id, safe=""))
     return {
         f"{run_id}.report.json": await api.get_bytes(f"{path}/report"),

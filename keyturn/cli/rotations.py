@@ -11,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from keyturn.cli.client import Api, ask
+from keyturn.cli.html_report import file_report
 from keyturn.cli.output import AsJson, Field, echo, signing_secret, write
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import InvalidRequestError, WrongStateError
@@ -22,6 +23,7 @@ Run = Annotated[str, typer.Argument(help="id of a rotation or of a migration")]
 By = Annotated[str | None, typer.Option(envvar="KEYTURN_BY", help="who you are; not needed where people sign in")]
 Reason = Annotated[str, typer.Option(help="why")]
 Keyring = Annotated[str | None, typer.Option(help="may be left out where there is only one")]
+Html = Annotated[Path | None, typer.Option("--html", help="write it as one page to be filed; must not exist")]
 Wait = Annotated[bool, typer.Option("--wait", help="wait until a person is needed, or the end")]
 Poll = Annotated[float, typer.Option(envvar="KEYTURN_POLL", min=0.05, help="seconds between two looks")]
 
@@ -38,8 +40,11 @@ def status(
         require_good_end(run, found)
 
 
-def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
+def report(run: Run, field: Field = None, html: Html = None, *, as_json: AsJson = False) -> None:
     """Write everything that is known about a rotation or a migration."""
+    if html is not None:
+        file_report(run, html)
+        return
     write(ask(lambda api: api.get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
 
 

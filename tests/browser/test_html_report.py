@@ -1,0 +1,77 @@
+"""A rotation's report as one file, opened from disk by a browser without a network: it verifies itself."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from local.supervisor import LocalAzure
+from tests.browser.test_approval_page import HOSTILE
+from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.command_line import REPOSITORY, execute, operator_environment
+
+pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
+
+
+@pytest.fixture
+async def filed(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> Path:
+    """The report of a completed rotation whose reason is full of markup."""
+    run_id = await app.start(reason=HOSTILE)
+    await app.approve(run_id)
+    file = tmp_path / "report.html"
+    command = (sys.executable, "-m", "keyturn.cli", "report", run_id, "--html", str(file))
+    written = await execute(*command, cwd=REPOSITORY, env=operator_environment(azure))
+    assert written.code == 0, written.err
+    return file
+
+
+def falsified(text: str) -> str:
+    """Change one byte of the evidence: one row fewer was on the new version."""
+    return _once(r'(id="evidence">.*?onTarget&#34;:)(\d)', lambda found: f"{found[1]}{(int(found[2]) + 1) % 10}", text)
+
+
+def doubled(text: str) -> str:
+    """Say a member of the evidence twice: a reader may see the first, and a parser takes the last."""
+    return _once(r'(id="evidence">{)', lambda found: f"{found[1]}&#34;quarantined&#34;:7,", text)
+
+
+def altered(text: str) -> str:
+    """Change an event of the chain."""
+    return _once(r"(class=\"event\">.*?)(&#34;by&#34;:&#34;)", lambda found: f"{found[1]}{found[2]}x", text)
+
+
+def cut(text: str) -> str:
+    """Take the first event away."""
+    return _once(r"<li><code class=\"event\">.*?</li>", lambda _: "", text)
+
+
+def _once(pattern: str, change: Callable[[re.Match[str]], str], text: str) -> str:
+    changed, count = re.subn(pattern, change, text, count=1, flags=re.DOTALL)
+    assert count == 1
+    return changed
+
+
+async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: Any) -> None:
+    """Offline, from disk: the digest as verified, and that it is not where one byte is another."""
+    await tab.context.set_offline(offline=True)
+    await tab.goto(filed.as_uri())
+
+    await expect(tab.locator("#evidence-verdict")).to_contain_text("VERIFIED: the evidence below hashes to")
+    await expect(tab.locator("#chain-verdict")).to_contain_text(re.compile(r"^VERIFIED: \d+ events, unbroken"))
+    assert HOSTILE in await tab.inner_text("main")
+    assert await tab.locator("img, link").count() == 0
+    digest = re.search(r"hashes to ([0-9a-f]{64})", await tab.inner_text("#evidence-verdict"))
+    assert digest is not None
+    assert digest[1] in await tab.inner_text("dl")
+
+    whole = filed.read_text()
+    for change, which in ((falsified, "evidence"), (doubled, "evidence"), (altered, "chain"), (cut, "chain")):
+        filed.write_text(change(whole))
+        await tab.goto(filed.as_uri())
+        await expect(tab.locator(f"#{which}-verdict")).to_contain_text("NOT VERIFIED")
+        # Evidence whose chain does not hold is not proven either.
+        await expect(tab.locator("#evidence-verdict")).to_contain_text("NOT VERIFIED")
