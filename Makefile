@@ -11,7 +11,7 @@ SNAPSHOT ?= validate
 RELEASE ?= 0.1.0
 UPGRADE ?=
 
-.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories
+.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
@@ -30,6 +30,7 @@ help:
 	@echo "make infra  the templates by their own compiler: the bicep that BICEP names, or that is on the PATH"
 	@echo "make bench  how fast a sweep is, beside bench/baselines/ (some ten minutes; an idle machine)"
 	@echo "make histories  records the workflows of this code for the tests of tests/histories (RELEASE=$(RELEASE))"
+	@echo "make site   docs/ and every README as a site: dist/docs/site/index.html"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
 .venv/.installed: locks/requirements-dev.txt tools/bootstrap
@@ -85,6 +86,9 @@ local: .venv/.installed
 
 lock: .venv-lock/.installed
 	tools/lock $(UPGRADE)
+
+site: .venv/.installed
+	@$(BIN)/python -m tools.site
 
 bundle: .venv/.installed
 	@$(BIN)/python -m local.package --no-trial
