@@ -98,7 +98,8 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStor
     await submit(runs, record)
     decided = [data for kind, data in await told(audit, record) if kind == "decision_taken"]
 
-    assert [{"decision": "approved", "by": APPROVER, "digest": record.evidence_digest, "comment": ""}] == decided
+    by = {"by": APPROVER, "digest": record.evidence_digest, "comment": "", "acknowledged": []}
+    assert [{"decision": "approved", **by}] == decided
 
 
 REFUSED = pytest.mark.parametrize(
