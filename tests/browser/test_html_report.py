@@ -1,14 +1,17 @@
 """A rotation's report as one file, opened from disk by a browser without a network: it verifies itself."""
 
+import json
 import re
 import sys
 from collections.abc import Callable
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
+from keyturn.audit.chain import hash_of
 from local.supervisor import LocalAzure
 from tests.browser.test_approval_page import HOSTILE
 from tests.end_to_end.app_harness import AppHarness
@@ -49,6 +52,18 @@ def cut(text: str) -> str:
     return _once(r"<li><code class=\"event\">.*?</li>", lambda _: "", text)
 
 
+def rehashed(text: str) -> str:
+    """Change the first event and hash it anew: the one after it is still linked to what it was."""
+
+    def change(found: re.Match[str]) -> str:
+        event = json.loads(unescape(found[2]))
+        event["data"]["detail"] = "another"
+        written = json.dumps({**event, "hash": hash_of(event)}, sort_keys=True, separators=(",", ":"))
+        return f"{found[1]}{escape(written)}<"
+
+    return _once(r'(class="event">)([^<]*)<', change, text)
+
+
 def _once(pattern: str, change: Callable[[re.Match[str]], str], text: str) -> str:
     changed, count = re.subn(pattern, change, text, count=1, flags=re.DOTALL)
     assert count == 1
@@ -68,7 +83,13 @@ async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: A
     assert digest is not None
     assert digest[1] in await tab.inner_text("dl")
 
-    for change, which in ((falsified, "evidence"), (doubled, "evidence"), (altered, "chain"), (cut, "chain")):
+    for change, which in (
+        (falsified, "evidence"),
+        (doubled, "evidence"),
+        (altered, "chain"),
+        (cut, "chain"),
+        (rehashed, "chain"),
+    ):
         await tab.goto(_copied(filed, change).as_uri())
         await expect(tab.locator(f"#{which}-verdict")).to_contain_text("NOT VERIFIED")
         # Evidence whose chain does not hold is not proven either.
