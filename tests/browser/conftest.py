@@ -1,6 +1,7 @@
 """A local Azure, and Debian's Chromium to look at it with; what the page asks the browser not to do is collected."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from tests.end_to_end.guarded import GuardedApp
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # Debian's, and that of hosted runners
 ROOT = 0
+SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="session")
@@ -56,16 +58,36 @@ async def said(browser: Any) -> AsyncIterator[list[str]]:
     assert complaints == []
 
 
-@pytest.fixture
-async def tab(browser: Any, said: list[str]) -> AsyncIterator[Any]:
-    """Open a narrow window, as on a telephone."""
-    context = await browser.new_context(viewport={"width": 320, "height": 640})
+@contextlib.asynccontextmanager
+async def window(browser: Any, said: list[str], **options: Any) -> AsyncIterator[Any]:
+    """Open a window, as narrow as a telephone; what the page complains of is collected."""
+    context = await browser.new_context(**{"viewport": {"width": 320, "height": 640}, **options})
     page = await context.new_page()
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("dialog", lambda dialog: said.append(f"dialog: {dialog.message}"))
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     yield page
     await context.close()
+
+
+@pytest.fixture
+async def tab(browser: Any, said: list[str]) -> AsyncIterator[Any]:
+    """Open a narrow window."""
+    async with window(browser, said) as page:
+        yield page
+
+
+async def hard_to_use(tab: Any) -> list[str]:
+    """Return what axe finds serious or critical on the page in light and in dark, for people who use it otherwise."""
+    from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 - only where these tests are run
+
+    found = []
+    for scheme in ("light", "dark"):
+        await tab.emulate_media(color_scheme=scheme)
+        for violation in (await Axe().run(tab)).response["violations"]:
+            places = [node["html"] for node in violation["nodes"]]
+            found += [f"{scheme}: {violation['id']}: {places}"] if violation["impact"] in SERIOUS else []
+    return found
 
 
 @pytest.fixture
@@ -94,13 +116,12 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
 
 
 async def link_to_decide(app: AppHarness, run_id: str) -> str:
-    """Wait for the link that the approver is sent, and return it."""
-    await app.callers.wait_for(run_id, "awaiting_approval")
+    """Wait for the link to the evidence in force that the approver is sent, and return it."""
     async with asyncio.timeout(SECONDS):
         while True:
-            messages = app.control("inbox", "GET", "messages")["messages"]
-            for one in messages:
+            digest = (await app.callers.wait_for(run_id, "awaiting_approval"))["evidenceDigest"]
+            for one in app.control("inbox", "GET", "messages")["messages"]:
                 found = re.search(r"http\S+/approval\?token=\S+", one["message"])
-                if found and one["channel"] == APPROVER and run_id in one["message"]:
+                if found and one["channel"] == APPROVER and str(digest) in one["message"]:
                     return found[0]
             await asyncio.sleep(POLL_SECONDS)
