@@ -160,14 +160,15 @@ async def test_the_page_opens_for_its_approver_alone(guarded: GuardedApp, waitin
 
 
 async def test_the_page_is_self_contained(guarded: GuardedApp, waiting: dict[str, Any]) -> None:
-    """It has the digest and a form, allows no script, is kept by nobody, and is HTML in every case."""
+    """It has the digest and two forms, allows no script, is kept by nobody, and is HTML in every case."""
     sam = guarded.person("sam@example.com", APPROVER)
 
     shown = await sam.call("GET", page(waiting, token(guarded, waiting, "sam@example.com")))
     refused = await sam.call("GET", page(waiting, "forged"))
 
     assert waiting["evidenceDigest"] in shown.body
-    assert re.search(r'<form method="post" action="/api/rotations/[^"]+/approval">', shown.body)
+    for decision in ("approve", "reject"):
+        assert re.search(rf'<form id="{decision}" method="post" action="/api/rotations/[^"]+/approval">', shown.body)
     assert shown.status == 200
     assert refused.status in REFUSED
     for answer in (shown, refused):

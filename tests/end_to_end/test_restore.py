@@ -1,5 +1,6 @@
 """The restore drill: rows come back from a backup after the version that they name was retired."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -123,7 +124,7 @@ async def test_an_approver_decides_by_the_link(app: AppHarness) -> None:
     told = await settled(app, restore_id)
 
     assert (shown.status, decided.status) == (200, 200)
-    assert f"{old}: 2 rows" in shown.body
+    assert re.search(rf"{old}</code>, made \d+ \w+ \d{{4}}: 2 rows", shown.body)
     assert waiting["evidenceDigest"] in shown.body
     assert status["decision"]["by"] == "sam@example.com"
     assert [notice["event"] for notice in told] == ["started", "approval_wanted", "approved", "completed"]
