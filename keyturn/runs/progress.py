@@ -10,7 +10,7 @@ from keyturn.contracts import base, pages
 from keyturn.contracts.passes import ProgressInput
 from keyturn.runs import store, transitions
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import NAMED_ROWS_MAX, PhaseProgress, Quarantined
+from keyturn.runs.record_parts import NAMED_ROWS_MAX, SAMPLES_MAX, PhaseProgress, Quarantined, Sample
 
 
 async def record_progress[R: RunRecord](
@@ -54,6 +54,7 @@ def _with_progress[R: RunRecord](
         earlier, total = known.earlier, known.rows_total
     else:
         earlier, total = known.totals, known.rows_total
+    done = pages.add_results(earlier, current)
     phase = progress.shown_as(
         PhaseProgress,
         current=current,
@@ -61,11 +62,18 @@ def _with_progress[R: RunRecord](
         rows_total=total if documents is None else documents,
         started_at=progress.pass_started_at,
         updated_at=now,
+        samples=sampled(known.samples if known is not None else [], Sample(at=now, rows=done.changed)),
     )
     changed = record.changed(
         progress={**record.progress, progress.phase: phase}, quarantined=_quarantined(record, progress)
     )
     return changed.after_sweep(phase) if progress.phase == "sweep" else changed
+
+
+def sampled(samples: Sequence[Sample], newest: Sample) -> list[Sample]:
+    """Return the samples with another one; where they become too many, every second is left out, never the ends."""
+    kept = [*samples, newest]
+    return kept if len(kept) <= SAMPLES_MAX else [*kept[:-1:2], newest]
 
 
 def _quarantined(record: RunRecord, progress: ProgressInput) -> Quarantined:

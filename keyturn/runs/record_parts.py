@@ -19,6 +19,7 @@ NAMED_ROWS_MAX = 100
 COMMANDS_MAX = 100
 DECISIONS_MAX = 20
 NOTICES_MAX = 200
+SAMPLES_MAX = 60
 CHANNELS_MAX = 3 * CHANNELS_PER_SETTING
 
 
@@ -90,6 +91,13 @@ class VersionIntent(Payload):
     at: datetime
 
 
+class Sample(Payload):
+    """How many rows a phase had changed at a time, over all its passes."""
+
+    at: datetime
+    rows: int
+
+
 class PhaseProgress(Payload):
     """How far the passes of one phase are: ``current`` is the pass under way, ``earlier`` the sum of the others."""
 
@@ -103,6 +111,8 @@ class PhaseProgress(Payload):
     rows_total: int | None = None
     started_at: datetime  # of the pass under way
     updated_at: datetime
+    # At the ends of waves, oldest first; records of before have none.
+    samples: Annotated[list[Sample], Field(max_length=SAMPLES_MAX)] = Field(default_factory=list)
 
     @property
     def totals(self) -> PageResult:

@@ -12,7 +12,7 @@ from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import DOCUMENT_BYTES_MAX
 from keyturn.errors import FencedError
 from keyturn.rotation.status import accepted, report, status
-from keyturn.runs.progress import record_progress, record_quarantined, with_quarantined
+from keyturn.runs.progress import record_progress, record_quarantined, sampled, with_quarantined
 from keyturn.runs.record_parts import (
     CANARIES_MAX,
     CHECKS_MAX,
@@ -21,6 +21,7 @@ from keyturn.runs.record_parts import (
     HISTORY_MAX,
     NAMED_ROWS_MAX,
     PROBES_MAX,
+    SAMPLES_MAX,
     Canary,
     Check,
     Command,
@@ -29,6 +30,7 @@ from keyturn.runs.record_parts import (
     Preflight,
     Probe,
     Quarantined,
+    Sample,
 )
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
@@ -328,3 +330,27 @@ def test_a_detail_that_is_too_long_is_cut_between_characters() -> None:
 
     assert check.detail.endswith("ü…")
     assert len(check.detail.encode()) in (TEXT_BYTES_MAX - 1, TEXT_BYTES_MAX)
+
+
+async def test_rows_over_time_are_kept_once_a_wave(runs: RotationStore) -> None:
+    """Over all passes; the same wave again adds nothing."""
+    record, second = await sweeping(runs), NOW + timedelta(seconds=9)
+    await report_wave(runs, record, 1, at=NOW + timedelta(seconds=4), changed=100)
+    for _ in range(2):
+        await report_wave(runs, record, 2, at=NOW + timedelta(seconds=8), changed=190)
+    await report_wave(runs, record, 1, began=second, at=NOW + timedelta(seconds=12), number=2, changed=10)
+
+    found = (await runs.read(record.run_id)).progress["sweep"].samples
+    assert [((one.at - NOW).total_seconds(), one.rows) for one in found] == [(4, 100), (8, 190), (12, 200)]
+
+
+@pytest.mark.parametrize("waves", [1, SAMPLES_MAX, SAMPLES_MAX + 1, 10 * SAMPLES_MAX])
+def test_samples_are_bounded_and_reach_from_the_first_wave_to_the_last(waves: int) -> None:
+    """However many waves: what is left out is from between."""
+    samples: list[Sample] = []
+    for number in range(waves):
+        samples = sampled(samples, Sample(at=NOW + timedelta(seconds=number), rows=number))
+
+    assert (samples[0].rows, samples[-1].rows) == (0, waves - 1)
+    assert min(waves, SAMPLES_MAX // 2) <= len(samples) <= SAMPLES_MAX
+    assert samples == sorted(samples, key=lambda one: one.at)
