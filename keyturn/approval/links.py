@@ -78,7 +78,7 @@ def read_token(token: str, secrets: Sequence[str], *, run_id: str, now: datetime
     """
     link = unseal(Link, token, PURPOSE, secrets)
     if link.run_id != run_id:
-        raise refused()
+        raise _refused()
     if now >= link.expires_at:
         raise ApprovalExpiredError("the link has expired", rotationId=run_id, hint="the next reminder brings a new one")
     return link
@@ -97,11 +97,11 @@ def unseal[P: Payload](model: type[P], token: str, purpose: bytes, secrets: Sequ
     given = signature.encode(errors="replace")
     fits = [hmac.compare_digest(_signature(content, purpose, secret).encode(), given) for secret in secrets]
     if len(token) > TOKEN_MAX or not any(fits):
-        raise refused()
+        raise _refused()
     try:
         return model.model_validate_json(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
     except ValueError:  # no base64, no such content, or one whose end is in no time zone
-        raise refused() from None
+        raise _refused() from None
 
 
 def _content(content: Payload) -> str:
@@ -118,6 +118,5 @@ def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def refused() -> UnauthenticatedError:
-    """Return the error for what is not authentic."""
+def _refused() -> UnauthenticatedError:
     return UnauthenticatedError("the link is not authentic")

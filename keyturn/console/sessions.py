@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, Field
 
 from keyturn.access.attempts import counted
 from keyturn.access.caller import Caller
-from keyturn.approval.links import refused, seal, unseal
+from keyturn.approval.links import seal, unseal
 from keyturn.contracts.base import Payload, PersonName
 from keyturn.cosmos.state_container import StateContainer, StoredDocument, hashed_id
 from keyturn.errors import ForbiddenError, UnauthenticatedError
@@ -125,14 +125,25 @@ async def _granted(
     documents: StateContainer, token: str, purpose: bytes, secrets: Sequence[str], sender: str, now: datetime
 ) -> Ticket:
     async with counted(documents, [f"sender {sender}"], UnauthenticatedError, now):
-        ticket = unseal(Ticket, token, purpose, secrets)
+        ticket = _unsealed(token, purpose, secrets)
         grant = await documents.find(Grant.from_document, PARTITION, hashed_id(ticket.grant))
         # One whose time is over may be gone already, and is nobody's forgery.
         if now < ticket.expires_at and (grant is None or grant.by != ticket.by):
-            raise refused()
+            raise _refused()
     if now >= ticket.expires_at:
         raise UnauthenticatedError("the link or the session has expired", hint=HOW_IN)
     return ticket
+
+
+def _unsealed(token: str, purpose: bytes, secrets: Sequence[str]) -> Ticket:
+    try:
+        return unseal(Ticket, token, purpose, secrets)
+    except UnauthenticatedError:
+        raise _refused() from None
+
+
+def _refused() -> UnauthenticatedError:
+    return UnauthenticatedError("the link or the session is not authentic", hint=HOW_IN)
 
 
 def form_token(visitor: Visitor, order: str, secrets: Sequence[str], now: datetime) -> str:
