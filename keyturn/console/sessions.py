@@ -125,25 +125,14 @@ async def _granted(
     documents: StateContainer, token: str, purpose: bytes, secrets: Sequence[str], sender: str, now: datetime
 ) -> Ticket:
     async with counted(documents, [f"sender {sender}"], UnauthenticatedError, now):
-        ticket = _unsealed(token, purpose, secrets)
+        ticket = unseal(Ticket, token, purpose, secrets, hint=HOW_IN)
         grant = await documents.find(Grant.from_document, PARTITION, hashed_id(ticket.grant))
         # One whose time is over may be gone already, and is nobody's forgery.
         if now < ticket.expires_at and (grant is None or grant.by != ticket.by):
-            raise _refused()
+            raise UnauthenticatedError("the link or the session is not authentic", hint=HOW_IN)
     if now >= ticket.expires_at:
         raise UnauthenticatedError("the link or the session has expired", hint=HOW_IN)
     return ticket
-
-
-def _unsealed(token: str, purpose: bytes, secrets: Sequence[str]) -> Ticket:
-    try:
-        return unseal(Ticket, token, purpose, secrets)
-    except UnauthenticatedError:
-        raise _refused() from None
-
-
-def _refused() -> UnauthenticatedError:
-    return UnauthenticatedError("the link or the session is not authentic", hint=HOW_IN)
 
 
 def form_token(visitor: Visitor, order: str, secrets: Sequence[str], now: datetime) -> str:
@@ -154,7 +143,7 @@ def form_token(visitor: Visitor, order: str, secrets: Sequence[str], now: dateti
 def check_form(token: str, visitor: Visitor, order: str, secrets: Sequence[str], now: datetime) -> None:
     """Raise ForbiddenError unless the form is this visitor's, for this order, and not too old."""
     try:
-        form = unseal(_Form, token, FORM, secrets)
+        form = unseal(_Form, token, FORM, secrets, hint="")
     except UnauthenticatedError:
         form = None
     if form is None or (form.subject, form.order) != (visitor.subject, order) or now >= form.expires_at:

@@ -8,8 +8,7 @@ from keyturn.access.attempts import REFUSALS_MAX
 from keyturn.access.caller import Caller
 from keyturn.access.identity import read_principal
 from keyturn.access.roles import Role
-from keyturn.approval.links import seal
-from keyturn.console import sessions
+from keyturn.approval.links import seal, unseal
 from keyturn.console.sessions import (
     LINK,
     LINK_LASTS,
@@ -103,7 +102,7 @@ async def test_the_secret_alone_lets_nobody_in(runs: RotationStore, purpose: byt
 async def test_a_grant_is_for_one_name(runs: RotationStore) -> None:
     """A session is not signed anew for another person."""
     token, _ = await grant_link(runs.documents, DANA, SECRET, NOW)
-    ticket = sessions.unseal(Ticket, token, LINK, [SECRET])
+    ticket = unseal(Ticket, token, LINK, [SECRET], hint="")
     other = seal(ticket.model_copy(update={"by": "sam@example.com"}), SESSION, SECRET)
 
     with pytest.raises(UnauthenticatedError):
@@ -114,7 +113,7 @@ async def test_a_grant_that_was_taken_away_ends_link_and_session(runs: RotationS
     """An operator can end a session before its time."""
     token, _ = await grant_link(runs.documents, DANA, SECRET, NOW)
     cookie = await opened(runs, token)
-    ticket = sessions.unseal(Ticket, token, LINK, [SECRET])
+    ticket = unseal(Ticket, token, LINK, [SECRET], hint="")
     await runs.documents.container.delete_item(hashed_id(ticket.grant), PARTITION)
 
     with pytest.raises(UnauthenticatedError):
