@@ -18,6 +18,7 @@ from keyturn.errors import InvariantError
 from keyturn.migrations.status import MigrationStatus, migration_status
 from keyturn.preflight.checks import waiver_of
 from keyturn.rotation.status import Status, status
+from keyturn.runs.evidence_summary import Finding, findings_of, verdict
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
@@ -94,6 +95,8 @@ class RunPage:
     quarantined: Sequence[QuarantinedLine]
     stale_writers: str
     checks: Sequence[CheckLine]
+    findings: Sequence[Finding]
+    verdict: str
     decisions: Sequence[DecisionLine]
     commands: Sequence[tuple[str, str]]
     chain: Chain
@@ -108,6 +111,8 @@ class RunPage:
 def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor, now: datetime) -> RunPage:
     """Return what the visitor sees of the run; ``chain`` is the export of its audit chain, by lines."""
     told = _status(record)
+    # What was changed after the freeze may lack anything, and says nothing.
+    findings = findings_of(record.evidence) if record.evidence is not None and record.evidence_intact else []
     plan = record.preflight.plan if isinstance(record, RotationRecord) and record.preflight is not None else None
     census = record.census.by_version if record.census is not None else None
     waits = told.waits_for
@@ -124,6 +129,8 @@ def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor, now: d
         quarantined=[_quarantined(record, found) for found in record.quarantined.named],
         stale_writers=_stale_writers(record),
         checks=list(_checks(record)),
+        findings=findings,
+        verdict=verdict(findings),
         decisions=[
             DecisionLine(one.decision, one.by, moment(one.at), one.comment, one.digest, one == record.decision)
             for one in record.taken
