@@ -123,23 +123,33 @@ class Curve:
     points: str
     begun: str
     ended: str
-    first: int
     last: int
 
 
-def curves_of[P: str](progress: Mapping[P, PhaseProgress]) -> list[Curve]:
-    """Return a curve for each phase of which two samples at least were taken at different times."""
-    return [curve for phase, known in progress.items() if (curve := _curve(phase, known)) is not None]
+# Where a phase begins with no row done; a proof begins anew with every soak.
+_BEGIN: Mapping[str, Sequence[State]] = {
+    "sweep": (State.SWEEPING, State.RUNNING),
+    "check": (State.RUNNING,),
+    "proof": (State.SOAKING,),
+}
 
 
-def _curve(phase: str, progress: PhaseProgress) -> Curve | None:
-    samples = progress.samples
-    if len(samples) < 2 or samples[-1].at <= samples[0].at:  # noqa: PLR2004 - a line has two ends
+def curves_of(record: RunRecord) -> list[Curve]:
+    """Return a curve for each phase of which samples were taken, from where the phase began."""
+    return [curve for phase, known in record.progress.items() if (curve := _curve(record, phase, known)) is not None]
+
+
+def _curve(record: RunRecord, phase: str, progress: PhaseProgress) -> Curve | None:
+    entered = [entry.at for entry in record.history if entry.target in _BEGIN[phase]]
+    begun = entered[-1 if phase == "proof" else 0] if entered else None
+    samples = [(one.at, one.rows) for one in progress.samples]
+    if not samples or begun is None or begun >= samples[-1][0]:
         return None
-    begun, most = samples[0].at, max(1, progress.rows_total or 0, *(one.rows for one in samples))
-    span = (samples[-1].at - begun).total_seconds()
+    most = max(1, progress.rows_total or 0, *(rows for _, rows in samples))
+    last, span = samples[-1], (samples[-1][0] - begun).total_seconds()
     places = (
-        (CURVE_WIDTH * (one.at - begun).total_seconds() / span, CURVE_HEIGHT * (1 - one.rows / most)) for one in samples
+        (CURVE_WIDTH * max(0.0, (at - begun).total_seconds()) / span, CURVE_HEIGHT * (1 - rows / most))
+        for at, rows in [(begun, 0), *samples]
     )
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return Curve(phase, points, moment(begun), moment(samples[-1].at), samples[0].rows, samples[-1].rows)
+    return Curve(phase, points, moment(begun), moment(last[0]), last[1])

@@ -84,7 +84,7 @@ def run_line(record: RunRecord, now: datetime) -> RunLine:
         at=moment(record.requested_at),
         by=record.requested_by,
         reason=record.reason,
-        outcome=f"{words(record.state)} after {lasted}{f': {said}' if said else ''}",
+        outcome=f"{words(record.state)}, {lasted} after it was asked for{f': {said}' if said else ''}",
         percent=None if record.ended or pace is None else pace.percent,
         waits_for="" if pace is None or pace.waits_for is None else pace.waits_for.what,
     )

@@ -125,7 +125,7 @@ def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor, now: d
         pace=list(_pace(told)),
         waits_for="" if waits is None else waits.what + (f", until {moment(waits.until)}" if waits.until else ""),
         bars=bars_of(plan.rows_by_version if plan is not None else None, census, told.target_version),
-        curves=curves_of(record.progress),
+        curves=curves_of(record),
         quarantined=[_quarantined(record, found) for found in record.quarantined.named],
         stale_writers=_stale_writers(record),
         checks=list(_checks(record)),

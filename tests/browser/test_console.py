@@ -165,6 +165,8 @@ async def test_another_site_orders_nothing(app: AppHarness, tab: Any, said: list
     async with tab.expect_response(target) as sent:
         await tab.get_by_role("button").click()
     assert (await sent.value).status == 401
+    await heading(tab, "Unauthenticated")
+    assert all("401" in complaint for complaint in said)
     said.clear()
 
     refused = await tab.context.request.post(target, form={"reason": "x"})

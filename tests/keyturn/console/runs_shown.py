@@ -1,7 +1,7 @@
 """Runs as the console meets them: with a history of a minute a state, and with progress."""
 
 import itertools
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from keyturn.access.caller import Caller
@@ -46,9 +46,9 @@ def migrated(*states: State, **fields: Any) -> MigrationRecord:
     return MigrationRecord(**{**shared, **own, **run, **fields})
 
 
-def progress(*rows: int, total: int | None = 200) -> PhaseProgress:
+def progress(*rows: int, total: int | None = 200, began: datetime = NOW) -> PhaseProgress:
     """Return a sweep with a sample every ten seconds."""
-    samples = [Sample(at=NOW + timedelta(seconds=10 * number), rows=count) for number, count in enumerate(rows)]
+    samples = [Sample(at=began + timedelta(seconds=10 * number), rows=count) for number, count in enumerate(rows)]
     return PhaseProgress(
         pass_number=1,
         wave=len(rows),

@@ -8,7 +8,7 @@ from keyturn.console.charts import bars_of, curves_of, lasting, moment, steps_of
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import PhaseProgress, RequestOptions
-from tests.keyturn.console.runs_shown import LATER, migrated, progress, went
+from tests.keyturn.console.runs_shown import LATER, MINUTE, migrated, progress, went
 from tests.keyturn.runs.lifecycle import NOW, PATHS
 
 
@@ -102,15 +102,26 @@ def test_bars_are_as_wide_as_the_counts_say() -> None:
     assert bars_of(None, None, None) == []
 
 
-def test_a_curve_goes_from_the_first_sample_to_the_last() -> None:
+def test_a_curve_goes_from_the_beginning_of_its_phase_to_the_last_sample() -> None:
     """Its top is the number of rows that there are."""
-    [curve] = curves_of({"sweep": progress(0, 100, 200)})
+    began = went(*PATHS[State.SWEEPING]).history[-1].at
+    known = progress(50, 100, 200, began=began + timedelta(seconds=20))
+    [curve] = curves_of(went(*PATHS[State.SWEEPING], progress={"sweep": known}))
 
-    assert curve.points == "0.0,120.0 300.0,60.0 600.0,0.0"
-    assert (curve.first, curve.last, curve.ended) == (0, 200, "1 Mar 2026 03:00:20 UTC")
+    assert curve.points == "0.0,120.0 300.0,90.0 450.0,60.0 600.0,0.0"
+    assert (curve.last, curve.begun, curve.ended) == (200, "1 Mar 2026 03:03:00 UTC", "1 Mar 2026 03:03:40 UTC")
 
 
-@pytest.mark.parametrize("known", [progress(), progress(5)])
-def test_without_two_samples_there_is_no_curve(known: PhaseProgress) -> None:
+def test_a_proof_is_drawn_from_its_last_soak() -> None:
+    """It begins anew there, where a sweep goes on."""
+    record = went(*PATHS[State.SOAKING], State.SWEEPING, State.SOAKING)
+    both = progress(5, began=record.history[-1].at + MINUTE)
+    curves = curves_of(record.changed(progress={"sweep": both, "proof": both}))
+
+    assert [curve.begun for curve in curves] == ["1 Mar 2026 03:03:00 UTC", "1 Mar 2026 03:06:00 UTC"]
+
+
+@pytest.mark.parametrize("known", [progress(), progress(5, began=NOW)], ids=["no sample", "before the phase"])
+def test_without_a_sample_of_the_phase_there_is_no_curve(known: PhaseProgress) -> None:
     """A run of before has none at all."""
-    assert curves_of({"sweep": known}) == []
+    assert curves_of(went(*PATHS[State.SWEEPING], progress={"sweep": known})) == []

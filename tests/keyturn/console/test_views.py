@@ -154,7 +154,7 @@ def test_a_line_of_the_timeline_says_what_became_of_a_run() -> None:
     ended = run_line(went(*PATHS[State.COMPLETED], ended_at=NOW + 8 * MINUTE), LATER)
     waiting = run_line(went(*PATHS[State.NEEDS_ATTENTION]), LATER)
 
-    assert (ended.mark, ended.outcome, ended.waits_for) == ("pass", "completed after 8 min", "")
+    assert (ended.mark, ended.outcome, ended.waits_for) == ("pass", "completed, 8 min after it was asked for", "")
     assert (waiting.mark, waiting.what, waiting.state) == ("look", "rotation", "needs attention")
     assert "operator" in waiting.waits_for
 
