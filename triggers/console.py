@@ -18,7 +18,7 @@ from keyturn.audit.events import Attempt
 from keyturn.console import sessions
 from keyturn.console.charts import moment
 from keyturn.console.keyring_pages import active_run, cards, timeline, version_lines
-from keyturn.console.orders import Order, order_of, orders_on_keyring
+from keyturn.console.orders import Order, link_to_decide, order_of, orders_on_keyring
 from keyturn.console.run_page import run_page
 from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest, Visitor
 from keyturn.cosmos.state_container import hashed_id
@@ -85,9 +85,10 @@ async def show_console_run(req: func.HttpRequest) -> func.HttpResponse:
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         record = await resources.every_run.read(req.route_params["run_id"])
         chain = (await resources.every_run.audit.export(record.run_id)).splitlines()
-        shown = run_page(record, chain, visitor, datetime.now(UTC))
+        now = datetime.now(UTC)
+        shown, own = run_page(record, chain, visitor, now), link_to_decide(record, visitor, resources.settings, now)
         headers = _refresh(req, active=shown.active)
-        more: dict[str, Any] = {"page": shown, "refreshed": bool(headers), "seconds": REFRESH_SECONDS}
+        more: dict[str, Any] = {"page": shown, "own_link": own, "refreshed": bool(headers), "seconds": REFRESH_SECONDS}
         return page("run", visitor, headers=headers, **more)
 
     return await handle_visit(req, "show_console_run", work)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
 
+from keyturn.approval.links import approval_links
 from keyturn.console.sessions import Visitor
 from keyturn.contracts.states import State
 from keyturn.errors import InvalidRequestError
@@ -13,6 +14,7 @@ from keyturn.ids import CONSOLE, RunKind
 from keyturn.runs.commands import allowed_in
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
+from keyturn.settings import Settings
 
 type Name = Literal["start", "dry-run", "retry", "abort", "reinstate", "rollback"]
 
@@ -140,3 +142,15 @@ def _can_roll_back(record: RunRecord) -> bool:
 def orders_on_keyring(visitor: Visitor) -> list[Order]:
     """Return what the visitor may order about a keyring without a run."""
     return [order for order in _ORDERS if order.of_keyring and visitor.may(order.route())]
+
+
+def link_to_decide(record: RunRecord, visitor: Visitor, settings: Settings, now: datetime) -> str | None:
+    """Return the visitor's own link to decide on the run, where the platform vouches that it is theirs.
+
+    A session never has one: its name is what a holder of the function key has stated.
+    """
+    principal = visitor.caller.principal
+    if principal is None or not visitor.may("decide_approval"):
+        return None
+    links = {approver.lower(): link for approver, link in approval_links(record, settings, now)}
+    return links.get(principal.object_id)

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.end_to_end.app_harness import AppHarness
+from tests.invariants.traces import logs_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -56,6 +57,9 @@ async def test_a_dry_run_is_ordered_and_seen(app: AppHarness, browser: aiohttp.C
     assert "Refresh" not in shown.headers
     assert "Dry run of a rotation" in page
     assert "The chain is unbroken" in page
+    kept = logs_of(app.azure)
+    assert led.encode() in kept or status["rotationId"].encode() in kept  # it is the app's log
+    assert [part for part in (headers["cookie"].partition("=")[2], form) if part.encode() in kept] == []
 
 
 async def test_without_a_session_every_page_is_closed(app: AppHarness, browser: aiohttp.ClientSession) -> None:

@@ -42,6 +42,7 @@ class Console:
     async def send(self, function: str, method: str, path: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
         """Call a route with what the browser has."""
         url = urlsplit(path)
+        path = url._replace(scheme="", netloc="").geturl()  # links are absolute where a public URL is set
         named = url.path.removeprefix("/api/console").strip("/").split("/")
         places = {
             "show_console_keyring": ("", "keyring"),

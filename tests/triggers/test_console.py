@@ -11,6 +11,7 @@ from keyturn.access.roles import Role
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.runs.record_parts import Check, Decision, Preflight, Provenance, Quarantined, StaleWriters
+from tests.keyturn.access.principals import SOMEBODY
 from tests.keyturn.runs.lifecycle import NOW
 from tests.triggers.console_visits import Console
 
@@ -112,15 +113,6 @@ async def test_a_page_offers_what_the_role_and_the_state_allow(
     _, text = await console.see(f"/api/console/runs/{record.run_id}")
 
     assert set(re.findall(r"/api/console/orders/([a-z-]+)/", text)) == offered
-
-
-async def test_a_rotation_with_a_version_can_be_rolled_back_when_it_has_ended(console: Console) -> None:
-    """Or when it needs attention."""
-    record = await console.run(State.FAILED, target_version="new")
-    console.sign_in(Role.OPERATOR)
-    _, text = await console.see(f"/api/console/runs/{record.run_id}")
-
-    assert f"/api/console/orders/rollback/{record.run_id}" in text
 
 
 async def test_an_order_is_taken_once_it_was_confirmed(console: Console) -> None:
@@ -269,3 +261,32 @@ async def test_a_chain_that_was_changed_is_shown_as_broken(console: Console) -> 
 
     assert status == 200
     assert "The chain does not hold: line 1 is changed" in text
+
+
+APPROVER = {"keyturn_approvers": [SOMEBODY], "keyturn_public_url": "https://app.example"}
+
+
+@pytest.mark.parametrize(
+    ("roles", "requested_by_id", "offered"),
+    [
+        ((Role.APPROVER,), None, True),
+        ((Role.APPROVER,), SOMEBODY, False),
+        ((Role.OPERATOR,), None, False),
+        (None, None, False),
+    ],
+    ids=["an approver", "the requester", "no approver", "a session in the approver's name"],
+)
+async def test_an_approver_who_signs_in_finds_their_own_link(
+    console: Console, roles: tuple[Role, ...] | None, requested_by_id: str | None, *, offered: bool
+) -> None:
+    """It is for the person that the platform vouches for, and for nobody who only states a name."""
+    console.set(keyturn_links_without_sign_in=True, **APPROVER)
+    record = await console.run(State.AWAITING_APPROVAL, requested_by="dana", requested_by_id=requested_by_id)
+    if roles is None:
+        await console.enter(SOMEBODY)
+    else:
+        console.sign_in(*roles)
+    _, text = await console.see(f"/api/console/runs/{record.run_id}")
+
+    assert (f"https://app.example/api/rotations/{record.run_id}/approval?token=" in text) is offered
+    assert ("Approvers decide by a link of their own" in text) is not offered
