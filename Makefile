@@ -18,7 +18,7 @@ help:
 	@echo "make unit   the tests that need no service, in seconds"
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
-	@echo "make test-browser  the approver's page in Debian's chromium-headless-shell, which must be installed"
+	@echo "make test-browser  the approver's page and the console in Debian's chromium-headless-shell, which must be installed"
 	@echo "make conformance  Microsoft's own tests of its SDKs against the local services (downloads them from PyPI once)"
 	@echo "make model  the protocol explored exhaustively by spin, which must be installed, with gcc"
 	@echo "make lint   rules, format and types"

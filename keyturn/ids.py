@@ -17,6 +17,7 @@ ROTATIONS = "/api/rotations"
 MIGRATIONS = "/api/migrations"
 RESTORES = "/api/restores"
 APPROVALS = "/api/approvals"
+CONSOLE = "/api/console"
 
 _RUN_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,39})(\.m)?\.\d{8}T\d{6}Z\.[0-9a-f]{6}")
 
@@ -92,3 +93,8 @@ def approval_link(run_id: str) -> str:
 def report_link(run_id: str) -> str:
     """Return the address of the run's whole report."""
     return f"{run_link(run_id)}/report"
+
+
+def console_link(run_id: str) -> str:
+    """Return the address of the run's page on the console."""
+    return f"{CONSOLE}/runs/{run_id}"

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import azure.functions as func
 
@@ -77,3 +77,14 @@ def sender_of(request: func.HttpRequest) -> str:
     address = forwarded.rpartition(",")[2].strip()
     host, colon, port = address.rpartition(":")
     return host if colon and port.isdecimal() and (":" not in host or host.endswith("]")) else address
+
+
+def read_form(request: func.HttpRequest, fields_max: int) -> dict[str, list[str]]:
+    """Return the fields of a form as a browser sends it, each with its values; raises InvalidRequestError."""
+    try:
+        return parse_qs(
+            read_body(request).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=fields_max
+        )
+    except ValueError:
+        expected = "a form, as a browser sends it"
+        raise InvalidRequestError(f"the body is not {expected}", field="body", expected=expected) from None

@@ -1,7 +1,5 @@
 """The HTTP API of migrations: start, list, look, retry, abort."""
 
-from datetime import UTC, datetime
-
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -10,14 +8,13 @@ from keyturn.contracts.migrations import Work
 from keyturn.http import parse
 from keyturn.ids import MIGRATIONS, run_link
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RewrapDeksRequest, StartMigration
-from keyturn.migrations.start import start_migration
 from keyturn.migrations.status import migration_report, migration_status, migration_summary
 from keyturn.resources import Resources
+from keyturn.runs.records import MigrationRecord
 from triggers.access import admitted
 from triggers.http import RETRY_AFTER_SECONDS, handle, json_response, read_json
-from triggers.lost_runs import workflows_of
+from triggers.orders import begin_migration
 from triggers.run_routes import RunRoutes
-from triggers.workflow import ensure_started
 
 bp = df.Blueprint()
 
@@ -69,22 +66,12 @@ async def begin(
     wanted: Work,
 ) -> func.HttpResponse:
     """Start this migration, and answer the request that asked for it."""
-    requester = caller.identity(request.requested_by)
-    record = await start_migration(
-        resources.migrations,
-        wanted,
-        keyring=resources.settings.keyring(request.keyring).name,
-        requested_by=requester.name,
-        requested_by_id=requester.object_id,
-        reason=request.reason,
-        dry_run=request.dry_run,
-        policy=resources.settings.policy,
-        workflows=workflows_of(client, resources),
-        now=datetime.now(UTC),
-        idempotency_key=req.headers.get("idempotency-key"),
-        plan=await request.plan(resources),
-    )
-    await ensure_started(client, resources.every_run, record)
+    record = await begin_migration(client, resources, caller, request, wanted, req.headers.get("idempotency-key"))
+    return accepted(record)
+
+
+def accepted(record: MigrationRecord) -> func.HttpResponse:
+    """Return the answer to the request that started the migration."""
     headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
     return json_response(migration_summary(record), status=202, headers=headers)
 

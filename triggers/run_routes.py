@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -14,15 +13,12 @@ from keyturn.contracts.base import Payload
 from keyturn.http import parse
 from keyturn.ids import run_link
 from keyturn.resources import Resources
-from keyturn.rotation.start import resume_orphan
-from keyturn.runs.commands import CommandRequest, record_command
+from keyturn.runs.commands import CommandRequest
 from keyturn.runs.record import RunRecord
 from keyturn.runs.store import Runs
-from orchestrators.waiting import COMMAND_EVENT
 from triggers.access import Work
 from triggers.http import RETRY_AFTER_SECONDS, json_response, limit_of, read_json
-from triggers.lost_runs import workflows_of
-from triggers.workflow import wake
+from triggers.orders import command as give
 
 AUDIT_CONTENT_TYPE = "application/jsonl"
 
@@ -93,11 +89,7 @@ class RunRoutes[R: RunRecord]:
             request = parse(CommandRequest, read_json(req, default={}))
             by = caller.identity(request.requested_by).name
             run_id = req.route_params[self.parameter]
-            runs, now = self.store(resources), datetime.now(UTC)
-            record = await record_command(runs, run_id, command, by=by, now=now)
-            # A run that lost its workflow goes on with another, which obeys; to any other it is told.
-            await resume_orphan(runs.documents, record.keyring, workflows_of(client, resources), now)
-            await wake(client, record, COMMAND_EVENT)
+            record = await give(client, resources, self.store(resources), run_id, command, by)
             headers = {"Location": run_link(record.run_id), "Retry-After": str(RETRY_AFTER_SECONDS)}
             return json_response(self.status(record), status=202, headers=headers)
 

@@ -51,5 +51,14 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "get_migration_audit": _EVERY_ROLE,
     "retry_migration": frozenset({Role.OPERATOR}),
     "abort_migration": frozenset({Role.OPERATOR}),
+    # An order of the console needs the role of the API's route that does the same, too.
+    "show_console": _EVERY_ROLE,
+    "show_console_keyring": _EVERY_ROLE,
+    "show_console_run": _EVERY_ROLE,
+    "show_console_evidence": _EVERY_ROLE,
+    "diagnose_in_console": frozenset({Role.OPERATOR}),
+    "confirm_console_order": _EVERY_ROLE,
+    "give_console_order": _EVERY_ROLE,
+    "make_console_link": _EVERY_ROLE,
     "describe_api": _EVERY_ROLE,
 }

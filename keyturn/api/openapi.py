@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from keyturn.access.roles import ROUTES
-from keyturn.api.operations import OPERATIONS, ApprovalForm, Operation
+from keyturn.api.operations import OPERATIONS, Operation
+from keyturn.console.sessions import COOKIE
 from keyturn.http import CONTENT_TYPE as PROBLEM
 
 REFERENCE = "#/components/schemas/{model}"
@@ -22,6 +23,7 @@ _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "key": [{"functionKey": [], "entra": []}, {"functionKey": []}],
     "signature": [],  # what admits a message stands in the webhook's headers
     "link": [{"link": [], "entra": []}, {"link": []}],
+    "session": [{"session": []}, {"entra": []}],
     "none": [],
 }
 
@@ -46,6 +48,7 @@ def description() -> dict[str, Any]:
             "securitySchemes": {
                 "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
                 "entra": {"type": "http", "scheme": "bearer", "description": "where KEYTURN_ACCESS is entra"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "a link opens one"},
                 "link": {"type": "apiKey", "in": "query", "name": "token", "description": "or in the form"},
             },
         },
@@ -83,7 +86,7 @@ def _described(operation: Operation, references: dict[type[BaseModel], dict[str,
         "x-roles": sorted(ROUTES.get(operation.name, ())),
     }
     if operation.body is not None:
-        kind = FORM if operation.body is ApprovalForm else JSON
+        kind = FORM if page else JSON
         content = {kind: {"schema": references[operation.body]}}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     return described

@@ -5,11 +5,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
+from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest
 from keyturn.contracts.base import Payload
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
 from keyturn.diagnosis.verification import Verification, VerificationRequest
-from keyturn.ids import APPROVALS, MIGRATIONS, RESTORES, ROTATIONS
+from keyturn.ids import APPROVALS, CONSOLE, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.key_vault.backups import KeyBackup, KeyBackupContent
 from keyturn.migrations.requests import MigrationRequest, ReencryptionRequest, RollbackRequest, StartMigration
 from keyturn.migrations.status import MigrationReport, MigrationStatus, MigrationSummary
@@ -69,6 +70,13 @@ class ApprovalForm(BaseModel):
     acknowledged: list[str] = Field(default=[], max_length=ACKNOWLEDGED_MAX)  # every warning's key, needed to approve
 
 
+class ConsoleForm(BaseModel):
+    """What a form of the console sends."""
+
+    form: str  # the token of the page that was shown
+    reason: str = Field(default="", max_length=500)
+
+
 class Parameter(NamedTuple):
     """A parameter in the query or a header."""
 
@@ -91,7 +99,7 @@ class Operation(NamedTuple):
     body: type[BaseModel] | None = None
     body_required: bool = True
     parameters: Sequence[Parameter] = ()
-    security: Literal["key", "signature", "link", "none"] = "key"
+    security: Literal["key", "signature", "link", "session", "none"] = "key"
     media: str = "application/json"  # of a good answer
 
 
@@ -102,7 +110,13 @@ _PAGING = (
     Parameter("before", "query", "an id from the list: only older ones are listed"),
 )
 _TOKEN = Parameter("token", "query", "the link's token", required=True)
+_OPENING = Parameter("token", "query", "of a link to the console: opens a session, and leads to the page without it")
 _ONCE = (Parameter("Idempotency-Key", "header", "the same request with the same key is one request"),)
+_REFRESH = Parameter("refresh", "query", "off: the page is not loaded again by itself")
+_DIAGNOSED = (
+    Parameter("dek", "query", "a DEK's id"),
+    *(Parameter(name, "query", "of a document") for name in ("container", "document", "partition")),
+)
 _MIGRATION = f"{MIGRATIONS}/{{migration_id}}"
 _ROTATION = f"{ROTATIONS}/{{rotation_id}}"
 _WEBHOOK = (
@@ -137,6 +151,11 @@ def _page(name: str, run: str) -> tuple[Operation, Operation]:
             f"decide_{name}", "post", path, "Decide on the approver's page", 200, None, body=ApprovalForm, **page
         ),
     )
+
+
+def _console(name: str, path: str, summary: str, *parameters: Parameter) -> Operation:
+    page: dict[str, Any] = {"refusals": (404, 429), "security": "session", "media": "text/html"}
+    return Operation(name, "get", f"{CONSOLE}{path}", summary, 200, None, parameters=(_OPENING, *parameters), **page)
 
 
 def _run_operations(
@@ -200,6 +219,24 @@ OPERATIONS: Sequence[Operation] = (
         "migration", _MIGRATION, MigrationStatus, MigrationReport, ("get_migration_report", "get_migration_audit")
     ),
     *_page("restore_approval", f"{MIGRATIONS}/{{rotation_id}}"),
+    _console("show_console", "", "How every keyring stands, as a page"),
+    _console("show_console_keyring", "/keyrings/{keyring}", "A keyring's history, as a page"),
+    _console("show_console_run", "/runs/{run_id}", "A run, as a page", _REFRESH),
+    _console("show_console_evidence", "/runs/{run_id}/evidence", "A run's evidence, as a page"),
+    _console("diagnose_in_console", "/diagnosis", "Diagnose a DEK or a document, as a page", _KEYRING, *_DIAGNOSED),
+    _console("confirm_console_order", "/orders/{order}/{subject}", "What follows from an order"),
+    Operation(
+        *("give_console_order", "post", f"{CONSOLE}/orders/{{order}}/{{subject}}", "Give an order", 303, None),
+        refusals=(404, 409, 422, 429),
+        body=ConsoleForm,
+        security="session",
+        media="text/html",
+    ),
+    Operation(
+        *("make_console_link", "post", f"{CONSOLE}/links", "A link to the console", 201, ConsoleLink, (404,)),
+        body=ConsoleLinkRequest,
+        body_required=False,
+    ),
     Operation("describe_api", "get", "/api/openapi.json", "This description", 200, None, ()),
     Operation("health", "get", "/api/health", "Is the app there", 200, Health, (), security="none"),
 )

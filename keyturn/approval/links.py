@@ -72,8 +72,7 @@ def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list
 
 def make_token(link: Link, secret: str) -> str:
     """Return the link as a token."""
-    content = _content(link)
-    return f"{content}.{_signature(content, secret)}"
+    return seal(link, PURPOSE, secret)
 
 
 def where_to_look(run_id: str) -> str:
@@ -87,28 +86,44 @@ def read_token(token: str, secrets: Sequence[str], *, run_id: str) -> Link:
     Raises:
         UnauthenticatedError: it is no token for this run; nothing says what is wrong.
     """
-    content, _, signature = token.partition(".")
-    # Every secret is tried, so that the time that it takes does not tell which one fits.
-    given = signature.encode(errors="replace")
-    fits = [hmac.compare_digest(_signature(content, secret).encode(), given) for secret in secrets]
-    if len(token) > TOKEN_MAX or not any(fits):
-        raise _refused(run_id)
-    try:
-        link = Link.model_validate_json(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
-    except ValueError:  # no base64, no link, or one whose end is in no time zone
-        raise _refused(run_id) from None
+    hint = f"open the whole link, as it was sent; if it still fails, ask for a new one, or {where_to_look(run_id)}"
+    link = unseal(Link, token, PURPOSE, secrets, hint=hint)
     if link.run_id != run_id:
-        raise _refused(run_id)
+        raise _refused(hint)
     return link
 
 
-def _content(link: Link) -> str:
-    return _encoded(link.model_dump_json(by_alias=True).encode())
+def seal(content: Payload, purpose: bytes, secret: str) -> str:
+    """Return the content as a token; one that was signed for a purpose is none for another."""
+    encoded = _content(content)
+    return f"{encoded}.{_signature(encoded, purpose, secret)}"
 
 
-def _signature(content: str, secret: str) -> str:
+def unseal[P: Payload](model: type[P], token: str, purpose: bytes, secrets: Sequence[str], *, hint: str) -> P:
+    """Return what the token says.
+
+    Raises:
+        UnauthenticatedError: none of the secrets signed it for the purpose; with the hint.
+    """
+    content, _, signature = token.partition(".")
+    # Every secret is tried, so that the time that it takes does not tell which one fits.
+    given = signature.encode(errors="replace")
+    fits = [hmac.compare_digest(_signature(content, purpose, secret).encode(), given) for secret in secrets]
+    if len(token) > TOKEN_MAX or not any(fits):
+        raise _refused(hint)
+    try:
+        return model.model_validate_json(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
+    except ValueError:  # no base64, no such content, or one whose end is in no time zone
+        raise _refused(hint) from None
+
+
+def _content(content: Payload) -> str:
+    return _encoded(content.model_dump_json(by_alias=True).encode())
+
+
+def _signature(content: str, purpose: bytes, secret: str) -> str:
     shared = base64.b64decode(secret.removeprefix("whsec_"))
-    key = hmac.digest(shared, PURPOSE, hashlib.sha256)
+    key = hmac.digest(shared, purpose, hashlib.sha256)
     return _encoded(hmac.digest(key, content.encode(errors="replace"), hashlib.sha256))
 
 
@@ -116,6 +131,5 @@ def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _refused(run_id: str) -> UnauthenticatedError:
-    hint = f"open the whole link, as it was sent; if it still fails, ask for a new one, or {where_to_look(run_id)}"
+def _refused(hint: str) -> UnauthenticatedError:
     return UnauthenticatedError("the link is not authentic", hint=hint)

@@ -4,15 +4,17 @@ A document's verdict is the worst of its fields', a field's is its own or its DE
 these models has room for plaintext, a DEK or a wrap.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, computed_field
 
+from field_encrypt.row_states import QuarantineReason
 from keyturn.contracts.base import Payload, Text
 from keyturn.contracts.pages import Scalar
+from keyturn.documents.errors import DocumentReason
 from keyturn.errors import InvalidRequestError
 
 ID_BYTES_MAX: Final = 1023
@@ -111,6 +113,36 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the worst of the verdicts, which are not empty."""
     return max(verdicts, key=list(Verdict).index)
 
+
+# What a run has found when it quarantined a row or document, before anybody has diagnosed it: what to do next.
+NEXT_STEPS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *(QuarantineReason.MALFORMED_WRAP, QuarantineReason.MALFORMED_LABEL, QuarantineReason.MALFORMED_MEK_NAME),
+            *(QuarantineReason.MALFORMED_KEY_CHECK, QuarantineReason.UNKNOWN_ALGORITHM, DocumentReason.MALFORMED_ROW),
+        ),
+        Verdict.ROW_MALFORMED.next_step,
+    ),
+    QuarantineReason.UNKNOWN_VERSION: Verdict.VERSION_MISSING.next_step,
+    QuarantineReason.VERSION_DISABLED: Verdict.VERSION_DISABLED.next_step,
+    QuarantineReason.UNWRAP_REFUSED: Verdict.WRAP_REFUSED.next_step,
+    QuarantineReason.INVALID_DEK: Verdict.NOT_A_DEK.next_step,
+    QuarantineReason.KEY_CHECK_MISMATCH: Verdict.KEY_CHECK_DIFFERS.next_step,
+    QuarantineReason.TOO_MANY_RACES: "retry when fewer writers change it at the same time",
+    DocumentReason.MALFORMED_FIELD: Verdict.FIELD_MALFORMED.next_step,
+    DocumentReason.TAMPERED_FIELD: Verdict.FIELD_TAMPERED.next_step,
+    DocumentReason.NOT_ENCRYPTED: Verdict.FIELD_PLAIN.next_step,
+    DocumentReason.LOOKS_ENCRYPTED: Verdict.FIELD_FOREIGN.next_step,
+    DocumentReason.UNKNOWN_CODEC: "declare the codec that the field was written with in KEYTURN_DOCUMENTS, then retry",
+    DocumentReason.INVALID_VALUE: "have its writer store a value that can be encrypted, then retry",
+    DocumentReason.OVERLAPPING_FIELDS: "name either the field or what is inside it in KEYTURN_DOCUMENTS, then retry",
+    DocumentReason.COPIED: Verdict.FIELD_COPIED.next_step,
+    DocumentReason.UNBOUND_PLACE: "give it a partition key and a context that JSON can carry, then retry",
+    DocumentReason.TOO_MANY_FIELDS: "choose a key policy that allows a DEK more uses, then start again",
+    DocumentReason.TOO_LARGE: "make the document smaller: encrypted, it would exceed what Cosmos DB takes",
+    DocumentReason.MISSING_DEK: Verdict.ROW_MISSING.next_step,
+    DocumentReason.FOREIGN_MEK: Verdict.ROW_FOREIGN.next_step,
+}
 
 FIELDS_MAX = 100  # a longer list says nothing more, and the answer stays small
 

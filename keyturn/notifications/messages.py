@@ -8,7 +8,7 @@ from keyturn.audit.chain import Head
 from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import InvariantError
-from keyturn.ids import report_link
+from keyturn.ids import console_link
 from keyturn.notifications.channels import Message
 from keyturn.notifications.events import EVENTS
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES, migration_facts
@@ -24,7 +24,11 @@ def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: 
     title = template.title.format(**facts)
     if told.event == "approval_reminder":
         title = title.replace("please decide", "still waiting for a decision")
-    lines = [template.text.format(**facts), "", f"Report: {(public_url or '').rstrip('/')}{report_link(record.run_id)}"]
+    lines = [
+        template.text.format(**facts),
+        "",
+        f"Report: {(public_url or '').rstrip('/')}{console_link(record.run_id)}",
+    ]
     if head is not None:
         lines.append(f"Audit chain: {head}")
     return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)

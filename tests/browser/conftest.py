@@ -125,3 +125,11 @@ async def link_to_decide(app: AppHarness, run_id: str) -> str:
                 if found and one["channel"] == APPROVER and str(digest) in one["message"]:
                     return found[0]
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def sign_in(tab: Any, address: str, guarded: GuardedApp, *roles: str, name: str = "olga@example.com") -> None:
+    """Open a page that asks to sign in first, and do so with these roles."""
+    await tab.goto(address)
+    await tab.get_by_label("Token").fill(guarded.token(name, *roles))
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name="Sign in").click()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from keyturn.api.openapi import description
+from keyturn.console.orders import ORDERS
 
 _WHOLE = '{"Range":{"min":"","max":"FF","isMinInclusive":true,"isMaxInclusive":false}}'
 
@@ -31,6 +32,7 @@ FITTING = {
     "keyring": ("notelett",),
     "minAge": ("PT1H",),
     "container": ("notes",),
+    "order": tuple(ORDERS),
     "token": FORGED_TOKENS,
 }
 ODD_TEXTS = (

@@ -17,6 +17,7 @@ from keyturn.api.openapi import description
 from keyturn.approval.links import Link
 from keyturn.audit import events
 from keyturn.audit.log import ChainEnd
+from keyturn.console.sessions import Grant
 from keyturn.domain_events.outbox import Cursor
 from keyturn.errors import OUTCOMES
 from keyturn.http import CONTENT_TYPE as PROBLEM
@@ -45,6 +46,7 @@ DOCUMENTS = (
     UsedMessage,
     Claim,
     DriftRecord,
+    Grant,
 )
 
 type Names = dict[str, Any]

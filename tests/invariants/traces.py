@@ -24,6 +24,7 @@ from tests.scanner import Finding, Scanner, Secret
 PATHS = (
     *("/api/rotations", "/api/rotations/{id}", "/api/rotations/{id}/report", "/api/rotations/{id}x", "/api/health"),
     *("/api/rotations/{id}/audit", "/api/keyrings", "/api/openapi.json", "/api/rotations/{id}/approval?token=made.up"),
+    *("/api/console", "/api/console/runs/{id}", "/api/console/runs/{id}/evidence", "/api/console?token=made.up"),
 )
 WEBHOOK_PREFIX = "whsec_"
 # An approver's link is for its approver: it is in the message to that one person, and in the page that it opens.

@@ -50,12 +50,18 @@ def test_every_route_of_the_app_has_its_roles() -> None:
     assert WITHOUT_ROLE & set(ROUTES) == set()
 
 
+CONSOLE = {
+    *(f"show_console{page}" for page in ("", "_keyring", "_run", "_evidence")),
+    *("diagnose_in_console", "confirm_console_order", "give_console_order"),
+}
+
+
 def test_a_function_key_is_the_floor() -> None:
-    """Only the pages, which a link opens, the webhook, which takes signatures, and health need no key."""
+    """Only the pages, which a link or a session opens, the webhook, which takes signatures, and health need no key."""
     without = {name for name, level in routes().items() if level.lower() != "function"}
 
     pages = {f"{does}_{what}approval" for does in ("show", "decide") for what in ("", "restore_")}
-    assert {*pages, *WITHOUT_ROLE} == without
+    assert {*pages, *CONSOLE, *WITHOUT_ROLE} == without
 
 
 def opens(caller: Caller, route: str) -> bool:
@@ -74,13 +80,15 @@ ALLOWED = {
         *("retry_rotation", "abort_rotation", "reinstate_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
         *("roll_back_rotation", "start_restore"),
-        *("verify_keyring", "examine_deployment", "list_key_backups", "hand_out_key_backup"),
+        *("diagnose_in_console", "verify_keyring", "examine_deployment", "list_key_backups", "hand_out_key_backup"),
     },
     Role.READER: set(),
 }
 READING = {
     *("list_rotations", "list_keyrings", "get_rotation", "get_report", "get_audit", "describe_api"),
     *("list_migrations", "get_migration", "get_migration_report", "get_migration_audit"),
+    *(CONSOLE - {"diagnose_in_console"}),
+    "make_console_link",
 }
 
 

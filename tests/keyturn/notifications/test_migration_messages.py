@@ -60,7 +60,7 @@ def test_every_message_says_where_to_look(event: str, work: Work) -> None:
 
     assert said.startswith("Keyturn: ")
     assert " of notes " in f"{said.partition(chr(10))[0]} "
-    assert f"Report: https://keyturn.example/api/migrations/{MIGRATION}/report" in said
+    assert f"Report: https://keyturn.example/api/console/runs/{MIGRATION}" in said
     assert f"Audit chain: 7:{'a' * 64}" in said
 
 

@@ -38,7 +38,7 @@ async def test_an_event_is_told_and_written_down(runs: RotationStore, inbox: Inb
     assert head is not None
     assert (await runs.read(record.run_id)).notifications == [notice]
     assert outcomes(notice) == [("NOTIFICATION_URLS", "sent", None)]
-    assert f"Report: https://keyturn.example/api/rotations/{record.run_id}/report" in message["message"]
+    assert f"Report: https://keyturn.example/api/console/runs/{record.run_id}" in message["message"]
     assert f"Audit chain: {head}" in message["message"].splitlines()
 
 

@@ -90,7 +90,7 @@ def test_every_message_says_where_to_look(event: str) -> None:
     said = text(record, event)
 
     assert said.startswith("Keyturn: ")
-    assert f"Report: https://keyturn.example/api/rotations/{record.run_id}/report" in said
+    assert f"Report: https://keyturn.example/api/console/runs/{record.run_id}" in said
     assert f"Audit chain: 7:{'a' * 64}" in said
 
 

@@ -1,0 +1,179 @@
+"""What the console shows of keyrings: a card for each, and the history of one as a timeline."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.console.charts import lasting, moment, words
+from keyturn.console.orders import Order, orders_on_keyring
+from keyturn.console.sessions import Visitor
+from keyturn.contracts.states import State
+from keyturn.errors import KeyturnError
+from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG, ROTATION_TAG
+from keyturn.migrations.status import migration_status
+from keyturn.resources import Resources
+from keyturn.rotation.due import KeyringStatus, keyring_status
+from keyturn.rotation.status import Pace, status
+from keyturn.runs.lease import read_lease
+from keyturn.runs.record import RunRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
+
+_log = logging.getLogger(__name__)
+
+type Mark = Literal["pass", "look", "fail", "none"]
+_MARKS: Mapping[State, Mark] = {
+    **dict.fromkeys((State.COMPLETED,), "pass"),
+    **dict.fromkeys((State.FAILED, State.BLOCKED), "fail"),
+    **dict.fromkeys((State.NEEDS_ATTENTION, State.REINSTATED, State.EXPIRED, State.REJECTED, State.ABORTED), "look"),
+    State.AWAITING_APPROVAL: "look",
+}
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in a few words."""
+
+    run_id: str
+    what: str
+    state: str
+    mark: Mark
+    at: str
+    by: str
+    reason: str
+    outcome: str  # what became of it
+    percent: float | None  # of a run that goes on
+    waits_for: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A keyring on the console's first page; ``problem`` says why it cannot be told, and then the rest is empty."""
+
+    keyring: str
+    orders: Sequence[Order]
+    problem: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[str] = ()
+    active: RunLine | None = None
+    last: RunLine | None = None
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    """A version of the MEK."""
+
+    version: str
+    state: str
+    made: str
+    by: str
+
+
+def run_line(record: RunRecord, now: datetime) -> RunLine:
+    """Return the run in a few words."""
+    pace = _pace(record)
+    lasted = lasting((record.ended_at or now) - record.requested_at)
+    said = record.history[-1].detail
+    return RunLine(
+        run_id=record.run_id,
+        what=record.work.kind if isinstance(record, MigrationRecord) else _rotation(record),
+        state=words(record.state),
+        mark=_MARKS.get(record.state, "none"),
+        at=moment(record.requested_at),
+        by=record.requested_by,
+        reason=record.reason,
+        outcome=f"{words(record.state)}, {lasted} after it was asked for{f': {said}' if said else ''}",
+        percent=None if record.ended or pace is None else pace.percent,
+        waits_for="" if pace is None or pace.waits_for is None else pace.waits_for.what,
+    )
+
+
+def _rotation(record: RunRecord) -> str:
+    return "dry run" if isinstance(record, RotationRecord) and record.options.dry_run else "rotation"
+
+
+def _pace(record: RunRecord) -> Pace | None:
+    if isinstance(record, RotationRecord):
+        return status(record)
+    return migration_status(record) if isinstance(record, MigrationRecord) else None
+
+
+async def cards(resources: Resources, visitor: Visitor, now: datetime) -> list[Card]:
+    """Return a card for each keyring; one whose store or vault does not answer says so, and keeps none of the rest."""
+    return [await _card(resources, keyring.name, visitor, now) for keyring in resources.settings.keyrings]
+
+
+async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datetime) -> Card:
+    orders = orders_on_keyring(visitor)
+    try:
+        clients = resources.keyring(keyring)
+        told = await keyring_status(resources.run_store, clients, resources.settings, now)
+        states, current = await clients.versions.states(), await clients.versions.current()
+        active = await active_run(resources, keyring)
+        last = await resources.run_store.newest(keyring, limit=1)
+    except KeyturnError as error:
+        _log.warning("the console cannot tell how keyring %s stands: %s", keyring, type(error).__name__)
+        return Card(keyring, orders, problem=error.message)
+    return Card(
+        keyring,
+        orders if active is None else [],
+        facts=_facts(told, states.get(current), current, now),
+        warnings=_warnings(told),
+        active=None if active is None else run_line(active, now),
+        last=run_line(last[0], now) if last and (active is None or last[0].run_id != active.run_id) else None,
+    )
+
+
+async def active_run(resources: Resources, keyring: str) -> RunRecord | None:
+    """Return the run that holds the keyring and has not ended, or None."""
+    lease = await read_lease(resources.every_run, keyring)
+    found = None if lease is None or lease.holder is None else await resources.every_run.find(lease.holder)
+    return None if found is None or found.ended else found
+
+
+def _facts(
+    told: KeyringStatus, version: MekVersionProperties | None, current: str, now: datetime
+) -> list[tuple[str, str]]:
+    made = version.created_on if version is not None else None
+    return [
+        ("Version in force", current),
+        ("Its age", "not known" if made is None else f"{lasting(now - made)}, since {moment(made)}"),
+        ("Next due", moment(told.next_occurrence)),
+        ("Last began", moment(told.last_began)),
+    ]
+
+
+def _warnings(told: KeyringStatus) -> list[str]:
+    warnings = ["A rotation is overdue."] if told.overdue else []
+    if told.drift is not None and told.drift.since is not None:
+        drift = told.drift
+        rows, missing = sum(drift.rows.values()), len(drift.missing)
+        warnings += [f"{rows:,} rows name versions that are disabled or missing: nobody can read them."] if rows else []
+        warnings += [f"{missing:,} of these versions are not in the vault."] if missing else []
+        warnings += [f"Enabled although retired: {', '.join(drift.enabled)}."] if drift.enabled else []
+        warnings += [f"This mends it: {drift.mend}"] if drift.mend else []
+    return warnings
+
+
+async def timeline(resources: Resources, keyring: str, now: datetime) -> list[RunLine]:
+    """Return the keyring's newest runs of either kind, newest first."""
+    found: list[RunRecord] = [
+        *await resources.run_store.newest(keyring, limit=50),
+        *await resources.migrations.newest(keyring, limit=50),
+    ]
+    return [run_line(record, now) for record in sorted(found, key=lambda one: one.fencing_token, reverse=True)]
+
+
+def version_lines(states: Mapping[str, MekVersionProperties], current: str) -> list[VersionLine]:
+    """Return the versions of the MEK, newest first."""
+
+    def line(found: MekVersionProperties) -> VersionLine:
+        state = "in force" if found.version == current else "enabled" if found.enabled else "disabled"
+        if not found.enabled and (retired_by := found.tags.get(RETIRED_BY_TAG)):
+            until = found.tags.get(RETAIN_UNTIL_TAG, "not known")
+            state = f"retired by {retired_by}, kept until {until}"
+        return VersionLine(found.version, state, moment(found.created_on), found.tags.get(ROTATION_TAG, ""))
+
+    return [line(found) for found in reversed([*states.values()])]

@@ -1,0 +1,196 @@
+"""The console in a real browser: a rotation from its start to its end, what roles see, and what others cannot order."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+
+from tests.browser.conftest import sign_in
+from tests.end_to_end.app_harness import SECONDS, AppHarness
+from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedApp
+
+pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+MILLISECONDS = SECONDS * 1000
+ELSEWHERE = "http://elsewhere.example/"
+SERIOUS = ("serious", "critical")
+
+
+async def open_console(app: AppHarness, tab: Any, by: str = "dana@example.com", run_id: str | None = None) -> None:
+    """Ask for a link with the function key, as ``keyturn open`` does, and open it."""
+    body = {"requestedBy": by, **({"runId": run_id} if run_id else {})}
+    answer = await app.callers.call("POST", "/api/console/links", data=json.dumps(body).encode())
+    assert answer.status == 201, answer.body
+    await tab.goto(answer.body["url"])
+
+
+async def heading(tab: Any, text: str) -> None:
+    """Wait until the page says so in its heading; it is loaded again by itself."""
+    await tab.get_by_role("heading", level=1).filter(has_text=text).wait_for(timeout=MILLISECONDS)
+
+
+async def give(tab: Any, order: str) -> None:
+    """Press the button of an order, and the one that confirms it."""
+    await tab.get_by_role("link", name=order, exact=True).click()
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name=order, exact=True).click()
+
+
+@pytest.fixture
+async def ended(app: AppHarness) -> AsyncIterator[None]:
+    """Leave nothing running."""
+    yield
+    await app.end_what_runs()
+
+
+async def test_a_rotation_is_followed_from_its_start_to_its_end(app: AppHarness, tab: Any) -> None:
+    """Started by a button; the page goes on by itself until another person has to approve, and then to the end."""
+    await open_console(app, tab)
+    assert "token" not in tab.url
+    await give(tab, "Start a rotation")
+    run_id = tab.url.rpartition("/")[2]
+    await heading(tab, "awaiting approval")
+    page = await tab.inner_text("main")
+    assert "a decision by another person than dana@example.com" in page
+    assert "The chain is unbroken" in page
+
+    own = await app.callers.decide(
+        run_id, (await app.callers.status(run_id))["evidenceDigest"], approver="dana@example.com"
+    )
+    assert own.status == 403
+    decided = await app.callers.decide(run_id, (await app.callers.status(run_id))["evidenceDigest"])
+    assert decided.status == 200, decided.body
+    await heading(tab, "completed")
+
+    page = await tab.inner_text("main")
+    assert "approved by sam@example.com" in page
+    assert "Asked for by\ndana@example.com" in page
+    assert await tab.locator("svg.chart rect.target").count() > 0
+    assert await tab.get_by_text("is loaded again every").count() == 0
+    await tab.get_by_role("link", name="The whole evidence").click()
+    assert "The evidence is what its digest names." in await tab.inner_text("main")
+
+
+async def test_an_abort_says_what_follows_and_is_obeyed(app: AppHarness, tab: Any) -> None:
+    """The question stays as it is while it is read; then the run ends in the name of the session."""
+    run_id = await app.start()
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    await open_console(app, tab, by="olga@example.com", run_id=run_id)
+    await tab.get_by_role("link", name="Abort", exact=True).click()
+    asked = await tab.goto(tab.url)
+    assert "refresh" not in asked.headers
+    assert "Every version stays enabled" in await tab.inner_text("main")
+
+    async with tab.expect_navigation():
+        await tab.get_by_role("button", name="Abort", exact=True).click()
+    await heading(tab, "aborted")
+    assert "abort, by olga@example.com" in await tab.inner_text("main")
+
+
+async def test_buttons_are_those_of_the_role(guarded: GuardedApp, tab: Any) -> None:
+    """Whoever signs in sees the run; what the role does not allow is not there."""
+    run_id = await guarded.start()
+    await guarded.callers.wait_for(run_id, "awaiting_approval")
+    for roles, buttons in ((READER,), 0), ((APPROVER, REQUESTER), 0), ((OPERATOR,), 1):
+        await tab.context.clear_cookies()
+        await sign_in(tab, f"{guarded.azure.layout.url('functions_host')}/api/console/runs/{run_id}", guarded, *roles)
+
+        assert run_id in await tab.inner_text("main")
+        assert await tab.get_by_role("link", name="Abort", exact=True).count() == buttons
+        assert await tab.get_by_role("link", name="Diagnosis").count() == buttons
+    await guarded.callers.call("POST", f"/api/rotations/{run_id}/abort")
+    await guarded.callers.wait_for(run_id, "aborted")
+
+
+async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, ended: None) -> None:
+    """Names, reasons and comments full of markup are shown as they were typed; nothing of it runs or loads."""
+    hostile = f"dana {HOSTILE}"
+    run_id = await app.start(reason=HOSTILE, requestedBy=hostile)
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    await app.callers.command(run_id, "abort", by=f"olga {HOSTILE}")
+    await app.callers.wait_for(run_id, "aborted")
+    await open_console(app, tab, by=hostile, run_id=run_id)
+
+    for path in (f"/runs/{run_id}", "", f"/keyrings/{app.keyring}", f"/runs/{run_id}/evidence"):
+        await tab.goto(f"{app.azure.layout.url('functions_host')}/api/console{path}")
+        assert HOSTILE in await tab.inner_text("body")
+        assert await tab.locator("script, img").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_page_can_be_read_by_everybody(app: AppHarness, tab: Any, scheme: str, ended: None) -> None:
+    """On a screen of 360 pixels axe finds nothing serious, and no page has to be moved sideways."""
+    await tab.set_viewport_size({"width": 360, "height": 740})
+    await tab.emulate_media(color_scheme=scheme)
+    run_id = await app.start()
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    await open_console(app, tab)
+    dek = next(iter([row["id"] async for row in app.rows.read_all_items()]))
+    for path in (
+        *("", f"/keyrings/{app.keyring}", f"/runs/{run_id}?refresh=off", f"/runs/{run_id}/evidence"),
+        *(f"/orders/abort/{run_id}", f"/orders/start/{app.keyring}"),
+        *("/diagnosis", f"/diagnosis?keyring={app.keyring}&dek={dek}"),
+    ):
+        await tab.goto(f"{app.azure.layout.url('functions_host')}/api/console{path}")
+        await tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        found = (await Axe().run(tab)).response["violations"]
+        assert [(path, one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in SERIOUS] == []
+        assert not await tab.evaluate("document.scrollingElement.scrollWidth > window.innerWidth"), path
+
+
+async def test_the_way_in_is_said_on_the_page(app: AppHarness, tab: Any, said: list[str]) -> None:
+    """Without a session: with 401, and in words."""
+    answer = await tab.goto(f"{app.azure.layout.url('functions_host')}/api/console")
+
+    assert answer.status == 401
+    assert "keyturn open" in await tab.inner_text("main")
+    assert all("401" in complaint for complaint in said)
+    said.clear()
+
+
+async def test_another_site_orders_nothing(app: AppHarness, tab: Any, said: list[str]) -> None:
+    """Its form comes without the session's cookie; with the cookie and without the page's token it is refused too."""
+    run_id = await app.start()
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    await open_console(app, tab, run_id=run_id)
+    target = f"{app.azure.layout.url('functions_host')}/api/console/orders/abort/{run_id}"
+    form = f'<form method="post" action="{target}"><button>Win a prize</button></form>'
+    await tab.context.route(
+        "http://elsewhere.example/", lambda route: route.fulfill(body=form, content_type="text/html")
+    )
+    await tab.goto("http://elsewhere.example/")
+    async with tab.expect_response(target) as sent:
+        await tab.get_by_role("button").click()
+    assert (await sent.value).status == 401
+    await heading(tab, "Unauthenticated")
+    assert all("401" in complaint for complaint in said)
+    said.clear()
+
+    refused = await tab.context.request.post(target, form={"reason": "x"})
+    assert refused.status == 403
+    assert (await app.callers.report(run_id))["record"]["commands"] == []
+    await app.end_what_runs()
+
+
+async def test_another_site_orders_nothing_where_people_sign_in(guarded: GuardedApp, tab: Any, said: list[str]) -> None:
+    """There the platform refuses a form that comes from elsewhere, and the app one without the page's token."""
+    run_id = await guarded.start()
+    await guarded.callers.wait_for(run_id, "awaiting_approval")
+    site = guarded.azure.layout.url("functions_host")
+    await sign_in(tab, f"{site}/api/console/runs/{run_id}", guarded, OPERATOR)
+    target = f"{site}/api/console/orders/abort/{run_id}"
+    refused = await tab.context.request.post(target, form={"reason": "x"}, headers={"origin": site})
+    assert refused.status == 403
+    assert "is not one that this page has shown you" in await refused.text()
+    elsewhere = await tab.context.request.post(
+        target, form={"reason": "x"}, headers={"origin": "http://elsewhere.example"}
+    )
+    assert elsewhere.status == 403
+    assert (await guarded.callers.report(run_id))["record"]["commands"] == []
+
+    await give(tab, "Abort")
+    await heading(tab, "aborted")
+    said.clear()
