@@ -108,8 +108,8 @@ class RunPage:
         return not self.record.ended
 
 
-def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor, now: datetime) -> RunPage:
-    """Return what the visitor sees of the run; ``chain`` is the export of its audit chain, by lines."""
+def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor | None, now: datetime) -> RunPage:
+    """Return what the visitor, if any, sees of the run; ``chain`` is the export of its audit chain, by lines."""
     told = _status(record)
     # What was changed after the freeze may lack anything, and says nothing.
     findings = findings_of(record.evidence) if record.evidence is not None and record.evidence_intact else []
@@ -137,7 +137,7 @@ def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor, now: d
         ],
         commands=[(moment(one.at), f"{one.command}, by {one.by}") for one in record.commands],
         chain=chain_of(chain),
-        orders=orders_on_run(record, visitor, now),
+        orders=orders_on_run(record, visitor, now) if visitor is not None else (),
     )
 
 

@@ -69,7 +69,8 @@ def test_templates_keep_to_the_policy(path: Path) -> None:
     text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
 
     assert not re.search(r"\sstyle=|\son\w+=|autoescape|\ssrc=|https?://|\{\{[^}]*~", text)
-    assert path.name == "base.html" or not re.search(r"<script|<style|<link", text)
+    ours = "<style>{{ style }}</style>" if path.name == "base.html" else "<script>{{ script }}</script>"
+    assert not re.search(r"<script|<style|<link", text.replace(ours, ""))
 
 
 def test_the_page_holds_the_style_that_its_policy_names() -> None:
