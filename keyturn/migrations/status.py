@@ -9,7 +9,7 @@ from keyturn.contracts.base import Payload
 from keyturn.contracts.migrations import Work
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
-from keyturn.rotation.status import Counts, Links, counts_of, links
+from keyturn.rotation.status import Counts, Links, Pace, counts_of, links, pace_of
 from keyturn.runs.record_parts import Decision, Failure, Plan, Quarantined
 from keyturn.runs.records import MigrationRecord
 
@@ -29,7 +29,7 @@ class MigrationSummary(Payload):
     links: Links
 
 
-class MigrationStatus(MigrationSummary):
+class MigrationStatus(Pace, MigrationSummary):
     """Where a migration stands."""
 
     step: int
@@ -65,8 +65,10 @@ def migration_summary(record: MigrationRecord) -> MigrationSummary:
 
 def migration_status(record: MigrationRecord) -> MigrationStatus:
     """Return where the migration stands."""
-    more = {"detail": record.history[-1].detail, "counts": counts_of(record)}
-    return record.shown_as(MigrationStatus, **_derived(record), **more)
+    counts = counts_of(record)
+    newest = max(record.progress, key=lambda phase: record.progress[phase].updated_at, default=None)
+    pace = pace_of(record, newest if record.state is State.RUNNING else None, counts)
+    return record.shown_as(MigrationStatus, **_derived(record), **pace, detail=record.history[-1].detail, counts=counts)
 
 
 def _derived(record: MigrationRecord) -> dict[str, Any]:

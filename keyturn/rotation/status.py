@@ -1,10 +1,11 @@
 """What a caller sees of a rotation: an accepted start, a line of a list, its status. Unknown is null, never a guess."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from keyturn.contracts.base import Payload, RunId
-from keyturn.contracts.pages import DEKS
+from keyturn.contracts.pages import DEKS, PageResult
 from keyturn.contracts.passes import CensusResult, Phase
 from keyturn.contracts.states import State
 from keyturn.ids import APPROVALS, report_link, run_link
@@ -13,6 +14,8 @@ from keyturn.runs.record_parts import Decision, Failure, MissingDek, PhaseProgre
 from keyturn.runs.records import RotationRecord
 
 _PHASES: dict[State, Phase] = {State.SWEEPING: "sweep", State.SOAKING: "proof"}
+# States that last for a time of the policy: what is waited for, and the policy's name of that time.
+_TIMED = {State.SOAKING: ("the soak", "soak"), State.WATCHING: ("the trial period", "watch")}
 
 
 class Links(Payload):
@@ -53,6 +56,33 @@ class Counts(Payload):
     updated_at: datetime
 
 
+class VaultUse(Payload):
+    """What the pass under way takes of the vault, in operations a second."""
+
+    budget: float  # what the run's policy allows in this phase; other runs of the vault may leave it less
+    used: float | None  # on average since the pass began; null before its first page
+    throttled: int  # 429 answers of the vault, over all passes of the phase
+
+
+class WaitsFor(Payload):
+    """What has to happen before the run goes on."""
+
+    what: str
+    # Null where nothing tells. A soak ends later where stale rows are met, or proving them takes longer.
+    until: datetime | None = None
+
+
+class Pace(Payload):
+    """How fast a run goes, and what it waits for; shared by rotations and migrations."""
+
+    phase: str  # sweep, proof or check while rows or documents are worked on, else the state
+    percent: float | None
+    rows_per_second: float | None
+    eta_seconds: float | None
+    vault: VaultUse | None  # null while nothing is asked of the vault for rows
+    waits_for: WaitsFor | None
+
+
 class Summary(Accepted):
     """A line of a list."""
 
@@ -61,16 +91,12 @@ class Summary(Accepted):
     ended_at: datetime | None
 
 
-class Status(Summary):
+class Status(Pace, Summary):
     """Where a rotation stands."""
 
     step: int
     reason: str
     detail: str  # what the last state change said: why a run was blocked, needs attention or was reinstated
-    phase: str  # sweep or proof while rows are worked on, else the state
-    percent: float | None
-    rows_per_second: float | None
-    eta_seconds: float | None
     counts: dict[Phase, Counts]
     census: CensusResult | None
     quarantined: Quarantined
@@ -101,24 +127,60 @@ def summary(record: RotationRecord) -> Summary:
 
 def status(record: RotationRecord) -> Status:
     """Return where the rotation stands."""
-    phase = _PHASES.get(record.state)
-    progress = record.progress.get(phase) if phase is not None else None
     counts = counts_of(record)
-    rate = None if progress is None else _rate(progress)
     checks = record.preflight.checks if record.preflight is not None else []
     return record.shown_as(
         Status,
         dry_run=record.options.dry_run,
         links=links(record),
         detail=record.history[-1].detail,
-        phase=phase or record.state.value,
-        percent=counts[phase].percent if phase in counts else None,
-        rows_per_second=rate,
-        eta_seconds=None if phase is None or rate is None else _eta(counts[phase], rate),
+        **pace_of(record, _PHASES.get(record.state), counts),
         counts=counts,
         foreign=record.census.foreign if record.census is not None else None,
         failed_checks=[check.name for check in checks if check.outcome == "fail"],
     )
+
+
+def pace_of(record: RunRecord, phase: Phase | None, counts: Mapping[Phase, Counts]) -> dict[str, Any]:
+    """Return the members of ``Pace``; ``phase`` is what the run's state works on, None for any other state."""
+    waiting = {"phase": phase or record.state.value, "waits_for": _waits_for(record)}
+    if phase is None or phase not in counts:
+        return {**waiting, **dict.fromkeys(("percent", "rows_per_second", "eta_seconds", "vault"))}
+    progress = record.progress[phase]
+    rate = _rate(progress, _worked_on(progress.current, progress))
+    return {
+        **waiting,
+        "percent": counts[phase].percent,
+        "rows_per_second": rate,
+        "eta_seconds": None if rate is None else _eta(progress, rate),
+        "vault": _vault_use(record, phase, progress),
+    }
+
+
+def _vault_use(record: RunRecord, phase: Phase, progress: PhaseProgress) -> VaultUse:
+    share = record.policy.proof_share if phase == "proof" else 1.0
+    return VaultUse(
+        budget=round(record.policy.vault_operations_per_second * share, 2),
+        used=_rate(progress, progress.current.vault_operations),
+        throttled=progress.totals.throttled,
+    )
+
+
+def _waits_for(record: RunRecord) -> WaitsFor | None:
+    state, decision = record.state, record.decision
+    if record.abort is not None and not record.ended:
+        return WaitsFor(what=f"the step under way to end, because {record.abort.by} has asked to abort")
+    if state is State.NEEDS_ATTENTION:
+        return WaitsFor(what="an operator, to retry or to abort")
+    if state is State.AWAITING_APPROVAL:
+        who = f"a decision by another person than {record.requested_by}"
+        what = who if decision is None else f"the decision of {decision.by} to take effect"
+        return WaitsFor(what=what, until=record.approval_expires_at if decision is None else None)
+    entered = record.entered_at(state)
+    if state not in _TIMED or entered is None:
+        return None
+    what, lasts = _TIMED[state]
+    return WaitsFor(what=what, until=entered + getattr(record.policy, lasts))
 
 
 def links(record: RunRecord) -> Links:
@@ -134,7 +196,7 @@ def counts_of(record: RunRecord) -> dict[Phase, Counts]:
 
 def _counts(record: RunRecord, phase: Phase, progress: PhaseProgress) -> Counts:
     totals = record.totals(phase)
-    done = totals.changed if progress.source == DEKS else progress.scanned
+    done = _worked_on(totals, progress)
     known = {**dict(progress), **dict(totals), "percent": _percent(done, progress.rows_total)}
     return Counts.model_validate({name: known[name] for name in Counts.model_fields})
 
@@ -146,16 +208,21 @@ def _percent(done: int, total: int | None) -> float | None:
     return 100.0 if total <= done else round(100 * done / total, 1)
 
 
-def _rate(progress: PhaseProgress) -> float | None:
-    """Return the rows changed a second in the pass under way, or null where nothing tells."""
+def _worked_on(result: PageResult, progress: PhaseProgress) -> int:
+    """Return how many rows the result has changed; of documents, how many the pass under way has looked at."""
+    return result.changed if progress.source == DEKS else progress.scanned
+
+
+def _rate(progress: PhaseProgress, done: int) -> float | None:
+    """Return how many are done a second in the pass under way, or null where nothing tells."""
     elapsed = (progress.updated_at - progress.started_at).total_seconds()
-    return round(progress.current.changed / elapsed, 2) if elapsed > 0 and progress.current.changed else None
+    return round(done / elapsed, 2) if elapsed > 0 and done else None
 
 
-def _eta(counts: Counts, rate: float) -> float | None:
-    if counts.rows_total is None or rate <= 0:
+def _eta(progress: PhaseProgress, rate: float) -> float | None:
+    if progress.rows_total is None or rate <= 0:
         return None
-    return round(max(0, counts.rows_total - counts.changed) / rate, 1)
+    return round(max(0, progress.rows_total - _worked_on(progress.totals, progress)) / rate, 1)
 
 
 class Report(Payload):
