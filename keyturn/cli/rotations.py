@@ -1,19 +1,18 @@
 """Commands for a run, a rotation or a migration: look at it, wait for it, decide, try again, end it."""
 
-import asyncio
 import json
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from keyturn.cli.client import Api, ask
-from keyturn.cli.output import AsJson, Field, echo, signing_secret, write
-from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import InvalidRequestError, WrongStateError
+from keyturn.cli.client import ask
+from keyturn.cli.output import AsJson, Field, signing_secret, write
+from keyturn.cli.waiting import require_good_end, status_of
+from keyturn.errors import InvalidRequestError
 from keyturn.ids import APPROVALS, ROTATIONS, run_link
 
 SECRETS = "APPROVAL_WEBHOOK_SECRETS"
@@ -107,51 +106,6 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
     return run_link(quote(run, safe=""))
-
-
-async def status_of(api: Api, run: str, poll: float | None) -> dict[str, Any]:
-    """Return the status of a run; ``poll`` says how often (in seconds) to look until it needs a person, if at all."""
-    last = ""
-    while True:
-        found: dict[str, Any] = await api.get(path_of(run))
-        if poll is None:
-            return found
-        if found["state"] != last:
-            last = found["state"]
-            echo(_told(run, found), err=True)
-        if _needs_attention(found):
-            return found
-        await asyncio.sleep(poll)
-
-
-def _told(run: str, found: dict[str, Any]) -> str:
-    """Return a line on the state of a run: with why, and with what is wanted of people."""
-    told = ": ".join(filter(None, [run, found["state"], found.get("detail")]))
-    decide = f"\ndecide: python -m keyturn.cli approve {run} --digest {found.get('evidenceDigest')}"
-    return told + decide if _is_undecided(found) else told
-
-
-def _is_undecided(found: dict[str, Any]) -> bool:
-    return State(found["state"]) is State.AWAITING_APPROVAL and found.get("decision") is None
-
-
-def _needs_attention(found: dict[str, Any]) -> bool:
-    """Tell whether nothing happens any more without a person; a decision that was taken is on its way."""
-    state = State(found["state"])
-    return state in TERMINAL or state is State.NEEDS_ATTENTION or _is_undecided(found)
-
-
-def require_good_end(run: str, found: dict[str, Any]) -> None:
-    """Raise WrongStateError where what was waited for did not come out well."""
-    state = State(found["state"])
-    said = f"{run} is {state.value}"
-    if state is State.COMPLETED and found.get("clean") is False:
-        # Of migrations: a check or a dry run has found what cannot be worked on.
-        said += f", and {found.get('quarantined', {}).get('count')} rows or documents are quarantined"
-    elif state not in {*TERMINAL, State.NEEDS_ATTENTION} - {State.COMPLETED}:
-        return
-    hint = f"look at it: python -m keyturn.cli report {run}"
-    raise WrongStateError(said, hint=hint, rotationId=run, state=state.value)
 
 
 def _signed(body: str, secret: str) -> tuple[dict[str, str], bytes]:

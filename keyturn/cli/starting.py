@@ -11,7 +11,8 @@ import typer
 
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, write
-from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, require_good_end, status_of
+from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait
+from keyturn.cli.waiting import require_good_end, status_of
 from keyturn.errors import InvalidRequestError
 from keyturn.ids import MIGRATIONS, RESTORES, ROTATIONS
 

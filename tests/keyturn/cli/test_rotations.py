@@ -55,7 +55,7 @@ def test_waiting_tells_why_and_what_to_do_next() -> None:
     assert result.stderr.splitlines() == [
         f"{ROTATION}: sweeping: approval void",
         f"{ROTATION}: awaiting_approval",
-        f"decide: python -m keyturn.cli approve {ROTATION} --digest {DIGEST}",
+        f"decide: keyturn approve {ROTATION} --digest {DIGEST}",
     ]
 
 
