@@ -1,0 +1,98 @@
+"""Pages from templates: no value becomes markup or hides, and nothing on a page is loaded or run."""
+
+import base64
+import hashlib
+import re
+from html import unescape
+from pathlib import Path
+
+import jinja2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyturn import html
+from keyturn.contracts.characters import unseen, visible
+from keyturn.html import HEADERS, STYLE, content_security_policy, render
+
+TEMPLATES = Path(html.__file__).with_name("templates")
+HOSTILE = "</dd><script>alert(1)</script>\" onload='x' \u202e\u200b\x00\n{{ 7 * 7 }}"
+
+
+def shown(source: str, **values: object) -> str:
+    """Return what a template of this text makes of the values, with the components at hand."""
+    imported = "{% import 'components.html' as c %}" + source
+    return html._pages.from_string(imported).render(**values)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ value }}",
+        '<p title="{{ value }}">',
+        "{{ [value] | join(', ') }}",
+        "{{ c.mark(value) }}",
+        "{{ c.facts([(value, value)]) }}",
+        "{{ c.progress(value, 1, 2) }}",
+        "{{ c.tree({value: [value, {'inner': value}]}) }}",
+        "{{ c.findings([{'mark': value, 'sentence': value, 'if_approved': value}]) }}",
+    ],
+)
+@given(text=st.one_of(st.text(), st.just(HOSTILE)))
+def test_a_value_is_text_and_all_of_it_is_seen(source: str, text: str) -> None:
+    """Whatever it holds: the tags are those of the template, and no character of it hides or breaks the line."""
+    made = shown(source, value=f"§{text}")
+
+    assert re.findall(r"<[^>]*>", re.sub(r'"[^"]*"', '""', made)) == re.findall(
+        r"<[^>]*>", re.sub(r'"[^"]*"', '""', shown(source, value="§"))
+    )
+    assert visible(f"§{text}") in unescape(made)
+    assert [line for line in made.split("\n") if unseen(line)] == []
+
+
+def test_a_name_that_nobody_gave_is_an_error() -> None:
+    """A page with a hole in it is not shown."""
+    with pytest.raises(jinja2.UndefinedError):
+        shown("{{ absent }}")
+
+
+@pytest.mark.parametrize("name", ["safe", "e", "escape", "forceescape", "xmlattr", "urlize"])
+def test_what_would_go_around_the_escaping_is_not_there(name: str) -> None:
+    """A template that asks for it does not compile."""
+    with pytest.raises(jinja2.TemplateAssertionError):
+        shown("{{ 'x' | " + name + " }}")
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: path.name)
+def test_templates_keep_to_the_policy(path: Path) -> None:
+    """Neither a style nor a handler in a tag, which the browser would block, nor anything that is joined unescaped."""
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+
+    assert not re.search(r"\sstyle=|\son\w+=|autoescape|\ssrc=|https?://|\{\{[^}]*~", text)
+    assert path.name == "base.html" or not re.search(r"<script|<style|<link", text)
+
+
+def test_the_page_holds_the_style_that_its_policy_names() -> None:
+    """The hash is of the very characters between the tags."""
+    made = render("base.html")
+    [between] = re.findall(r"<style>(.*?)</style>", made, flags=re.DOTALL)
+    hashed = base64.b64encode(hashlib.sha256(between.encode()).digest()).decode()
+
+    assert f"style-src 'sha256-{hashed}'" in HEADERS["Content-Security-Policy"]
+    assert not re.search(r"url\(|@import|@font-face", STYLE)
+
+
+def test_the_policy_allows_nothing_else() -> None:
+    """Scripts, frames and foreign forms are refused by the browser; a script runs where it is named by its hash."""
+    policy = dict(part.strip().split(" ", 1) for part in HEADERS["Content-Security-Policy"].split(";"))
+    hashed = base64.b64encode(hashlib.sha256(b"verify()").digest()).decode()
+
+    assert policy.pop("style-src").startswith("'sha256-")
+    assert policy == {
+        "default-src": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    assert f" script-src 'sha256-{hashed}';" in content_security_policy(script="verify()")
+    assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "strict-origin")
