@@ -4,19 +4,26 @@ Open to callers without a function key, because the link is for a person's brows
 Where Entra ID signs people in, the token's approver must be who is signed in.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlsplit
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
-from keyturn.approval.page import HEADERS, approval_page, decided_page, problem_page
+from keyturn.approval.links import Link, read_token
+from keyturn.approval.page import Created, approval_page, outcome_page, problem_page
+from keyturn.approval.questions import outcome_of
 from keyturn.approval.submission import LinkRequest, decide_by_link, open_link
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import AlreadyDecidedError, InvalidRequestError, KeyturnError
+from keyturn.html import HEADERS
 from keyturn.http import problem_of
 from keyturn.resources import Resources
+from keyturn.runs.record import RunRecord
+from keyturn.runs.record_parts import ACKNOWLEDGED_MAX
 from orchestrators.waiting import DECISION_EVENT
 from triggers.access import Work, admitted
 from triggers.http import read_body, sender_of
@@ -24,7 +31,9 @@ from triggers.workflow import wake
 
 bp = df.Blueprint()
 
-_FIELDS_MAX = 10
+_FIELDS_MAX = ACKNOWLEDGED_MAX + 10
+
+_log = logging.getLogger(__name__)
 
 
 @bp.route(route="rotations/{rotation_id}/approval", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -56,12 +65,11 @@ async def decide_restore_approval(req: func.HttpRequest, client: df.DurableFunct
 async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         token = req.params.get("token", "")
-        secrets = resources.settings.link_secrets()
-        link, record = await open_link(
-            resources.every_run, _link_request(req, token, caller), secrets=secrets, now=datetime.now(UTC)
-        )
+        link, record = await _open(resources, _link_request(req, token, caller))
+        if _settled(link, record):
+            return _html(outcome_page(record, link))
         reader = caller.principal.name if caller.principal is not None else link.approver
-        return _html(approval_page(record, link, token, reader))
+        return _html(approval_page(record, link, token, reader, await _created(resources, record)))
 
     return await _handle(req, route, work)
 
@@ -69,33 +77,66 @@ async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, route: str) -> func.HttpResponse:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         form = _form(req)
-        record = await decide_by_link(
-            resources.every_run,
-            _link_request(req, form.get("token", ""), caller),
-            form.get("decision"),
-            form.get("comment", ""),
-            secrets=resources.settings.link_secrets(),
-            wake=lambda decided: wake(client, decided, DECISION_EVENT),
-            now=datetime.now(UTC),
-        )
-        return _html(decided_page(record, form["decision"]))
+        link_request = _link_request(req, _one(form, "token"), caller)
+        secrets = resources.settings.link_secrets()
+        try:
+            record = await decide_by_link(
+                resources.every_run,
+                link_request,
+                _one(form, "decision"),
+                _one(form, "comment"),
+                form.get("acknowledged", []),
+                secrets=secrets,
+                wake=lambda decided: wake(client, decided, DECISION_EVENT),
+                now=datetime.now(UTC),
+            )
+        except AlreadyDecidedError:
+            # A form that was sent twice, or that came too late: its sender reads what came of the question.
+            link, found = await _open(resources, link_request)
+            if not _settled(link, found):
+                raise
+            return _html(outcome_page(found, link), status=HTTPStatus.CONFLICT)
+        return _html(outcome_page(record, read_token(link_request.token, secrets, run_id=link_request.run_id)))
 
     return await _handle(req, route, work)
+
+
+async def _open(resources: Resources, link_request: LinkRequest) -> tuple[Link, RunRecord]:
+    secrets = resources.settings.link_secrets()
+    return await open_link(resources.every_run, link_request, secrets=secrets, now=datetime.now(UTC))
+
+
+def _settled(link: Link, record: RunRecord) -> bool:
+    return outcome_of(record, link.evidence_digest, link.message_id) is not None
+
+
+async def _created(resources: Resources, record: RunRecord) -> Created:
+    """Return when each version was made. It is no part of the evidence: a vault that is away hides no question."""
+    try:
+        states = await resources.keyring(record.keyring).versions.states()
+    except KeyturnError as error:
+        _log.warning("the dates of the versions of %s are not known: %s", record.keyring, error.message)
+        return {}
+    return {version: found.created_on for version, found in states.items()}
 
 
 def _link_request(req: func.HttpRequest, token: str, caller: Caller) -> LinkRequest:
     return LinkRequest(req.route_params["rotation_id"], token, caller, sender_of(req))
 
 
-def _form(req: func.HttpRequest) -> dict[str, str]:
+def _form(req: func.HttpRequest) -> dict[str, list[str]]:
     try:
-        pairs = parse_qsl(
+        return parse_qs(
             read_body(req).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
         )
     except ValueError:
         expected = "a form, as a browser sends it"
         raise InvalidRequestError(f"the body is not {expected}", field="body", expected=expected) from None
-    return dict(pairs)
+
+
+def _one(form: Mapping[str, list[str]], name: str) -> str:
+    """Return the field's value, the last of several; empty where there is none."""
+    return form.get(name, [""])[-1]
 
 
 async def _handle(req: func.HttpRequest, route: str, work: Work) -> func.HttpResponse:

@@ -16,6 +16,7 @@ from keyturn.preflight.results import CheckResult
 from keyturn.rotation import due, start
 from keyturn.rotation.status import Accepted, Report, Status, Summary
 from keyturn.runs import commands, decisions
+from keyturn.runs.record_parts import ACKNOWLEDGED_MAX
 
 
 class RotationList(Payload):
@@ -63,7 +64,8 @@ class ApprovalForm(BaseModel):
 
     token: str
     decision: Literal["approve", "reject"]
-    comment: str = Field(default="", max_length=500)
+    comment: str = Field(default="", max_length=500)  # needed to reject
+    acknowledged: list[str] = Field(default=[], max_length=ACKNOWLEDGED_MAX)  # every warning's key, needed to approve
 
 
 class Parameter(NamedTuple):

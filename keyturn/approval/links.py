@@ -20,7 +20,7 @@ from keyturn.access.identity import Identity, same_person
 from keyturn.contracts.base import Payload, PersonName, RunId
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
-from keyturn.ids import approval_link
+from keyturn.ids import approval_link, kind_of
 from keyturn.runs.record import RunRecord
 from keyturn.settings import Settings
 
@@ -40,6 +40,12 @@ class Link(Payload):
     def message_id(self) -> str:
         """What marks the link as used: the same for the same content, whichever secret has signed it."""
         return f"link:{hashlib.sha256(_content(self).encode()).hexdigest()}"
+
+    def check_time(self, now: datetime) -> None:
+        """Raise ApprovalExpiredError where the link's time is over: it opens nothing that is still to be decided."""
+        if now >= self.expires_at:
+            hint = f"ask for a new link, or wait for the next reminder, which brings one; {where_to_look(self.run_id)}"
+            raise ApprovalExpiredError("the link has expired", rotationId=self.run_id, hint=hint)
 
 
 def approval_links(record: RunRecord, settings: Settings, now: datetime) -> list[tuple[str, str]]:
@@ -70,27 +76,29 @@ def make_token(link: Link, secret: str) -> str:
     return f"{content}.{_signature(content, secret)}"
 
 
-def read_token(token: str, secrets: Sequence[str], *, run_id: str, now: datetime) -> Link:
-    """Return what the token says, if one of the secrets signed it for this run and its time is not over.
+def where_to_look(run_id: str) -> str:
+    """Return how to look at the run without a link; what is no run's id is not repeated in a command."""
+    return f"look at the run with: keyturn open{f' {run_id}' if kind_of(run_id) is not None else ''}"
+
+
+def read_token(token: str, secrets: Sequence[str], *, run_id: str) -> Link:
+    """Return what the token says, if one of the secrets signed it for this run; its time may be over.
 
     Raises:
         UnauthenticatedError: it is no token for this run; nothing says what is wrong.
-        ApprovalExpiredError: it was one.
     """
     content, _, signature = token.partition(".")
     # Every secret is tried, so that the time that it takes does not tell which one fits.
     given = signature.encode(errors="replace")
     fits = [hmac.compare_digest(_signature(content, secret).encode(), given) for secret in secrets]
     if len(token) > TOKEN_MAX or not any(fits):
-        raise _refused()
+        raise _refused(run_id)
     try:
         link = Link.model_validate_json(base64.urlsafe_b64decode(content + "=" * (-len(content) % 4)))
     except ValueError:  # no base64, no link, or one whose end is in no time zone
-        raise _refused() from None
+        raise _refused(run_id) from None
     if link.run_id != run_id:
-        raise _refused()
-    if now >= link.expires_at:
-        raise ApprovalExpiredError("the link has expired", rotationId=run_id, hint="the next reminder brings a new one")
+        raise _refused(run_id)
     return link
 
 
@@ -108,5 +116,6 @@ def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _refused() -> UnauthenticatedError:
-    return UnauthenticatedError("the link is not authentic")
+def _refused(run_id: str) -> UnauthenticatedError:
+    hint = f"open the whole link, as it was sent; if it still fails, ask for a new one, or {where_to_look(run_id)}"
+    return UnauthenticatedError("the link is not authentic", hint=hint)

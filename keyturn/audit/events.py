@@ -87,6 +87,7 @@ class DecisionTaken(EventData, name="decision_taken"):
     by: Name
     digest: Digest
     comment: Remark = ""
+    acknowledged: list[Text] = Field(default_factory=list)  # warnings that the approver said to have read
 
 
 class CommandGiven(EventData, name="command_given"):

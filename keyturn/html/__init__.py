@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from keyturn.contracts.characters import visible
+from keyturn.runs.evidence_summary import moment
 
 STYLE = Path(__file__).with_name("style.css").read_text()
 
@@ -54,7 +55,7 @@ def _environment() -> Environment:
     made = Environment(loader=PackageLoader(__name__), autoescape=True, undefined=StrictUndefined, finalize=_shown)
     made.trim_blocks = made.lstrip_blocks = True
     made.globals["style"] = Markup(STYLE)  # noqa: S704 - our own file, which no value enters
-    made.filters["day"] = day
+    made.filters.update(day=day, moment=moment)
     # What would take a value around the escaping, or around what makes it visible, is not there to be used.
     for name in ("safe", "e", "escape", "forceescape", "xmlattr", "urlize"):
         del made.filters[name]

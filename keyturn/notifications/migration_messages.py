@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
-from keyturn.notifications.rotation_messages import Template, below, rows, run_facts
+from keyturn.notifications.rotation_messages import Template, below, run_facts
+from keyturn.runs.evidence_summary import rows
 from keyturn.runs.records import MigrationRecord
 
 _NAMES = {

@@ -1,12 +1,11 @@
 """The messages about a rotation: what happened, what it means, what to do, and where to look."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import NamedTuple
 
 from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
-from keyturn.runs.evidence_summary import findings_of, warnings_of
+from keyturn.runs.evidence_summary import Finding, findings_of, moment, rows, state_in_words, verdict
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 
@@ -21,16 +20,6 @@ class Template(NamedTuple):
     text: str
 
 
-def moment(at: datetime | None) -> str:
-    """Return a time as people write it."""
-    return "an unknown time" if at is None else f"{at:%d %B %Y %H:%M} UTC".lstrip("0")
-
-
-def rows(count: int) -> str:
-    """Return a number of rows in words."""
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
-
-
 class Lines(str):
     """Lines that are visible each: in a message they stay lines."""
 
@@ -40,6 +29,12 @@ class Lines(str):
 def below(lines: Iterable[str]) -> Lines:
     """Return the lines, each on one of its own after what comes before; nothing if there are none."""
     return Lines("".join(f"\n{visible(line)}" for line in lines))
+
+
+def told_findings(found: Iterable[Finding]) -> Lines:
+    """Return each finding with its mark, and what approving would mean of what is to be looked at."""
+    meant = ((one, f" If approved: {one.if_approved}" if one.mark == "look" else "") for one in found)
+    return below(f"- {one.mark}: {one.sentence}{more}" for one, more in meant)
 
 
 def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
@@ -68,30 +63,33 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
     failed = [f"- {check.name}: {check.detail}. {check.hint}".strip() for check in checks if check.outcome == "fail"]
     waived = ", ".join(check.name for check in checks if check.outcome == "waived")
     evidence = record.evidence or {}
-    warnings, findings = list(warnings_of(evidence)), list(findings_of(evidence))
+    found = findings_of(evidence)
     return {
         **run_facts(record, told),
         "size": "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version.",
         "passed": f"passed, or was waived ({waived})" if waived else "passed",
         "failed": below(failed),
-        "warnings": below(["Look at this first:", *(f"- {warning}" for warning in warnings), ""] if warnings else []),
-        "findings": below(findings),
+        "verdict": verdict(found),
+        "findings": told_findings(found),
+        "stated": f" The reason: {evidence['reason']}." if evidence.get("reason") else "",
+        "target": str(evidence.get("targetVersion") or "not known"),
         "old": ", ".join(record.old_versions) or "nothing",
         "named": told.detail or "none",
         "retired": ", ".join(record.retired) or "nothing",
         "reinstated": ", ".join(record.reinstated) or "none was disabled",
         "moved": "Everything now opens" if record.census is None else f"{rows(record.census.on_target)} now open",
         "requested_at": moment(record.requested_at),
-        "state": record.state.value.replace("_", " "),
+        "state": state_in_words(record.state),
     }
 
 
 _APPROVAL_WANTED = Template(
     "please decide on the rotation of {keyring}",
-    "Everything has moved onto the new key version. May the old one be retired?{altered}\n"
-    "Any approver may decide; only {requested_by} cannot, who asked for the rotation.\n"
-    "{warnings}{findings}\n"
+    "{verdict}. Everything has moved onto the new key version. May the old one be retired?{altered}\n"
+    "Any approver may decide; only {requested_by} cannot, who asked for the rotation.{stated}\n"
+    "{findings}\n\n"
     "To be retired: {old}\n"
+    "New version: {target}\n"
     "Decide by: {decide_by}\n"
     "Evidence digest: {digest}",
 )

@@ -22,8 +22,8 @@ from keyturn.notifications.channels import Message
 from keyturn.notifications.events import DRIFT, EVENTS
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import NAMED
-from keyturn.notifications.rotation_messages import rows as in_sentences
 from keyturn.rotation.retirement import retirements_in_force
+from keyturn.runs.evidence_summary import rows as in_sentences
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore, RotationStore
 from keyturn.telemetry import names, signals

@@ -7,9 +7,9 @@ from keyturn.contracts.steps import NotifyInput
 from keyturn.keyring_clients import KeyringClients
 from keyturn.notifications.events import OVERDUE
 from keyturn.notifications.notifier import Notifier
-from keyturn.notifications.rotation_messages import moment
 from keyturn.rotation.due import last_completed, rotation_history
 from keyturn.runs import store, transitions
+from keyturn.runs.evidence_summary import moment
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
 from keyturn.telemetry import names, signals

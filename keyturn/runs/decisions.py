@@ -4,22 +4,23 @@
 its end: it stores it, wakes the workflow, and marks the message or link that brought it as used.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from keyturn import errors
 from keyturn.access.attempts import counted
 from keyturn.access.identity import Identity, same_person
-from keyturn.contracts.base import ObjectId, Payload, PersonName, Remark, RunId
+from keyturn.contracts.base import Name, ObjectId, Payload, PersonName, Remark, RunId
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput, DecisionResult
 from keyturn.cosmos.state_container import hashed_id
 from keyturn.runs.audit import audit_record, audit_refusals
+from keyturn.runs.evidence_summary import findings_of, to_look_at
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import Decision
+from keyturn.runs.record_parts import ACKNOWLEDGED_MAX, Decision
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import Runs
 from keyturn.runs.transitions import check_live
@@ -43,6 +44,9 @@ class DecisionRequest(Payload):
     approver: PersonName
     approver_id: ObjectId | None = None  # in Entra ID; needed where people sign in, and looked at there alone
     comment: Remark = ""
+    # The keys of the warnings that the approver said to have read; of approvals, those of all there are. Not stated by
+    # an approval system that shows the evidence in a way of its own.
+    acknowledged: Annotated[list[Name] | None, Field(max_length=ACKNOWLEDGED_MAX)] = None
 
 
 def decide[R: RunRecord](record: R, request: DecisionRequest, *, webhook_id: str, now: datetime) -> R:
@@ -55,6 +59,7 @@ def decide[R: RunRecord](record: R, request: DecisionRequest, *, webhook_id: str
         WrongStateError: the run does not wait for a decision.
         DigestMismatchError: other evidence is in force; the error names its digest.
         EvidenceAlteredError: the evidence was changed after it was frozen.
+        InvalidRequestError: it approves without some of the warnings acknowledged.
     """
     if any(decision.webhook_id == webhook_id for decision in record.taken):
         return record
@@ -67,6 +72,7 @@ def decide[R: RunRecord](record: R, request: DecisionRequest, *, webhook_id: str
         at=now,
         webhook_id=webhook_id,
         comment=request.comment,
+        acknowledged=request.acknowledged or [],
     )
     return record.changed(decision=decision)
 
@@ -84,16 +90,22 @@ async def record_decision[R: RunRecord](
     return record
 
 
-def _check(record: RunRecord, request: DecisionRequest, now: datetime) -> None:
+def check_approver(record: RunRecord, approver: Identity) -> None:
+    """Raise ForbiddenError unless the approver is another person than the requester, as far as can be told."""
     run_id = record.run_id
-    if same_person(Identity(request.approver, request.approver_id), record.requester):
+    if same_person(approver, record.requester):
         hint = "another approver must look at the evidence; a name that looks like the requester's is the requester's"
         raise errors.ForbiddenError("a run is not decided on by its requester", rotationId=run_id, hint=hint)
     scheduled = isinstance(record, RotationRecord) and record.trigger == "schedule"
-    if (request.approver_id is None) != (record.requested_by_id is None) and not scheduled:
+    if (approver.object_id is None) != (record.requested_by_id is None) and not scheduled:
         # KEYTURN_ACCESS has changed since: an id and a name say nothing of each other.
-        hint = "abort the run and ask for it again: then both are known in the same way"
+        hint = f"abort the run and ask for it again, then both are known in the same way: keyturn abort {run_id}"
         raise errors.ForbiddenError("approver and requester cannot be told apart", rotationId=run_id, hint=hint)
+
+
+def _check(record: RunRecord, request: DecisionRequest, now: datetime) -> None:
+    run_id = record.run_id
+    check_approver(record, Identity(request.approver, request.approver_id))
     if record.decision is not None:
         taken = record.decision.decision
         raise errors.AlreadyDecidedError(f"the evidence was {taken}", rotationId=run_id, decision=taken)
@@ -108,7 +120,20 @@ def _check(record: RunRecord, request: DecisionRequest, now: datetime) -> None:
     if request.evidence_digest != record.evidence_digest:
         digest = record.evidence_digest
         raise errors.DigestMismatchError("other evidence is in force", rotationId=run_id, evidenceDigest=digest)
-    record.check_evidence()
+    evidence = record.check_evidence()
+    if request.decision == "approve" and request.acknowledged is not None:
+        _check_acknowledged(evidence, request.acknowledged)
+
+
+def _check_acknowledged(evidence: Mapping[str, Any], acknowledged: Collection[str]) -> None:
+    """Raise InvalidRequestError that names the warnings of the evidence which are not acknowledged."""
+    wanted = [finding.key for finding in to_look_at(findings_of(evidence))]
+    if missing := [key for key in wanted if key not in acknowledged]:
+        expected = f"every warning, and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        hint = "open the link again, read each warning and tick the box beside it, then approve"
+        raise errors.InvalidRequestError(
+            f"acknowledged: expected {expected}", field="acknowledged", expected=expected, missing=missing, hint=hint
+        )
 
 
 async def read_decision[R: RunRecord](runs: Runs[R], request: DecisionInput) -> DecisionResult:

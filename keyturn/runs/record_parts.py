@@ -19,6 +19,7 @@ NAMED_ROWS_MAX = 100
 COMMANDS_MAX = 100
 DECISIONS_MAX = 20
 NOTICES_MAX = 200
+ACKNOWLEDGED_MAX = 40
 CHANNELS_MAX = 3 * CHANNELS_PER_SETTING
 
 
@@ -182,6 +183,7 @@ class Decision(Payload):
     at: datetime
     webhook_id: str | None = None  # of the message, or of the link, that brought it
     comment: Remark = ""
+    acknowledged: Annotated[list[str], Field(max_length=ACKNOWLEDGED_MAX)] = Field(default_factory=list)  # warnings
 
 
 class Command(Payload):

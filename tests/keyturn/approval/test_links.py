@@ -15,7 +15,7 @@ from keyturn.approval.links import PURPOSE, Link, approval_links, make_token, re
 from keyturn.contracts.states import State
 from keyturn.errors import ApprovalExpiredError, UnauthenticatedError
 from keyturn.runs.store import RotationStore
-from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token, settings, token_of
+from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, link_token, settings, token_of
 from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, make_record
 
 ROTATION = "notes.20261124T120000Z.abcdef"
@@ -31,7 +31,7 @@ async def test_every_approver_but_the_requester_gets_a_link_of_their_own(runs: R
     assert [approver for approver, _ in links] == [APPROVER, "otto@example.com"]
     for approver, url in links:
         assert urlsplit(url)[1:3] == ("keyturn.example", f"/api/rotations/{record.run_id}/approval")
-        link = read_token(token_of(url), [SECRET], run_id=record.run_id, now=SOON)
+        link = read_token(token_of(url), [SECRET], run_id=record.run_id)
         assert (approver, record.evidence_digest) == (link.approver, link.evidence_digest)
         assert link.expires_at == NOW + timedelta(hours=24)
 
@@ -41,7 +41,7 @@ async def test_a_link_never_outlives_the_time_to_decide(runs: RotationStore) -> 
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     token = link_token(record, KEYTURN_APPROVAL_LINK_EXPIRY="P30D")
 
-    link = read_token(token, [SECRET], run_id=record.run_id, now=SOON)
+    link = read_token(token, [SECRET], run_id=record.run_id)
 
     assert record.approval_expires_at == link.expires_at
 
@@ -85,13 +85,25 @@ def test_a_token_is_read_while_one_secret_replaces_another() -> None:
     """Links that were sent before the new secret open as long as the old one is active."""
     token = make_token(LINK, SECRET)
 
-    assert read_token(token, [NEXT_SECRET, SECRET], run_id=ROTATION, now=NOW) == LINK
+    assert read_token(token, [NEXT_SECRET, SECRET], run_id=ROTATION) == LINK
 
 
-def test_a_token_ends() -> None:
-    """At its time it is over, and who comes late is told so."""
-    with pytest.raises(ApprovalExpiredError):
-        read_token(make_token(LINK, SECRET), [SECRET], run_id=ROTATION, now=LINK.expires_at)
+def test_a_link_ends() -> None:
+    """At its time it is over, and who comes late is told so, and how to get another."""
+    LINK.check_time(LINK.expires_at - timedelta(seconds=1))
+
+    with pytest.raises(ApprovalExpiredError) as raised:
+        LINK.check_time(LINK.expires_at)
+
+    assert f"keyturn open {ROTATION}" in raised.value.hint
+
+
+def test_a_refusal_repeats_no_made_up_run_in_a_command() -> None:
+    """The id in the address is anybody's text, and the hint is there to be pasted."""
+    for run_id, command in ((ROTATION, f"keyturn open {ROTATION}"), ("x; rm -rf ~", "keyturn open")):
+        with pytest.raises(UnauthenticatedError) as raised:
+            read_token("made.up", [SECRET], run_id=run_id)
+        assert raised.value.hint.endswith(f": {command}")
 
 
 def _with(**changed: str) -> str:
@@ -137,19 +149,19 @@ def test_a_forged_token_is_refused(forgery: str) -> None:
     content, _, signature = make_token(LINK, SECRET).partition(".")
 
     with pytest.raises(UnauthenticatedError, match=r"^the link is not authentic$"):
-        read_token(FORGERIES[forgery](content, signature), [SECRET], run_id=ROTATION, now=NOW)
+        read_token(FORGERIES[forgery](content, signature), [SECRET], run_id=ROTATION)
 
 
 def test_a_token_of_another_rotation_is_refused() -> None:
     """The address names the rotation too, and must name the same."""
     with pytest.raises(UnauthenticatedError):
-        read_token(make_token(LINK, SECRET), [SECRET], run_id=ROTATION.replace("notes", "files"), now=NOW)
+        read_token(make_token(LINK, SECRET), [SECRET], run_id=ROTATION.replace("notes", "files"))
 
 
 def test_without_secrets_every_token_is_refused() -> None:
     """Nobody can have signed it."""
     with pytest.raises(UnauthenticatedError):
-        read_token(make_token(LINK, SECRET), [], run_id=ROTATION, now=NOW)
+        read_token(make_token(LINK, SECRET), [], run_id=ROTATION)
 
 
 def test_a_token_shows_no_secret() -> None:

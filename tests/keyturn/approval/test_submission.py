@@ -7,10 +7,13 @@ import pytest
 
 from keyturn.access.caller import Caller
 from keyturn.access.identity import read_principal
+from keyturn.approval.questions import outcome_of
 from keyturn.approval.submission import LinkRequest, decide_by_link, open_link
+from keyturn.contracts.base import StepInput
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
+    ApprovalExpiredError,
     CallerError,
     DigestMismatchError,
     EvidenceAlteredError,
@@ -20,8 +23,10 @@ from keyturn.errors import (
     UnauthenticatedError,
     WrongStateError,
 )
+from keyturn.runs.evidence_summary import findings_of, to_look_at
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
+from keyturn.runs.transitions import record_step
 from tests.keyturn.access.principals import SOMEBODY, header_of
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON, link_token
 from tests.keyturn.approval.test_webhook import Workflow, body_of, signed, submit
@@ -54,10 +59,13 @@ async def decide(
     workflow: Workflow | None = None,
     **more: Any,
 ) -> RotationRecord:
-    """Decide by a link."""
+    """Decide by a link, with a comment and every warning acknowledged unless told otherwise."""
     wake = (workflow or Workflow()).wake
-    comment = more.get("comment", "")
-    return await decide_by_link(runs, coming, decision, comment, secrets=[SECRET], wake=wake, now=SOON)
+    comment = more.get("comment", "looked at")
+    evidence = (await runs.read(coming.run_id)).evidence or {}
+    acknowledged = more.get("acknowledged", [found.key for found in to_look_at(findings_of(evidence))])
+    now = more.get("now", SOON)
+    return await decide_by_link(runs, coming, decision, comment, acknowledged, secrets=[SECRET], wake=wake, now=now)
 
 
 @pytest.mark.parametrize(("decision", "outcome"), [("approve", "approved"), ("reject", "rejected")])
@@ -204,6 +212,79 @@ async def test_what_is_no_decision_is_refused(runs: RotationStore, decision: str
 
     assert raised.value.facts["field"] == "decision"
     assert (await decide(runs, coming)).decision is not None
+
+
+async def test_an_approval_needs_every_warning_acknowledged(runs: RotationStore) -> None:
+    """The browser asks for it, and so does the server; the link stays good, and the audit says what was ticked."""
+    frozen = await freeze(runs, await bring_to(runs, State.SOAKING), stale_writers=82)
+    step = StepInput(run=frozen.ref, step=frozen.step + 1, target=State.AWAITING_APPROVAL)
+    record = await record_step(runs, step, NOW)
+    coming = link_request(record, link_token(record))
+
+    for stated in ([], ["provenance", "made up"]):
+        with pytest.raises(InvalidRequestError, match="stale_writers") as raised:
+            await decide(runs, coming, acknowledged=stated)
+        assert "tick the box" in raised.value.hint
+    decided = await decide(runs, coming)
+
+    assert decided.decision is not None
+    assert "stale_writers" in decided.decision.acknowledged
+    told = [event["data"] for event in await runs.audit.read_chain(record.run_id)]
+    assert decided.decision.acknowledged in [data["acknowledged"] for data in told if "acknowledged" in data]
+
+
+@pytest.mark.parametrize("comment", ["", "  \n "])
+async def test_a_rejection_needs_a_comment(runs: RotationStore, comment: str) -> None:
+    """Whoever asked for the run is to know why; the link stays good."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming = link_request(record, link_token(record))
+
+    with pytest.raises(InvalidRequestError) as raised:
+        await decide(runs, coming, "reject", comment=comment)
+
+    assert (raised.value.facts["field"], (await runs.read(record.run_id)).decision) == ("comment", None)
+    assert (await decide(runs, coming, comment=comment)).decision is not None
+
+
+async def test_a_link_whose_time_is_over_decides_nothing(runs: RotationStore) -> None:
+    """It opens nothing either, as long as there is something to decide, and says how to get another."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    coming, late = link_request(record, link_token(record)), NOW + timedelta(hours=25)
+
+    with pytest.raises(ApprovalExpiredError, match="the link"):
+        await open_link(runs, coming, secrets=[SECRET], now=late)
+    with pytest.raises(ApprovalExpiredError, match="the link") as raised:
+        await decide(runs, coming, now=late)
+
+    assert f"keyturn open {record.run_id}" in raised.value.hint
+    assert (await runs.read(record.run_id)).decision is None
+
+
+async def test_a_link_opens_for_ever_on_what_came_of_it(runs: RotationStore) -> None:
+    """The one that was used, another approver's, and either long after its time."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    used, other = link_token(record), link_token(record, "otto@example.com")
+    await decide(runs, link_request(record, used))
+
+    for token in (used, other):
+        link, found = await open_link(
+            runs, link_request(record, token), secrets=[SECRET], now=NOW + timedelta(days=400)
+        )
+        told = outcome_of(found, link.evidence_digest, link.message_id)
+        assert told is not None
+        assert told.happened.startswith(f"{APPROVER} approved it on 1 March 2026")
+
+
+async def test_the_requesters_own_link_shows_no_question(runs: RotationStore) -> None:
+    """None is made for a requester; one made before the names were known to look alike is refused when it is opened."""
+    record = await bring_to(runs, State.AWAITING_APPROVAL)
+    token = link_token(record)
+    await runs.update(record.run_id, lambda run: run.changed(requested_by="gr\u0430ce@example.com"))
+
+    with pytest.raises(ForbiddenError, match="its requester") as raised:
+        await open_link(runs, link_request(record, token), secrets=[SECRET], now=SOON)
+
+    assert "another approver" in raised.value.hint
 
 
 async def test_forged_links_are_counted_and_lock_nobody_else_out(runs: RotationStore) -> None:

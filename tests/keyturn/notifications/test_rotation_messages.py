@@ -109,11 +109,14 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
     said = message(event, **EVIDENCE)
 
     for line in (
-        "Rows: 1,240 of 1,250 on the new version, 0 on an old one, 0 that cannot be moved; 10 of other keys, which are",
-        "Proof: 1,240 rows open with the new version to the same key (every rewrapped row)",
-        "Stale writers: 3 rows were still written under an old version, the last on 01 March 2026 03:00 UTC",
-        "- The check backup failed and was waived by ada@example.com: it is a copy (found: no policy",
-        "Waived checks: backup",
+        "4 things to look at. Everything has moved",
+        "- pass: 1,240 of 1,250 rows are on the new version, 0 on an old one, and none is quarantined; 10 of other",
+        "- pass: 1,240 rows opened with the new version, each to the same key (every rewrapped row)",
+        "- look: 3 rows were still written under an old version, the last on 1 March 2026 03:00 UTC",
+        "If approved: What such a writer creates after the retirement cannot be read",
+        "- look: The check backup failed and was waived by ada@example.com: it is a copy (found: no policy",
+        "- look: Rows that were changed beside this rotation: not known",
+        "New version: new",
         "To be retired: old1, old2",
         "Decide by: 8 March 2026 03:00 UTC",
         f"Evidence digest: {'d' * 64}",
@@ -144,7 +147,7 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
 )
 def test_rows_that_nobody_can_explain_are_in_the_question(provenance: Provenance | None, said: str) -> None:
     """Whoever decides learns of rows that somebody has changed, by name, without opening the page."""
-    line = f"Rows that no run has left as they are: {said}\n"
+    line = f"Rows that no run has left as they are: {said}."
 
     assert line in message("approval_wanted", **EVIDENCE, provenance=provenance)
 
@@ -153,7 +156,9 @@ def test_rows_that_were_not_proven_are_said_loudly() -> None:
     """Evidence without a proof does not look like one."""
     proof = Proof(mode="unsafe_off", proven=0, quarantined=0, gone=0, warning="rewrapped rows were not proven")
 
-    assert "Proof: NONE - rewrapped rows were not proven" in message("approval_wanted", **{**EVIDENCE, "proof": proof})
+    assert "- look: No row was proven: rewrapped rows were not proven" in message(
+        "approval_wanted", **{**EVIDENCE, "proof": proof}
+    )
 
 
 def test_a_blocked_rotation_says_what_to_do() -> None:

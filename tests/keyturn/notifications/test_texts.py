@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn import telemetry
-from keyturn.approval.page import facts, listing, page, paragraph
+from keyturn.approval.page import problem_page
 from keyturn.audit.chain import Head
 from keyturn.cli.output import echo, write
 from keyturn.contracts.characters import unseen, visible
@@ -21,6 +21,8 @@ from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.steps import NotifyInput
 from keyturn.doctor.live import report
 from keyturn.doctor.run import LOOKED_AT
+from keyturn.errors import WrongStateError
+from keyturn.http import problem_of
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
 from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
@@ -85,11 +87,11 @@ def test_a_message_has_no_forged_line(event: str, text: str) -> None:
 @given(text=HOSTILE)
 def test_a_page_shows_what_is_there(text: str) -> None:
     """Nothing in it is markup, another line or unseen."""
-    shown = page(text, paragraph(text), facts((text, text)), listing(text))
+    shown = problem_page(problem_of(WrongStateError(text, hint=text), instance=text))
 
     seen(unescape(shown))
     assert FORGED not in re.split(r"[\n\r\u2028]", shown)
-    assert unescape(shown).count(visible(text)) == 6
+    assert unescape(shown).count(visible(text)) == 2
 
 
 @given(text=HOSTILE)

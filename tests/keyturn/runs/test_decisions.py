@@ -20,6 +20,7 @@ from keyturn.errors import (
 from keyturn.http import parse
 from keyturn.runs.commands import give_command
 from keyturn.runs.decisions import DecisionRequest, decide
+from keyturn.runs.evidence_summary import findings_of, to_look_at
 from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Decision
 from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER
@@ -60,6 +61,45 @@ def test_a_decision_is_written_down(make: Callable[..., RunRecord], decision: st
         }
     )
     assert record.changed(decision=expected) == decided
+
+
+WARNED: dict[str, Any] = {"staleWriters": {"count": 82, "lastSeen": None}, "waivedChecks": []}
+
+
+def warned() -> tuple[RunRecord, list[str]]:
+    """Return a run with warnings in its evidence, and their keys."""
+    record = WAITING.changed(evidence=WARNED, evidence_digest=digest_of(WARNED))
+    return record, [finding.key for finding in to_look_at(findings_of(WARNED))]
+
+
+def test_every_warning_is_acknowledged_to_approve() -> None:
+    """An approval that leaves one out is refused with its key; the one that is taken names all of them."""
+    record, keys = warned()
+    assert "stale_writers" in keys
+
+    for left_out in keys:
+        stated = [key for key in keys if key != left_out]
+        request = request_of(record, evidenceDigest=record.evidence_digest, acknowledged=stated)
+        with pytest.raises(InvalidRequestError) as raised:
+            decide(record, request, webhook_id="m1", now=LATER)
+        assert (raised.value.facts["field"], raised.value.facts["missing"]) == ("acknowledged", [left_out])
+    request = request_of(record, evidenceDigest=record.evidence_digest, acknowledged=keys)
+    decided = decide(record, request, webhook_id="m1", now=LATER).decision
+
+    assert decided is not None
+    assert decided.acknowledged == keys
+
+
+@pytest.mark.parametrize("stated", [{"decision": "reject", "acknowledged": []}, {}], ids=["rejects", "shows its own"])
+def test_what_needs_no_acknowledgement(stated: dict[str, Any]) -> None:
+    """A rejection; and an approval by a system that shows the evidence in a way of its own, and states none."""
+    record, _ = warned()
+
+    request = request_of(record, evidenceDigest=record.evidence_digest, **stated)
+
+    decided = decide(record, request, webhook_id="m1", now=LATER).decision
+    assert decided is not None
+    assert decided.acknowledged == []
 
 
 @pytest.mark.parametrize(("make", "state"), STATES)
