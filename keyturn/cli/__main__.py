@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, contexts, diagnosis, doctor, key_backup, rotations, starting
+from keyturn.cli import audit, contexts, deciding, diagnosis, doctor, key_backup, rotations, starting, watch
 from keyturn.cli.contexts import Chosen
 from keyturn.cli.output import Commands
 
@@ -34,7 +34,8 @@ def main(
 
 for command in (
     doctor.doctor,
-    *(starting.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
+    *(starting.rotate, watch.watch, rotations.status, rotations.report, deciding.approve, deciding.reject),
+    *(rotations.retry, rotations.abort),
     *(rotations.reinstate, rotations.keyrings, diagnosis.orphans, contexts.login, contexts.contexts),
     *(starting.rollback, starting.restore, starting.reencrypt),
 ):

@@ -1,21 +1,15 @@
-"""Commands for a run, a rotation or a migration: look at it, wait for it, decide, try again, end it."""
+"""Commands for a run, a rotation or a migration: look at it, wait for it, try again, end it, take it back."""
 
-import json
-import uuid
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from keyturn.cli.client import ask
-from keyturn.cli.output import AsJson, Field, signing_secret, write
+from keyturn.cli.next_steps import commanded
+from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.waiting import require_good_end, status_of
-from keyturn.errors import InvalidRequestError
-from keyturn.ids import APPROVALS, ROTATIONS, run_link
-
-SECRETS = "APPROVAL_WEBHOOK_SECRETS"
+from keyturn.ids import ROTATIONS, run_link
 
 Run = Annotated[str, typer.Argument(help="id of a rotation or of a migration")]
 By = Annotated[str | None, typer.Option(envvar="KEYTURN_BY", help="who you are; not needed where people sign in")]
@@ -42,45 +36,14 @@ def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
     write(ask(lambda api: api.get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
 
 
-def approve(
-    run: Run,
-    digest: Annotated[str, typer.Option(help="of the evidence that you have looked at: evidenceDigest in the status")],
-    by: By = None,
-    by_id: Annotated[
-        str | None, typer.Option(envvar="KEYTURN_BY_ID", help="your object id in Entra ID, where people sign in")
-    ] = None,
-    comment: Annotated[str, typer.Option(help="kept with the decision")] = "",
-    secret_file: Annotated[
-        Path | None, typer.Option(help=f"file with a secret of the webhook; without it, the variable {SECRETS}")
-    ] = None,
-    *,
-    reject: Annotated[bool, typer.Option("--reject", help="decide against it")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Sign a decision and send it; whoever asked for the run cannot decide on it."""
-    if by is None:
-        raise InvalidRequestError("--by: expected who decides", field="by", expected="a name or an address")
-    decided = {
-        "rotationId": run,
-        "decision": "reject" if reject else "approve",
-        "evidenceDigest": digest,
-        "approver": by,
-        "comment": comment,
-        **({"approverId": by_id} if by_id else {}),
-    }
-    headers, signed = _signed(json.dumps(decided), signing_secret(secret_file, SECRETS))
-    answer = ask(lambda api: api.post(APPROVALS, signed, headers))
-    write(answer, as_json=as_json, field=None if as_json else "decision")
-
-
 def retry(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
     """Let a run that needs attention try again what is left."""
-    _command(f"{path_of(run)}/retry", by, as_json=as_json)
+    _command("retry", run, f"{path_of(run)}/retry", by, as_json=as_json)
 
 
 def abort(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
     """End a run; every version stays enabled."""
-    _command(f"{path_of(run)}/abort", by, as_json=as_json)
+    _command("abort", run, f"{path_of(run)}/abort", by, as_json=as_json)
 
 
 def reinstate(
@@ -90,12 +53,14 @@ def reinstate(
     as_json: AsJson = False,
 ) -> None:
     """Enable again what a rotation has retired, from its retirement until the retention ends."""
-    _command(f"{ROTATIONS}/{quote(rotation, safe='')}/reinstate", by, as_json=as_json)
+    path = f"{ROTATIONS}/{quote(rotation, safe='')}/reinstate"
+    _command("reinstate", rotation, path, by, as_json=as_json)
 
 
-def _command(path: str, by: str | None, *, as_json: bool) -> None:
+def _command(command: str, run: str, path: str, by: str | None, *, as_json: bool) -> None:
     answer = ask(lambda api: api.post(path, {"requestedBy": by}))
     write(answer, as_json=as_json, field=None if as_json else "state")
+    echo(commanded(command, run, answer), err=True)
 
 
 def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
@@ -106,15 +71,3 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
 def path_of(run: str) -> str:
     """Return where a run is found, which its id tells."""
     return run_link(quote(run, safe=""))
-
-
-def _signed(body: str, secret: str) -> tuple[dict[str, str], bytes]:
-    from standardwebhooks import Webhook
-
-    message, now = f"msg_{uuid.uuid4().hex}", datetime.now(UTC)
-    headers = {
-        "webhook-id": message,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message, now, body),
-    }
-    return headers, body.encode()

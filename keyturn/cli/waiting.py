@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from keyturn.cli.client import Api
 from keyturn.cli.output import echo
+from keyturn.cli.tables import command_lines
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import (
     ForbiddenError,
@@ -138,7 +139,8 @@ def state_line(run: str, found: dict[str, Any]) -> str:
 
 def decide_hint(run: str, found: dict[str, Any]) -> str:
     """Return the command that decides on exactly the evidence of this status."""
-    return f"decide: keyturn approve {shell(run)} --digest {shell(str(found.get('evidenceDigest')))}"
+    command = ("keyturn", "approve", run, "--digest", str(found.get("evidenceDigest")))
+    return "\n".join(command_lines("decide:", command, len("decide: ")))
 
 
 def is_undecided(found: dict[str, Any]) -> bool:
