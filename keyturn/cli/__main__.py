@@ -43,6 +43,7 @@ for command in (
 app.command("open")(contexts.open_console)
 app.add_typer(starting.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
+app.add_typer(diagnosis.repairs, name="repair")
 app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")
 

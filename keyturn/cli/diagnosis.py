@@ -1,4 +1,4 @@
-"""``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
+"""``diagnose``, ``repair`` and ``orphans``: why something does not open, what helps, and what nothing names."""
 
 import asyncio
 from collections import Counter
@@ -9,11 +9,11 @@ import typer
 
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, echo, write
-from keyturn.cli.rotations import Keyring
+from keyturn.cli.rotations import By, Keyring, Reason
 from keyturn.contracts.characters import visible
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
-
+repairs = typer.Typer(help="Put right what a diagnosis has found.", no_args_is_help=True)
 
 Orphans = Literal["missing-deks", "unused-deks"]
 
@@ -44,6 +44,21 @@ def document(
     """Look at every encrypted field of one document."""
     asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
     write(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
+
+
+@repairs.command("dek")
+def repair_dek(
+    dek_id: Annotated[str, typer.Argument(help="whose row does not open")],
+    reason: Reason,
+    keyring: Keyring = None,
+    by: By = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Put a row back on its previous wrap, where that opens and its wrap does not; neither wrap is lost."""
+    order = {"keyring": keyring, "requestedBy": by, "reason": reason}
+    found = ask(lambda api: api.post(f"/api/deks/{quote(dek_id, safe='')}/repair", order))
+    write(found, as_json=as_json)
 
 
 def orphans(

@@ -110,3 +110,14 @@ def test_a_scan_as_json_is_one_value() -> None:
         "tooYoung": 0,
         "orphans": [{"dekId": "d"}],
     }
+
+
+def test_a_row_is_repaired() -> None:
+    """The order says who gives it and why; what to do next is in the answer."""
+    with serving({"dekId": "a b", "mekVersion": "v1", "nextStep": "keyturn retry x"}) as app:
+        result = app.run("repair", "dek", "a b", "--reason", "its wrap does not open")
+
+    [(method, path, _, body)] = app.asked
+    assert (method, path) == ("POST", "/api/deks/a%20b/repair")
+    assert json.loads(body) == {"requestedBy": "dana@example.com", "reason": "its wrap does not open"}
+    assert result.stdout == "dekId       a b\nmekVersion  v1\nnextStep    keyturn retry x\n"
