@@ -111,7 +111,7 @@ class Verdict(StrEnum):
     ROW_MISSING = "row_missing", f"{_RESTORE_ROW}, and never point the document at another dekId"
     VERSION_MISSING = (
         "version_missing",
-        "if its version was changed, restore the row from a snapshot; else the key from a backup: keyturn key-backup list",
+        "restore the row from a snapshot if its version was changed, else the key: keyturn key-backup list",
     )
 
 
