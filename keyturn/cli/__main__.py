@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, contexts, deciding, diagnosis, doctor, key_backup, rotations, starting, watch
+from keyturn.cli import audit, contexts, deciding, diagnosis, doctor, key_backup, rotations, runs, starting, watch
 from keyturn.cli.contexts import Chosen
 from keyturn.cli.output import Commands
 
@@ -34,12 +34,13 @@ def main(
 
 for command in (
     doctor.doctor,
-    *(starting.rotate, watch.watch, rotations.status, rotations.report, deciding.approve, deciding.reject),
+    *(starting.rotate, watch.watch, runs.status, runs.report, deciding.approve, deciding.reject),
     *(rotations.retry, rotations.abort),
-    *(rotations.reinstate, rotations.keyrings, diagnosis.orphans, contexts.login, contexts.contexts),
+    *(rotations.reinstate, runs.keyrings, diagnosis.orphans, contexts.login, contexts.contexts),
     *(starting.rollback, starting.restore, starting.reencrypt),
 ):
     app.command()(command)
+app.command("list")(runs.list_runs)
 app.command("open")(contexts.open_console)
 app.add_typer(starting.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")

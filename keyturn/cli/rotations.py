@@ -1,4 +1,4 @@
-"""Commands for a run, a rotation or a migration: look at it, wait for it, try again, end it, take it back."""
+"""Commands for a run, a rotation or a migration: try again, end it, take it back; and the options of all."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -7,8 +7,7 @@ import typer
 
 from keyturn.cli.client import ask
 from keyturn.cli.next_steps import commanded
-from keyturn.cli.output import AsJson, Field, echo, write
-from keyturn.cli.waiting import require_good_end, status_of
+from keyturn.cli.output import AsJson, echo, write
 from keyturn.ids import ROTATIONS, run_link
 
 Run = Annotated[str, typer.Argument(help="id of a rotation or of a migration")]
@@ -19,21 +18,6 @@ Wait = Annotated[bool, typer.Option("--wait", help="wait until a person is neede
 Poll = Annotated[float, typer.Option(envvar="KEYTURN_POLL", min=0.05, help="seconds between two looks")]
 
 POLL_SECONDS = 10.0
-
-
-def status(
-    run: Run, field: Field = None, poll: Poll = POLL_SECONDS, *, wait: Wait = False, as_json: AsJson = False
-) -> None:
-    """Tell where a rotation or a migration stands."""
-    found = ask(lambda api: status_of(api, run, poll if wait else None))
-    write(found, as_json=as_json, field=field)
-    if wait:
-        require_good_end(run, found)
-
-
-def report(run: Run, field: Field = None, *, as_json: AsJson = False) -> None:
-    """Write everything that is known about a rotation or a migration."""
-    write(ask(lambda api: api.get(f"{path_of(run)}/report")), as_json=as_json or field is None, field=field)
 
 
 def retry(run: Run, by: By = None, *, as_json: AsJson = False) -> None:
@@ -61,11 +45,6 @@ def _command(command: str, run: str, path: str, by: str | None, *, as_json: bool
     answer = ask(lambda api: api.post(path, {"requestedBy": by}))
     write(answer, as_json=as_json, field=None if as_json else "state")
     echo(commanded(command, run, answer), err=True)
-
-
-def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
-    """Tell of every keyring when it was rotated, when it is due, whether it is overdue, and what is astray."""
-    write(ask(lambda api: api.get("/api/keyrings")), as_json=as_json, field=field)
 
 
 def path_of(run: str) -> str:

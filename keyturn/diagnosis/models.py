@@ -115,6 +115,10 @@ class Verdict(StrEnum):
     )
 
 
+# What was looked at opens, or holds nothing that has to.
+OPENS: Final[frozenset[str]] = frozenset(list(Verdict)[: list(Verdict).index(Verdict.FIELD_COPIED) + 1])
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the worst of the verdicts, which are not empty."""
     return max(verdicts, key=list(Verdict).index)
