@@ -61,7 +61,7 @@ class UnknownMigrationError(CallerError):
 class RotationRunningError(CallerError):
     """Another rotation holds the keyring; facts: ``keyring``, ``rotationId`` of the one that runs, ``statusUrl``."""
 
-    hint = "wait for the running rotation, or look at it through statusUrl"
+    hint = "see what runs: keyturn status"
 
 
 class MigrationRunningError(CallerError):
@@ -83,7 +83,7 @@ class WrongStateError(CallerError):
 class DigestMismatchError(CallerError):
     """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
 
-    hint = "read the report again and decide on the evidence digest that is in force"
+    hint = "see which evidence is in force: keyturn status"
 
 
 class AbortRequestedError(CallerError):
@@ -138,7 +138,7 @@ class BrokenChainError(OperatorError):
 class EvidenceAlteredError(OperatorError):
     """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""
 
-    hint = "the record was changed after the freeze: keep a copy, abort the run, find out who writes to its container"
+    hint = "the record was changed after the freeze: keep the report, end the run, find out who writes to its container"
 
 
 class TransientError(KeyturnError):

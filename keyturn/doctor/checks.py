@@ -30,7 +30,7 @@ until: ContextVar[float] = ContextVar("until", default=math.inf)  # by time.mono
 async def ask(check: Callable[[], Awaitable[CheckResult]], right: str = "") -> CheckResult:
     """Run a check in the time that is left for the examination; what is not reached is a problem, not a success."""
     if (left := until.get() - time.monotonic()) <= 0:
-        return problem("not looked at: no time was left", "run doctor on a machine in the network, without a limit")
+        return problem("not looked at: no time was left", "without a limit, in the network: keyturn doctor")
     return await run_check(check, right, seconds=min(SECONDS, left))
 
 
