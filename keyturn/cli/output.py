@@ -6,12 +6,14 @@ secret comes from a file or the environment, never from the command line, which 
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, override
 
 import typer
 from typer.core import TyperGroup
 
+from keyturn.cli.tables import error_lines
 from keyturn.contracts.characters import visible, visible_lines
 from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
 
@@ -36,9 +38,12 @@ def _tell(error: KeyturnError, *, as_json: bool) -> None:
 
         typer.echo(json.dumps(problem_of_command(error), default=str), err=True)
         return
-    echo(f"error: {error.message}", err=True)
-    if error.hint:
-        echo(f"hint: {error.hint}", err=True)
+    for name, text in (("error: ", error.message), ("hint: ", error.hint)):
+        if text and sys.stderr.isatty():
+            for line in error_lines(name, text):
+                echo(line, err=True)
+        elif text:
+            echo(f"{name}{text}", err=True)
 
 
 def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:

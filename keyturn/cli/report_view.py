@@ -109,4 +109,4 @@ def _listed(value: object) -> str | None:
 
 
 def _number(value: float | None) -> str | None:
-    return None if value is None else f"{value:,}"
+    return None if value is None else f"{round(value, 4):,}"

@@ -98,14 +98,38 @@ def wrapped(name: str, text: str, indent: int, lines_max: int) -> list[str]:
 def command_lines(name: str, command: Iterable[str], indent: int) -> list[str]:
     """Return a name and a command that can be pasted: a line that is too long goes on after a backslash."""
     words = [visible(shlex.quote(word)) for word in command]
-    lines, line = list[str](), f"{name.ljust(indent)}{words[0]}"
+    units, columns = [words[0]], width() - len(" \\")
     for word in words[1:]:
-        if len(line) + 1 + len(word) + 2 > width():
-            lines.append(f"{line} \\")
-            line = f"  {word}"
+        # An option stays beside its value.
+        beside = units[-1].startswith("--") and " " not in units[-1] and not word.startswith("-")
+        if beside and len(f"  {units[-1]} {word}") <= columns:
+            units[-1] += f" {word}"
         else:
-            line = f"{line} {word}"
+            units.append(word)
+    lines, line = list[str](), f"{name.ljust(indent)}{units[0]}"
+    for unit in units[1:]:
+        if len(line) + 1 + len(unit) > columns:
+            lines.append(f"{line} \\")
+            line = f"  {unit}"
+        else:
+            line = f"{line} {unit}"
     return [*lines, line]
+
+
+def error_lines(name: str, text: str) -> list[str]:
+    """Return a message in lines; a command in it that does not fit has a line of its own, which can be pasted."""
+    if len(told := f"{name}{text}") > width() and ": keyturn " in told:
+        lines = list[str]()
+        for part in told.split("; "):
+            before, found, command = part.partition(": keyturn ")
+            lines += _folded(f"{before}:" if found else part)
+            lines += [f"  keyturn {command}"] if found else []  # whole: a terminal's own break is not pasted
+        return lines
+    return _folded(told)
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, width(), break_long_words=False, break_on_hyphens=False)
 
 
 def bar(percent: float) -> str:

@@ -13,6 +13,8 @@ from keyturn.cli.__main__ import app
 from keyturn.diagnosis.models import Verdict
 from local.supervisor.layout import REPOSITORY
 
+# Texts in which our name is followed by a word that is no command.
+NO_COMMANDS = {"the keyturn container"}
 PACKAGES = ("keyturn", "field_encrypt", "triggers", "local")
 # A command goes on to the end of the line, or to the next remark.
 COMMAND = re.compile(r"(?<![\w./-])keyturn(?= [a-z])[^;\n(]*")
@@ -43,7 +45,7 @@ def texts() -> list[Said]:
     """Return every text that holds a command, docstrings and the help of options left out; next steps among them."""
     found = all_texts()
     found += [Said(f"Verdict.{one.name}", one.next_step.replace("DEK_ID", "DEK")) for one in Verdict]
-    return [said for said in found if said.commands]
+    return [said for said in found if said.commands and said.text not in NO_COMMANDS]
 
 
 def all_texts() -> list[Said]:

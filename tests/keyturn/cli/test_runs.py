@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from keyturn.cli.status_view import LINES_MAX, status_lines
-from keyturn.cli.tables import WIDTH
+from keyturn.cli.tables import WIDTH, error_lines
 from keyturn.contracts.migrations import Encrypt
 from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
@@ -248,3 +248,19 @@ def test_a_report_is_tables(text: str) -> None:
     )
     assert said.count("d" * 20) >= 2
     assert json.loads(as_json) == found
+
+
+def test_a_command_in_a_long_hint_has_a_line_of_its_own() -> None:
+    """It can be pasted; a short one stays where it is, and text is broken between words."""
+    long = f"it waits for a decision; an approver ends it: keyturn approve {NOTES}; an operator: keyturn abort {NOTES}"
+
+    assert error_lines("hint: ", "see: keyturn keyrings") == ["hint: see: keyturn keyrings"]
+    assert error_lines("hint: ", long) == [
+        "hint: it waits for a decision",
+        "an approver ends it:",
+        f"  keyturn approve {NOTES}",
+        "an operator:",
+        f"  keyturn abort {NOTES}",
+    ]
+    assert max(map(len, error_lines("error: ", "word; " * 40))) <= WIDTH
+    assert " ".join(error_lines("error: ", "word; " * 40)) == ("error: " + "word; " * 40).strip()
