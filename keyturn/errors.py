@@ -8,6 +8,8 @@
 Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 
@@ -59,7 +61,7 @@ class UnknownMigrationError(CallerError):
 class RotationRunningError(CallerError):
     """Another rotation holds the keyring; facts: ``keyring``, ``rotationId`` of the one that runs, ``statusUrl``."""
 
-    hint = "wait for the running rotation, or look at it through statusUrl"
+    hint = "see what runs: keyturn status"
 
 
 class MigrationRunningError(CallerError):
@@ -81,7 +83,7 @@ class WrongStateError(CallerError):
 class DigestMismatchError(CallerError):
     """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
 
-    hint = "read the report again and decide on the evidence digest that is in force"
+    hint = "see which evidence is in force: keyturn status"
 
 
 class AbortRequestedError(CallerError):
@@ -102,6 +104,13 @@ class TooManyAttemptsError(CallerError):
 
 class TooManyStartsError(TooManyAttemptsError):
     """The keyring was rotated too often within a day; facts: ``keyring``, ``setting``, ``retryAfterSeconds``."""
+
+
+def one_of(known: Iterable[str], given: str | None = None) -> str:
+    """Return, for an error about a name that is none, the names that there are, and the one that may be meant."""
+    names = sorted(known)
+    meant = difflib.get_close_matches(given or "", names, n=1)
+    return f"one of {', '.join(names) or '(there is none)'}{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 class OperatorError(KeyturnError):
@@ -135,7 +144,7 @@ class UnprovenEndError(CallerError):
 class EvidenceAlteredError(OperatorError):
     """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""
 
-    hint = "the record was changed after the freeze: keep a copy, abort the run, find out who writes to its container"
+    hint = "the record was changed after the freeze: keep the report, end the run, find out who writes to its container"
 
 
 class TransientError(KeyturnError):

@@ -65,14 +65,20 @@ def _internal(error: Exception, instance: str) -> Problem:
     return Problem(outcome.status, {**_members(outcome, detail, instance), "correlationId": correlation_id}, {})
 
 
-def _members(outcome: Outcome, detail: str, instance: str) -> dict[str, Any]:
-    return {
+def problem_of_command(error: KeyturnError) -> dict[str, Any]:
+    """Return the problem that the error becomes for whoever runs a command: whole, for there it is their own."""
+    outcome = outcome_of(error)
+    return {**error.facts, **_members(outcome, error.message), **({"hint": error.hint} if error.hint else {})}
+
+
+def _members(outcome: Outcome, detail: str, instance: str | None = None) -> dict[str, Any]:
+    members = {
         "type": f"{TYPE_PREFIX}{outcome.problem}",
         "title": outcome.problem.replace("-", " ").capitalize(),
         "status": outcome.status,
         "detail": detail,
-        "instance": instance,
     }
+    return members if instance is None else {**members, "instance": instance}
 
 
 def parse_json(body: bytes) -> object:

@@ -70,7 +70,7 @@ def up(
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def run(
-    command: Annotated[list[str], typer.Argument(help="as: python -m keyturn.cli doctor")],
+    command: Annotated[list[str], typer.Argument(help="as: keyturn doctor")],
     *,
     state: Annotated[Path, typer.Option(help="folder of a local Azure that is up")],
     operator: Annotated[bool, typer.Option("--operator", help="as the operator, who may do more than the app")] = False,

@@ -1,4 +1,4 @@
-"""Diagnosis over HTTP: a DEK, a document, what names nothing or is named by nothing, a keyring. It reads only."""
+"""Diagnosis over HTTP: a DEK, a document, what names nothing or is named by nothing, a keyring; a row's repair."""
 
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from keyturn.diagnosis.dek import diagnose_dek
 from keyturn.diagnosis.document import diagnose_document
 from keyturn.diagnosis.models import require_id
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
+from keyturn.diagnosis.repair import RepairRequest, repair_row
 from keyturn.diagnosis.verification import VerificationRequest, verify_part
 from keyturn.http import parse
 from keyturn.keyring_clients import KeyringClients
@@ -29,6 +30,20 @@ async def get_dek(req: func.HttpRequest) -> func.HttpResponse:
         return json_response(await diagnose_dek(_keyring(resources, req), dek_id))
 
     return await handle(req, admitted(req, "get_dek", work))
+
+
+@bp.route(route="deks/{dek_id}/repair", methods=["POST"], auth_level=func.AuthLevel.FUNCTION)
+async def repair_dek(req: func.HttpRequest) -> func.HttpResponse:
+    """Put a row back on its previous wrap, where that opens and its wrap does not."""
+
+    async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
+        request = parse(RepairRequest, read_json(req))
+        dek_id, by = require_id("dekId", req.route_params["dek_id"]), caller.identity(request.requested_by).name
+        keyring, now = resources.keyring(request.keyring), datetime.now(UTC)
+        runs = resources.every_run
+        return json_response(await repair_row(runs, keyring, dek_id, by=by, reason=request.reason, now=now))
+
+    return await handle(req, admitted(req, "repair_dek", work))
 
 
 @bp.route(route="documents/diagnosis", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)

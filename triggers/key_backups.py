@@ -39,12 +39,12 @@ async def hand_out_key_backup(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         if caller.principal is None:
-            hint = "ask with KEYTURN_ACCESS=entra, or use key-backup restore on a machine in the network"
+            hint = "ask with KEYTURN_ACCESS=entra, or on a machine in the network: keyturn key-backup list"
             raise ForbiddenError("a key backup is handed to callers who are signed in only", hint=hint)
         run_id = req.route_params["rotation_id"]
         backups = resources.keyring(keyring_of(run_id, RunKind.ROTATION)).key_backups
         if (backup := await backups.find(run_id)) is None:
-            hint = "key-backup list --from-app shows those that there are"
+            hint = "see those that there are: keyturn key-backup list --from-app"
             raise UnknownRotationError("no backup of this rotation is kept", hint=hint, rotationId=run_id)
         blob = await backups.blob(backup)
         # In the audit before it leaves: where that fails, nothing leaves. Once a day and person, so that a chain does

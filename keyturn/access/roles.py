@@ -35,6 +35,7 @@ ROUTES: Mapping[str, frozenset[Role]] = {
     "decide_restore_approval": frozenset({Role.APPROVER}),
     # A diagnosis unwraps, and a scan reads whole containers: both cost what live traffic needs.
     "get_dek": frozenset({Role.OPERATOR}),
+    "repair_dek": frozenset({Role.OPERATOR}),
     "get_document_diagnosis": frozenset({Role.OPERATOR}),
     "get_orphans": frozenset({Role.OPERATOR}),
     "verify_keyring": frozenset({Role.OPERATOR}),

@@ -9,6 +9,7 @@ from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest
 from keyturn.contracts.base import Payload
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis
 from keyturn.diagnosis.orphans import OrphanPage
+from keyturn.diagnosis.repair import Repaired, RepairRequest
 from keyturn.diagnosis.verification import Verification, VerificationRequest
 from keyturn.ids import APPROVALS, CONSOLE, MIGRATIONS, RESTORES, ROTATIONS
 from keyturn.key_vault.backups import KeyBackup, KeyBackupContent
@@ -186,6 +187,11 @@ OPERATIONS: Sequence[Operation] = (
         security="signature",
     ),
     _get("get_dek", "/api/deks/{dek_id}", "Whether a DEK opens, and what to do", DekDiagnosis, _KEYRING),
+    Operation(
+        *("repair_dek", "post", "/api/deks/{dek_id}/repair", "Put a row back on its previous wrap", 200, Repaired),
+        refusals=(404, 409),
+        body=RepairRequest,
+    ),
     _get(
         *("get_document_diagnosis", "/api/documents/diagnosis", "Whether a document opens, and what to do"),
         DocumentDiagnosis,

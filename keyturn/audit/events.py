@@ -133,6 +133,16 @@ class KeyBackupHandedOut(EventData, name="key_backup_handed_out"):
     sha256: Digest
 
 
+class RowRepairOrdered(EventData, name="row_repair_ordered"):
+    """An operator had a row put back on its previous wrap; told before the row is written."""
+
+    dek_id: Annotated[str, Field(max_length=1023)]
+    by: Name
+    reason: Text
+    replaces: Version | None  # the version that the row named
+    version: Version | None
+
+
 class AttemptRefused(EventData, name="attempt_refused"):
     """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
 

@@ -6,10 +6,23 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting, verification
+from keyturn.cli import (
+    audit,
+    contexts,
+    deciding,
+    diagnosis,
+    doctor,
+    key_backup,
+    rotations,
+    runs,
+    starting,
+    verification,
+    watch,
+)
+from keyturn.cli.contexts import Chosen
 from keyturn.cli.output import Commands
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -20,24 +33,31 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
 
 @app.callback()
 def main(
+    ctx: typer.Context,
+    context: Chosen = None,
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has acted on it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version, and end")
     ] = False,
 ) -> None:
     """Keyturn on the command line."""
+    contexts.choose(ctx, context)
 
 
 for command in (
     doctor.doctor,
     verification.verify,
-    *(starting.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
-    *(rotations.reinstate, rotations.keyrings, diagnosis.orphans),
+    *(starting.rotate, watch.watch, runs.status, runs.report, deciding.approve, deciding.reject),
+    *(rotations.retry, rotations.abort),
+    *(rotations.reinstate, runs.keyrings, diagnosis.orphans, contexts.login, contexts.contexts),
     *(starting.rollback, starting.restore, starting.reencrypt),
 ):
     app.command()(command)
+app.command("list")(runs.list_runs)
+app.command("open")(contexts.open_console)
 app.add_typer(starting.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
+app.add_typer(diagnosis.repairs, name="repair")
 app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")
 

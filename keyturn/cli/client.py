@@ -1,35 +1,82 @@
-"""The app's HTTP API as the commands call it; a refusal becomes the error that the app raised."""
+"""The app's HTTP API as the commands call it; a refusal becomes the error that the app raised.
+
+Where people sign in, each request carries an access token that is still good for minutes: a command may wait for days.
+"""
 
 import asyncio
 import json
-import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from shlex import quote
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from keyturn.cli.config import FUNCTION_KEY, TOKEN_SCOPE, URL, Target, target
 from keyturn.errors import (
     OUTCOMES,
     InvariantError,
     KeyturnError,
     PermissionMissingError,
-    SettingsError,
+    TooManyAttemptsError,
     UnauthenticatedError,
     UnavailableError,
 )
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+    from azure.core.credentials import AccessToken
+    from azure.identity.aio import DefaultAzureCredential
 
-URL = "KEYTURN_URL"
-FUNCTION_KEY = "KEYTURN_FUNCTION_KEY"
-TOKEN_SCOPE = "KEYTURN_TOKEN_SCOPE"  # noqa: S105 - name of a variable
 TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
 
 # Members of a problem that are no facts of the error.
 _OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
+
+
+class Tokens:
+    """Access tokens for a scope, from Azure's default credential; one is kept until shortly before it expires."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+        self._credential: DefaultAzureCredential | None = None
+        self._token: AccessToken | None = None
+        self._signed_in = False
+
+    async def get(self) -> str:
+        """Return a token.
+
+        Raises:
+            UnauthenticatedError: nobody has signed in.
+            UnavailableError: there was a token before, so there may be one again.
+        """
+        from azure.core.exceptions import AzureError
+        from azure.identity.aio import DefaultAzureCredential
+
+        now = time.time()
+        if self._token is None or self._token.expires_on - now < RENEW_SECONDS:
+            self._credential = self._credential or DefaultAzureCredential()
+            try:
+                self._token = await self._credential.get_token(self._scope)
+            except AzureError as error:
+                if self._token is None or self._token.expires_on <= now:
+                    raise self._refused(error) from error
+            self._signed_in = True
+        return self._token.token
+
+    async def renew(self) -> None:
+        """Forget the token, and the credential that has it in its cache too."""
+        self._token = None
+        if self._credential is not None:
+            await self._credential.close()
+            self._credential = None
+
+    def _refused(self, error: Exception) -> KeyturnError:
+        text, hint = f"no token for {self._scope} ({type(error).__name__})", f"az login --scope {quote(self._scope)}"
+        return UnavailableError(text, hint=hint) if self._signed_in else UnauthenticatedError(text, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -38,6 +85,7 @@ class Api:
 
     url: str
     session: "ClientSession"
+    tokens: Tokens | None = None  # where people sign in
 
     async def get(self, path: str, **query: str | None) -> Any:
         """Return what a GET answers, as JSON."""
@@ -45,61 +93,63 @@ class Api:
 
     async def get_bytes(self, path: str) -> bytes:
         """Return what a GET answers, whatever it is."""
-        status, body = await self._call("GET", path)
-        return body if status == HTTPStatus.OK else bytes(_answer(status, body))
+        status, body, headers = await self._call("GET", path)
+        return body if status == HTTPStatus.OK else bytes(_answer(status, body, headers))
 
     async def post(self, path: str, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> Any:
         """Return what a POST of this body, or of exactly these bytes, answers, as JSON."""
         sent = body if isinstance(body, bytes) else json.dumps(_stated(body)).encode()
         return _answer(*await self._call("POST", path, data=sent, headers=headers))
 
-    async def _call(self, method: str, path: str, **sent: Any) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, Mapping[str, str]]:
         """Call the app; raises UnavailableError where nobody answers."""
         import aiohttp
 
+        headers = dict(sent.pop("headers", None) or {})
+        if self.tokens is not None:
+            headers["authorization"] = f"Bearer {await self.tokens.get()}"
+        sent |= {"headers": headers, "allow_redirects": False}
         try:
-            async with self.session.request(method, f"{self.url}{path}", allow_redirects=False, **sent) as response:
-                return response.status, await response.read()
+            async with self.session.request(method, f"{self.url}{path}", **sent) as response:
+                return response.status, await response.read(), response.headers
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
                 f"{self.url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"
             ) from error
 
 
-def ask[T](call: Callable[[Api], Awaitable[T]]) -> T:
-    """Return what the call is answered by the app and as the caller whom the environment describes.
+def ask[T](call: Callable[[Api], Awaitable[T]], called: Target | None = None) -> T:
+    """Return what the call is answered by the app, as the caller whom environment and context describe.
 
     ``KEYTURN_URL`` is the app's; ``KEYTURN_FUNCTION_KEY`` its function key; where people sign in with Entra ID,
     ``KEYTURN_TOKEN_SCOPE`` is what Azure's default credential asks a token for (``api://<client id>/.default``).
-    Raises SettingsError naming the variable.
+    What the environment lacks comes from the context. Raises SettingsError naming the variable or the file.
     """
-    url = os.environ.get(URL, "").rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        expected = "the app's URL, https:// (http:// only where the host is loopback)"
-        raise SettingsError(f"{URL}: expected {expected}", variable=URL, expected=expected)
-    return asyncio.run(_ask(url, call))
+    return asyncio.run(_ask(called or target(), call))
 
 
-async def _ask[T](url: str, call: Callable[[Api], Awaitable[T]]) -> T:
+async def _ask[T](called: Target, call: Callable[[Api], Awaitable[T]]) -> T:
     import aiohttp
 
     headers = {"content-type": "application/json"}
-    if key := os.environ.get(FUNCTION_KEY):
-        headers["x-functions-key"] = key
-    if scope := os.environ.get(TOKEN_SCOPE):
-        headers["authorization"] = f"Bearer {await _token(scope)}"
+    if called.function_key:
+        headers["x-functions-key"] = called.function_key
+    tokens = Tokens(called.token_scope) if called.token_scope else None
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-        return await call(Api(url, session))
+    try:
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+            return await call(Api(called.url, session, tokens))
+    finally:
+        if tokens is not None:
+            await tokens.renew()
 
 
 def _stated(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _answer(status: int, body: bytes) -> Any:
-    """Return the JSON of a good answer; raises what any other stands for."""
+def _answer(status: int, body: bytes, headers: Mapping[str, str]) -> Any:
+    """Return the JSON of a good answer; raises what any other stands for, with ``retryAfterSeconds`` if told."""
     try:
         content = json.loads(body) if body else None
     except ValueError:
@@ -112,30 +162,33 @@ def _answer(status: int, body: bytes) -> Any:
     kinds = {f"{TYPE_PREFIX}{outcome.problem}": kind for kind, outcome in OUTCOMES.items()}
     if isinstance(content, dict) and content.get("type") in kinds:
         facts = {name: value for name, value in content.items() if name not in _OF_THE_RFC and name != "message"}
-        raise kinds[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
-    raise _foreign(status)
+        error = kinds[content["type"]](str(content.get("detail")), hint=str(content.get("hint", "")), **facts)
+    else:
+        error = _foreign(status)
+    if (seconds := _retry_after(headers.get("Retry-After", ""))) is not None:
+        error.facts.setdefault("retryAfterSeconds", seconds)
+    raise error
+
+
+def _retry_after(text: str) -> float | None:
+    """Return how many seconds a Retry-After header asks for, as seconds or as a date (RFC 9110, 10.2.3)."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # TypeError: a date without a zone
+        return None
 
 
 def _foreign(status: int) -> KeyturnError:
     """Return the error for an answer that is not the app's own: the platform's in front of it, or another server's."""
     if status == HTTPStatus.UNAUTHORIZED or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        hint = f"set {FUNCTION_KEY}; where people sign in, {TOKEN_SCOPE} as well"
+        hint = f"set {FUNCTION_KEY}; where people sign in, {TOKEN_SCOPE} as well; or: keyturn login --help"
         return UnauthenticatedError(f"the app answered {status}: it does not know who calls", hint=hint)
     if status == HTTPStatus.FORBIDDEN:
         return PermissionMissingError("the platform in front of the app answered 403", resource="the app")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return TooManyAttemptsError("the platform in front of the app answered 429")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError(f"the app answered {status}", hint="look at its log")
     return InvariantError(f"the answer ({status}) is not the app's", hint=f"compare {URL} with the app's address")
-
-
-async def _token(scope: str) -> str:
-    from azure.core.exceptions import AzureError
-    from azure.identity.aio import DefaultAzureCredential
-
-    try:
-        async with DefaultAzureCredential() as credential:
-            return (await credential.get_token(scope)).token
-    except AzureError as error:
-        raise UnauthenticatedError(
-            f"no token for {scope} ({type(error).__name__})", hint="sign in, for example with az login"
-        ) from error

@@ -1,4 +1,4 @@
-"""``diagnose`` and ``orphans``: why something does not open, and what names nothing or is named by nothing."""
+"""``diagnose``, ``repair`` and ``orphans``: why something does not open, what helps, and what nothing names."""
 
 import asyncio
 from collections import Counter
@@ -9,11 +9,12 @@ import typer
 
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, echo, write
-from keyturn.cli.rotations import Keyring
+from keyturn.cli.rotations import By, Keyring, Reason
 from keyturn.contracts.characters import visible
+from keyturn.errors import OUTCOMES, WrongStateError
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
-
+repairs = typer.Typer(help="Put right what a diagnosis has found.", no_args_is_help=True)
 
 Orphans = Literal["missing-deks", "unused-deks"]
 
@@ -26,9 +27,9 @@ def dek(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Look at one DEK: its row, its version, its unwrap, its key check."""
+    """Look at one DEK: its row, its version, its unwrap, its key check. Ends with 73 where it does not open."""
     found = ask(lambda api: api.get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
-    write(found, as_json=as_json, field=field)
+    _tell(found, field, as_json=as_json)
 
 
 @app.command()
@@ -41,9 +42,32 @@ def document(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Look at every encrypted field of one document."""
+    """Look at every encrypted field of one document. Ends with 73 where one does not open."""
     asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
-    write(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), as_json=as_json, field=field)
+    _tell(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), field, as_json=as_json)
+
+
+def _tell(found: dict[str, Any], field: str | None, *, as_json: bool) -> None:
+    from keyturn.diagnosis.models import OPENS
+
+    write(found, as_json=as_json, field=field)
+    if found["verdict"] not in OPENS:
+        raise typer.Exit(OUTCOMES[WrongStateError].exit_code)
+
+
+@repairs.command("dek")
+def repair_dek(
+    dek_id: Annotated[str, typer.Argument(help="whose row does not open")],
+    reason: Reason,
+    keyring: Keyring = None,
+    by: By = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Put a row back on its previous wrap, where that opens and its wrap does not; neither wrap is lost."""
+    order = {"keyring": keyring, "requestedBy": by, "reason": reason}
+    found = ask(lambda api: api.post(f"/api/deks/{quote(dek_id, safe='')}/repair", order))
+    write(found, as_json=as_json)
 
 
 def orphans(

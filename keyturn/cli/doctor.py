@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from keyturn import __version__
 from keyturn.cli.client import ask
-from keyturn.cli.output import FromApp, echo
-from keyturn.contracts.characters import visible
+from keyturn.cli.output import AsJson, FromApp, echo
+from keyturn.cli.tables import show, table, wrapped
 from keyturn.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from keyturn.preflight.results import CheckResult
 
-_WIDTH = 160  # of a table that is written to a file
+_INDENT = 9
 
 
 def doctor(
@@ -39,16 +36,18 @@ def doctor(
     report: Annotated[Path | None, typer.Option(help="of --live: also write the report into this file")] = None,
     mask: Annotated[bool, typer.Option("--mask", help="of --live: hide names, hosts and ids in the report")] = False,
     from_app: FromApp = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print every result as JSON")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="show what is in order, too")] = False,
+    as_json: AsJson = False,
     requirements: Annotated[
         Path | None, typer.Option(help="what is deployed, to compare packages with; the app's, unless given")
     ] = None,
 ) -> None:
     """Examine the deployment that the app's settings in this environment describe, or the app itself with --from-app.
 
-    Ends with 0 where nothing is wrong, 1 with warnings, 2 with problems. Changes nothing without --probe. With it, a
-    key and a container are made whose names start with keyturn-doctor-; that takes the right to create keys in the
-    vault, and containers through Azure Resource Manager. The container is deleted again; the key is left disabled.
+    Ends with 73 where there is a problem, else with 0: a rotation runs with warnings. Changes nothing without --probe.
+    With it, a key and a container are made whose names start with keyturn-doctor-; that takes the right to create keys
+    in the vault, and containers through Azure Resource Manager. The container is deleted again; the key is left
+    disabled.
     """
     from keyturn.api.operations import DoctorReport
     from keyturn.doctor.checks import EXIT_CODES, worst
@@ -71,7 +70,7 @@ def doctor(
     elif live:
         _rehearse(results, resource_group or "", report, mask=mask)
     else:
-        _print(results)
+        _print(results, everything=everything)
     raise typer.Exit(EXIT_CODES[worst(results)])
 
 
@@ -87,21 +86,22 @@ def _rehearse(results: "list[CheckResult]", resource_group: str, file: Path | No
         file.write_text(text)
 
 
-def _print(results: "list[CheckResult]") -> None:
+def _print(results: "list[CheckResult]", *, everything: bool) -> None:
     from keyturn.doctor.live import BY_HAND
     from keyturn.preflight.results import Outcome
 
-    styles = {Outcome.OK: "green", Outcome.UNCHECKED: "dim", Outcome.WARNING: "yellow", Outcome.PROBLEM: "bold red"}
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
-    table = Table("", "what", "of", "found", "to do", show_lines=False, pad_edge=False)
     shown = [result for result in results if result.id not in BY_HAND]
-    for found in shown:
-        styled = f"[{styles[found.outcome]}]{found.outcome}[/]"
-        told = (escape(visible(text)) for text in (found.subject, found.detail, found.advice))
-        table.add_row(styled, found.id, *told)
-    console.print(table)
+    wrong = [result for result in shown if result.outcome in (Outcome.PROBLEM, Outcome.WARNING)]
+    if everything:
+        rows = ([found.outcome, found.id, found.subject, found.detail, found.advice] for found in shown)
+        show(table(("", "what", "of", "found", "to do"), rows))
+    for found in [] if everything else sorted(wrong, key=lambda one: one.outcome is Outcome.WARNING):
+        about = f"{found.id} of {found.subject}" if found.subject else found.id
+        told = wrapped(found.outcome, f"{about}: {found.detail}", _INDENT, 0)
+        for line in [*told, *wrapped("to do", found.advice, _INDENT, 0), ""]:
+            echo(line)
     counted = Counter(found.outcome for found in shown)
-    console.print(", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome))
-    console.print(f"{len(BY_HAND)} more are for people, as docs/first-deployment.md says", style="dim")
+    people = f"{len(BY_HAND)} more are for people, as docs/first-deployment.md says"
+    summed = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome)
+    for line in wrapped("", f"{summed}; {people}{'' if everything else '; all of them: keyturn doctor --all'}", 0, 0):
+        echo(line)

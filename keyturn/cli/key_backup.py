@@ -101,7 +101,9 @@ async def _stored(run_id: str, keyring: str | None) -> bytes:
     async with keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
-            raise InvalidRequestError.expected("rotationId", "a rotation whose backup is kept: see key-backup list")
+            hint = "see those that there are: keyturn key-backup list"
+            said = f"no backup of {run_id} is kept"
+            raise InvalidRequestError(said, hint=hint, field="rotationId", expected="a rotation whose backup is kept")
         return await resources.key_backups.blob(backup)
 
 

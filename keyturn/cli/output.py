@@ -6,14 +6,18 @@ secret comes from a file or the environment, never from the command line, which 
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, override
 
 import typer
 from typer.core import TyperGroup
 
+from keyturn.cli.tables import error_lines
 from keyturn.contracts.characters import visible, visible_lines
 from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
+
+_JSON = "keyturn.json"
 
 
 class Commands(TyperGroup):
@@ -24,10 +28,27 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyturnError as error:
-            echo(f"error: {error.message}", err=True)
-            if error.hint:
-                echo(f"hint: {error.hint}", err=True)
+            _tell(error, as_json=bool(ctx.meta.get(_JSON)))
             raise typer.Exit(outcome_of(error).exit_code) from error
+
+
+def _tell(error: KeyturnError, *, as_json: bool) -> None:
+    if as_json:
+        from keyturn.http import problem_of_command
+
+        typer.echo(json.dumps(problem_of_command(error), default=str), err=True)
+        return
+    for name, text in (("error: ", error.message), ("hint: ", error.hint)):
+        if text and sys.stderr.isatty():
+            for line in error_lines(name, text):
+                echo(line, err=True)
+        elif text:
+            echo(f"{name}{text}", err=True)
+
+
+def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
+    ctx.meta[_JSON] = wanted  # which a command shares with the group that ends it
+    return wanted
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -35,7 +56,9 @@ def echo(text: str, *, err: bool = False) -> None:
     typer.echo(visible_lines(text), err=err)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="write the app's answer as JSON")]
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_note_json, help="write the app's answer as JSON, and a problem too")
+]
 FromApp = Annotated[bool, typer.Option("--from-app", help="let the app do it in its own network: takes KEYTURN_URL")]
 Field = Annotated[
     str | None, typer.Option(metavar="NAME", help="write only this member of the answer; a.b is member b of a")

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.output import AsJson, write
-from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait, require_good_end, status_of
+from keyturn.cli.next_steps import started
+from keyturn.cli.output import AsJson, echo, write
+from keyturn.cli.rotations import POLL_SECONDS, By, Keyring, Poll, Reason, Wait
+from keyturn.cli.waiting import require_good_end, status_of
 from keyturn.errors import InvalidRequestError
 from keyturn.ids import MIGRATIONS, RESTORES, ROTATIONS
 
@@ -34,6 +36,7 @@ class Start(NamedTuple):
     path: str
     body: dict[str, Any]
     key: str | None = None  # the same request with the same key is one request
+    kind: str = "migration"  # of what is started, as next_steps tells of it
 
 
 def _start(
@@ -56,6 +59,8 @@ def _start(
         write(answer, as_json=as_json, field=None if as_json else id_name)
         if wait:
             require_good_end(run, await status_of(api, run, poll))
+        else:
+            echo(started(request.kind, run, dry_run=dry_run), err=True)
 
     ask(begin)
 
@@ -101,7 +106,7 @@ def rotate(
         "force": {"reason": force} if force else None,
         "waivers": [_waiver(text) for text in waive or []],
     }
-    return Start(ROTATIONS, body, idempotency_key)
+    return Start(ROTATIONS, body, idempotency_key, kind="rotation")
 
 
 def _waiver(text: str) -> dict[str, str]:
@@ -165,10 +170,10 @@ def reencrypt(
 @_starting(keyring=None, dry_run=LookOnly)
 def rollback(run_id: Annotated[str, typer.Argument(help="the rotation to take back")]) -> Start:
     """Move the rows of a rotation back to where they came from, and write the migration's id."""
-    return Start(f"{ROTATIONS}/{quote(run_id, safe='')}/rollback", {})
+    return Start(f"{ROTATIONS}/{quote(run_id, safe='')}/rollback", {}, kind="rollback")
 
 
 @_starting(dry_run=LookOnly)
 def restore() -> Start:
     """Move rows that name disabled versions onto the current one, once that is approved; write the migration's id."""
-    return Start(RESTORES, {})
+    return Start(RESTORES, {}, kind="restore")

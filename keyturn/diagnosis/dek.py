@@ -31,15 +31,17 @@ _VERDICTS: Mapping[QuarantineReason, Verdict] = {
     QuarantineReason.VERSION_DISABLED: Verdict.VERSION_DISABLED,
     QuarantineReason.UNKNOWN_VERSION: Verdict.VERSION_MISSING,
 }
-_ROW_AT_FAULT = frozenset({Verdict.NOT_A_DEK, Verdict.WRAP_REFUSED, Verdict.KEY_CHECK_DIFFERS})
+# What the previous wrap may help against.
+ROW_AT_FAULT = frozenset({Verdict.NOT_A_DEK, Verdict.WRAP_REFUSED, Verdict.KEY_CHECK_DIFFERS, Verdict.ROW_MALFORMED})
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminedDek:
-    """A diagnosis and, for trying it on fields, what the row unwraps to."""
+    """A diagnosis of a row as it was read and, for trying it on fields, what the row unwraps to."""
 
     diagnosis: DekDiagnosis
     dek: Dek | None = None
+    row: Row | None = None
 
 
 async def diagnose_dek(keyring: KeyringClients, dek_id: str) -> DekDiagnosis:
@@ -89,7 +91,8 @@ class _Examination:
             name, label = self._stated("mek_name"), self._stated("mek_version")
             return self._result(Verdict.ROW_FOREIGN, f"the row names key {name!r} and version {label!r}, not this MEK")
         if row.reason is not None:
-            return self._result(Verdict.ROW_MALFORMED, f"a property of the row cannot be read: {row.reason}")
+            finding = f"a property of the row cannot be read: {row.reason}"
+            return await self._at_fault(Verdict.ROW_MALFORMED, finding)
         with vault_failures("unwrap", self.keyring.mek.mek_name):
             unwrapped = await unwrap_row(row, self.keyring.mek.unwrap, self._candidates)
         if isinstance(unwrapped, Unwrapped):
@@ -116,12 +119,15 @@ class _Examination:
         finding = f"under version {failure.version or '(none)'}: {verdict}"
         if verdict is Verdict.KEY_CHECK_DIFFERS:
             finding = f"version {failure.version} unwraps another DEK than the key check's"
-        previous = await self._previous_wrap(None) if verdict in _ROW_AT_FAULT else None
-        # Without a key check, any DEK would do: only one that is proven is worth rolling back to.
-        if previous == "holds" and self.row.key_check is not None:
+        return await self._at_fault(verdict, finding, dek, unwraps=dek is not None, key_check=dek and "differs")
+
+    async def _at_fault(self, verdict: Verdict, finding: str, dek: Dek | None = None, **facts: object) -> ExaminedDek:
+        previous = await self._previous_wrap(None) if verdict in ROW_AT_FAULT else None
+        before = before_rewrap(self.row, self.keyring.keyring, "")
+        # Without a key check, any DEK would do: only one that is proven is worth advising to go back to.
+        if previous == "holds" and before is not None and before.key_check is not None:
             verdict, finding = Verdict.PREVIOUS_WRAP_OPENS, f"{finding}; previousWrap unwraps to the key check's DEK"
-        key_check = None if dek is None else "differs"
-        return self._result(verdict, finding, dek, unwraps=dek is not None, key_check=key_check, previous_wrap=previous)
+        return self._result(verdict, finding, dek, previous_wrap=previous, **facts)
 
     async def _candidates(self) -> Sequence[str]:
         """Return the versions that may have wrapped a row without a label, the likeliest first."""
@@ -156,7 +162,7 @@ class _Examination:
             "version": _version_facts(self.row.version, self.versions),
             **facts,
         }
-        return ExaminedDek(DekDiagnosis.model_validate(described), dek)
+        return ExaminedDek(DekDiagnosis.model_validate(described), dek, self.row)
 
 
 async def _read_row(keyring: KeyringClients, dek_id: str) -> Row | None:

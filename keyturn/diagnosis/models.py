@@ -4,10 +4,11 @@ A document's verdict is the worst of its fields', a field's is its own or its DE
 these models has room for plaintext, a DEK or a wrap.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, override
 
 from pydantic import Field, computed_field
 
@@ -35,6 +36,7 @@ def require_id(field: str, text: str | None) -> str:
 
 
 _RESTORE_ROW = "restore the row from a snapshot of the dek store"
+_DEK = "DEK_ID"  # in a next step: the id of the DEK
 
 
 class Verdict(StrEnum):
@@ -55,7 +57,10 @@ class Verdict(StrEnum):
         "no_key_check",
         "nothing now: the next rotation adds the key check that proves which DEK the row holds",
     )
-    NO_VERSION_LABEL = "no_version_label", "start a rotation: it labels the row with the version that wraps it"
+    NO_VERSION_LABEL = (
+        "no_version_label",
+        "start a rotation, which labels the row with the version that wraps it: keyturn rotate",
+    )
     FIELD_VERSION_UNKNOWN = (
         "field_version_unknown",
         "nothing for readers, who follow the row; find out who changed the field's mekVersion after it was written",
@@ -64,16 +69,19 @@ class Verdict(StrEnum):
         "previous_wrap_damaged",
         "do not roll this row back: its previous wrap does not hold its DEK, and the next rotation replaces it",
     )
-    FIELD_PLAIN = "field_plain", "encrypt the container's documents: this field is stored as plain text"
+    FIELD_PLAIN = (
+        "field_plain",
+        "this field is stored as plain text: encrypt the container's documents: keyturn migrate encrypt",
+    )
     FIELD_COPIED = (
         "field_copied",
-        "find out which of the documents is the copy and delete it, then re-encrypt: format 2 binds the partition",
+        "find out which document is the copy and delete it, then bind the partition: keyturn migrate re-encrypt",
     )
     # It does not, and the document is at fault.
     DOCUMENT_MISSING = "document_missing", "check container, id and partition, or restore the document from a snapshot"
     FIELD_FOREIGN = (
         "field_foreign",
-        "have the system that encrypted the field decrypt it, then encrypt the container's documents",
+        "have the system that encrypted the field decrypt it, then encrypt it again: keyturn migrate encrypt",
     )
     FIELD_MALFORMED = "field_malformed", "restore the document from a snapshot: the field's stored form was changed"
     FIELD_MOVED = "field_moved", "put the ciphertext back where it belongs, or restore the document from a snapshot"
@@ -88,11 +96,11 @@ class Verdict(StrEnum):
     # It does not, and the row or the key is at fault.
     VERSION_DISABLED = (
         "version_disabled",
-        "start a restore: it enables the version for as long as moving its rows onto the current one takes",
+        "start a restore, which enables the version while its rows move onto the current one: keyturn restore",
     )
     PREVIOUS_WRAP_OPENS = (
         "previous_wrap_opens",
-        "roll back the rotation that wrote the row: its previous wrap still opens",
+        f"put the row back on its previous wrap: keyturn repair dek {_DEK} --reason 'its wrap does not open'",
     )
     KEY_CHECK_DIFFERS = "key_check_differs", f"{_RESTORE_ROW}: its wrap and its key check belong to different DEKs"
     NOT_A_DEK = "not_a_dek", f"{_RESTORE_ROW}: what it wraps is no key of 256 bits"
@@ -105,8 +113,12 @@ class Verdict(StrEnum):
     ROW_MISSING = "row_missing", f"{_RESTORE_ROW}, and never point the document at another dekId"
     VERSION_MISSING = (
         "version_missing",
-        "restore the key from its backup; if the row's version was changed, restore the row from a snapshot",
+        "restore the row from a snapshot if its version was changed, else the key: keyturn key-backup list",
     )
+
+
+# What was looked at opens, or holds nothing that has to.
+OPENS: Final[frozenset[str]] = frozenset(list(Verdict)[: list(Verdict).index(Verdict.FIELD_COPIED) + 1])
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -154,8 +166,13 @@ class _Finding(Payload):
     @computed_field  # type: ignore[prop-decorator]  # as pydantic's documentation says
     @property
     def next_step(self) -> str:
-        """What to do next, in one sentence."""
-        return self.verdict.next_step
+        """What to do next, in one sentence; a command in it stands at its end."""
+        return self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(self._dek_named)} ")
+
+    @property
+    def _dek_named(self) -> str:
+        """The DEK that the next step is about."""
+        return str(getattr(self, "dek_id", _DEK))
 
 
 class RowFacts(Payload):
@@ -221,3 +238,9 @@ class DocumentDiagnosis(_Finding):
     fields: Annotated[list[FieldDiagnosis], Field(max_length=FIELDS_MAX)] = Field(default_factory=list)
     fields_omitted: int = 0
     deks: list[DekDiagnosis] = Field(default_factory=list)
+
+    @property
+    @override
+    def _dek_named(self) -> str:
+        """The first DEK that has the document's own verdict."""
+        return next((found.dek_id for found in self.deks if found.verdict is self.verdict), _DEK)

@@ -12,6 +12,7 @@ from typing import Self
 
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
+from keyturn.errors import OUTCOMES, WrongStateError
 from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.preflight.checks import Item
 from keyturn.preflight.context import CheckContext, Facts
@@ -19,8 +20,8 @@ from keyturn.preflight.results import CheckResult, Outcome, ok, problem, run_che
 from keyturn.resources import Resources
 from keyturn.runs.records import RotationRecord
 
-# Of the command; what was not checked is not a fault.
-EXIT_CODES = {Outcome.OK: 0, Outcome.UNCHECKED: 0, Outcome.WARNING: 1, Outcome.PROBLEM: 2}
+# Of the command; what was not checked is not a fault, and with a warning a rotation runs.
+EXIT_CODES = {**dict.fromkeys(Outcome, 0), Outcome.PROBLEM: OUTCOMES[WrongStateError].exit_code}
 BROKEN = "Keyturn rests on this assumption: tell the developers before you rotate"
 SECONDS = 60.0  # of one check: what takes longer hangs
 until: ContextVar[float] = ContextVar("until", default=math.inf)  # by time.monotonic(): the examination must have ended
@@ -29,7 +30,7 @@ until: ContextVar[float] = ContextVar("until", default=math.inf)  # by time.mono
 async def ask(check: Callable[[], Awaitable[CheckResult]], right: str = "") -> CheckResult:
     """Run a check in the time that is left for the examination; what is not reached is a problem, not a success."""
     if (left := until.get() - time.monotonic()) <= 0:
-        return problem("not looked at: no time was left", "run doctor on a machine in the network, without a limit")
+        return problem("not looked at: no time was left", "without a limit, in the network: keyturn doctor")
     return await run_check(check, right, seconds=min(SECONDS, left))
 
 

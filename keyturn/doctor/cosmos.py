@@ -131,7 +131,9 @@ async def _replacing(
     # The service must refuse a row without an id, also from an identity that may create rows.
     created, _ = await status_of(rows.create_item({"madeUp": unused_name("doctor")}))
     if created != HTTPStatus.FORBIDDEN:
-        return unchecked("this identity may create rows too, so this shows nothing", "ask as the app: --from-app")
+        return unchecked(
+            "this identity may create rows too, so this shows nothing", "ask as the app: keyturn doctor --from-app"
+        )
     return expect(await status_of(request(rows)), (HTTPStatus.NOT_FOUND, 0), f"may {what}, and may not create them")
 
 

@@ -129,7 +129,9 @@ def check_sign_in(settings: Settings) -> CheckResult:
     if settings.keyturn_access != "entra":
         return unchecked("KEYTURN_ACCESS is keys: callers do not sign in")
     if not settings.website_auth_enabled:
-        return unchecked("WEBSITE_AUTH_ENABLED is set by the platform, in the app alone", "ask the app: --from-app")
+        return unchecked(
+            "WEBSITE_AUTH_ENABLED is set by the platform, in the app alone", "ask the app: keyturn doctor --from-app"
+        )
     return ok("WEBSITE_AUTH_ENABLED is set")
 
 

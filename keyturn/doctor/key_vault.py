@@ -68,7 +68,10 @@ async def list_at_key_scope(context: DoctorContext) -> CheckResult:
     try:
         await context.keyring.keys.get_key(unused_name("doctor"))
     except ResourceNotFoundError:
-        return unchecked("this identity may read other keys too, so a list shows nothing", "ask as the app: --from-app")
+        return unchecked(
+            "this identity may read other keys too, so a list shows nothing",
+            "ask as the app: keyturn doctor --from-app",
+        )
     except HttpResponseError as error:
         if error.status_code != HTTPStatus.FORBIDDEN:
             raise
@@ -131,7 +134,7 @@ def _packages(requirements: Path) -> CheckResult:
     try:
         pins = _PIN.findall(requirements.read_text())
     except OSError:
-        return unchecked(f"{requirements} cannot be read", "name it with --requirements")
+        return unchecked(f"{requirements} cannot be read", "name it: keyturn doctor --requirements FILE")
     others = [f"{name} {found or 'missing'}, pinned {pin}" for name, pin in pins if (found := _installed(name)) != pin]
     if others:
         return problem("; ".join(others), f"pip install -r {requirements.name}")

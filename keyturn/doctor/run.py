@@ -93,7 +93,9 @@ async def _with_services(settings: Settings, now: Callable[[], datetime], *, pro
         for context in contexts:
             results += await check_all({**VAULT, **DATABASE}, context, results)
         if not probing:
-            return results + [unchecked("needs --probe").named(name) for name in PROBED]
+            return results + [
+                unchecked("needs --probe", "try it: keyturn doctor --probe").named(name) for name in PROBED
+            ]
         return results + await _probe(contexts[0])
     finally:
         await resources.close()

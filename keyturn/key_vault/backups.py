@@ -135,7 +135,9 @@ class KeyBackups:
                 raise ResourceMissingError(f"part {part_id} of the key backup is gone", resource=self.container)
             blob += base64.b64decode(document["blob"])
         if hashlib.sha256(blob).hexdigest() != backup.sha256:
-            raise OperatorError("the key backup was changed", hint="take another one", document=backup.id)
+            raise OperatorError(
+                "the key backup was changed", hint="take another one: keyturn key-backup list", document=backup.id
+            )
         return blob
 
 

@@ -83,7 +83,8 @@ class Notifier:
             raise UnavailableError(
                 f"nobody on call could be told ({failures})",
                 resource="the notification channels",
-                hint="look at the channels in ON_CALL_URLS and NOTIFICATION_URLS, or waive on_call_notified",
+                hint="look at the channels in ON_CALL_URLS and NOTIFICATION_URLS, or answer for it: "
+                f"keyturn rotate --keyring {record.keyring} --waive on_call_notified=WHY",
             )
         return ", ".join(arrived)
 

@@ -49,13 +49,14 @@ async def backup(context: CheckContext) -> CheckResult:
     if context.account is None:
         return problem(
             "the backup policy of the dek store is unknown",
-            "set KEYTURN_COSMOS_RESOURCE_ID to the account's resource id, or give snapshotReference in the request",
+            "set KEYTURN_COSMOS_RESOURCE_ID to the account's resource id, or name a snapshot: "
+            "keyturn rotate --snapshot-reference NAME",
         )
     tier = await context.account.continuous_backup()
     if tier is None:
         return problem(
             "the account is backed up periodically only",
-            "switch the account to continuous backup, or take a snapshot and give snapshotReference in the request",
+            "back it up continuously, or name a snapshot (snapshotReference): keyturn rotate --snapshot-reference NAME",
         )
     return ok(f"the account is backed up continuously ({tier})")
 
@@ -91,7 +92,7 @@ async def maintenance_window(context: CheckContext) -> CheckResult:
     described = "; ".join(f"{window.cron} {window.time_zone.key} for {window.duration}" for window in windows)
     return problem(
         f"{context.now.isoformat(timespec='seconds')} is outside every window: {described}",
-        "start again inside a window, or force it with a reason",
+        "start again inside a window, or give a reason: keyturn rotate --force WHY",
     )
 
 

@@ -13,6 +13,8 @@ from keyturn.clock import Clock
 from keyturn.errors import KeyturnError, OperatorError, PermissionMissingError, TransientError, UnavailableError
 from keyturn.key_vault.errors import keyturn_error
 
+_HEALTH = "look at the service's health, and then again: keyturn doctor"
+
 
 class Outcome(StrEnum):
     """How a check ended, the best first; pre-flight knows the first and the last only."""
@@ -87,7 +89,7 @@ async def run_check(
         return problem(failure.message, f"{granted}; a new assignment takes minutes to arrive")
     if isinstance(failure, TransientError):
         asked = f"asked {len(waits) + 1} times: " if waits else ""
-        return problem(f"{asked}{failure.message}", failure.hint or "look at the service's health, and start again")
+        return problem(f"{asked}{failure.message}", failure.hint or _HEALTH)
     return problem(failure.message, failure.hint or "see the detail")
 
 
@@ -97,7 +99,7 @@ def _interpret(error: KeyturnError | MekError | AzureError | OSError, seconds: f
     if isinstance(error, MekError):
         return keyturn_error(error, "use the MEK")
     if isinstance(error, TimeoutError):
-        return OperatorError(f"no answer within {seconds:.0f} s", hint="look at the service's health, and start again")
+        return OperatorError(f"no answer within {seconds:.0f} s", hint=_HEALTH)
     status = getattr(error, "status_code", None)
     if status == HTTPStatus.FORBIDDEN:
         return PermissionMissingError(f"a service refused ({status:d})", resource="Azure")

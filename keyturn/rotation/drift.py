@@ -119,7 +119,7 @@ async def find_drift(runs: RotationStore, keyring: str, store: DekStore, version
     rows = dict(Counter(unusable).most_common(LABELS_MAX))
     temporary = {name for name, found in after.items() if found.tags.get(TEMPORARY_FOR_TAG) in working}
     enabled = sorted((retired.keys() & usable[0] & usable[1]) - temporary)[:LABELS_MAX]
-    mend = f"python -m keyturn.cli restore --keyring {keyring} --reason drift --wait" if rows.keys() & after else None
+    mend = f"keyturn restore --keyring {keyring} --reason drift --wait" if rows.keys() & after else None
     since, missing = now if rows or enabled else None, sorted(rows.keys() - after.keys())
     return Drift(at=now, since=since, rows=rows, missing=missing, enabled=enabled, mend=mend)
 

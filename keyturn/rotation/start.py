@@ -153,7 +153,7 @@ async def _require_few(runs: RotationStore, record: RotationRecord, most: int) -
         keyring=record.keyring,
         setting="KEYTURN_STARTS_PER_DAY",
         retryAfterSeconds=max(1, ceil((began + DAY - record.requested_at).total_seconds())),
-        hint="wait, find out who starts them (GET /api/rotations), or raise KEYTURN_STARTS_PER_DAY",
+        hint=f"wait, or raise KEYTURN_STARTS_PER_DAY; who starts them: keyturn list --keyring {record.keyring}",
     )
 
 

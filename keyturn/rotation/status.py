@@ -68,6 +68,7 @@ class WaitsFor(Payload):
     """What has to happen before the run goes on."""
 
     what: str
+    person: bool = False  # nothing happens any more unless somebody acts: what they did is not on its way
     # Null where nothing tells. A soak ends later where stale rows are met, or proving them takes longer.
     until: datetime | None = None
 
@@ -87,6 +88,7 @@ class Summary(Accepted):
     """A line of a list."""
 
     state: State
+    rows: int  # rewrapped so far
     trigger: Literal["http", "schedule", "cli"]
     ended_at: datetime | None
 
@@ -122,7 +124,8 @@ def accepted(record: RotationRecord) -> Accepted:
 
 def summary(record: RotationRecord) -> Summary:
     """Return the rotation as a line of a list."""
-    return record.shown_as(Summary, dry_run=record.options.dry_run, links=links(record))
+    rows = record.totals("sweep").changed
+    return record.shown_as(Summary, dry_run=record.options.dry_run, links=links(record), rows=rows)
 
 
 def status(record: RotationRecord) -> Status:
@@ -133,6 +136,7 @@ def status(record: RotationRecord) -> Status:
         Status,
         dry_run=record.options.dry_run,
         links=links(record),
+        rows=record.totals("sweep").changed,
         detail=record.history[-1].detail,
         **pace_of(record, _PHASES.get(record.state), counts),
         counts=counts,
@@ -171,16 +175,17 @@ def _waits_for(record: RunRecord) -> WaitsFor | None:
     if record.abort is not None and not record.ended:
         return WaitsFor(what=f"the step under way to end, because {record.abort.by} has asked to abort")
     if state is State.NEEDS_ATTENTION:
-        return WaitsFor(what="an operator, to retry or to abort")
+        given = next((one.by for one in record.commands if (one.command, one.step) == ("retry", record.step)), None)
+        what = f"the retry of {given} to take effect" if given else "an operator, to retry or to abort"
+        return WaitsFor(what=what, person=given is None)
+    if state is State.AWAITING_APPROVAL and decision is not None:
+        return WaitsFor(what=f"the decision of {decision.by} to take effect")
     if state is State.AWAITING_APPROVAL:
-        who = f"a decision by another person than {record.requested_by}"
-        what = who if decision is None else f"the decision of {decision.by} to take effect"
-        return WaitsFor(what=what, until=record.approval_expires_at if decision is None else None)
+        what = f"a decision by another person than {record.requested_by}"
+        return WaitsFor(what=what, person=True, until=record.approval_expires_at)
+    what, lasts = _TIMED.get(state, ("", ""))
     entered = record.entered_at(state)
-    if state not in _TIMED or entered is None:
-        return None
-    what, lasts = _TIMED[state]
-    return WaitsFor(what=what, until=entered + getattr(record.policy, lasts))
+    return WaitsFor(what=what, until=entered + getattr(record.policy, lasts)) if what and entered else None
 
 
 def links(record: RunRecord) -> Links:

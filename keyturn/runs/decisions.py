@@ -112,14 +112,18 @@ def _check(record: RunRecord, request: DecisionRequest, now: datetime) -> None:
     expires = record.approval_expires_at
     waiting = record.state is State.AWAITING_APPROVAL
     if record.state is State.EXPIRED or (waiting and expires is not None and now >= expires):
-        raise errors.ApprovalExpiredError("the time to decide is over", rotationId=run_id)
+        hint = f"ask for a new one: keyturn rotate --keyring {record.keyring}"
+        raise errors.ApprovalExpiredError("the time to decide is over", hint=hint, rotationId=run_id)
     if not waiting or record.abort is not None:
         state = "being aborted" if waiting else record.state.value
         allowed = [State.AWAITING_APPROVAL.value]
-        raise errors.WrongStateError(f"the run is {state}", rotationId=run_id, state=state, allowed=allowed)
+        said, hint = f"the run is {state}: expected {allowed[0]}", f"see what it waits for: keyturn status {run_id}"
+        raise errors.WrongStateError(said, hint=hint, rotationId=run_id, state=state, allowed=allowed)
     if request.evidence_digest != record.evidence_digest:
         digest = record.evidence_digest
-        raise errors.DigestMismatchError("other evidence is in force", rotationId=run_id, evidenceDigest=digest)
+        hint = f"read it, and decide on it: keyturn report {run_id}"
+        said = "other evidence is in force"
+        raise errors.DigestMismatchError(said, hint=hint, rotationId=run_id, evidenceDigest=digest)
     evidence = record.check_evidence()
     if request.decision == "approve" and request.acknowledged is not None:
         _check_acknowledged(evidence, request.acknowledged)

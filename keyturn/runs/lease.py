@@ -44,11 +44,12 @@ async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
 def running(keyring: str, holder: str) -> CallerError:
     """Return the error that names the run that holds the keyring."""
     facts = {"keyring": keyring, "statusUrl": run_link(holder)}
+    hint = f"wait for it: keyturn status {holder} --wait"
     if kind_of(holder) is RunKind.MIGRATION:
-        hint = "wait for the running migration, or look at it through statusUrl"
         said = f"migration {holder} of keyring {keyring} is running"
         return MigrationRunningError(said, hint=hint, migrationId=holder, **facts)
-    return RotationRunningError(f"rotation {holder} of keyring {keyring} is running", rotationId=holder, **facts)
+    said = f"rotation {holder} of keyring {keyring} is running"
+    return RotationRunningError(said, hint=hint, rotationId=holder, **facts)
 
 
 def taken(lease: Lease | None, record: RunRecord) -> Lease:
@@ -112,10 +113,9 @@ async def _say_what_is_waited_for[R: RunRecord](runs: Runs[R], lease: Lease | No
     holder = await EveryRun(runs.documents).find(lease.holder) if lease is not None and lease.holder else None
     if holder is None or holder.state is not State.AWAITING_APPROVAL or holder.approval_expires_at is None:
         return
-    until, command = holder.approval_expires_at.isoformat(), "python -m keyturn.cli"
-    error.facts |= {"state": holder.state.value, "approvalExpiresAt": until}
-    reject = f"{command} approve {holder.run_id} --reject --digest {holder.evidence_digest}"
-    error.hint = f"it waits for a decision; an approver ends it: {reject}; an operator: {command} abort {holder.run_id}"
+    error.facts |= {"state": holder.state.value, "approvalExpiresAt": holder.approval_expires_at.isoformat()}
+    reject = f"an approver ends it: keyturn approve {holder.run_id} --reject --digest {holder.evidence_digest}"
+    error.hint = f"it waits for a decision; {reject}; an operator ends it: keyturn abort {holder.run_id}"
 
 
 def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:

@@ -105,7 +105,9 @@ class RunRecord(StoredDocument):
         if self.evidence is None or not self.evidence_intact:
             found = digest_of(self.evidence) if self.evidence is not None else None
             facts: dict[str, Any] = {"evidenceDigest": self.evidence_digest, "found": found}
-            raise EvidenceAlteredError("the evidence is not what its digest names", rotationId=self.run_id, **facts)
+            said, run = "the evidence is not what its digest names", self.run_id
+            kept = f"{EvidenceAlteredError.hint}: keyturn report {run} --json; keyturn abort {run}"
+            raise EvidenceAlteredError(said, hint=kept, rotationId=run, **facts)
         return self.evidence
 
     def approved_evidence(self, digest: str) -> dict[str, JsonValue]:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from local.common.files import write_private
 
-DataAction = Annotated[str, StringConstraints(pattern=r"^Microsoft\.[A-Za-z]+/[A-Za-z/*]+(@[^@]+)?$")]
+# A data action, or one of the app's own roles (docs/app-roles.json).
+Right = Annotated[str, StringConstraints(pattern=r"^(Microsoft\.[A-Za-z]+/[A-Za-z/*]+(@[^@]+)?|Keyturn\.[A-Za-z]+)$")]
 
 
 class PrincipalRecord(BaseModel):
@@ -19,7 +20,7 @@ class PrincipalRecord(BaseModel):
 
     header: str = Field(min_length=1)
     objectId: str = Field(min_length=1)  # noqa: N815 - JSON property of principals.json
-    roles: list[DataAction]
+    roles: list[Right]
 
 
 class PrincipalChange(BaseModel):
@@ -29,7 +30,7 @@ class PrincipalChange(BaseModel):
 
     header: str | None = Field(default=None, min_length=1)
     objectId: str | None = Field(default=None, min_length=1)  # noqa: N815 - JSON property of the control endpoint
-    roles: list[DataAction]
+    roles: list[Right]
 
 
 _FILE = TypeAdapter(dict[str, PrincipalRecord])

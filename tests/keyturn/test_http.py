@@ -31,7 +31,7 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
         "status": 409,
         "detail": "r1 of k is running",
         "instance": PATH,
-        "hint": "wait for the running rotation, or look at it through statusUrl",
+        "hint": "see what runs: keyturn status",
         "keyring": "k",
         "rotationId": "r1",
         "statusUrl": "/api/rotations/r1",

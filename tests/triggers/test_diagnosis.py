@@ -6,7 +6,7 @@ from triggers import diagnosis
 
 
 def test_diagnosis_answers_where_it_is_documented() -> None:
-    """All of it reads and needs a key; what asks the vault for many rows, and claims its budget, is POST."""
+    """What reads is GET, the repair is POST, and all of it needs a key."""
     app = df.DFApp()
     app.register_functions(diagnosis.bp)
 
@@ -20,6 +20,7 @@ def test_diagnosis_answers_where_it_is_documented() -> None:
         for name, trigger in found.items()
     } == {
         "get_dek": (["GET"], "deks/{dek_id}", "function"),
+        "repair_dek": (["POST"], "deks/{dek_id}/repair", "function"),
         "get_document_diagnosis": (["GET"], "documents/diagnosis", "function"),
         "get_orphans": (["GET"], "orphans", "function"),
         "verify_keyring": (["POST"], "verifications", "function"),

@@ -78,6 +78,7 @@ ALLOWED = {
     Role.APPROVER: {"show_approval", "decide_approval", "show_restore_approval", "decide_restore_approval"},
     Role.OPERATOR: {
         *("retry_rotation", "abort_rotation", "reinstate_rotation", "get_dek", "get_document_diagnosis", "get_orphans"),
+        "repair_dek",
         *("start_any_migration", "start_reencryption", "retry_migration", "abort_migration"),
         *("roll_back_rotation", "start_restore"),
         *("diagnose_in_console", "verify_keyring", "examine_deployment", "list_key_backups", "hand_out_key_backup"),

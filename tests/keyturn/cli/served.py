@@ -18,6 +18,7 @@ class Served:
     def __init__(self, status: int, body: bytes, content_type: str) -> None:
         self.answers = [(status, body, content_type)]
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.retry_after: dict[int, str] = {}  # by the status of the answer
         self.url = ""
 
     def next_answer(self) -> tuple[int, bytes, str]:
@@ -31,6 +32,7 @@ class Served:
             "KEYTURN_FUNCTION_KEY": "a-key",
             "KEYTURN_BY": "dana@example.com",
             "KEYTURN_POLL": "0.05",
+            "XDG_CONFIG_HOME": "/nowhere",
             **environment,
         }
         return CliRunner().invoke(app, list(arguments), env=env)
@@ -52,6 +54,8 @@ def serving(answer: Any, *, status: int = 200, content_type: str = "application/
             self.send_response(code)
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
+            if code in served.retry_after:
+                self.send_header("retry-after", served.retry_after[code])
             self.end_headers()
             self.wfile.write(body)
 

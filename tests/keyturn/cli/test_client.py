@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from keyturn.errors import OUTCOMES, KeyturnError
-from keyturn.http import problem_of
+from keyturn.errors import OUTCOMES, InvariantError, KeyturnError, SettingsError, WrongStateError
+from keyturn.http import TYPE_PREFIX, problem_of
 from tests.keyturn.cli.served import serving
 
 ROTATION = "notes.20261124T120000Z.abcdef"
@@ -90,7 +90,7 @@ def test_results_are_plain_text_unless_json_is_asked_for() -> None:
     """One line a member, nothing for null; JSON is the app's own answer; no colours."""
     answer = {"state": "sweeping", "percent": 12.5, "error": None, "counts": {"sweep": {"changed": 3}}, "retired": []}
     with serving(answer) as app:
-        plain = app.run("status", ROTATION, FORCE_COLOR="1", NO_COLOR="1")
+        plain = app.run("status", ROTATION, "--full", FORCE_COLOR="1", NO_COLOR="1")
         as_json = app.run("status", ROTATION, "--json")
         one = app.run("status", ROTATION, "--field", "counts.sweep.changed")
 
@@ -107,3 +107,19 @@ def test_a_member_that_is_not_there_is_told() -> None:
 
     assert result.exit_code == 64
     assert "--field nothing.here" in result.stderr
+
+
+@pytest.mark.parametrize("kind", [WrongStateError, SettingsError, InvariantError])
+def test_a_problem_is_json_where_json_is_asked_for(kind: type[KeyturnError]) -> None:
+    """On standard error, as RFC 9457 has it: with the hint and the facts; the exit code is the same."""
+    problem = problem_of(kind("the detail", hint="keyturn keyrings", keyring="notes"), instance="/api").body
+    with serving(problem, status=OUTCOMES[kind].status, content_type="application/problem+json") as app:
+        result = app.run("keyrings", "--json")
+    with serving({}) as app:
+        unset = app.run("keyrings", "--json", KEYTURN_URL="nothing")
+
+    told = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (OUTCOMES[kind].exit_code, "")
+    assert told.keys() >= {"type", "title", "status", "detail"}
+    assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= told.items()
+    assert json.loads(unset.stderr)["variable"] == "KEYTURN_URL"

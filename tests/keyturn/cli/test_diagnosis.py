@@ -110,3 +110,29 @@ def test_a_scan_as_json_is_one_value() -> None:
         "tooYoung": 0,
         "orphans": [{"dekId": "d"}],
     }
+
+
+def test_a_row_is_repaired() -> None:
+    """The order says who gives it and why; what to do next is in the answer."""
+    with serving({"dekId": "a b", "mekVersion": "v1", "nextStep": "keyturn retry x"}) as app:
+        result = app.run("repair", "dek", "a b", "--reason", "its wrap does not open")
+
+    [(method, path, _, body)] = app.asked
+    assert (method, path) == ("POST", "/api/deks/a%20b/repair")
+    assert json.loads(body) == {"requestedBy": "dana@example.com", "reason": "its wrap does not open"}
+    assert result.stdout == "dekId       a b\nmekVersion  v1\nnextStep    keyturn retry x\n"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [("sound", 0), ("no_key_check", 0), ("field_copied", 0), ("document_missing", 73), ("wrap_refused", 73)],
+)
+@pytest.mark.parametrize("option", [[], ["--json"], ["--field", "verdict"]])
+def test_what_does_not_open_is_in_the_exit_code(verdict: str, code: int, option: list[str]) -> None:
+    """Of a DEK and of a document, however the answer is written."""
+    with serving({"verdict": verdict}) as app:
+        dek = app.run("diagnose", "dek", "d", *option)
+        document = app.run("diagnose", "document", "n", "--container", "notes", *option)
+
+    assert (dek.exit_code, document.exit_code) == (code, code)
+    assert verdict in dek.stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -33,10 +34,10 @@ def test_is_the_first_command() -> None:
 
 
 def test_a_problem_is_in_the_table_and_in_the_exit_code() -> None:
-    """Without settings, it says which variable is missing, what is left to people, and ends with 2."""
+    """Without settings, it says which variable is missing, what is left to people, and ends with 73."""
     ended = doctor()
 
-    assert ended.returncode == 2
+    assert ended.returncode == 73
     assert "AZURE_KEYVAULT_URL is not set" in ended.stdout
     assert "more are for people" in ended.stdout
 
@@ -46,7 +47,7 @@ def test_json_holds_every_line() -> None:
     ended = doctor("--json")
     [settings] = [line for line in json.loads(ended.stdout) if line["id"] == "settings"]
 
-    assert ended.returncode == 2
+    assert ended.returncode == 73
     assert settings.keys() == {"id", "outcome", "detail", "advice", "subject"}
     assert settings["outcome"] == "problem"
 
@@ -57,3 +58,15 @@ def test_the_help_says_what_a_probe_needs_and_leaves() -> None:
 
     assert "needs more rights" in said
     assert "keyturn-doctor-" in said
+
+
+def test_only_what_is_wrong_is_shown_with_its_whole_fix() -> None:
+    """In 80 columns, with a line that counts; everything is in the table on demand."""
+    wrong, everything = doctor().stdout, doctor("--all").stdout
+
+    assert wrong.startswith("problem  ")
+    assert "\nto do    " in wrong
+    assert not re.search(r"^(unchecked|ok) ", wrong, re.MULTILINE)
+    assert re.search(r"\d+ ok, \d+ unchecked, \d+ warning, \d+ problem;", wrong)
+    assert max(map(len, (wrong + everything).splitlines())) <= 80
+    assert re.search(r"^unchecked ", everything, re.MULTILINE)

@@ -88,7 +88,7 @@ async def test_rows_under_disabled_and_missing_versions_are_counted(watched: Wat
     found = await watched.find_drift()
 
     assert (found.rows, found.missing, found.enabled) == ({version: 2, MISSING: 4}, [MISSING], [])
-    assert found.mend == f"python -m keyturn.cli restore --keyring {watched.name} --reason drift --wait"
+    assert found.mend == f"keyturn restore --keyring {watched.name} --reason drift --wait"
 
 
 async def test_labels_without_number_are_bounded(watched: Watched) -> None:
@@ -168,7 +168,7 @@ async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplo
     logged = [record.getMessage() for record in caplog.records if record.name == "keyturn.events"]
     assert logged == [f"keyring {watched.name}: drift 2 rows unreadable, retired but enabled: 0"] * 2
     assert f"- {version}: 2 rows" in message
-    assert f"python -m keyturn.cli restore --keyring {watched.name} --reason drift --wait" in message.splitlines()
+    assert f"keyturn restore --keyring {watched.name} --reason drift --wait" in message.splitlines()
 
 
 async def test_what_is_new_is_told_at_once_and_what_is_mended_is_not(watched: Watched) -> None:

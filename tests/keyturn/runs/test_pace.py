@@ -68,16 +68,21 @@ async def test_what_a_rotation_waits_for(
 
     seen = status(record).waits_for
 
-    assert seen == (None if what is None else WaitsFor(what=what, until=until))
+    person = state in {State.AWAITING_APPROVAL, State.NEEDS_ATTENTION}
+    assert seen == (None if what is None else WaitsFor(what=what, until=until, person=person))
 
 
-async def test_a_decision_and_an_abort_are_on_their_way(runs: RotationStore) -> None:
-    """What was said is not waited for any more: that it takes effect is."""
+async def test_what_a_person_said_is_on_its_way(runs: RotationStore) -> None:
+    """A decision, an abort or a retry is not waited for any more: that it takes effect is."""
+    attended = await bring_to(runs, State.NEEDS_ATTENTION)
+    again = give_command(attended, "retry", by="olga", now=NOW)
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     decided = record.changed(decision=Decision(decision="approved", by="sam", digest="a" * 64, at=NOW))
     aborting = give_command(record, "abort", by="olga", now=NOW)
 
     assert status(decided).waits_for == WaitsFor(what="the decision of sam to take effect")
+    assert status(again).waits_for == WaitsFor(what="the retry of olga to take effect")
+    assert status(again.changed(step=again.step + 2)).waits_for == status(attended).waits_for
     told = status(aborting).waits_for
     assert told == WaitsFor(what="the step under way to end, because olga has asked to abort")
 

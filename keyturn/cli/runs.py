@@ -1,0 +1,137 @@
+"""Commands that look: ``status``, ``report`` and ``list`` of runs, and ``keyrings``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keyturn.cli.client import Api, ask
+from keyturn.cli.html_report import file_report
+from keyturn.cli.output import AsJson, Field, echo, write
+from keyturn.cli.report_view import report_parts
+from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, path_of
+from keyturn.cli.status_view import run_of, status_lines
+from keyturn.cli.tables import facts, from_now, heading, moment, show, wrapped
+from keyturn.cli.waiting import require_good_end, status_of
+from keyturn.errors import UnknownRotationError
+from keyturn.ids import MIGRATIONS, ROTATIONS
+
+LISTED_MAX = 50  # of each kind, as the app lists them
+
+Newest = Annotated[
+    str | None, typer.Argument(help="id of a rotation or of a migration; the active or the latest, unless given")
+]
+Html = Annotated[
+    Path | None, typer.Option("--html", help="write it into this file, as a page that verifies itself; must not exist")
+]
+Full = Annotated[bool, typer.Option("--full", help="write all of the app's answer")]
+
+
+def status(
+    run: Newest = None,
+    keyring: Keyring = None,
+    field: Field = None,
+    poll: Poll = POLL_SECONDS,
+    *,
+    full: Full = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where a rotation or a migration stands, and what to do next."""
+
+    async def look(api: Api) -> dict[str, Any]:
+        named = run or run_of(await _latest(api, keyring))
+        return await status_of(api, named, poll if wait else None)
+
+    found = ask(look)
+    if full or as_json or field is not None:
+        write(found, as_json=as_json, field=field)
+    else:
+        for line in status_lines(found):
+            echo(line)
+    if wait:
+        require_good_end(run or run_of(found), found)
+
+
+async def _latest(api: Api, keyring: str | None) -> dict[str, Any]:
+    """Return the keyring's active run, or its latest; raises UnknownRotationError where it never had one."""
+    listed = await _listed(api, keyring, 1)
+    if not listed:
+        hint = "start one that changes nothing: keyturn rotate --dry-run"
+        raise UnknownRotationError("the keyring has had no run yet", hint=hint, keyring=keyring)
+    return next((found for found in listed if not found.get("endedAt")), listed[0])
+
+
+async def _listed(api: Api, keyring: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return the keyring's newest rotations and migrations, so many of each, newest first."""
+    found: list[dict[str, Any]] = []
+    for path in (ROTATIONS, MIGRATIONS):
+        page = await api.get(path, keyring=keyring, limit=str(limit))
+        found += page[path.rpartition("/")[2]]
+    return sorted(found, key=lambda run: str(run["requestedAt"]), reverse=True)
+
+
+def report(run: Run, field: Field = None, html: Html = None, *, as_json: AsJson = False) -> None:
+    """Tell everything that is known about a rotation or a migration; as JSON, it can be kept and verified."""
+    if html is not None:
+        file_report(run, html)
+        return
+    found = ask(lambda api: api.get(f"{path_of(run)}/report"))
+    if as_json or field is not None:
+        write(found, as_json=as_json, field=field)
+    else:
+        show(*report_parts(found))
+
+
+def list_runs(
+    keyring: Keyring = None,
+    limit: Annotated[int, typer.Option(min=1, max=LISTED_MAX, help="how many, at most")] = 20,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List rotations and migrations together, newest first."""
+    found = ask(lambda api: _listed(api, keyring, limit))[:limit]
+    if as_json:
+        write({"runs": found}, as_json=True)
+        return
+    for run in found:
+        dry = " (dry run)" if run.get("dryRun") else ""
+        echo(f"{run_of(run)}  {run.get('kind') or 'rotation'}{dry}  {run['state']}")
+        ended = f" to {moment(run['endedAt'])}" if run.get("endedAt") else ""
+        told = f"{moment(run['requestedAt'])}{ended}, {run.get('rows', 0):,} rows, by {run.get('requestedBy')}"
+        for line in wrapped("", told, 2, 0):
+            echo(line)
+
+
+def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
+    """Tell of every keyring which version is in force, when it is due, whether it is overdue, and what is astray."""
+    found = ask(lambda api: api.get("/api/keyrings"))
+    if as_json or field is not None:
+        write(found, as_json=as_json, field=field)
+        return
+    for keyring in found["keyrings"]:
+        show(heading(keyring["keyring"]), facts(_standing(keyring)))
+
+
+def _standing(keyring: dict[str, Any]) -> list[tuple[str, str]]:
+    made, last = keyring.get("versionCreatedOn"), keyring.get("lastRotation") or {}
+    due = keyring["nextOccurrence"]
+    return [
+        ("version", keyring.get("version") or "not known"),
+        ("made", f"{moment(made)}, {from_now(made)}" if made else "not known"),
+        ("next due", f"{moment(due)}, {from_now(due)}"),
+        ("overdue", {True: "YES", False: "no"}.get(keyring["overdue"], "not looked at yet")),
+        ("drift", _drift(keyring.get("drift"))),
+        ("last rotation", f"{run_of(last)} {last['state']}" if last else "none"),
+        ("active run", keyring.get("activeRun") or "none"),
+    ]
+
+
+def _drift(drift: dict[str, Any] | None) -> str:
+    if drift is None:
+        return "not looked at yet"
+    if drift.get("since") is None:
+        return f"none, as of {moment(drift.get('at'))}"
+    rows, enabled = sum(drift.get("rows", {}).values()), len(drift.get("enabled", []))
+    told = f"{rows:,} rows unreadable, {enabled} retired versions enabled, since {moment(drift['since'])}"
+    return f"{told}; {drift['mend']}" if drift.get("mend") else told

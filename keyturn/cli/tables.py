@@ -1,0 +1,169 @@
+"""What commands show to people: at most 80 columns, wrapped and never cut unsaid; plain where no terminal is.
+
+Names, reasons and details are others' texts, so everything that is shown goes through ``visible``.
+"""
+
+import shlex
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from keyturn.contracts.characters import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+WIDTH, WIDTH_MIN = 80, 40
+MORE = " ... (--full)"  # ends a text that was cut
+_BAR = 16
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
+
+
+def width() -> int:
+    """Return how many columns there are to write on: 80, or the terminal's where it has fewer."""
+    found = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    return max(WIDTH_MIN, min(WIDTH, found))
+
+
+def console() -> "Console":
+    """Return where people are shown something; in colours on a terminal only."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    plain: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+    return Console(width=width(), force_terminal=terminal, color_system="auto" if terminal else None, **plain)
+
+
+def show(*parts: "RenderableType") -> None:
+    """Write the parts below one another."""
+    target = console()
+    if target.is_terminal:
+        target.print(*parts, sep="\n")
+        return
+    with target.capture() as captured:
+        target.print(*parts, sep="\n")
+    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def heading(text: str) -> "RenderableType":
+    """Return a heading, with an empty line before it."""
+    from rich.text import Text
+
+    return Text(f"\n{visible(text)}", style="bold")
+
+
+def facts(pairs: Iterable[tuple[str, str | None]]) -> "RenderableType":
+    """Return names with their values, which are wrapped; without those that have none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            grid.add_row(Text(name, style="dim"), Text(visible(value)))
+    return grid
+
+
+def table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> "RenderableType":
+    """Return a table whose cells are wrapped; a word that is longer than its column goes on in the next line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in names:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
+    return made
+
+
+def wrapped(name: str, text: str, indent: int, lines_max: int) -> list[str]:
+    """Return a name and its text in lines; a text that needs more of them ends by saying so."""
+    inside = width() - indent
+    placeholder = MORE if lines_max else ""
+    found = textwrap.wrap(
+        visible(text), inside, max_lines=lines_max or None, placeholder=placeholder, break_on_hyphens=False
+    )
+    heads = [name, *[""] * len(found)]
+    return [f"{head.ljust(indent)}{line}".rstrip() for head, line in zip(heads, found or [""], strict=False)]
+
+
+def command_lines(name: str, command: Iterable[str], indent: int) -> list[str]:
+    """Return a name and a command that can be pasted: a line that is too long goes on after a backslash."""
+    words = [visible(shlex.quote(word)) for word in command]
+    units, columns = [words[0]], width() - len(" \\")
+    for word in words[1:]:
+        # An option stays beside its value.
+        beside = units[-1].startswith("--") and " " not in units[-1] and not word.startswith("-")
+        if beside and len(f"  {units[-1]} {word}") <= columns:
+            units[-1] += f" {word}"
+        else:
+            units.append(word)
+    lines, line = list[str](), f"{name.ljust(indent)}{units[0]}"
+    for unit in units[1:]:
+        if len(line) + 1 + len(unit) > columns:
+            lines.append(f"{line} \\")
+            line = f"  {unit}"
+        else:
+            line = f"{line} {unit}"
+    return [*lines, line]
+
+
+def error_lines(name: str, text: str) -> list[str]:
+    """Return a message in lines; a command in it that does not fit has a line of its own, which can be pasted."""
+    if len(told := f"{name}{text}") > width() and ": keyturn " in told:
+        lines = list[str]()
+        for part in told.split("; "):
+            before, found, command = part.partition(": keyturn ")
+            lines += _folded(f"{before}:" if found else part)
+            lines += [f"  keyturn {command}"] if found else []  # whole: a terminal's own break is not pasted
+        return lines
+    return _folded(told)
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, width(), break_long_words=False, break_on_hyphens=False)
+
+
+def bar(percent: float) -> str:
+    """Return a bar of 16 marks, as full as the percentage says."""
+    full = round(_BAR * max(0.0, min(100.0, percent)) / 100)
+    return f"[{'#' * full}{'.' * (_BAR - full)}]"
+
+
+def moment(text: str | None) -> str:
+    """Return an ISO 8601 time in UTC, to the minute; what is none is returned as it is."""
+    found = _time(text)
+    return text or "" if found is None else f"{found:%Y-%m-%d %H:%M} UTC"
+
+
+def from_now(text: str | None) -> str:
+    """Return how far a time is from now: ``in 2 d 3 h`` or ``5 min ago``; nothing for what is no time."""
+    if (found := _time(text)) is None:
+        return ""
+    left = found - datetime.now(UTC)
+    return f"in {span(left)}" if left > timedelta(0) else f"{span(-left)} ago"
+
+
+def span(length: timedelta) -> str:
+    """Return a length of time in its two largest units; below a minute in seconds."""
+    parts = list[str]()
+    for unit, size in _UNITS:
+        count, length = divmod(length, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or f"{length.total_seconds():.0f} s"
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None

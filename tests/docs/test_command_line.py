@@ -1,0 +1,142 @@
+"""docs/command-line.md shows what a terminal of 80 columns shows: its transcripts are made again, and compared.
+
+Ids, versions, digests, times, lengths of time and numbers differ from run to run, and so does where a line is broken
+because of them; everything else is the same.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from keyturn.cli.status_view import LINES_MAX
+from keyturn.errors import OUTCOMES
+from local.supervisor import LocalAzure
+from tests.docs.hints import filled, texts
+from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.command_line import REPOSITORY, keyturn, operator_environment
+from tests.end_to_end.moving_documents import all_notes
+from tests.keyturn.cli.terminal import Terminal
+
+PAGE = (REPOSITORY / "docs" / "command-line.md").read_text()
+REST = "..."  # ends a transcript of which the page shows the beginning
+RUN = re.compile(r"[a-z0-9-]+(\.m)?\.\d{8}T\d{6}Z\.[0-9a-f]{6}")
+MASKS = (
+    (RUN, "RUN"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "VERSION"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "TIME"),
+    (re.compile(r"(\d+ (d|h|min|s)\b ?)+"), "SPAN "),
+    (re.compile(r"(?<=drift)( +)(none, as of TIME|not looked at yet)"), " DRIFT"),
+    (re.compile(r"\d[\d,]*(\.\d+)?"), "N"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def transcripts(heading: str) -> dict[str, list[str]]:
+    """Return the transcripts of a section: by command, the lines that it wrote."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
+    section = re.split(r"^#+ ", section, flags=re.MULTILINE)[0]
+    found: dict[str, list[str]] = {}
+    for block in re.findall(r"^```console\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL):
+        for told in re.split(r"^\$ keyturn ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = told.rstrip().splitlines()
+            found[command] = lines
+    return found
+
+
+def masked(lines: list[str]) -> str:
+    """Return the lines as one text, in which what differs from run to run is masked."""
+    text = " ".join(lines)
+    for pattern, mask in MASKS:
+        text = pattern.sub(mask, text)
+    return text.strip()
+
+
+def same(heading: str, run: str, env: Mapping[str, str]) -> None:
+    """Run the commands of a section in a terminal, each with this run's id, and compare what they write."""
+    shown = transcripts(heading)
+    assert shown
+    for command, lines in shown.items():
+        with Terminal(*shlex.split(RUN.sub(run, command)), env=env) as terminal:
+            terminal.end()
+            written = terminal.everything
+        # A line that were longer would have been broken by the terminal: no word begins a line in its middle.
+        plain = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.written).splitlines()]
+        assert max(map(len, plain)) <= 80, command
+        expected = [line for line in lines if line]
+        if expected[-1] == REST:
+            found, wanted = masked(written), masked(expected[:-1])
+            assert found.startswith(wanted), f"{command}\n{found}\n{wanted}"
+        else:
+            assert masked(written) == masked(expected), command
+        assert len(written) <= LINES_MAX or not command.startswith("status") or "--full" in command
+
+
+def test_every_exit_code_is_on_the_page() -> None:
+    """Each of the table of errors, once, beside 0 and 2."""
+    listed = re.findall(r"^\| (\d+) \|", PAGE.partition("## Exit codes")[2], flags=re.MULTILINE)
+
+    assert [int(code) for code in listed] == sorted({0, 2} | {outcome.exit_code for outcome in OUTCOMES.values()})
+
+
+def test_the_page_is_80_columns_wide_where_it_shows_a_terminal() -> None:
+    """And every transcript has a command."""
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+    assert all(block.startswith("$ ") for block in blocks)
+    assert max(len(line) for block in blocks for line in block.splitlines()) <= 80
+
+
+@pytest.fixture
+def env(azure: LocalAzure, tmp_path: Path) -> dict[str, str]:
+    """A desk without contexts."""
+    return {**operator_environment(azure), "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+
+
+@pytest.mark.long
+@pytest.mark.end_to_end
+@pytest.mark.xdist_group("runbooks")
+async def test_a_terminal_shows_what_the_page_shows(app: AppHarness, env: dict[str, str]) -> None:
+    """Of a rotation that waits for approval, of one that has completed, and of mistakes."""
+    run = await app.start()
+    await app.callers.wait_for(run, "awaiting_approval")
+    same("A run that waits", run, env)
+
+    await app.approve(run)
+    same("A run that has ended", run, env)
+    same("Mistakes", run, env)
+
+
+# Commands that need what a desk of the local Azure lacks, or make what is cleared away by nothing.
+LEFT_OUT = ("doctor --probe", "doctor --requirements", "login")
+DONE, NOT_FOUND, REFUSED, RIGHT_MISSING = 0, 66, 73, 78
+
+
+@pytest.mark.long
+@pytest.mark.end_to_end
+@pytest.mark.xdist_group("runbooks")
+async def test_every_command_of_a_hint_is_run(azure: LocalAzure, app: AppHarness, env: dict[str, str]) -> None:
+    """On a completed rotation each is obeyed, or refused for what it is about: never for how it is written."""
+    run = await app.start()
+    status = await app.approve(run)
+    values = {"RUN": run, "KEYRING": app.keyring, "DIGEST": status["evidenceDigest"]}
+    values["DEK"] = str(next(iter((await all_notes(app)).values()))["title"]["dekId"])
+    codes: dict[str, int] = {}
+    commands = {command for said in texts() for command in said.commands}
+    for command in sorted(commands):
+        words = [word for word in filled(command, values) if word != "--wait"]
+        if words[-1] == "--help" or " ".join(words).startswith(LEFT_OUT):
+            continue
+        ended = await keyturn(azure, *words, **{**env, "KEYTURN_BY": "sam@example.com"})
+        codes[" ".join(words)] = ended.code
+        await app.end_what_runs()
+
+    assert len(codes) > 15
+    # The local app may not change documents, unless a test gives it the right.
+    documents = {command: code for command, code in codes.items() if command.startswith("migrate ")}
+    assert set(documents.values()) <= {DONE, REFUSED, RIGHT_MISSING}
+    others = {command: code for command, code in codes.items() if command not in documents}
+    assert {command: code for command, code in others.items() if code not in (DONE, NOT_FOUND, REFUSED)} == {}

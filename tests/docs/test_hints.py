@@ -1,0 +1,69 @@
+"""Every command that a hint, a problem or a next step names exists, with these options, and can be pasted."""
+
+import pytest
+
+from tests.docs.hints import Said, all_texts, filled, hints, known_commands, parse, texts
+
+SAMPLES = {
+    "RUN": "notes.20261124T120000Z.abcdef",
+    "KEYRING": "notes",
+    "DIGEST": "a" * 64,
+    "DEK": "dek-1",
+}
+# Hints that no command would help: who follows them acts elsewhere. By how they begin.
+PROSE = (
+    "another approver must look at the evidence",
+    "the record was changed after the freeze",  # where it is raised, commands follow
+    "somebody has changed the record",
+    "deploy with documentMigrations",
+    "move to another key: docs/operations.md",
+    "use a new Idempotency-Key",
+    "wait until it has ended or its lease has expired",
+    "look at the service's health",
+    "look at its log",
+    "compare KEYTURN_URL with the app's address",
+    "compare VALUE with the app's address",
+    "set VALUE; where people sign in",
+    "az login",
+    "chmod 600",
+    "unset VALUE",
+    "set it, or name the app once and for all",
+    "ask again",
+    "the next reminder brings a new one",
+    "wait for the next message",
+)
+
+
+@pytest.mark.parametrize("said", texts(), ids=lambda said: said.where)
+def test_a_command_that_is_named_exists(said: Said) -> None:
+    """Typer itself takes it, with every option and argument."""
+    for command in said.commands:
+        words = filled(command, SAMPLES)
+        assert words[0] in known_commands(), command
+        parse(words)
+
+
+def test_the_program_has_the_name_that_it_is_installed_under() -> None:
+    """A module of a checkout is not what an operator runs."""
+    assert [said for said in all_texts() if "-m keyturn.cli" in said.text] == []
+
+
+def test_a_hint_names_a_command_where_there_is_one() -> None:
+    """A new hint is a command, or joins the list of those that no command would help."""
+    without = {f"{said.where}: {said.text}" for said in hints() if not said.commands}
+
+    assert {told for told in without if not told.partition(": ")[2].startswith(PROSE)} == set()
+
+
+def test_what_is_no_command_is_refused() -> None:
+    """Each mistake that a hint can hold is seen."""
+    for wrong in ("diagnos dek x", "diagnose dek", "status x --wat", "repair dek x", "retry", "report x y"):
+        with pytest.raises(Exception, match=r"(?i)no such|missing|unexpected|extra"):
+            parse(wrong.split())
+
+
+def test_commands_are_found_in_prose() -> None:
+    """To the end of the line, or to the next remark."""
+    said = Said("x", "wait; an approver: keyturn approve RUN --digest DIGEST; an operator: keyturn abort RUN (now)")
+
+    assert said.commands == ["keyturn approve RUN --digest DIGEST", "keyturn abort RUN"]

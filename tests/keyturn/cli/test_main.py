@@ -1,0 +1,74 @@
+"""The program itself: its version, and what a shell completes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keyturn import __version__
+from local.supervisor.layout import REPOSITORY
+from tests.keyturn.cli.served import serving
+from tests.keyturn.cli.terminal import Terminal
+
+
+def test_the_version_is_told() -> None:
+    """As that of the package."""
+    with serving({}) as app:
+        assert app.run("--version").stdout == f"keyturn {__version__}\n"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> dict[str, str]:
+    """The environment of a shell in which the package's program is installed, as pip writes it, and of its user."""
+    program = tmp_path / "bin" / "keyturn"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom keyturn.cli.__main__ import app\nsys.exit(app())\n")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    return {"HOME": str(tmp_path), "PATH": path, "PYTHONPATH": str(REPOSITORY), "XDG_CONFIG_HOME": str(tmp_path)}
+
+
+def run(command: str, environment: dict[str, str]) -> str:
+    """Run a line in a bash, and return what it writes."""
+    line = ["/bin/bash", "-c", f"{command}; true"]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
+
+
+def test_completion_is_installed(tmp_path: Path, shell: dict[str, str]) -> None:
+    """For the shell that asks, in the home of whoever asks."""
+    assert "bash completion installed" in run("keyturn --install-completion", shell)
+    assert "keyturn" in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("keyturn wat", {"watch"}),
+        ("keyturn re", {"report", "retry", "reinstate", "reject", "restore", "reencrypt"}),
+        ("keyturn --context pr", {"prod", "preview"}),
+        ("keyturn contexts --use pre", {"preview"}),
+    ],
+)
+def test_a_shell_completes_commands_and_contexts(
+    tmp_path: Path, shell: dict[str, str], typed: str, offered: set[str]
+) -> None:
+    """Nothing is called for it."""
+    file = tmp_path / "keyturn" / "config.toml"
+    file.parent.mkdir()
+    file.write_text("".join(f"[contexts.{name}]\nurl = 'https://{name}.example'\n" for name in ("prod", "preview")))
+    *_, last = words = typed.split()
+    asked = {"_KEYTURN_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+
+    completed = run("keyturn", {**shell, **asked}).split()
+
+    assert set(completed) >= offered
+    assert all(word.startswith(last) for word in completed)
+
+
+def test_the_help_fits_into_a_terminal() -> None:
+    """Of 80 columns."""
+    with Terminal("--help", env={}) as person:
+        assert person.end() == 0
+        assert any("watch" in line for line in person.everything)
