@@ -4,6 +4,7 @@ Open to callers without a function key, because the link is for a person's brows
 Where Entra ID signs people in, the token's approver must be who is signed in.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from triggers.workflow import wake
 bp = df.Blueprint()
 
 _FIELDS_MAX = ACKNOWLEDGED_MAX + 10
+DATES_SECONDS = 3.0  # for which an approver waits for a vault; a list of versions takes a tenth of one
 
 _log = logging.getLogger(__name__)
 
@@ -113,9 +115,10 @@ def _settled(link: Link, record: RunRecord) -> bool:
 async def _created(resources: Resources, record: RunRecord) -> Created:
     """Return when each version was made. It is no part of the evidence: a vault that is away hides no question."""
     try:
-        states = await resources.keyring(record.keyring).versions.states()
-    except KeyturnError as error:
-        _log.warning("the dates of the versions of %s are not known: %s", record.keyring, error.message)
+        async with asyncio.timeout(DATES_SECONDS):
+            states = await resources.keyring(record.keyring).versions.states()
+    except (KeyturnError, TimeoutError) as error:
+        _log.warning("the dates of the versions of %s are not known: %s", record.keyring, type(error).__name__)
         return {}
     return {version: found.created_on for version, found in states.items()}
 

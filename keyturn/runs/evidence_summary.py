@@ -61,9 +61,7 @@ def _retirement(evidence: Mapping[str, Any]) -> Iterator[Finding]:
     for waived in evidence.get("waivedChecks") or []:
         said = f"The check {waived['check']} failed and was waived by {waived['by']}: {waived['why']}"
         found = f"{said} (found: {waived['detail']})."
-        yield Finding(
-            f"waived:{waived['check']}", "look", found, "The run goes on without what this check is there for."
-        )
+        yield Finding(f"waived:{waived['check']}", "look", found, "The run goes on without what it is there for.")
     yield _stale_writers(evidence)
     yield _proof(evidence.get("proof") or {})
     yield _census(evidence)

@@ -132,7 +132,7 @@ async def test_the_page_works_without_scripts(app: AppHarness, browser: Any, sai
 
 
 async def test_what_others_wrote_is_text(app: AppHarness, tab: Any) -> None:
-    """A requester, a reason and a row's id full of markup are shown as typed; nothing of it runs, loads or hides."""
+    """Names, reasons, ids and comments full of markup are shown as typed; nothing of it runs, loads or hides."""
     await app.rotate()
     planted = await app.add_row(await app.newest_version(), id=HOSTILE.replace("/", "|"))
     reason = f"{HOSTILE}{HIDING}{'long' * 80}"
@@ -147,7 +147,10 @@ async def test_what_others_wrote_is_text(app: AppHarness, tab: Any) -> None:
     assert await tab.locator("script, img").count() == 0
     assert not await wider_than_the_screen(tab)
     await tab.get_by_role("checkbox").check()
+    await tab.get_by_label("Comment, if you like").fill(f"{HOSTILE}{HIDING}")
     await press(tab, "Approve")
+    assert f"{HOSTILE}\\u202e\\u200b" in await tab.inner_text("main")
+    assert await tab.locator("script, img").count() == 0
     await app.callers.wait_for(run_id, "completed")
 
 

@@ -18,7 +18,7 @@ from tests.invariants.engine import registered
 from tests.invariants.harness import ActivityHarness
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.runs.lifecycle import PATHS, start_run, step_to
-from triggers import access
+from triggers import access, approval_page
 
 SECRET = "whsec_" + "QUJD" * 8
 
@@ -88,6 +88,16 @@ async def test_sam_and_an_invisible_character_ask_for_nothing(
     assert [item async for item in own] == []
 
 
+async def link_of(doors: Doors) -> tuple[str, str]:
+    """Return path and token of Sam's link to a rotation that waits for a decision."""
+    record = await start_run(doors.harness.runs, doors.harness.keyring)
+    for target in PATHS[State.AWAITING_APPROVAL]:
+        record = await step_to(doors.harness.runs, record, target)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    link = Link(run_id=record.run_id, evidence_digest=record.evidence_digest or "", approver="sam", expires_at=until)
+    return f"/api/rotations/{record.run_id}/approval", make_token(link, SECRET)
+
+
 LINKS = {"keyturn_links_without_sign_in": True}
 
 
@@ -97,16 +107,26 @@ async def test_with_keys_a_link_opens_only_where_somebody_has_said_so(
 ) -> None:
     """A link that was signed with the right secret is none while there are no links, to look or to decide."""
     doors.set(**said)
-    record = await start_run(doors.harness.runs, doors.harness.keyring)
-    for target in PATHS[State.AWAITING_APPROVAL]:
-        record = await step_to(doors.harness.runs, record, target)
-    until = datetime.now(UTC) + timedelta(hours=1)
-    link = Link(run_id=record.run_id, evidence_digest=record.evidence_digest or "", approver="sam", expires_at=until)
-    token = make_token(link, SECRET)
-    path = f"/api/rotations/{record.run_id}/approval"
+    path, token = await link_of(doors)
     no_decision = f"token={quote(token)}&decision=maybe".encode()
 
     shown, _ = await doors.call("show_approval", "GET", path, params={"token": token})
     pressed, _ = await doors.call("decide_approval", "POST", path, no_decision)
 
     assert (shown, pressed) == expected
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 403}, {"kind": "hold"}], ids=["refuses", "is silent"])
+async def test_a_vault_that_is_away_hides_no_question(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
+    """It tells when versions were made, and nothing that is decided on: the page says that it does not know."""
+    monkeypatch.setattr(approval_page, "DATES_SECONDS", 0.2)
+    doors.set(**LINKS)
+    path, token = await link_of(doors)
+    doors.harness.local_keyring.mek.fault(operation="list", count=None, **fault)
+
+    status, shown = await doors.call("show_approval", "GET", path, params={"token": token})
+
+    doors.harness.local_keyring.mek.vault.control("DELETE", "faults")
+    assert (status, shown.count('value="approve"')) == (200, 1)
