@@ -8,6 +8,8 @@
 Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 
@@ -102,6 +104,13 @@ class TooManyAttemptsError(CallerError):
 
 class TooManyStartsError(TooManyAttemptsError):
     """The keyring was rotated too often within a day; facts: ``keyring``, ``setting``, ``retryAfterSeconds``."""
+
+
+def one_of(known: Iterable[str], given: str | None = None) -> str:
+    """Return, for an error about a name that is none, the names that there are, and the one that may be meant."""
+    names = sorted(known)
+    meant = difflib.get_close_matches(given or "", names, n=1)
+    return f"one of {', '.join(names) or '(there is none)'}{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 class OperatorError(KeyturnError):

@@ -25,7 +25,7 @@ from keyturn.diagnosis.dek import ExaminedDek, examine
 from keyturn.diagnosis.models import FIELDS_MAX, DocumentDiagnosis, FieldDiagnosis, Place, Verdict, require_id, worst
 from keyturn.documents.queries import documents_naming, encrypted_paths, in_other_partitions, named_deks
 from keyturn.documents.store import binding_of
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, one_of
 from keyturn.keyring_clients import KeyringClients
 
 # Among so many documents that name a DEK it is looked for where a ciphertext was copied from.
@@ -46,8 +46,7 @@ async def diagnose_document(
     """
     documents = keyring.documents.get(container or "")
     if container is None or documents is None:
-        expected = f"one of {', '.join(sorted(keyring.documents)) or 'none: KEYTURN_DOCUMENTS names no container'}"
-        raise InvalidRequestError.expected("container", expected)
+        raise InvalidRequestError.expected("container", f"{one_of(keyring.documents, container)} (KEYTURN_DOCUMENTS)")
     wanted = require_id("id", document_id)
     document = await _read(documents, container, wanted, partition)
     if document is None:

@@ -14,7 +14,7 @@ from keyturn.contracts.states import State
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.queries import COUNT, Conditions, property_path, select_rows
 from keyturn.deks.store import DekStore
-from keyturn.errors import InvalidRequestError, WrongStateError
+from keyturn.errors import InvalidRequestError, WrongStateError, one_of
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.documents import plan_afterwards, require_rights
 from keyturn.resources import Resources
@@ -135,8 +135,8 @@ class _DocumentsRequest(MigrationRequest):
         known = [description.name for description in keyring.documents]
         wanted = list(dict.fromkeys(known if self.containers is None else self.containers))
         if not wanted or not set(wanted) <= set(known):
-            expected = f"containers of the keyring's documents: {', '.join(known) or 'its settings name none'}"
-            raise InvalidRequestError.expected("containers", expected)
+            strange = next((name for name in wanted if name not in known), None)
+            raise InvalidRequestError.expected("containers", f"{one_of(known, strange)} (KEYTURN_DOCUMENTS)")
         return wanted
 
     async def sweepable(self, resources: Resources) -> list[str]:

@@ -25,6 +25,7 @@ class MigrationSummary(Payload):
     requested_by: str
     requested_at: datetime
     ended_at: datetime | None
+    rows: int  # rows or documents that were changed so far, or looked at by a check
     clean: bool | None  # ended well, and nothing is quarantined: the answer of a check; null until the end
     links: Links
 
@@ -73,7 +74,9 @@ def migration_status(record: MigrationRecord) -> MigrationStatus:
 
 def _derived(record: MigrationRecord) -> dict[str, Any]:
     clean = record.state is State.COMPLETED and not record.quarantined.count if record.ended else None
-    return {"migration_id": record.run_id, "kind": record.work.kind, "clean": clean, "links": links(record)}
+    rows = record.totals("sweep" if "sweep" in record.progress else "check").changed
+    named = {"migration_id": record.run_id, "kind": record.work.kind}
+    return {**named, "rows": rows, "clean": clean, "links": links(record)}
 
 
 def migration_report(record: MigrationRecord) -> MigrationReport:

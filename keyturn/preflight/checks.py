@@ -8,7 +8,7 @@ fail later, with the rotation half-way.
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, one_of
 from keyturn.preflight import environment, store, vault
 from keyturn.preflight.context import CheckContext
 from keyturn.preflight.results import CheckResult, ok, problem
@@ -74,7 +74,6 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
 }
 
 WAIVABLE = frozenset(name for name, item in CHECKLIST.items() if item.waivable)
-EXPECTED = f"one of {', '.join(sorted(WAIVABLE))}"
 
 
 def require_waivable(checks: Iterable[str]) -> None:
@@ -82,14 +81,17 @@ def require_waivable(checks: Iterable[str]) -> None:
     for index, check in enumerate(checks):
         if check not in WAIVABLE:
             field = f"waivers.{index}.check"
-            raise InvalidRequestError(f"{field}: {check!r} cannot be waived", field=field, expected=EXPECTED)
+            expected = one_of(WAIVABLE, check)
+            said = f"{field}: {check!r} cannot be waived: expected {expected}"
+            raise InvalidRequestError(said, field=field, expected=expected)
 
 
 def waivers_hold(record: RotationRecord) -> CheckResult:
     """Every waiver of the request names a check that may be waived."""
     wrong = [waiver.check for waiver in record.options.waivers if waiver.check not in WAIVABLE]
     if wrong:
-        return problem(f"{', '.join(wrong)} cannot be waived", f"waive {EXPECTED}, and fix the others")
+        waivable = one_of(WAIVABLE, wrong[0])
+        return problem(f"{', '.join(wrong)} cannot be waived", f"fix it; what can be waived is {waivable}")
     return ok(f"{len(record.options.waivers)} waivers were given")
 
 

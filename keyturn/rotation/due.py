@@ -13,13 +13,20 @@ from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.contracts.base import Payload
-from keyturn.errors import MigrationRunningError, RotationRunningError, TooManyStartsError
+from keyturn.errors import (
+    MigrationRunningError,
+    OperatorError,
+    RotationRunningError,
+    TooManyStartsError,
+    TransientError,
+)
 from keyturn.key_vault.versions import ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.drift import Drift, read_drift
 from keyturn.rotation.schedule import did_its_work, due, last_began, next_occurrence
 from keyturn.rotation.start import StartRequest, Workflows, resume_orphan, start
 from keyturn.rotation.status import Summary, summary
+from keyturn.runs.lease import read_lease
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, RotationStore
 from keyturn.settings import Settings
@@ -65,6 +72,9 @@ class KeyringStatus(Payload):
     next_occurrence: datetime
     overdue: bool | None  # null where nothing was ever tried, and the schedule has not looked yet
     drift: Drift | None  # what the last look has found; null before the first
+    version: str | None = None  # in force: the newest that is enabled; null where nothing tells
+    version_created_on: datetime | None = None
+    active_run: str | None = None  # the rotation or migration that holds the keyring
 
 
 async def began(records: Iterable[RotationRecord], versions: Versions) -> datetime | None:
@@ -102,10 +112,21 @@ async def rotation_history(
     return RotationHistory(records, counted, overdue_since(schedule, records, after, now, made=counted))
 
 
+async def _in_force(keyring: KeyringClients) -> MekVersionProperties | None:
+    """Return the newest enabled version; None where there is none, or the vault does not say."""
+    try:
+        states = await keyring.versions.states()
+    except (TransientError, OperatorError) as error:
+        _log.warning("the version in force of %s cannot be told: %s", keyring.keyring.name, type(error).__name__)
+        return None
+    return next((found for found in reversed(states.values()) if found.enabled), None)
+
+
 async def keyring_status(
     runs: RotationStore, keyring: KeyringClients, settings: Settings, now: datetime
 ) -> KeyringStatus:
     """Return the keyring's status; raises KeyturnError of the kind that the store's or the vault's answer means."""
+    version, lease = await _in_force(keyring), await read_lease(runs, keyring.keyring.name)
     history = await rotation_history(runs, keyring, settings, now)
     looked = await read_drift(runs.documents, keyring.keyring.name)
     tried = any(not record.options.dry_run for record in history.records)
@@ -116,6 +137,9 @@ async def keyring_status(
         next_occurrence=next_occurrence(settings.rotation_schedule, now),
         overdue=history.overdue_since is not None if tried or looked is not None else None,
         drift=None if looked is None else looked.drift,
+        version=None if version is None else version.version,
+        version_created_on=None if version is None else version.created_on,
+        active_run=None if lease is None else lease.holder,
     )
 
 

@@ -87,6 +87,7 @@ class Summary(Accepted):
     """A line of a list."""
 
     state: State
+    rows: int  # rewrapped so far
     trigger: Literal["http", "schedule", "cli"]
     ended_at: datetime | None
 
@@ -122,7 +123,8 @@ def accepted(record: RotationRecord) -> Accepted:
 
 def summary(record: RotationRecord) -> Summary:
     """Return the rotation as a line of a list."""
-    return record.shown_as(Summary, dry_run=record.options.dry_run, links=links(record))
+    rows = record.totals("sweep").changed
+    return record.shown_as(Summary, dry_run=record.options.dry_run, links=links(record), rows=rows)
 
 
 def status(record: RotationRecord) -> Status:
@@ -133,6 +135,7 @@ def status(record: RotationRecord) -> Status:
         Status,
         dry_run=record.options.dry_run,
         links=links(record),
+        rows=record.totals("sweep").changed,
         detail=record.history[-1].detail,
         **pace_of(record, _PHASES.get(record.state), counts),
         counts=counts,

@@ -4,7 +4,7 @@ A retry is meant for the wait in which it was given and is void afterwards. An a
 looks for it after every wave of pages, and no state but an end can be entered once it was given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -47,6 +47,12 @@ def allowed_in(record: RunRecord, command: Order, now: datetime) -> frozenset[St
     return _REINSTATABLE if isinstance(record, RotationRecord) and record.retirement_step and retained else frozenset()
 
 
+def _listed(record: RunRecord, allowed: Collection[State]) -> str:
+    if record.state in allowed:
+        return "it was told to end, or told too often"
+    return f"expected {' or '.join(sorted(allowed)) or 'a run that still can'}"
+
+
 def give_command[R: RunRecord](record: R, command: Order, *, by: str, now: datetime) -> R:
     """Return the record with the command; the same command in the same wait is one, and returns the record as it is.
 
@@ -58,7 +64,8 @@ def give_command[R: RunRecord](record: R, command: Order, *, by: str, now: datet
     refused = command == "retry" and (record.abort is not None or len(record.commands) >= COMMANDS_MAX - 2)
     if record.state not in allowed or refused:
         raise WrongStateError(
-            f"the run takes no {command} while it is {record.state}",
+            f"the run takes no {command} while it is {record.state}: {_listed(record, allowed)}",
+            hint=f"see what it waits for: keyturn status {record.run_id}",
             rotationId=record.run_id,
             state=record.state.value,
             allowed=sorted(allowed),

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from keyturn.contracts.base import OBJECT_ID, PersonName, Policy
-from keyturn.errors import UnknownKeyringError
+from keyturn.errors import UnknownKeyringError, one_of
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.settings.channels import approvers_channels, channels_of
 from keyturn.settings.errors import Place, first_failure, settings_error
@@ -181,8 +181,10 @@ class Settings(BaseModel):
         if name is None and len(known) == 1:
             return self.keyrings[0]
         if name not in known:
+            said = f"there is no keyring {name!r}" if name else "the request must name a keyring"
             raise UnknownKeyringError(
-                f"there is no keyring {name!r}" if name else "the request must name one of several keyrings",
+                f"{said}: expected {one_of(known, name)}",
+                hint="see what there is: keyturn keyrings",
                 keyring=name,
                 known=sorted(known),
             )

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 
 from field_encrypt.mek_versions import MekVersionProperties
+from keyturn.errors import UnavailableError
 from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.rotation.drift import Drift, DriftRecord
 from keyturn.rotation.due import Versions, any_overdue, keyring_status, rotation_history
 from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
-from tests.keyturn.runs.lifecycle import NOW, monthly, new_keyring
+from tests.keyturn.runs.lifecycle import NOW, monthly, new_keyring, start_run
 from tests.keyturn.telemetry.told import Told
 
 
@@ -65,3 +66,19 @@ async def test_a_first_deployment_is_not_overdue_before_the_schedule_has_looked(
     await runs.documents.create(DriftRecord(keyring=keyring, drift=found).to_payload())
 
     assert (before, await told()) == ((None, None), (True, True))
+
+
+async def test_a_keyring_names_its_version_and_the_run_that_holds_it(runs: RotationStore) -> None:
+    """From the vault and the lease; a vault that does not answer leaves the rest to be told."""
+    run = await start_run(runs)
+    clients, settings = monthly(run.keyring, made(timedelta(days=40)))
+
+    async def away() -> Mapping[str, MekVersionProperties]:
+        raise UnavailableError("away", resource="the vault")
+
+    found = await keyring_status(runs, clients, settings, NOW)
+    clients.versions.states = away
+    partly = await keyring_status(runs, clients, settings, NOW)
+
+    assert (found.version, found.version_created_on) == ("v", NOW - timedelta(days=40))
+    assert (partly.version, partly.active_run, found.active_run) == (None, run.run_id, run.run_id)
