@@ -223,7 +223,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         "policy": _prefixed(values),
     }
     try:
-        settings = Settings.model_validate(described)
+        settings = Settings.model_validate(described, context=values)
     except ValidationError as error:
         raise first_failure(error, KEYRING_VARIABLES, KEYRINGS if KEYRINGS in values else "") from None
     return settings if BUDGET in values else _with_budget(settings)

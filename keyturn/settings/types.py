@@ -81,9 +81,19 @@ PublicUrl = Annotated[
         "the app's own URL as its approvers reach it, https://<host> (http:// only where the host is loopback)",
     ),
 ]
-ProbeUrl = Annotated[
-    str,
-    _matching(r"https?://[^/?#@\s]+([/?][^#\s]*)?", "a URL of the backend, http:// or https://, that names no user"),
+_PROBE_URL = re.compile(r"https?://[^/?#@\s]+([/?][^#\s]*)?")
+
+
+def probe_url(text: str) -> str:
+    """Return the text; raises ValueError where it is no URL that may be probed."""
+    if not _PROBE_URL.fullmatch(text):
+        raise ValueError("expected a URL of the backend, http:// or https://, that names no user")
+    return text
+
+
+ProbeUrl = Annotated[str, AfterValidator(probe_url)]
+TokenScope = Annotated[
+    str, _matching(r"[a-z][a-z0-9+.-]*://[^\s?#]+/\.default", "an audience's scope, as api://<client id>/.default")
 ]
 
 Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds
