@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting
+from keyturn.cli import audit, diagnosis, doctor, key_backup, restore_rows, rotations, starting
 from keyturn.cli.output import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
@@ -32,7 +32,7 @@ for command in (
     doctor.doctor,
     *(starting.rotate, rotations.status, rotations.report, rotations.approve, rotations.retry, rotations.abort),
     *(rotations.reinstate, rotations.keyrings, diagnosis.orphans),
-    *(starting.rollback, starting.restore, starting.reencrypt),
+    *(starting.rollback, starting.restore, starting.reencrypt, restore_rows.restore_rows),
 ):
     app.command()(command)
 app.add_typer(starting.app, name="migrate")
