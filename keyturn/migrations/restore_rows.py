@@ -135,6 +135,7 @@ async def _begin(
         # Of a process that was killed. Where it lives, it has lost its lease, and changes nothing any more.
         tell(f"{earlier.run_id}, which has not ended, is ended: this goes on in its place")
         await lose(runs, earlier.run_id, f"{operator.name} began anew", clock.now())
+        await budget.give_back(runs.documents, keyring.keyring.vault_url, earlier.run_id, clock.now())
     record = await start_migration(
         runs,
         RestoreRows(source=wanted.name),
