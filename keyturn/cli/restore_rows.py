@@ -14,7 +14,7 @@ import typer
 
 from keyturn.cli.output import AsJson, echo, write
 from keyturn.cli.rotations import Keyring, Reason
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from keyturn.migrations.restore_rows import Compared
@@ -78,6 +78,8 @@ async def _restore(
     missing: bool,
     dry_run: bool,
 ) -> "Compared":
+    from azure.core.exceptions import ClientAuthenticationError
+
     from keyturn.access.identity import identity_in
     from keyturn.cosmos.client import open_account
     from keyturn.migrations.restore_rows import Wanted, restore_rows
@@ -94,24 +96,29 @@ async def _restore(
     if there.scheme != "https" or there.hostname is None or there.netloc.lower() == here.netloc.lower():
         expected = "the URL of another account, as https://<name>.documents.azure.com:443/"
         raise InvalidRequestError.expected("from", expected, named="--from")
-    async with AsyncExitStack() as stack:
-        resources = await Resources.open(settings)
-        stack.push_async_callback(resources.close)
-        scope = f"{here.scheme}://{here.hostname}/.default"  # as the SDK asks for it
-        operator = identity_in((await resources.credential.get_token(scope)).token)
-        account = await open_account(endpoint, resources.credential)
-        stack.push_async_callback(account.close)
-        wanted = Wanted(
-            source=account.get_database_client(database).get_container_client(container),
-            name=f"{there.scheme}://{there.netloc}/dbs/{database}/colls/{container}",
-            ids=ids,
-            missing_only=missing,
-            dry_run=dry_run,
-        )
-        tell = partial(echo, err=True)
-        return await restore_rows(
-            resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
-        )
+    try:
+        async with AsyncExitStack() as stack:
+            resources = await Resources.open(settings)
+            stack.push_async_callback(resources.close)
+            scope = f"{here.scheme}://{here.hostname}/.default"  # as the SDK asks for it
+            operator = identity_in((await resources.credential.get_token(scope)).token)
+            account = await open_account(endpoint, resources.credential)
+            stack.push_async_callback(account.close)
+            wanted = Wanted(
+                source=account.get_database_client(database).get_container_client(container),
+                name=f"{there.scheme}://{there.netloc}/dbs/{database}/colls/{container}",
+                ids=ids,
+                missing_only=missing,
+                dry_run=dry_run,
+            )
+            tell = partial(echo, err=True)
+            return await restore_rows(
+                resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
+            )
+    except ClientAuthenticationError as error:
+        raise UnauthenticatedError(
+            "no token for vault and accounts", hint="sign in, for example with az login"
+        ) from error
 
 
 def _payload(compared: "Compared") -> dict[str, object]:

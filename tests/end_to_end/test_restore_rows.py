@@ -102,6 +102,14 @@ async def test_one_missing_and_ten_damaged_rows(
     assert status["detail"] == "rows copied: 10 damaged, 1 missing; left: 0"
 
 
+async def test_without_a_sign_in_nothing_is_asked(app: AppHarness, restored: ServiceProcess) -> None:
+    """The error says what to do."""
+    ended = await keyturn(app.azure, "restore-rows", "--from", restored.url, IDENTITY_HEADER="of nobody")
+
+    assert ended.code == 77, ended
+    assert "hint: sign in" in ended.err
+
+
 async def test_a_truncated_container_under_live_writes(
     azure: LocalAzure, app: AppHarness, restored: ServiceProcess, backup: ContainerProxy
 ) -> None:

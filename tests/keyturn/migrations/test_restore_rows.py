@@ -15,8 +15,9 @@ from keyturn.contracts.pages import QuarantinedRow, RowRef
 from keyturn.contracts.states import State
 from keyturn.deks.copy import Found
 from keyturn.deks.unexplained import Provenance, Since
-from keyturn.errors import FencedError, MigrationRunningError
+from keyturn.errors import AbortRequestedError, FencedError, MigrationRunningError
 from keyturn.migrations.restore_rows import Compared
+from keyturn.runs.commands import record_command
 from keyturn.runs.lease import read_lease
 from keyturn.runs.migration_leases import LASTS
 from keyturn.runs.store import RotationStore
@@ -311,6 +312,28 @@ async def test_a_call_that_was_killed_holds_the_keyring_no_longer_than_its_lease
     assert begun.state is State.REQUESTED
     assert await accounts.rows() == {}
     assert (await accounts.record(ended.run_id)).step == ended.step
+
+
+async def test_an_operator_ends_it(accounts: TwoAccounts) -> None:
+    """An abort is looked for before every page: what is copied stays, and the rest comes another time."""
+    refs = await accounts.backed_up(40)
+    await accounts.lose(refs)
+    call = await hanging(accounts, "create")
+    lease = await read_lease(accounts.harness.runs, accounts.harness.keyring)
+    assert lease is not None
+    assert lease.holder is not None
+
+    migrations = accounts.harness.resources.migrations
+    await record_command(migrations, lease.holder, "abort", by="ada@example.com", now=datetime.now(UTC))
+    await asyncio.to_thread(accounts.local.cosmos.clear_faults)
+    with pytest.raises(AbortRequestedError):
+        await call
+
+    record, copied = await accounts.record(lease.holder), await accounts.rows()
+    assert (record.state, record.history[-1].actor) == (State.ABORTED, "ada@example.com")
+    assert 0 < len(copied) < len(refs)
+    await accounts.restore()
+    await proven(accounts, refs, {})
 
 
 async def test_copied_rows_are_explained(accounts: TwoAccounts) -> None:
