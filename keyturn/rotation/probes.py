@@ -14,6 +14,7 @@ from azure.core.exceptions import AzureError
 
 from keyturn.runs.record_parts import Probe
 from keyturn.settings import HealthProbe
+from keyturn.settings.types import UNRESOLVED
 
 TIMEOUT_SECONDS = 10  # of one probe, its token included
 BODY_BYTES_MAX = 64 * 1024  # what is read of a body
@@ -27,9 +28,12 @@ async def probe_all(probes: Sequence[HealthProbe], credential: AsyncTokenCredent
 
 async def _probe(session: aiohttp.ClientSession, probe: HealthProbe, credential: AsyncTokenCredential) -> Probe:
     shown = probe.url.partition("?")[0]  # a query may hold a key, and the record is read by many
+    headers = {header: value.get_secret_value() for header, value in probe.headers.items()}
+    if unresolved := [header for header, value in headers.items() if value.startswith(UNRESOLVED)]:
+        detail = f"not asked: the platform did not resolve the Key Vault reference for {', '.join(unresolved)}"
+        return Probe(url=shown, outcome="fail", detail=detail)
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            headers = {header: value.get_secret_value() for header, value in probe.headers.items()}
             if probe.scope is not None:
                 headers["Authorization"] = f"Bearer {(await credential.get_token(probe.scope)).token}"
             # Not followed: another host would be asked in the name of this one.

@@ -12,6 +12,7 @@ from croniter import croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
+UNRESOLVED = "@Microsoft.KeyVault("  # what App Service leaves in a variable whose secret it could not fetch
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 

@@ -142,6 +142,16 @@ async def test_without_a_token_nothing_is_asked(backend: Backend, vault: LocalVa
     assert "unknown.example.com" not in repr(found)
 
 
+async def test_a_reference_that_was_not_resolved_is_not_sent(backend: Backend) -> None:
+    """The probe fails and says so; the settings are read all the same, so the app and operators go on."""
+    probe = {"url": f"{backend.url}/200", "headers": {"Authorization": "UNRESOLVED"}}
+
+    [found] = await probe_all(probes_of(probe), no_credential())
+
+    detail = "not asked: the platform did not resolve the Key Vault reference for Authorization"
+    assert (found.outcome, found.detail, backend.asked) == ("fail", detail, [])
+
+
 @pytest.mark.parametrize(
     ("body", "check", "detail"),
     [
