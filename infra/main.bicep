@@ -2,7 +2,7 @@
 // At subscription scope there is the resource group and nothing else.
 targetScope = 'subscription'
 
-import { documentContainer, settingMap, tagMap } from 'types.bicep'
+import { documentContainer, healthProbe, settingMap, tagMap } from 'types.bicep'
 
 @minLength(1)
 @maxLength(40)
@@ -64,8 +64,10 @@ param documents documentContainer[] = []
 @description('Let the app change documents and create DEKs: true only while documents are encrypted or re-encrypted.')
 param documentMigrations bool = false
 
-@description('URLs of the backend that must answer while a rotation runs.')
+@description('URLs of the backend that must answer 200 while a rotation runs.')
 param healthUrls string[] = []
+@description('Requests of which more is said than a URL: headers, a token, what is expected.')
+param probes healthProbe[] = []
 
 @description('When a rotation is due: NCRONTAB, UTC.')
 param rotationSchedule string = '0 0 3 1 * *'
@@ -255,7 +257,7 @@ var settings = {
   KEYTURN_COSMOS_RESOURCE_ID: cosmos.outputs.id
   KEYTURN_KEYRING: keyring
   KEYTURN_DOCUMENTS: string(documents)
-  KEYTURN_HEALTH_URLS: string(healthUrls)
+  KEYTURN_HEALTH_URLS: string(concat(healthUrls, probes))
   KEYTURN_ACCESS: checkedAccess
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick

@@ -44,3 +44,38 @@ type documentContainer = {
   @description('Those of the fields that queries compare.')
   deterministic: string[]?
 }
+
+@export()
+@description('Members of a JSON body, by name.')
+type memberMap = {
+  @description('A text; other JSON values take KEYTURN_HEALTH_URLS in settingOverrides.')
+  *: string
+}
+
+@export()
+@sealed()
+@description('A request that the backend must answer as expected, as HealthProbe in keyturn/settings/keyring.py reads it.')
+type healthProbe = {
+  @description('URL of the backend; https where headers or a scope are sent.')
+  url: string
+
+  @description('GET where it is left out.')
+  method: ('GET' | 'HEAD' | 'POST')?
+
+  @description('Name of the app setting that holds its value, by header: a Key Vault reference in settingOverrides.')
+  headers: settingMap?
+
+  @description('What the app gets a token for by its own identity, as api://<client id>/.default.')
+  scope: string?
+
+  @description('Status that is expected; 200 where it is left out.')
+  @minValue(200)
+  @maxValue(599)
+  status: int?
+
+  @description('Text that the body holds.')
+  contains: string?
+
+  @description('What members of the JSON body are, by name; a.b is member b of a.')
+  equals: memberMap?
+}

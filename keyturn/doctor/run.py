@@ -56,6 +56,7 @@ async def examine(
         return results + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
     results += _check_settings(settings)
     results += await deployment.check_endpoints(deployment.endpoints_of(settings, environment), now)
+    results += await deployment.check_probes(settings)
     results += await deployment.check_app(settings)
     down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
