@@ -7,6 +7,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
+from keyturn.approval.deciders import require_decider
 from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.http import parse
@@ -38,6 +39,8 @@ async def roll_back_rotation(req: func.HttpRequest, client: df.DurableFunctionsC
         record = await resources.run_store.read(req.route_params["rotation_id"])
         wanted = rollback_work(record)
         await require_not_overtaken(record, resources.run_store, resources.migrations)
+        if wanted.approval and not request.dry_run:
+            require_decider(resources.settings, caller.identity(request.requested_by))
         if record.state is State.NEEDS_ATTENTION and not request.dry_run:
             await _end(client, resources, record, by)
         return await begin(req, client, resources, caller, request.of(record.keyring), wanted)
@@ -62,6 +65,8 @@ async def start_restore(req: func.HttpRequest, client: df.DurableFunctionsClient
 
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(MigrationRequest, read_json(req))
+        if not request.dry_run:
+            require_decider(resources.settings, caller.identity(request.requested_by))
         return await begin(req, client, resources, caller, request, Restore())
 
     return await handle(req, admitted(req, "start_restore", work))

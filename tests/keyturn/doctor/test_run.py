@@ -102,7 +102,8 @@ def _right(action: str) -> Callable[[Clinic], AbstractContextManager[None]]:
 STORE = "dbs/keyturn/colls/dek_store"
 BROKEN = {
     "a secret of the wrong form": Broken({"settings"}, {"APPROVAL_WEBHOOK_SECRETS": "hunter2"}),
-    "no secret at all": Broken({"approvals"}, {"APPROVAL_WEBHOOK_SECRETS": ""}),
+    "no secret at all": Broken({"somebody_can_decide"}, {"APPROVAL_WEBHOOK_SECRETS": ""}),
+    "no approver": Broken({"somebody_can_decide"}, {"KEYTURN_APPROVERS": ""}),
     "encryption is off": Broken({"encryption_enabled"}, {"FIELD_ENCRYPT_ENABLED": "false"}),
     "the vault is not there": Broken({"reach_vault"}, {"AZURE_KEYVAULT_URL": NOWHERE}),
     "the database is not there": Broken({"reach_cosmos"}, {"COSMOS_ENDPOINT": NOWHERE}),
