@@ -9,7 +9,7 @@ import sys
 
 from rich.console import Console
 
-from local.demo.display import Display, summarise
+from local.demo.display import Display, suggest, summarise
 from local.demo.run import options, rotate, write_report
 from local.supervisor import LocalAzure
 
@@ -28,6 +28,7 @@ def main() -> int:
             report = asyncio.run(rotate(azure, arguments.deks, display.seen))
         summarise(console, report)
         console.print(f"written to {write_report(report)}")
+    suggest(console, report.run_id, deks=arguments.deks, bits=arguments.bits)
     return 1 if report.broken_promises() else 0
 
 
