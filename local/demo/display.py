@@ -21,6 +21,7 @@ WORDS = {
     "watching": "watching: canaries and probes after the disable",
     "completed": "completed",
 }
+INTERACTIVE = "make demo INTERACTIVE=1"
 PHASES = {"sweeping": "sweep", "soaking": "proof"}
 
 
@@ -120,7 +121,7 @@ def suggest(console: Console, run_id: str, *, deks: int, bits: int) -> None:
         "keyturn keyrings",
         "keyturn rotate --dry-run --wait",
     ]
-    for title, commands in {"": first, "and in another shell:": others}.items():
+    for title, commands in {"": first, "and in another shell:": others, "or decide yourself:": [INTERACTIVE]}.items():
         if title:
             console.print(title)
         for command in commands:

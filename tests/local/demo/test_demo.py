@@ -5,9 +5,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
+from local.demo.display import INTERACTIVE
 from local.supervisor.layout import REPOSITORY
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long, pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
@@ -66,7 +69,9 @@ def up(shown: str) -> Iterator[Path]:
 
 def test_every_command_to_try_works(shown: str, up: Path) -> None:
     """Each pasted after the exports, in the repository; ``make local`` is the fixture's, without make."""
-    _, *pasted = commands(shown)
+    _, *pasted, last = commands(shown)
+    assert last == INTERACTIVE
+    assert "INTERACTIVE" in (REPOSITORY / "Makefile").read_text()
     assert len(pasted) == 5
 
     for command in pasted[1:]:
@@ -80,3 +85,33 @@ def test_every_command_to_try_works(shown: str, up: Path) -> None:
         )
         assert (command, ended.returncode) == (command, 0), ended.stderr
         assert ended.stdout
+
+
+@pytest.mark.parametrize(("decision", "end"), [("approve", "completed"), ("reject", "It ended in rejected")])
+def test_a_person_decides(decision: str, end: str) -> None:
+    """The demo prints where to decide and where to look, waits, and goes on as it was decided."""
+    argv = [sys.executable, "-m", "local.demo", *SIZE, "--interactive"]
+    with subprocess.Popen(argv, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as demo:  # noqa: S603 - our own
+        assert demo.stdout is not None
+        links = []
+        for line in demo.stdout:
+            links += [line.strip()] if line.strip().startswith("http") else []
+            if line.startswith("It waits for you"):
+                break
+        page, console = links
+        token = parse_qs(urlsplit(page).query)["token"][0]
+        shown = requests.get(page, timeout=SECONDS)
+        warnings = re.findall(r'name="acknowledged"[^>]*value="([^"]+)"', shown.text)
+        form = [
+            ("token", token),
+            ("decision", decision),
+            ("comment", "seen"),
+            *(("acknowledged", one) for one in warnings),
+        ]
+        decided = requests.post(page.partition("?")[0], data=form, timeout=SECONDS)
+        opened = requests.get(console, timeout=SECONDS, allow_redirects=False)
+        rest = demo.stdout.read()
+
+    assert (shown.status_code, decided.status_code, demo.returncode) == (200, 200, 0), decided.text
+    assert opened.status_code in (200, 303)
+    assert end in rest
