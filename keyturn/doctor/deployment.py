@@ -110,7 +110,7 @@ async def check_app(settings: Settings) -> list[CheckResult]:
 async def check_keys(public_url: str | None) -> CheckResult:
     """A route that needs a key or a sign-in refuses a caller who has neither."""
     if public_url is None:
-        return unchecked("KEYTURN_PUBLIC_URL is not set", "set it to the app's own URL")
+        return unchecked("the app's address is not known here", "set KEYTURN_PUBLIC_URL to it")
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -136,6 +137,18 @@ BROKEN = {
         ),
     ),
 }
+
+
+def test_the_app_is_found_by_the_platforms_name(clinic: Clinic) -> None:
+    """Where no public URL is set the doctor asks the host that App Service names; without either, none."""
+    host = urlsplit(clinic.environment["KEYTURN_PUBLIC_URL"]).netloc
+    asked = {
+        name: {line["id"]: line["outcome"] for line in clinic.examine(KEYTURN_PUBLIC_URL="", WEBSITE_HOSTNAME=name)}
+        for name in (host, "")
+    }
+
+    assert (asked[host]["reach_app"], asked[host]["host_keys"]) == ("ok", "ok")
+    assert ("reach_app" in asked[""], asked[""]["host_keys"]) == (False, "unchecked")
 
 
 @pytest.mark.parametrize("name", BROKEN)
