@@ -1,4 +1,4 @@
-// The shapes of parameters that more than one template takes.
+// The shapes of parameters, and names, that more than one template takes.
 
 @export()
 @description('Tags of a resource, by name.')
@@ -13,6 +13,23 @@ type settingMap = {
   @description('Value of the setting.')
   *: string
 }
+
+@export()
+@description('A setting with channels that people are told over, kept in the vault.')
+type channelSetting = 'NOTIFICATION_URLS' | 'ON_CALL_URLS' | 'APPROVER_URLS'
+
+@export()
+@description('Name of the secret with such a setting.')
+func channelSecret(setting channelSetting) string => 'keyturn-${toLower(replace(setting, '_', '-'))}'
+
+@export()
+@description('The app\'s JSON of <approver>=<URL>, separated by spaces: azd brings no JSON into a parameter that is a text.')
+func approverChannels(pairs string) string =>
+  string(toObject(
+    filter(split(pairs, ' '), pair => !empty(pair)),
+    pair => substring(pair, 0, indexOf(pair, '=')),
+    pair => substring(pair, indexOf(pair, '=') + 1)
+  ))
 
 @export()
 @description('A context that writers bind, by name.')

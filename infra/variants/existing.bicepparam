@@ -9,7 +9,12 @@ param existingVaultName = 'kv-notes'
 param existingVaultResourceGroup = 'rg-notes'
 param mekExists = true
 param mekName = 'notelett-mek'
-param approvalSecretName = 'approval-webhook'
+param approvalSecretName = 'notes-approvals'
+param approvers = ['5b5450db-eb26-4c1a-981c-ba1d25f0483d']
+param channels = ['NOTIFICATION_URLS', 'APPROVER_URLS', 'ON_CALL_URLS']
+param notificationUrls = 'json://channels.example.com/everything'
+param onCallUrls = 'json://channels.example.com/on-call'
+param approverUrls = '5b5450db-eb26-4c1a-981c-ba1d25f0483d=json://channels.example.com/sam?format=text'
 param existingCosmosAccountName = 'cosmos-notes'
 param existingCosmosResourceGroup = 'rg-notes'
 param cosmosDatabase = 'notes'
