@@ -23,9 +23,10 @@ from keyturn.errors import InvalidRequestError, InvariantError
 from keyturn.ids import ROTATIONS
 
 if TYPE_CHECKING:
+    from keyturn.key_vault.backups import Restored
     from keyturn.keyring_clients import KeyringClients
 
-app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
+app = typer.Typer(help="Backups of the key, two of every rotation.", no_args_is_help=True)
 
 RunId = Annotated[str | None, typer.Argument(help="whose backup")]
 Backup = Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="one that was downloaded")]
@@ -42,7 +43,8 @@ def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json:
         write(found, as_json=True)
         return
     for backup in found:
-        echo(f"{backup['rotationId']}  {backup['versions']} versions  until {backup['expiresAt'][:10]}")
+        taken = f"{backup['phase']} its version was made"
+        echo(f"{backup['rotationId']}  {backup['versions']} versions  {taken}  until {backup['expiresAt'][:10]}")
 
 
 @app.command()
@@ -71,11 +73,17 @@ def restore(
     keyring: Keyring = None,
     file: Backup = None,
 ) -> None:
-    """Restore the key with all its versions into a vault, and write the id of its newest version."""
-    if (run_id is None) == (file is None):
-        raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: one of them")
-    blob = asyncio.run(_stored(run_id or "", keyring)) if file is None else file.read_bytes()
-    echo(asyncio.run(_restore(blob, vault_url)))
+    """Restore the key with all its versions into a vault, and write the id of its newest version.
+
+    Without a rotation or a file, from the newest backup that is kept: it holds the most versions.
+    """
+    if run_id is not None and file is not None:
+        raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: not both")
+    blob = asyncio.run(_stored(run_id, keyring)) if file is None else file.read_bytes()
+    restored = asyncio.run(_restore(blob, vault_url))
+    if restored.enabled:
+        echo(f"enabled, as its rotation was about to: {', '.join(restored.enabled)}", err=True)
+    echo(restored.key_id)
 
 
 async def _list(keyring: str | None) -> list[dict[str, Any]]:
@@ -83,7 +91,7 @@ async def _list(keyring: str | None) -> list[dict[str, Any]]:
         return [backup.to_payload() for backup in await resources.key_backups.listed()]
 
 
-async def _restore(blob: bytes, vault_url: str) -> str:
+async def _restore(blob: bytes, vault_url: str) -> "Restored":
     from azure.identity.aio import DefaultAzureCredential
     from azure.keyvault.keys.aio import KeyClient
 
@@ -97,7 +105,7 @@ async def _restore(blob: bytes, vault_url: str) -> str:
         return await restore(blob, vault)
 
 
-async def _stored(run_id: str, keyring: str | None) -> bytes:
+async def _stored(run_id: str | None, keyring: str | None) -> bytes:
     async with _keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:

@@ -16,7 +16,7 @@ from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import RSA_TYPES
 from keyturn.key_vault.backups import WHERE_IT_OPENS
 from keyturn.key_vault.errors import vault_failures
-from keyturn.key_vault.versions import ANOTHER_KEY, VERSIONS_MAX
+from keyturn.key_vault.versions import ANOTHER_KEY, VERSIONS_MAX, is_unused
 from keyturn.preflight.context import CheckContext
 from keyturn.preflight.results import CheckResult, ok, problem
 
@@ -72,6 +72,8 @@ async def mek_enabled(context: CheckContext) -> CheckResult:
     newest = await context.facts.newest()
     if newest.enabled:
         return ok(f"version {newest.version} is enabled")
+    if is_unused(newest):
+        return ok(f"version {newest.version} was made by an unfinished rotation, and is enabled once a backup has it")
     return problem(
         f"the newest version, {newest.version}, is disabled", "find out who disabled it, and why, before it is enabled"
     )
