@@ -129,6 +129,12 @@ class KeyExistsError(OperatorError):
     )
 
 
+class KeyBackupFailedError(OperatorError):
+    """A key backup does not open today's rows; facts: ``backup``."""
+
+    hint = "rotate, which takes another backup, and verify that one; until it opens, nothing replaces the vault"
+
+
 class BrokenChainError(OperatorError):
     """An audit chain does not hold; facts: ``line``, ``sequence``, ``eventId``, ``problem``, ``detail``."""
 
@@ -206,6 +212,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     PermissionMissingError: Outcome(500, "permission-missing", 78),
     ResourceMissingError: Outcome(500, "resource-missing", 78),
     KeyExistsError: Outcome(409, "key-exists", 73),
+    KeyBackupFailedError: Outcome(500, "key-backup-failed", 73),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
     TransientError: Outcome(503, "try-again", 75),

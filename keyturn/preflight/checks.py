@@ -69,6 +69,7 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
         waivable=True,
         right=f"{vault.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),
+    "key_backup_drill": Item(vault.key_backup_drill, waivable=True),
     "no_migration": Item(environment.no_migration, waivable=True),
     MAINTENANCE_WINDOW: Item(environment.maintenance_window, waivable=True),
     "on_call_notified": Item(environment.on_call_notified, waivable=True),

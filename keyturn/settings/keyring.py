@@ -9,7 +9,14 @@ from pydantic.alias_generators import to_camel
 import field_encrypt
 from keyturn.settings.types import CosmosName, KeyringName, MekName, ProbeUrl, SettingsModel, VaultUrl
 
+_HTTPS_PORT = 443
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def same_vault(url: str, other: str) -> bool:
+    """Tell whether two URLs, of vaults or of what is in them, have the same host and port."""
+    first, second = urlsplit(url), urlsplit(other)
+    return (first.hostname, first.port or _HTTPS_PORT) == (second.hostname, second.port or _HTTPS_PORT)
 
 
 class RowNames(field_encrypt.RowNames):

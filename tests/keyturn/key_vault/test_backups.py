@@ -1,6 +1,5 @@
 """Backups of a MEK: whole or not there, two a rotation, and good for bringing the key back in another vault."""
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,9 +26,9 @@ from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups, Restored, res
 from keyturn.key_vault.versions import ROTATION_TAG, UNUSED_TAG
 from local.identity.roles import KEYS
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault
-from tests.keyturn.backups import backups_in
+from tests.keyturn.backups import another_vault, backups_in
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.local.services import ServiceProcess, start_service
+from tests.local.services import ServiceProcess
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEYRING = "notes"
@@ -53,13 +52,8 @@ async def backups(local_keyring: LocalKeyring, documents: StateContainer) -> Key
 @pytest.fixture
 def other_vault(tmp_path: Path, vault: LocalVault) -> Iterator[ServiceProcess]:
     """Another vault of the same subscription and geography, which has no keys."""
-    state = tmp_path / "other"
-    state.mkdir()
-    shutil.copy(vault.identity_key.parents[1] / "vault" / "backup_key", state / "backup_key")
-    arguments = ("--state", state, "--tls", vault.server, "--identity-key", vault.identity_key, "--limits", "off")
-    running = start_service("local.key_vault", *arguments)
-    yield running
-    running.stop()
+    with another_vault(tmp_path / "other", vault) as running:
+        yield running
 
 
 def asked(local_keyring: LocalKeyring, operation: str) -> int:
