@@ -29,6 +29,11 @@ param existingVaultName string = ''
 @description('Resource group of the existing vault.')
 param existingVaultResourceGroup string = ''
 
+@description('Vault without purge protection, and without this MEK, in which a key backup is tried every month; empty for no drills.')
+param drillVaultName string = ''
+@description('Resource group of the drill vault.')
+param drillVaultResourceGroup string = ''
+
 @description('The MEK is in the existing vault already.')
 param mekExists bool = false
 @description('Name of the MEK.')
@@ -188,6 +193,21 @@ module keyVault 'modules/key_vault/main.bicep' = {
   }
 }
 
+module drillRole 'modules/key_vault/drill_role.bicep' = if (!empty(drillVaultName)) {
+  scope: resourceGroup(drillVaultResourceGroup)
+}
+
+module drillAccess 'modules/key_vault/drill_access.bicep' = if (!empty(drillVaultName)) {
+  scope: resourceGroup(drillVaultResourceGroup)
+  params: {
+    vaultName: drillVaultName
+    identityName: identityName
+    principalId: identity.outputs.principalId
+  }
+  // Azure learns of a role some time after it has said that it made it.
+  dependsOn: [drillRole, keyVault]
+}
+
 module cosmos 'modules/cosmos/main.bicep' = {
   scope: group
   params: {
@@ -267,6 +287,7 @@ var settings = {
 var outboxSettings = !empty(settingOverrides.?ACTIONTRAIL_URL)
   ? {}
   : { 'AzureWebJobs.deliver_domain_events.Disabled': 'true' }
+var drillSettings = empty(drillVaultName) ? {} : { KEYTURN_KEY_BACKUP_DRILL_VAULT_URL: drillAccess!.outputs.vaultUrl }
 var approvalSettings = empty(approvalSecretName) ? {} : { APPROVAL_WEBHOOK_SECRETS: approvalSecret }
 
 module app 'modules/app/function_app.bicep' = {
@@ -283,7 +304,7 @@ module app 'modules/app/function_app.bicep' = {
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
-    settings: union(settings, approvalSettings, outboxSettings, settingOverrides)
+    settings: union(settings, approvalSettings, drillSettings, outboxSettings, settingOverrides)
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     callers: callers
     entraClientId: entraClientId
