@@ -31,7 +31,9 @@ CREATE TABLE IF NOT EXISTS key_version (
     private_key TEXT NOT NULL,     -- PKCS8 PEM
     properties TEXT NOT NULL,      -- JSON of everything else
     UNIQUE (name, version)
-) STRICT;
+) STRICT
+"""
+DELETED = """
 CREATE TABLE IF NOT EXISTS deleted_key (
     name TEXT PRIMARY KEY,         -- in lower case
     bundle TEXT NOT NULL           -- JSON of what the service answers
@@ -76,7 +78,8 @@ class KeyStore:
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        self._database.executescript(SCHEMA)
+        self._database.execute(SCHEMA)
+        self._database.execute(DELETED)
         self._keys: dict[str, dict[str, KeyVersion]] = {}  # by the name in lower case
         deleted = self._database.execute("SELECT name, bundle FROM deleted_key").fetchall()
         self._deleted: dict[str, dict[str, Any]] = {name: json.loads(bundle) for name, bundle in deleted}
