@@ -10,7 +10,7 @@ from keyturn.contracts.steps import CreateVersionInput, VersionResult
 from keyturn.deks.census import take_census
 from keyturn.key_vault import creation
 from keyturn.resources import Resources
-from keyturn.rotation.new_version import RecordedIntent, record_new_version, unfinished
+from keyturn.rotation.new_version import RecordedIntent, put_into_use, record_new_version, unfinished
 from keyturn.rotation.unexplained import look_back
 from keyturn.runs.store import PAGE_MAX
 
@@ -20,6 +20,8 @@ bp = df.Blueprint()
 @activity(bp, CreateVersionInput)
 async def create_version(request: CreateVersionInput, resources: Resources) -> VersionResult:
     """Create the version, find the one that an earlier run of this activity created, or adopt one that is unfinished.
+
+    It is backed up before it is enabled. One that is there already, too: an earlier attempt may have died before.
 
     Where the rotation has its version, it is only looked whether a creation that was given up has taken effect since.
     """
@@ -41,7 +43,9 @@ async def create_version(request: CreateVersionInput, resources: Resources) -> V
         version = await creation.create_version(keyring.versions, request, intent, Clock(), adoptable)
     else:
         version = await creation.own_version(keyring.versions, run_id) or known
+    await put_into_use(runs, keyring, record, version, datetime.now(UTC))
     if version != known:
+        await creation.prove(keyring.versions, version, Clock())
         states = await keyring.versions.states()
         maker = next((record for record in earlier if record.target_version == version), None)
         await record_new_version(

@@ -129,6 +129,21 @@ class ResourceMissingError(OperatorError):
     """A key, key version, database or container does not exist; facts: ``resource``."""
 
 
+class KeyExistsError(OperatorError):
+    """A key is to be restored into a vault that has its name, if only as a deleted key's; facts: ``resource``."""
+
+    hint = (
+        "look with `az keyvault key list-versions` and `az keyvault key list-deleted`: if it is this key, recover it "
+        "where it is deleted, and see that its newest version is enabled; if not, restore into a vault without the name"
+    )
+
+
+class KeyBackupFailedError(OperatorError):
+    """A key backup does not open today's rows; facts: ``backup``."""
+
+    hint = "rotate, which takes another backup, and verify that one; until it opens, nothing replaces the vault"
+
+
 class BrokenChainError(OperatorError):
     """An audit chain does not hold; facts: ``line``, ``sequence``, ``eventId``, ``problem``, ``detail``."""
 
@@ -212,6 +227,8 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     SettingsError: Outcome(500, "misconfigured", 78),
     PermissionMissingError: Outcome(500, "permission-missing", 78),
     ResourceMissingError: Outcome(500, "resource-missing", 78),
+    KeyExistsError: Outcome(409, "key-exists", 73),
+    KeyBackupFailedError: Outcome(500, "key-backup-failed", 73),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
     TransientError: Outcome(503, "try-again", 75),
