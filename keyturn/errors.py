@@ -132,6 +132,10 @@ class EvidenceAlteredError(OperatorError):
     hint = "the record was changed after the freeze: keep a copy, abort the run, find out who writes to its container"
 
 
+class RowsLeftError(OperatorError):
+    """A run without the app came to its end, and rows were not moved; facts: ``rotationId``, ``rows``, ``named``."""
+
+
 class TransientError(KeyturnError):
     """The same call may succeed later."""
 
@@ -198,6 +202,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     ResourceMissingError: Outcome(500, "resource-missing", 78),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
+    RowsLeftError: Outcome(409, "rows-left", 65),
     TransientError: Outcome(503, "try-again", 75),
     LostRaceError: Outcome(503, "try-again", 75),
     NotSettledError: Outcome(503, "try-again", 75),

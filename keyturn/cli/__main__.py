@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keyturn import __version__
-from keyturn.cli import audit, diagnosis, doctor, key_backup, rotations, starting
+from keyturn.cli import audit, diagnosis, direct, doctor, key_backup, rotations, starting
 from keyturn.cli.output import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False)
@@ -39,6 +39,7 @@ app.add_typer(starting.app, name="migrate")
 app.add_typer(diagnosis.app, name="diagnose")
 app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")
+app.add_typer(direct.app, name="direct")
 
 if __name__ == "__main__":
     sys.exit(app())

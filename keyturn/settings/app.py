@@ -183,6 +183,7 @@ class Settings(BaseModel):
         if name not in known:
             raise UnknownKeyringError(
                 f"there is no keyring {name!r}" if name else "the request must name one of several keyrings",
+                hint=f"it is one of: {', '.join(sorted(known))}",
                 keyring=name,
                 known=sorted(known),
             )

@@ -13,7 +13,8 @@ PAGE = REPOSITORY / "docs" / "architecture.md"
 
 # The lines were 16,000 before the doctor ran from inside the app, documents were re-encrypted onto key policies, people
 # were known by their looks, and evidence was held against its run: 940 lines came with them, 460 were won back.
-FILES_MAX, LINES_MAX, MEDIAN_MIN, FILE_MAX, FUNCTION_MAX = 165, 16_500, 90, 300, 60
+# 1,390 more came with the runs that go on without the app (`direct`, and what it shares with activities in `steps`).
+FILES_MAX, LINES_MAX, MEDIAN_MIN, FILE_MAX, FUNCTION_MAX = 165, 17_900, 90, 300, 60
 
 
 def order() -> list[str]:
