@@ -17,6 +17,7 @@ from keyturn.errors import (
     KeyturnError,
     OperatorError,
     RowsLeftError,
+    SettingsError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from keyturn.direct.session import Direct, Progress
 
 INTERRUPTED = 130  # as shells tell a Ctrl-C
+SETTINGS_HINT = (
+    'with azd\'s values exported: az functionapp config appsettings list --resource-group "$AZURE_RESOURCE_GROUP" '
+    '--name "$SERVICE_API_NAME" > app-settings.json; then the same command with --settings app-settings.json'
+)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="the app's settings; the environment's, unless given")
@@ -81,6 +86,9 @@ def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
     except RowsLeftError as error:
         for row in error.facts["named"]:
             echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+        raise
+    except SettingsError as error:
+        error.hint = error.hint or SETTINGS_HINT
         raise
     except FencedError as error:
         error.hint = error.hint or "another process went on with the run: look at it before you go on"

@@ -50,6 +50,7 @@ class Direct:
     operator: Identity
     tell: Callable[[str | Progress], None]
     clock: Clock
+    app_url: str | None = None  # where the app would answer, if it were up
 
     def now(self) -> datetime:
         """Return the time of day in UTC."""
@@ -97,7 +98,8 @@ async def opened(
     try:
         endpoint = urlsplit(resources.settings.cosmos_endpoint)  # the scope that the SDK asks for, too
         token = await resources.credential.get_token(f"{endpoint.scheme}://{endpoint.hostname}/.default")
-        yield Direct(resources, identity_in(token.token), tell, Clock())
+        app_url = resources.settings.keyturn_public_url or environment.get("KEYTURN_URL")
+        yield Direct(resources, identity_in(token.token), tell, Clock(), app_url)
     finally:
         await resources.close()
 

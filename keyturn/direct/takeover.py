@@ -97,13 +97,11 @@ async def _require_app_down(direct: Direct, record: RunRecord, *, force: bool) -
     begun_here = record.state is State.REQUESTED and record.reason == REASON
     if force or begun_here or record.history[-1].detail.startswith(NAME):
         return
-    url = direct.resources.settings.keyturn_public_url
+    url = direct.app_url
     if url is not None and not await _answers(f"{url.rstrip('/')}/api/health"):
         direct.tell(f"the app does not answer at {url}: {record.run_id} is taken over")
         return
-    found = (
-        "whether the app is down cannot be told: KEYTURN_PUBLIC_URL is not set" if url is None else "the app answers"
-    )
+    found = "whether the app is down cannot be told: KEYTURN_URL is not set" if url is None else "the app answers"
     hint = f"let it go on (keyturn status {record.run_id} --wait); if it cannot, the same command with --take-over"
     state = record.state.value
     raise WrongStateError(f"{record.run_id} is {state}, and {found}", rotationId=record.run_id, state=state, hint=hint)

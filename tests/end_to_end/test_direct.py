@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -13,10 +14,11 @@ from keyturn.audit.events import TYPES, StateChanged
 from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.cosmos.state_container import StateContainer
+from keyturn.runs import budget
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.bulk import fill
-from tests.end_to_end.command_line import REPOSITORY, keyturn, operator_environment
+from tests.end_to_end.command_line import REPOSITORY, execute, keyturn, operator_environment
 from tests.end_to_end.migrating import all_rows
 from tests.end_to_end.test_crashes import until_rows_moved
 
@@ -138,6 +140,44 @@ async def test_thirty_kills(azure: LocalAzure, down: AppHarness) -> None:
     assert len(before) <= unwraps(app) - opened <= len(before) + KILLS * IN_FLIGHT
     await check_moved_once(app, run_id, new, before)
     await check_chain(app, run_id)
+
+
+async def test_the_old_name_and_a_ctrl_c(azure: LocalAzure, down: AppHarness) -> None:
+    """`encrypt-migrate` with the flags of old moves rows; Ctrl-C stops it, and the same command goes on."""
+    app, rows = down, await all_rows(down)
+    ((old, _),) = (await app.census()).most_common(1)
+    await app.keys.create_rsa_key(app.mek_name, size=2048)
+    new = await app.newest_version()
+    program = "from keyturn.cli.direct import encrypt_migrate; encrypt_migrate()"
+    flags = ("--product", app.keyring, "--mode", "rewrap-deks", "--old-mek-version", old, "--new-mek-version", new)
+    command = (sys.executable, "-c", program, *flags)
+    environment = operator_environment(azure)
+    app.arm("key_vault", operation="unwrap", kind="hold", skip=10, count=None)
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=REPOSITORY, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    run_id = (await asyncio.wait_for(process.stderr.readline(), SECONDS)).decode().partition(":")[0]
+    await until_some_moved(app, new)
+
+    process.send_signal(signal.SIGINT)
+    said = (await asyncio.wait_for(process.stderr.read(), SECONDS)).decode()
+    code = await process.wait()
+    claims = [found async for found in app.runs.query_items("SELECT * FROM c", partition_key=budget.PARTITION)]
+    app.control("key_vault", "DELETE", "faults")
+    finished = await execute(*command, cwd=REPOSITORY, env=environment)
+
+    assert (code, "the same command goes on" in said) == (130, True)
+    assert all(run_id not in found["claims"] for found in claims)  # others need not wait for it to expire
+    assert (finished.code, finished.out.split()) == (0, [run_id]), finished.err
+    await check_moved_once(app, run_id, new, rows)
+
+
+async def until_some_moved(app: AppHarness, version: str) -> None:
+    """Wait until rows are on the version, and not all."""
+    async with asyncio.timeout(SECONDS):
+        while not (await app.census())[version]:
+            pass
 
 
 async def killed_while_it_runs(azure: LocalAzure, drawn: random.Random) -> bool:

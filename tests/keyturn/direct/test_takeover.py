@@ -1,5 +1,7 @@
 """Which runs are taken over, which are left to the app, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from keyturn.contracts.states import State
@@ -27,7 +29,7 @@ async def test_the_apps_run_is_left_alone_while_the_app_may_be_up(harness: Activ
     driver = await sweeping(harness)
     before = await direct.resources.run_store.read(driver.run_id)
 
-    with pytest.raises(WrongStateError, match="KEYTURN_PUBLIC_URL") as raised:
+    with pytest.raises(WrongStateError, match="KEYTURN_URL") as raised:
         await rewrap(direct, harness.keyring)
 
     assert "--take-over" in raised.value.hint
@@ -101,8 +103,7 @@ async def test_an_app_that_answers_badly_is_down(harness: ActivityHarness, direc
     driver = await sweeping(harness)
 
     with serving({}, status=status) as served:
-        _let_the_app_be_at(direct, served.url)
-        record = await rewrap(direct, harness.keyring)
+        record = await rewrap(replace(direct, app_url=served.url), harness.keyring)
 
     assert record.run_id == driver.run_id
     assert served.asked[0][1] == "/api/health"
@@ -112,12 +113,5 @@ async def test_an_app_that_answers_goes_on_itself(harness: ActivityHarness, dire
     """Its run is not taken over: the app would see its workflow fail."""
     await sweeping(harness)
 
-    with serving({"status": "ok"}) as served:
-        _let_the_app_be_at(direct, served.url)
-        with pytest.raises(WrongStateError, match="the app answers"):
-            await rewrap(direct, harness.keyring)
-
-
-def _let_the_app_be_at(direct: Direct, url: str) -> None:
-    settings = direct.resources.settings
-    direct.resources.settings = settings.model_copy(update={"keyturn_public_url": url})
+    with serving({"status": "ok"}) as served, pytest.raises(WrongStateError, match="the app answers"):
+        await rewrap(replace(direct, app_url=served.url), harness.keyring)
