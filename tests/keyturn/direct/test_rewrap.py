@@ -209,7 +209,9 @@ async def test_a_clock_that_is_behind_loses_no_progress(
     with pytest.raises(RowsLeftError) as raised:
         await rewrap(direct, harness.keyring, force=True)
 
+    found = await direct.resources.run_store.read(driver.run_id)
     assert [row["id"] for row in raised.value.facts["named"]] == [bad.id]
+    assert (found.quarantined.count, found.progress["sweep"].current.quarantined) == (1, 1)
 
 
 async def test_other_runs_share_of_the_vault_is_waited_for(harness: ActivityHarness, direct: Direct) -> None:
