@@ -136,7 +136,10 @@ def _require_all(run: DirectRun, moved: Moved) -> RunRecord:
         return run.record
     named = [row.to_payload() for row in run.record.quarantined.named]
     facts: dict[str, Any] = {"rotationId": run.record.run_id, "rows": max(moved.left, moved.quarantined)}
-    hint = "look at each, repair or delete it, and run the same command again: keyturn direct diagnose dek ID"
+    hint = "stop the writers that wrap under another version, and run the same command again"
+    if named:
+        look = f"keyturn direct diagnose dek {named[0]['id']} --keyring {run.record.keyring}"
+        hint = f"look at each ({look}), repair or delete it, and run the same command again"
     raise RowsLeftError(f"{run.record.run_id}: {moved.unsettled}", named=named, hint=hint, **facts)
 
 
