@@ -1,8 +1,10 @@
 """``direct`` and ``encrypt-migrate`` on the command line: what is refused before Azure is asked, and what is told."""
 
 import json
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from keyturn.cli.direct import encrypt_migrate
 from keyturn.direct.session import Progress, read_settings
 from keyturn.errors import FencedError, InvalidRequestError, RowsLeftError, SettingsError
 
+REPOSITORY = Path(__file__).parents[3]
 SETTINGS = {
     "KEYTURN_ACCESS": "keys",
     "KEYTURN_KEYRING": "notelett",
@@ -49,6 +52,13 @@ def test_a_mode_of_the_app_names_its_command(mode: str, hint: str) -> None:
     ended = migrate("--mode", mode)
 
     assert (ended.exit_code, hint in ended.stderr) == (64, True)
+
+
+def test_the_old_name_is_a_command_of_the_package() -> None:
+    """Whoever installs the package has it on the path."""
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert EntryPoint("encrypt-migrate", scripts["encrypt-migrate"], "console_scripts").load() is encrypt_migrate
 
 
 def test_an_unknown_mode_lists_those_that_there_are() -> None:
