@@ -162,6 +162,10 @@ class EvidenceAlteredError(OperatorError):
     hint = "the record was changed after the freeze: keep the report, end the run, find out who writes to its container"
 
 
+class RowsLeftError(OperatorError):
+    """A run without the app came to its end, and rows were not moved; facts: ``rotationId``, ``rows``, ``named``."""
+
+
 class TransientError(KeyturnError):
     """The same call may succeed later."""
 
@@ -231,6 +235,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     KeyBackupFailedError: Outcome(500, "key-backup-failed", 73),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
+    RowsLeftError: Outcome(409, "rows-left", 65),
     TransientError: Outcome(503, "try-again", 75),
     LostRaceError: Outcome(503, "try-again", 75),
     NotSettledError: Outcome(503, "try-again", 75),
