@@ -1,13 +1,14 @@
 """Diagnosis through HTTP and the worker, as a person at a desk asks for it: what was harmed is named."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.command_line import keyturn
+from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -66,6 +67,32 @@ async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalA
     assert "restore the row from a snapshot of the dek store, and never point the document" in missing.out
     assert orphans.out == f"{dek_id}  notes  {note['id']}\n"
     assert (await keyturn(azure, *asked, "--field", "verdict")).out == "sound\n"
+
+
+async def test_a_damaged_wrap_is_repaired_by_the_command_that_the_diagnosis_names(
+    azure: LocalAzure, app: AppHarness, tmp_path: Path
+) -> None:
+    """Pasted as it stands: refused while the rotation is at work, obeyed once it was given up; the note opens again."""
+    note = await a_note(app)
+    dek_id, run_id = note["title"]["dekId"], await app.start()
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    row = await app.row(dek_id)
+    await app.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
+    env = {**operator_environment(azure), "PATH": installed(tmp_path)}
+
+    told = await keyturn(azure, "diagnose", "dek", dek_id, "--field", "nextStep")
+    command = told.out.strip().partition(": ")[2]
+    refused = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")
+    repaired = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
+
+    assert command.startswith(f"keyturn repair dek {dek_id} ")
+    assert (told.code, refused.code, repaired.code) == (73, 73, 0), repaired.err
+    assert f"rotationId  {run_id}" in repaired.out
+    assert (await app.row(dek_id))["wrappedDek"] == row["previousWrap"]["wrappedDek"]
+    assert await app.unreadable_notes() == []
+    await app.rotate()
 
 
 async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, app: AppHarness) -> None:

@@ -77,3 +77,9 @@ def test_nothing_that_a_rotation_rests_on_can_be_waived() -> None:
         ),
     } == WAIVABLE
     assert all(need in CHECKLIST for item in CHECKLIST.values() for need in item.needs)
+
+
+def test_the_check_that_may_be_meant_is_named() -> None:
+    """Beside all that can be waived."""
+    with pytest.raises(InvalidRequestError, match=r"one of backup, .*did you mean backup\?"):
+        require_waivable(["bakup"])
