@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from activities import counting
+from keyturn import steps
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.deks.page import PageWork
@@ -110,7 +110,7 @@ async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
     sound = await local.item(await local.add(running_engine.old))
     await local.container.upsert_item({**sound, "wrappedDek": "AAAA"})
     seen: list[int] = []
-    unbroken = counting.census.take_census
+    unbroken = steps.census.take_census
 
     async def repair_and_count(*arguments: Any) -> Any:
         [record] = await running_engine.runs.newest(running_engine.keyring)
@@ -119,7 +119,7 @@ async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
             await local.container.upsert_item(sound)
         return await unbroken(*arguments)
 
-    monkeypatch.setattr(counting.census, "take_census", repair_and_count)
+    monkeypatch.setattr(steps.census, "take_census", repair_and_count)
 
     record = await running_engine.rotate()
 

@@ -89,7 +89,7 @@ def test_a_status_fits_a_terminal(state: State, text: str) -> None:
 @pytest.mark.parametrize(
     ("record", "command"),
     [
-        (rotation(State.SWEEPING), ["status", "RUN", "--wait"]),
+        (rotation(State.SWEEPING), ["watch", "RUN"]),
         (rotation(State.AWAITING_APPROVAL), ["approve", "RUN", "--digest", DIGEST]),
         (rotation(State.NEEDS_ATTENTION), ["retry", "RUN"]),
         (rotation(State.COMPLETED), ["report", "RUN"]),

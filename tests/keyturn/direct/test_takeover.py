@@ -49,7 +49,7 @@ async def test_what_cannot_be_asked_is_refused(harness: ActivityHarness, direct:
     with pytest.raises(RotationRunningError):
         await rewrap(direct, harness.keyring, dry_run=True)
 
-    assert harness.keyring in unknown.value.hint
+    assert harness.keyring in unknown.value.message
     assert (await direct.resources.run_store.read(driver.run_id)).fencing_token == driver.ref.fencing_token
 
 
