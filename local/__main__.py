@@ -1,17 +1,19 @@
-"""``python -m local up --state DIR``: the local Azure, until Ctrl-C; ``run`` runs a command as the app does."""
+"""``python -m local up``: the local Azure, until Ctrl-C; ``exports`` and ``run`` are for those who work with it."""
 
-import json
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from local.cosmos.sql.values import MixedTypes
+from local.exports import STATE, NotUpError, Who, needed, person, read_endpoints, run_environment, shell_lines
 from local.supervisor import LocalAzure, Options
+
+State = Annotated[Path, typer.Option(help="folder that keeps keys, rows, logs and endpoints.json")]
 
 app = typer.Typer(help="A local Azure for Keyturn.", no_args_is_help=True, add_completion=False)
 
@@ -19,7 +21,7 @@ app = typer.Typer(help="A local Azure for Keyturn.", no_args_is_help=True, add_c
 @app.command()
 def up(
     *,
-    state: Annotated[Path, typer.Option(help="folder that keeps keys, rows, logs and endpoints.json")],
+    state: State = STATE,
     deks: Annotated[int, typer.Option(min=0, help="notes to seed, each with a DEK of its own")] = 0,
     bits: Annotated[int, typer.Option(help="RSA size of the MEK: 2048, 3072 or 4096")] = 4096,
     vault_limits: Annotated[Literal["service", "off"], typer.Option(help="Azure's limits, or none")] = "service",
@@ -63,25 +65,41 @@ def up(
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, lambda *_: stopped.set())
     azure = LocalAzure(options)
-    with azure.running():
-        typer.echo(f"the local Azure is up: {azure.layout.state / 'endpoints.json'}; Ctrl-C stops it")
+    with azure.running(typer.echo):
+        typer.echo("The local Azure is up; Ctrl-C stops it. For another shell:\n")
+        typer.echo("\n".join(shell_lines(needed(azure.endpoints(), state), state)))
+        typer.echo(f"\nWith all settings of the app, as doctor wants them: python -m local exports --state {state}")
+        typer.echo("Then: keyturn keyrings; keyturn rotate --wait")
         stopped.wait()
+
+
+@app.command()
+def exports(
+    *,
+    state: State = STATE,
+    who: Annotated[Who, typer.Option("--as", help="whose name and identity")] = "operator",
+) -> None:
+    """Print what a shell needs to work with a local Azure that is up, for ``eval`` or a file."""
+    typer.echo("\n".join(shell_lines(person(_endpoints(state), state, who), state)))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def run(
     command: Annotated[list[str], typer.Argument(help="as: keyturn doctor")],
     *,
-    state: Annotated[Path, typer.Option(help="folder of a local Azure that is up")],
+    state: State = STATE,
     operator: Annotated[bool, typer.Option("--operator", help="as the operator, who may do more than the app")] = False,
 ) -> None:
-    """Run a command in the app's environment: its settings, and its identity."""
-    try:
-        endpoints = json.loads((state / "endpoints.json").read_bytes())
-    except FileNotFoundError:
-        raise typer.BadParameter(f"no local Azure is up in {state}", param_hint="--state") from None
-    env = {**endpoints["appEnvironment"], **(endpoints["environment"] if operator else {})}
+    """Run a command with the app's settings and identity, and with your own KEYTURN_* and FIELD_ENCRYPT_* on top."""
+    env = run_environment(_endpoints(state), state, operator=operator)
     raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - whoever calls chose it
+
+
+def _endpoints(state: Path) -> dict[str, Any]:
+    try:
+        return read_endpoints(state)
+    except NotUpError as error:
+        raise typer.BadParameter(str(error), param_hint="--state") from None
 
 
 if __name__ == "__main__":

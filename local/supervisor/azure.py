@@ -44,14 +44,18 @@ class LocalAzure:
         self.processes: dict[str, ServiceProcess] = {}
 
     @contextlib.contextmanager
-    def running(self) -> Iterator["LocalAzure"]:
-        """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started."""
+    def running(self, told: Callable[[str], None] = lambda _line: None) -> Iterator["LocalAzure"]:
+        """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started.
+
+        ``told`` is given a line of each as it comes up.
+        """
         try:
             for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "inbox", "task_hub"):
-                self.start(service)
+                told(self._line(self.start(service)))
             self.seed()
+            told(f"{'seed':<17} containers, {environment.MEK_NAME} and {self.options.deks} notes are there")
             for service in ("functions_host", "backend"):
-                self.start(service)
+                told(self._line(self.start(service)))
             self.write_endpoints()
             yield self
         finally:
@@ -78,6 +82,10 @@ class LocalAzure:
         self.processes[service] = process
         process.wait_healthy(STARTUP_SECONDS)
         return process
+
+    def _line(self, process: ServiceProcess) -> str:
+        url = self.layout.url("task_hub_control" if process.name == "task_hub" else process.name)
+        return f"{process.name:<17} {url:<24} up after {process.seconds_to_healthy:.1f} s"
 
     def _python(self, service: str) -> Path:
         return self.options.app_python if service in HOSTS else Path(sys.executable)
@@ -146,7 +154,8 @@ class LocalAzure:
         }
 
     def write_endpoints(self) -> None:
-        """Write ``endpoints.json``, readable by its owner only: it holds keys."""
+        """Write ``endpoints.json``, readable by its owner only: it holds keys; and ``bin/keyturn`` beside it."""
+        self.layout.write_program()
         write_private(self.layout.state / "endpoints.json", json.dumps(self.endpoints(), indent=2).encode())
 
     def client_environment(self, principal: str) -> dict[str, str]:

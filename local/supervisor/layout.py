@@ -1,6 +1,8 @@
 """Where a local Azure keeps its things, and on which ports its services listen."""
 
 import json
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,14 @@ class Layout:
     def log(self, service: str) -> Path:
         """Return where the service's output goes."""
         return self.state / "logs" / f"{service}.log"
+
+    def write_program(self) -> None:
+        """Write ``bin/keyturn``, which runs the command line of this checkout."""
+        program = self.state / "bin" / "keyturn"
+        program.parent.mkdir(exist_ok=True)
+        repository, python = shlex.quote(str(REPOSITORY)), shlex.quote(sys.executable)
+        program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} exec {python} -m keyturn.cli "$@"\n')
+        program.chmod(0o755)
 
     def url(self, service: str) -> str:
         """Return the service's URL; the name is ``localhost``, which is what its certificate and key ids say."""
