@@ -8,13 +8,14 @@ BITS ?= 4096
 STATE ?= .local/azure
 WORKERS ?= 2
 SNAPSHOT ?= validate
+INTERACTIVE ?=
 RELEASE ?= 0.1.0
 UPGRADE ?=
 
 .PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site
 
 help:
-	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS))"
+	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS); INTERACTIVE=1: you decide)"
 	@echo "make unit   the tests that need no service, in seconds"
 	@echo "make test   every test but the long ones"
 	@echo "make test-long  whole rotations, migrations and their failures, one after the other"
@@ -52,7 +53,7 @@ help:
 	@tools/bootstrap .venv-lock locks/requirements-lock.txt
 
 demo: .venv/.installed
-	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS)
+	@$(BIN)/python -m local.demo --deks $(DEKS) --bits $(BITS) $(if $(INTERACTIVE),--interactive)
 
 unit: .venv/.installed
 	$(BIN)/python -m pytest -m unit -q

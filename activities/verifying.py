@@ -24,4 +24,5 @@ async def count_changed_since(request: RunInput, resources: Resources) -> Change
 @activity(bp, RunInput)
 async def verify(request: RunInput, resources: Resources) -> VerifyResult:
     """Decrypt the canaries, ask the probes, look for missing DEKs."""
-    return await verification.verify(resources.run_store, resources.keyring(request.run.keyring), request.run)
+    keyring = resources.keyring(request.run.keyring)
+    return await verification.verify(resources.run_store, keyring, request.run, resources.credential)

@@ -2,7 +2,7 @@
 // At subscription scope there is the resource group and nothing else.
 targetScope = 'subscription'
 
-import { documentContainer, settingMap, tagMap } from 'types.bicep'
+import { approverChannels, channelSecret, channelSetting, documentContainer, healthProbe, settingMap, tagMap } from 'types.bicep'
 
 @minLength(1)
 @maxLength(40)
@@ -34,8 +34,23 @@ param mekExists bool = false
 @description('Name of the MEK.')
 param mekName string = 'mek'
 
-@description('Secret of the vault with the approval webhook\'s secrets; empty until an operator has put one there.')
-param approvalSecretName string = ''
+@minLength(1)
+@description('Secret of the vault with the approval webhook\'s secrets; made where the vault has none of this name.')
+param approvalSecretName string = 'approval-webhook'
+@description('Who may decide on a run, beside its requester: object ids where people sign in, else names.')
+param approvers string[] = []
+
+@description('Which settings with channels are in the vault: NOTIFICATION_URLS, ON_CALL_URLS, APPROVER_URLS.')
+param channels channelSetting[] = []
+@description('Of them, channels that are told everything: apprise URLs, separated by spaces; empty for what the vault has.')
+@secure()
+param notificationUrls string = ''
+@description('Channels that are told what is urgent, the same way.')
+@secure()
+param onCallUrls string = ''
+@description('A channel for each approver, <approver>=<apprise URL>, separated by spaces; empty for what the vault has.')
+@secure()
+param approverUrls string = ''
 
 @description('Cosmos DB account that exists, with its database and dek store; empty for a new one.')
 param existingCosmosAccountName string = ''
@@ -64,8 +79,10 @@ param documents documentContainer[] = []
 @description('Let the app change documents and create DEKs: true only while documents are encrypted or re-encrypted.')
 param documentMigrations bool = false
 
-@description('URLs of the backend that must answer while a rotation runs.')
+@description('URLs of the backend that must answer 200 while a rotation runs.')
 param healthUrls string[] = []
+@description('Requests of which more is said than a URL: headers, a token, what is expected.')
+param probes healthProbe[] = []
 
 @description('When a rotation is due: NCRONTAB, UTC.')
 param rotationSchedule string = '0 0 3 1 * *'
@@ -120,7 +137,6 @@ var groupName = 'rg-keyturn-${environmentName}'
 var newVault = empty(existingVaultName)
 var vaultName = newVault ? 'kv-${token}' : existingVaultName
 var newCosmos = empty(existingCosmosAccountName)
-var approvalSecret = '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${approvalSecretName})'
 
 // A client id that is missing must not turn into belief in everybody, nor the other setting into disbelief in a sign-in.
 var checkedAccess = (access == 'entra') == empty(entraClientId)
@@ -184,6 +200,10 @@ module keyVault 'modules/key_vault/main.bicep' = {
     mekExists: mekExists
     mekName: mekName
     approvalSecretName: approvalSecretName
+    channels: channels
+    notificationUrls: notificationUrls
+    onCallUrls: onCallUrls
+    approverUrls: empty(approverUrls) ? '' : approverChannels(approverUrls)
     privateNetwork: privateNetwork
   }
 }
@@ -255,19 +275,28 @@ var settings = {
   KEYTURN_COSMOS_RESOURCE_ID: cosmos.outputs.id
   KEYTURN_KEYRING: keyring
   KEYTURN_DOCUMENTS: string(documents)
-  KEYTURN_HEALTH_URLS: string(healthUrls)
+  KEYTURN_HEALTH_URLS: string(concat(healthUrls, probes))
   KEYTURN_ACCESS: checkedAccess
+  KEYTURN_APPROVERS: string(approvers)
   ROTATION_SCHEDULE: rotationSchedule
   SCHEDULE_TICK: scheduleTick
   OUTBOX_TICK: '*/30 * * * * *'
   TASKHUB_NAME: host.outputs.taskHubName
   DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${host.outputs.schedulerEndpoint};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
 }
+var secrets = concat(
+  [{ setting: 'APPROVAL_WEBHOOK_SECRETS', name: approvalSecretName }],
+  map(channels, setting => { setting: setting, name: channelSecret(setting) })
+)
+var secretSettings = toObject(
+  secrets,
+  secret => secret.setting,
+  secret => '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${secret.name})'
+)
 // Without a receiver the outbox's timer would wake the app every 30 seconds to do nothing, and be billed for it.
 var outboxSettings = !empty(settingOverrides.?ACTIONTRAIL_URL)
   ? {}
   : { 'AzureWebJobs.deliver_domain_events.Disabled': 'true' }
-var approvalSettings = empty(approvalSecretName) ? {} : { APPROVAL_WEBHOOK_SECRETS: approvalSecret }
 
 module app 'modules/app/function_app.bicep' = {
   scope: group
@@ -283,7 +312,7 @@ module app 'modules/app/function_app.bicep' = {
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
-    settings: union(settings, approvalSettings, outboxSettings, settingOverrides)
+    settings: union(settings, secretSettings, outboxSettings, settingOverrides)
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     callers: callers
     entraClientId: entraClientId

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 VARIABLE = re.compile(r"\$\{(\w+)(?:=([^}]*))?\}")
-# Resource Manager takes no text for these.
+# Resource Manager takes no text for these, nor for lists.
 BOOLEANS = {"true": True, "false": False}
 
 
@@ -22,7 +22,7 @@ def _filled(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = VARIABLE.sub(lambda found: os.environ.get(found[1]) or found[2] or "", value)
-    return BOOLEANS.get(text, text)
+    return json.loads(text) if text.startswith("[") else BOOLEANS.get(text, text)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.approval.links import approval_links
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.client import MeteredTransport, cosmos_failures
+from keyturn.cosmos.client import open_account
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
@@ -77,10 +77,7 @@ class Resources:
         """
         async with contextlib.AsyncExitStack() as resources:
             credential = await resources.enter_async_context(DefaultAzureCredential())
-            cosmos = CosmosClient(settings.cosmos_endpoint, credential, transport=MeteredTransport())
-            resources.push_async_callback(cosmos.close)
-            async with cosmos_failures("the Cosmos DB account", "read the metadata"):
-                await cosmos.__aenter__()
+            cosmos = await open_account(settings.cosmos_endpoint, credential)
             resources.pop_all()  # from here on, close() is responsible
             return cls(settings, credential, cosmos)
 

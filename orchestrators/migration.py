@@ -10,8 +10,18 @@ from typing import Any
 import azure.durable_functions as df
 from durabletask.task import OrchestrationContext, TaskFailedError
 
-from keyturn.contracts.migrations import DecryptCheck, Encrypt, MigrationInput, Reencrypt, Restore, RewrapDeks, Rollback
+from keyturn.contracts.migrations import (
+    DecryptCheck,
+    Encrypt,
+    MigrationInput,
+    Reencrypt,
+    Restore,
+    RestoreRows,
+    RewrapDeks,
+    Rollback,
+)
 from keyturn.contracts.states import State
+from keyturn.errors import InvariantError
 from orchestrators.calls import AbortedError, StepFailedError, Steps
 from orchestrators.migrations.documents import decrypt_check, encrypt, reencrypt
 from orchestrators.migrations.restore import restore
@@ -69,6 +79,8 @@ def _work(run: MigrationRun, given: MigrationInput) -> Steps[Outcome]:
             return (yield from rollback(run, given.work))
         case Restore():
             return (yield from restore(run))
+        case RestoreRows():
+            raise InvariantError("no workflow restores rows from another account", migrationId=given.run.run_id)
         case Encrypt():
             return (yield from encrypt(run, given.work))
         case Reencrypt():

@@ -16,7 +16,7 @@ from keyturn.console.sessions import Visitor
 from keyturn.errors import ResourceMissingError
 from keyturn.html import HEADERS, render
 from keyturn.http import problem_of
-from keyturn.ids import CONSOLE
+from keyturn.ids import CONSOLE, kind_of
 from keyturn.resources import Resources, process_resources
 from triggers.http import sender_of
 
@@ -35,6 +35,9 @@ async def handle_visit(req: func.HttpRequest, route: str, work: Work) -> func.Ht
         return await work(resources, visitor)
     except Exception as error:  # noqa: BLE001 - the edge of the app: every failure becomes an answer, and is logged there
         problem = problem_of(error, instance=urlsplit(req.url).path)
+    run_id = req.route_params.get("run_id", "")
+    if problem.body.get("hint") == sessions.HOW_IN and kind_of(run_id) is not None:
+        problem.body["hint"] = f"{sessions.HOW_IN} {run_id}"  # back to this very page
     return page("problem", visitor, status=problem.status, headers=problem.headers, problem=problem.body)
 
 

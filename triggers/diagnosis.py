@@ -79,7 +79,12 @@ async def verify_keyring(req: func.HttpRequest) -> func.HttpResponse:
     async def work(resources: Resources, _caller: Caller) -> func.HttpResponse:
         request = parse(VerificationRequest, read_json(req))
         found = await verify_part(
-            _keyring(resources, req), resources.run_store, resources.settings.policy, request, datetime.now(UTC)
+            _keyring(resources, req),
+            resources.run_store,
+            resources.settings.policy,
+            request,
+            credential=resources.credential,
+            now=datetime.now(UTC),
         )
         return json_response(found)
 

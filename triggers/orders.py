@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from keyturn.access.caller import Caller
+from keyturn.approval.deciders import require_decider
 from keyturn.contracts.migrations import Work
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import NotifyInput
@@ -95,6 +96,8 @@ async def roll_back(
     record = await resources.run_store.read(run_id)
     wanted = rollback_work(record)
     await require_not_overtaken(record, resources.run_store, resources.migrations)
+    if wanted.approval and not request.dry_run:
+        require_decider(resources.settings, caller.identity(request.requested_by))
     if record.state is State.NEEDS_ATTENTION and not request.dry_run:
         await _end(client, resources, record, by)
     return await begin_migration(client, resources, caller, request.of(record.keyring), wanted, key)

@@ -4,6 +4,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from keyturn.access.caller import Caller
+from keyturn.approval.deciders import require_decider
 from keyturn.contracts.migrations import Restore
 from keyturn.http import parse
 from keyturn.migrations.requests import MigrationRequest, RollbackRequest
@@ -36,6 +37,8 @@ async def start_restore(req: func.HttpRequest, client: df.DurableFunctionsClient
 
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
         request = parse(MigrationRequest, read_json(req))
+        if not request.dry_run:
+            require_decider(resources.settings, caller.identity(request.requested_by))
         return await begin(req, client, resources, caller, request, Restore())
 
     return await handle(req, admitted(req, "start_restore", work))

@@ -77,7 +77,8 @@ def make_token(link: Link, secret: str) -> str:
 
 def where_to_look(run_id: str) -> str:
     """Return how to look at the run without a link; what is no run's id is not repeated in a command."""
-    return f"look at the run with: keyturn open{f' {run_id}' if kind_of(run_id) is not None else ''}"
+    known = kind_of(run_id) is not None
+    return f"look at the run with: keyturn open {run_id}" if known else "look at the run with: keyturn open"
 
 
 def read_token(token: str, secrets: Sequence[str], *, run_id: str) -> Link:

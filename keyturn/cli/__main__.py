@@ -13,6 +13,7 @@ from keyturn.cli import (
     diagnosis,
     doctor,
     key_backup,
+    restore_rows,
     rotations,
     runs,
     starting,
@@ -50,7 +51,7 @@ for command in (
     *(starting.rotate, watch.watch, runs.status, runs.report, deciding.approve, deciding.reject),
     *(rotations.retry, rotations.abort),
     *(rotations.reinstate, runs.keyrings, diagnosis.orphans, contexts.login, contexts.contexts),
-    *(starting.rollback, starting.restore, starting.reencrypt),
+    *(starting.rollback, starting.restore, starting.reencrypt, restore_rows.restore_rows),
 ):
     app.command()(command)
 app.command("list")(runs.list_runs)

@@ -177,9 +177,9 @@ def _shown(
 def _acknowledged(wanted: _Wanted, warnings: "Sequence[Finding]", *, asking: bool) -> list[str]:
     open_ones = [warning for warning in warnings if warning.key not in wanted.acknowledge]
     if open_ones and not asking:
-        named = " ".join(f"--acknowledge {quote(warning.key)}" for warning in warnings)
+        named = (f"--acknowledge {quote(warning.key)}" for warning in warnings)
         what = "warning is" if len(open_ones) == 1 else "warnings are"
-        hint = f"once you have read them: keyturn approve {quote(wanted.run)} {named}"
+        hint = " ".join([f"once you have read them: keyturn approve {quote(wanted.run)}", *named])
         raise InvalidRequestError(
             f"{len(open_ones)} {what} not acknowledged: {', '.join(warning.key for warning in open_ones)}",
             hint=hint,

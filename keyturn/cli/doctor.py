@@ -86,6 +86,11 @@ def _rehearse(results: "list[CheckResult]", resource_group: str, file: Path | No
         file.write_text(text)
 
 
+def _found(result: "CheckResult") -> str:
+    told = f"{result.subject}: {result.detail}" if result.subject else result.detail
+    return ". ".join(filter(None, [told, result.advice]))
+
+
 def _print(results: "list[CheckResult]", *, everything: bool) -> None:
     from keyturn.doctor.live import BY_HAND
     from keyturn.preflight.results import Outcome
@@ -93,8 +98,8 @@ def _print(results: "list[CheckResult]", *, everything: bool) -> None:
     shown = [result for result in results if result.id not in BY_HAND]
     wrong = [result for result in shown if result.outcome in (Outcome.PROBLEM, Outcome.WARNING)]
     if everything:
-        rows = ([found.outcome, found.id, found.subject, found.detail, found.advice] for found in shown)
-        show(table(("", "what", "of", "found", "to do"), rows))
+        rows = ([found.outcome, found.id, _found(found)] for found in shown)
+        show(table(("", "what", "found, and what to do"), rows, whole=2))
     for found in [] if everything else sorted(wrong, key=lambda one: one.outcome is Outcome.WARNING):
         about = f"{found.id} of {found.subject}" if found.subject else found.id
         told = wrapped(found.outcome, f"{about}: {found.detail}", _INDENT, 0)

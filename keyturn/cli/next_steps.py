@@ -33,7 +33,7 @@ def commanded(command: str, run: str, status: Mapping[str, Any]) -> str:
     if command == "abort":
         return _watch(f"abort asked; it ends {_ABORTING.get(State(status['state']), 'within a minute')}", run)
     if State(status["state"]) in TERMINAL:
-        enabled = ", ".join(status.get("reinstated") or []) or "see: keyturn report " + quote(run)
+        enabled = ", ".join(status.get("reinstated") or []) or f"see: keyturn report {quote(run)}"
         return f"reinstated; enabled again: {enabled}"
     return _watch("reinstatement asked; what it has retired is enabled again next", run)
 

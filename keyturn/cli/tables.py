@@ -71,14 +71,14 @@ def facts(pairs: Iterable[tuple[str, str | None]]) -> "RenderableType":
     return grid
 
 
-def table(names: Iterable[str], rows: Iterable[Iterable[object]]) -> "RenderableType":
-    """Return a table whose cells are wrapped; a word that is longer than its column goes on in the next line."""
+def table(names: Iterable[str], rows: Iterable[Iterable[object]], *, whole: int = 0) -> "RenderableType":
+    """Return a table whose cells are wrapped, but for the first ``whole`` columns, which hold short names."""
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in names:
-        made.add_column(name, overflow="fold")
+    for number, name in enumerate(names):
+        made.add_column(name, overflow="fold", no_wrap=number < whole)
     for row in rows:
         made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     return made

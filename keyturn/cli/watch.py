@@ -34,7 +34,8 @@ def watch(
     try:
         ask(lambda api: _watch(api, run, keyring, poll))
     except KeyboardInterrupt:
-        echo(f"the run goes on; see it again: keyturn watch{f' {quote(run)}' if run else ''}", err=True)
+        again = f"keyturn watch {quote(run)}" if run else "keyturn watch"
+        echo(f"the run goes on; see it again: {again}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
 
 

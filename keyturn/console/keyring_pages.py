@@ -110,8 +110,7 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
     try:
         clients = resources.keyring(keyring)
         told = await keyring_status(resources.run_store, clients, resources.settings, now)
-        states, current = await clients.versions.states(), await clients.versions.current()
-        active = await active_run(resources, keyring)
+        active = await _going_on(resources, told.active_run)
         last = await resources.run_store.newest(keyring, limit=1)
     except KeyturnError as error:
         _log.warning("the console cannot tell how keyring %s stands: %s", keyring, type(error).__name__)
@@ -119,7 +118,7 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
     return Card(
         keyring,
         orders if active is None else [],
-        facts=_facts(told, states.get(current), current, now),
+        facts=_facts(told, now),
         warnings=_warnings(told),
         active=None if active is None else run_line(active, now),
         last=run_line(last[0], now) if last and (active is None or last[0].run_id != active.run_id) else None,
@@ -129,16 +128,18 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
 async def active_run(resources: Resources, keyring: str) -> RunRecord | None:
     """Return the run that holds the keyring and has not ended, or None."""
     lease = await read_lease(resources.every_run, keyring)
-    found = None if lease is None or lease.holder is None else await resources.every_run.find(lease.holder)
+    return await _going_on(resources, None if lease is None else lease.holder)
+
+
+async def _going_on(resources: Resources, holder: str | None) -> RunRecord | None:
+    found = None if holder is None else await resources.every_run.find(holder)
     return None if found is None or found.ended else found
 
 
-def _facts(
-    told: KeyringStatus, version: MekVersionProperties | None, current: str, now: datetime
-) -> list[tuple[str, str]]:
-    made = version.created_on if version is not None else None
+def _facts(told: KeyringStatus, now: datetime) -> list[tuple[str, str]]:
+    made = told.version_created_on
     return [
-        ("Version in force", current),
+        ("Version in force", told.version or "not known"),
         ("Its age", "not known" if made is None else f"{lasting(now - made)}, since {moment(made)}"),
         ("Next due", moment(told.next_occurrence)),
         ("Last began", moment(told.last_began)),

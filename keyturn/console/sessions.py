@@ -29,7 +29,7 @@ SESSION_LASTS = timedelta(minutes=60)  # and so a form on a page that stays open
 COOKIE = "keyturn-console"
 # No keyring can have this name.
 PARTITION = "~console"
-HOW_IN = "run this where keyturn is set up, and open the address that it prints: keyturn open"
+HOW_IN = "run this, and open the address that it prints: keyturn open"
 
 
 class ConsoleLinkRequest(Payload):

@@ -81,7 +81,16 @@ class Restore(Payload):
     kind: Literal["restore"] = "restore"
 
 
-type Work = Annotated[RewrapDeks | Rollback | Restore | Encrypt | Reencrypt | DecryptCheck, Field(discriminator="kind")]
+class RestoreRows(Payload):
+    """Copy rows that are missing or damaged back from another account: an operator's process does it, no workflow."""
+
+    kind: Literal["restore-rows"] = "restore-rows"
+    source: Annotated[str, StringConstraints(max_length=1000)]  # <account's URL>/dbs/<database>/colls/<container>
+
+
+type Work = Annotated[
+    RewrapDeks | Rollback | Restore | RestoreRows | Encrypt | Reencrypt | DecryptCheck, Field(discriminator="kind")
+]
 
 
 class MigrationInput(RotationInput):

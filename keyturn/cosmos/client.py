@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, override
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.cosmos.aio import ContainerProxy
+from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosClientTimeoutError, CosmosHttpResponseError
 
 from field_encrypt import change_feed
@@ -61,6 +62,23 @@ def _failure(resource: str, operation: str, error: CosmosHttpResponseError) -> e
         return errors.UnavailableError(f"{resource} answered {status}", resource=resource)
     refused = f"{resource} refused to {operation} with {status}"
     return errors.KeyturnError(refused, resource=resource, operation=operation)
+
+
+async def open_account(endpoint: str, credential: AsyncTokenCredential) -> CosmosClient:
+    """Return a client of the account, which is asked where its containers are; the caller closes it.
+
+    Raises:
+        PermissionMissingError: the identity may not read the account's metadata.
+        UnavailableError: the account did not answer.
+    """
+    client = CosmosClient(endpoint, credential, transport=MeteredTransport())
+    try:
+        async with cosmos_failures(f"the Cosmos DB account {endpoint}", "read the metadata"):
+            await client.__aenter__()
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 RESOURCE = "the dek store"

@@ -6,7 +6,8 @@ once it is written. A row is named that changed after the last rotation ended, b
 is new; or that carries a run's id without the key check that rewraps add.
 
 A rollback leaves no run's id: rows without one that changed while it ran, and look as it leaves them, count as its
-work. A row that says it was created since cannot be told from the backend's own: such rows are only counted.
+work. Rows that were copied back from another account carry the fence of the run that copied them. A row that says it
+was created since cannot be told from the backend's own: such rows are only counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ class Since(NamedTuple):
     completed_at: datetime
     runs: Mapping[str, datetime]  # id of that rotation, of a later one or of a later migration -> when it ended
     rollbacks: Sequence[tuple[datetime, datetime]] = ()  # from when to when each ran
+    copies: Sequence[tuple[int, datetime, datetime]] = ()  # of rows from another account: fence, from when, to when
 
 
 class Provenance:
@@ -60,6 +62,11 @@ class Provenance:
             for number, (began_at, ended_at) in enumerate(since.rollbacks):
                 explained.append(f"({put_back} AND c._ts >= @b{number} AND c._ts <= @t{number})")
                 values |= {f"b{number}": int(began_at.timestamp()), f"t{number}": int(ended_at.timestamp()) + 1}
+            for number, (token, began_at, ended_at) in enumerate(since.copies):
+                copied = f"IS_NUMBER({fence}) AND {fence} = @c{number}"
+                explained.append(f"({copied} AND c._ts >= @d{number} AND c._ts <= @u{number})")
+                values |= {f"c{number}": token, f"d{number}": int(began_at.timestamp())}
+                values |= {f"u{number}": int(ended_at.timestamp()) + 1}
             self.new = ours.having(f"c._ts >= @since AND {says_new}", **values)
             self.changed = ours.having(f"c._ts >= @since AND NOT ({' OR '.join(explained)})", **values)
 

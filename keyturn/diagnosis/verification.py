@@ -10,6 +10,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from azure.core.credentials_async import AsyncTokenCredential
 from pydantic import Field
 
 from field_encrypt.mek_errors import MekError
@@ -31,7 +32,8 @@ from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.results import CheckResult, ok, problem
 from keyturn.rotation.canaries import check_all, per_container
 from keyturn.rotation.drift import find_drift
-from keyturn.rotation.verification import missing_deks, probe_all
+from keyturn.rotation.probes import probe_all
+from keyturn.rotation.verification import missing_deks
 from keyturn.runs import budget
 from keyturn.runs.store import RotationStore
 
@@ -64,9 +66,15 @@ class Verification(Payload):
 
 
 async def verify_part(
-    keyring: KeyringClients, runs: RotationStore, policy: Policy, request: VerificationRequest, now: datetime
+    keyring: KeyringClients,
+    runs: RotationStore,
+    policy: Policy,
+    request: VerificationRequest,
+    *,
+    credential: AsyncTokenCredential,
+    now: datetime,
 ) -> Verification:
-    """Verify one part, or some of it.
+    """Verify one part, or some of it; the credential is for probes that want a token.
 
     Raises:
         InvalidRequestError: the token is none of this verification's.
@@ -77,7 +85,7 @@ async def verify_part(
         return await _verify_census(keyring, runs, now)
     if request.part == "rows":
         return await _verify_rows(keyring, runs, policy, request, now)
-    results = await (_documents(keyring) if request.part == "documents" else _probes(keyring))
+    results = await (_documents(keyring) if request.part == "documents" else _probes(keyring, credential))
     return Verification(keyring=keyring.keyring.name, part=request.part, results=results)
 
 
@@ -232,11 +240,11 @@ async def _documents(keyring: KeyringClients) -> list[CheckResult]:
     return results
 
 
-async def _probes(keyring: KeyringClients) -> list[CheckResult]:
+async def _probes(keyring: KeyringClients, credential: AsyncTokenCredential) -> list[CheckResult]:
     """Ask every URL of the backend."""
     return [
         (
             ok(f"answered {found.status}") if found.outcome == "pass" else problem(found.detail, "look at the backend")
         ).named("probe", found.url)
-        for found in await probe_all(keyring.keyring.health_urls)
+        for found in await probe_all(keyring.keyring.health_urls, credential)
     ]

@@ -1,7 +1,7 @@
 """What surrounds a keyring: endpoints answer, clocks agree, the app asks for a key, and the identity has its rights.
 
-Of an endpoint any HTTP answer will do; only the backend's and the app's own URLs must answer 200. Rights are found out
-by those of pre-flight's checks that change nothing; a dry run does the others.
+Of an endpoint any HTTP answer will do; only the app's own URL must answer 200, and the backend as its probes expect.
+Rights are found out by those of pre-flight's checks that change nothing; a dry run does the others.
 """
 
 import asyncio
@@ -15,12 +15,14 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import aiohttp
+from azure.identity.aio import DefaultAzureCredential
 
 from keyturn.doctor.checks import BROKEN, DoctorContext, ask, failed_before
 from keyturn.preflight.checks import CHECKLIST
 from keyturn.preflight.context import unused_name
 from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked
 from keyturn.preflight.store import ITEMS
+from keyturn.rotation.probes import probe_all
 from keyturn.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=10)  # seconds
@@ -42,11 +44,9 @@ class Endpoint:
 
 def endpoints_of(settings: Settings, environment: Mapping[str, str]) -> list[Endpoint]:
     """Return the endpoints that the settings name, each once."""
-    keyrings = settings.keyrings
     found = [
-        *(Endpoint("reach_vault", keyring.vault_url) for keyring in keyrings),
+        *(Endpoint("reach_vault", keyring.vault_url) for keyring in settings.keyrings),
         Endpoint("reach_cosmos", settings.cosmos_endpoint),
-        *(Endpoint("reach_backend", url, needs_ok=True) for keyring in keyrings for url in keyring.health_urls),
     ]
     if settings.keyturn_cosmos_resource_id:
         found.append(Endpoint("reach_resource_manager", settings.keyturn_resource_manager_url))
@@ -86,6 +86,21 @@ async def _ask(session: aiohttp.ClientSession, endpoint: Endpoint) -> tuple[Chec
     return ok(f"answers ({status})"), date
 
 
+async def check_probes(settings: Settings) -> list[CheckResult]:
+    """Ask the backend as a rotation does, each probe once; tokens are of the identity of this process."""
+    wanted = [probe for keyring in settings.keyrings for probe in keyring.health_urls]
+    distinct = [probe for place, probe in enumerate(wanted) if probe not in wanted[:place]]
+    async with DefaultAzureCredential() as credential:
+        found = await probe_all(distinct, credential)
+    advice = "look at what it says, and at its log; what needs the app's own identity or network, ask --from-app"
+    answered = (
+        ok(f"answers ({one.status})") if one.outcome == "pass" else problem(one.detail, advice) for one in found
+    )
+    return [
+        answer.named("reach_backend", urlsplit(one.url).netloc) for answer, one in zip(answered, found, strict=True)
+    ]
+
+
 def _clock(date: str | None, now: datetime) -> CheckResult:
     if date is None:
         return unchecked("the answer has no date")
@@ -110,7 +125,7 @@ async def check_app(settings: Settings) -> list[CheckResult]:
 async def check_keys(public_url: str | None) -> CheckResult:
     """A route that needs a key or a sign-in refuses a caller who has neither."""
     if public_url is None:
-        return unchecked("KEYTURN_PUBLIC_URL is not set", "set it to the app's own URL")
+        return unchecked("the app's address is not known here", "set KEYTURN_PUBLIC_URL to it")
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
@@ -135,8 +150,12 @@ def check_sign_in(settings: Settings) -> CheckResult:
     return ok("WEBSITE_AUTH_ENABLED is set")
 
 
+DECIDER = "somebody_can_decide"  # the doctor asks it once, with the settings
 LEFT_TO_PREFLIGHT = frozenset(
-    {"census", "store_has_rows", "row_versions", "key_backup", "no_migration", "maintenance_window", "on_call_notified"}
+    {
+        *("census", "store_has_rows", "row_versions", "key_backup", "no_migration"),
+        *("maintenance_window", "on_call_notified", DECIDER),
+    }
 )
 EXAMINED = {name: item for name, item in CHECKLIST.items() if name not in LEFT_TO_PREFLIGHT}
 

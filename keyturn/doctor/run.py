@@ -13,17 +13,20 @@ from pathlib import Path
 
 from azure.core.exceptions import ClientAuthenticationError
 
+from keyturn.access.identity import Identity
+from keyturn.approval.deciders import require_decider
 from keyturn.doctor import cosmos_probes, deployment, key_vault_probes
 from keyturn.doctor.checks import SECONDS, DoctorContext, ask, check_all, failed_before, until
 from keyturn.doctor.cosmos import DATABASE
 from keyturn.doctor.cosmos_probes import DATABASE_PROBES
-from keyturn.doctor.deployment import EXAMINED
+from keyturn.doctor.deployment import DECIDER, EXAMINED
 from keyturn.doctor.key_vault import VAULT, check_versions
 from keyturn.doctor.key_vault_probes import BURST_PROBES, VAULT_PROBES
 from keyturn.doctor.live import BY_HAND
-from keyturn.errors import KeyturnError, SettingsError
+from keyturn.errors import KeyturnError, OperatorError, SettingsError
 from keyturn.preflight.results import CheckResult, Outcome, ok, problem, unchecked, warning
 from keyturn.resources import Resources
+from keyturn.rotation.due import REQUESTER
 from keyturn.settings import Settings, load_settings
 
 HOST = ("host_keys", "host_auth_variable")  # of the app itself
@@ -56,6 +59,7 @@ async def examine(
         return results + _left("settings", [*EXAMINED, *LOOKED_AT, *PROBED]) + _by_hand()
     results += _check_settings(settings)
     results += await deployment.check_endpoints(deployment.endpoints_of(settings, environment), now)
+    results += await deployment.check_probes(settings)
     results += await deployment.check_app(settings)
     down = {found.id for found in results if found.outcome is Outcome.PROBLEM} & {"reach_cosmos", "reach_vault"}
     if down:
@@ -67,13 +71,12 @@ async def examine(
 
 def _check_settings(settings: Settings) -> list[CheckResult]:
     names = ", ".join(keyring.name for keyring in settings.keyrings)
-    decided = ok("decisions can be taken")
-    if not settings.approval_secrets():
-        decided = warning(
-            "APPROVAL_WEBHOOK_SECRETS is not set: no decision can be taken over the webhook",
-            "put a secret into the vault and name it in approvalSecretName (docs/deploy.md)",
-        )
-    return [ok(f"valid; keyrings: {names}").named("settings"), decided.named("approvals")]
+    try:
+        decided = ok(require_decider(settings, Identity(REQUESTER)))
+    except OperatorError as error:
+        # Of a deployment, secrets and channels are in the vault: at a desk they may only seem to be missing.
+        decided = warning(error.message, f"{error.hint}; where secrets are the app's alone, ask it: doctor --from-app")
+    return [ok(f"valid; keyrings: {names}").named("settings"), decided.named(DECIDER)]
 
 
 async def _with_services(settings: Settings, now: Callable[[], datetime], *, probing: bool) -> list[CheckResult]:

@@ -13,6 +13,7 @@ _NAMES = {
     "rewrap-deks": "the move of rows",
     "rollback": "the rollback",
     "restore": "the restore",
+    "restore-rows": "the copying of rows from another account",
     "encrypt": "the encryption of documents",
     "re-encrypt": "the re-encryption of documents",
     "decrypt-check": "the check of documents",

@@ -1,7 +1,8 @@
 """The checklist as data: its order, what each check needs, and what may be waived.
 
 What may be waived is what a person can answer for: that the rows could not be counted in time, too, for every sweep
-counts them again. A missing right, a version that does not unwrap its rows or a store that does not answer would only
+counts them again; and that an approver can be named while the rotation soaks, for without one it expires with every
+version enabled. A missing right, a version that does not unwrap its rows or a store that does not answer would only
 fail later, with the rotation half-way.
 """
 
@@ -68,6 +69,7 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
         waivable=True,
         right=f"{vault.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),
+    "somebody_can_decide": Item(environment.somebody_can_decide, waivable=True),
     "no_migration": Item(environment.no_migration, waivable=True),
     MAINTENANCE_WINDOW: Item(environment.maintenance_window, waivable=True),
     "on_call_notified": Item(environment.on_call_notified, waivable=True),

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from keyturn.approval.deciders import require_decider
 from keyturn.contracts.pages import RowRef
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.store import read_item
@@ -69,6 +70,11 @@ async def can_read_documents(context: CheckContext) -> CheckResult:
         absent = unused_name()
         await read_item(container, RowRef(id=absent, partition=absent), f"the container {name}", "read documents")
     return ok(f"{len(context.keyring.documents)} containers of encrypted documents were read from")
+
+
+async def somebody_can_decide(context: CheckContext) -> CheckResult:
+    """An approver other than the requester is configured, can be reached, and a decision would be taken."""
+    return ok(require_decider(context.settings, context.record.requester))
 
 
 async def no_migration(context: CheckContext) -> CheckResult:

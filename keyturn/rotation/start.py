@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Name, Payload, PersonName, Policy, Remark
+from keyturn.contracts.migrations import RestoreRows
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import InvariantError, RotationRunningError, TooManyStartsError
@@ -19,12 +20,12 @@ from keyturn.ids import RunKind, instance_id_of, new_run_id
 from keyturn.runs.audit import record_refusal
 from keyturn.runs.idempotency import claim
 from keyturn.runs.lease import read_lease, release, take
-from keyturn.runs.migration_leases import keep_lease
+from keyturn.runs.migration_leases import is_kept, keep_lease
 from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Force, HistoryEntry, RequestOptions, Waiver
-from keyturn.runs.records import RotationRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore
-from keyturn.runs.transitions import WORKFLOW_LOST, resume
+from keyturn.runs.transitions import WORKFLOW_LOST, lose, resume
 
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
@@ -170,6 +171,10 @@ async def resume_orphan(documents: StateContainer, keyring: str, workflows: Work
         raise InvariantError("the lease names a run without a record", rotationId=lease.holder)
     if record.ended:
         await release(runs, record)
+        return
+    if isinstance(record, MigrationRecord) and isinstance(record.work, RestoreRows):
+        if not await is_kept(documents, record, now):  # the process that did it has died, and no workflow goes on
+            await lose(runs, record.run_id, "its process has ended without a word", now)
         return
     waits = record.state is State.REQUESTED or record.history[-1].detail == WORKFLOW_LOST
     if (waits and now - record.history[-1].at < START_GRACE) or await workflows.is_alive(record.instance_id):

@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
-from keyturn.contracts.migrations import Rollback
+from keyturn.contracts.migrations import RestoreRows, Rollback
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.deks.store import DekStore
@@ -76,4 +76,9 @@ def _since(
         completed.ended_at,
         {record.run_id: record.ended_at for record in known if record.ended_at is not None},
         [(run.requested_at, run.ended_at) for run in rollbacks if run.ended_at is not None],
+        [
+            (run.fencing_token, run.requested_at, run.ended_at)
+            for run in later
+            if isinstance(run.work, RestoreRows) and run.ended_at is not None
+        ],
     )

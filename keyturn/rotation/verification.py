@@ -1,13 +1,10 @@
 """Verify a keyring as it is now, and write what was seen into the run's record: canaries, probes, references.
 
-Probes: the backend's own URLs must answer 200. References: no sampled document names a DEK that the store lacks.
+Probes: the backend answers as the settings expect. References: no sampled document names a DEK that the store lacks.
 Target: the rotation's version is the vault's current one, which writers wrap under.
 """
 
-from collections.abc import Sequence
-from http import HTTPStatus
-
-import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy
 
@@ -19,32 +16,10 @@ from keyturn.documents.queries import sampled_deks, still_named
 from keyturn.errors import UnavailableError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.rotation.canaries import check_all, per_container
+from keyturn.rotation.probes import probe_all
 from keyturn.runs import store, transitions
-from keyturn.runs.record_parts import REFERENCES_MAX, Canary, MissingDek, Probe
+from keyturn.runs.record_parts import REFERENCES_MAX, Canary, MissingDek
 from keyturn.settings import DocumentContainer
-
-TIMEOUT_SECONDS = 10
-
-
-async def probe_all(urls: Sequence[str]) -> list[Probe]:
-    """Ask every URL once; no answer is a failed probe, never an error."""
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        return [await _probe(session, url) for url in urls]
-
-
-async def _probe(session: aiohttp.ClientSession, url: str) -> Probe:
-    shown = url.partition("?")[0]  # a query may hold a key, and the record is read by many
-    try:
-        # Not followed: another host would be asked in the name of this one.
-        async with session.get(url, allow_redirects=False) as response:
-            status = response.status
-    except (aiohttp.ClientError, TimeoutError) as error:
-        return Probe(url=shown, outcome="fail", detail=f"no answer: {type(error).__name__}")
-    if status == HTTPStatus.OK:
-        return Probe(url=shown, outcome="pass", status=status)
-    return Probe(url=shown, outcome="fail", status=status, detail=f"answered {status}, expected 200")
-
 
 SAMPLE = 50
 
@@ -79,8 +54,13 @@ NAMED_MAX = 10
 NAME_LENGTH_MAX = 200
 
 
-async def verify(runs: store.RotationStore, keyring: KeyringClients, ref: base.RunRef) -> steps.VerifyResult:
-    """Check everything and return the names of what failed; no answer is no verdict but an UnavailableError."""
+async def verify(
+    runs: store.RotationStore, keyring: KeyringClients, ref: base.RunRef, credential: AsyncTokenCredential
+) -> steps.VerifyResult:
+    """Check everything and return the names of what failed; no answer is no verdict but an UnavailableError.
+
+    ``credential`` is the app's, for probes that send a token.
+    """
     record = await runs.read(ref.run_id)
     canaries: list[Canary] = []
     references: list[MissingDek] = []
@@ -98,7 +78,7 @@ async def verify(runs: store.RotationStore, keyring: KeyringClients, ref: base.R
         if missing := await missing_deks(container, description, keyring.reader_store):
             references += missing
             failed.append(f"references:{description.name}")
-    probes = await probe_all(keyring.keyring.health_urls)
+    probes = await probe_all(keyring.keyring.health_urls, credential)
     failed += [f"canary:{canary.container}/{canary.document_id}" for canary in canaries if canary.outcome == "fail"]
     failed += [f"probe:{probe.url}" for probe in probes if probe.outcome == "fail"]
 

@@ -130,6 +130,15 @@ async def keep_lease(documents: StateContainer, record: RunRecord, now: datetime
             await take(documents, keyring, name, holder, lasts=LASTS, now=now)
 
 
+async def is_kept(documents: StateContainer, record: MigrationRecord, now: datetime) -> bool:
+    """Tell whether whoever works on the migration has said so lately: by a state change, or by renewing its lease."""
+    if now - record.history[-1].at < LASTS:
+        return True
+    keyring, name = _leases_of(record)[0]
+    held = await documents.find(MigrationLease.from_document, keyring, _id(name))
+    return held is not None and held.holder == record.run_id and held.expires_at > now
+
+
 def _leases_of(record: MigrationRecord) -> list[tuple[str, str]]:
     """Return the keyrings that must not rotate meanwhile, and the name of the lease in each."""
     own = (record.keyring, record.work.kind)

@@ -21,6 +21,7 @@ from keyturn.settings.channels import approvers_channels, channels_of
 from keyturn.settings.errors import Place, first_failure, settings_error
 from keyturn.settings.keyring import Keyring
 from keyturn.settings.types import (
+    UNRESOLVED,
     ActiontrailUrl,
     CosmosEndpoint,
     CosmosName,
@@ -57,6 +58,9 @@ BUDGET = "KEYTURN_VAULT_OPERATIONS_PER_SECOND"  # where it is not given, it foll
 
 NOT_SET = ""  # no form of a text allows it, so that its error says what is expected
 
+# The name that App Service gives the app; Core Tools and the local host, which serve plain HTTP, set it to localhost.
+HOSTNAME = "WEBSITE_HOSTNAME"
+
 # Variables that hold JSON.
 _JSON = (
     *(KEYRINGS, "KEYTURN_DOCUMENTS", "KEYTURN_ROW_NAMES", "KEYTURN_HEALTH_URLS", "KEYTURN_WINDOWS"),
@@ -65,9 +69,6 @@ _JSON = (
 
 # Either is set where App Service Authentication stands in front of the app.
 _SIGN_IN = ("website_auth_enabled", "override_use_mi_fic_assertion_clientid")
-
-# What App Service leaves in a variable whose secret it could not fetch.
-_UNRESOLVED = "@Microsoft.KeyVault("
 
 
 class Settings(BaseModel):
@@ -104,7 +105,7 @@ class Settings(BaseModel):
     # holder can be two people, so that there are links only where somebody has said so.
     keyturn_approvers: Annotated[list[PersonName], Field(max_length=50)] = Field(default_factory=list)
     keyturn_links_without_sign_in: bool = False
-    keyturn_public_url: PublicUrl | None = None
+    keyturn_public_url: PublicUrl | None = None  # where it is not given: WEBSITE_HOSTNAME, which App Service sets
     keyturn_approval_link_expiry: Duration = timedelta(hours=24)
 
     # Where every audit event is delivered, and the secrets that sign it, in the same form; without the URL, nowhere.
@@ -209,8 +210,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             expected.
     """
     values: dict[str, Any] = {name.upper(): value for name, value in environment.items() if value}
+    # What probes' headers name fails its probe alone: an operator at a desk, and the app, go on without it.
+    probes = f"{values.get('KEYTURN_HEALTH_URLS', '')}{values.get(KEYRINGS, '')}".upper()
     for name, value in values.items():
-        if value.startswith(_UNRESOLVED):
+        if value.startswith(UNRESOLVED) and f'"{name}"' not in probes:
             expected = "expected the secret itself: the platform could not resolve its Key Vault reference"
             raise settings_error(Place(name), value, expected)
     values |= {name: _json(name, values[name]) for name in _JSON if name in values}
@@ -220,12 +223,13 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         "keyturn_access": NOT_SET,
         "keyturn_database": values.get("COSMOS_DATABASE", NOT_SET),
         "keyturn_key_backup_container": values.get("KEYTURN_CONTAINER", "keyturn"),
+        **_public_url(values.get(HOSTNAME)),
         **named,
         "keyrings": values[KEYRINGS] if KEYRINGS in values else [_one_keyring(values)],
         "policy": _prefixed(values),
     }
     try:
-        settings = Settings.model_validate(described)
+        settings = Settings.model_validate(described, context=values)
     except ValidationError as error:
         raise first_failure(error, KEYRING_VARIABLES, KEYRINGS if KEYRINGS in values else "") from None
     return settings if BUDGET in values else _with_budget(settings)
@@ -236,6 +240,12 @@ def _with_budget(settings: Settings) -> Settings:
     budget = operations_per_second(key_type, settings.policy.key_size, settings.keyturn_vault_share)
     policy = settings.policy.model_copy(update={"vault_operations_per_second": budget})
     return settings.model_copy(update={"policy": policy})
+
+
+def _public_url(host: str | None) -> dict[str, str]:
+    if host is None:
+        return {}
+    return {"keyturn_public_url": f"{'http' if host.startswith(('localhost:', '127.0.0.1:')) else 'https'}://{host}"}
 
 
 def _one_keyring(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ SHOWN_MAX = 120
 MASKED = "(masked)"
 # Any other variable may hold a credential by mistake: a connection string, a signed URL, a URL with a password.
 _SECRET_VARIABLE = re.compile(r"SECRET|NOTIFICATION_URLS|ON_CALL_URLS|APPROVER_URLS")
-_CREDENTIAL = re.compile(r"(key|secret|token|password|sig|signature)\s*=|whsec_|://[^/\s]*@", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"(key|secret|token|password|sig|signature)\s*=|whsec_|://[^/\s]*@|\b(bearer|basic)\s", re.IGNORECASE
+)
 
 
 class Place(NamedTuple):
@@ -54,6 +56,8 @@ def first_failure(error: ValidationError, places: Mapping[str, str], listed: str
     if first["type"] == "missing":
         return settings_error(place, None, "expected a value")
     value = None if first["input"] == "" else first["input"]
+    if first["type"] == "extra_forbidden" and not isinstance(value, dict | list):
+        value = MASKED  # what stands where nothing is expected may be anything, a token too
     return settings_error(place, value, str(first["msg"]).removeprefix("Value error, "))
 
 
@@ -62,7 +66,7 @@ def masked(variable: str, value: object) -> str:
     if isinstance(value, dict | list):
         return "a JSON object" if isinstance(value, dict) else "a JSON list"
     text = str(value)
-    if _SECRET_VARIABLE.search(variable) or _CREDENTIAL.search(text):
+    if text == MASKED or _SECRET_VARIABLE.search(variable) or _CREDENTIAL.search(text):
         return MASKED
     return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")
 

@@ -12,6 +12,7 @@ from croniter import croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
+UNRESOLVED = "@Microsoft.KeyVault("  # what App Service leaves in a variable whose secret it could not fetch
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -81,9 +82,19 @@ PublicUrl = Annotated[
         "the app's own URL as its approvers reach it, https://<host> (http:// only where the host is loopback)",
     ),
 ]
-ProbeUrl = Annotated[
-    str,
-    _matching(r"https?://[^/?#@\s]+([/?][^#\s]*)?", "a URL of the backend, http:// or https://, that names no user"),
+_PROBE_URL = re.compile(r"https?://[^/?#@\s]+([/?][^#\s]*)?")
+
+
+def probe_url(text: str) -> str:
+    """Return the text; raises ValueError where it is no URL that may be probed."""
+    if not _PROBE_URL.fullmatch(text):
+        raise ValueError("expected a URL of the backend, http:// or https://, that names no user")
+    return text
+
+
+ProbeUrl = Annotated[str, AfterValidator(probe_url)]
+TokenScope = Annotated[
+    str, _matching(r"[a-z][a-z0-9+.-]*://[^\s?#]+/\.default", "an audience's scope, as api://<client id>/.default")
 ]
 
 Duration = Annotated[timedelta, BeforeValidator(number), Field(gt=timedelta(0))]  # ISO 8601, or seconds

@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.backend")
     parser.add_argument("--state", type=Path, required=True, help="folder of the journal of failures")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--identity-key", type=Path, required=True, help="public key of the tokens that readers send")
     parser.add_argument("--reads-per-second", type=float, default=default.reads_per_second)
     parser.add_argument("--writes-per-second", type=float, default=default.writes_per_second)
     parser.add_argument(
@@ -35,6 +36,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             arguments.state,
             clients,
             load,
+            identity_key=arguments.identity_key.read_bytes(),
             version_max_age_seconds=arguments.version_max_age,
             follow_interval_seconds=arguments.follow_interval,
         )

@@ -21,7 +21,9 @@ from local.backend.notes import NewNote, NoteKey, Notes
 from local.backend.providers import PinnableProvider
 from local.common.faults import CONTROL_PREFIX, Faults
 from local.common.serve import add_health
+from local.identity.tokens import TokenError, verify
 
+AUDIENCE = "api://notelett"  # of the tokens with which notes are read
 LOAD_PATH = f"{CONTROL_PREFIX}load"
 
 
@@ -34,12 +36,14 @@ class BackendService:
         clients: Clients,
         load: LoadSettings,
         *,
+        identity_key: bytes,
         version_max_age_seconds: float,
         follow_interval_seconds: float,
     ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         current = KeyVaultProvider(clients.mek, current_version_max_age_seconds=version_max_age_seconds)
         self._clients = clients
+        self._identity_key = identity_key
         self._provider = PinnableProvider(RetryingProvider(current), clients.mek)
         dek_store = DekStore(clients.dek_store, RowDefaults(mek_name=clients.mek.mek_name))
         cache = DekCache()
@@ -80,6 +84,11 @@ class BackendService:
         return web.json_response({"status": "ready" if ready else "not ready", "checks": checks}, status=status)
 
     async def _read_note(self, request: web.Request) -> web.Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            verify(token if scheme.lower() == "bearer" else "", self._identity_key, {AUDIENCE})
+        except TokenError:
+            return _refusal(HTTPStatus.UNAUTHORIZED, f"a bearer token for {AUDIENCE} is needed")
         workspace_id = request.query.get("workspaceId")
         if not workspace_id:
             return _refusal(HTTPStatus.BAD_REQUEST, "workspaceId: a query parameter of this name is needed")

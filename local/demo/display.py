@@ -1,4 +1,4 @@
-"""What the demo shows: a line per state, a bar while rows are worked on, a table at the end."""
+"""What the demo shows: a line per state, a bar for every pass over the rows, a table at the end, and what to try."""
 
 from typing import Any, Self
 
@@ -7,6 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from local.demo.report import Report
+from local.demo.run import STATE
+from local.supervisor.layout import REPOSITORY
 
 WORDS = {
     "requested": "requested",
@@ -19,6 +21,7 @@ WORDS = {
     "watching": "watching: canaries and probes after the disable",
     "completed": "completed",
 }
+INTERACTIVE = "make demo INTERACTIVE=1"
 PHASES = {"sweeping": "sweep", "soaking": "proof"}
 
 
@@ -50,24 +53,38 @@ class Display:
         """Show a status."""
         state = status.get("state", "")
         if state != self._state:
+            self._keep(status)
             self._state = state
             self._console.print(f"[bold cyan]{state:<18}[/] {WORDS.get(state, '')}")
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-                self._task = None
         if (phase := PHASES.get(state)) is None or status.get("census") is None:
             return
         if self._task is None:
             self._task = self._progress.add_task(phase, rate="")
         # Before the first wave of pages has reported, the census alone tells how much there is to do.
         counts = status["counts"].get(phase, {"changed": 0, "rowsTotal": None})
-        rate = status.get("rowsPerSecond")
         self._progress.update(
             self._task,
             completed=counts["changed"],
             total=max(counts["rowsTotal"] or status["census"]["total"], counts["changed"]),
-            rate=f"{rate:.0f} rows/s" if rate else "",
+            rate=_rate(status.get("rowsPerSecond")),
         )
+
+    def _keep(self, status: dict[str, Any]) -> None:
+        """Leave the finished bar where it was, with what the pass did and its rate."""
+        if self._task is None:
+            return
+        task = self._progress.tasks[self._progress.task_ids.index(self._task)]
+        changed = status.get("counts", {}).get(task.description, {"changed": task.completed})["changed"]
+        seconds = task.elapsed
+        # Rows that came meanwhile are none of this pass's: what it did is all of it.
+        self._progress.update(self._task, completed=changed, total=changed, rate=_rate(changed, seconds))
+        self._console.print(self._progress.make_tasks_table([task]))
+        self._progress.remove_task(self._task)
+        self._task = None
+
+
+def _rate(rows: float | None, seconds: float | None = 1.0) -> str:
+    return f"{rows / seconds:.0f} rows/s" if rows and seconds else ""
 
 
 def summarise(console: Console, report: Report) -> None:
@@ -90,3 +107,22 @@ def summarise(console: Console, report: Report) -> None:
     console.print(table)
     for broken in report.broken_promises():
         console.print(f"[bold red]broken:[/] {broken}")
+
+
+def suggest(console: Console, run_id: str, *, deks: int, bits: int) -> None:
+    """Print what to try next: commands that work where ``make demo`` does; they bring the same Azure up again."""
+    console.print("\n[bold]What to try[/]: the same Azure again, until Ctrl-C")
+    state = STATE.relative_to(REPOSITORY)
+    first = [f"make local STATE={state} DEKS={deks} BITS={bits}"]
+    others = [
+        f'eval "$(.venv/bin/python -m local exports --state {state})"',
+        f"keyturn status {run_id}",
+        f"keyturn report {run_id}",
+        "keyturn keyrings",
+        "keyturn rotate --dry-run --wait",
+    ]
+    for title, commands in {"": first, "and in another shell:": others, "or decide yourself:": [INTERACTIVE]}.items():
+        if title:
+            console.print(title)
+        for command in commands:
+            console.print(f"  {command}", style="green", highlight=False, soft_wrap=True)

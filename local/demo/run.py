@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from local.callers import Callers
+from local.callers import ENDS, Callers
 from local.demo.report import Report
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
@@ -27,6 +27,10 @@ SECONDS_PER_ROW_MAX = 0.5
 SECONDS_BASE = 300.0
 
 Seen = Callable[[dict[str, Any]], Awaitable[None]]
+# Given the callers and the status of the run that waits, once: brings a decision about, or leaves it to a person.
+Decide = Callable[[Callers, dict[str, Any]], Awaitable[None]]
+REQUESTER = "dana@notelett.example"
+DAY = 24 * 3600.0  # seconds that a person has
 
 
 def options(deks: int, bits: int) -> Options:
@@ -42,16 +46,28 @@ def options(deks: int, bits: int) -> Options:
     )
 
 
-async def rotate(azure: LocalAzure, deks: int, seen: Seen) -> Report:
-    """Rotate under live traffic and look at the result from outside."""
+async def approve(callers: Callers, waiting: dict[str, Any]) -> None:
+    """Approve, as another person than the requester."""
+    await callers.decide(waiting["rotationId"], waiting["evidenceDigest"], approver="sam@notelett.example")
+
+
+async def rotate(azure: LocalAzure, deks: int, seen: Seen, decide: Decide = approve) -> Report:
+    """Rotate under live traffic and look at the result from outside.
+
+    Where a person decides, it may end otherwise than completed.
+
+    Raises:
+        UnexpectedStateError: it took too long, or ended otherwise although nobody rejected it.
+    """
     started = time.monotonic()
     patience = SECONDS_BASE + deks * SECONDS_PER_ROW_MAX
     async with Callers(azure.endpoints()) as callers:
-        answer = await callers.request_rotation(requestedBy="dana@notelett.example", reason="demo")
+        answer = await callers.request_rotation(requestedBy=REQUESTER, reason="demo")
         run_id: str = answer.body["rotationId"]
         waiting = await callers.wait_for(run_id, "awaiting_approval", seconds=patience, seen=seen)
-        await callers.decide(run_id, waiting["evidenceDigest"], approver="sam@notelett.example")
-        status = await callers.wait_for(run_id, "completed", seconds=patience, seen=seen)
+        await decide(callers, waiting)
+        ends, more = ({"completed"}, 0.0) if decide is approve else (ENDS, DAY)
+        status = await callers.wait_for(run_id, *ends, seconds=patience + more, seen=seen)
     seconds = time.monotonic() - started
     load = await _stop_traffic(azure)
     operations = await _get(azure, "key_vault", "/_control/operations/counts?who=keyturn")

@@ -19,8 +19,9 @@ from local.identity.tokens import issue
 TOKEN_PATH = "/msi/token"  # noqa: S105 - a path, not a password
 API_VERSION = "2019-08-01"
 # What SDK clients ask for: Key Vault by its challenge, Cosmos DB by its account's host or, failing that, its own name;
-# and what callers of the app ask for where they must sign in: api://keyturn, its registration's.
-RESOURCE_HOSTS = frozenset({"vault.azure.net", "cosmos.azure.com", "localhost", "127.0.0.1", "keyturn"})
+# what callers of the app ask for where they must sign in: api://keyturn, its registration's; and the demo backend's own
+# audience, api://notelett.
+RESOURCE_HOSTS = frozenset({"vault.azure.net", "cosmos.azure.com", "localhost", "127.0.0.1", "keyturn", "notelett"})
 USER_ASSIGNED = ("client_id", "principal_id", "object_id", "mi_res_id")
 
 

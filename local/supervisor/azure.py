@@ -240,6 +240,7 @@ class LocalAzure:
             *("--reads-per-second", str(self.options.reads_per_second)),
             *("--writes-per-second", str(self.options.writes_per_second)),
             *("--version-max-age", str(self.options.version_max_age)),
+            *("--identity-key", str(self.identity_key)),
         ]
         env = environment.backend_environment(self.layout, self.headers["backend"], self.ca_bundle)
         return [*self._state("backend"), *traffic], env

@@ -6,8 +6,10 @@ There is no variable that says "local": endpoints, an identity endpoint and a CA
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from local.backend.seed import note_id, workspace_of
+from local.backend.service import AUDIENCE
 from local.identity.tokens import person_id
 from local.supervisor.layout import REPOSITORY, Layout
 from local.supervisor.options import Options
@@ -114,7 +116,9 @@ def app_environment(
     }
 
 
-def _probes(backend: str, *, notes: int) -> list[str]:
-    """Return the runbook's three URLs: health, readiness, and a note where notes were seeded."""
-    seeded = [f"{backend}/api/notes/{note_id(0)}?workspaceId={workspace_of(0)}"] if notes else []
-    return [f"{backend}/health", f"{backend}/api/diagnostics/readiness", *seeded]
+def _probes(backend: str, *, notes: int) -> list[Any]:
+    """Return the runbook's three probes: health, readiness, and the authenticated read of a note that was seeded."""
+    ready = {"url": f"{backend}/api/diagnostics/readiness", "equals": {"status": "ready"}}
+    read = f"{backend}/api/notes/{note_id(0)}?workspaceId={workspace_of(0)}"
+    seeded = {"url": read, "scope": f"{AUDIENCE}/.default", "equals": {"id": note_id(0)}}
+    return [f"{backend}/health", ready, *([seeded] if notes else [])]

@@ -13,7 +13,7 @@ PAGE = REPOSITORY / "docs" / "architecture.md"
 
 # The lines were 16,000 before the doctor ran from inside the app, documents were re-encrypted onto key policies, people
 # were known by their looks, and evidence was held against its run: 940 lines came with them, 460 were won back.
-FILES_MAX, LINES_MAX, MEDIAN_MIN, FILE_MAX, FUNCTION_MAX = 175, 17_900, 90, 300, 60
+FILES_MAX, LINES_MAX, MEDIAN_MIN, FILE_MAX, FUNCTION_MAX = 170, 18_600, 90, 300, 60
 
 
 def order() -> list[str]:

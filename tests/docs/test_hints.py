@@ -31,6 +31,13 @@ PROSE = (
     "ask again",
     "the next reminder brings a new one",
     "wait for the next message",
+    # On the approver's page, whose readers have a browser; most go on with where_to_look, which names a command.
+    "open the whole link",
+    "open the link",
+    "ask for a new link",
+    "use the link",
+    "go back and say beside Reject why",
+    "Ask whoever runs Keyturn",
 )
 
 

@@ -1,9 +1,12 @@
 """docs/operations.md says what the model and the templates say."""
 
 import re
+import shlex
 
 import pytest
+from typer.main import get_command
 
+from keyturn.cli.__main__ import app
 from keyturn.contracts.base import Policy
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.preflight.plan import estimate
@@ -75,3 +78,18 @@ def _cell(table: str, rows: int, key: str) -> str:
     head, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     [line] = [line for line in lines if line[0] == f"{rows:,}"]
     return line[head.index(key)]
+
+
+def test_the_rows_come_back_by_commands_that_are_there() -> None:
+    """Each block of the procedure is a shell's, and what it tells ``keyturn`` exists."""
+    section = PAGE.partition("\n## Rows back from a point-in-time backup\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```$", section, re.DOTALL | re.MULTILINE)
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+
+    assert len(blocks) == 6
+    for block in blocks:
+        assert shlex.split(block, comments=True)  # raises where a quotation is left open
+        for line in re.findall(r"keyturn ([a-z-]+ .*)", block):
+            name, *words = line.split()
+            known = {option for parameter in commands[name].params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--") and name == "restore-rows"} <= known

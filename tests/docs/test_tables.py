@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 
 from field_encrypt.env_provider import KEY_VARIABLE
 from keyturn.diagnosis.models import Verdict
-from keyturn.settings import Keyring, Settings
+from keyturn.settings import HealthProbe, Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys
 from tests.docs.runbook import RUNBOOKS, Runbook
@@ -70,6 +70,8 @@ def test_the_inventory_is_what_the_code_reads() -> None:
     assert secret_fields(Settings) | secret_fields(BackendSettings) | {KEY_VARIABLE} == settings
     assert host_keys == set(Keys.model_fields)
     assert secret_fields(Keyring) == set()
+    # Of settings whose names an operator chooses: those that a probe's headers name.
+    assert {row[0].split()[0].upper() for row in inventory if row[1] == "app setting"} == secret_fields(HealthProbe)
 
 
 def test_every_secret_says_who_reads_it_and_where_it_comes_from() -> None:

@@ -46,6 +46,15 @@ def operator_environment(azure: LocalAzure) -> dict[str, str]:
     }
 
 
+def installed(folder: Path) -> str:
+    """Return a PATH on which ``keyturn`` is, as pipx would have installed it: a pasted command finds it there."""
+    program = folder / "bin" / "keyturn"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m keyturn.cli "$@"\n')
+    program.chmod(0o755)
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
 async def execute(*command: str, cwd: Path, env: Mapping[str, str]) -> Ended:
     """Run a command to its end; one that takes too long is killed and is a TimeoutError."""
     process = await asyncio.create_subprocess_exec(

@@ -60,7 +60,7 @@ async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalA
         await app.notes.upsert_item(note)
         await app.rows.upsert_item(row)
 
-    assert (tampered.code, tampered.json["verdict"]) == (0, "field_tampered")
+    assert (tampered.code, tampered.json["verdict"]) == (73, "field_tampered")
     assert "field title" in tampered.json["finding"]
     assert "wrap_refused" in refused.out
     assert "restore the row from a snapshot of the dek store, and never point the document" in missing.out

@@ -12,7 +12,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import SECONDS, AppHarness
-from tests.end_to_end.command_line import execute, keyturn, operator_environment
+from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
 from tests.end_to_end.migrating import reach
 from tests.end_to_end.test_restore import bring_back, decide
 from tests.invariants.traces import messages_of
@@ -51,8 +51,9 @@ async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
     await tick(app)
     [message] = told(app)[before:]
     shown = (await keyturn(azure, "keyrings", "--field", "keyrings.0.drift", "--json")).json
-    [command] = [line for line in message["message"].splitlines() if line.startswith("python ")]
-    pasted = await execute("sh", "-euc", command, cwd=tmp_path, env=operator_environment(azure))
+    [command] = [line for line in message["message"].splitlines() if line.startswith("keyturn ")]
+    env = {**operator_environment(azure), "PATH": installed(tmp_path)}
+    pasted = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
     assert pasted.code == 0, pasted.err
     restore_id = pasted.out.splitlines()[0]
     assert await decide(app, restore_id, await reach(app, restore_id, "awaiting_approval")) == 200

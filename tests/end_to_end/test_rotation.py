@@ -1,7 +1,11 @@
 """A whole rotation, through HTTP and Azure's own Python worker, seen from outside."""
 
-import pytest
+import asyncio
 
+import pytest
+import requests
+
+from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 
 pytestmark = pytest.mark.end_to_end
@@ -19,6 +23,19 @@ async def test_moves_every_row_and_disables_the_old_version(app: AppHarness) -> 
     assert versions[status["targetVersion"]] is True
     assert set(await app.census()) == {status["targetVersion"]}
     assert await app.unreadable_notes() == []
+
+
+async def test_reads_a_note_as_the_backend_demands(azure: LocalAzure, app: AppHarness) -> None:
+    """The probe of a note carries a token of the app, without which the backend answers 401; the report keeps none."""
+    status = await app.rotate()
+
+    report = await app.callers.report(status["rotationId"])
+    _, _, note = probes = report["record"]["probes"]
+    assert [(probe["outcome"], probe["status"]) for probe in probes] == [("pass", 200)] * 3
+    assert note["url"].startswith(f"{azure.layout.url('backend')}/api/notes/")
+    bare = await asyncio.to_thread(requests.get, note["url"], {"workspaceId": "workspace-0"}, timeout=10)
+    assert bare.status_code == 401
+    assert "bearer" not in str(report).lower()
 
 
 async def test_wraps_locally(app: AppHarness) -> None:

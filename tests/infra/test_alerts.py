@@ -10,7 +10,8 @@ import pytest
 
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import NotifyInput
-from keyturn.notifications.events import EVENTS, announce
+from keyturn.notifications.events import DECISIONS, EVENTS, announce
+from keyturn.telemetry.names import METRICS
 from keyturn.telemetry.providers import LOGGERS
 from tests.infra.readme import table
 from tests.infra.snapshots import INFRA, ROOT, Snapshot
@@ -30,6 +31,7 @@ OPERATIONS = {
 # The columns that queries may name, by table. Source: the reference of tables of Azure Monitor Logs.
 COLUMNS = {
     "AppDependencies": {"DependencyType", "DurationMs", "Name", "Success", "TimeGenerated"},
+    "AppMetrics": {"ItemCount", "Max", "Name", "Properties", "Sum", "TimeGenerated"},
     "AppRequests": {"DurationMs", "Name", "Success", "TimeGenerated"},
     "AppTraces": {"Message", "TimeGenerated"},
     "AZKVAuditLogs": {"HttpStatusCode", "Identity", "IsRbacAuthorized", "OperationName", "RequestUri", "TimeGenerated"},
@@ -91,16 +93,33 @@ def test_operations_are_the_vaults(default: Snapshot) -> None:
 def test_queries_name_columns_that_exist(default: Snapshot) -> None:
     """A query that names a table or column that is not there fails at run time only, and its alert never rings."""
     known = {*COLUMNS, *(name for columns in COLUMNS.values() for name in columns)}
-    workbook = json.loads(default.one("Microsoft.Insights/workbooks").properties["serializedData"])
-    shown = [item["content"]["query"] for item in workbook["items"] if "query" in item["content"]]
     named = {
         name
-        for query in (*_alerts(default).values(), *shown)
+        for query in (*_alerts(default).values(), *_shown(default))
         for name in re.findall(r"\b[A-Z]\w+", re.sub(r"\"[^\"]*\"|'/subscriptions/[^']*'", "", query))
     }
 
     assert named
     assert named - known == set()
+
+
+def test_the_workbook_shows_the_apps_own_metrics(default: Snapshot) -> None:
+    """Every metric is shown, and none that the app does not have; each is divided by attributes that it has."""
+    attributes = {metric.name: set(metric.attributes) for metric in METRICS}
+    shown = {}
+    for query in _shown(default):
+        if query.startswith("AppMetrics "):
+            [condition] = re.findall(r"where Name (?:== |in )(\([^)]+\)|\"[^\"]+\")", query)
+            divided = set(re.findall(r'Properties\["([^"]+)"\]', query))
+            shown |= dict.fromkeys(re.findall(r'"([^"]+)"', condition), divided)
+
+    assert shown == attributes
+
+
+def test_an_alert_says_that_an_approver_is_waited_for(default: Snapshot) -> None:
+    """Both messages that ask for a decision ring, so that a wait rings again with every reminder."""
+    assert set(TELEMETRY["events"]["approvalWanted"]) == DECISIONS
+    assert json.dumps(sorted(DECISIONS, reverse=True), separators=(",", ":")) in _alerts(default)["approval-wanted"]
 
 
 def test_the_schedule_says_that_it_was_looked_at(default: Snapshot) -> None:
@@ -183,6 +202,12 @@ def _unquoted(argument: str) -> str:
 def _page(snapshot: Snapshot) -> str:
     """Return the workbook's text, without the escapes of JSON."""
     return str(snapshot.one("Microsoft.Insights/workbooks").properties["serializedData"]).replace('\\"', '"')
+
+
+def _shown(snapshot: Snapshot) -> list[str]:
+    """Return the workbook's queries."""
+    workbook = json.loads(snapshot.one("Microsoft.Insights/workbooks").properties["serializedData"])
+    return [item["content"]["query"] for item in workbook["items"] if "query" in item["content"]]
 
 
 def _told() -> set[str]:

@@ -162,7 +162,7 @@ def test_a_private_endpoint_waits_for_the_accounts_roles() -> None:
 
 def _awaited(name: str) -> dict[str, set[str]]:
     """Return what each module of a file waits for."""
-    modules = re.findall(r"^module (\w+) .*?\n}$", (INFRA / name).read_text(), re.MULTILINE | re.DOTALL)
+    modules = re.findall(r"^module (\w+) .*?\n[]}]$", (INFRA / name).read_text(), re.MULTILINE | re.DOTALL)
     bodies = re.split(r"^module \w+ ", (INFRA / name).read_text(), flags=re.MULTILINE)[1:]
     lists = [re.search(r"dependsOn: \[([^\]]+)\]", body) for body in bodies]
     return {

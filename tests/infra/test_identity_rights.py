@@ -18,7 +18,7 @@ ROTATOR = "Keyturn rotator"
 # How the README's table names the scope of an assignment, by the type of the resource that it is made on.
 SCOPES = {
     "Microsoft.KeyVault/vaults/keys": "the MEK",
-    "Microsoft.KeyVault/vaults/secrets": "the webhook's secret",
+    "Microsoft.KeyVault/vaults/secrets": "the app's secrets",
     "Microsoft.DocumentDB/databaseAccounts": "the Cosmos DB account",
     "Microsoft.Storage/storageAccounts": "the host's storage account",
     "Microsoft.DurableTask/schedulers/taskHubs": "the task hub",

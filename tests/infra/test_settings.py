@@ -1,13 +1,18 @@
 """The app's settings: what the code reads is what the templates set or the README lists, and the other way round."""
 
+import base64
 import json
 import re
+import uuid
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from keyturn.contracts.base import Policy
 from keyturn.settings import Keyring, Settings
-from keyturn.settings.app import KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
+from keyturn.settings.app import HOSTNAME, KEYRING_VARIABLES, KEYRINGS, POLICY_PREFIX
 from keyturn.settings.keyring import DocumentContainer
+from keyturn.settings.types import PREFIX, signing_secrets
 from local.supervisor.environment import app_environment
 from local.supervisor.layout import Layout
 from local.supervisor.options import Options
@@ -16,6 +21,9 @@ from tests.infra.snapshots import INFRA, ROOT, Snapshot
 from triggers.http import BODY_BYTES_MAX
 
 APPROVAL = "APPROVAL_WEBHOOK_SECRETS"
+CHANNELS = {"NOTIFICATION_URLS", "ON_CALL_URLS", "APPROVER_URLS"}
+
+SECRET = "Microsoft.KeyVault/vaults/secrets"
 
 # Read by the host, which refuses a longer body before it has read it: the app would have it whole in memory first.
 LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
@@ -49,6 +57,7 @@ SAID_IN_WORDS = {
     KEYRINGS: "the one keyring of the other variables",
     "KEYTURN_DATABASE": "`COSMOS_DATABASE`",
     "KEYTURN_KEY_BACKUP_CONTAINER": "`KEYTURN_CONTAINER`",
+    "KEYTURN_PUBLIC_URL": f"`https://` and `{HOSTNAME}`",
 }
 
 
@@ -81,10 +90,10 @@ def test_the_host_takes_no_longer_body_than_the_app(snapshots: dict[str, Snapsho
 
 
 def test_settings_that_a_choice_adds(default: Snapshot, existing: Snapshot) -> None:
-    """Sign-in, an approval secret and overrides add their settings; a receiver of domain events leaves its timer on."""
+    """Sign-in, channels and overrides add their settings; a receiver of domain events leaves its timer on."""
     overrides = {"ACTIONTRAIL_URL", "KEYTURN_PUBLIC_URL"}
 
-    assert set(existing.settings) - set(default.settings) == {APPROVAL, SIGN_IN, *overrides}
+    assert set(existing.settings) - set(default.settings) == {SIGN_IN, *CHANNELS, *overrides}
     assert set(default.settings) - set(existing.settings) == {NO_RECEIVER}
     assert (
         default.settings[NO_RECEIVER],
@@ -125,9 +134,44 @@ def test_the_example_for_a_desk_names_the_same() -> None:
 
 
 def test_secrets_come_from_the_vault_alone(existing: Snapshot) -> None:
-    """The webhook's secrets are a reference into the vault, and no parameter takes a secret."""
-    assert "@secure" not in (INFRA / "main.bicep").read_text()
-    assert existing.settings[APPROVAL] == "@Microsoft.KeyVault(VaultName=kv-notes;SecretName=approval-webhook)"
+    """Settings that are secrets are references; each secret parameter goes into its secret alone."""
+    secure = re.findall(r"@secure\(\)\nparam (\w+) ", (INFRA / "main.bicep").read_text())
+    names = {APPROVAL: "notes-approvals"} | {name: f"keyturn-{name.lower().replace('_', '-')}" for name in CHANNELS}
+    stored = {one.name: one.properties["value"] for one in existing.of_type(SECRET)}
+
+    assert {name: existing.settings[name] for name in names} == {
+        name: f"@Microsoft.KeyVault(VaultName=kv-notes;SecretName={secret})" for name, secret in names.items()
+    }
+    assert set(stored) == {f"kv-notes/{secret}" for secret in names.values()}
+    values = [
+        stored[f"kv-notes/{names[setting]}"] for setting in ("NOTIFICATION_URLS", "ON_CALL_URLS", "APPROVER_URLS")
+    ]
+    # What is made of the third is Azure's to evaluate.
+    assert values == ["[parameters('notificationUrls')]", "[parameters('onCallUrls')]", "[unknown()]"]
+    assert secure == ["notificationUrls", "onCallUrls", "approverUrls"]
+    elsewhere = [one.id for one in existing.resources if one.type != SECRET]
+    assert [one for one in elsewhere if "parameters(" in json.dumps(one)] == []
+
+
+def test_the_webhooks_secret_is_made_once(default: Snapshot) -> None:
+    """Where the vault has one of the name it stays; the value is random, and of the form that the app takes."""
+    text = (INFRA / "modules" / "key_vault" / "webhook_secret.bicep").read_text()
+    [secret] = default.of_type(SECRET)
+    made = "[format('whsec_{0}', base64(replace(format('{0}{1}', newGuid(), newGuid()), '-', '')))]"
+    like_it = PREFIX + base64.b64encode("".join(uuid.uuid4().hex for _ in range(2)).encode()).decode()
+
+    assert re.search(r"^@onlyIfNotExists\(\)\nresource secret ", text, re.MULTILINE)
+    assert re.search(r"^@secure\(\)\n@description\(.*\nparam made string = ", text, re.MULTILINE)
+    assert "output" not in text.replace("no parameter, output", "")
+    assert (secret.name.rpartition("/")[2], secret.properties["value"]) == ("approval-webhook", made)
+    assert signing_secrets(SecretStr(like_it)) == [like_it]
+    assert default.settings[APPROVAL].endswith(";SecretName=approval-webhook)")
+
+
+def test_approvers_arrive_as_the_app_reads_them(existing: Snapshot, default: Snapshot) -> None:
+    """A list, and an empty one where none is given: pre-flight says then what is missing."""
+    assert json.loads(existing.settings["KEYTURN_APPROVERS"]) == ["5b5450db-eb26-4c1a-981c-ba1d25f0483d"]
+    assert default.settings["KEYTURN_APPROVERS"] == "[]"
 
 
 def test_outputs_are_named_like_the_settings(default: Snapshot) -> None:
@@ -159,7 +203,7 @@ def _named_by_the_host() -> set[str]:
 
 
 def _set(default: Snapshot) -> set[str]:
-    return set(default.settings) - PLATFORM - {NO_RECEIVER} | {APPROVAL}
+    return set(default.settings) - PLATFORM - {NO_RECEIVER} | CHANNELS
 
 
 def _default(variable: str) -> str:

@@ -68,6 +68,7 @@ def test_parameter_file_gives_parameters_that_exist() -> None:
 def test_parameters_are_filled_in_without_azd() -> None:
     """Variables of the environment come first, then the defaults; Resource Manager gets booleans as such."""
     environment = {"AZURE_ENV_NAME": "prod", "AZURE_LOCATION": "westeurope", "KEYTURN_PRIVATE_NETWORK": "false"}
+    environment["KEYTURN_APPROVERS"] = '["sam@example.com"]'
     finished = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, INFRA / "parameters.py"],
         env=environment,
@@ -82,6 +83,11 @@ def test_parameters_are_filled_in_without_azd() -> None:
         values[name]
         for name in ("environmentName", "privateNetwork", "mekExists", "mekName", "existingVaultName", "documents")
     ) == ("prod", False, False, "mek", "", [])
+    assert (values["approvers"], values["channels"], values["approvalSecretName"]) == (
+        ["sam@example.com"],
+        [],
+        "approval-webhook",
+    )
 
 
 def test_every_parameter_is_described() -> None:

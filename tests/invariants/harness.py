@@ -1,6 +1,7 @@
 """One keyring with everything that a rotation of it needs: rows, versions, the run's record, and the app's clients."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.checks.rows import Item, changed_deks, needed_but_disabled, stored
 from tests.invariants.checks.versions import Inventory, Version, unapproved, versions_of
 from tests.invariants.engine import Engine, registered
+from tests.keyturn.approval.approvers import SECRET
 from tests.keyturn.backups import backups_in
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.keyturn.runs.lifecycle import workflows
@@ -90,6 +92,10 @@ class ActivityHarness:
                 "KEYTURN_DATABASE": "keyturn",
                 "KEYTURN_CONTAINER": run_container.id,
                 "KEYTURN_KEY_SIZE": "2048",
+                "KEYTURN_APPROVERS": json.dumps([APPROVER]),
+                "KEYTURN_LINKS_WITHOUT_SIGN_IN": "true",
+                "KEYTURN_PUBLIC_URL": "https://keyturn.example",
+                "APPROVAL_WEBHOOK_SECRETS": SECRET,
             }
         )
         resources = Resources(settings, local_keyring.mek.credential, cosmos)

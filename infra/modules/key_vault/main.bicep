@@ -1,6 +1,6 @@
 // The vault, the MEK and what the app may do with them. Vault and key can be there already.
 
-import { tagMap } from '../../types.bicep'
+import { channelSecret, channelSetting, tagMap } from '../../types.bicep'
 
 param location string
 param tags tagMap
@@ -13,6 +13,16 @@ param vaultResourceGroup string
 param mekExists bool
 param mekName string
 param approvalSecretName string
+param channels channelSetting[]
+
+@secure()
+param notificationUrls string
+
+@secure()
+param onCallUrls string
+
+@secure()
+param approverUrls string
 param privateNetwork bool
 
 // Azure learns of a role, and of a vault, some time after it has said that it made them. So the role is made first and used last,
@@ -51,7 +61,7 @@ module access 'mek_access.bicep' = {
   dependsOn: [role, mek, logs]
 }
 
-module webhookSecret 'webhook_secret.bicep' = if (!empty(approvalSecretName)) {
+module webhookSecret 'webhook_secret.bicep' = {
   scope: resourceGroup(vaultResourceGroup)
   params: {
     vaultName: vaultName
@@ -59,8 +69,51 @@ module webhookSecret 'webhook_secret.bicep' = if (!empty(approvalSecretName)) {
     identityName: identityName
     principalId: principalId
   }
-  dependsOn: [vault]
+  dependsOn: [logs]
 }
+
+module notifications 'channels.bicep' = if (contains(channels, 'NOTIFICATION_URLS') && !empty(notificationUrls)) {
+  scope: resourceGroup(vaultResourceGroup)
+  params: {
+    vaultName: vaultName
+    secretName: channelSecret('NOTIFICATION_URLS')
+    urls: notificationUrls
+  }
+  dependsOn: [logs]
+}
+
+module onCall 'channels.bicep' = if (contains(channels, 'ON_CALL_URLS') && !empty(onCallUrls)) {
+  scope: resourceGroup(vaultResourceGroup)
+  params: {
+    vaultName: vaultName
+    secretName: channelSecret('ON_CALL_URLS')
+    urls: onCallUrls
+  }
+  dependsOn: [logs]
+}
+
+module approvers 'channels.bicep' = if (contains(channels, 'APPROVER_URLS') && !empty(approverUrls)) {
+  scope: resourceGroup(vaultResourceGroup)
+  params: {
+    vaultName: vaultName
+    secretName: channelSecret('APPROVER_URLS')
+    urls: approverUrls
+  }
+  dependsOn: [logs]
+}
+
+module channelAccess 'secret_access.bicep' = [
+  for setting in channels: {
+    scope: resourceGroup(vaultResourceGroup)
+    params: {
+      vaultName: vaultName
+      secretName: channelSecret(setting)
+      identityName: identityName
+      principalId: principalId
+    }
+    dependsOn: [notifications, onCall, approvers]
+  }
+]
 
 module logs 'logs.bicep' = {
   scope: resourceGroup(vaultResourceGroup)

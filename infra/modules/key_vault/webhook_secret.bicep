@@ -1,28 +1,34 @@
-// The right to read the approval webhook's secrets, at the scope of this one secret. Its value is put into the vault by an
-// operator and never passes through a deployment. Deployed into the vault's resource group.
+// The approval webhook's secret, made here and known to the vault alone: no parameter, output or history of a deployment has it.
+// Made only where the vault has none of this name, so that deploying again, or over a secret of one's own, changes nothing.
 
 param vaultName string
 param secretName string
 param identityName string
 param principalId string
 
-var roles = loadJsonContent('../../roles.json')
+@secure()
+@description('64 random characters, 244 bits of them chosen by Azure Resource Manager; Standard Webhooks takes 24 to 64 bytes.')
+param made string = 'whsec_${base64(replace('${newGuid()}${newGuid()}', '-', ''))}'
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: vaultName
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' existing = {
+@onlyIfNotExists()
+resource secret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = {
   parent: vault
   name: secretName
+  properties: {
+    value: made
+    contentType: 'Standard Webhooks secrets, separated by spaces'
+  }
 }
 
-resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(secret.id, identityName, roles.keyVaultSecretsUser)
-  scope: secret
-  properties: {
+module access 'secret_access.bicep' = {
+  params: {
+    vaultName: vaultName
+    secretName: secret.name
+    identityName: identityName
     principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
   }
 }

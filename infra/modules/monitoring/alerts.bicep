@@ -51,6 +51,14 @@ var alerts = [
     query: '${events} | where event in (dynamic(${string(telemetry.events.needsAttention)}))'
   }
   {
+    name: 'approval-wanted'
+    title: 'A rotation, rollback or restore waits for an approver: now, and with every reminder'
+    severity: 2
+    window: 'PT15M'
+    frequency: 'PT5M'
+    query: '${events} | where event in (dynamic(${string(telemetry.events.approvalWanted)}))'
+  }
+  {
     name: 'reinstated'
     title: 'A retired version was enabled again'
     severity: 1

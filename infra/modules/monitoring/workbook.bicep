@@ -1,4 +1,4 @@
-// One page to look at while a rotation runs: its events, the vault's load and refusals, the functions.
+// One page to look at while a rotation runs: its events, the app's own metrics, the vault's load and refusals, the functions.
 
 import { tagMap } from '../../types.bicep'
 

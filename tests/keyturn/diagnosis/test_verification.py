@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from azure.identity.aio import DefaultAzureCredential
 
 from keyturn.contracts.base import Policy
 from keyturn.deks.queries import Conditions
@@ -35,7 +36,10 @@ class Verified:
     async def part(self, part: Part, **more: Any) -> Verification:
         """Verify a part once."""
         request = VerificationRequest(part=part, **more)
-        return await verify_part(self.patients.keyring, self.runs, POLICY, request, datetime.now(UTC))
+        async with DefaultAzureCredential() as credential:
+            return await verify_part(
+                self.patients.keyring, self.runs, POLICY, request, credential=credential, now=datetime.now(UTC)
+            )
 
     async def problems(self, part: Part, **more: Any) -> dict[str, tuple[str, str]]:
         """Return what is wrong, with what to do."""

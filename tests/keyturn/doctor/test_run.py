@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -102,7 +103,8 @@ def _right(action: str) -> Callable[[Clinic], AbstractContextManager[None]]:
 STORE = "dbs/keyturn/colls/dek_store"
 BROKEN = {
     "a secret of the wrong form": Broken({"settings"}, {"APPROVAL_WEBHOOK_SECRETS": "hunter2"}),
-    "no secret at all": Broken({"approvals"}, {"APPROVAL_WEBHOOK_SECRETS": ""}),
+    "no secret at all": Broken({"somebody_can_decide"}, {"APPROVAL_WEBHOOK_SECRETS": ""}),
+    "no approver": Broken({"somebody_can_decide"}, {"KEYTURN_APPROVERS": ""}),
     "encryption is off": Broken({"encryption_enabled"}, {"FIELD_ENCRYPT_ENABLED": "false"}),
     "the vault is not there": Broken({"reach_vault"}, {"AZURE_KEYVAULT_URL": NOWHERE}),
     "the database is not there": Broken({"reach_cosmos"}, {"COSMOS_ENDPOINT": NOWHERE}),
@@ -135,6 +137,18 @@ BROKEN = {
         ),
     ),
 }
+
+
+def test_the_app_is_found_by_the_platforms_name(clinic: Clinic) -> None:
+    """Where no public URL is set the doctor asks the host that App Service names; without either, none."""
+    host = urlsplit(clinic.environment["KEYTURN_PUBLIC_URL"]).netloc
+    asked = {
+        name: {line["id"]: line["outcome"] for line in clinic.examine(KEYTURN_PUBLIC_URL="", WEBSITE_HOSTNAME=name)}
+        for name in (host, "")
+    }
+
+    assert (asked[host]["reach_app"], asked[host]["host_keys"]) == ("ok", "ok")
+    assert ("reach_app" in asked[""], asked[""]["host_keys"]) == (False, "unchecked")
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,5 +1,6 @@
 """A keyring before its rotation, in the local services, and its pre-flight under a principal with chosen rights."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,12 +22,14 @@ from keyturn.runs.records import RotationRecord
 from keyturn.settings import Keyring, Settings, load_settings
 from local.identity.roles import COSMOS, ROLES
 from tests.field_encrypt.local_cosmos import DATABASE
+from tests.keyturn.approval.approvers import SECRET
 from tests.keyturn.backups import backups_in
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.keyturn.runs.lifecycle import make_record
+from tests.keyturn.runs.lifecycle import APPROVER, make_record
 from tests.local.resource_manager.local_manager import ACCOUNT, LocalManager
 
+INBOX = "json://inbox.invalid/everything"  # pre-flight sends nothing but through ``on_call``
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)  # a Tuesday
 VAULT_RIGHTS = ROLES["Keyturn rotator"]
 # What a sweep needs of the dek store, no more.
@@ -72,6 +75,9 @@ class PreflightHarness:
                 "DEK_CONTAINER": self.local_keyring.container.id,
                 "KEYTURN_KEY_SIZE": "2048",
                 "KEYTURN_ACCESS": "keys",
+                "KEYTURN_APPROVERS": json.dumps([APPROVER]),
+                "APPROVAL_WEBHOOK_SECRETS": SECRET,
+                "NOTIFICATION_URLS": INBOX,
                 **self.variables,
             }
         )

@@ -14,6 +14,7 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import MigrationStore
 from tests.keyturn.migrations.harness import started, step_to
 from tests.keyturn.preflight.harness import NOW, PreflightHarness, check_of, failed
+from tests.keyturn.runs.lifecycle import REQUESTER
 
 TONIGHT = '[{"cron": "0 22 * * *", "duration": "PT6H", "timeZone": "Europe/Berlin"}]'
 NOON = '[{"cron": "0 22 * * *", "duration": "PT6H"}, {"cron": "30 11 * * 2", "duration": "PT1H"}]'
@@ -39,6 +40,28 @@ async def test_periodic_backup_needs_a_snapshot(harness: PreflightHarness) -> No
     assert "snapshotReference" in check_of(without, "backup").hint
     assert failed(named) == []
     assert "backup-2026-11-24" in check_of(named, "backup").detail
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_rotation_that_nobody_could_approve_is_blocked(harness: PreflightHarness, *, dry_run: bool) -> None:
+    """Before a version is made; a dry run tells as well. Whoever answers for it may waive it."""
+    harness.variables = {"KEYTURN_APPROVERS": f'["{REQUESTER}"]'}
+    waiver = {"check": "somebody_can_decide", "by": REQUESTER, "why": "Grace is named tomorrow"}
+
+    blocked = await harness.run(harness.record(dryRun=dry_run))
+    waived = await harness.run(harness.record(dryRun=dry_run, waivers=[waiver]))
+
+    assert (failed(blocked), failed(waived)) == (["somebody_can_decide"], [])
+    check = check_of(blocked, "somebody_can_decide")
+    assert f"KEYTURN_APPROVERS names none but the requester, {REQUESTER}" in check.detail
+    assert "docs/deploy.md" in check.hint
+
+
+async def test_an_approver_is_named_with_what_reaches_them(harness: PreflightHarness) -> None:
+    """What passed says who can decide."""
+    check = check_of(await harness.run(), "somebody_can_decide")
+
+    assert (check.outcome, check.detail) == ("pass", "1 approver other than the requester, told over a channel")
 
 
 async def test_an_unknown_backup_is_none(harness: PreflightHarness) -> None:

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from azure.identity.aio import DefaultAzureCredential
 
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import VerifyResult
@@ -43,7 +44,8 @@ async def verified(runs: RotationStore, clients: KeyringClients, target: str) ->
     """Verify in a rotation with this target, and return what came of it and the record."""
     record = await bring_to(runs, State.SOAKING)
     await runs.update(record.run_id, lambda run: run.changed(target_version=target))
-    return await verify(runs, clients, record.ref), await runs.read(record.run_id)
+    async with DefaultAzureCredential() as credential:
+        return await verify(runs, clients, record.ref, credential), await runs.read(record.run_id)
 
 
 async def test_all_is_well(documents_harness: DocumentsHarness, clients: KeyringClients, runs: RotationStore) -> None:

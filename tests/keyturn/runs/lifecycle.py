@@ -100,9 +100,9 @@ def workflows(*, alive: bool = True) -> Workflows:
 
 
 async def start_run(
-    runs: RotationStore, keyring: str | None = None, *, now: datetime = NOW, **body: Any
+    runs: RotationStore, keyring: str | None = None, *, now: datetime = NOW, alive: bool = True, **body: Any
 ) -> RotationRecord:
-    """Start a rotation of a keyring of its own."""
+    """Start a rotation of a keyring of its own, whose earlier run's workflow lives."""
     started = await start(
         runs,
         StartRequest(**body),
@@ -110,7 +110,7 @@ async def start_run(
         requested_by=REQUESTER,
         trigger="http",
         policy=POLICY,
-        workflows=workflows(),
+        workflows=workflows(alive=alive),
         starts_per_day=1000,
         now=now,
     )

@@ -97,6 +97,29 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert (loaded.keyturn_cosmos_resource_id, loaded.keyturn_windows, loaded.keyturn_vault_share) == (None, [], 0.7)
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"WEBSITE_HOSTNAME": "func-keyturn.azurewebsites.net"}, "https://func-keyturn.azurewebsites.net"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
+        ({"WEBSITE_HOSTNAME": "func.example", "KEYTURN_PUBLIC_URL": "https://keys.example"}, "https://keys.example"),
+        ({"WEBSITE_HOSTNAME": "func.example", "KEYTURN_PUBLIC_URL": ""}, "https://func.example"),
+    ],
+)
+def test_the_public_url_is_the_platforms_unless_one_is_set(variables: dict[str, str], expected: str | None) -> None:
+    """App Service says under which name it serves the app; a host on this machine serves plain HTTP."""
+    assert settings_of(**variables).keyturn_public_url == expected
+
+
+def test_a_host_name_that_is_none_is_refused() -> None:
+    """The error is about the setting that it stands in for."""
+    with pytest.raises(SettingsError) as raised:
+        settings_of(WEBSITE_HOSTNAME="no host")
+
+    assert raised.value.facts["variable"] == "KEYTURN_PUBLIC_URL"
+
+
 def test_only_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process happens to have in its environment plays no part."""
     monkeypatch.setenv("KEYTURN_CONTAINER", "other")

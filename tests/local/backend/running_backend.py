@@ -11,7 +11,9 @@ import pytest
 import requests
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
+from local.backend.service import AUDIENCE
 from local.identity.roles import ROLES
+from local.identity.service import API_VERSION
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_vault import SECONDS, LocalVault, Mek
 from tests.local.services import ServiceProcess, start_service
@@ -61,8 +63,18 @@ class LocalKeyring:
     def start(self, *arguments: object) -> "Backend":
         """Start a backend on these."""
         state = self.folder / "backend"
-        service = start_service("local.backend", "--state", state, *arguments, env=self.environment)
-        return Backend(service, state)
+        key = ("--identity-key", self.vault.identity_key)
+        service = start_service("local.backend", "--state", state, *key, *arguments, env=self.environment)
+        return Backend(service, state, self.token())
+
+    def token(self, audience: str = AUDIENCE) -> str:
+        """Return a token for the audience, of a principal without any right."""
+        asked = {"resource": audience, "api-version": API_VERSION}
+        who = self.vault.principal("reader")
+        headers = {"X-IDENTITY-HEADER": who["IDENTITY_HEADER"]}
+        answer = requests.get(who["IDENTITY_ENDPOINT"], params=asked, headers=headers, timeout=SECONDS)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
 
 
 @dataclass
@@ -71,9 +83,12 @@ class Backend:
 
     service: ServiceProcess
     state: Path
+    token: str
 
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Call the backend."""
+    def call(self, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
+        """Call the backend, with a token of its audience or with this one; an empty one is left out."""
+        sent = self.token if token is None else token
+        options["headers"] = {"Authorization": f"Bearer {sent}"} if sent else {}
         return requests.request(method, f"{self.service.url}{path}", timeout=SECONDS, **options)
 
     def load(self, **change: Any) -> dict[str, Any]:

@@ -65,6 +65,21 @@ async def test_notes_share_deks_as_the_key_policy_says(local_keyring: LocalKeyri
     backend.service.stop()
 
 
+@pytest.mark.parametrize("audience", ["", "https://vault.azure.net"])
+def test_a_note_is_read_with_a_token_for_the_backend(
+    quiet: Backend, shared_keyring: LocalKeyring, audience: str
+) -> None:
+    """Without a token, and with one for another service, nobody learns whether there is such a note."""
+    known = f"/api/notes/{create(quiet)['id']}"
+    token = shared_keyring.token(audience) if audience else ""
+
+    refused = [quiet.call("GET", path, token, params={"workspaceId": "w1"}) for path in (known, "/api/notes/none")]
+
+    assert [answer.status_code for answer in refused] == [401, 401]
+    assert refused[0].text == refused[1].text
+    assert quiet.call("GET", known, params={"workspaceId": "w1"}).status_code == 200
+
+
 def test_unknown_note_is_not_found(quiet: Backend) -> None:
     """A note that does not exist is a 404, and a read without a workspace a 400."""
     assert quiet.call("GET", "/api/notes/none", params={"workspaceId": "w1"}).status_code == 404
@@ -126,8 +141,9 @@ def test_each_endpoint_can_be_made_to_fail(quiet: Backend, operation: str, path:
 )
 def test_bad_configuration_ends_the_start(shared_keyring: LocalKeyring, name: str, value: str, message: str) -> None:
     """A variable with a value that is not allowed is named."""
+    key = ("--identity-key", shared_keyring.vault.identity_key)
     ended = subprocess.run(  # noqa: S603 - the command is our own
-        [sys.executable, "-m", "local.backend", "--state", shared_keyring.folder / "b", "--port", "0"],
+        [sys.executable, "-m", "local.backend", "--state", shared_keyring.folder / "b", "--port", "0", *key],
         env={**shared_keyring.environment, name: value},
         cwd=REPOSITORY,
         capture_output=True,

@@ -24,13 +24,14 @@ def start_reader(local_keyring: LocalKeyring, name: str) -> Backend:
     actions = [action for role in ROLE_NAMES for action in ROLES[role]]
     service = start_service(
         "local.backend",
+        *("--identity-key", local_keyring.vault.identity_key),
         *("--state", state, "--reads-per-second", 0, "--writes-per-second", 0, "--follow-interval", INTERVAL),
         env={
             **local_keyring.environment,
             **local_keyring.vault.principal(f"{name}-{local_keyring.mek.name}", *actions),
         },
     )
-    return Backend(service, state)
+    return Backend(service, state, local_keyring.token())
 
 
 def unwraps(local_keyring: LocalKeyring, name: str, version: str) -> list[datetime]:
