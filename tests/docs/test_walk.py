@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.runbook import Runbook
-from tests.docs.walk import StoppedError, commands_of, walk
+from tests.docs.walk import StoppedError, commands_of, untold, walk
 
 type Write = Callable[[str], Runbook]
 
@@ -96,7 +96,7 @@ async def test_the_shell_begins_empty(write: Write, folder: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "command", ["false", 'test "$NOBODYS" = x', ". ./missing.env", "exit 3", "set -u; echo $NOT_SET", "no-such-command"]
+    "command", ["false", 'echo "$NOBODYS"', ". ./missing.env", "exit 3", "test 1 = 2 && true", "no-such-command"]
 )
 async def test_what_fails_is_named_with_its_line(write: Write, folder: Path, command: str) -> None:
     """The walk ends there: nothing behind it is run."""
@@ -137,3 +137,13 @@ def test_a_block_that_ends_within_a_command(write: Write) -> None:
     """Pasted, it would wait for more."""
     with pytest.raises(AssertionError, match=r"page\.md:4: the block ends within a command"):
         commands_of(write("## Begin\n\n```sh\nif true; then\n```\n"))
+
+
+def test_a_name_that_no_block_has_made(write: Write) -> None:
+    """In a block that cannot be run here: the desk's names are known, those of later blocks are not."""
+    page = write(
+        "```console\naz show --name $APP --id ${ID}\n```\n\n```sh\nID=1\nprintf 'KEY=\"%s\"' $ID > file\n```\n\n"
+        "```console\necho $ID $KEY\n```\n\n```console\necho 'open\n```\n"
+    )
+
+    assert untold(page, ["APP"]) == ["page.md:2: ID", "page.md:15: no shell"]

@@ -1,8 +1,8 @@
 """Walks a page from the top as a person does: every ``sh`` block in order, pasted into one shell that began empty.
 
-The shell knows PATH and HOME; whatever else a command needs, the page has made or told before. Commands run one by
-one, and the first that fails ends the walk with its line in the page. Between sections a test does what other people
-do meanwhile::
+The shell knows PATH and HOME; whatever else a command needs, the page has made or told before, or the walk ends.
+Commands run one by one, and the first that fails ends it with its line in the page. Between sections a test does what
+other people do meanwhile::
 
     async with walk(Runbook("PAGE.md"), desk(azure, tmp_path)) as walked:
         await walked.through("Rotate")            # runs everything up to the end of this section
@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import re
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from tests.end_to_end.command_line import REPOSITORY, SECONDS
 
 _SHELL = "/bin/sh"
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)")
+_MADE = re.compile(r"(?:^|[\s;'(]|\\n)([A-Za-z_]\w*)=")
+_TAKEN = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
 class Command(NamedTuple):
@@ -73,6 +75,24 @@ def _is_whole(text: str) -> bool:
         return False
     looked = subprocess.run([_SHELL, "-n"], input=text, text=True, capture_output=True, check=False)  # noqa: S603 - runs nothing
     return looked.returncode == 0
+
+
+def untold(page: Runbook, given: Iterable[str]) -> list[str]:
+    """Return names that a ``console`` block takes and no block before has made, with their lines; these cannot be run.
+
+    ``given`` are those that the desk has. What is not shell at all is told as well.
+    """
+    made, found = {"HOME", "PATH", *given}, list[str]()
+    for block in page.fenced():
+        if block.language not in ("sh", "console"):
+            continue
+        if not _is_whole(block.text):
+            found.append(f"{page.path.name}:{block.line}: no shell")
+        for number, line in enumerate(block.text.splitlines(), block.line):
+            made |= set(_MADE.findall(line))
+            if block.language == "console":
+                found += [f"{page.path.name}:{number}: {name}" for name in _TAKEN.findall(line) if name not in made]
+    return found
 
 
 def desk(azure: LocalAzure, folder: Path) -> Path:
@@ -156,6 +176,7 @@ async def walk(page: Runbook, folder: Path) -> AsyncIterator[Walk]:
     home.mkdir()
     shell = await asyncio.create_subprocess_exec(
         _SHELL,
+        "-u",  # a variable that the page has not made is an error, and not an empty text that a command may take
         cwd=folder,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home)},
         stdin=asyncio.subprocess.PIPE,
