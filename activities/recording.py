@@ -5,16 +5,13 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
-from activities.counting import give_back
+from keyturn import steps
 from keyturn.contracts.base import RunRef, StepInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput, NotifyInput
 from keyturn.resources import Resources
 from keyturn.rotation.retirement import reinstated
 from keyturn.runs import transitions
-from keyturn.runs.audit import anchor
-from keyturn.runs.migration_leases import keep_lease
-from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
 
 bp = df.Blueprint()
@@ -23,8 +20,7 @@ bp = df.Blueprint()
 @activity(bp, StepInput)
 async def advance(request: StepInput, resources: Resources) -> RunRef:
     """Change the run's state, once."""
-    now = datetime.now(UTC)
-    await _follow(await transitions.record_step(resources.every_run, request, now), request.run, resources, now)
+    await steps.advance(request, resources, datetime.now(UTC))
     return request.run
 
 
@@ -36,7 +32,7 @@ async def record_failure(request: FailureInput, resources: Resources) -> RunRef:
     # Of release 0.1, whose workflow does not reinstate before it fails.
     if request.retire_attempted and isinstance(record, RotationRecord) and record.state is State.FAILED:
         await reinstated(resources.run_store, resources.keyring(request.run.keyring).versions, record)
-    await _follow(record, request.run, resources, now)
+    await steps.follow(record, resources, now)
     return request.run
 
 
@@ -45,12 +41,3 @@ async def notify(request: NotifyInput, resources: Resources) -> RunRef:
     """Send the event's notification, once; a channel that fails does not fail the run."""
     await resources.notifier.tell(request, datetime.now(UTC))
     return request.run
-
-
-async def _follow(record: RunRecord, request: RunRef, resources: Resources, now: datetime) -> None:
-    """Do what follows from a state change: give the budget back, anchor the audit chain, keep a migration's lease."""
-    if record.ended or record.state is State.NEEDS_ATTENTION:  # its pass may have failed before its last wave
-        await give_back(record, resources)
-    await anchor(resources.run_store.audit, resources.keyring(request.keyring).versions, record)
-    if not isinstance(record, RotationRecord):
-        await keep_lease(resources.every_run.documents, record, now)

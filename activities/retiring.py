@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 
 from activities.boundary import activity
+from keyturn import steps
 from keyturn.contracts.steps import ReinstateInput, ReinstateResult, RetireInput, RetireResult
 from keyturn.resources import Resources
-from keyturn.rotation.retirement import reinstate, retire_approved
+from keyturn.rotation.retirement import retire_approved
 
 bp = df.Blueprint()
 
@@ -22,5 +23,4 @@ async def retire_versions(request: RetireInput, resources: Resources) -> RetireR
 @activity(bp, ReinstateInput)
 async def reinstate_versions(request: ReinstateInput, resources: Resources) -> ReinstateResult:
     """Enable again what a rotation disabled: this one, or the one that this rollback is of."""
-    versions = resources.keyring(request.run.keyring).versions
-    return ReinstateResult(reinstated=await reinstate(resources.run_store, versions, request, datetime.now(UTC)))
+    return await steps.reinstate_versions(request, resources, datetime.now(UTC))

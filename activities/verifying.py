@@ -3,10 +3,10 @@
 import azure.durable_functions as df
 
 from activities.boundary import activity
+from keyturn import steps
 from keyturn.contracts.base import RunInput
 from keyturn.contracts.migrations import ChangedSince
 from keyturn.contracts.steps import VerifyResult
-from keyturn.migrations.requests import changed_since
 from keyturn.resources import Resources
 from keyturn.rotation import verification
 
@@ -16,9 +16,7 @@ bp = df.Blueprint()
 @activity(bp, RunInput)
 async def count_changed_since(request: RunInput, resources: Resources) -> ChangedSince:
     """Count the rows that later runs than the rotation to roll back have changed."""
-    migration = await resources.migrations.read(request.run.run_id)
-    rotation = await resources.run_store.read(migration.rollback.rotation.run_id)
-    return ChangedSince(rows=await changed_since(resources.keyring(request.run.keyring).rows, rotation))
+    return await steps.count_changed_since(request, resources)
 
 
 @activity(bp, RunInput)

@@ -29,6 +29,11 @@ param existingVaultName string = ''
 @description('Resource group of the existing vault.')
 param existingVaultResourceGroup string = ''
 
+@description('Vault without purge protection, and without this MEK, in which a key backup is tried every month; empty for no drills.')
+param drillVaultName string = ''
+@description('Resource group of the drill vault.')
+param drillVaultResourceGroup string = ''
+
 @description('The MEK is in the existing vault already.')
 param mekExists bool = false
 @description('Name of the MEK.')
@@ -208,6 +213,21 @@ module keyVault 'modules/key_vault/main.bicep' = {
   }
 }
 
+module drillRole 'modules/key_vault/drill_role.bicep' = if (!empty(drillVaultName)) {
+  scope: resourceGroup(drillVaultResourceGroup)
+}
+
+module drillAccess 'modules/key_vault/drill_access.bicep' = if (!empty(drillVaultName)) {
+  scope: resourceGroup(drillVaultResourceGroup)
+  params: {
+    vaultName: drillVaultName
+    identityName: identityName
+    principalId: identity.outputs.principalId
+  }
+  // Azure learns of a role some time after it has said that it made it.
+  dependsOn: [drillRole, keyVault]
+}
+
 module cosmos 'modules/cosmos/main.bicep' = {
   scope: group
   params: {
@@ -297,6 +317,7 @@ var secretSettings = toObject(
 var outboxSettings = !empty(settingOverrides.?ACTIONTRAIL_URL)
   ? {}
   : { 'AzureWebJobs.deliver_domain_events.Disabled': 'true' }
+var drillSettings = empty(drillVaultName) ? {} : { KEYTURN_KEY_BACKUP_DRILL_VAULT_URL: drillAccess!.outputs.vaultUrl }
 
 module app 'modules/app/function_app.bicep' = {
   scope: group
@@ -312,7 +333,7 @@ module app 'modules/app/function_app.bicep' = {
     insightsConnectionString: monitoring.outputs.connectionString
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
-    settings: union(settings, secretSettings, outboxSettings, settingOverrides)
+    settings: union(settings, secretSettings, drillSettings, outboxSettings, settingOverrides)
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     callers: callers
     entraClientId: entraClientId

@@ -129,6 +129,21 @@ class ResourceMissingError(OperatorError):
     """A key, key version, database or container does not exist; facts: ``resource``."""
 
 
+class KeyExistsError(OperatorError):
+    """A key is to be restored into a vault that has its name, if only as a deleted key's; facts: ``resource``."""
+
+    hint = (
+        "look with `az keyvault key list-versions` and `az keyvault key list-deleted`: if it is this key, recover it "
+        "where it is deleted, and see that its newest version is enabled; if not, restore into a vault without the name"
+    )
+
+
+class KeyBackupFailedError(OperatorError):
+    """A key backup does not open today's rows; facts: ``backup``."""
+
+    hint = "rotate, which takes another backup, and verify that one; until it opens, nothing replaces the vault"
+
+
 class BrokenChainError(OperatorError):
     """An audit chain does not hold; facts: ``line``, ``sequence``, ``eventId``, ``problem``, ``detail``."""
 
@@ -145,6 +160,10 @@ class EvidenceAlteredError(OperatorError):
     """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""
 
     hint = "the record was changed after the freeze: keep the report, end the run, find out who writes to its container"
+
+
+class RowsLeftError(OperatorError):
+    """A run without the app came to its end, and rows were not moved; facts: ``rotationId``, ``rows``, ``named``."""
 
 
 class TransientError(KeyturnError):
@@ -212,8 +231,11 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     SettingsError: Outcome(500, "misconfigured", 78),
     PermissionMissingError: Outcome(500, "permission-missing", 78),
     ResourceMissingError: Outcome(500, "resource-missing", 78),
+    KeyExistsError: Outcome(409, "key-exists", 73),
+    KeyBackupFailedError: Outcome(500, "key-backup-failed", 73),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
+    RowsLeftError: Outcome(409, "rows-left", 65),
     TransientError: Outcome(503, "try-again", 75),
     LostRaceError: Outcome(503, "try-again", 75),
     NotSettledError: Outcome(503, "try-again", 75),

@@ -41,6 +41,9 @@ def up(
     document_migrations: Annotated[
         bool, typer.Option("--document-migrations", help="let the app change documents; of a new folder only")
     ] = False,
+    drill_vault: Annotated[
+        bool, typer.Option("--drill-vault", help="a second vault, in which key backups are tried; of a new folder only")
+    ] = False,
 ) -> None:
     """Start the services on loopback, seed what is missing, write endpoints.json, and wait for Ctrl-C."""
     if bits not in (2048, 3072, 4096):
@@ -60,6 +63,7 @@ def up(
         reads_per_second=reads_per_second,
         writes_per_second=writes_per_second,
         document_migrations=document_migrations,
+        drill_vault=drill_vault,
     )
     stopped = threading.Event()
     for received in (signal.SIGINT, signal.SIGTERM):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
+from keyturn.key_drills.drill import drill_when_due
 from keyturn.resources import Resources, process_resources
 from keyturn.rotation.drift import tell_drift
 from keyturn.rotation.due import start_due
@@ -22,7 +23,7 @@ _log = logging.getLogger(__name__)
 @bp.timer_trigger(arg_name="timer", schedule="%SCHEDULE_TICK%")
 @bp.durable_client_input(client_name="client")
 async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
-    """Start every keyring's rotation that is due, tell what is overdue, and look for drift.
+    """Start every keyring's rotation that is due, tell what is overdue, look for drift, and try its key backup.
 
     No failure keeps the others back, neither those of the same keyring.
     """
@@ -31,7 +32,7 @@ async def start_due_rotations(timer: func.TimerRequest, client: df.DurableFuncti
     if timer.past_due:
         _log.warning("the schedule is looked at late")
     for keyring in resources.settings.keyrings:
-        for step in (_finish_orders, _start, _tell_unreported, _tell_drift):
+        for step in (_finish_orders, _start, _tell_unreported, _tell_drift, _drill):
             try:
                 await step(client, resources, keyring.name)
             except Exception as error:  # noqa: BLE001 - raised below, when every step of every keyring has had its turn
@@ -66,3 +67,9 @@ async def _tell_drift(_client: df.DurableFunctionsClient, resources: Resources, 
     await tell_drift(
         resources.notifier, resources.run_store, keyring, found.rows, found.versions, now=datetime.now(UTC)
     )
+
+
+async def _drill(_client: df.DurableFunctionsClient, resources: Resources, keyring: str) -> None:
+    found, now = resources.keyring(keyring), datetime.now(UTC)
+    runs, settings = resources.run_store, resources.settings
+    await drill_when_due(resources.notifier, runs, found, resources.credential, settings, now)

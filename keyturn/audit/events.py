@@ -143,6 +143,15 @@ class RowRepairOrdered(EventData, name="row_repair_ordered"):
     version: Version | None
 
 
+class KeyBackupTried(EventData, name="key_backup_tried"):
+    """A drill restored a backup of the rotation into a vault that is thrown away, and tried to open rows with it."""
+
+    by: Name
+    sha256: Digest
+    passed: bool
+    detail: Text
+
+
 class AttemptRefused(EventData, name="attempt_refused"):
     """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
 

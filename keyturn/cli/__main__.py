@@ -11,6 +11,7 @@ from keyturn.cli import (
     contexts,
     deciding,
     diagnosis,
+    direct,
     doctor,
     key_backup,
     restore_rows,
@@ -61,6 +62,7 @@ app.add_typer(diagnosis.app, name="diagnose")
 app.add_typer(diagnosis.repairs, name="repair")
 app.add_typer(key_backup.app, name="key-backup")
 app.add_typer(audit.app, name="audit")
+app.add_typer(direct.app, name="direct")
 
 if __name__ == "__main__":
     sys.exit(app())

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,16 +19,23 @@ import typer
 
 from keyturn.cli.client import ask
 from keyturn.cli.output import AsJson, FromApp, echo, write
-from keyturn.cli.rotations import Keyring
-from keyturn.errors import InvalidRequestError, InvariantError
+from keyturn.cli.rotations import By, Keyring
+from keyturn.errors import InvalidRequestError, InvariantError, KeyBackupFailedError
 from keyturn.ids import ROTATIONS
 
 if TYPE_CHECKING:
+    from keyturn.key_drills.drill import DrillRecord
+    from keyturn.key_drills.trial import ThrowAwayVault, Trial
+    from keyturn.key_vault.backups import Restored
     from keyturn.keyring_clients import KeyringClients
+    from keyturn.resources import Resources
 
-app = typer.Typer(help="Backups of the key, taken before every rotation.", no_args_is_help=True)
+app = typer.Typer(help="Backups of the key, two of every rotation.", no_args_is_help=True)
 
 RunId = Annotated[str | None, typer.Argument(help="whose backup")]
+EveryRow = Annotated[bool, typer.Option("--all", help="open every row, not a sample of each version")]
+_KEPT = "a rotation whose backup is kept"
+_SEE = "see those that there are: keyturn key-backup list"
 Backup = Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="one that was downloaded")]
 
 
@@ -42,7 +50,8 @@ def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json:
         write(found, as_json=True)
         return
     for backup in found:
-        echo(f"{backup['rotationId']}  {backup['versions']} versions  until {backup['expiresAt'][:10]}")
+        taken = f"{backup['phase']} its version was made"
+        echo(f"{backup['rotationId']}  {backup['versions']} versions  {taken}  until {backup['expiresAt'][:10]}")
 
 
 @app.command()
@@ -71,11 +80,89 @@ def restore(
     keyring: Keyring = None,
     file: Backup = None,
 ) -> None:
-    """Restore the key with all its versions into a vault, and write the id of its newest version."""
-    if (run_id is None) == (file is None):
-        raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: one of them")
-    blob = asyncio.run(_stored(run_id or "", keyring)) if file is None else file.read_bytes()
-    echo(asyncio.run(_restore(blob, vault_url)))
+    """Restore the key with all its versions into a vault, and write the id of its newest version.
+
+    Without a rotation or a file, from the newest backup that is kept: it holds the most versions.
+    """
+    if run_id is not None and file is not None:
+        raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: not both")
+    blob = asyncio.run(_stored(run_id, keyring)) if file is None else file.read_bytes()
+    restored = asyncio.run(_restore(blob, vault_url))
+    if restored.enabled:
+        echo(f"enabled, as its rotation was about to: {', '.join(restored.enabled)}", err=True)
+    echo(restored.key_id)
+
+
+@app.command()
+def verify(
+    vault: Annotated[str, typer.Option(help="a vault to be thrown away, of the same subscription and geography")],
+    run_id: RunId = None,
+    keyring: Keyring = None,
+    *,
+    every: EveryRow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup, by default the newest, into a vault to be thrown away, and open today's rows with it.
+
+    The copy of the key is disabled then. It is left for you to delete, with the vault.
+    """
+    trial = asyncio.run(_verify(run_id, keyring, vault, every=every))
+    write(trial.to_payload(), as_json=as_json)
+    echo(f"left behind, with every version disabled: {trial.key_id.rpartition('/')[0]}; delete that vault", err=True)
+    if not trial.passed:
+        raise KeyBackupFailedError(trial.sentence(), backup=trial.backup)
+
+
+@app.command()
+def drill(
+    vault: Annotated[str | None, typer.Option(help="another drill vault than the setting's")] = None,
+    keyring: Keyring = None,
+    by: By = None,
+    *,
+    every: EveryRow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try the newest backup as the monthly drill does: recorded, in the audit, and its copy of the key purged."""
+    if not by:
+        raise InvalidRequestError.expected("by", "who you are, for the record: also as KEYTURN_BY", named="--by")
+    record = asyncio.run(_drill(keyring, vault, by=by, every=every))
+    write(record.to_payload(), as_json=as_json)
+    if not record.passed:
+        raise KeyBackupFailedError(record.detail, backup=record.trial.backup if record.trial else "the newest")
+
+
+async def _verify(run_id: str | None, keyring: str | None, vault_url: str, *, every: bool) -> "Trial":
+    async with _resources() as resources, _throw_away(resources, keyring, vault_url) as vault:
+        if (backup := await vault.keyring.key_backups.find(run_id)) is None:
+            raise InvalidRequestError(
+                f"no such backup is kept: expected {_KEPT}", hint=_SEE, field="rotationId", expected=_KEPT
+            )
+        return await vault.try_backup(backup, every=every, purge=False)
+
+
+async def _drill(keyring: str | None, vault_url: str | None, *, by: str, every: bool) -> "DrillRecord":
+    from keyturn.key_drills import drill
+
+    async with _resources() as resources:
+        url = vault_url or resources.settings.keyturn_key_backup_drill_vault_url
+        if url is None:
+            expected = "a vault to be thrown away, or KEYTURN_KEY_BACKUP_DRILL_VAULT_URL"
+            raise InvalidRequestError.expected("vault", expected, named="--vault")
+        async with _throw_away(resources, keyring, url) as vault:
+            return await drill.drill(resources.run_store, vault, by=by, now=datetime.now(UTC), every=every)
+
+
+@asynccontextmanager
+async def _throw_away(resources: "Resources", keyring: str | None, url: str) -> "AsyncIterator[ThrowAwayVault]":
+    from keyturn.key_drills.trial import ThrowAwayVault
+    from keyturn.settings.keyring import same_vault
+
+    settings = resources.settings
+    if any(same_vault(url, one.vault_url) for one in settings.keyrings):
+        raise InvalidRequestError.expected("vault", "a vault to be thrown away, and no keyring's own", named="--vault")
+    pace = settings.policy.vault_operations_per_second
+    async with ThrowAwayVault.open(url, resources.keyring(keyring), resources.credential, pace) as vault:
+        yield vault
 
 
 async def _list(keyring: str | None) -> list[dict[str, Any]]:
@@ -83,7 +170,7 @@ async def _list(keyring: str | None) -> list[dict[str, Any]]:
         return [backup.to_payload() for backup in await resources.key_backups.listed()]
 
 
-async def _restore(blob: bytes, vault_url: str) -> str:
+async def _restore(blob: bytes, vault_url: str) -> "Restored":
     from azure.identity.aio import DefaultAzureCredential
     from azure.keyvault.keys.aio import KeyClient
 
@@ -97,24 +184,30 @@ async def _restore(blob: bytes, vault_url: str) -> str:
         return await restore(blob, vault)
 
 
-async def _stored(run_id: str, keyring: str | None) -> bytes:
+async def _stored(run_id: str | None, keyring: str | None) -> bytes:
     async with keyring_resources(keyring) as resources:
         backup = await resources.key_backups.find(run_id)
         if backup is None:
-            hint = "see those that there are: keyturn key-backup list"
-            said = f"no backup of {run_id} is kept"
-            raise InvalidRequestError(said, hint=hint, field="rotationId", expected="a rotation whose backup is kept")
+            raise InvalidRequestError(
+                f"no such backup is kept: expected {_KEPT}", hint=_SEE, field="rotationId", expected=_KEPT
+            )
         return await resources.key_backups.blob(backup)
 
 
 @asynccontextmanager
 async def keyring_resources(keyring: str | None) -> "AsyncIterator[KeyringClients]":
     """Open the clients of one keyring, with the app's settings in the environment and the caller's own sign-in."""
+    async with _resources() as resources:
+        yield resources.keyring(keyring)
+
+
+@asynccontextmanager
+async def _resources() -> "AsyncIterator[Resources]":
     from keyturn.resources import Resources
     from keyturn.settings import load_settings
 
     resources = await Resources.open(load_settings(dict(os.environ)))
     try:
-        yield resources.keyring(keyring)
+        yield resources
     finally:
         await resources.close()

@@ -1,7 +1,7 @@
 """A pass over the store, the sweep to a fixpoint, and the census that ends it."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -132,3 +132,24 @@ class SweepResult(Payload):
     session_tokens: SessionTokens
     passes: int
     aborted: bool = False  # an operator asked to end the rotation
+
+
+# Passes before a migration gives up on writers that keep bringing rows which it is to move.
+PASSES_MAX = 10
+
+
+class Moved(NamedTuple):
+    """What passes over the dek store came to."""
+
+    changed: int
+    quarantined: int
+    left: int  # rows that were to be moved and are not, the quarantined ones included
+    on_target: int
+    session_tokens: dict[str, str]
+
+    @property
+    def unsettled(self) -> str:
+        """Why an operator has to look, or nothing."""
+        if self.quarantined:
+            return f"{self.quarantined} rows cannot be moved"
+        return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""

@@ -153,8 +153,8 @@ def check_sign_in(settings: Settings) -> CheckResult:
 DECIDER = "somebody_can_decide"  # the doctor asks it once, with the settings
 LEFT_TO_PREFLIGHT = frozenset(
     {
-        *("census", "store_has_rows", "row_versions", "key_backup", "no_migration"),
-        *("maintenance_window", "on_call_notified", DECIDER),
+        *("census", "store_has_rows", "row_versions", "key_backup", "key_backup_drill"),
+        *("no_migration", "maintenance_window", "on_call_notified", DECIDER),
     }
 )
 EXAMINED = {name: item for name, item in CHECKLIST.items() if name not in LEFT_TO_PREFLIGHT}

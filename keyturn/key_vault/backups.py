@@ -1,5 +1,7 @@
 """Backups of a MEK: Key Vault's own encrypted blob with every version, kept in a Cosmos DB container for a while.
 
+A rotation takes two: one before it makes its version, and one with that version, before the version can be used.
+
 Only Key Vault opens the blob, in a vault of the same subscription and geography, for an identity that may restore keys.
 It is kept in parts, because a document holds 2 MB. The document that lists the parts is written last: a backup is whole
 or not there, and what an attempt that died left behind expires by itself.
@@ -12,13 +14,17 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
+from azure.core.exceptions import ResourceExistsError
 from azure.keyvault.keys.aio import KeyClient
 from pydantic import Field
 
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
-from keyturn.errors import OperatorError, ResourceMissingError
+from keyturn.errors import KeyExistsError, OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import vault_failures
+from keyturn.key_vault.versions import UNUSED_TAG
+
+type Phase = Literal["before", "after"]  # the new version was made
 
 PART_BYTES = 256 * 1024
 KIND = "key-backup"
@@ -34,6 +40,8 @@ class KeyBackup(StoredDocument):
     run_id: RunId
     vault_url: str
     mek_name: str
+    phase: Phase = "before"  # all that releases up to 0.2 took
+    new_version: str | None = None  # of the run, the newest in a backup that was taken after it was made
     versions: int
     size: int  # bytes of the blob
     sha256: str  # of the blob, lower-case hex
@@ -71,14 +79,17 @@ class KeyBackups:
     container: str  # its name, for people
     retention: timedelta
 
-    async def take(self, run_id: str, *, versions: int, now: datetime) -> KeyBackup:
-        """Back the MEK up before this rotation, once however often it is asked for; ``versions`` are for the record.
+    async def take(self, run_id: str, *, versions: int, now: datetime, new_version: str | None = None) -> KeyBackup:
+        """Back the MEK up for this rotation: before its new version is made, or once ``new_version`` is there.
+
+        Once for each, however often it is asked for; the number of ``versions`` is for the record.
 
         Raises:
             PermissionMissingError: the identity may not back the key up, or not write into the container.
             KeyturnError: of the kind that any other failure means.
         """
-        if (taken := await self.find(run_id)) is not None:
+        backup_id = f"{KIND}.{run_id}" if new_version is None else f"{KIND}.{run_id}.{new_version}"
+        if (taken := await self._read(backup_id)) is not None:
             return taken
         with vault_failures("back up", self.mek_name):
             blob = await self.keys.backup_key(self.mek_name)
@@ -95,9 +106,11 @@ class KeyBackups:
             await self.documents.create(part.to_payload())
             parts.append(part.id)
         backup = KeyBackup(
-            id=f"{KIND}.{run_id}",
+            id=backup_id,
             keyring=self.keyring,
             run_id=run_id,
+            phase="before" if new_version is None else "after",
+            new_version=new_version,
             vault_url=self.keys.vault_url,
             mek_name=self.mek_name,
             versions=versions,
@@ -109,11 +122,17 @@ class KeyBackups:
             ttl=seconds,
         )
         await self.documents.create(backup.to_payload())
-        return await self.find(run_id) or backup
+        return await self._read(backup_id) or backup
 
-    async def find(self, run_id: str) -> KeyBackup | None:
-        """Return the backup that was taken before this rotation, or None."""
-        return await self.documents.find(KeyBackup.from_document, self.keyring, f"{KIND}.{run_id}")
+    async def _read(self, backup_id: str) -> KeyBackup | None:
+        return await self.documents.find(KeyBackup.from_document, self.keyring, backup_id)
+
+    async def find(self, run_id: str | None) -> KeyBackup | None:
+        """Return the newest backup of this rotation, or of any; None where none is kept.
+
+        The newest holds the most versions: what is lost with a version that it lacks, no other one brings back.
+        """
+        return next((found for found in await self.listed() if run_id in {None, found.run_id}), None)
 
     async def listed(self) -> list[KeyBackup]:
         """Return every backup that has not expired, newest first."""
@@ -141,11 +160,35 @@ class KeyBackups:
         return blob
 
 
-async def restore(blob: bytes, vault: KeyClient) -> str:
-    """Restore the key into a vault that has no key of its name; return the id of its newest version.
+class Restored(Payload):
+    """A key that was brought back."""
 
-    Raises KeyturnError of the kind that the vault's refusal means.
+    key_id: str  # of its newest version
+    versions: int
+    enabled: list[str]  # versions that were backed up before they were in use
+
+
+async def restore(blob: bytes, vault: KeyClient) -> Restored:
+    """Restore the key into a vault that has no key of its name, and enable what rotations were about to enable.
+
+    A rotation backs its new version up while that is disabled, so that no row can name a version of which there is no
+    backup: such a version carries ``UNUSED_TAG``.
+
+    Raises:
+        KeyExistsError: the vault has a key of this name, or a deleted one.
+        KeyturnError: of the kind that the vault's refusal means.
     """
     with vault_failures("restore", "the key of the backup"):
-        restored = await vault.restore_key_backup(blob)
-    return str(restored.id)
+        try:
+            restored = await vault.restore_key_backup(blob)
+        except ResourceExistsError as error:
+            raise KeyExistsError("the vault has a key of this name already", resource=vault.vault_url) from error
+        listed = [found async for found in vault.list_properties_of_key_versions(restored.name)]
+    enabled = []
+    for found in listed:
+        if not found.enabled and UNUSED_TAG in (tags := found.tags or {}):
+            kept = {name: value for name, value in tags.items() if name != UNUSED_TAG}
+            with vault_failures("enable", restored.name, found.version):
+                await vault.update_key_properties(restored.name, found.version, enabled=True, tags=kept)
+            enabled.append(str(found.version))
+    return Restored(key_id=str(restored.id), versions=len(listed), enabled=enabled)

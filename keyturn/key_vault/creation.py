@@ -9,20 +9,37 @@
    has as many versions as are ever made gets no other.
 4. An attempt that finds the intent of an earlier one waits until that one's creation can no longer take effect, looking
    for the version all the time, before it renews the intent and creates the version.
-5. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
+5. It is created disabled, so that no writer can use a version of which there is no backup; once there is one,
+   ``keyturn.rotation.new_version`` enables it.
+6. The version is used once it can be read, and once a random DEK wrapped under it came back from the vault.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from field_encrypt.dek import Dek
+from field_encrypt.mek_errors import MekVersionDisabledError
 from field_encrypt.mek_versions import MekVersion, MekVersionProperties
 from keyturn.clock import Clock
 from keyturn.contracts.steps import CreateVersionInput
-from keyturn.errors import InvariantError, NotSettledError, OperatorError, ResourceMissingError, TransientError
+from keyturn.errors import (
+    InvariantError,
+    KeyturnError,
+    NotSettledError,
+    OperatorError,
+    ResourceMissingError,
+    TransientError,
+)
 from keyturn.key_vault.errors import vault_failures
-from keyturn.key_vault.versions import ANOTHER_KEY, ROTATION_TAG, VERSIONS_MAX, MekVersions
+from keyturn.key_vault.versions import (
+    ANOTHER_KEY,
+    ROTATION_TAG,
+    UNUSED_TAG,
+    VERSIONS_MAX,
+    MekVersions,
+    is_unused,
+)
 
 POLL_SECONDS = 1.0
 READABLE_WITHIN = timedelta(minutes=1)  # no propagation delay is documented for a region; failover takes longer
@@ -48,24 +65,16 @@ async def create_version(
     clock: Clock,
     adoptable: Collection[str] = (),
 ) -> str:
-    """Return the rotation's version: found, adopted or created, and proven by a round trip.
+    """Return the rotation's version: found, adopted or created; it is disabled where it was never in use.
 
     ``adoptable`` are the ids and the versions of the unfinished rotations whose version may be adopted.
 
     Raises:
         ResourceMissingError: the MEK does not exist; only a version of an existing key is ever created.
         OperatorError: the MEK has as many versions as are ever made.
-        NotSettledError: the version is not usable yet, or the vault's answers were lost.
+        NotSettledError: the vault's answers were lost.
         KeyturnError: of the kind that the failure means.
     """
-    version = await _find_or_create(versions, request, intent, clock, adoptable)
-    await _prove(versions, version, clock)
-    return version
-
-
-async def _find_or_create(
-    versions: MekVersions, request: CreateVersionInput, intent: CreationIntent, clock: Clock, adoptable: Collection[str]
-) -> str:
     lost: TransientError | None = None
     for _ in range(ATTEMPTS):
         declared = await intent.declared()
@@ -77,7 +86,8 @@ async def _find_or_create(
         if found is not None:
             return found
         current = await versions.fetch(await versions.current())
-        usable = current.wrap_problem() is None and current.key_size == request.key_size
+        enabled = current.wrap_problem() is None or is_unused(current)
+        usable = enabled and current.key_size == request.key_size
         unfinished = current.version in adoptable or current.tags.get(ROTATION_TAG) in adoptable
         # Without another version that is enabled, the rotation that made this one has nothing left to be done.
         if usable and unfinished and any(one.enabled for one in states.values() if one.version != current.version):
@@ -110,22 +120,55 @@ async def _create(
 ) -> str:
     if (left := (until - clock.now()).total_seconds()) <= 0:  # another run takes this creation for lost soon
         raise NotSettledError("the intent to create took too long to write", rotationId=request.run.run_id)
-    created = await versions.create(request.key_size, like, {ROTATION_TAG: request.run.run_id}, answer_within=left)
+    tags = {ROTATION_TAG: request.run.run_id, UNUSED_TAG: request.run.run_id}
+    created = await versions.create(request.key_size, like, tags, answer_within=left)
     # An earlier creation that was given up may have taken effect late; the next run would take that version.
     return await own_version(versions, request.run.run_id) or created
 
 
-async def _prove(versions: MekVersions, version: str, clock: Clock) -> None:
-    """Wait until a random DEK that is wrapped locally under the version comes back from the vault."""
-    deadline, dek, returned = clock.now() + READABLE_WITHIN, Dek.generate(), None
-    while returned is None:
-        try:
-            with vault_failures("prove the new version", versions.mek.mek_name, version):
-                wrapped = versions.mek.wrap(dek.reveal(), await versions.mek.fetch_version(version))
-                returned = Dek(await versions.mek.unwrap(wrapped, version, "RSA-OAEP-256"))
-        except (TransientError, ResourceMissingError) as failure:
-            if clock.now() >= deadline:
-                raise NotSettledError("the new version is not usable yet", version=version) from failure
-            await clock.sleep(POLL_SECONDS)
-    if returned != dek:
+async def readable(versions: MekVersions, version: str, clock: Clock) -> MekVersion:
+    """Wait until the vault gives the version, and return it; raises NotSettledError where it does not."""
+
+    async def fetched() -> MekVersion:
+        return await versions.fetch(version)
+
+    return await _wait_for(fetched, version, clock)
+
+
+async def prove(versions: MekVersions, version: str, clock: Clock) -> None:
+    """Wait until a random DEK that is wrapped locally under the version comes back from the vault.
+
+    Raises:
+        NotSettledError: the version is not usable yet.
+        KeyturnError: of the kind that the failure means.
+    """
+    dek = Dek.generate()
+
+    async def returned() -> Dek | None:
+        with vault_failures("prove the new version", versions.mek.mek_name, version):
+            if not (fetched := await versions.mek.fetch_version(version)).enabled:
+                return None
+            wrapped = versions.mek.wrap(dek.reveal(), fetched)
+            return Dek(await versions.mek.unwrap(wrapped, version, "RSA-OAEP-256"))
+
+    if await _wait_for(returned, version, clock) != dek:
         raise InvariantError("the vault did not return the DEK that was wrapped", version=version)
+
+
+async def _wait_for[T](look: Callable[[], Awaitable[T | None]], version: str, clock: Clock) -> T:
+    """Look until there is an answer: a version that was just made or enabled is not so everywhere at once."""
+    deadline = clock.now() + READABLE_WITHIN
+    while True:
+        failure: KeyturnError | None = None
+        try:
+            if (answer := await look()) is not None:
+                return answer
+        except (TransientError, ResourceMissingError) as error:
+            failure = error
+        except OperatorError as error:
+            if not isinstance(error.__cause__, MekVersionDisabledError):
+                raise
+            failure = error
+        if clock.now() >= deadline:
+            raise NotSettledError("the new version is not usable yet", version=version) from failure
+        await clock.sleep(POLL_SECONDS)

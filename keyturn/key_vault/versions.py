@@ -22,6 +22,7 @@ RETIRED_BY_TAG = "keyturn-retired-by"
 RETAIN_UNTIL_TAG = "keyturn-retain-until"
 REINSTATED_BY_TAG = "keyturn-reinstated-by"
 TEMPORARY_FOR_TAG = "keyturn-lent-to"
+UNUSED_TAG = "keyturn-not-in-use-yet"  # a new version, disabled until a backup has it; names its rotation
 VERSIONS_MAX = 450  # no more are made: Key Vault backs up no key with more than 500, and nothing deletes a version
 ANOTHER_KEY = "move to another key: docs/operations.md, A key that has all its versions"  # what to do then
 CHANGE_SECONDS = 10.0  # for the vault to take a change; creation_settle, by default 30 s, must be longer
@@ -47,7 +48,7 @@ class MekVersions:
             return await self.mek.fetch_version(version)
 
     async def create(self, size: int, like: MekVersion, tags: dict[str, str], *, answer_within: float) -> str:
-        """Create a version of this size and of the kind of another one, and return its id.
+        """Create a version of this size and of the kind of another one, disabled, and return its id.
 
         The SDK would repeat a creation whose answer it did not understand, which makes a second version. Here it does
         not. All of it, connecting and the exchange of a token included, takes ``answer_within`` seconds at most. The
@@ -60,6 +61,7 @@ class MekVersions:
                     size=size,
                     hardware_protected=like.jwk.kty == "RSA-HSM",
                     key_operations=sorted({*like.jwk.key_ops, "wrapKey", "unwrapKey"}),
+                    enabled=False,
                     tags=tags,
                     retry_total=0,
                     connection_timeout=answer_within,
@@ -112,6 +114,16 @@ class MekVersions:
             reinstated.append(found.version)
         return reinstated
 
+    async def put_into_use(self, version: str) -> None:
+        """Enable a new version that was disabled until a backup has it; any other one stays as it is."""
+        if is_unused(found := await self.fetch(version)):
+            tags = {name: value for name, value in found.tags.items() if name != UNUSED_TAG}
+            await self.change(found, enabled=True, tags=tags)
+
+    async def disable_for(self, version: str, run_id: str) -> None:
+        """Disable a version again that this rotation has retired."""
+        await self._change(await self.fetch(version), enabled=False, tags={RETIRED_BY_TAG: run_id})
+
     async def tag(self, found: MekVersionProperties, tags: dict[str, str]) -> None:
         """Add or change tags of a version, and leave it enabled or disabled."""
         with vault_failures("update", self.mek.mek_name, found.version):
@@ -156,6 +168,11 @@ class TemporaryEnablement:
         if is_temporary(found):
             tags = {name: value for name, value in found.tags.items() if name != TEMPORARY_FOR_TAG}
             await self._versions.change(found, enabled=False, tags=tags)
+
+
+def is_unused(found: MekVersionProperties) -> bool:
+    """Tell whether this is a rotation's new version that was never in use: disabled until a backup has it."""
+    return not found.enabled and UNUSED_TAG in found.tags
 
 
 def is_temporary(found: MekVersionProperties) -> bool:

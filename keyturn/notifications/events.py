@@ -21,6 +21,7 @@ class Event(NamedTuple):
 ON_CALL = "on_call"  # pre-flight's question whether the people on call can be reached
 OVERDUE = "overdue"
 DRIFT = "drift"  # of a keyring, and of no run
+DRILL_FAILED = "drill_failed"  # likewise: a key backup did not open today's rows
 UNREADABLE = "unreadable"  # a check of documents has ended, and found some that do not decrypt
 DECISIONS = frozenset({"approval_wanted", "approval_reminder"})  # approvers are asked, each on a channel of their own
 
@@ -43,6 +44,7 @@ EVENTS: Mapping[str, Event] = {
     OVERDUE: Event("failure", urgent=True),
     UNREADABLE: Event("failure", urgent=True),
     DRIFT: Event("failure", urgent=True),
+    DRILL_FAILED: Event("failure", urgent=True),
 }
 
 

@@ -17,6 +17,7 @@ from keyturn.runs.record_parts import Waiver
 from keyturn.runs.records import RotationRecord
 
 MAINTENANCE_WINDOW = "maintenance_window"
+KEY_BACKUP = "key_backup"  # its waiver counts for the backup that is taken with the new version as well
 ANSWER_SECONDS = 300.0  # a check that takes longer has met something that hangs
 COUNT_SECONDS = 20 * 60.0  # but for counting, which takes as long as the store is large
 # All checks together: an activity may run for 30 minutes (functionTimeout in host.json).
@@ -63,13 +64,14 @@ CHECKLIST: dict[str, Item[CheckContext]] = {
     "store_has_rows": Item(store.store_has_rows, needs=("can_query",), waivable=True),
     "row_versions": Item(store.row_versions, needs=("census", "mek_exists")),
     "backup": Item(environment.backup, waivable=True, right=f"{store.RIGHTS}read"),
-    "key_backup": Item(
+    KEY_BACKUP: Item(
         vault.key_backup,
         needs=("mek_versions",),
         waivable=True,
         right=f"{vault.RIGHTS}backup/action on the key, and {store.ITEMS}create and read on the backups' container,",
     ),
     "somebody_can_decide": Item(environment.somebody_can_decide, waivable=True),
+    "key_backup_drill": Item(vault.key_backup_drill, waivable=True),
     "no_migration": Item(environment.no_migration, waivable=True),
     MAINTENANCE_WINDOW: Item(environment.maintenance_window, waivable=True),
     "on_call_notified": Item(environment.on_call_notified, waivable=True),

@@ -14,9 +14,10 @@ from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import RSA_TYPES
+from keyturn.key_drills.drill import read_drill
 from keyturn.key_vault.backups import WHERE_IT_OPENS
 from keyturn.key_vault.errors import vault_failures
-from keyturn.key_vault.versions import ANOTHER_KEY, VERSIONS_MAX
+from keyturn.key_vault.versions import ANOTHER_KEY, VERSIONS_MAX, is_unused
 from keyturn.preflight.context import CheckContext
 from keyturn.preflight.results import CheckResult, ok, problem
 
@@ -72,6 +73,8 @@ async def mek_enabled(context: CheckContext) -> CheckResult:
     newest = await context.facts.newest()
     if newest.enabled:
         return ok(f"version {newest.version} is enabled")
+    if is_unused(newest):
+        return ok(f"version {newest.version} was made by an unfinished rotation, and is enabled once a backup has it")
     return problem(
         f"the newest version, {newest.version}, is disabled", "find out who disabled it, and why, before it is enabled"
     )
@@ -160,3 +163,14 @@ async def key_backup(context: CheckContext) -> CheckResult:
         f"{taken.versions} versions, {taken.size} bytes, stored in {backups.container} until "
         f"{taken.expires_at.date().isoformat()}; opens in {WHERE_IT_OPENS}"
     )
+
+
+async def key_backup_drill(context: CheckContext) -> CheckResult:
+    """The last drill of a key backup opened today's rows; that none was made yet, or lately, stops no rotation."""
+    last = await read_drill(context.documents, context.record.keyring)
+    if last is None:
+        return ok("no key backup was ever tried: key-backup drill does it")
+    seen = f"the last drill was {(context.now - last.at).days} days ago, by {last.by}: {last.detail}"
+    if last.passed:
+        return ok(seen)
+    return problem(seen, "run key-backup drill until one passes, or waive: a rotation takes another backup")

@@ -1,20 +1,32 @@
-"""What the record knows of the new version: the intent to create it, which one it is, and which it replaces.
+"""The new version: the intent to create it, its backup and first use, and what the record knows of it.
+
+A version is in use from the moment in which it is enabled: writers take the newest that is. So it is enabled only once
+a backup has it: there is never a row under a version that no backup could bring back.
 
 A rotation that ended before its work was done has made a version and moved rows onto it. The next one adopts both.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.migrations import DocumentWork
 from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.states import State
-from keyturn.errors import NotSettledError
+from keyturn.errors import FencedError, KeyturnError, NotSettledError
+from keyturn.key_vault import creation
+from keyturn.key_vault.versions import is_unused
+from keyturn.keyring_clients import KeyringClients
+from keyturn.preflight.checks import KEY_BACKUP, waiver_of
+from keyturn.rotation.retirement import kept_disabled
 from keyturn.runs import record_parts, store
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import ADOPTED_MAX, MigrationRecord, RotationRecord
 from keyturn.runs.transitions import check_live, update_live
+
+_log = logging.getLogger(__name__)
 
 _MOVING = frozenset({State.CREATING_VERSION, State.SWEEPING})
 
@@ -69,6 +81,34 @@ def unfinished(
         if intent is not None or record.target_version is not None:
             found.append(record)
     return found
+
+
+async def put_into_use(
+    runs: store.RotationStore, keyring: KeyringClients, record: RotationRecord, version: str, now: datetime
+) -> None:
+    """Have a backup that holds the version, then enable it where it was never in use; twice is the same as once.
+
+    Raises:
+        FencedError: the run has ended or was overtaken; a version that another has retired since is disabled again.
+        KeyturnError: of the kind that the failure means; without a backup only where the check was waived.
+    """
+    versions = keyring.versions
+    found = await creation.readable(versions, version, Clock())  # what it is not, the vault may not back up
+    try:
+        count = len({*await versions.states(), version})
+        await keyring.key_backups.take(record.run_id, versions=count, now=now, new_version=version)
+    except KeyturnError as error:
+        if waiver_of(record, KEY_BACKUP) is None:
+            raise
+        _log.warning("rotation %s goes on without a backup of its version: %s", record.run_id, error.message)
+    if not is_unused(found):
+        return
+    await update_live(runs, record.ref, lambda found: found, confirm=True)
+    await versions.put_into_use(version)
+    # The request may have come late, from a worker that froze: the records say what is to be disabled.
+    if (keeper := (await kept_disabled(runs, record.keyring)).get(version)) is not None:
+        await versions.disable_for(version, keeper)
+        raise FencedError("another rotation has retired the version", rotationId=record.run_id, holder=keeper)
 
 
 async def record_new_version(

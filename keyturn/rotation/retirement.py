@@ -182,16 +182,16 @@ async def reinstated(runs: RotationStore, versions: MekVersions, record: Rotatio
         NotSettledError: retirements kept beginning.
     """
     for _ in range(LOOKS_MAX):
-        enabled = await versions.reinstate(record.run_id, await _kept(runs, record))
+        enabled = await versions.reinstate(record.run_id, await kept_disabled(runs, record.keyring))
         # Another rotation may have begun to retire meanwhile, and have found them disabled.
-        if (await _kept(runs, record)).keys().isdisjoint(enabled):
+        if (await kept_disabled(runs, record.keyring)).keys().isdisjoint(enabled):
             return enabled
     raise NotSettledError("retirements kept beginning while versions were enabled", rotationId=record.run_id)
 
 
-async def _kept(runs: RotationStore, record: RotationRecord) -> dict[str, str]:
+async def kept_disabled(runs: RotationStore, keyring: str) -> dict[str, str]:
     """Return what is to be disabled, by the newest record of the newest rotation, for a query may lag."""
-    newest, *others = await runs.newest(record.keyring, limit=PAGE_MAX)
+    newest, *others = await runs.newest(keyring, limit=PAGE_MAX)
     return retirements_in_force([await _newest(runs, newest.run_id), *others])
 
 

@@ -60,11 +60,11 @@ async def lose[R: RunRecord](runs: Runs[R], run_id: str, reason: str, now: datet
     return await _settle(runs, lost, now)
 
 
-async def resume[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
+async def resume[R: RunRecord](runs: Runs[R], record: R, now: datetime, detail: str = WORKFLOW_LOST) -> R:
     """Let a run whose workflow is gone go on: with a greater token, so that nothing of that workflow counts any more.
 
-    The run waits in ``needs_attention`` until its next workflow, which the caller starts, goes on with it; where an
-    abort was asked for, it ends.
+    The run waits in ``needs_attention`` until its next workflow, which the caller starts, goes on with it, or until the
+    caller goes on itself; where an abort was asked for, it ends. The ``detail`` says why.
 
     Raises:
         FencedError: the run does not hold its keyring.
@@ -72,10 +72,10 @@ async def resume[R: RunRecord](runs: Runs[R], record: R, now: datetime) -> R:
 
     def change(found: R) -> R:
         if found.abort is not None and State.ABORTED in found.transitions[found.state]:
-            return enter(found, State.ABORTED, detail=WORKFLOW_LOST, now=now)
+            return enter(found, State.ABORTED, detail=detail, now=now)
         if found.state is State.NEEDS_ATTENTION:
             return found
-        return enter(found, State.NEEDS_ATTENTION, detail=WORKFLOW_LOST, now=now)
+        return enter(found, State.NEEDS_ATTENTION, detail=detail, now=now)
 
     return await _settle(runs, await retake(runs, record, change), now)
 

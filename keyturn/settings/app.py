@@ -19,7 +19,7 @@ from keyturn.errors import UnknownKeyringError, one_of
 from keyturn.key_vault.pacing import operations_per_second
 from keyturn.settings.channels import approvers_channels, channels_of
 from keyturn.settings.errors import Place, first_failure, settings_error
-from keyturn.settings.keyring import Keyring
+from keyturn.settings.keyring import Keyring, same_vault
 from keyturn.settings.types import (
     UNRESOLVED,
     ActiontrailUrl,
@@ -31,6 +31,7 @@ from keyturn.settings.types import (
     ManagementUrl,
     PublicUrl,
     SixFieldCron,
+    VaultUrl,
     checked,
     number,
     signing_secrets,
@@ -89,6 +90,10 @@ class Settings(BaseModel):
     keyturn_key_backup_retention: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=10_000))] = (
         timedelta(days=365)
     )
+
+    # The vault, of the same subscription and geography, in which the newest backup is tried every month; without it, in
+    # none. The app deletes and purges the copy of the key there, so it is nobody's own.
+    keyturn_key_backup_drill_vault_url: VaultUrl | None = None
 
     # Whom to believe: the principal of App Service Authentication, or whoever has a function key. There is no default:
     # it must not follow from something else that is missing. The platform itself sets WEBSITE_AUTH_ENABLED; without it
@@ -151,6 +156,13 @@ class Settings(BaseModel):
         if len({(one.vault_url.rstrip("/").lower(), one.mek_name.lower()) for one in keyrings}) < len(keyrings):
             raise ValueError("a MEK belongs to two keyrings")
         return keyrings
+
+    @field_validator("keyturn_key_backup_drill_vault_url")
+    @classmethod
+    def _drills_are_apart(cls, url: str | None, others: ValidationInfo) -> str | None:
+        if url is not None and any(same_vault(url, one.vault_url) for one in others.data.get("keyrings", [])):
+            raise ValueError("expected a vault to be thrown away, and no keyring's own")
+        return url
 
     @field_validator("keyturn_access")
     @classmethod

@@ -19,9 +19,16 @@ from keyturn.settings.types import (
     probe_url,
 )
 
+_HTTPS_PORT = 443
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, section 5.6.2: token
 _APP_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+def same_vault(url: str, other: str) -> bool:
+    """Tell whether two URLs, of vaults or of what is in them, have the same host and port."""
+    first, second = urlsplit(url), urlsplit(other)
+    return (first.hostname, first.port or _HTTPS_PORT) == (second.hostname, second.port or _HTTPS_PORT)
 
 
 class RowNames(field_encrypt.RowNames):

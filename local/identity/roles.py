@@ -32,6 +32,14 @@ ROLES: dict[str, tuple[str, ...]] = {
         f"{KEYS}/unwrap/action",
         f"{KEYS}/backup/action",
     ),
+    "Keyturn key drill": (
+        f"{KEYS}/read",
+        f"{KEYS}/restore/action",
+        f"{KEYS}/update/action",
+        f"{KEYS}/unwrap/action",
+        f"{KEYS}/delete",
+        f"{KEYS}/purge/action",
+    ),
     "Keyturn backup check": (f"{COSMOS}/read",),
     # What `keyturn doctor --probe` needs of Azure Resource Manager: not the app's, an operator's.
     "DocumentDB containers": (f"{CONTAINERS}/write", f"{CONTAINERS}/delete"),

@@ -1,4 +1,4 @@
-"""``python -m local.key_vault --state DIR --port N --tls FILE --identity-key FILE [--limits ...] [--latency-ms X]``."""
+"""``python -m local.key_vault --state DIR --port N --tls FILE --identity-key FILE``, and the options below."""
 
 import argparse
 import asyncio
@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--identity-key", type=Path, required=True, help="PEM public key that verifies tokens")
     parser.add_argument("--limits", choices=("service", "off"), default="service", help="Azure's limits, or none")
     parser.add_argument("--latency-ms", type=float, default=0, help="added to every operation")
+    parser.add_argument("--throw-away", action="store_true", help="let keys be deleted and purged")
     arguments = parser.parse_args()
     service = KeyVaultService(
         arguments.state,
@@ -25,6 +26,7 @@ def main() -> None:
         identity_key=arguments.identity_key.read_bytes(),
         limits=Limits(SERVICE_LIMITS) if arguments.limits == "service" else None,
         latency_seconds=arguments.latency_ms / 1000,
+        throw_away=arguments.throw_away,
     )
     asyncio.run(serve(service.application(), port=arguments.port, tls=server_tls(arguments.tls)))
 

@@ -45,7 +45,7 @@ async def restore(vault: Vault, call: Call) -> dict[str, Any]:
         raise bad_parameter("value: is not a backup made with this vault's secret") from error
     versions = [version_of(record) for record in records]
     call.name = versions[0].name
-    if vault.store.versions(call.name):
+    if vault.store.versions(call.name) or vault.store.deleted(call.name):
         message = f"The key {call.name!r} already exists in this vault, so the backup was not restored."
         raise VaultError(409, "Conflict", message)
     vault.store.add(versions)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from local.key_vault.errors import bad_parameter
+from local.key_vault.errors import VaultError, bad_parameter
 from local.key_vault.model import KeyVersion
 from local.key_vault.requests import CreateKey, UpdateKey, decode_base64url, encode_base64url, parse
 from local.key_vault.vault import Call, Vault
@@ -35,6 +35,8 @@ async def create(vault: Vault, call: Call) -> dict[str, Any]:
     private_key = await vault.in_thread(
         generate_private_key, public_exponent=wanted.public_exponent, key_size=wanted.key_size
     )
+    if vault.store.deleted(call.key_name):
+        raise VaultError(409, "Conflict", f"Key {call.key_name} is deleted but recoverable, so its name is taken.")
     key = KeyVersion.new(call.key_name, wanted, private_key)
     vault.store.add([key])
     call.version = key.version

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.identity.roles import KEYS
-from local.key_vault import backup, keys, use
-from local.key_vault.errors import VaultError
+from local.key_vault import backup, deletion, keys, use
 from local.key_vault.vault import Call, Vault
 
 type Perform = Callable[[Vault, Call], Awaitable[dict[str, Any]]]
@@ -21,15 +20,12 @@ class Operation:
     perform: Perform
 
 
-async def _never(_vault: Vault, _call: Call) -> dict[str, Any]:
-    raise VaultError(403, "Forbidden", "This vault deletes nothing: no key, no version, no backup.")
-
-
 _LIST_VERSIONS = Operation("list", f"{KEYS}/read", keys.list_versions)
 _GET = Operation("get", f"{KEYS}/read", keys.get)
 _UPDATE = Operation("update", f"{KEYS}/update/action", keys.update)
-_DELETE = Operation("delete", f"{KEYS}/delete", _never)
-_PURGE = Operation("purge", f"{KEYS}/purge/action", _never)
+_DELETE = Operation("delete", f"{KEYS}/delete", deletion.delete)
+_GET_DELETED = Operation("get", f"{KEYS}/read", deletion.get_deleted)
+_PURGE = Operation("purge", f"{KEYS}/purge/action", deletion.purge)
 
 _NAME = "/keys/{name}"
 _VERSION = _NAME + "/{version:[^/]*}"  # the SDK writes a versionless id with an empty last segment
@@ -50,6 +46,7 @@ ROUTES: tuple[tuple[str, str, Operation], ...] = (
     ("POST", f"{_VERSION}/encrypt", Operation("encrypt", f"{KEYS}/encrypt/action", use.encrypt)),
     ("POST", f"{_VERSION}/decrypt", Operation("decrypt", f"{KEYS}/decrypt/action", use.decrypt)),
     ("DELETE", _NAME, _DELETE),
+    ("GET", "/deletedkeys/{name}", _GET_DELETED),
     ("DELETE", "/deletedkeys/{name}", _PURGE),
 )
 

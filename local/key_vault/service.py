@@ -36,7 +36,14 @@ class KeyVaultService:
     """One vault behind its REST surface."""
 
     def __init__(
-        self, state: Path, *, port: int, identity_key: bytes, limits: Limits | None, latency_seconds: float
+        self,
+        state: Path,
+        *,
+        port: int,
+        identity_key: bytes,
+        limits: Limits | None,
+        latency_seconds: float,
+        throw_away: bool = False,
     ) -> None:
         self._identity_key = identity_key
         self._limits = limits
@@ -49,6 +56,7 @@ class KeyVaultService:
             store=KeyStore(state / "keys.sqlite"),
             backup_cipher=load_cipher(state / "backup_key"),
             threads=ThreadPoolExecutor(RSA_THREADS, thread_name_prefix="rsa"),
+            throw_away=throw_away,
         )
 
     def application(self) -> web.Application:
@@ -91,7 +99,8 @@ class KeyVaultService:
         try:
             principal = self._authenticate(request)
             who = principal.name
-            response = web.json_response(await self._perform(request, principal, operation, call))
+            answer = await self._perform(request, principal, operation, call)
+            response = web.json_response(answer) if answer else web.Response(status=204)
             result = response.status
         except VaultError as error:
             response = error.response()

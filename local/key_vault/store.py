@@ -1,6 +1,6 @@
 """The vault's keys: in memory for reading, in SQLite for good. A version that a caller was told of survives SIGKILL.
 
-Nothing here deletes: a version, once made, can only be changed.
+A version, once made, can only be changed; a key is deleted as a whole, in a vault that is to be thrown away.
 """
 
 import json
@@ -31,6 +31,12 @@ CREATE TABLE IF NOT EXISTS key_version (
     private_key TEXT NOT NULL,     -- PKCS8 PEM
     properties TEXT NOT NULL,      -- JSON of everything else
     UNIQUE (name, version)
+) STRICT
+"""
+DELETED = """
+CREATE TABLE IF NOT EXISTS deleted_key (
+    name TEXT PRIMARY KEY,         -- in lower case
+    bundle TEXT NOT NULL           -- JSON of what the service answers
 ) STRICT
 """
 
@@ -73,7 +79,10 @@ class KeyStore:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.execute(SCHEMA)
+        self._database.execute(DELETED)
         self._keys: dict[str, dict[str, KeyVersion]] = {}  # by the name in lower case
+        deleted = self._database.execute("SELECT name, bundle FROM deleted_key").fetchall()
+        self._deleted: dict[str, dict[str, Any]] = {name: json.loads(bundle) for name, bundle in deleted}
         query = "SELECT name, version, private_key, properties FROM key_version ORDER BY sequence"
         with closing(self._database.execute(query)) as rows:
             for name, version, pem, properties in rows:
@@ -119,6 +128,25 @@ class KeyStore:
             (json.dumps(properties_of(key)), key.name, key.version),
         )
         self._named(key.name)[key.version] = key
+
+    def deleted(self, name: str) -> dict[str, Any] | None:
+        """Return the deleted key of this name, as the service answers it, or None."""
+        return self._deleted.get(name.lower())
+
+    def delete(self, name: str, bundle: dict[str, Any]) -> None:
+        """Delete all versions of a key; its name is taken until it is purged."""
+        key = name.lower()
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:
+            self._database.execute("INSERT INTO deleted_key (name, bundle) VALUES (?, ?)", (key, json.dumps(bundle)))
+            self._database.execute("DELETE FROM key_version WHERE lower(name) = ?", (key,))
+        self._deleted[key] = bundle
+        del self._keys[key]
+
+    def purge(self, name: str) -> None:
+        """Forget a deleted key."""
+        self._database.execute("DELETE FROM deleted_key WHERE name = ?", (name.lower(),))
+        del self._deleted[name.lower()]
 
     def _named(self, name: str) -> dict[str, KeyVersion]:
         """Return the versions of a key, whose name ignores case, to read and to add to."""

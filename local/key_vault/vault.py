@@ -18,6 +18,7 @@ class Vault:
     store: KeyStore
     backup_cipher: Fernet
     threads: ThreadPoolExecutor
+    throw_away: bool = False  # whether keys may be deleted and purged
 
     async def in_thread[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run RSA arithmetic beside the event loop; it releases the interpreter lock."""

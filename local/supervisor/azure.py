@@ -21,7 +21,7 @@ from local.supervisor.tenant import ensure_principals, ensure_webhook_secret
 
 STARTUP_SECONDS = 60
 HOSTS = ("functions_host", "second_host")
-MODULES = {"second_host": "functions_host"}
+MODULES = {"second_host": "functions_host", "drill_vault": "key_vault"}
 
 
 class LocalAzure:
@@ -34,7 +34,9 @@ class LocalAzure:
         self.layout = Layout.of(state)
         self.server_pem, self.ca_bundle = make_certificate(state / "tls")
         self.headers = ensure_principals(
-            self.layout.folder("identity"), document_migrations=options.document_migrations
+            self.layout.folder("identity"),
+            document_migrations=options.document_migrations,
+            drill_vault=options.drill_vault,
         )
         self.approval_secret = ensure_webhook_secret(state / "approval_secret")
         self.actiontrail_secrets = state / "actiontrail_secrets"
@@ -52,6 +54,8 @@ class LocalAzure:
         try:
             for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "inbox", "task_hub"):
                 told(self._line(self.start(service)))
+            if self.options.drill_vault:
+                told(self._line(self.start("drill_vault")))
             self.seed()
             told(f"{'seed':<17} containers, {environment.MEK_NAME} and {self.options.deks} notes are there")
             for service in ("functions_host", "backend"):
@@ -64,7 +68,8 @@ class LocalAzure:
     def start(self, service: str) -> ServiceProcess:
         """Start a service, or start it again after it was stopped or killed, and wait until it is healthy.
 
-        ``second_host`` is another instance of the app, which only tests start.
+        Only tests start ``second_host``, another instance of the app, and, unless the options ask for it,
+        ``drill_vault``, an empty vault of the same subscription and geography.
         """
         if (running := self.processes.get(service)) is not None and running.alive:
             return running
@@ -133,6 +138,7 @@ class LocalAzure:
         keys = json.loads((self.layout.folder("functions_host") / "keys.json").read_bytes())
         return {
             "vaultUrl": self.layout.url("key_vault"),
+            "drillVaultUrl": self.layout.url("drill_vault"),
             "mekName": environment.MEK_NAME,
             "cosmosEndpoint": self.layout.url("cosmos"),
             "cosmosDatabase": environment.COSMOS_DATABASE,
@@ -177,6 +183,7 @@ class LocalAzure:
         commands: dict[str, Callable[[], tuple[list[str], dict[str, str]]]] = {
             "identity": self._identity,
             "key_vault": self._key_vault,
+            "drill_vault": self._drill_vault,
             "cosmos": self._cosmos,
             "resource_manager": self._resource_manager,
             "actiontrail": self._actiontrail,
@@ -202,6 +209,13 @@ class LocalAzure:
     def _key_vault(self) -> tuple[list[str], dict[str, str]]:
         limits = ["--limits", self.options.vault_limits, "--latency-ms", str(self.options.vault_latency_ms)]
         return [*self._state("key_vault"), *self._guarded(), *limits], environment.plain_environment()
+
+    def _drill_vault(self) -> tuple[list[str], dict[str, str]]:
+        folder = self.layout.folder("drill_vault")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_private(folder / "backup_key", (self.layout.folder("key_vault") / "backup_key").read_bytes())
+        argv = [*self._state("drill_vault"), *self._guarded(), "--limits", "off", "--throw-away"]
+        return argv, environment.plain_environment()
 
     def _cosmos(self) -> tuple[list[str], dict[str, str]]:
         argv = [*self._state("cosmos"), *self._guarded(), *self.options.cosmos()]

@@ -91,6 +91,7 @@ def app_environment(
         **client_environment(layout, header, ca_bundle),
         **_encryption(layout),
         **_QUICK,
+        **({"KEYTURN_KEY_BACKUP_DRILL_VAULT_URL": layout.url("drill_vault")} if options.drill_vault else {}),
         "TASKHUB_NAME": "keyturn",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "65536",
         "KEYTURN_ACCESS": "entra" if options.sign_in else "keys",

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 SERVICES = (
     "identity",
     "key_vault",
+    "drill_vault",
     "cosmos",
     "resource_manager",
     "actiontrail",
@@ -24,7 +25,7 @@ SERVICES = (
     "backend",
 )
 
-_ENCRYPTED = ("key_vault", "cosmos", "resource_manager", "actiontrail")
+_ENCRYPTED = ("key_vault", "drill_vault", "cosmos", "resource_manager", "actiontrail")
 
 # The task hub has two: gRPC for workers and clients, HTTP for health and tests.
 PORTS = (*SERVICES, "task_hub_control")

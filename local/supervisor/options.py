@@ -28,6 +28,7 @@ class Options:
     token_seconds: int = 3600
     sign_in: bool = False  # Entra authentication in front of the app: callers need a token, roles count
     document_migrations: bool = False  # the app of a new state folder may change documents and create rows
+    drill_vault: bool = False  # a second vault, to be thrown away, in which key backups are tried every month
     reads_per_second: float = 0  # of the demo backend's live traffic
     writes_per_second: float = 0
     # Seconds for which the backend believes in the current MEK version: less than any soak that is set here, else a

@@ -36,16 +36,23 @@ DOCUMENT_MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("Keyturn document changes", container(COSMOS_DATABASE, NOTES_CONTAINER)),
 )
 
+# What the app holds in the drill vault. Rights are not of one vault here, but the other one deletes nothing.
+DRILL: tuple[tuple[str, str], ...] = (("Keyturn key drill", ""),)
+
 WEBHOOK_SECRET_BYTES = 32
 
 
-def ensure_principals(folder: Path, *, document_migrations: bool = False) -> dict[str, str]:
+def ensure_principals(folder: Path, *, document_migrations: bool = False, drill_vault: bool = False) -> dict[str, str]:
     """Write ``principals.json`` where it is missing; return each principal's header secret."""
     path = folder / "principals.json"
     if not path.exists():
         granted = {
             **PRINCIPALS,
-            "keyturn": (*PRINCIPALS["keyturn"], *(DOCUMENT_MIGRATIONS if document_migrations else ())),
+            "keyturn": (
+                *PRINCIPALS["keyturn"],
+                *(DOCUMENT_MIGRATIONS if document_migrations else ()),
+                *(DRILL if drill_vault else ()),
+            ),
         }
         principals = {
             name: {

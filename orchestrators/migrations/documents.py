@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from keyturn.contracts.migrations import DecryptCheck, DocumentWork, Encrypt, Reencrypt
 from keyturn.contracts.pages import PageResult
+from keyturn.contracts.passes import PASSES_MAX
 from keyturn.contracts.states import State
 from keyturn.notifications.events import UNREADABLE
 from orchestrators.calls import Steps
-from orchestrators.migrations.run import PASSES_MAX, MigrationRun
+from orchestrators.migrations.run import MigrationRun
 from orchestrators.run_recorder import Outcome
 
 

@@ -18,10 +18,10 @@ from keyturn.contracts.migrations import (
     RestoreFound,
     RestoreInput,
 )
-from keyturn.contracts.passes import CensusResult
+from keyturn.contracts.passes import CensusResult, Moved
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, StepFailedError, Steps, call, now
-from orchestrators.migrations.run import MigrationRun, Moved
+from orchestrators.migrations.run import MigrationRun
 from orchestrators.run_recorder import Outcome
 from orchestrators.waiting import wait_for_decision
 

@@ -2,37 +2,16 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
 
 from durabletask.task import OrchestrationContext
 
 from keyturn.contracts.migrations import MigrationInput
 from keyturn.contracts.pages import DEKS
-from keyturn.contracts.passes import CensusInput, CensusResult, PassInput, PassResult
+from keyturn.contracts.passes import PASSES_MAX, CensusInput, CensusResult, Moved, PassInput, PassResult
 from keyturn.contracts.states import State
 from orchestrators.calls import AbortedError, Steps, call, call_workflow
 from orchestrators.run_recorder import Outcome, RunRecorder
 from orchestrators.waiting import wait_for_operator
-
-# Passes before a migration gives up on writers that keep bringing rows which it is to move.
-PASSES_MAX = 10
-
-
-class Moved(NamedTuple):
-    """What passes over the dek store came to."""
-
-    changed: int
-    quarantined: int
-    left: int  # rows that were to be moved and are not, the quarantined ones included
-    on_target: int
-    session_tokens: dict[str, str]
-
-    @property
-    def unsettled(self) -> str:
-        """Why an operator has to look, or nothing."""
-        if self.quarantined:
-            return f"{self.quarantined} rows cannot be moved"
-        return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
 
 
 class MigrationRun(RunRecorder):

@@ -176,13 +176,18 @@ async def test_a_document_that_fails(app: AppHarness, shell: Shell) -> None:
 
 
 async def test_a_key_is_brought_back(app: AppHarness, shell: Shell, other_vault: ServiceProcess) -> None:
-    """The backup of a rotation is listed, and opens in another vault with every version that there was."""
+    """The backup of a rotation is listed, opens today's rows, and is in another vault with its version in use."""
     run_id = (await app.rotate())["rotationId"]
+    app.azure.start("drill_vault")
 
-    followed = await shell.follow("Bring the key back", ID=run_id, OTHER_VAULT=other_vault.url)
+    drill_vault = app.azure.layout.url("drill_vault")
+    followed = await shell.follow("Bring the key back", DRILL_VAULT=drill_vault, OTHER_VAULT=other_vault.url)
 
     listed, restored = followed.out.splitlines()[0], followed.out.splitlines()[-1]
-    assert run_id in listed
+    assert f"{run_id}  " in listed
+    assert "after its version was made" in listed
+    assert f"{drill_vault}/keys/{app.mek_name}" in followed.err
+    assert "failed" not in followed.out
     assert restored.startswith(f"{other_vault.url}/keys/{app.mek_name}/")
 
 

@@ -1,13 +1,14 @@
 """Diagnosis through HTTP and the worker, as a person at a desk asks for it: what was harmed is named."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.command_line import keyturn
+from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -68,6 +69,32 @@ async def test_a_harmed_note_a_harmed_row_and_a_lost_row_are_named(azure: LocalA
     assert (await keyturn(azure, *asked, "--field", "verdict")).out == "sound\n"
 
 
+async def test_a_damaged_wrap_is_repaired_by_the_command_that_the_diagnosis_names(
+    azure: LocalAzure, app: AppHarness, tmp_path: Path
+) -> None:
+    """Pasted as it stands: refused while the rotation is at work, obeyed once it was given up; the note opens again."""
+    note = await a_note(app)
+    dek_id, run_id = note["title"]["dekId"], await app.start()
+    await app.callers.wait_for(run_id, "awaiting_approval")
+    row = await app.row(dek_id)
+    await app.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
+    env = {**operator_environment(azure), "PATH": installed(tmp_path)}
+
+    told = await keyturn(azure, "diagnose", "dek", dek_id, "--field", "nextStep")
+    command = told.out.strip().partition(": ")[2]
+    refused = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
+    await app.callers.command(run_id, "abort")
+    await app.callers.wait_for(run_id, "aborted")
+    repaired = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
+
+    assert command.startswith(f"keyturn repair dek {dek_id} ")
+    assert (told.code, refused.code, repaired.code) == (73, 73, 0), repaired.err
+    assert f"rotationId  {run_id}" in repaired.out
+    assert (await app.row(dek_id))["wrappedDek"] == row["previousWrap"]["wrappedDek"]
+    assert await app.unreadable_notes() == []
+    await app.rotate()
+
+
 async def test_rows_that_nothing_names_are_listed(azure: LocalAzure, app: AppHarness) -> None:
     """A row without a document is found, and left alone."""
     row_id = await app.add_row(await app.newest_version())
@@ -111,6 +138,7 @@ async def test_a_keyring_is_verified_against_the_store_and_not_the_record(azure:
     await app.delete_row(dek_id)
     try:
         found = await keyturn(azure, "verify", "--all", "--min-age", "PT0S", "--json")
+        alone = await keyturn(azure, "direct", "verify", "--all", "--min-age", "PT0S", "--json")
         counted = await app.callers.status(run_id)
     finally:
         await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
@@ -119,7 +147,10 @@ async def test_a_keyring_is_verified_against_the_store_and_not_the_record(azure:
 
     assert (sound.code, "FAIL" in sound.out) == (0, False), sound.out + sound.err
     assert counted["census"]["stale"] == 0
-    assert found.code == 73
+    assert found.code == alone.code == 73
+    assert {(one["id"], one["subject"]) for one in alone.json["results"]} == {
+        (one["id"], one["subject"]) for one in found.json["results"]
+    }
     wrong = {(one["id"], one["subject"]): one["detail"] for one in found.json["results"] if one["outcome"] == "problem"}
     assert f"6 on others ({before}: 6)" in wrong["census", ""]
     assert f"{before}: 6" in wrong["versions", ""]

@@ -46,6 +46,9 @@ NO_RECEIVER = "AzureWebJobs.deliver_domain_events.Disabled"
 # Read by App Service where it signs callers in: the identity that it does so with.
 SIGN_IN = "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"
 
+# Read by our code, set where a drill vault is named.
+DRILL = "KEYTURN_KEY_BACKUP_DRILL_VAULT_URL"
+
 # Read by our code, set where sign-in stands in front of the app: by the platform, and by the templates for it.
 SET_WITH_SIGN_IN = {"WEBSITE_AUTH_ENABLED", SIGN_IN}
 
@@ -58,6 +61,7 @@ SAID_IN_WORDS = {
     "KEYTURN_DATABASE": "`COSMOS_DATABASE`",
     "KEYTURN_KEY_BACKUP_CONTAINER": "`KEYTURN_CONTAINER`",
     "KEYTURN_PUBLIC_URL": f"`https://` and `{HOSTNAME}`",
+    "KEYTURN_KEY_BACKUP_DRILL_VAULT_URL": "not set; `drillVaultName` sets it",
 }
 
 
@@ -93,7 +97,7 @@ def test_settings_that_a_choice_adds(default: Snapshot, existing: Snapshot) -> N
     """Sign-in, channels and overrides add their settings; a receiver of domain events leaves its timer on."""
     overrides = {"ACTIONTRAIL_URL", "KEYTURN_PUBLIC_URL"}
 
-    assert set(existing.settings) - set(default.settings) == {SIGN_IN, *CHANNELS, *overrides}
+    assert set(existing.settings) - set(default.settings) == {SIGN_IN, DRILL, *CHANNELS, *overrides}
     assert set(default.settings) - set(existing.settings) == {NO_RECEIVER}
     assert (
         default.settings[NO_RECEIVER],

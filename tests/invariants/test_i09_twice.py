@@ -80,7 +80,7 @@ async def test_broken_a_version_made_twice(harness: ActivityHarness, monkeypatch
         """Look for no version, and write none down."""
 
     monkeypatch.setattr("keyturn.key_vault.creation.own_version", blind)
-    monkeypatch.setattr("activities.versions.record_new_version", blind)
+    monkeypatch.setattr("keyturn.rotation.new_version.record_new_version", blind)
     await driver.to_new_version()
 
     assert any(wrong.startswith("create_version: versions:") for wrong in runs.wrong)

@@ -6,7 +6,7 @@ from typing import Any
 from field_encrypt.dek import Dek
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.states import State
-from keyturn.key_vault.versions import RETIRED_BY_TAG, TEMPORARY_FOR_TAG
+from keyturn.key_vault.versions import RETIRED_BY_TAG, TEMPORARY_FOR_TAG, UNUSED_TAG
 from keyturn.runs.records import RotationRecord
 from tests.invariants.checks.rows import changed_deks, needed_but_disabled
 from tests.invariants.checks.runs import running_at_once
@@ -109,14 +109,22 @@ def changed(before: Snapshot, after: Snapshot, run: RunRef, *, looked: bool) -> 
                 continue  # made for a document that was not changed then: nobody needs it
             if found != now.get(name):
                 yield f"{part} {name} is not what it was: {_difference(was.get(name), now.get(name))}"
-    for name in before.versions.keys() | after.versions.keys():
-        was_enabled, is_enabled = before.versions.get(name, (None, {}))[0], after.versions.get(name, (None, {}))[0]
-        if any(TEMPORARY_FOR_TAG in snapshot.versions.get(name, (None, {}))[1] for snapshot in (before, after)):
-            continue  # of a restore: enabled as long as a row names it, whatever became of the run
-        if was_enabled != is_enabled:
-            yield f"version {name} is enabled: {is_enabled}, was {was_enabled}"
+    yield from _changed_versions(before, after, run_id)
     for name in before.documents.keys() | after.documents.keys():
         yield from _changed_document(name, before.documents.get(name), after.documents.get(name), run_id)
+
+
+def _changed_versions(before: Snapshot, after: Snapshot, run_id: str) -> Iterator[str]:
+    for name in before.versions.keys() | after.versions.keys():
+        (was_enabled, was), (is_enabled, now) = (
+            snapshot.versions.get(name, (None, dict[str, str]())) for snapshot in (before, after)
+        )
+        if TEMPORARY_FOR_TAG in was or TEMPORARY_FOR_TAG in now:
+            continue  # of a restore: enabled as long as a row names it, whatever became of the run
+        if is_enabled and was.get(UNUSED_TAG) == run_id:
+            continue  # the run's own, which a backup has: writers may use it, and the next rotation adopts it
+        if was_enabled != is_enabled:
+            yield f"version {name} is enabled: {is_enabled}, was {was_enabled}"
 
 
 def _named(services_state: Snapshot) -> set[str]:

@@ -5,8 +5,6 @@ import hashlib
 import stat
 from pathlib import Path
 
-import pytest
-
 from tests.keyturn.cli.served import serving
 
 RUN = "notes.20260101T030000Z.abc123"
@@ -16,12 +14,12 @@ CONTENT = {"rotationId": RUN, "sha256": hashlib.sha256(BLOB).hexdigest(), "blob"
 
 def test_backups_are_listed_by_the_app() -> None:
     """A line each, with its rotation and until when it is kept; the keyring is a parameter."""
-    backup = {"rotationId": RUN, "versions": 3, "expiresAt": "2026-12-24T12:00:00Z"}
+    backup = {"rotationId": RUN, "phase": "after", "versions": 3, "expiresAt": "2026-12-24T12:00:00Z"}
     with serving({"keyBackups": [backup]}) as app:
         result = app.run("key-backup", "list", "--from-app", "--keyring", "notes")
 
     assert app.asked[0][:2] == ("GET", "/api/key-backups?keyring=notes")
-    assert result.stdout == f"{RUN}  3 versions  until 2026-12-24\n"
+    assert result.stdout == f"{RUN}  3 versions  after its version was made  until 2026-12-24\n"
 
 
 def test_a_backup_becomes_a_file_of_its_owner(tmp_path: Path) -> None:
@@ -58,11 +56,12 @@ def test_a_backup_that_arrives_changed_is_not_kept(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-@pytest.mark.parametrize("named", [(), (RUN, "--file", __file__)])
-def test_one_source_is_restored(named: tuple[str, ...]) -> None:
-    """A rotation's backup or a file: neither and both are refused before anything is asked."""
+def test_one_source_is_restored() -> None:
+    """A rotation's backup or a file: both are refused before anything is asked."""
     with serving({}) as app:
-        result = app.run("key-backup", "restore", *named, "--vault-url", "https://other.vault.azure.net")
+        result = app.run(
+            "key-backup", "restore", RUN, "--file", __file__, "--vault-url", "https://other.vault.azure.net"
+        )
 
     assert (result.exit_code, app.asked) == (64, [])
-    assert "one of them" in result.stderr
+    assert "not both" in result.stderr

@@ -52,8 +52,8 @@ def test_waiting_tells_why_and_what_to_do_next() -> None:
     assert result.stderr.splitlines() == [
         f"{ROTATION}: sweeping: approval void",
         f"{ROTATION}: awaiting_approval",
-        f"decide: keyturn approve {ROTATION} --digest \\",
-        f"  {DIGEST}",
+        f"decide: keyturn approve {ROTATION} \\",
+        f"  --digest {DIGEST}",
     ]
 
 

@@ -105,7 +105,7 @@ def test_lines_where_there_is_no_terminal() -> None:
         f"{ROTATION}: soaking; waits for the soak, until 2999-11-25 09:00 UTC",
         f"{ROTATION}: awaiting approval; waits for a decision by another person than dana, until 2999-12-01 12:00 UTC",
     ]
-    assert result.stderr == f"decide: keyturn approve {ROTATION} --digest \\\n  {DIGEST}\n"
+    assert result.stderr == f"decide: keyturn approve {ROTATION} \\\n  --digest {DIGEST}\n"
     assert "\x1b" not in result.output
 
 

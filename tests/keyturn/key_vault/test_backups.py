@@ -1,6 +1,5 @@
-"""Backups of a MEK: whole or not there, once a rotation, and good for bringing the key back in another vault."""
+"""Backups of a MEK: whole or not there, two a rotation, and good for bringing the key back in another vault."""
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,17 +9,26 @@ from typing import Any
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
+from azure.keyvault.keys import KeyProperties
 from azure.keyvault.keys.aio import KeyClient
 
 from keyturn.cosmos.state_container import StateContainer
-from keyturn.errors import OperatorError, PermissionMissingError, ResourceMissingError, UnavailableError
+from keyturn.errors import (
+    KeyExistsError,
+    OperatorError,
+    PermissionMissingError,
+    ResourceMissingError,
+    UnavailableError,
+    outcome_of,
+)
 from keyturn.key_vault import backups as backups_module
-from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups, restore
+from keyturn.key_vault.backups import KIND, KeyBackup, KeyBackups, Restored, restore
+from keyturn.key_vault.versions import ROTATION_TAG, UNUSED_TAG
 from local.identity.roles import KEYS
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault
-from tests.keyturn.backups import backups_in
+from tests.keyturn.backups import another_vault, backups_in
 from tests.keyturn.local_keyring import LocalKeyring
-from tests.local.services import ServiceProcess, start_service
+from tests.local.services import ServiceProcess
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEYRING = "notes"
@@ -44,13 +52,8 @@ async def backups(local_keyring: LocalKeyring, documents: StateContainer) -> Key
 @pytest.fixture
 def other_vault(tmp_path: Path, vault: LocalVault) -> Iterator[ServiceProcess]:
     """Another vault of the same subscription and geography, which has no keys."""
-    state = tmp_path / "other"
-    state.mkdir()
-    shutil.copy(vault.identity_key.parents[1] / "vault" / "backup_key", state / "backup_key")
-    arguments = ("--state", state, "--tls", vault.server, "--identity-key", vault.identity_key, "--limits", "off")
-    running = start_service("local.key_vault", *arguments)
-    yield running
-    running.stop()
+    with another_vault(tmp_path / "other", vault) as running:
+        yield running
 
 
 def asked(local_keyring: LocalKeyring, operation: str) -> int:
@@ -122,37 +125,78 @@ async def test_an_attempt_that_died_leaves_no_backup(
     assert len(await stored(documents, "key-backup-part")) > len(taken.parts) > 1
 
 
+async def brought_back(
+    blob: bytes, local_keyring: LocalKeyring, vault_url: str
+) -> tuple[Restored, dict[str, KeyProperties]]:
+    """Restore into the vault; returns what was told, and the versions that are there."""
+    vault = local_keyring.mek.vault
+    async with (
+        vault.credential("admin", *ALL_OF_KEYS) as credential,
+        KeyClient(vault_url, credential, verify_challenge_resource=False, transport=vault.transport()) as client,
+    ):
+        restored = await restore(blob, client)
+        listed = client.list_properties_of_key_versions(local_keyring.mek.name)
+        found = {str(version.version): version async for version in listed}
+        assert (await client.get_key(local_keyring.mek.name)).id == restored.key_id
+    return restored, found
+
+
 async def test_a_key_is_brought_back_in_another_vault(
     backups: KeyBackups, local_keyring: LocalKeyring, other_vault: ServiceProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every version is there, and unwraps what the first vault's key had wrapped, however many parts there are."""
+    """Every version is there, however many parts there are; what was disabled for a backup is enabled, nothing else."""
     monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
-    ref = await local_keyring.add((await local_keyring.mek.client.newest_enabled()).version)
+    used = (await local_keyring.mek.client.newest_enabled()).version
+    retired = await local_keyring.mek.create(enabled=False)
+    new = await local_keyring.mek.create(enabled=False, tags={ROTATION_TAG: "notes.1", UNUSED_TAG: "notes.1"})
+    taken = await backups.take("notes.1", versions=4, new_version=new, now=NOW)
+
+    restored, found = await brought_back(await backups.blob(taken), local_keyring, other_vault.url)
+
+    assert (restored.versions, restored.enabled) == (4, [new])
+    assert {version for version, state in found.items() if state.enabled} >= {used, new}
+    assert (found[retired].enabled, found[new].tags) == (False, {ROTATION_TAG: "notes.1"})
+
+
+async def test_a_rotation_has_a_backup_before_its_version_and_one_with_it(
+    backups: KeyBackups, local_keyring: LocalKeyring
+) -> None:
+    """Each is taken once; the one with the version is what is found, whether or not the other is kept."""
+    before = await backups.take("notes.1", versions=2, now=NOW)
+    new = await local_keyring.mek.create()
+    after = [await backups.take("notes.1", versions=3, new_version=new, now=NOW + timedelta(hours=1)) for _ in "12"]
+
+    assert (before.phase, after[0].phase, after[0].new_version) == ("before", "after", new)
+    assert after[0] == after[1] == await backups.find("notes.1") == await backups.find(None)
+    assert asked(local_keyring, "backup") == 2
+
+
+async def test_a_backup_of_an_earlier_release_is_found(backups: KeyBackups, documents: StateContainer) -> None:
+    """It says nothing of a phase: it was taken before its rotation's version was made."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
-    credential = local_keyring.mek.vault.credential("admin", *ALL_OF_KEYS)
-    transport = local_keyring.mek.vault.transport()
-    async with (
-        credential,
-        KeyClient(other_vault.url, credential, verify_challenge_resource=False, transport=transport) as vault,
-    ):
-        restored = await restore(await backups.blob(taken), vault)
+    stored_as = await documents.read(KEYRING, taken.id)
+    assert stored_as is not None
+    old = {name: value for name, value in stored_as.items() if name not in {"phase", "newVersion"}}
+    await documents.replace(old, stored_as["_etag"])
 
-        listed = [found.version async for found in vault.list_properties_of_key_versions(local_keyring.mek.name)]
-        again = await vault.get_key(local_keyring.mek.name)
+    found = await backups.find("notes.1")
 
-    assert again.id == restored
-    assert len(listed) == 2
-    assert (await local_keyring.row(ref, "")).version == again.properties.version
+    assert found is not None
+    assert found.model_dump() == taken.model_dump()
+    assert await backups.blob(found)
 
 
 async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, local_keyring: LocalKeyring) -> None:
-    """The vault refuses, and the refusal is told."""
+    """The vault refuses, and what to do is told; another try would change nothing."""
     taken = await backups.take("notes.1", versions=2, now=NOW)
-
     blob = await backups.blob(taken)
 
-    with pytest.raises(Exception, match="restore: 409"):
+    with pytest.raises(KeyExistsError) as refused:
         await restore(blob, local_keyring.mek.admin)
+
+    assert refused.value.facts == {"resource": local_keyring.mek.vault.url}
+    assert "list-deleted" in refused.value.hint
+    assert outcome_of(refused.value).exit_code == 73
 
 
 @pytest.mark.parametrize(("harm", "expected"), [("gone", ResourceMissingError), ("changed", OperatorError)])

@@ -12,8 +12,8 @@ from keyturn.clock import Clock
 from keyturn.contracts.base import RunRef
 from keyturn.contracts.steps import CreateVersionInput
 from keyturn.errors import NotSettledError, PermissionMissingError, ResourceMissingError, UnavailableError
-from keyturn.key_vault.creation import create_version
-from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
+from keyturn.key_vault.creation import create_version, prove
+from keyturn.key_vault.versions import ROTATION_TAG, UNUSED_TAG, MekVersions
 from tests.field_encrypt.local_vault import LocalVault
 from tests.keyturn.clocks import ManualClock
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
@@ -67,6 +67,7 @@ async def test_one_version_is_created_and_found_again(versions: MekVersions) -> 
 
     assert [first] == [second] == await tagged(versions)
     assert (await versions.fetch(first)).key_size == 2048
+    assert not (await versions.fetch(first)).enabled  # a backup comes first
     assert (intent.written, clock.slept) == (1, [])
 
 
@@ -233,14 +234,18 @@ async def test_a_creation_that_cannot_connect_is_over_before_another_begins(
     assert await tagged(versions) == [second]
 
 
-@pytest.mark.parametrize("stays", ["enabled", "disabled", "expired", "smaller", "not current", "finished"])
+@pytest.mark.parametrize(
+    "stays", ["enabled", "never in use", "disabled", "expired", "smaller", "not current", "finished"]
+)
 async def test_the_current_version_of_an_unfinished_rotation_is_adopted(
     local_keyring: LocalKeyring, versions: MekVersions, stays: str
 ) -> None:
     """Its rows need not be moved again; a version that cannot serve, or that is not the current one, is not taken."""
     there = await local_keyring.mek.create(tags={ROTATION_TAG: EARLIER})
-    if stays == "disabled":
+    if stays in {"disabled", "never in use"}:
         await local_keyring.mek.change(there, enabled=False)
+    if stays == "never in use":
+        await local_keyring.mek.change(there, tags={ROTATION_TAG: EARLIER, UNUSED_TAG: EARLIER})
     if stays == "expired":
         await local_keyring.mek.change(there, expires_on=datetime(2026, 1, 1, tzinfo=UTC))
     if stays == "not current":
@@ -252,7 +257,8 @@ async def test_the_current_version_of_an_unfinished_rotation_is_adopted(
     again = await create_version(versions, request, intent, ManualClock(), adoptable)
 
     assert version == again
-    assert ((version == there), await tagged(versions)) == ((True, []) if stays == "enabled" else (False, [version]))
+    adopted = stays in {"enabled", "never in use"}
+    assert ((version == there), await tagged(versions)) == ((True, []) if adopted else (False, [version]))
 
 
 async def test_its_own_version_comes_before_one_to_adopt(local_keyring: LocalKeyring, versions: MekVersions) -> None:
@@ -264,25 +270,32 @@ async def test_its_own_version_comes_before_one_to_adopt(local_keyring: LocalKey
 
 
 async def test_a_version_is_used_once_it_can_be(local_keyring: LocalKeyring, versions: MekVersions) -> None:
-    """A version that the vault does not give or use yet is waited for, within a bound."""
-    for operation, skip in (("get", 2), ("unwrap", 0)):
-        local_keyring.mek.fault(operation=operation, kind="status", status=404, skip=skip, count=1)
-
-    created = await create_version(versions, REQUEST, Intent(), ManualClock())
-
-    assert await tagged(versions) == [created]
-
-
-async def test_a_version_that_stays_unusable_is_not_used(local_keyring: LocalKeyring, versions: MekVersions) -> None:
-    """After a minute the activity fails for a later attempt, and no second version was made."""
-    local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
+    """A version that the vault does not give or use yet, or still calls disabled, is waited for, within a bound."""
+    created = await local_keyring.mek.create()
+    disabled = {"error": {"code": "Forbidden", "message": "no", "innererror": {"code": "KeyDisabled"}}}
+    local_keyring.mek.fault(operation="unwrap", kind="status", status=403, body=disabled, count=1)
+    for operation in ("get", "unwrap"):
+        local_keyring.mek.fault(operation=operation, kind="status", status=404, count=1)
     clock = ManualClock()
 
+    await prove(versions, created, clock)
+
+    assert len(clock.slept) == 3
+
+
+@pytest.mark.parametrize("harm", ["throttled", "disabled"])
+async def test_a_version_that_stays_unusable_is_not_used(
+    local_keyring: LocalKeyring, versions: MekVersions, harm: str
+) -> None:
+    """After a minute the activity fails for a later attempt."""
+    created, clock = await local_keyring.mek.create(enabled=harm != "disabled"), ManualClock()
+    if harm == "throttled":
+        local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
+
     with pytest.raises(NotSettledError):
-        await create_version(versions, REQUEST, Intent(), clock)
+        await prove(versions, created, clock)
 
     assert clock.elapsed >= 60
-    assert len(await tagged(versions)) == 1
 
 
 async def test_a_missing_right_is_for_the_operator(local_keyring: LocalKeyring, versions: MekVersions) -> None:

@@ -9,7 +9,7 @@ from keyturn.audit.chain import Head
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.passes import CensusResult
 from keyturn.contracts.steps import FreezeInput, NotifyInput
-from keyturn.notifications.events import DRIFT, EVENTS, UNREADABLE
+from keyturn.notifications.events import DRIFT, DRILL_FAILED, EVENTS, UNREADABLE
 from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
 from keyturn.notifications.rotation_messages import ALTERED, ROTATION_MESSAGES
@@ -74,11 +74,11 @@ def text(record: RotationRecord, event: str, detail: str = "") -> str:
 
 
 def test_every_event_has_a_message() -> None:
-    """The tables of messages have exactly the events that there are, but for drift, which is about no run.
+    """The tables of messages have exactly the events that there are, but for what is about no run.
 
     Only a check of documents tells one of its own.
     """
-    assert set(EVENTS) - {DRIFT} == {*ROTATION_MESSAGES, *MIGRATION_MESSAGES}
+    assert set(EVENTS) - {DRIFT, DRILL_FAILED} == {*ROTATION_MESSAGES, *MIGRATION_MESSAGES}
     assert MIGRATION_MESSAGES.keys() - ROTATION_MESSAGES.keys() == {UNREADABLE}
 
 

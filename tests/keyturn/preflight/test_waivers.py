@@ -65,7 +65,21 @@ def test_nothing_that_a_rotation_rests_on_can_be_waived() -> None:
     """Rights, the key, the store and its versions must hold; the list of what need not is short and known."""
     assert {
         *("encryption_enabled", "vault_url_set", "mek_size", "mek_enabled", "mek_not_expired", "store_has_rows"),
-        *("census", "backup", "key_backup", "no_migration", "maintenance_window", "on_call_notified"),
-        "somebody_can_decide",
+        *(
+            "census",
+            "backup",
+            "key_backup",
+            "key_backup_drill",
+            "no_migration",
+            "maintenance_window",
+            "on_call_notified",
+            "somebody_can_decide",
+        ),
     } == WAIVABLE
     assert all(need in CHECKLIST for item in CHECKLIST.values() for need in item.needs)
+
+
+def test_the_check_that_may_be_meant_is_named() -> None:
+    """Beside all that can be waived."""
+    with pytest.raises(InvalidRequestError, match=r"one of backup, .*did you mean backup\?"):
+        require_waivable(["bakup"])

@@ -62,6 +62,8 @@ def test_several_keyrings_stand_alone() -> None:
     with pytest.raises(UnknownKeyringError) as refused:
         loaded.keyring(None)
     assert refused.value.facts["known"] == ["files", "notes"]
+    with pytest.raises(UnknownKeyringError, match=r"one of files, notes; did you mean notes\?"):
+        loaded.keyring("note")
 
 
 def test_a_policy_is_read_from_its_variables() -> None:

@@ -1,5 +1,6 @@
 """What outlives a kill, what is readable by whom, and backups."""
 
+import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,6 +50,36 @@ def test_acknowledged_changes_outlive_a_kill(own: LocalVault) -> None:
     assert listed[newer[0]].enabled is False
     assert newer[-1] == keys.get_key("mek").properties.version
     assert own.cryptography(old).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key == DEK
+
+
+def test_a_throw_away_vault_deletes_and_purges(
+    own: LocalVault, identity: ServiceProcess, folder: Path, name: str
+) -> None:
+    """A deleted key's name is taken, for a creation and a restore and after a kill, until it is purged."""
+    key = own.keys().create_rsa_key("mek", size=2048)
+    blob = own.keys().backup_key("mek")
+    (folder / f"{name}-drill").mkdir()
+    shutil.copy(folder / name / "backup_key", folder / f"{name}-drill" / "backup_key")
+    drill = start_vault(identity, folder, f"{name}-drill", "--limits", "off", "--throw-away")
+    keys = drill.keys()
+    keys.restore_key_backup(blob)
+
+    deleted = keys.begin_delete_key("mek").result()
+    drill.service.kill()
+    drill.service.start()
+
+    assert deleted.properties.version == key.properties.version
+    with pytest.raises(ResourceNotFoundError):
+        keys.get_key("mek")
+    for taken in (lambda: keys.restore_key_backup(blob), lambda: keys.create_rsa_key("mek", size=2048)):
+        with pytest.raises(ResourceExistsError):
+            taken()
+    assert keys.get_deleted_key("mek").name == "mek"
+    keys.purge_deleted_key("mek")
+    with pytest.raises(ResourceNotFoundError):
+        keys.get_deleted_key("mek")
+    assert keys.restore_key_backup(blob).properties.version == key.properties.version
+    drill.service.stop()
 
 
 def test_key_files_are_readable_by_their_owner_only(own: LocalVault, folder: Path, name: str) -> None:

@@ -1,0 +1,112 @@
+"""A command in this process, without the app: its clients, its progress, and the errors of others as Keyturn's own.
+
+Progress goes to standard error: a bar on a terminal, lines elsewhere.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from keyturn.cli.output import echo
+from keyturn.errors import (
+    FencedError,
+    KeyturnError,
+    OperatorError,
+    RowsLeftError,
+    SettingsError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from keyturn.direct.session import Direct, Progress
+
+INTERRUPTED = 130  # as shells tell a Ctrl-C
+SETTINGS_HINT = (
+    'with azd\'s values exported: az functionapp config appsettings list --resource-group "$AZURE_RESOURCE_GROUP" '
+    '--name "$SERVICE_API_NAME" > app-settings.json; then the same command with --settings app-settings.json'
+)
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="the app's settings; the environment's, unless given")
+]
+
+
+class Shown:
+    """What goes on, on standard error: a bar where a person looks at a terminal, else a line a wave."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        console = Console(stderr=True)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bar = Bar(*columns, console=console) if console.is_terminal else None
+        self._task = self._bar.add_task("rows", total=None, visible=False) if self._bar is not None else None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, told: "str | Progress") -> None:
+        """Show a line, or how far a pass is."""
+        if isinstance(told, str):
+            echo(told, err=True)
+            return
+        named = f"pass {told.pass_number}" + (f", {told.quarantined} cannot be moved" if told.quarantined else "")
+        if self._bar is not None and self._task is not None:
+            total = max(told.total, told.done)
+            self._bar.update(self._task, description=named, visible=True, completed=told.done, total=total)
+        else:
+            echo(f"{named}: {told.done} of {told.total} rows moved", err=True)
+
+
+def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
+    """Return what the work returns, with the errors of others as Keyturn's own."""
+    from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+    from field_encrypt import FieldEncryptError, RetryError
+
+    try:
+        with Shown() as shown:
+            return asyncio.run(_opened(file, shown, work))
+    except KeyboardInterrupt:
+        echo("stopped; nothing is lost: the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except RowsLeftError as error:
+        for row in error.facts["named"]:
+            echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+        raise
+    except SettingsError as error:
+        error.hint = error.hint or SETTINGS_HINT
+        raise
+    except FencedError as error:
+        error.hint = error.hint or "another process went on with the run: look at it before you go on"
+        raise
+    except KeyturnError:
+        raise
+    except ClientAuthenticationError as error:
+        raise UnauthenticatedError("no credential gave a token", hint="sign in, for example with az login") from error
+    except (RetryError, AzureError, OSError, TimeoutError) as error:
+        raise UnavailableError(f"met {type(error).__name__}", hint="run the same command again: it goes on") from error
+    except FieldEncryptError as error:
+        raise OperatorError(f"{type(error).__name__}: {error}") from error
+
+
+async def _opened[T](
+    file: Path | None, tell: "Callable[[str | Progress], None]", work: "Callable[[Direct], Awaitable[T]]"
+) -> T:
+    from keyturn.direct.session import opened
+
+    async with opened(dict(os.environ), file, tell) as direct:
+        return await work(direct)
