@@ -1,13 +1,12 @@
 """The runbook of rotations: every command with the test that runs it, every verdict."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
 from keyturn.diagnosis.models import Verdict
-from tests.docs.runbook import RUNBOOKS, Runbook
+from tests.docs.runbook import Runbook
 
 HERE = Path(__file__).parent
 # The runbook -> the file that follows it.
@@ -49,18 +48,3 @@ def test_every_verdict_is_in_the_runbook() -> None:
     rows = Runbook("MEK_ROTATION.md").table("verdict")
 
     assert {f"`{verdict}`": verdict.next_step for verdict in Verdict} == dict(rows)
-
-
-@pytest.mark.parametrize("name", ["MEK_ROTATION.md", "SECRET_MANAGEMENT.md"])
-def test_links_lead_somewhere(name: str) -> None:
-    """To files that are there, and to headings that they have."""
-    for target in re.findall(r"\]\(([^)]+)\)", Runbook(name).text):
-        file, _, heading = target.partition("#")
-        path = RUNBOOKS / (file or name)
-        assert path.exists(), target
-        headings = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-")
-            for line in path.read_text().splitlines()
-            if line.startswith("#")
-        }
-        assert not heading or heading in headings, target
