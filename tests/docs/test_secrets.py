@@ -1,74 +1,98 @@
-"""The runbook of secrets is followed: what is replaced is accepted, what was replaced is refused."""
+"""The runbook of secrets is walked from the top: what is replaced is accepted, what was replaced is refused."""
 
 import asyncio
-import base64
-import secrets
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
-from tests.docs.shell import Shell
+from tests.docs.runbook import Runbook
+from tests.docs.walk import Walk, desk, untold, walk
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
+from tests.infra.snapshots import INFRA, read_snapshots
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks")]
 
-NOBODYS = "notelett.20000101T000000Z.000000"
+PAGE = "SECRET_MANAGEMENT.md"
+LOOKS = 100
+# What `azd env get-values` gives: outputs of the templates, and what its owner has chosen by `azd env set`.
+OUTPUTS = set(read_snapshots()["default"].outputs)
+CHOSEN = {"KEYTURN_APPROVAL_SECRET_NAME", "KEYTURN_ENTRA_CLIENT_ID"}
 
 
-@pytest.fixture
-def shell(azure: LocalAzure, tmp_path: Path, app: AppHarness) -> Shell:
-    """A desk at which the runbook of secrets is followed."""
-    return Shell(azure, tmp_path, "SECRET_MANAGEMENT.md")
+def test_blocks_for_azure_take_what_the_page_makes() -> None:
+    """They cannot be run here; but they are shell, and every name in them is made before, or is the deployment's."""
+    assert untold(Runbook(PAGE), OUTPUTS | CHOSEN) == []
+    assert {f"${{{name}=" for name in CHOSEN} <= set(
+        re.findall(r"\$\{\w+=", (INFRA / "main.parameters.json").read_text())
+    )
 
 
-async def test_a_webhook_secret_is_replaced(azure: LocalAzure, app: AppHarness, shell: Shell, tmp_path: Path) -> None:
+async def test_the_page_is_walked(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> None:
+    """Every block, in one empty shell; between them the test sets what the vault's secret would have set."""
+    run_id = (await app.rotate())["rotationId"]
+    folder = desk(azure, tmp_path)
+    before = len(app.control("inbox", "GET", "messages")["messages"])
+    async with walk(Runbook(PAGE), folder) as walked:
+        listed = await walked.through("At the desk")
+        await _the_secret_is_replaced(azure, walked, folder)
+        await walked.through("Are events accepted")
+        await _the_receiver_has_them(app, await walked.value("RUN"), folder)
+        await walked.through("Is the channel told")
+        await _the_channel_was_told(app, before)
+        await walked.through("Is the deleted one refused")
+        verified = await walked.through("Two keys at once")
+        backups = await walked.through("Is there a backup")
+        looked = await walked.through("Are the rights there")
+        opened = await walked.through("Does everything open")
+        private = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir() if not file.is_symlink()}
+        await walked.through("Leave nothing behind")
+
+    assert app.keyring in listed
+    assert verified.split() == ["dana"] * 4  # three tokens with both keys, and one of them with the new one alone
+    assert run_id in backups
+    assert " 0 problem" in looked
+    assert "60 opened, and fit their key checks" in opened
+    assert {name: mode for name, mode in private.items() if mode & 0o077} == {".local": 0o755}
+    assert {file.name for file in folder.iterdir() if not file.is_symlink()} == {".local"}
+
+
+async def _the_secret_is_replaced(azure: LocalAzure, walked: Walk, folder: Path) -> None:
     """While both are set either is accepted; afterwards the old one is refused."""
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.write_text(azure.approval_secret)
-    files = {"OLD_FILE": str(old), "NEW_FILE": str(new), "NOBODYS": NOBODYS, "ZEROS": "0" * 64}
-
-    await shell.follow("A new secret", **files)
-    azure.reconfigure({**QUICK, "APPROVAL_WEBHOOK_SECRETS": f"{new.read_text()} {old.read_text()}"})
-    for file in (new, old):
-        await shell.follow("Is it accepted", **{**files, "NEW_FILE": str(file)})
-    azure.reconfigure({**QUICK, "APPROVAL_WEBHOOK_SECRETS": new.read_text()})
-    await shell.follow("Is it accepted", "Is the old one refused", **files)
-
-    assert new.stat().st_mode & 0o777 == 0o600
+    await walked.through("A new secret")
+    azure.reconfigure({**QUICK, "APPROVAL_WEBHOOK_SECRETS": (folder / "webhook.both").read_text()})
+    await walked.through("Is it accepted")
+    azure.reconfigure({**QUICK, "APPROVAL_WEBHOOK_SECRETS": (folder / "webhook.new").read_text()})
+    await walked.through("Is the old one refused")
+    azure.reconfigure(QUICK)
 
 
-async def test_events_are_accepted(app: AppHarness, shell: Shell) -> None:
-    """A dry run's events arrive at the receiver."""
-    followed = await shell.follow("Are events accepted", give="SEEN")
-
-    run_id = followed.out.splitlines()[-1]
-    for _ in range(100):
+async def _the_receiver_has_them(app: AppHarness, run_id: str, folder: Path) -> None:
+    """As many events as the chain has, the last one to the end."""
+    chain = (folder / "events.jsonl").read_text().splitlines()
+    for _ in range(LOOKS):
         found = app.control("actiontrail", "GET", "events", params={"subject": run_id})["events"]
-        if found and found[-1]["type"].endswith("state_changed") and found[-1]["data"].get("to") == "completed":
+        if len(found) == len(chain):
+            break
+        await asyncio.sleep(POLL_SECONDS)
+    assert found[-1]["data"].get("to") == "completed", found
+    assert len(found) == len(chain)
+
+
+async def _the_channel_was_told(app: AppHarness, before: int) -> None:
+    """Of the try, and of the check's begin and end."""
+    wanted = {"there is nothing to do", "has begun", "is complete"}
+    missing: set[str] = wanted
+    for _ in range(LOOKS):
+        messages: list[dict[str, Any]] = app.control("inbox", "GET", "messages")["messages"][before:]
+        told = json.dumps([each for each in messages if each["channel"] == "everything"]).lower()
+        missing = {text for text in wanted if text not in told}
+        if not missing:
             return
         await asyncio.sleep(POLL_SECONDS)
-    raise AssertionError(f"the last event did not arrive, but {found}")
-
-
-async def test_a_function_key_is_told_from_none(app: AppHarness, shell: Shell) -> None:
-    """The app's key is accepted, one that was deleted is not."""
-    gone = base64.urlsafe_b64encode(secrets.token_bytes(40)).decode()
-
-    await shell.follow("Is a key accepted", NEW_KEY=shell.variables["KEY"], OLD_KEY=gone)
-
-
-async def test_rights_are_looked_at(shell: Shell) -> None:
-    """The doctor finds nothing wrong with the local Azure."""
-    followed = await shell.follow("Are the rights there")
-
-    assert "problem" in followed.out
-
-
-async def test_backups_are_listed(app: AppHarness, shell: Shell) -> None:
-    """The backup of a rotation is there."""
-    run_id = (await app.rotate())["rotationId"]
-
-    assert run_id in (await shell.follow("Is there a backup")).out
+    raise AssertionError(f"the channel was not told: {missing}")

@@ -1,22 +1,16 @@
-"""The runbooks' tables: every command with the test that runs it, every verdict, every secret that the code reads."""
+"""The runbook of rotations: every command with the test that runs it, every verdict."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretStr
 
-from field_encrypt.env_provider import KEY_VARIABLE
 from keyturn.diagnosis.models import Verdict
-from keyturn.settings import HealthProbe, Keyring, Settings
-from local.backend.settings import BackendSettings
-from local.functions_host.keys import Keys
-from tests.docs.runbook import RUNBOOKS, Runbook
+from tests.docs.runbook import Runbook
 
 HERE = Path(__file__).parent
 # The runbook -> the file that follows it.
-FOLLOWED = {"MEK_ROTATION.md": "test_runbooks.py", "SECRET_MANAGEMENT.md": "test_secrets.py"}
+FOLLOWED = {"MEK_ROTATION.md": "test_runbooks.py"}
 
 
 def followed_by(file: str) -> dict[str, str]:
@@ -54,41 +48,3 @@ def test_every_verdict_is_in_the_runbook() -> None:
     rows = Runbook("MEK_ROTATION.md").table("verdict")
 
     assert {f"`{verdict}`": verdict.next_step for verdict in Verdict} == dict(rows)
-
-
-def secret_fields(model: type[BaseModel]) -> set[str]:
-    """Return the variables of a model's fields that are marked secret."""
-    return {name.upper() for name, field in model.model_fields.items() if SecretStr.__name__ in repr(field.annotation)}
-
-
-def test_the_inventory_is_what_the_code_reads() -> None:
-    """Every setting that is marked secret, every key of the host, and the library's own: no more, no less."""
-    inventory = Runbook("SECRET_MANAGEMENT.md").table("what")
-    settings = {row[0].strip("`") for row in inventory if row[1] == "setting"}
-    host_keys = {row[0].removesuffix(" key") for row in inventory if row[1] == "host key"}
-
-    assert secret_fields(Settings) | secret_fields(BackendSettings) | {KEY_VARIABLE} == settings
-    assert host_keys == set(Keys.model_fields)
-    assert secret_fields(Keyring) == set()
-    # Of settings whose names an operator chooses: those that a probe's headers name.
-    assert {row[0].split()[0].upper() for row in inventory if row[1] == "app setting"} == secret_fields(HealthProbe)
-
-
-def test_every_secret_says_who_reads_it_and_where_it_comes_from() -> None:
-    """No cell is empty."""
-    assert all(all(row) and len(row) == 4 for row in Runbook("SECRET_MANAGEMENT.md").table("what"))
-
-
-@pytest.mark.parametrize("name", FOLLOWED)
-def test_links_lead_somewhere(name: str) -> None:
-    """To files that are there, and to headings that they have."""
-    for target in re.findall(r"\]\(([^)]+)\)", Runbook(name).text):
-        file, _, heading = target.partition("#")
-        path = RUNBOOKS / (file or name)
-        assert path.exists(), target
-        headings = {
-            re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-")
-            for line in path.read_text().splitlines()
-            if line.startswith("#")
-        }
-        assert not heading or heading in headings, target
