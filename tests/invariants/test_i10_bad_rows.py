@@ -114,7 +114,8 @@ async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
 
     async def repair_and_count(*arguments: Any) -> Any:
         [record] = await running_engine.runs.newest(running_engine.keyring)
-        seen.append(record.quarantined.count)
+        if record.state is State.SWEEPING:  # the store is counted before, too
+            seen.append(record.quarantined.count)
         if len(seen) == 1:
             await local.container.upsert_item(sound)
         return await unbroken(*arguments)

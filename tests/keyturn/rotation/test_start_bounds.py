@@ -160,7 +160,7 @@ async def test_a_start_is_told_of_the_decision_that_is_waited_for(runs: Rotation
     assert raised.value.facts["state"] == "awaiting_approval"
     assert raised.value.facts["approvalExpiresAt"] == (NOW + timedelta(days=7)).isoformat()
     assert f"keyturn abort {waiting.run_id}" in raised.value.hint
-    assert f"keyturn approve {waiting.run_id} --reject" in raised.value.hint
+    assert f"keyturn reject {waiting.run_id} --digest" in raised.value.hint
     assert raised.value.facts == refused.value.facts
 
 
@@ -172,4 +172,4 @@ async def test_a_start_is_told_nothing_of_the_kind_while_rows_move(runs: Rotatio
         await start_run(runs, sweeping.keyring)
 
     assert "approvalExpiresAt" not in raised.value.facts
-    assert raised.value.hint == f"wait for it: keyturn status {sweeping.run_id} --wait"
+    assert raised.value.hint == f"wait for it: keyturn watch {sweeping.run_id}"
