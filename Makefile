@@ -12,7 +12,7 @@ INTERACTIVE ?=
 RELEASE ?= 0.1.0
 UPGRADE ?=
 
-.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site
+.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site pictures
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS); INTERACTIVE=1: you decide)"
@@ -31,6 +31,7 @@ help:
 	@echo "make infra  the templates by their own compiler: the bicep that BICEP names, or that is on the PATH"
 	@echo "make bench  how fast a sweep is, beside bench/baselines/ (some ten minutes; an idle machine)"
 	@echo "make histories  records the workflows of this code for the tests of tests/histories (RELEASE=$(RELEASE))"
+	@echo "make pictures  those of README.md, out of a real rotation (takes a minute and Debian's chromium-headless-shell)"
 	@echo "make site   docs/ and every README as a site: dist/docs/site/index.html"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
@@ -87,6 +88,9 @@ local: .venv/.installed
 
 lock: .venv-lock/.installed
 	tools/lock $(UPGRADE)
+
+pictures: .venv-browser/.installed
+	@.venv-browser/bin/python -m tools.pictures
 
 site: .venv/.installed
 	@$(BIN)/python -m tools.site
