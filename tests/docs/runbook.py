@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.end_to_end.command_line import REPOSITORY
 
@@ -12,26 +13,45 @@ _ASSIGNED = re.compile(r"^\w+=\$\((.+)\)$")
 _CELL = re.compile(r"(?<!\\)\|")
 
 
-class Runbook:
-    """One runbook."""
+class Block(NamedTuple):
+    """A fenced block: the section that it stands in, its language, and the number of its first line in the page."""
 
-    def __init__(self, name: str) -> None:
-        self.path: Path = RUNBOOKS / name
+    section: str
+    language: str
+    line: int
+    text: str
+
+
+class Runbook:
+    """One runbook; ``folder`` is where its page is, which is docs/runbooks."""
+
+    def __init__(self, name: str, folder: Path = RUNBOOKS) -> None:
+        self.path: Path = folder / name
         self.text = self.path.read_text()
+
+    def fenced(self) -> list[Block]:
+        """Return every fenced block, from the top."""
+        found: list[Block] = []
+        section, language, first = "", "", 0
+        held: list[str] = []
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if not first and line.startswith("```"):
+                language, first, held = line.removeprefix("```"), number + 1, []
+            elif first and line == "```":
+                found.append(Block(section, language, first, "".join(f"{each}\n" for each in held)))
+                first = 0
+            elif first:
+                held.append(line)
+            elif (heading := _HEADING.match(line)) is not None:
+                section = heading[1]
+        return found
 
     def blocks(self) -> dict[str, str]:
         """Return the sections that have something to run, by their headings, each as one script."""
         scripts: dict[str, str] = {}
-        section, inside = "", False
-        for line in self.text.splitlines():
-            if line == "```sh":
-                inside = True
-            elif line.startswith("```"):
-                inside = False
-            elif inside:
-                scripts[section] = f"{scripts.get(section, '')}{line}\n"
-            elif (heading := _HEADING.match(line)) is not None:
-                section = heading[1]
+        for block in self.fenced():
+            if block.language == "sh":
+                scripts[block.section] = f"{scripts.get(block.section, '')}{block.text}"
         return scripts
 
     def commands(self) -> set[tuple[str, str]]:
