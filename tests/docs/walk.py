@@ -76,7 +76,7 @@ def _is_whole(text: str) -> bool:
 
 
 def desk(azure: LocalAzure, folder: Path) -> Path:
-    """Return the folder of a checkout in which this local Azure is up: links to the repository's files, and its state."""
+    """Return the folder of a checkout in which this local Azure is up: links to the repository, and its state."""
     made = folder / "keyturn"
     made.mkdir()
     for entry in REPOSITORY.iterdir():
