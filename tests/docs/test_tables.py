@@ -1,4 +1,4 @@
-"""The runbooks' tables: every command with the test that runs it, every verdict, every secret that the code reads."""
+"""The runbooks' tables: every verdict and code with where to go, every check, every secret that the code reads."""
 
 import ast
 import re
@@ -8,15 +8,21 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from field_encrypt.env_provider import KEY_VARIABLE
-from keyturn.diagnosis.models import Verdict
+from field_encrypt.row_states import QuarantineReason
+from keyturn.contracts.states import TERMINAL, State
+from keyturn.diagnosis.models import NEXT_STEPS, Verdict
+from keyturn.documents.errors import DocumentReason
+from keyturn.errors import OUTCOMES
+from keyturn.preflight.checks import CHECKLIST, WAIVABLE
 from keyturn.settings import HealthProbe, Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys
 from tests.docs.runbook import RUNBOOKS, Runbook
 
 HERE = Path(__file__).parent
-# The runbook -> the file that follows it.
-FOLLOWED = {"MEK_ROTATION.md": "test_runbooks.py", "SECRET_MANAGEMENT.md": "test_secrets.py"}
+# The runbook -> the file that follows it section by section; MEK_ROTATION.md is walked whole, by test_walk_mek.py.
+FOLLOWED = {"SECRET_MANAGEMENT.md": "test_secrets.py"}
+PAGES = ("MEK_ROTATION.md", "SECRET_MANAGEMENT.md")
 
 
 def followed_by(file: str) -> dict[str, str]:
@@ -56,6 +62,52 @@ def test_every_verdict_is_in_the_runbook() -> None:
     assert {f"`{verdict}`": verdict.next_step for verdict in Verdict} == dict(rows)
 
 
+def test_every_check_is_in_the_runbook() -> None:
+    """In the order in which they are made, each with whether it may be waived."""
+    rows = Runbook("MEK_ROTATION.md").table("check")
+
+    expected = [("waivers", "no"), *((name, "yes" if name in WAIVABLE else "no") for name in CHECKLIST)]
+    assert [(check.strip("`"), waived[: len("yes")].rstrip(",;")) for check, _, waived in rows] == expected
+    assert all(failing for _, failing, _ in rows)
+
+
+# What a run, a row, a document or an error can say that an operator has to do something about.
+CODES = {
+    "states": {state.value for state in (TERMINAL | {State.NEEDS_ATTENTION, State.AWAITING_APPROVAL})},
+    "reasons of rows": {reason.value for reason in QuarantineReason},
+    "reasons of documents": {reason.value for reason in DocumentReason},
+    "problem types": {outcome.problem for outcome in OUTCOMES.values()},
+}
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_every_code_leads_to_a_section(kind: str) -> None:
+    """Each stands once in the table of what is said, and its row has a link to where it is dealt with."""
+    rows = Runbook("MEK_ROTATION.md").table("it says")
+    named = [(code, row[2]) for row in rows for code in re.findall(r"`([a-z_-]+)`", row[0])]
+
+    for code in CODES[kind]:
+        [where] = [link for name, link in named if name == code]
+        assert "](#" in where, code
+
+
+def test_no_code_is_told_that_is_none() -> None:
+    """A reason that the code no longer knows would be looked for in vain."""
+    told = {code for row in Runbook("MEK_ROTATION.md").table("it says") for code in re.findall(r"`([a-z_-]+)`", row[0])}
+
+    assert told == set().union(*CODES.values())
+
+
+def test_a_document_that_cannot_be_worked_on_has_its_next_step() -> None:
+    """With the sentence that status, console and messages give."""
+    rows = Runbook("MEK_ROTATION.md").table("reason")
+    reasons = [code.strip("`") for code, _ in rows]
+    [sent_here] = [row[0] for row in Runbook("MEK_ROTATION.md").table("it says") if row[2].endswith("-worked-on)")]
+
+    assert [NEXT_STEPS[DocumentReason(reason)] for reason in reasons] == [step for _, step in rows]
+    assert re.findall(r"`([a-z_]+)`", sent_here) == reasons
+
+
 def secret_fields(model: type[BaseModel]) -> set[str]:
     """Return the variables of a model's fields that are marked secret."""
     return {name.upper() for name, field in model.model_fields.items() if SecretStr.__name__ in repr(field.annotation)}
@@ -79,7 +131,7 @@ def test_every_secret_says_who_reads_it_and_where_it_comes_from() -> None:
     assert all(all(row) and len(row) == 4 for row in Runbook("SECRET_MANAGEMENT.md").table("what"))
 
 
-@pytest.mark.parametrize("name", FOLLOWED)
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name: str) -> None:
     """To files that are there, and to headings that they have."""
     for target in re.findall(r"\]\(([^)]+)\)", Runbook(name).text):
