@@ -133,15 +133,16 @@ class KeyExistsError(OperatorError):
     """A key is to be restored into a vault that has its name, if only as a deleted key's; facts: ``resource``."""
 
     hint = (
-        "look with `az keyvault key list-versions` and `az keyvault key list-deleted`: if it is this key, recover it "
-        "where it is deleted, and see that its newest version is enabled; if not, restore into a vault without the name"
+        "az keyvault key list-versions --vault-name VAULT --name KEY, and list-deleted, tell whose it is: "
+        "if it is this key, recover it where it is deleted, and see that its newest version is enabled; if not, "
+        "restore into a vault without the name"
     )
 
 
 class KeyBackupFailedError(OperatorError):
     """A key backup does not open today's rows; facts: ``backup``."""
 
-    hint = "rotate, which takes another backup, and verify that one; until it opens, nothing replaces the vault"
+    hint = "take another one, and verify it; until it opens, nothing replaces the vault: keyturn rotate"
 
 
 class BrokenChainError(OperatorError):
@@ -153,7 +154,7 @@ class BrokenChainError(OperatorError):
 class UnprovenEndError(CallerError):
     """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``, ``head``."""
 
-    hint = "keyturn audit verify FILE --head-from-vault, or --head SEQ:HASH with the head of a message"
+    hint = "keyturn audit verify FILE --head-from-vault; or --head with the head that a message ends with"
 
 
 class EvidenceAlteredError(OperatorError):

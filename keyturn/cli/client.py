@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
     from azure.identity.aio import DefaultAzureCredential
 
+WITHOUT_APP = "without the app: keyturn direct --help"
 TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
 
@@ -114,7 +115,8 @@ class Api:
                 return response.status, await response.read(), response.headers
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
-                f"{self.url} did not answer ({type(error).__name__})", hint=f"compare {URL} with the app's address"
+                f"{self.url} did not answer ({type(error).__name__})",
+                hint=f"compare {URL} with the app's address; {WITHOUT_APP}",
             ) from error
 
 
@@ -190,5 +192,5 @@ def _foreign(status: int) -> KeyturnError:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return TooManyAttemptsError("the platform in front of the app answered 429")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnavailableError(f"the app answered {status}", hint="look at its log")
+        return UnavailableError(f"the app answered {status}", hint=f"look at its log; {WITHOUT_APP}")
     return InvariantError(f"the answer ({status}) is not the app's", hint=f"compare {URL} with the app's address")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ app = typer.Typer(help="Tell why a document or a DEK does not open, and what to 
 repairs = typer.Typer(help="Put right what a diagnosis has found.", no_args_is_help=True)
 
 Orphans = Literal["missing-deks", "unused-deks"]
+# Asks for a page of a scan with these members of a request.
+type AskOrphans = Callable[[dict[str, str | None]], Awaitable[dict[str, Any]]]
 
 
 @app.command()
@@ -80,7 +83,7 @@ def orphans(
     as_json: AsJson = False,
 ) -> None:
     """Look through everything for orphans; nothing is changed."""
-    found = ask(lambda api: scan(api, what, keyring, min_age, pause))
+    found = ask(lambda api: scan(orphans_of(api, keyring), what, min_age, pause))
     found["orphans"] = sorted(found["orphans"], key=lambda orphan: str(orphan["dekId"]))[:first]
     if as_json:
         write(found, as_json=True)
@@ -96,7 +99,12 @@ def orphans(
         echo(f"not listed: {left_out}\n{found['caution']}", err=True)
 
 
-async def scan(api: Api, what: Orphans, keyring: str | None, min_age: str, pause: float) -> dict[str, Any]:
+def orphans_of(api: Api, keyring: str | None) -> AskOrphans:
+    """Return what asks the app for a page of a keyring's orphans."""
+    return lambda query: api.get("/api/orphans", keyring=keyring, **query)
+
+
+async def scan(ask_page: AskOrphans, what: Orphans, min_age: str, pause: float) -> dict[str, Any]:
     """Look through everything for orphans of this kind, in as many calls as it takes, and return the sums."""
     kind = what.replace("-", "_")
     sums: Counter[str] = Counter()
@@ -104,7 +112,7 @@ async def scan(api: Api, what: Orphans, keyring: str | None, min_age: str, pause
     orphans: list[dict[str, Any]] = []
     token: str | None = None
     while True:
-        page = await api.get("/api/orphans", kind=kind, keyring=keyring, minAge=min_age, token=token)
+        page = await ask_page({"kind": kind, "minAge": min_age, "token": token})
         sums.update({name: page[name] for name in ("scanned", "tooYoung", "foreign", "shared")})
         unused.update({(count["mekVersion"], count["olderThanDays"]): count["rows"] for count in page["counts"]})
         orphans += page["orphans"]

@@ -4,6 +4,7 @@ As whoever is signed in (DefaultAzureCredential), on the app's settings. Ctrl-C,
 command goes on.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from keyturn.cli.in_process import SettingsFile, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
 from keyturn.cli.rotations import Keyring
+from keyturn.cli.verification import All, Asks, MinAge, Rows, tell, verification
 from keyturn.errors import InvalidRequestError, WrongStateError
 
 if TYPE_CHECKING:
@@ -129,6 +131,26 @@ def versions(keyring: Keyring = None, settings: SettingsFile = None, *, as_json:
         state = "current" if one["current"] and one["enabled"] else "enabled" if one["enabled"] else "disabled"
         retired = f"  retired by {one['retiredBy']}" if one["retiredBy"] and not one["enabled"] else ""
         echo(f"{one['version']}  {state:8}  {one['createdOn'] or '':20}  {one['rows']} rows{retired}")
+
+
+@app.command()
+def verify(
+    keyring: Keyring = None,
+    rows: Rows = None,
+    min_age: MinAge = "PT1M",
+    settings: SettingsFile = None,
+    *,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count, open, decrypt and ask anew, whatever records say; ends with 73 where something is not in order."""
+    from keyturn.direct.looks import missing_deks, verify
+
+    async def work(direct: "Direct") -> dict[str, Any]:
+        asks = Asks(partial(verify, direct, keyring), partial(missing_deks, direct, keyring))
+        return await verification(asks, rows=rows, everything=everything, min_age=min_age)
+
+    tell(run(settings, work), as_json=as_json)
 
 
 @diagnose.command()

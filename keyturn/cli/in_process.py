@@ -96,7 +96,8 @@ def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
     except KeyturnError:
         raise
     except ClientAuthenticationError as error:
-        raise UnauthenticatedError("no credential gave a token", hint="sign in, for example with az login") from error
+        hint = "az login, or any other sign-in of DefaultAzureCredential"
+        raise UnauthenticatedError("no credential gave a token", hint=hint) from error
     except (RetryError, AzureError, OSError, TimeoutError) as error:
         raise UnavailableError(f"met {type(error).__name__}", hint="run the same command again: it goes on") from error
     except FieldEncryptError as error:

@@ -117,7 +117,7 @@ async def _restore(
             )
     except ClientAuthenticationError as error:
         raise UnauthenticatedError(
-            "no token for vault and accounts", hint="sign in, for example with az login"
+            "no token for vault and accounts", hint="az login, or any other sign-in of DefaultAzureCredential"
         ) from error
 
 

@@ -110,4 +110,4 @@ def next_command(found: dict[str, Any]) -> list[str]:
         return ["keyturn", "rotate", "--keyring", str(found.get("keyring"))]
     if state in TERMINAL:
         return ["keyturn", "report", run]
-    return ["keyturn", "status", run, "--wait"]
+    return ["keyturn", "watch", run]

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.diagnosis import scan
+from keyturn.cli.diagnosis import AskOrphans, orphans_of, scan
 from keyturn.cli.output import AsJson, echo, write
 from keyturn.contracts.characters import visible
 from keyturn.errors import TransientError, WrongStateError
@@ -25,6 +25,13 @@ All = Annotated[bool, typer.Option("--all", help="open every row, and look throu
 type AskPart = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
+class Asks(NamedTuple):
+    """Who answers: the app, or this process without it."""
+
+    part: AskPart
+    orphans: AskOrphans
+
+
 def verify(
     keyring: Keyring = None,
     rows: Rows = None,
@@ -37,16 +44,13 @@ def verify(
 
     async def asked(api: Api) -> dict[str, Any]:
         path = "/api/verifications" + (f"?keyring={quote(keyring, safe='')}" if keyring is not None else "")
-        found = await verification(lambda body: api.post(path, body), rows=rows, everything=everything)
-        if everything:
-            missing = await scan(api, "missing-deks", keyring, min_age, 0)
-            found["results"] += [_orphan(one) for one in missing["orphans"]]
-        return found
+        asks = Asks(lambda body: api.post(path, body), orphans_of(api, keyring))
+        return await verification(asks, rows=rows, everything=everything, min_age=min_age)
 
     tell(ask(asked), as_json=as_json)
 
 
-async def verification(ask_part: AskPart, *, rows: int | None, everything: bool) -> dict[str, Any]:
+async def verification(asks: Asks, *, rows: int | None, everything: bool, min_age: str) -> dict[str, Any]:
     """Ask for every part, and for the rest of it where there is one; raises what the last attempt at one raised."""
     results: list[dict[str, Any]] = []
     opened, query, keyring = 0, None, ""
@@ -55,13 +59,16 @@ async def verification(ask_part: AskPart, *, rows: int | None, everything: bool)
         if part == "rows":
             body |= {"rows": None} if everything else {"rows": rows} if rows else {}
         while True:
-            answer = await _patiently(ask_part, body)
+            answer = await _patiently(asks.part, body)
             keyring, query = answer["keyring"], query or answer["query"]
             opened += answer["opened"]
             results += [one for one in answer["results"] if part != "rows" or one["outcome"] != "ok"]
             if answer["token"] is None:
                 break
             body["token"] = answer["token"]
+    if everything:
+        missing = await scan(asks.orphans, "missing-deks", min_age, 0)
+        results += [_orphan(one) for one in missing["orphans"]]
     return {"keyring": keyring, "opened": opened, "query": query, "results": results}
 
 

@@ -1,12 +1,16 @@
-"""Looks that change nothing: the rows by version, and the versions with their rows."""
+"""Looks that change nothing: the rows by version, the versions with their rows, and a whole verification."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from keyturn.contracts.base import Payload
 from keyturn.contracts.passes import CensusResult
 from keyturn.deks.census import take_census
+from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
+from keyturn.diagnosis.verification import VerificationRequest, verify_part
 from keyturn.direct.session import Direct
 from keyturn.errors import InvalidRequestError
+from keyturn.http import parse
 from keyturn.key_vault.versions import RETIRED_BY_TAG, ROTATION_TAG
 
 
@@ -53,3 +57,24 @@ async def versions(direct: Direct, keyring: str | None) -> list[Version]:
         )
         for name, found in (await clients.versions.states()).items()
     ]
+
+
+async def verify(direct: Direct, keyring: str | None, body: dict[str, Any]) -> dict[str, Any]:
+    """Verify a part of the keyring, as the app's route of that name does, and raise as :func:`verify_part` does."""
+    resources = direct.resources
+    found = await verify_part(
+        resources.keyring(keyring),
+        resources.run_store,
+        resources.settings.policy,
+        parse(VerificationRequest, body),
+        credential=resources.credential,
+        now=datetime.now(UTC),
+    )
+    return found.to_payload()
+
+
+async def missing_deks(direct: Direct, keyring: str | None, query: dict[str, str | None]) -> dict[str, Any]:
+    """Look at some more documents for DEKs that the store lacks, as :func:`scan_orphans` does."""
+    request = parse(OrphanRequest, {name: value for name, value in query.items() if value is not None})
+    found = await scan_orphans(direct.resources.keyring(keyring), request, now=datetime.now(UTC))
+    return found.to_payload()

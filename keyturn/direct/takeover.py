@@ -102,7 +102,7 @@ async def _require_app_down(direct: Direct, record: RunRecord, *, force: bool) -
         direct.tell(f"the app does not answer at {url}: {record.run_id} is taken over")
         return
     found = "whether the app is down cannot be told: KEYTURN_URL is not set" if url is None else "the app answers"
-    hint = f"let it go on (keyturn status {record.run_id} --wait); if it cannot, the same command with --take-over"
+    hint = f"let it go on: keyturn watch {record.run_id}; if it cannot, the same command with --take-over"
     state = record.state.value
     raise WrongStateError(f"{record.run_id} is {state}, and {found}", rotationId=record.run_id, state=state, hint=hint)
 

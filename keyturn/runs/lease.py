@@ -44,7 +44,7 @@ async def read_lease[R: RunRecord](runs: Runs[R], keyring: str) -> Lease | None:
 def running(keyring: str, holder: str) -> CallerError:
     """Return the error that names the run that holds the keyring."""
     facts = {"keyring": keyring, "statusUrl": run_link(holder)}
-    hint = f"wait for it: keyturn status {holder} --wait"
+    hint = f"wait for it: keyturn watch {holder}"
     if kind_of(holder) is RunKind.MIGRATION:
         said = f"migration {holder} of keyring {keyring} is running"
         return MigrationRunningError(said, hint=hint, migrationId=holder, **facts)
@@ -114,7 +114,7 @@ async def _say_what_is_waited_for[R: RunRecord](runs: Runs[R], lease: Lease | No
     if holder is None or holder.state is not State.AWAITING_APPROVAL or holder.approval_expires_at is None:
         return
     error.facts |= {"state": holder.state.value, "approvalExpiresAt": holder.approval_expires_at.isoformat()}
-    reject = f"an approver ends it: keyturn approve {holder.run_id} --reject --digest {holder.evidence_digest}"
+    reject = f"an approver ends it: keyturn reject {holder.run_id} --digest {holder.evidence_digest} --comment WHY"
     error.hint = f"it waits for a decision; {reject}; an operator ends it: keyturn abort {holder.run_id}"
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from tests.browser.conftest import sign_in
 from tests.end_to_end.app_harness import SECONDS, AppHarness
@@ -123,6 +122,8 @@ async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, ended: None)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_can_be_read_by_everybody(app: AppHarness, tab: Any, scheme: str, ended: None) -> None:
     """On a screen of 360 pixels axe finds nothing serious, and no page has to be moved sideways."""
+    from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 - only where these tests are run
+
     await tab.set_viewport_size({"width": 360, "height": 740})
     await tab.emulate_media(color_scheme=scheme)
     run_id = await app.start()

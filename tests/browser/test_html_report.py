@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
 
 from keyturn.audit.chain import hash_of
 from local.supervisor import LocalAzure
+from tests.browser.conftest import hard_to_use
 from tests.browser.test_approval_page import HOSTILE
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, execute, operator_environment
@@ -72,12 +72,15 @@ def _once(pattern: str, change: Callable[[re.Match[str]], str], text: str) -> st
 
 async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: Any) -> None:
     """Offline, from disk: the digest as verified, and that it is not where one byte is another."""
+    from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
+
     await tab.context.set_offline(offline=True)
     await tab.goto(filed.as_uri())
 
     await expect(tab.locator("#evidence-verdict")).to_contain_text("VERIFIED: the evidence below hashes to")
     await expect(tab.locator("#chain-verdict")).to_contain_text(re.compile(r"^VERIFIED: \d+ events, unbroken"))
     assert HOSTILE in await tab.inner_text("main")
+    assert await hard_to_use(tab) == []
     assert await tab.locator("img, link").count() == 0
     digest = re.search(r"hashes to ([0-9a-f]{64})", await tab.inner_text("#evidence-verdict"))
     assert digest is not None

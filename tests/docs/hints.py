@@ -4,9 +4,11 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from typer._click.exceptions import NoArgsIsHelpError
 from typer.main import get_command
 
 from keyturn.cli.__main__ import app
@@ -108,6 +110,11 @@ def parse(words: list[str]) -> None:
         words = words[:-1]
     command: Any = get_command(app)
     context = command.make_context("keyturn", list(words))
+    with suppress(NoArgsIsHelpError):  # the name of a group shows its help
+        _descend(command, context)
+
+
+def _descend(command: Any, context: Any) -> None:
     while hasattr(command, "resolve_command"):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)

@@ -115,7 +115,7 @@ async def test_a_terminal_shows_what_the_page_shows(app: AppHarness, env: dict[s
 
 
 # Commands that need what a desk of the local Azure lacks, or make what is cleared away by nothing.
-LEFT_OUT = ("doctor --probe", "doctor --requirements", "login", "open")
+LEFT_OUT = ("doctor --probe", "doctor --requirements", "login")
 DONE, NOT_FOUND, REFUSED, RIGHT_MISSING = 0, 66, 73, 78
 
 

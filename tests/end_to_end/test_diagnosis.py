@@ -138,6 +138,7 @@ async def test_a_keyring_is_verified_against_the_store_and_not_the_record(azure:
     await app.delete_row(dek_id)
     try:
         found = await keyturn(azure, "verify", "--all", "--min-age", "PT0S", "--json")
+        alone = await keyturn(azure, "direct", "verify", "--all", "--min-age", "PT0S", "--json")
         counted = await app.callers.status(run_id)
     finally:
         await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
@@ -146,7 +147,10 @@ async def test_a_keyring_is_verified_against_the_store_and_not_the_record(azure:
 
     assert (sound.code, "FAIL" in sound.out) == (0, False), sound.out + sound.err
     assert counted["census"]["stale"] == 0
-    assert found.code == 73
+    assert found.code == alone.code == 73
+    assert {(one["id"], one["subject"]) for one in alone.json["results"]} == {
+        (one["id"], one["subject"]) for one in found.json["results"]
+    }
     wrong = {(one["id"], one["subject"]): one["detail"] for one in found.json["results"] if one["outcome"] == "problem"}
     assert f"6 on others ({before}: 6)" in wrong["census", ""]
     assert f"{before}: 6" in wrong["versions", ""]

@@ -22,11 +22,11 @@ def test_ships_the_app_and_nothing_else(bundle: Bundle) -> None:
         *("function_app.py", "host.json", "requirements.txt"),
         *("activities", "field_encrypt", "keyturn", "orchestrators", "triggers"),
     }
-    assert {".py", ".json", ".txt", ".toml", ".html", ".css"} >= {Path(name).suffix for name in own}
+    assert {".py", ".json", ".txt", ".toml", ".html", ".css", ".js"} >= {Path(name).suffix for name in own}
     assert [name for name in own if name.endswith(".toml")] == ["keyturn/doctor/live_checks.toml"]
-    pages = [path for path in (REPOSITORY / "keyturn" / "html").rglob("*.*") if path.suffix in {".html", ".css"}]
+    pages = [path for path in (REPOSITORY / "keyturn" / "html").rglob("*.*") if path.suffix in {".html", ".css", ".js"}]
     assert {path.relative_to(REPOSITORY).as_posix() for path in pages} == {
-        name for name in own if name.endswith((".html", ".css"))
+        name for name in own if name.endswith((".html", ".css", ".js"))
     }
 
 

@@ -22,7 +22,7 @@ class Terminal:
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000)
         self._stream = pyte.Stream(self._screen)
         self.columns, self.written = columns, ""
-        self._child: Any = pexpect.spawn(
+        self._child: Any = pexpect.spawn(  # type: ignore[no-untyped-call]  # it has no types
             sys.executable,
             ["-m", "keyturn.cli", *arguments],
             cwd=str(REPOSITORY),

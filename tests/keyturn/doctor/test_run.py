@@ -115,7 +115,7 @@ BROKEN = {
         {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING": f"Endpoint={NOWHERE};Authentication=ManagedIdentity"},
     ),
     "the clock is ten minutes ahead": Broken({"clock"}, ahead=600),
-    "nobody is signed in": Broken({"identity"}, {"IDENTITY_HEADER": "of nobody"}),
+    "nobody is signed in": Broken({"identity", "reach_backend"}, {"IDENTITY_HEADER": "of nobody"}),
     "a key of another name": Broken({"mek_exists"}, {"FIELD_ENCRYPT_MEK_NAME": "another-mek"}),
     "a dek store of another name": Broken({"store_reachable"}, {"DEK_CONTAINER": "another_store"}),
     "another partition key": Broken({"store_reachable"}, {"KEYTURN_ROW_NAMES": '{"partitionKey": "tenant"}'}),
