@@ -29,8 +29,8 @@ _ENCRYPTED = ("key_vault", "drill_vault", "cosmos", "resource_manager", "actiont
 
 # What is installed with the package -> how this checkout's is run.
 _PROGRAMS = {
-    "keyturn": "-m keyturn.cli",
-    "encrypt-migrate": "-c 'from keyturn.cli.direct import encrypt_migrate; encrypt_migrate()'",
+    "keyturn": "exec {python} -m keyturn.cli",
+    "encrypt-migrate": "exec {python} -c 'from keyturn.cli.direct import encrypt_migrate; encrypt_migrate()'",
 }
 
 # The task hub has two: gRPC for workers and clients, HTTP for health and tests.
@@ -68,7 +68,7 @@ class Layout:
         (self.state / "bin").mkdir(exist_ok=True)
         for name, runs in _PROGRAMS.items():
             program = self.state / "bin" / name
-            program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} exec {python} {runs} "$@"\n')
+            program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} {runs.format(python=python)} "$@"\n')
             program.chmod(0o755)
 
     def url(self, service: str) -> str:

@@ -13,6 +13,7 @@ from keyturn.contracts.states import TERMINAL, State
 from keyturn.diagnosis.models import NEXT_STEPS, Verdict
 from keyturn.documents.errors import DocumentReason
 from keyturn.errors import OUTCOMES
+from keyturn.notifications.events import EVENTS, ON_CALL, runbook
 from keyturn.preflight.checks import CHECKLIST, WAIVABLE
 from keyturn.settings import HealthProbe, Keyring, Settings
 from local.backend.settings import BackendSettings
@@ -89,6 +90,17 @@ def test_every_code_leads_to_a_section(kind: str) -> None:
     for code in CODES[kind]:
         [where] = [link for name, link in named if name == code]
         assert "](#" in where, code
+
+
+@pytest.mark.parametrize("event", [name for name, event in EVENTS.items() if event.urgent])
+def test_a_message_that_wants_a_person_names_its_section(event: str) -> None:
+    """It is there; the question whether anybody can be reached wants nothing."""
+    named = re.findall(r"^#{2,3} (.+)$", Runbook("MEK_ROTATION.md").text, re.MULTILINE)
+
+    told = [line.removeprefix("Runbook: MEK_ROTATION.md, ") for line in runbook(event)]
+
+    assert len(told) == (event != ON_CALL)
+    assert set(told) <= set(named)
 
 
 def test_no_code_is_told_that_is_none() -> None:
