@@ -1,11 +1,14 @@
 """The runbooks' tables: every verdict and code with where to go, every check, every secret that the code reads."""
 
 import ast
+import contextlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from typer._click.exceptions import MissingParameter, NoArgsIsHelpError
 
 from field_encrypt.env_provider import KEY_VARIABLE
 from field_encrypt.row_states import QuarantineReason
@@ -18,6 +21,7 @@ from keyturn.preflight.checks import CHECKLIST, WAIVABLE
 from keyturn.settings import HealthProbe, Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys
+from tests.docs.hints import parse
 from tests.docs.runbook import RUNBOOKS, Runbook
 
 HERE = Path(__file__).parent
@@ -61,6 +65,17 @@ def test_every_verdict_is_in_the_runbook() -> None:
     rows = Runbook("MEK_ROTATION.md").table("verdict")
 
     assert {f"`{verdict}`": verdict.next_step for verdict in Verdict} == dict(rows)
+
+
+def test_a_command_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its options, in the text as in the blocks; what it is about may be left out where it is only named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").touch()
+
+    for command in re.findall(r"(?<![\w./-])keyturn [a-z][^`\n)|;]*", Runbook("MEK_ROTATION.md").text):
+        words = shlex.split(command.partition(" > ")[0])[1:]
+        with contextlib.suppress(MissingParameter, NoArgsIsHelpError):
+            parse(words)
 
 
 def test_every_check_is_in_the_runbook() -> None:
