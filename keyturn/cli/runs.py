@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.html_report import file_report
 from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.report_view import report_parts
 from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, path_of
@@ -74,6 +73,8 @@ async def _listed(api: Api, keyring: str | None, limit: int) -> list[dict[str, A
 def report(run: Run, field: Field = None, html: Html = None, *, as_json: AsJson = False) -> None:
     """Tell everything that is known about a rotation or a migration; as JSON, it can be kept and verified."""
     if html is not None:
+        from keyturn.cli.html_report import file_report
+
         file_report(run, html)
         return
     found = ask(lambda api: api.get(f"{path_of(run)}/report"))

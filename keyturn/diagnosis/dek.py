@@ -15,6 +15,7 @@ from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row, unwrap
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
 from keyturn.diagnosis.models import DekDiagnosis, RowFacts, Verdict, VersionFacts, is_possible_id
+from keyturn.ids import RunKind, kind_of
 from keyturn.key_vault.errors import vault_failures
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG
 from keyturn.keyring_clients import KeyringClients
@@ -32,7 +33,9 @@ _VERDICTS: Mapping[QuarantineReason, Verdict] = {
     QuarantineReason.UNKNOWN_VERSION: Verdict.VERSION_MISSING,
 }
 # What the previous wrap may help against.
-ROW_AT_FAULT = frozenset({Verdict.NOT_A_DEK, Verdict.WRAP_REFUSED, Verdict.KEY_CHECK_DIFFERS, Verdict.ROW_MALFORMED})
+ROW_AT_FAULT = frozenset(
+    {Verdict.NOT_A_DEK, Verdict.WRAP_REFUSED, Verdict.KEY_CHECK_DIFFERS, Verdict.ROW_MALFORMED, Verdict.VERSION_MISSING}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,11 @@ class _Examination:
         before = before_rewrap(self.row, self.keyring.keyring, "")
         # Without a key check, any DEK would do: only one that is proven is worth advising to go back to.
         if previous == "holds" and before is not None and before.key_check is not None:
-            verdict, finding = Verdict.PREVIOUS_WRAP_OPENS, f"{finding}; previousWrap unwraps to the key check's DEK"
+            finding = f"{finding}; previousWrap unwraps to the key check's DEK"
+            # A version that is gone is missed by every row of its rotation: they go back together.
+            rotation = kind_of(self.row.run_id or "") is RunKind.ROTATION
+            lost = verdict is Verdict.VERSION_MISSING and rotation
+            verdict = Verdict.VERSION_LOST if lost else Verdict.PREVIOUS_WRAP_OPENS
         return self._result(verdict, finding, dek, previous_wrap=previous, **facts)
 
     async def _candidates(self) -> Sequence[str]:

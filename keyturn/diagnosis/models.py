@@ -37,6 +37,7 @@ def require_id(field: str, text: str | None) -> str:
 
 _RESTORE_ROW = "restore the row from a snapshot of the dek store"
 _DEK = "DEK_ID"  # in a next step: the id of the DEK
+_ROTATION = "ROTATION_ID"  # in a next step: the rotation that moved the row
 
 
 class Verdict(StrEnum):
@@ -111,6 +112,10 @@ class Verdict(StrEnum):
         "use the keyring of the key that the row names; if that is wrong, restore the row from a snapshot",
     )
     ROW_MISSING = "row_missing", f"{_RESTORE_ROW}, and never point the document at another dekId"
+    VERSION_LOST = (
+        "version_lost",
+        f"take the rotation back, every row of which keeps the wrap from before it: keyturn rollback {_ROTATION}",
+    )
     VERSION_MISSING = (
         "version_missing",
         "restore the row from a snapshot if its version was changed, else the key: keyturn key-backup list",
@@ -167,12 +172,14 @@ class _Finding(Payload):
     @property
     def next_step(self) -> str:
         """What to do next, in one sentence; a command in it stands at its end."""
-        return self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(self._dek_named)} ")
+        dek, rotation = self.about
+        told = self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(dek)} ")
+        return told.replace(_ROTATION, shlex.quote(rotation))
 
     @property
-    def _dek_named(self) -> str:
-        """The DEK that the next step is about."""
-        return str(getattr(self, "dek_id", _DEK))
+    def about(self) -> tuple[str, str]:
+        """The DEK that the next step is about, and the rotation that moved its row."""
+        return str(getattr(self, "dek_id", _DEK)), _ROTATION
 
 
 class RowFacts(Payload):
@@ -209,6 +216,12 @@ class DekDiagnosis(_Finding):
     key_check: Literal["holds", "differs", "absent"] | None = None
     previous_wrap: Literal["holds", "damaged", "not_readable"] | None = None
 
+    @property
+    @override
+    def about(self) -> tuple[str, str]:
+        """This DEK, and the run that its row names."""
+        return self.dek_id, (self.row and self.row.run_id) or _ROTATION
+
 
 class Place(Payload):
     """Where a field stands."""
@@ -241,6 +254,6 @@ class DocumentDiagnosis(_Finding):
 
     @property
     @override
-    def _dek_named(self) -> str:
-        """The first DEK that has the document's own verdict."""
-        return next((found.dek_id for found in self.deks if found.verdict is self.verdict), _DEK)
+    def about(self) -> tuple[str, str]:
+        """What the first DEK names that has the document's own verdict."""
+        return next((found.about for found in self.deks if found.verdict is self.verdict), (_DEK, _ROTATION))

@@ -15,7 +15,7 @@ from keyturn.errors import KeyturnError, ResourceMissingError
 from keyturn.key_drills.trial import ThrowAwayVault, Trial
 from keyturn.keyring_clients import KeyringClients
 from keyturn.notifications.channels import Message
-from keyturn.notifications.events import DRILL_FAILED, EVENTS
+from keyturn.notifications.events import DRILL_FAILED, EVENTS, runbook
 from keyturn.notifications.notifier import Notifier
 from keyturn.runs.store import RotationStore
 from keyturn.settings import Settings
@@ -124,5 +124,5 @@ def _message(record: DrillRecord) -> Message:
     if record.trial is not None:
         lines += [f"- row {row}: {reason}" for row, reason in record.trial.failed.items()]
     lines += ["Until a drill passes, take it that a lost vault cannot be brought back.", "It is tried again every day."]
-    text = "\n".join(map(visible, lines))
+    text = "\n".join(map(visible, [*lines, *runbook(DRILL_FAILED)]))
     return Message(f"Keyturn: the key backup of {record.keyring} failed its drill", text, EVENTS[DRILL_FAILED].tone)

@@ -16,6 +16,7 @@ class Event(NamedTuple):
 
     tone: Tone
     urgent: bool  # a person must act, or harm was undone: told to the people on call as well
+    section: str = ""  # of docs/runbooks/MEK_ROTATION.md: what to do about it
 
 
 ON_CALL = "on_call"  # pre-flight's question whether the people on call can be reached
@@ -28,27 +29,33 @@ DECISIONS = frozenset({"approval_wanted", "approval_reminder"})  # approvers are
 EVENTS: Mapping[str, Event] = {
     ON_CALL: Event("info", urgent=True),
     "started": Event("info", urgent=False),
-    "blocked": Event("warning", urgent=True),
-    "needs_attention": Event("warning", urgent=True),
-    "approval_wanted": Event("warning", urgent=True),
-    "approval_reminder": Event("warning", urgent=False),
-    "approval_void": Event("warning", urgent=True),
+    "blocked": Event("warning", urgent=True, section="Pre-flight"),
+    "needs_attention": Event("warning", urgent=True, section="It needs attention"),
+    "approval_wanted": Event("warning", urgent=True, section="Decide"),
+    "approval_reminder": Event("warning", urgent=False, section="Decide"),
+    "approval_void": Event("warning", urgent=True, section="Decide"),
     "approved": Event("success", urgent=False),
     "rejected": Event("info", urgent=False),
-    "expired": Event("warning", urgent=True),
+    "expired": Event("warning", urgent=True, section="Rotate"),
     "aborted": Event("info", urgent=False),
     "retired": Event("info", urgent=False),
-    "reinstated": Event("failure", urgent=True),
+    "reinstated": Event("failure", urgent=True, section="Take a retirement back"),
     "completed": Event("success", urgent=False),
-    "failed": Event("failure", urgent=True),
-    OVERDUE: Event("failure", urgent=True),
-    UNREADABLE: Event("failure", urgent=True),
-    DRIFT: Event("failure", urgent=True),
-    DRILL_FAILED: Event("failure", urgent=True),
+    "failed": Event("failure", urgent=True, section="It failed"),
+    OVERDUE: Event("failure", urgent=True, section="Rotate"),
+    UNREADABLE: Event("failure", urgent=True, section="A document fails to decrypt"),
+    DRIFT: Event("failure", urgent=True, section="Restore"),
+    DRILL_FAILED: Event("failure", urgent=True, section="Bring the key back"),
 }
 
 
 logger = logging.getLogger("keyturn.events")
+
+
+def runbook(event: str) -> list[str]:
+    """Return the line that says where the runbook is about the event; none where nobody has to do anything."""
+    section = EVENTS[event].section
+    return [f"Runbook: MEK_ROTATION.md, {section}"] if section else []
 
 
 def announce(event: NotifyInput) -> None:

@@ -10,7 +10,7 @@ from keyturn.contracts.steps import NotifyInput
 from keyturn.errors import InvariantError
 from keyturn.ids import console_link
 from keyturn.notifications.channels import Message
-from keyturn.notifications.events import EVENTS
+from keyturn.notifications.events import EVENTS, runbook
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES, migration_facts
 from keyturn.notifications.rotation_messages import ROTATION_MESSAGES, Lines, Template, rotation_facts
 from keyturn.runs.record import RunRecord
@@ -28,6 +28,7 @@ def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: 
         template.text.format(**facts),
         "",
         f"Report: {(public_url or '').rstrip('/')}{console_link(record.run_id)}",
+        *runbook(told.event),
     ]
     if head is not None:
         lines.append(f"Audit chain: {head}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from keyturn.contracts.migrations import Rollback
+from keyturn.contracts.migrations import Reencrypt, Rollback
 from keyturn.contracts.steps import NotifyInput
 from keyturn.notifications.events import UNREADABLE
 from keyturn.notifications.rotation_messages import Template, below, run_facts
@@ -35,9 +35,23 @@ def migration_facts(record: MigrationRecord, told: NotifyInput) -> dict[str, str
         "left": "the rows stay where they are." if rollback else "the rows stay, and they cannot be read.",
         "rotation": record.work.rotation.run_id if isinstance(record.work, Rollback) else "",
         "named": told.detail or "none",
+        "next": _next(record),
     }
 
 
+def _next(record: MigrationRecord) -> str:
+    """Return what people have to do after a migration that has done all that it was to do."""
+    work = record.work
+    if not isinstance(work, Reencrypt) or work.target_keyring == record.keyring:
+        return ""
+    old, new = record.keyring, work.target_keyring
+    return f"\nNext: point the backend at the key and the dek store of {new}; then {_TAKE_OUT.format(old=old)}"
+
+
+# A keyring without readers is rotated, and told to be overdue or drifting, for as long as it is listed.
+_TAKE_OUT = (
+    "take {old} out of KEYTURN_KEYRINGS, or its monthly rotation goes on, and calls people. Keep its key and its rows."
+)
 # What there is to know where a migration has ended before its end.
 _LEFT = "What could be read before can be read now; what was not done can be done by another one."
 _UNREAD = "Nothing was changed: {left}"
@@ -77,7 +91,7 @@ MIGRATION_MESSAGES: Mapping[str, Template] = {
         "No rotation of {keyring} begins meanwhile. Fix the cause and tell it to retry; or abort it.",
     ),
     "aborted": Template("{run} was aborted", f"{{ended_by}} ended it. {_LEFT}"),
-    "completed": Template("{run} is complete", "{detail}."),
+    "completed": Template("{run} is complete", "{detail}.{next}"),
     UNREADABLE: Template(
         "{run} found what does not decrypt",
         "{detail}.{quarantined}\nDiagnose each of them: the runbook says how.",

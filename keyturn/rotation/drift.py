@@ -19,7 +19,7 @@ from keyturn.deks.store import DekStore
 from keyturn.ids import RunKind
 from keyturn.key_vault.versions import TEMPORARY_FOR_TAG, MekVersions
 from keyturn.notifications.channels import Message
-from keyturn.notifications.events import DRIFT, EVENTS
+from keyturn.notifications.events import DRIFT, EVENTS, runbook
 from keyturn.notifications.notifier import Notifier
 from keyturn.notifications.rotation_messages import NAMED
 from keyturn.rotation.retirement import retirements_in_force
@@ -144,4 +144,5 @@ def _message(looked: DriftRecord) -> Message:
     if found.enabled:
         lines += ["Somebody has enabled versions that were retired; the next rotation retires them again:"]
         lines += [f"- {name}" for name in found.enabled[:NAMED]]
+    lines += runbook(DRIFT)
     return Message(f"Keyturn: drift in {looked.keyring}", "\n".join(map(characters.visible, lines)), EVENTS[DRIFT].tone)

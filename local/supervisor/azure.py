@@ -160,8 +160,8 @@ class LocalAzure:
         }
 
     def write_endpoints(self) -> None:
-        """Write ``endpoints.json``, readable by its owner only: it holds keys; and ``bin/keyturn`` beside it."""
-        self.layout.write_program()
+        """Write ``endpoints.json``, readable by its owner only: it holds keys; and ``bin/`` beside it."""
+        self.layout.write_programs()
         write_private(self.layout.state / "endpoints.json", json.dumps(self.endpoints(), indent=2).encode())
 
     def client_environment(self, principal: str) -> dict[str, str]:

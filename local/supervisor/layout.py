@@ -27,6 +27,12 @@ SERVICES = (
 
 _ENCRYPTED = ("key_vault", "drill_vault", "cosmos", "resource_manager", "actiontrail")
 
+# What is installed with the package -> how this checkout's is run.
+_PROGRAMS = {
+    "keyturn": "exec {python} -m keyturn.cli",
+    "encrypt-migrate": "exec {python} -c 'from keyturn.cli.direct import encrypt_migrate; encrypt_migrate()'",
+}
+
 # The task hub has two: gRPC for workers and clients, HTTP for health and tests.
 PORTS = (*SERVICES, "task_hub_control")
 
@@ -56,13 +62,14 @@ class Layout:
         """Return where the service's output goes."""
         return self.state / "logs" / f"{service}.log"
 
-    def write_program(self) -> None:
-        """Write ``bin/keyturn``, which runs the command line of this checkout."""
-        program = self.state / "bin" / "keyturn"
-        program.parent.mkdir(exist_ok=True)
+    def write_programs(self) -> None:
+        """Write ``bin/keyturn`` and ``bin/encrypt-migrate``, which run the command line of this checkout."""
         repository, python = shlex.quote(str(REPOSITORY)), shlex.quote(sys.executable)
-        program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} exec {python} -m keyturn.cli "$@"\n')
-        program.chmod(0o755)
+        (self.state / "bin").mkdir(exist_ok=True)
+        for name, runs in _PROGRAMS.items():
+            program = self.state / "bin" / name
+            program.write_text(f'#!/bin/sh\nPYTHONPATH={repository} {runs.format(python=python)} "$@"\n')
+            program.chmod(0o755)
 
     def url(self, service: str) -> str:
         """Return the service's URL; the name is ``localhost``, which is what its certificate and key ids say."""

@@ -9,7 +9,6 @@ from tests.end_to_end.command_line import REPOSITORY
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
 
 _HEADING = re.compile(r"^#{2,3} (.+)$")
-_ASSIGNED = re.compile(r"^\w+=\$\((.+)\)$")
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -53,14 +52,6 @@ class Runbook:
             if block.language == "sh":
                 scripts[block.section] = f"{scripts.get(block.section, '')}{block.text}"
         return scripts
-
-    def commands(self) -> set[tuple[str, str]]:
-        """Return (command, section) of every line of the blocks, without what its result is assigned to."""
-        return {
-            (found[1] if (found := _ASSIGNED.match(line)) else line, section)
-            for section, block in self.blocks().items()
-            for line in block.splitlines()
-        }
 
     def table(self, first_column: str) -> list[list[str]]:
         """Return the cells of the table whose first column has this name."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activities import versions
+from keyturn import steps
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import NotSettledError, UnavailableError
@@ -103,7 +103,7 @@ async def test_broken_nobody_looks_for_the_tag(
 ) -> None:
     """Without the tag and the record, either of which is enough, a second run makes a second version."""
     monkeypatch.setattr(creation, "own_version", blind)
-    monkeypatch.setattr(versions, "record_new_version", blind)
+    monkeypatch.setattr(steps.new_version, "record_new_version", blind)
 
     for _ in range(2):
         await harness.act("create_version", driver.creation())
@@ -261,12 +261,12 @@ async def test_a_new_rotation_adopts_the_version_of_an_aborted_one(
     assert len(await harness.vault_versions()) == 2
 
 
-@pytest.mark.parametrize("seen", [versions.PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
+@pytest.mark.parametrize("seen", [steps.PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
 async def test_starts_and_aborts_add_no_versions(
     harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, seen: int
 ) -> None:
     """However often it is done, and though the rotation that made the version is out of sight by then."""
-    monkeypatch.setattr(versions, "PAGE_MAX", seen)
+    monkeypatch.setattr(steps, "PAGE_MAX", seen)
     targets = set()
     for _ in range(4):
         driver = await begun_with(harness)

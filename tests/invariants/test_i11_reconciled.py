@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from activities import counting, pages
+from keyturn import steps
 from keyturn.contracts.pages import ScanInput, ScanResult
 from keyturn.contracts.states import State
 from keyturn.rotation import evidence
@@ -14,8 +14,8 @@ from tests.invariants.checks.runs import unreconciled
 from tests.invariants.harness import ActivityHarness
 
 ROWS = 12
-unbroken_scan = pages.scan
-unbroken_census = counting.census.take_census
+unbroken_scan = steps.scan.scan
+unbroken_census = steps.census.take_census
 
 
 def skip_a_page(monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
@@ -26,7 +26,7 @@ def skip_a_page(monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
         skipped = request.cursor is None and request.selection == selection
         return found.model_copy(update={"refs": []}) if skipped else found
 
-    monkeypatch.setattr(pages, "scan", scan)
+    monkeypatch.setattr(steps.scan, "scan", scan)
     monkeypatch.setattr(sweep, "PASSES_MAX", 3)
 
 
@@ -36,7 +36,7 @@ def blind_census(monkeypatch: pytest.MonkeyPatch) -> None:
     async def count(*arguments: Any) -> Any:
         return (await unbroken_census(*arguments)).model_copy(update={"stale": 0})
 
-    monkeypatch.setattr(counting.census, "take_census", count)
+    monkeypatch.setattr(steps.census, "take_census", count)
 
 
 async def asked(harness: ActivityHarness, *states: State, **policy: Any) -> tuple[State, list[str]]:

@@ -179,6 +179,29 @@ async def test_a_wrap_that_was_changed_is_told_to_be_rolled_back_where_that_help
     assert (found.verdict, found.previous_wrap) == (Verdict.PREVIOUS_WRAP_OPENS, "holds")
 
 
+@pytest.mark.parametrize(
+    ("moved_by", "verdict", "command"),
+    [
+        (ROTATION, Verdict.VERSION_LOST, f"keyturn rollback {ROTATION}"),
+        ("notes.m.20260301T030000Z.abcdef", Verdict.PREVIOUS_WRAP_OPENS, "keyturn repair dek"),
+    ],
+)
+async def test_a_version_that_is_gone_is_undone_by_what_made_it(
+    patients: Patients, moved_by: str, verdict: Verdict, command: str
+) -> None:
+    """Every row of its rotation misses it and keeps the wrap from before: the rotation is named, of a document too."""
+    document = await patients.add()
+    await rewrapped(patients, document)
+    await patients.change_row(document, mekVersion="0" * 32, rotationId=moved_by)
+
+    found = await patients.diagnose_dek(document)
+    of_document = await patients.diagnose(document)
+
+    assert (found.verdict, found.previous_wrap, of_document.verdict) == (verdict, "holds", verdict)
+    assert command in found.next_step
+    assert found.next_step == of_document.next_step
+
+
 async def test_a_wrap_that_was_changed_cannot_be_rolled_back_to_a_retired_version(patients: Patients) -> None:
     """Nobody can tell what a wrap under a disabled version holds."""
     document = await patients.add()

@@ -93,3 +93,11 @@ def test_what_stopped_it_and_who_ended_it_are_named() -> None:
         assert "- notes/n-1: tampered_field" in message(event, "1 documents do not", quarantined=quarantined)
     assert "ops@example.com ended it" in message("aborted", commands=[abort])
     assert 'sam@example.com with the words "not today" rejected it' in message("rejected", decision=decision)
+
+
+@pytest.mark.parametrize(("target", "times"), [("recovered", 1), ("notes", 0)])
+def test_documents_that_moved_to_another_keyring_leave_one_behind(target: str, times: int) -> None:
+    """Its rotations would go on and call people: the message says to take it out, and does not where it is in use."""
+    said = message("completed", "9 documents were re-encrypted", Reencrypt(containers=["notes"], target_keyring=target))
+
+    assert (said.count("take notes out of KEYTURN_KEYRINGS"), said.count("dek store of recovered")) == (times, times)

@@ -103,7 +103,7 @@ async def test_labels_without_number_are_bounded(watched: Watched) -> None:
     [message] = watched.told()
     assert (len(found.rows), len(found.missing)) == (LABELS_MAX, LABELS_MAX)
     assert next(iter(found.rows.items())) == (f"{0:032x}", 4)
-    assert len(message["message"].splitlines()) == 11
+    assert len(message["message"].splitlines()) == 12
 
 
 async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
