@@ -165,16 +165,24 @@ async def _open_some(keyring: KeyringClients, opener: "_Opener", token: str | No
 
 async def _sampled(keyring: KeyringClients, wanted: int) -> list[dict[str, Any]]:
     """Return so many rows, or all where there are fewer: in each range those that follow an id chosen by chance."""
-    start, found = secrets.token_hex(4), list[dict[str, Any]]()
-    ranges = await list_feed_ranges(keyring.dek_container)
-    for place, feed_range in enumerate(ranges):
-        share = -(-(wanted - len(found)) // (len(ranges) - place))
-        for text in ("c.id >= @start", "c.id < @start"):
-            if share > 0:
-                condition = Condition(text, {"@start": start})
-                chosen = await select_rows(keyring.dek_container, condition, f"TOP {share} *", feed_range=feed_range)
-                found += chosen
-                share -= len(chosen)
+    start, ranges = secrets.token_hex(4), await list_feed_ranges(keyring.dek_container)
+    most = -(-wanted // len(ranges))
+    while True:
+        parts = [await _following(keyring, feed_range, start, most) for feed_range in ranges]
+        # Ranges are not equally full: what one lacks, others give.
+        if sum(map(len, parts)) >= wanted or all(len(part) < most for part in parts):
+            return [row for part in parts for row in part][:wanted]
+        most = min(wanted, 2 * most)
+
+
+async def _following(keyring: KeyringClients, feed_range: str, start: str, most: int) -> list[dict[str, Any]]:
+    """Return so many rows of a range from this id on, and then from its beginning."""
+    found: list[dict[str, Any]] = []
+    for text in ("c.id >= @start", "c.id < @start"):
+        if len(found) < most:
+            condition = Condition(text, {"@start": start})
+            top = f"TOP {most - len(found)} *"
+            found += await select_rows(keyring.dek_container, condition, top, feed_range=feed_range)
     return found
 
 
