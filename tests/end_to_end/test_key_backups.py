@@ -76,7 +76,7 @@ async def test_a_backup_is_verified_and_drilled(doomed: AppHarness) -> None:
     assert (verified.code, again.code, mistaken.code, drilled.code) == (0, 73, 64, 0), (verified, again, drilled)
     assert (verified.json["phase"], verified.json["rows"]) == ("after", {rotation["targetVersion"]: NOTES + 5})
     assert "delete that vault" in verified.err
-    assert "az keyvault key list-deleted" in again.err
+    assert "az keyvault key list-versions" in again.err
     assert "no keyring's own" in mistaken.err
     assert (drilled.json["passed"], drilled.json["trial"]["copyIs"]) == (True, "purged")
     assert by_tick["by"] == "dana@example.com"  # it is not due again

@@ -107,7 +107,7 @@ async def test_without_a_sign_in_nothing_is_asked(app: AppHarness, restored: Ser
     ended = await keyturn(app.azure, "restore-rows", "--from", restored.url, IDENTITY_HEADER="of nobody")
 
     assert ended.code == 77, ended
-    assert "hint: sign in" in ended.err
+    assert "hint: az login" in ended.err
 
 
 async def test_a_truncated_container_under_live_writes(
