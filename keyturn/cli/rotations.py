@@ -8,6 +8,7 @@ import typer
 from keyturn.cli.client import ask
 from keyturn.cli.next_steps import commanded
 from keyturn.cli.output import AsJson, echo, write
+from keyturn.errors import InvalidRequestError
 from keyturn.ids import ROTATIONS, run_link
 
 Run = Annotated[str, typer.Argument(help="id of a rotation or of a migration")]
@@ -48,5 +49,7 @@ def _command(command: str, run: str, path: str, by: str | None, *, as_json: bool
 
 
 def path_of(run: str) -> str:
-    """Return where a run is found, which its id tells."""
+    """Return where a run is found, which its id tells; raises InvalidRequestError where none is given."""
+    if not run.strip():
+        raise InvalidRequestError("run: expected an id", hint="keyturn list", field="run", expected="an id")
     return run_link(quote(run, safe=""))

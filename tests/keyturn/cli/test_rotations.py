@@ -102,3 +102,13 @@ def test_a_retirement_is_taken_back() -> None:
     assert (method, path) == ("POST", f"/api/rotations/{ROTATION}/reinstate")
     assert json.loads(body) == {"requestedBy": "dana@example.com"}
     assert (result.exit_code, result.stdout) == (0, "completed\n")
+
+
+@pytest.mark.parametrize("command", ["report", "abort", "retry"])
+def test_an_empty_id_is_the_callers_mistake(command: str) -> None:
+    """As where a script's variable was empty: nothing is asked of the app."""
+    with serving({}) as app:
+        result = app.run(command, "")
+
+    assert (result.exit_code, app.asked) == (64, [])
+    assert "run: expected an id" in result.stderr
