@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -19,7 +19,7 @@ from keyturn.approval.links import Link, read_token
 from keyturn.approval.page import Created, approval_page, outcome_page, problem_page
 from keyturn.approval.questions import outcome_of
 from keyturn.approval.submission import LinkRequest, decide_by_link, open_link
-from keyturn.errors import AlreadyDecidedError, InvalidRequestError, KeyturnError
+from keyturn.errors import AlreadyDecidedError, KeyturnError
 from keyturn.html import HEADERS
 from keyturn.http import problem_of
 from keyturn.resources import Resources
@@ -27,7 +27,7 @@ from keyturn.runs.record import RunRecord
 from keyturn.runs.record_parts import ACKNOWLEDGED_MAX
 from orchestrators.waiting import DECISION_EVENT
 from triggers.access import Work, admitted
-from triggers.http import read_body, sender_of
+from triggers.http import read_form, sender_of
 from triggers.workflow import wake
 
 bp = df.Blueprint()
@@ -78,7 +78,7 @@ async def _show(req: func.HttpRequest, route: str) -> func.HttpResponse:
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, route: str) -> func.HttpResponse:
     async def work(resources: Resources, caller: Caller) -> func.HttpResponse:
-        form = _form(req)
+        form = read_form(req, _FIELDS_MAX)
         link_request = _link_request(req, _one(form, "token"), caller)
         secrets = resources.settings.link_secrets()
         try:
@@ -125,16 +125,6 @@ async def _created(resources: Resources, record: RunRecord) -> Created:
 
 def _link_request(req: func.HttpRequest, token: str, caller: Caller) -> LinkRequest:
     return LinkRequest(req.route_params["rotation_id"], token, caller, sender_of(req))
-
-
-def _form(req: func.HttpRequest) -> dict[str, list[str]]:
-    try:
-        return parse_qs(
-            read_body(req).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX
-        )
-    except ValueError:
-        expected = "a form, as a browser sends it"
-        raise InvalidRequestError(f"the body is not {expected}", field="body", expected=expected) from None
 
 
 def _one(form: Mapping[str, list[str]], name: str) -> str:

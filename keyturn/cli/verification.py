@@ -59,7 +59,7 @@ async def verification(asks: Asks, *, rows: int | None, everything: bool, min_ag
         if part == "rows":
             body |= {"rows": None} if everything else {"rows": rows} if rows else {}
         while True:
-            answer = await _patiently(asks.part, body)
+            answer = await _with_retries(asks.part, body)
             keyring, query = answer["keyring"], query or answer["query"]
             opened += answer["opened"]
             results += [one for one in answer["results"] if part != "rows" or one["outcome"] != "ok"]
@@ -72,7 +72,7 @@ async def verification(asks: Asks, *, rows: int | None, everything: bool, min_ag
     return {"keyring": keyring, "opened": opened, "query": query, "results": results}
 
 
-async def _patiently(ask_part: AskPart, body: dict[str, Any]) -> dict[str, Any]:
+async def _with_retries(ask_part: AskPart, body: dict[str, Any]) -> dict[str, Any]:
     for _ in range(ATTEMPTS - 1):
         try:
             return await ask_part(body)

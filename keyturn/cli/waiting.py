@@ -69,7 +69,7 @@ class _Notes:
         self._last = None
 
 
-async def patient_get(api: Api, path: str, poll: float) -> Any:
+async def get_with_retries(api: Api, path: str, poll: float) -> Any:
     """Return what a GET answers, as JSON, once it does; the first pause is ``poll`` seconds, and each next one longer.
 
     Raises:
@@ -112,7 +112,7 @@ def _pause(poll: float, state: "RetryCallState") -> float:
 async def follow(api: Api, run: str, poll: float) -> AsyncIterator[dict[str, Any]]:
     """Yield the status of a run every ``poll`` seconds, until it needs a person or has ended: that one is the last."""
     while True:
-        found: dict[str, Any] = await patient_get(api, run_link(quote(run, safe="")), poll)
+        found: dict[str, Any] = await get_with_retries(api, run_link(quote(run, safe="")), poll)
         yield found
         if _needs_a_person(found):
             return

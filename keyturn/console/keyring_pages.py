@@ -154,7 +154,7 @@ def _warnings(told: KeyringStatus) -> list[str]:
         warnings += [f"{rows:,} rows name versions that are disabled or missing: nobody can read them."] if rows else []
         warnings += [f"{missing:,} of these versions are not in the vault."] if missing else []
         warnings += [f"Enabled although retired: {', '.join(drift.enabled)}."] if drift.enabled else []
-        warnings += [f"This mends it: {drift.mend}"] if drift.mend else []
+        warnings += [f"This fixes it: {drift.mend}"] if drift.mend else []
     return warnings
 
 

@@ -11,7 +11,7 @@ import pytest
 from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.docs.runbook import Runbook
-from tests.docs.walk import Walk, desk, untold, walk
+from tests.docs.walk import Walk, checkout_for, undefined_names, walk
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
 from tests.infra.snapshots import INFRA, read_snapshots
@@ -27,7 +27,7 @@ CHOSEN = {"KEYTURN_APPROVAL_SECRET_NAME", "KEYTURN_ENTRA_CLIENT_ID"}
 
 def test_blocks_for_azure_take_what_the_page_makes() -> None:
     """They cannot be run here; but they are shell, and every name in them is made before, or is the deployment's."""
-    assert untold(Runbook(PAGE), OUTPUTS | CHOSEN) == []
+    assert undefined_names(Runbook(PAGE), OUTPUTS | CHOSEN) == []
     assert {f"${{{name}=" for name in CHOSEN} <= set(
         re.findall(r"\$\{\w+=", (INFRA / "main.parameters.json").read_text())
     )
@@ -36,7 +36,7 @@ def test_blocks_for_azure_take_what_the_page_makes() -> None:
 async def test_the_page_is_walked(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> None:
     """Every block, in one empty shell; between them the test sets what the vault's secret would have set."""
     run_id = (await app.rotate())["rotationId"]
-    folder = desk(azure, tmp_path)
+    folder = checkout_for(azure, tmp_path)
     before = len(app.control("inbox", "GET", "messages")["messages"])
     async with walk(Runbook(PAGE), folder) as walked:
         listed = await walked.through("At the desk")

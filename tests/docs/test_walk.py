@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.runbook import Runbook
-from tests.docs.walk import StoppedError, commands_of, untold, walk
+from tests.docs.walk import StoppedError, commands_of, undefined_names, walk
 
 type Write = Callable[[str], Runbook]
 
@@ -146,4 +146,4 @@ def test_a_name_that_no_block_has_made(write: Write) -> None:
         "```console\necho $ID $KEY\n```\n\n```console\necho 'open\n```\n"
     )
 
-    assert untold(page, ["APP"]) == ["page.md:2: ID", "page.md:15: no shell"]
+    assert undefined_names(page, ["APP"]) == ["page.md:2: ID", "page.md:15: no shell"]

@@ -15,7 +15,7 @@ from local.supervisor import LocalAzure, Options
 from local.supervisor.environment import KEYRING
 from tests.azure_option import as_asked
 from tests.docs.runbook import Runbook
-from tests.docs.walk import Walk, desk, walk
+from tests.docs.walk import Walk, checkout_for, walk
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.migrating import version_of_rows
@@ -56,7 +56,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
 @pytest.fixture
 async def walked(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> AsyncIterator[Walk]:
     """The page, and a shell in a checkout beside this local Azure."""
-    async with walk(Runbook("MEK_ROTATION.md"), desk(azure, tmp_path)) as opened:
+    async with walk(Runbook("MEK_ROTATION.md"), checkout_for(azure, tmp_path)) as opened:
         yield opened
 
 

@@ -4,7 +4,7 @@ The shell knows PATH and HOME; whatever else a command needs, the page has made 
 Commands run one by one, and the first that fails ends it with its line in the page. Between sections a test does what
 other people do meanwhile::
 
-    async with walk(Runbook("PAGE.md"), desk(azure, tmp_path)) as walked:
+    async with walk(Runbook("PAGE.md"), checkout_for(azure, tmp_path)) as walked:
         await walked.through("Rotate")            # runs everything up to the end of this section
         await app.callers.approve(await walked.value("RUN"))
         await walked.through("Verify")            # goes on from there, in the same shell
@@ -77,7 +77,7 @@ def _is_whole(text: str) -> bool:
     return looked.returncode == 0
 
 
-def untold(page: Runbook, given: Iterable[str]) -> list[str]:
+def undefined_names(page: Runbook, given: Iterable[str]) -> list[str]:
     """Return names that a ``console`` block takes and no block before has made, with their lines; these cannot be run.
 
     ``given`` are those that the desk has. What is not shell at all is told as well.
@@ -95,7 +95,7 @@ def untold(page: Runbook, given: Iterable[str]) -> list[str]:
     return found
 
 
-def desk(azure: LocalAzure, folder: Path) -> Path:
+def checkout_for(azure: LocalAzure, folder: Path) -> Path:
     """Return the folder of a checkout in which this local Azure is up: links to the repository, and its state."""
     made = folder / "keyturn"
     made.mkdir()

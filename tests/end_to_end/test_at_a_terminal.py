@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 SAM = {"KEYTURN_BY": "sam@example.com", "KEYTURN_BY_ID": ""}
 
 
-def at_a_desk(app: AppHarness, *arguments: str, **environment: str) -> Terminal:
+def terminal_of(app: AppHarness, *arguments: str, **environment: str) -> Terminal:
     """Run a command in a terminal of the operator's desk."""
     return Terminal(*arguments, env={**operator_environment(app.azure), **environment})
 
@@ -40,13 +40,13 @@ async def test_a_rotation_is_watched_and_approved(app: AppHarness) -> None:
     run_id = asked.out.strip()
     assert asked.err.splitlines()[-1].strip() == f"keyturn watch {run_id}"
 
-    with at_a_desk(app, "watch") as dana, width_of_words(dana):
+    with terminal_of(app, "watch") as dana, width_of_words(dana):
         assert await asyncio.to_thread(dana.end) == 0
-    with at_a_desk(app, "approve", run_id, **SAM) as sam, width_of_words(sam):
+    with terminal_of(app, "approve", run_id, **SAM) as sam, width_of_words(sam):
         await asyncio.to_thread(sam.until, "Approve, as sam@example.com? [y/N]: ")
         sam.say("y")
         assert await asyncio.to_thread(sam.end) == 0
-    with at_a_desk(app, "watch", run_id) as dana_again, width_of_words(dana_again):
+    with terminal_of(app, "watch", run_id) as dana_again, width_of_words(dana_again):
         assert await asyncio.to_thread(dana_again.end) == 0
 
     assert states(dana)[-2:] == ["soaking", "awaiting approval"]
@@ -82,7 +82,7 @@ async def test_a_retry_and_an_abort_are_waited_for(app: AppHarness) -> None:
 
     app.arm("functions_host", kind="hold", operation="read_command", count=None)
     again = await keyturn(app.azure, "retry", run_id)
-    with at_a_desk(app, "watch", run_id) as dana:
+    with terminal_of(app, "watch", run_id) as dana:
         await asyncio.to_thread(dana.until_shown, "the retry of dana@example.com to take effect")
         app.release("functions_host")
         code = await asyncio.to_thread(dana.end)
