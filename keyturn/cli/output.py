@@ -39,16 +39,19 @@ def _tell(error: KeyturnError, *, as_json: bool) -> None:
         typer.echo(json.dumps(problem_of_command(error), default=str), err=True)
         return
     for name, text in (("error: ", error.message), ("hint: ", error.hint)):
-        if text and sys.stderr.isatty():
-            for line in error_lines(name, text):
-                echo(line, err=True)
-        elif text:
-            echo(f"{name}{text}", err=True)
+        if text:
+            note(text, name)
 
 
 def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
     ctx.meta[_JSON] = wanted  # which a command shares with the group that ends it
     return wanted
+
+
+def note(text: str, name: str = "") -> None:
+    """Write a message to standard error, in lines of the terminal's width where there is one."""
+    for line in error_lines(name, text) if sys.stderr.isatty() else [f"{name}{text}"]:
+        echo(line, err=True)
 
 
 def echo(text: str, *, err: bool = False) -> None:

@@ -6,7 +6,7 @@ expires. A caller whom the app refuses, also with a fresh token, waits for nothi
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
 from shlex import quote as shell
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from keyturn.cli.client import Api
-from keyturn.cli.output import echo
+from keyturn.cli.output import echo, note
 from keyturn.cli.tables import command_lines
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.errors import (
@@ -48,7 +48,8 @@ def may_pass(error: BaseException) -> bool:
 class _Notes:
     """What is said of failures that are waited out: each when it begins, and now and then while it lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self._last: tuple[str, float] | None = None
 
     def failed(self, state: "RetryCallState") -> None:
@@ -59,18 +60,21 @@ class _Notes:
         if self._last is not None and self._last[0] == text and time.monotonic() - self._last[1] < REPEAT_SECONDS:
             return
         self._last = (text, time.monotonic())
-        hint = f" ({error.hint})" if isinstance(error, KeyturnError) and error.hint else ""
-        echo(f"{stamp()} {text}{hint}: waiting on, the next try is in {pause:.0f} s", err=True)
+        self._tell(f"{stamp()} {text}: waiting on, the next try is in {pause:.0f} s")
+        if isinstance(error, KeyturnError) and error.hint:
+            self._tell(f"hint: {error.hint}")
 
     def answered(self) -> None:
         """Tell that a failure is over."""
         if self._last is not None:
-            echo(f"{stamp()} the app answers again", err=True)
+            self._tell(f"{stamp()} the app answers again")
         self._last = None
 
 
-async def get_with_retries(api: Api, path: str, poll: float) -> Any:
+async def get_with_retries(api: Api, path: str, poll: float, tell: Callable[[str], None] = note) -> Any:
     """Return what a GET answers, as JSON, once it does; the first pause is ``poll`` seconds, and each next one longer.
+
+    ``tell`` writes what is said of failures meanwhile.
 
     Raises:
         KeyturnError: the caller is refused, also with a fresh token; or another failure that will not pass, or has
@@ -78,7 +82,7 @@ async def get_with_retries(api: Api, path: str, poll: float) -> Any:
     """
     from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay
 
-    notes = _Notes()
+    notes = _Notes(tell)
     retrying = AsyncRetrying(
         retry=retry_if_exception(may_pass),
         wait=partial(_pause, poll),
@@ -109,10 +113,10 @@ def _pause(poll: float, state: "RetryCallState") -> float:
     return max(grown, min(ASKED_MAX_SECONDS, float(asked)))
 
 
-async def follow(api: Api, run: str, poll: float) -> AsyncIterator[dict[str, Any]]:
+async def follow(api: Api, run: str, poll: float, tell: Callable[[str], None] = note) -> AsyncIterator[dict[str, Any]]:
     """Yield the status of a run every ``poll`` seconds, until it needs a person or has ended: that one is the last."""
     while True:
-        found: dict[str, Any] = await get_with_retries(api, run_link(quote(run, safe="")), poll)
+        found: dict[str, Any] = await get_with_retries(api, run_link(quote(run, safe="")), poll, tell)
         yield found
         if _needs_a_person(found):
             return

@@ -2,15 +2,16 @@
 
 from contextlib import nullcontext
 from datetime import timedelta
+from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keyturn.cli.client import Api, ask
-from keyturn.cli.output import echo
+from keyturn.cli.output import echo, note
 from keyturn.cli.rotations import Keyring
-from keyturn.cli.tables import console, facts, from_now, moment, span
+from keyturn.cli.tables import console, error_lines, facts, from_now, moment, span
 from keyturn.cli.waiting import decide_hint, follow, is_undecided, require_good_end, stamp
 from keyturn.contracts.characters import visible
 from keyturn.contracts.states import TERMINAL, State
@@ -44,7 +45,7 @@ async def _watch(api: Api, run: str | None, keyring: str | None, poll: float) ->
     found: dict[str, Any] = {}
     live = _live()
     with live or nullcontext():
-        async for seen in follow(api, followed, poll):
+        async for seen in follow(api, followed, poll, note if live is None else partial(_note_above, live)):
             if live is None:
                 _tell(followed, found, seen)
             else:
@@ -85,6 +86,13 @@ def _paint(live: "Live", run: str, before: dict[str, Any], seen: dict[str, Any])
     if seen["state"] != before.get("state"):
         live.console.print(Text(visible(f"{stamp()} {_state(seen)}")))
     live.update(_picture(run, seen, live.console.width), refresh=True)
+
+
+def _note_above(live: "Live", text: str) -> None:
+    """Write a message above the picture, which would be painted over it where it stood below."""
+    from rich.text import Text
+
+    live.console.print(Text("\n".join(error_lines("", visible(text)))))
 
 
 def _picture(run: str, seen: dict[str, Any], columns: int) -> "RenderableType":

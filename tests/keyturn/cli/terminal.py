@@ -95,4 +95,5 @@ def width_of_words(terminal: Terminal) -> Iterator[None]:
     yield
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.written)
     too_long = [line for line in re.split(r"[\r\n]+", plain) if len(line) > terminal.columns]
-    assert [line for line in too_long if len(line.split()[-1]) < terminal.columns] == []  # a digest stays whole
+    breakable = [line for line in too_long if len(line.split()[-1]) < terminal.columns]  # a digest stays whole
+    assert not breakable, f"wider than {terminal.columns} columns: {breakable} of {terminal.written!r}"

@@ -77,6 +77,23 @@ def test_the_states_stay_above_the_picture() -> None:
     assert [line for line in person.everything if line.startswith("state")] == ["state      awaiting approval"]
 
 
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_a_failure_is_told_above_the_picture(columns: int) -> None:
+    """In lines that fit; nothing of it is painted over, and the picture goes on below."""
+    with serving((sweeping(100), UNDECIDED)) as app:
+        app.answers.insert(1, (503, b"", "text/html"))
+        with at_a_terminal(app, ROTATION, columns=columns) as person, width_of_words(person):
+            code = person.end()
+
+    assert code == 0
+    shown = person.everything
+    assert sum("sweeping" in line for line in shown) == 1  # above, with its time; the picture was painted over
+    flat = re.sub(r"\s+", " ", " ".join(shown))
+    assert "Z the app answered 503: waiting on, the next try is in 0 s hint: look at its log" in flat
+    assert re.search(r"without the app:\s+keyturn direct --help$", "\n".join(shown), re.MULTILINE)
+    assert flat.index("sweeping") < flat.index("503") < flat.index("answers again") < flat.index(f" {ROTATION} state")
+
+
 def test_ctrl_c_ends_the_watching_alone() -> None:
     """It says so, and how to see the run again."""
     with serving(sweeping(100)) as app, at_a_terminal(app, ROTATION) as person:
