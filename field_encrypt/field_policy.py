@@ -11,7 +11,7 @@ from field_encrypt.fields import is_encrypted
 _NEVER = ("id", "_etag", "_rid", "_self", "_ts", "_attachments", "ttl")  # read by Cosmos DB itself
 
 _NAME = "(?:[^/~]|~[01])+"
-_PATH = re.compile(f"{_NAME}(?:/{_NAME})*", re.DOTALL)
+_PATH = re.compile(rf"(?!\*(?:/|$)){_NAME}(?:/{_NAME})*", re.DOTALL)  # a document is no list of which * is an element
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ class FieldPolicy:
                 raise InvalidSettingError(name, f'a list of paths: ["{patterns}"] was meant')
             for pattern in patterns:
                 if _PATH.fullmatch(pattern) is None:  # an optional one would silently name nothing
-                    raise InvalidSettingError(name, f"names joined by slashes, as author/name; {pattern!r} is not")
+                    raise InvalidSettingError(
+                        name, f"names joined by slashes, as author/name or parts/*/text; {pattern!r} is not"
+                    )
                 if pattern.split("/")[0] in _NEVER:
                     raise InvalidSettingError(name, f"paths of your own properties; Cosmos DB reads {pattern}")
         for pattern in self.deterministic:

@@ -324,6 +324,8 @@ def _partition_key(paths: list[str]) -> PartitionKey:
         (["author//name"], (), "fields", "'author//name'"),
         (["title", ""], (), "fields", "''"),
         (["title"], ["a~b"], "optional", "'a~b'"),
+        (["title"], ["*"], "optional", "'*'"),
+        (["*/text"], (), "fields", "'*/text'"),
     ],
 )
 def test_policy_that_cannot_be_meant_is_refused(fields: Any, optional: Any, setting: str, meant: str) -> None:
