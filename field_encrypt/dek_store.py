@@ -65,6 +65,7 @@ class DekStore:
         self.defaults = defaults
         self.names = names or RowNames()
         self.codec = codec
+        self._is_there = False  # the container, as far as it was asked for
         self._item_id = same_as_dek_id if codec is None else codec.item_id
         self._partition_value_of = partition_value_of or self._item_id
         if codec is not None and self.names != RowNames(partition_key=self.names.partition_key):
@@ -98,6 +99,7 @@ class DekStore:
             row = await self.container.read_item(self._item_id(dek_id), partition_key=self._partition_value_of(dek_id))
         except AzureError as error:
             if is_gone(error):
+                await self._require_container()
                 raise DekNotFoundError(dek_id) from error
             raise self.failure(error, dek_id, "read") from error
         return self.parse(row)
@@ -147,9 +149,20 @@ class DekStore:
             row = await self.container.patch_item(self._item_id(dek_id), self._partition_value_of(dek_id), added)
         except AzureError as error:
             if is_gone(error):
+                await self._require_container()
                 raise DekNotFoundError(dek_id) from error
             raise self.failure(error, dek_id, "patch") from error
         return self.parse(row)
+
+    async def _require_container(self) -> None:
+        """Ask for the container, once: Azure's gateway may answer for one that is not there as for an item."""
+        if self._is_there:
+            return
+        try:
+            await self.container.read()
+        except AzureError as error:
+            raise self.failure(error, None, "read of the container") from error
+        self._is_there = True
 
     def _new_row(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> dict[str, Any]:
         partition_value = self._partition_value_of(dek_id)

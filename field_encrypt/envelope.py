@@ -86,8 +86,7 @@ class FieldEncryption:
         """
         if self._database is None:
             raise InvalidSettingError("database", "the database of the container, given to FieldEncryption")
-        proxy = self._database.get_container_client(policy.container)
-        return EncryptedContainer(proxy, self, policy, context=context)
+        return EncryptedContainer(self._database.get_container_client(policy.container), self, policy, context=context)
 
     async def encrypt_fields(
         self,
@@ -112,12 +111,12 @@ class FieldEncryption:
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
-        Of the fields, ``deterministic`` are those whose equal values are to be equal in store, for queries: see
-        :class:`field_encrypt.FieldPolicy` for what that gives away. ``may_look_encrypted`` are those whose plaintext
-        may look like another system's ciphertext.
+        Of the fields, ``deterministic`` are those whose equal values are equal in store, for queries (what that gives
+        away: :class:`field_encrypt.FieldPolicy`), ``may_look_encrypted`` those whose plaintext may look like another
+        system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
-        taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
+        taken. It must not be foreseeable, or a DEK could be put there by someone who knows it.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
@@ -181,7 +180,7 @@ class FieldEncryption:
     ) -> Item:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
-        Name the fields where it matters that they were encrypted: None takes whatever claims to be.
+        Name the fields where it matters that they were encrypted: None takes what claims to be.
 
         Raises:
             InvalidFieldPathError, InvalidFieldError: a field is not there, or is not an encrypted one.
@@ -244,13 +243,13 @@ class FieldEncryption:
         *,
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
         may_look_encrypted: Collection[str] = (),
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[Item]:
-        """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
+        """Encrypt these fields of many new documents, each in the place that its ``id`` names.
 
-        ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
-        is not bound.
+        ``partition_key_paths`` are the container's, as ``["/workspaceId"]``; without them none is bound.
 
         Raises:
             FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
@@ -263,6 +262,7 @@ class FieldEncryption:
                 fields,
                 partition_key=stated_partition_key(document, partition_key_paths),
                 context=context,
+                deterministic=deterministic,
                 may_look_encrypted=may_look_encrypted,
             ),
             documents,

@@ -96,6 +96,19 @@ async def test_container_that_does_not_exist_is_no_missing_row(cosmos_client: Co
         await asked
 
 
+@pytest.mark.parametrize("call", ["find", "reserve"])
+async def test_container_is_asked_for_before_a_row_counts_as_missing(cosmos: LocalCosmos, call: str) -> None:
+    """Azure's gateway may answer for a container that does not exist as it does for an item."""
+    async with cosmos.client() as client:
+        database = await client.create_database_if_not_exists(DATABASE)
+        store = DekStore(database.get_container_client("unknown"), DEFAULTS)
+        cosmos.fault(operation="read_container", kind="status", status=404, count=None)
+
+        with pytest.raises(DekStoreMissingError, match="unknown"):
+            await (store.find("dek-1") if call == "find" else store.reserve("dek-1", uses=1, documents=1))
+    cosmos.clear_faults()
+
+
 async def test_session_that_a_replica_has_not_reached_is_no_missing_row(
     cosmos_client: CosmosClient, cosmos: LocalCosmos
 ) -> None:
