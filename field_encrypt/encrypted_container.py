@@ -15,7 +15,7 @@ from field_encrypt.conditions import Condition, equality
 from field_encrypt.documents import Document, Item, id_of
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.patches import encrypted_paths
+from field_encrypt.patches import encrypted_paths, may_shift, require_no_shift
 from field_encrypt.places import PartitionKeyValue, partition_key_of
 
 if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
@@ -235,9 +235,10 @@ class EncryptedContainer:
         self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation]
     ) -> list[dict[str, Any]]:
         touched = encrypted_paths(operations, self.policy)
-        if not touched:
+        if not touched and not may_shift(operations, self.policy):
             return [dict(operation) for operation in operations]
         stored = await self.container.read_item(item, _sdk(partition_key))
+        require_no_shift(operations, self.policy, stored)
         values = {path: operations[position]["value"] for position, path in touched.items()}
         encrypted = await self._encryption.encrypt_values(
             self.policy.container,

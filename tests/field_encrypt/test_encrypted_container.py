@@ -200,6 +200,38 @@ async def test_patch_that_would_break_a_field_is_refused(notes: Notes, operation
     assert created["_etag"] == (await notes.stored())["_etag"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "refused"),
+    [
+        ({"op": "add", "path": "/parts/0", "value": {"text": "new"}}, True),
+        ({"op": "add", "path": "/few/-", "value": {"text": "new"}}, True),
+        ({"op": "add", "path": "/parts/-", "value": {"text": "new"}}, False),
+        ({"op": "remove", "path": "/parts/0"}, True),
+        ({"op": "move", "from": "/parts/0", "path": "/other"}, True),
+        ({"op": "add", "path": "/parts/2", "value": {"text": "new"}}, False),
+        ({"op": "set", "path": "/parts/0/text", "value": "new"}, False),
+        ({"op": "add", "path": "/years/2023", "value": "a property, and no element"}, False),
+    ],
+)
+async def test_patch_that_would_shift_an_element_is_refused(
+    notes: Notes, operation: dict[str, Any], *, refused: bool
+) -> None:
+    """A field in one element of a list stays in it; what is no list has nothing to shift."""
+    notes.policy = FieldPolicy(notes.raw.id, ["parts/1/text"], ["years/2024", "few/1/text"])
+    container = notes.encrypted()
+    note = {"id": "note-1", "workspaceId": "w-1", "parts": [{"text": "a"}, {"text": "b"}], "years": {"2024": "c"}}
+    note["few"] = [{"text": "a"}]
+    await container.create_item(note)
+
+    if refused:
+        with pytest.raises(InvalidFieldPathError):
+            await container.patch_item("note-1", "w-1", [operation])
+    else:
+        await container.patch_item("note-1", "w-1", [operation])
+    read = await container.read_item("note-1", "w-1")
+    assert (read["parts"][1], read["years"]["2024"]) == ({"text": "b"}, "c")  # type: ignore[index]  # as it was stored
+
+
 async def test_options_are_those_of_the_sdk(notes: Notes) -> None:
     """A condition on the ETag holds as without encryption; an answer that was not wanted is none to decrypt."""
     container = notes.encrypted()
