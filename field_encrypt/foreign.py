@@ -30,6 +30,11 @@ _TEXTS: Final = {
 _COMPILED: Final = {name: re.compile(pattern, re.DOTALL) for name, pattern in _TEXTS.items()}
 _JWE: Final = re.compile(r"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 JWE: Final = "JWE"  # RFC 7516
+# Nonce, ciphertext and tag, in any order and maybe with the key's id, joined as applications do that have no format.
+_JOINED: Final = re.compile(r"[A-Za-z0-9+/=_.-]+(?:[:|$][A-Za-z0-9+/=_.-]+){2,3}")
+_NONCE_TEXT: Final = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{32}|[A-Za-z0-9+/_-]{16}|[A-Za-z0-9+/_-]{22}==")
+_TAG_TEXT: Final = re.compile(r"[0-9a-fA-F]{32}|[A-Za-z0-9+/_-]{22}==")  # a word of the language has no padding
+JOINED: Final = "a nonce, a ciphertext and a tag in one text"
 
 # Names of an object's properties, in lower case and without separators.
 _CIPHERTEXT: Final = frozenset({"ciphertext", "encrypteddata", "encryptedvalue"})
@@ -70,14 +75,32 @@ def _text(text: str) -> str | None:
         return found
     if (compact := _JWE.fullmatch(text)) is not None and _is_jwe_header(compact[1]):
         return JWE
-    return _object(_parsed(text)) if text.lstrip().startswith("{") else None
+    if _JOINED.fullmatch(text) and _is_joined(re.split(r"[:|$]", text)):
+        return JOINED
+    if text.startswith("eyJ"):  # base64 of a JSON object, as PHP's frameworks write it
+        text = _decoded(text)
+    try:
+        return looks_encrypted(_parsed(text)) if text.lstrip().startswith(("{", "[")) else None
+    except RecursionError:
+        return None  # a text, whatever is nested in it
+
+
+def _is_joined(parts: list[str]) -> bool:
+    return any(
+        _TAG_TEXT.fullmatch(tag) and any(_NONCE_TEXT.fullmatch(part) for part in parts[:at] + parts[at + 1 :])
+        for at, tag in enumerate(parts)
+    )
+
+
+def _decoded(encoded: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def _is_jwe_header(encoded: str) -> bool:
-    try:
-        header = _parsed(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode())
-    except (binascii.Error, UnicodeDecodeError):
-        return False
+    header = _parsed(_decoded(encoded))
     return isinstance(header, dict) and {"alg", "enc"} <= header.keys()
 
 

@@ -64,6 +64,12 @@ FOREIGN: dict[str, Any] = {
     "lists of bytes": {"iv": [1, 2, 255], "ciphertext": [0, 7]},
     "Buffers of Node.js": {"iv": {"type": "Buffer", "data": [1]}, "ciphertext": {"type": "Buffer", "data": [2]}},
     "MongoDB": {"$binary": {"base64": b64(60), "subType": "06"}},
+    "nonce, tag and ciphertext in one text": f"{os.urandom(12).hex()}:{os.urandom(16).hex()}:{os.urandom(9).hex()}",
+    "the key's id before them": f"k-1:{b64(12)}:{b64(20)}:{b64(16)}",
+    "an object inside a text": json.dumps([{"a": {"iv": b64(12), "ciphertext": b64(20)}}]),
+    "Laravel": base64.b64encode(
+        json.dumps({"iv": b64(16), "value": b64(32), "mac": os.urandom(32).hex(), "tag": ""}).encode()
+    ).decode(),
     "an object as a text": json.dumps({"iv": b64(12), "ciphertext": b64(20), "tag": b64(16)}),
     "deep inside": {"a": [{"b": f"vault:v1:{b64(40)}"}]},
 }
@@ -88,6 +94,12 @@ PLAIN: list[Any] = [
     {"kid": "k-1", "alg": "RS256"},
     {"type": "Buffer", "data": [1, 2]},
     "{not json",
+    "[" * 5_000 + "]" * 5_000,
+    "2001:db8:85a3:0:0:8a2e:370:7334",
+    f"{os.urandom(16).hex()}:{os.urandom(16).hex()}",
+    "arn:aws:kms:eu-west-1:111122223333:key",
+    "chapter-one-text:chapter-two-of-the-book:three",
+    base64.b64encode(b'{"iv": "four", "value": 1}').decode(),
     "{}",
     ["a", 1, None, True, 1.5],
     "",
