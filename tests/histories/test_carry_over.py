@@ -46,8 +46,7 @@ class Deployment:
     """This code at work on what was loaded, with the people and the schedule around it."""
 
     def __init__(self, harness: ActivityHarness, run_id: str) -> None:
-        assert harness.engine is not None
-        self._harness, self._run_id, self._client = harness, run_id, harness.engine.client
+        self._harness, self._run_id, self._client = harness, run_id, harness.running.client
         self.carried_over = 0
         self.disabled: set[str] = set()  # versions, at the time when an approval was asked for
 

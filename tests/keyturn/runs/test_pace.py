@@ -18,7 +18,7 @@ from keyturn.runs.record_parts import Decision
 from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.migrations import harness as migrating
 from tests.keyturn.runs.lifecycle import NOW, REQUESTER, bring_to, step_to
-from tests.keyturn.runs.test_progress import report_wave, sweeping
+from tests.keyturn.runs.waves import report_wave, sweeping
 
 
 @pytest.mark.parametrize(("phase", "budget"), [("sweep", 40.0), ("proof", 10.0)])
