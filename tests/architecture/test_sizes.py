@@ -1,0 +1,59 @@
+"""Files and functions of the whole repository stay of a readable size, tests and tools included."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDERS = [
+    "keyturn",
+    "field_encrypt",
+    "orchestrators",
+    "activities",
+    "triggers",
+    "local",
+    "tests",
+    "infra",
+    "bench",
+    "conformance",
+    "tools",
+]
+FILE_MAX, FUNCTION_MAX = 300, 60
+
+
+def sources(folder: str) -> dict[str, str]:
+    """Return every module of a folder; fails where there is none."""
+    found = {
+        str(path.relative_to(REPOSITORY)): path.read_text() for path in sorted((REPOSITORY / folder).rglob("*.py"))
+    }
+    assert found, folder
+    return found
+
+
+def test_every_folder_with_code_is_looked_at() -> None:
+    """A new package is added to the list."""
+    packages = {path.parent.name for path in REPOSITORY.glob("*/*.py") if not path.parent.name.startswith(".")}
+
+    assert packages == set(FOLDERS)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_files_stay_short(folder: str) -> None:
+    """A file is one concern."""
+    lines = {path: len(text.splitlines()) for path, text in sources(folder).items()}
+
+    assert {path: count for path, count in lines.items() if count > FILE_MAX} == {}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_functions_stay_short(folder: str) -> None:
+    """No function is longer than a screen."""
+    lines = {
+        f"{path}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path, text in sources(folder).items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {name: count for name, count in lines.items() if count > FUNCTION_MAX} == {}
