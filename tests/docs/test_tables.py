@@ -31,7 +31,9 @@ def test_a_command_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "FILE").touch()
 
-    for command in re.findall(r"(?<![\w./-])keyturn [a-z][^`\n)|;]*", Runbook("MEK_ROTATION.md").text):
+    commands = re.findall(r"(?<![\w./-])keyturn [a-z][^`\n)|;]*", Runbook("MEK_ROTATION.md").text)
+    assert len(commands) > 40
+    for command in commands:
         words = shlex.split(command.partition(" > ")[0])[1:]
         with contextlib.suppress(MissingParameter, NoArgsIsHelpError):
             parse(words)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import re
-import sys
 from collections.abc import Callable, Iterator
 from html import unescape
 
@@ -142,6 +141,8 @@ def test_the_command_line_writes_what_is_there(text: str) -> None:
         written = io.StringIO()
         with contextlib.redirect_stdout(written):
             write(answer, as_json=False)
-        seen(written.getvalue())
-    with contextlib.redirect_stderr(sys.stdout):
+        assert seen(written.getvalue())[-1:] == [""]
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
         echo(visible(text), err=True)
+    assert seen(errors.getvalue()) == [visible(text), ""]
