@@ -23,7 +23,7 @@ from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
 from keyturn.resources import Resources
-from keyturn.rotation.start import Started, StartRequest, start
+from keyturn.rotation.start import StartRequest, start
 from keyturn.runs.decisions import DecisionRequest, record_decision
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
@@ -199,10 +199,6 @@ class ActivityHarness:
         return self.resources.keyring(self.keyring).versions
 
     async def start(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> RotationRecord:
-        """Request a rotation."""
-        return (await self.request(requested_by, ago, **policy)).record
-
-    async def request(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> Started:
         """Request a rotation as the HTTP trigger does, so many seconds ago, with no workflow behind any other."""
         return await start(
             self.runs,

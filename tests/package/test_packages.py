@@ -1,12 +1,13 @@
 """What is not what the lock says is not installed."""
 
+import importlib.metadata
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from local.package.packages import LOCK, found_in, install_packages, pinned
+from local.package.packages import LOCK, canonical, install_packages, pinned
 
 
 def _locked(name: str) -> str:
@@ -28,7 +29,8 @@ def test_a_package_is_installed_once(lock: Path, tmp_path: Path) -> None:
     packages = install_packages(lock, tmp_path / "out")
     (packages / "seen").touch()
 
-    assert found_in(packages) == pinned(lock.read_text())
+    installed = importlib.metadata.distributions(path=[str(packages)])
+    assert {canonical(each.name): each.version for each in installed} == pinned(lock.read_text())
     assert list((packages / "rfc8785").rglob("*.pyc")) != []
     assert (install_packages(lock, tmp_path / "out") / "seen").exists()
 

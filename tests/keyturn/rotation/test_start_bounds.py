@@ -51,8 +51,8 @@ async def begin_and_end(
         starts_per_day=MOST,
         now=NOW + later,
     )
-    await release(runs, started.record)
-    return started.record
+    await release(runs, started)
+    return started
 
 
 async def exhaust(runs: RotationStore, keyring: str) -> None:
