@@ -78,7 +78,7 @@ def test_each_room_imports_only_rooms_above_it() -> None:
 
 
 def test_the_package_stays_small() -> None:
-    """Few files, none of them a fragment; ``test_sizes.py`` has the upper bounds of each."""
+    """Few files, none of them a fragment; ``test_sources.py`` has the upper bounds of each."""
     lines = {str(path.relative_to(REPOSITORY)): len(text.splitlines()) for path, text in sources().items()}
 
     assert len(lines) <= FILES_MAX

@@ -168,7 +168,7 @@ class Services:
         ):
             self.account = Account(folder / "cosmos", public, partitions=1, throughput=None, replica_lag_ms=0)
         self.account._scans.shutdown()
-        self.account._scans = Inline()  # type: ignore[assignment]
+        self.account._scans = Inline()  # type: ignore[assignment]  # stands in for a pool
         service = KeyVaultService(folder / "vault", port=1, identity_key=public, limits=None, latency_seconds=0)
         self.vault = service._vault
         self.vault.threads.shutdown()

@@ -1,6 +1,9 @@
-"""Files and functions of the whole repository stay of a readable size, tests and tools included."""
+"""The sources of the whole repository, tests and tools included: short, and each exemption with its reason."""
 
 import ast
+import io
+import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,8 @@ FOLDERS = [
     "tools",
 ]
 FILE_MAX, FUNCTION_MAX = 300, 60
+EXEMPTION = re.compile(r"(noqa|type: ignore)\b")
+REASON = re.compile(r"noqa: [A-Z0-9, ]+ - \S|type: ignore\[[a-z, -]+\]\s+# \S")
 
 
 def sources(folder: str) -> dict[str, str]:
@@ -57,3 +62,16 @@ def test_functions_stay_short(folder: str) -> None:
     }
 
     assert {name: count for name, count in lines.items() if count > FUNCTION_MAX} == {}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_an_exemption_has_its_reason(folder: str) -> None:
+    """``noqa`` and ``type: ignore`` name what they allow, and say in the same line why."""
+    comments = [
+        f"{path}:{token.start[0]} {token.string}"
+        for path, text in sources(folder).items()
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT and EXEMPTION.search(token.string)
+    ]
+
+    assert [comment for comment in comments if not REASON.search(comment)] == []
