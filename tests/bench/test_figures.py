@@ -9,7 +9,7 @@ from bench.machine import this_machine
 from bench.sweep import CASES, Sweep, seconds_sweeping
 
 
-def test_a_case_is_told_by_its_slowest_middle_and_fastest_round() -> None:
+def test_a_case_is_its_slowest_middle_and_fastest_round() -> None:
     """The worst round says how many unwraps a row cost."""
     rounds = [Sweep(10.0, 2000, 2000, 0), Sweep(20.0, 2000, 2008, 3), Sweep(16.0, 2000, 2000, 0)]
 

@@ -135,7 +135,7 @@ def test_identities_are_in_the_table(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", SNAPSHOTS)
-def test_what_looks_like_a_secret_is_told_to_be_none(variant: str) -> None:
+def test_what_looks_like_a_secret_is_listed_as_none(variant: str) -> None:
     """Every setting whose name sounds like one is in Keyturn's table, or stands with what it holds instead."""
     told = {name for row in rows("Keyturn") for name in NAME.findall(row[0])}
     told |= set(NAME.findall(section("No secret, though it looks like one")))

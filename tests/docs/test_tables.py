@@ -79,7 +79,7 @@ def test_a_message_that_wants_a_person_names_its_section(event: str) -> None:
     assert set(told) <= set(named)
 
 
-def test_no_code_is_told_that_is_none() -> None:
+def test_no_unknown_code_is_documented() -> None:
     """A reason that the code no longer knows would be looked for in vain."""
     told = {code for row in Runbook("MEK_ROTATION.md").table("it says") for code in re.findall(r"`([a-z_-]+)`", row[0])}
 

@@ -26,7 +26,7 @@ def flipped(encoded: str) -> str:
     return base64.b64encode(raw).decode()
 
 
-async def test_a_sound_note_is_told_with_its_dek(app: AppHarness) -> None:
+async def test_a_sound_note_is_shown_with_its_dek(app: AppHarness) -> None:
     """Every field authenticates, under a row whose version is enabled."""
     note = await a_note(app)
 

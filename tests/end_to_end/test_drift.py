@@ -41,7 +41,7 @@ def told(app: AppHarness) -> list[dict[str, Any]]:
     return [item for item in messages_of(app) if item["title"] == wanted and item["channel"] == "everything"]
 
 
-async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
+async def test_drift_is_announced_shown_and_fixed_by_the_pasted_command(
     azure: LocalAzure, app: AppHarness, tmp_path: Path
 ) -> None:
     """Rows from a backup name a retired version: found, told, in keyrings; afterwards all is readable, and no drift."""
@@ -68,7 +68,7 @@ async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
     assert (after["rows"], after["since"], len(told(app))) == ({}, None, before + 1)
 
 
-async def test_a_retired_version_that_somebody_enables_is_told_and_retired_again(app: AppHarness) -> None:
+async def test_a_retired_version_that_is_enabled_by_hand_is_announced_and_retired_again(app: AppHarness) -> None:
     """The message names it; the next rotation disables it."""
     old = str((await app.rotate())["retired"][0])
     await app.keys.update_key_properties(app.mek_name, old, enabled=True)

@@ -96,7 +96,7 @@ async def test_only_operators_are_answered(guarded: GuardedApp, backed_up: str, 
 
 
 @pytest.mark.xdist_group("guarded")
-async def test_a_backup_is_handed_out_and_told(guarded: GuardedApp, backed_up: str) -> None:
+async def test_a_backup_is_handed_out_and_announced(guarded: GuardedApp, backed_up: str) -> None:
     """An operator gets the vault's blob, which is stored nowhere on the way; the audit names them, once a day."""
     olga = guarded.person(OLGA, OPERATOR)
 

@@ -228,7 +228,7 @@ def test_much_has_gone_wrong(left: LeftBehind) -> None:
     assert left.status["state"] == "completed"
 
 
-def test_a_planted_row_is_told_before_it_moves(left: LeftBehind) -> None:
+def test_a_planted_row_is_reported_before_it_moves(left: LeftBehind) -> None:
     """The receiver of the audit events has the row's name before the first sweep begins."""
     events = left.traces["events"]
     begun = [number for number, event in enumerate(events) if event["data"].get("to") == "sweeping"]

@@ -33,7 +33,7 @@ async def notices(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
     return told
 
 
-async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
+async def test_messages_come_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
     """A host that dies after messages were sent sends none of them twice, and leaves none out."""
     app.arm("functions_host", operation="notify", kind="kill_after")
 
@@ -79,7 +79,7 @@ async def test_a_failing_channel_is_visible_and_harmless(app: AppHarness) -> Non
     assert titles(app, run_id, "everything") == []
 
 
-async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(app: AppHarness) -> None:
+async def test_a_rotation_does_not_begin_while_no_one_on_call_is_reached(app: AppHarness) -> None:
     """The on-call check of pre-flight is the one place where a channel that fails has a say."""
     versions = await app.versions()
     app.arm("inbox", operation="on-call", kind="status", status=503, count=None)

@@ -67,7 +67,7 @@ def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture, ru
         assert (_first("eventPattern", line), _first("keyringPattern", line)) == ("needs_attention", "notes")
 
 
-def test_events_are_those_that_are_told() -> None:
+def test_alerts_wait_for_events_that_are_sent() -> None:
     """Every event that an alert waits for is one that people are told, and all that workflows tell are."""
     awaited = {event for events in TELEMETRY["events"].values() for event in events}
 

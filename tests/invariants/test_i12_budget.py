@@ -101,7 +101,7 @@ async def test_broken_each_page_takes_the_whole_budget(
     assert len(await wrong(running_engine)) == 1
 
 
-async def test_broken_nobody_waits(running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_no_call_waits(running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where pages do not wait for their turn, the vault's log shows it."""
 
     async def at_once(_: Pacer) -> None:

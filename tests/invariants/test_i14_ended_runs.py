@@ -67,7 +67,7 @@ async def test_a_disable_that_comes_after_a_reinstatement_is_taken_back(
     assert (found.state, found.history, found.retired) == (State.REINSTATED, ended.history, ended.retired)
 
 
-async def test_broken_nobody_looks_after_the_disable(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_no_look_after_the_disable(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the look at the record afterwards, the late disable stays."""
     driver = await ready_to_retire(harness)
     monkeypatch.setattr(retirement, "_is_wanted", lambda *_: True)

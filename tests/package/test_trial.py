@@ -49,7 +49,7 @@ async def test_a_rotation_on_the_bundle_completes(bundle: Bundle, environment: E
     assert f"worker ready after {trial.cold_start:.1f} s" in report.of_trial(trial)
 
 
-def test_what_the_bundle_weighs_is_told(bundle: Bundle, environment: Environment) -> None:
+def test_what_the_bundle_weighs_is_documented(bundle: Bundle, environment: Environment) -> None:
     """The report has the archive's size and digest, and the packages that it runs on."""
     packed = bundle.archive.read_bytes()
 

@@ -203,7 +203,7 @@ async def test_home_shows_a_card_for_every_keyring(console: Console) -> None:
     assert "Waits for a decision by another person than ada@example.com" in text
 
 
-async def test_a_keyring_that_cannot_be_told_says_so(console: Console) -> None:
+async def test_a_keyring_that_cannot_be_read_says_so(console: Console) -> None:
     """And the page is there."""
     await console.enter()
     keyring = console.harness.keyring

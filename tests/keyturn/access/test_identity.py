@@ -94,7 +94,7 @@ def test_nothing_of_the_token_shows() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u200b", "\u202e", "\n", "\u00ad"])
-def test_a_principal_whose_name_cannot_be_read_is_nobody(character: str) -> None:
+def test_a_principal_whose_name_cannot_be_read_is_refused(character: str) -> None:
     """Names stand in messages and pages."""
     with pytest.raises(UnauthenticatedError):
         read_principal(header_of(name=f"ada{character}@example.com"))

@@ -251,7 +251,7 @@ def test_what_is_settled_tells_its_outcome(fields: dict[str, Any], said: str) ->
     assert said in outcome(waiting(**fields), "d" * 64 if "decision" in str(list(fields)) else None)
 
 
-def test_the_decider_is_told_so() -> None:
+def test_the_decider_sees_so() -> None:
     """By the link that was used; whoever comes with another one reads the name."""
     record = waiting()
     decision = Decision(decision="approved", by=APPROVER, digest=record.evidence_digest or "", at=NOW, webhook_id="x")

@@ -72,7 +72,7 @@ async def test_every_step_is_in_the_chain_when_it_is_done(runs: RotationStore, a
     assert [entry.target for entry in record.history] == changes
 
 
-async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
+async def test_a_crash_between_a_step_and_its_event_is_repaired_by_the_retry(
     runs: RotationStore, audit: AuditLog, cosmos: LocalCosmos
 ) -> None:
     """The step was written and its event was not: the activity is run again, and the event is there once."""
@@ -114,7 +114,7 @@ REFUSED = pytest.mark.parametrize(
 
 
 @REFUSED
-async def test_a_refused_decision_is_told(
+async def test_a_refused_decision_is_audited(
     runs: RotationStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
 ) -> None:
     """The rule and the person, where the signature says that it is one; nothing that a forger wrote."""
@@ -148,7 +148,7 @@ async def test_a_refused_decision_is_logged_once_and_reads_the_chains_end_once(
     assert len([message for message in sent if reads_end.search(unquote(message))]) == 1
 
 
-async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_replayed_decision_is_audited(runs: RotationStore, audit: AuditLog) -> None:
     """A message that was handled and comes again is a refused attempt by nobody who is known."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -161,7 +161,7 @@ async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog)
     assert chain[-1][1]["by"] is None
 
 
-async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_commands_and_refused_ones_are_audited(runs: RotationStore, audit: AuditLog) -> None:
     """An abort that was taken and a retry that could not be, each with its giver."""
     record = await bring_to(runs, State.SWEEPING)
 
@@ -177,7 +177,7 @@ async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: Au
     assert [data["by"] for _, data in chain[-2:]] == ["olga", "olga"]
 
 
-async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_refused_start_is_audited_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
     """A second start of a keyring is a refused attempt on the first."""
     record = await bring_to(runs, State.PREFLIGHT)
 
@@ -188,7 +188,7 @@ async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationS
     assert (kind, data["attempt"], data["by"]) == ("attempt_refused", "start", REQUESTER)
 
 
-async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_failures_are_audited(runs: RotationStore, audit: AuditLog) -> None:
     """A rotation that fails, and one whose workflow was lost, say so in their chains."""
     failed, lost = await bring_to(runs, State.SWEEPING), await start_run(runs)
     failure = {"step": failed.step + 1, "error_type": "UnavailableError", "message": "the vault did not answer"}

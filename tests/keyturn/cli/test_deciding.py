@@ -96,7 +96,7 @@ def test_every_warning_must_be_acknowledged() -> None:
     assert sent(app)["acknowledged"] == ["waived:backup", "stale_writers"]
 
 
-def test_a_warning_that_is_none_is_told_with_those_there_are() -> None:
+def test_an_unknown_warning_is_named_with_those_there_are() -> None:
     """Nothing is sent."""
     with serving((report(STALE),)) as app:
         result = decide(app, "approve", ROTATION, "--yes", "--acknowledge", "stale")
@@ -126,7 +126,7 @@ def test_rejecting_takes_a_comment_and_no_acknowledgement() -> None:
     ],
     ids=["altered", "another digest", "not waiting", "decided"],
 )
-def test_evidence_that_cannot_be_decided_on_is_told(
+def test_evidence_that_cannot_be_decided_on_is_named(
     told: dict[str, Any], arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """Nothing is sent."""
@@ -160,7 +160,7 @@ def test_a_script_says_yes_or_names_the_digest() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "not a secret!", "whsec_???"])
-def test_a_secret_that_is_none_is_told_without_telling_it(secret: str) -> None:
+def test_a_malformed_secret_is_refused_without_showing_it(secret: str) -> None:
     """Nothing is asked or sent."""
     with serving({}) as app:
         result = decide(app, "approve", ROTATION, "--digest", DIGEST, APPROVAL_WEBHOOK_SECRETS=secret)

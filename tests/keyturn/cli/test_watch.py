@@ -78,7 +78,7 @@ def test_the_states_stay_above_the_picture() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])
-def test_a_failure_is_told_above_the_picture(columns: int) -> None:
+def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
     """In lines that fit; nothing of it is painted over, and the picture goes on below."""
     with serving((sweeping(100), UNDECIDED)) as app:
         app.answers.insert(1, (503, b"", "text/html"))

@@ -25,7 +25,7 @@ HARMS = {
 }
 
 
-async def test_a_sound_document_is_told_field_by_field(patients: Patients) -> None:
+async def test_a_sound_document_is_described_field_by_field(patients: Patients) -> None:
     """Both fields authenticate under one DEK, and no text of them is told."""
     document = await patients.add()
 
@@ -78,7 +78,7 @@ async def test_another_dek_in_the_row_is_named(patients: Patients) -> None:
     assert (found.verdict, found.authenticates) == (Verdict.FIELD_TAMPERED, False)
 
 
-async def test_a_key_check_that_was_changed_alone_is_told_apart(patients: Patients) -> None:
+async def test_a_key_check_that_was_changed_alone_is_distinguished(patients: Patients) -> None:
     """The field authenticates: the DEK is the right one."""
     document = await patients.add()
     await patients.change_row(document, keyCheck=encoded(bytes(16)))
@@ -164,7 +164,7 @@ async def test_a_request_that_cannot_be_is_refused(
     assert field != "container" or patients.notes.id in refused.value.facts["expected"]
 
 
-async def test_many_fields_are_told_up_to_a_bound(patients: Patients) -> None:
+async def test_many_fields_are_described_up_to_a_bound(patients: Patients) -> None:
     """How many were left out is told."""
     document = await patients.add()
     many = {f"field{number}": document["title"] for number in range(FIELDS_MAX)}

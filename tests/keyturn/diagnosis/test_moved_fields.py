@@ -61,7 +61,7 @@ async def test_a_document_of_another_partition_is_named(patients: Patients) -> N
     assert (await patients.diagnose(document)).verdict == Verdict.SOUND
 
 
-async def test_a_copy_is_told_although_many_documents_share_its_dek(patients: Patients) -> None:
+async def test_a_copy_is_found_although_many_documents_share_its_dek(patients: Patients) -> None:
     """Where the DEK names too many documents, those of the same id in other partitions are looked at."""
     provider, store = KeyVaultProvider(patients.local_keyring.mek.client), patients.keyring.reader_store
     patients.encryption = FieldEncryption(provider, store, None, policy=KeyPolicy(per="container"))

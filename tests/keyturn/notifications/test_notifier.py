@@ -27,7 +27,7 @@ def outcomes(notice: Notice) -> list[tuple[str, str, str | None]]:
     return [(item.setting, item.outcome, item.error) for item in notice.channels]
 
 
-async def test_an_event_is_told_and_written_down(runs: RotationStore, inbox: Inbox) -> None:
+async def test_an_event_is_sent_and_recorded(runs: RotationStore, inbox: Inbox) -> None:
     """The message arrives with a link to the report and the head of the audit chain; the record says so."""
     record = await bring_to(runs, State.PREFLIGHT)
     head = await runs.audit.head(record.run_id)
@@ -42,7 +42,7 @@ async def test_an_event_is_told_and_written_down(runs: RotationStore, inbox: Inb
     assert f"Audit chain: {head}" in message["message"].splitlines()
 
 
-async def test_the_same_event_is_told_once(runs: RotationStore, inbox: Inbox) -> None:
+async def test_the_same_event_is_sent_once(runs: RotationStore, inbox: Inbox) -> None:
     """A second run of the same event, by another process too, sends nothing."""
     record = await start_run(runs)
 
@@ -61,7 +61,7 @@ async def test_of_two_at_once_one_sends(runs: RotationStore, inbox: Inbox) -> No
     assert len(inbox.read("all", record.run_id)) == 1
 
 
-async def test_events_of_other_keys_are_told_each(runs: RotationStore, inbox: Inbox) -> None:
+async def test_events_of_other_keys_are_sent_each(runs: RotationStore, inbox: Inbox) -> None:
     """The second reminder is another event than the first."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -71,7 +71,7 @@ async def test_events_of_other_keys_are_told_each(runs: RotationStore, inbox: In
     assert len(inbox.read("all", record.run_id)) == 2
 
 
-async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: RotationStore, inbox: Inbox) -> None:
+async def test_what_was_being_sent_when_the_process_died_is_interrupted(runs: RotationStore, inbox: Inbox) -> None:
     """A message that another process left open is marked, logged and not sent again."""
     record = await start_run(runs)
     open_channel = ChannelOutcome(setting="NOTIFICATION_URLS", number=1, scheme="json", outcome="sending")
@@ -84,7 +84,7 @@ async def test_what_was_being_sent_when_somebody_died_is_interrupted(runs: Rotat
     assert inbox.read("all", record.run_id) == []
 
 
-async def test_people_on_call_are_told_of_what_is_urgent(runs: RotationStore, inbox: Inbox) -> None:
+async def test_people_on_call_are_notified_of_what_is_urgent(runs: RotationStore, inbox: Inbox) -> None:
     """A channel of the people on call gets urgent events only, and one that is in both settings gets each once."""
     record = await bring_to(runs, State.BLOCKED)
     notifier = notifier_of(runs, inbox, everything="all pager", on_call="pager night")
@@ -121,7 +121,7 @@ async def test_who_looks_like_the_requester_is_not_asked(runs: RotationStore, in
     ("fault", "error"),
     [({"status": 503}, "HTTP 503"), ({"status": 403}, "HTTP 403"), ({"kind": "reset_before"}, "ConnectionError")],
 )
-async def test_a_failing_channel_is_named_and_the_others_are_told(
+async def test_a_failing_channel_is_named_and_the_others_are_used(
     runs: RotationStore, inbox: Inbox, fault: dict[str, Any], error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The record and the log name the channel by its place and why it failed; nothing is raised, nothing is leaked."""
@@ -138,7 +138,7 @@ async def test_a_failing_channel_is_named_and_the_others_are_told(
     assert "secret" not in said
 
 
-async def test_on_call_is_told_before_a_rotation_begins(runs: RotationStore, inbox: Inbox) -> None:
+async def test_on_call_is_notified_before_a_rotation_begins(runs: RotationStore, inbox: Inbox) -> None:
     """Pre-flight learns where the message went, and a second run of it does not send another."""
     record = await start_run(runs)
     notifier = notifier_of(runs, inbox, on_call="pager")
@@ -149,7 +149,7 @@ async def test_on_call_is_told_before_a_rotation_begins(runs: RotationStore, inb
     assert [len(inbox.read(channel, record.run_id)) for channel in ("pager", "all")] == [1, 0]
 
 
-async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: RotationStore, inbox: Inbox) -> None:
+async def test_on_call_is_notified_again_where_the_message_did_not_arrive(runs: RotationStore, inbox: Inbox) -> None:
     """Nobody reached is an error that says why; another try sends again."""
     record = await start_run(runs)
     notifier = notifier_of(runs, inbox, on_call="pager")
@@ -163,7 +163,7 @@ async def test_on_call_is_told_again_where_the_message_did_not_arrive(runs: Rota
     assert len(inbox.read("pager", record.run_id)) == 1
 
 
-async def test_without_channels_the_log_is_told_once(runs: RotationStore, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_channels_the_log_has_it_once(runs: RotationStore, caplog: pytest.LogCaptureFixture) -> None:
     """An app without channels has its events in the log and in the record, once."""
     record = await start_run(runs)
     notifier = Notifier(runs, Channels(), public_url=None, links=links)

@@ -145,7 +145,7 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
         ),
     ],
 )
-def test_rows_that_nobody_can_explain_are_in_the_question(provenance: Provenance | None, said: str) -> None:
+def test_unexplained_rows_are_in_the_question(provenance: Provenance | None, said: str) -> None:
     """Whoever decides learns of rows that somebody has changed, by name, without opening the page."""
     line = f"Rows that no run has left as they are: {said}."
 

@@ -119,7 +119,7 @@ async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
     assert watched.told() == []
 
 
-async def test_a_retired_version_that_somebody_has_enabled_is_found(watched: Watched) -> None:
+async def test_a_retired_version_that_was_enabled_by_hand_is_found(watched: Watched) -> None:
     """However many rotations came after it that retired nothing."""
     old, _ = await watched.retired()
     later = await bring_to(watched.runs, State.ABORTED, keyring=watched.name)
@@ -154,7 +154,9 @@ async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
     assert (during, (await watched.find_drift()).enabled) == ([], [old])
 
 
-async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+async def test_drift_is_announced_once_and_again_after_a_week(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
     """A keyring without any run has its message too; it names the versions and the command that mends them."""
     version = await watched.strand()
     counts = []
@@ -171,7 +173,7 @@ async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplo
     assert f"keyturn restore --keyring {watched.name} --reason drift --wait" in message.splitlines()
 
 
-async def test_what_is_new_is_told_at_once_and_what_is_mended_is_not(watched: Watched) -> None:
+async def test_what_is_new_is_announced_at_once_and_what_is_fixed_is_not(watched: Watched) -> None:
     """One more version under which rows are is told at the next look; one less is no news."""
     first, second = await watched.strand(), await watched.strand()
     await watched.tick()
@@ -229,7 +231,7 @@ async def test_a_look_that_fails_is_raised_and_made_again(watched: Watched) -> N
     assert len(watched.told()) == 1
 
 
-async def test_what_arrived_nowhere_is_told_again(watched: Watched) -> None:
+async def test_what_arrived_nowhere_is_announced_again(watched: Watched) -> None:
     """The tick fails, and the next one tells it; one channel of several is enough."""
     await watched.strand()
     watched.inbox.fail("all", status=503)

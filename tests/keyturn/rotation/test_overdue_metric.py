@@ -37,7 +37,7 @@ def made(ago: timedelta) -> Versions:
 
 
 @pytest.mark.parametrize(("days", "since"), [(10, None), (40, datetime(2026, 2, 1, 3, tzinfo=NOW.tzinfo))])
-async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_mek(
+async def test_a_keyring_that_was_never_rotated_is_overdue_by_the_age_of_its_mek(
     runs: RotationStore, told: Told, days: int, since: datetime | None
 ) -> None:
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""

@@ -37,7 +37,7 @@ async def test_the_vaults_budget_and_what_is_used_of_it(runs: RotationStore, pha
     assert seen.vault == VaultUse(budget=budget, used=9.0, throttled=3)
 
 
-async def test_nothing_is_told_of_a_vault_that_is_not_asked(runs: RotationStore) -> None:
+async def test_nothing_is_said_of_a_vault_that_is_not_asked(runs: RotationStore) -> None:
     """Before the first wave of a pass, and after the sweep."""
     record = await sweeping(runs)
     idle = status(record)

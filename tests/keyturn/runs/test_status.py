@@ -68,7 +68,7 @@ async def test_the_proof_has_its_own_total(runs: RotationStore, proof: str, tota
     assert (seen.phase, seen.counts["proof"].rows_total, seen.rows_per_second) == ("proof", total, 2.0)
 
 
-async def test_rates_are_told_only_of_what_is_under_way(runs: RotationStore) -> None:
+async def test_rates_are_given_only_of_what_is_under_way(runs: RotationStore) -> None:
     """When the sweep is over its counts stay, and its rate is history."""
     record = await sweeping(runs)
     await report_wave(runs, record, 1, at=NOW + timedelta(seconds=10), changed=200)

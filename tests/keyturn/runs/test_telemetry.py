@@ -41,7 +41,7 @@ async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, told: 
     assert told.metric(names.STATE_SECONDS) == {}
 
 
-async def test_rows_are_told_by_state(runs: RotationStore, told: Told) -> None:
+async def test_rows_are_measured_by_state(runs: RotationStore, told: Told) -> None:
     """A census that is new in the record sets the gauges to what was counted."""
     record = await bring_to(runs, State.SWEEPING)
     told.forget()
@@ -77,7 +77,7 @@ async def test_progress_is_absolute(runs: RotationStore, told: Told) -> None:
     assert found == [{key: 5}]
 
 
-async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RotationStore, told: Told) -> None:
+async def test_the_time_in_a_state_is_measured_when_it_is_left(runs: RotationStore, told: Told) -> None:
     """The gauge has the state's whole time."""
     record = await start_run(runs)
     told.forget()

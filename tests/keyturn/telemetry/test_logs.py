@@ -28,7 +28,7 @@ def test_a_record_says_whose_work_it_belongs_to(told: Told) -> None:
     ]
 
 
-def test_information_is_told_whatever_the_worker_logs(told: Told) -> None:
+def test_information_is_exported_whatever_the_worker_logs(told: Told) -> None:
     """An alert waits for lines of level INFO; the level of the root is the worker's to choose."""
     assert logging.getLogger().level > logging.INFO
 
@@ -64,7 +64,7 @@ def test_an_exceptions_text_stays_here(told: Told) -> None:
     assert told.logs() == [("it did not work", {"logger": logger.name, names.ERROR_TYPE: "ValueError"})]
 
 
-def test_what_libraries_log_is_not_told(told: Told) -> None:
+def test_what_libraries_log_is_not_exported(told: Told) -> None:
     """A library's record may quote a request."""
     logging.getLogger("azure.core").warning("Request URL: https://...")
 

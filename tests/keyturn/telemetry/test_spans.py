@@ -64,7 +64,7 @@ def test_the_platforms_own_span_is_linked(told: Told) -> None:
     assert generation.get_span_context().trace_id != span.context.trace_id
 
 
-def test_a_failure_is_told_by_its_type_alone(told: Told) -> None:
+def test_a_failure_is_exported_by_its_type_alone(told: Told) -> None:
     """What was raised goes on; its text, which may quote a request, is in no span."""
     with pytest.raises(UnavailableError), activity_span("verify", RunInput(run=REF)):
         raise UnavailableError("a quoted secret", resource="the vault")

@@ -79,7 +79,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     running.stop()
 
 
-def test_each_service_is_told_as_it_comes_up(desk: Desk) -> None:
+def test_each_service_is_shown_as_it_comes_up(desk: Desk) -> None:
     """Its name, where it listens, and how long it took."""
     lines = desk.said[: len(COMES_UP) + 3]
 
@@ -141,7 +141,7 @@ def test_run_finds_the_command_line(desk: Desk) -> None:
     assert "notelett" in listed.stdout
 
 
-def test_where_none_is_up_a_person_is_told_how(tmp_path: Path) -> None:
+def test_where_none_is_up_the_user_learns_how(tmp_path: Path) -> None:
     """Neither a folder that never was nor one whose processes have ended is taken for a local Azure."""
     ended = {"pids": {"functions_host": 2**22 + 1}, "appEnvironment": {}, "environment": {}}
     (tmp_path / "endpoints.json").write_text(json.dumps(ended))
