@@ -257,8 +257,8 @@ async def test_the_token_in_the_address_is_sent_to_no_other_site(app: AppHarness
     await tab.get_by_label("Why, needed to reject").fill("to see what is sent")
     async with tab.expect_request(lambda request: request.method == "POST") as sent:
         await tab.get_by_role("button", name="Reject").click()
-    told = await (await sent.value).all_headers()
+    sent_headers = await (await sent.value).all_headers()
 
     site = app.azure.layout.url("functions_host")
-    assert (told["origin"], told["referer"]) == (site, f"{site}/")
+    assert (sent_headers["origin"], sent_headers["referer"]) == (site, f"{site}/")
     assert (await app.callers.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER

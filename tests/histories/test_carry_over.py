@@ -82,15 +82,15 @@ class Deployment:
             self.disabled |= {name for name, version in found.items() if not version.enabled}
             await self._harness.decide(record)
             await self._harness.wake(record)
-        elif record.state is State.NEEDS_ATTENTION and not _is_told(record):
+        elif record.state is State.NEEDS_ATTENTION and not _is_asked(record):
             runs = self._harness.resources.every_run
             await record_command(runs, record.run_id, "retry", by=OPERATOR, now=datetime.now(UTC))
             await self._harness.wake(record, "command")
 
 
-def _is_told(record: RunRecord) -> bool:
-    told = record.commands and (record.commands[-1].command, record.commands[-1].step) == ("retry", record.step)
-    return bool(told) or record.history[-1].detail == WORKFLOW_LOST
+def _is_asked(record: RunRecord) -> bool:
+    asked = record.commands and (record.commands[-1].command, record.commands[-1].step) == ("retry", record.step)
+    return bool(asked) or record.history[-1].detail == WORKFLOW_LOST
 
 
 @asynccontextmanager

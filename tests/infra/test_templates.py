@@ -114,9 +114,9 @@ def test_python_is_the_same_version_everywhere(default: Snapshot) -> None:
     assert f'target-version = "py{version.replace(".", "")}"' in pyproject
     assert f"python{version} " in (ROOT / ".ci" / "run").read_text()
     assert f"python{version} " in (ROOT / "tools" / "bootstrap").read_text()
-    told = [*sorted((ROOT / ".github" / "workflows").iterdir()), ROOT / "docs" / "deploy.md"]
-    versions = [found for file in told for found in re.findall(r'python-version: "([^"]+)"', file.read_text())]
-    assert [version] * len(told) == versions
+    pages = [*sorted((ROOT / ".github" / "workflows").iterdir()), ROOT / "docs" / "deploy.md"]
+    versions = [found for file in pages for found in re.findall(r'python-version: "([^"]+)"', file.read_text())]
+    assert [version] * len(pages) == versions
 
 
 def test_services_refuse_keys_and_old_tls(default: Snapshot) -> None:

@@ -143,10 +143,10 @@ async def test_a_message_that_fails_after_the_end_changes_nothing(
     """The message about the end cannot be sent: the rotation stays completed, and its old version disabled."""
     tell = Notifier.tell
 
-    async def fail_at_the_end(notifier: Notifier, told: NotifyInput, *more: Any) -> None:
-        if told.event == "completed":
+    async def fail_at_the_end(notifier: Notifier, notice: NotifyInput, *more: Any) -> None:
+        if notice.event == "completed":
             raise InvariantError("the message cannot be composed")
-        await tell(notifier, told, *more)
+        await tell(notifier, notice, *more)
 
     monkeypatch.setattr(Notifier, "tell", fail_at_the_end)
     await running_engine.local_keyring.add_many(3, running_engine.old)

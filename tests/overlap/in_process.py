@@ -151,7 +151,7 @@ class Request:
     @property
     def about(self) -> str:
         """Say what is asked for, without what differs from run to run."""
-        return _NOBODYS.sub(r"\1(unused)", f"{self.method} {URL(self.url).path}")
+        return _RANDOM.sub(r"\1(unused)", f"{self.method} {URL(self.url).path}")
 
 
 class Services:
@@ -295,5 +295,5 @@ class Line:
 
 
 # Names that pre-flight asks for because nothing has them: of an item, and of a version that is to be changed.
-_NOBODYS = re.compile(r"(keyturn-\w+-|PATCH /keys/[^/]+/)[0-9a-f]{32}")
+_RANDOM = re.compile(r"(keyturn-\w+-|PATCH /keys/[^/]+/)[0-9a-f]{32}")
 _PROTOCOL: Any = Mock(name="protocol")  # of which no service asks more than that it is there

@@ -41,7 +41,7 @@ INCOMPLETE = _locked("aiosignal")  # it requires frozenlist
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "said"),
     [
         (WITHOUT_HASH, "Hashes are required in --require-hashes mode"),
         (FORGED, "DO NOT MATCH THE HASHES"),
@@ -50,7 +50,7 @@ INCOMPLETE = _locked("aiosignal")  # it requires frozenlist
     ids=["no hash", "another hash", "not locked"],
 )
 def test_what_is_not_locked_is_refused(
-    lock: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, told: str
+    lock: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, said: str
 ) -> None:
     """A package without a hash, with another one, or that the lock lacks is not installed; nothing is left of it."""
     lock.write_text(text)
@@ -58,5 +58,5 @@ def test_what_is_not_locked_is_refused(
     with pytest.raises(subprocess.CalledProcessError):
         install_packages(lock, tmp_path / "out")
 
-    assert told in capfd.readouterr().err
+    assert said in capfd.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []

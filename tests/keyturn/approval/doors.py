@@ -16,7 +16,7 @@ from keyturn.contracts.states import State
 from keyturn.runs.evidence_summary import findings_of, to_look_at
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.access.principals import SOMEBODY, header_of
+from tests.keyturn.access.principals import PERSON_ID, header_of
 from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET, SOON
 from tests.keyturn.runs.lifecycle import APPROVER, bring_to, new_keyring
 
@@ -90,7 +90,7 @@ async def requested_by(runs: RotationStore, object_id: str) -> RotationRecord:
     return await runs.update(record.run_id, lambda run: run.changed(requested_by_id=object_id))
 
 
-def signed_in(name: str, object_id: str = SOMEBODY) -> Caller:
+def signed_in(name: str, object_id: str = PERSON_ID) -> Caller:
     """Return an approver whom the platform vouches for."""
     return Caller(read_principal(header_of("Keyturn.Approver", name=name, object_id=object_id)))
 

@@ -120,9 +120,11 @@ def shown(record: RunRecord, token: str = "") -> Page:
 def outcome(record: RunRecord, digest: str | None = None) -> str:
     """Return what the page tells of what came of the question, on one line."""
     link = link_to(record)
-    told = Page(outcome_page(record, link.model_copy(update={"evidence_digest": digest}) if digest else link))
-    assert told.named("form") == told.named("script") == []
-    return " ".join(told.text.split())
+    page_of_outcome = Page(
+        outcome_page(record, link.model_copy(update={"evidence_digest": digest}) if digest else link)
+    )
+    assert page_of_outcome.named("form") == page_of_outcome.named("script") == []
+    return " ".join(page_of_outcome.text.split())
 
 
 def test_the_page_says_what_is_decided_on() -> None:

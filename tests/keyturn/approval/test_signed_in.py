@@ -11,7 +11,7 @@ from keyturn.errors import (
     InvalidRequestError,
 )
 from keyturn.runs.store import RotationStore
-from tests.keyturn.access.principals import SOMEBODY
+from tests.keyturn.access.principals import PERSON_ID
 from tests.keyturn.approval.approvers import SECRET, SOON, link_token
 from tests.keyturn.approval.doors import (
     Workflow,
@@ -68,9 +68,9 @@ async def test_the_requesters_mail_address_is_not_a_second_person(runs: Rotation
 async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: RotationStore) -> None:
     """A person who finds the link must also be the one it was made for; then the object id is written down."""
     record = await requested_by(runs, REQUESTER_ID)
-    token = link_token(record, SOMEBODY.upper(), KEYTURN_ACCESS="entra")
+    token = link_token(record, PERSON_ID.upper(), KEYTURN_ACCESS="entra")
 
-    for who in (signed_in("eve@example.com", EVE), signed_in(SOMEBODY, EVE)):
+    for who in (signed_in("eve@example.com", EVE), signed_in(PERSON_ID, EVE)):
         with pytest.raises(ForbiddenError):
             await open_link(runs, link_request(record, token, who), secrets=[SECRET], now=SOON)
         with pytest.raises(ForbiddenError):
@@ -78,7 +78,7 @@ async def test_where_people_sign_in_a_link_is_its_approvers_alone(runs: Rotation
     decided = await decide(runs, link_request(record, token, signed_in(APPROVER)))
 
     assert decided.decision is not None
-    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, SOMEBODY)
+    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, PERSON_ID)
 
 
 async def test_a_link_that_was_made_for_a_name_opens_for_no_signed_in_approver(runs: RotationStore) -> None:
@@ -92,8 +92,8 @@ async def test_a_link_that_was_made_for_a_name_opens_for_no_signed_in_approver(r
 async def test_a_requester_under_another_name_is_still_the_requester(runs: RotationStore) -> None:
     """Names change; the object id does not."""
     record = await requested_by(runs, REQUESTER_ID)
-    token = link_token(record, SOMEBODY, KEYTURN_ACCESS="entra")
-    await runs.update(record.run_id, lambda run: run.changed(requested_by_id=SOMEBODY))
+    token = link_token(record, PERSON_ID, KEYTURN_ACCESS="entra")
+    await runs.update(record.run_id, lambda run: run.changed(requested_by_id=PERSON_ID))
 
     with pytest.raises(ForbiddenError, match="its requester"):
         await decide(runs, link_request(record, token, signed_in(APPROVER)))

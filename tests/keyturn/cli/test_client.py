@@ -27,8 +27,8 @@ def test_every_error_of_the_app_has_its_exit_code(kind: type[KeyturnError]) -> N
 def test_a_hint_is_shown() -> None:
     """What to do comes after what is wrong."""
     problem = problem_of(OUTCOMES.__iter__().__next__()("x"), instance="/api").body
-    told = {**problem, "type": "urn:keyturn:problem:wrong-state", "detail": "not now", "hint": "wait"}
-    with serving(told, status=409) as app:
+    shown = {**problem, "type": "urn:keyturn:problem:wrong-state", "detail": "not now", "hint": "wait"}
+    with serving(shown, status=409) as app:
         result = app.run("retry", ROTATION)
 
     assert result.stderr == "error: not now\nhint: wait\n"
@@ -118,8 +118,8 @@ def test_a_problem_is_json_where_json_is_asked_for(kind: type[KeyturnError]) -> 
     with serving({}) as app:
         unset = app.run("keyrings", "--json", KEYTURN_URL="nothing")
 
-    told = json.loads(result.stderr)
+    shown = json.loads(result.stderr)
     assert (result.exit_code, result.stdout) == (OUTCOMES[kind].exit_code, "")
-    assert told.keys() >= {"type", "title", "status", "detail"}
-    assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= told.items()
+    assert shown.keys() >= {"type", "title", "status", "detail"}
+    assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= shown.items()
     assert json.loads(unset.stderr)["variable"] == "KEYTURN_URL"

@@ -80,11 +80,11 @@ def test_a_contexts_key_goes_to_its_own_app(home: Path) -> None:
         log_in(app, home)
         app.asked.clear()
         plain = run(app, home, "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
-        told = run(app, home, "--context", "prod", "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
+        named = run(app, home, "--context", "prod", "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
 
-    assert (plain.exit_code, told.exit_code, app.asked) == (0, 0, [])
+    assert (plain.exit_code, named.exit_code, app.asked) == (0, 0, [])
     assert not any("x-functions-key" in {name.lower() for name in headers} for _, _, headers, _ in other.asked)
-    assert "note: KEYTURN_URL" in told.stderr
+    assert "note: KEYTURN_URL" in named.stderr
     assert "note:" not in plain.stderr
 
 

@@ -147,8 +147,8 @@ def test_runs_of_both_kinds_are_listed_newest_first() -> None:
     """Two lines a run; as JSON all that the app says of them."""
     with serving((ROTATIONS, MIGRATIONS)) as app:
         result = app.run("list", "--keyring", "notes", "--limit", "5")
-    with serving((ROTATIONS, MIGRATIONS)) as told:
-        runs = json.loads(told.run("list", "--json").stdout)["runs"]
+    with serving((ROTATIONS, MIGRATIONS)) as listing:
+        runs = json.loads(listing.run("list", "--json").stdout)["runs"]
 
     assert [urlsplit(path).query for _, path, _, _ in app.asked] == ["keyring=notes&limit=5"] * 2
     assert result.stdout == (

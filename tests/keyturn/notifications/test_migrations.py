@@ -36,10 +36,10 @@ async def test_a_restore_is_announced_and_its_approvers_are_asked(migrations: Mi
     """Twice is once; an approver's link is on that approver's channel alone; the record has what became of it."""
     record = await waiting(migrations)
     notifier = notifier_of(EveryRun(migrations.documents), inbox, on_call="pager")
-    told = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
+    question = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
 
     for _ in range(2):
-        await notifier.tell(told, NOW)
+        await notifier.tell(question, NOW)
 
     messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
     [notice] = (await migrations.read(record.run_id)).notifications

@@ -68,8 +68,8 @@ def message(event: str, detail: str = "", **fields: Any) -> str:
 
 def text(record: RotationRecord, event: str, detail: str = "") -> str:
     """Return title and body of the event's message about this record."""
-    told = NotifyInput(run=record.ref, key="1.1", event=event, detail=detail)
-    composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
+    notice = NotifyInput(run=record.ref, key="1.1", event=event, detail=detail)
+    composed = compose(record, notice, "https://keyturn.example/", Head(7, "a" * 64))
     return f"{composed.title}\n{composed.body}"
 
 

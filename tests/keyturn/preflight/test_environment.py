@@ -142,10 +142,10 @@ async def test_a_start_outside_the_window_can_be_forced_with_a_reason(harness: P
 
 async def test_the_people_on_call_are_notified(harness: PreflightHarness) -> None:
     """The channel gets the rotation, and the check says where the message went."""
-    told: list[RotationRecord] = []
+    notified: list[RotationRecord] = []
 
     async def on_call(record: RotationRecord) -> str:
-        told.append(record)
+        notified.append(record)
         return "the on-call channel"
 
     harness.on_call = on_call
@@ -153,7 +153,7 @@ async def test_the_people_on_call_are_notified(harness: PreflightHarness) -> Non
 
     check = check_of(await harness.run(record), "on_call_notified")
 
-    assert [record] == told
+    assert [record] == notified
     assert (check.outcome, check.detail) == ("pass", "sent to the on-call channel")
 
 

@@ -24,7 +24,7 @@ from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, mak
 ROW = QuarantinedRow(id="row 1", reason="unwrap_refused", mek_version="old")
 
 
-def told(record: RotationRecord) -> list[str]:
+def audited(record: RotationRecord) -> list[str]:
     """Return what the record tells of, in short."""
     return [found.type.removeprefix("dev.keyturn.rotation.") for found in events_of(record, NOW)]
 
@@ -67,7 +67,7 @@ async def test_a_command_is_audited_with_its_giver(runs: RotationStore) -> None:
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     commanded = await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
-    assert told(commanded)[len(told(record)) :] == ["command_given"]
+    assert audited(commanded)[len(audited(record)) :] == ["command_given"]
 
 
 @pytest.mark.parametrize("waived", [True, False])

@@ -83,8 +83,8 @@ async def test_what_a_person_said_is_on_its_way(runs: RotationStore) -> None:
     assert status(decided).waits_for == WaitsFor(what="the decision of sam to take effect")
     assert status(again).waits_for == WaitsFor(what="the retry of olga to take effect")
     assert status(again.changed(step=again.step + 2)).waits_for == status(attended).waits_for
-    told = status(aborting).waits_for
-    assert told == WaitsFor(what="the step under way to end, because olga has asked to abort")
+    waits = status(aborting).waits_for
+    assert waits == WaitsFor(what="the step under way to end, because olga has asked to abort")
 
 
 async def test_the_pace_of_a_migration_of_documents(migrations: MigrationStore) -> None:
