@@ -16,5 +16,5 @@ pytest_plugins = [
     "tests.left_open",
     "tests.services",
     "tests.keyturn.notifications.inbox",
-    "tests.keyturn.telemetry.told",
+    "tests.keyturn.telemetry.recorded",
 ]

@@ -120,7 +120,7 @@ async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, ended: None)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_can_be_read_by_everybody(app: AppHarness, tab: Any, scheme: str, ended: None) -> None:
+async def test_every_page_is_accessible(app: AppHarness, tab: Any, scheme: str, ended: None) -> None:
     """On a screen of 360 pixels axe finds nothing serious, and no page has to be moved sideways."""
     from axe_playwright_python.async_playwright import Axe  # noqa: PLC0415 - only where these tests are run
 

@@ -65,7 +65,7 @@ def test_a_hint_names_a_command_where_there_is_one() -> None:
     """A new hint is a command, or joins the list of those that no command would help."""
     without = {f"{said.where}: {said.text}" for said in hints() if not said.commands}
 
-    assert {told for told in without if not told.partition(": ")[2].startswith(PROSE)} == set()
+    assert {prose for prose in without if not prose.partition(": ")[2].startswith(PROSE)} == set()
 
 
 def test_what_is_no_command_is_refused() -> None:

@@ -44,7 +44,7 @@ async def test_the_page_is_walked(azure: LocalAzure, app: AppHarness, tmp_path: 
         await walked.through("Are events accepted")
         await _the_receiver_has_them(app, await walked.value("RUN"), folder)
         await walked.through("Is the channel told")
-        await _the_channel_was_told(app, before)
+        await _the_channel_was_notified(app, before)
         await walked.through("Is the deleted one refused")
         verified = await walked.through("Two keys at once")
         backups = await walked.through("Is there a backup")
@@ -84,14 +84,14 @@ async def _the_receiver_has_them(app: AppHarness, run_id: str, folder: Path) -> 
     assert len(found) == len(chain)
 
 
-async def _the_channel_was_told(app: AppHarness, before: int) -> None:
+async def _the_channel_was_notified(app: AppHarness, before: int) -> None:
     """Of the try, and of the check's begin and end."""
     wanted = {"there is nothing to do", "has begun", "is complete"}
     missing: set[str] = wanted
     for _ in range(LOOKS):
         messages: list[dict[str, Any]] = app.control("inbox", "GET", "messages")["messages"][before:]
-        told = json.dumps([each for each in messages if each["channel"] == "everything"]).lower()
-        missing = {text for text in wanted if text not in told}
+        sent = json.dumps([each for each in messages if each["channel"] == "everything"]).lower()
+        missing = {text for text in wanted if text not in sent}
         if not missing:
             return
         await asyncio.sleep(POLL_SECONDS)

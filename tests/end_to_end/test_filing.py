@@ -11,7 +11,7 @@ import pytest
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, Ended, execute, operator_environment
-from tests.end_to_end.test_audit import all_told
+from tests.end_to_end.test_audit import all_heads
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 async def test_a_year_is_filed_and_holds_against_the_vault(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> None:
     """The vault's head proves the end of each chain; one that was cut off ends with another exit code."""
     run_id = (await app.rotate())["rotationId"]
-    await all_told(app, run_id)
+    await all_heads(app, run_id)
     year = (await app.callers.status(run_id))["requestedAt"][:4]
     assert int(year) <= datetime.now(UTC).year
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults, follower
+from field_encrypt import DekCache, DekFollower, FieldEncryption, follower
 from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
 from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
@@ -210,12 +210,18 @@ async def test_other_property_names_are_followed(local_keyring: LocalKeyring, st
     assert len(stored) - 1 == len(reader.cache)
 
 
-async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, local_keyring: LocalKeyring) -> None:
-    """Following may begin before there is anything to follow."""
-    following = DekFollower(DekStore(local_keyring.rows, RowDefaults(mek_name="none")), DekCache())
+async def test_store_without_rows_is_followed(local_keyring: LocalKeyring) -> None:
+    """Following may begin before there is anything to follow; what comes later is seen."""
+    reader = Reader(local_keyring)
 
-    await following.poll()
-    await following.poll()
+    for _ in range(2):
+        await reader.follower.poll()
+
+    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    await reader.read(stored)
+    await local_keyring.change(dek_of(stored[0]), wrappedDek=None)
+    await reader.follower.poll()
+    assert len(reader.cache) == len(stored) - 1
 
 
 async def test_stopped_follower_ends_its_poll_and_returns(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:

@@ -11,7 +11,7 @@ from keyturn.access.roles import Role
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.runs.record_parts import Check, Decision, Preflight, Provenance, Quarantined, StaleWriters
-from tests.keyturn.access.principals import SOMEBODY
+from tests.keyturn.access.principals import PERSON_ID
 from tests.keyturn.runs.lifecycle import NOW
 from tests.triggers.console_visits import Console
 
@@ -203,7 +203,7 @@ async def test_home_shows_a_card_for_every_keyring(console: Console) -> None:
     assert "Waits for a decision by another person than ada@example.com" in text
 
 
-async def test_a_keyring_that_cannot_be_told_says_so(console: Console) -> None:
+async def test_a_keyring_that_cannot_be_read_says_so(console: Console) -> None:
     """And the page is there."""
     await console.enter()
     keyring = console.harness.keyring
@@ -271,14 +271,14 @@ async def test_a_chain_that_was_changed_is_shown_as_broken(console: Console) -> 
     assert "The chain does not hold: line 1 is changed" in text
 
 
-APPROVER = {"keyturn_approvers": [SOMEBODY], "keyturn_public_url": "https://app.example"}
+APPROVER = {"keyturn_approvers": [PERSON_ID], "keyturn_public_url": "https://app.example"}
 
 
 @pytest.mark.parametrize(
     ("roles", "requested_by_id", "offered"),
     [
         ((Role.APPROVER,), None, True),
-        ((Role.APPROVER,), SOMEBODY, False),
+        ((Role.APPROVER,), PERSON_ID, False),
         ((Role.OPERATOR,), None, False),
         (None, None, False),
     ],
@@ -291,7 +291,7 @@ async def test_an_approver_who_signs_in_finds_their_own_link(
     console.set(keyturn_links_without_sign_in=True, **APPROVER)
     record = await console.run(State.AWAITING_APPROVAL, requested_by="dana", requested_by_id=requested_by_id)
     if roles is None:
-        await console.enter(SOMEBODY)
+        await console.enter(PERSON_ID)
     else:
         console.sign_in(*roles)
     _, text = await console.see(f"/api/console/runs/{record.run_id}")

@@ -13,7 +13,7 @@ from tests.keyturn.cli.served import serving
 from tests.keyturn.cli.terminal import Terminal
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_shown() -> None:
     """As that of the package."""
     with serving({}) as app:
         assert app.run("--version").stdout == f"keyturn {__version__}\n"

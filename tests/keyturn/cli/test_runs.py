@@ -83,7 +83,7 @@ def test_a_status_fits_a_terminal(state: State, text: str) -> None:
     assert DIGEST in result.stdout
     assert state.value in lines[1] + lines[2]
     assert not re.search("[\x1b\u202e]", result.stdout)
-    assert ("--full" in result.stdout) or text == "as asked"
+    assert ("--full" in result.stdout) == (text == HOSTILE)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_runs_of_both_kinds_are_listed_newest_first() -> None:
     """Two lines a run; as JSON all that the app says of them."""
     with serving((ROTATIONS, MIGRATIONS)) as app:
         result = app.run("list", "--keyring", "notes", "--limit", "5")
-    with serving((ROTATIONS, MIGRATIONS)) as told:
-        runs = json.loads(told.run("list", "--json").stdout)["runs"]
+    with serving((ROTATIONS, MIGRATIONS)) as listing:
+        runs = json.loads(listing.run("list", "--json").stdout)["runs"]
 
     assert [urlsplit(path).query for _, path, _, _ in app.asked] == ["keyring=notes&limit=5"] * 2
     assert result.stdout == (
@@ -163,7 +163,7 @@ def test_runs_of_both_kinds_are_listed_newest_first() -> None:
 @pytest.mark.parametrize(
     ("ended", "expected"), [(None, NOTES), ("2026-11-24T13:00:00Z", "notes.m.20261125T120000Z.abcdef")]
 )
-def test_without_an_id_the_active_run_or_the_latest_is_told(ended: str | None, expected: str) -> None:
+def test_without_an_id_the_active_run_or_the_latest_is_shown(ended: str | None, expected: str) -> None:
     """Of the keyring that is named, or the only one."""
     active = {"rotations": [line(NOTES, "2026-11-24T12:00:00Z", endedAt=ended)]}
     with serving((active, MIGRATIONS, {"state": "completed", "rotationId": expected})) as app:
@@ -173,7 +173,7 @@ def test_without_an_id_the_active_run_or_the_latest_is_told(ended: str | None, e
     assert app.asked[-1][1].endswith(f"/{expected}")
 
 
-def test_a_keyring_without_runs_is_told() -> None:
+def test_a_keyring_without_runs_is_named() -> None:
     """With the command that makes one."""
     with serving(({"rotations": []}, {"migrations": []})) as app:
         result = app.run("status")
@@ -182,7 +182,7 @@ def test_a_keyring_without_runs_is_told() -> None:
     assert result.stderr.endswith("keyturn rotate --dry-run\n")
 
 
-def test_keyrings_are_told_one_by_one() -> None:
+def test_keyrings_are_shown_one_by_one() -> None:
     """Version with its age, when it is due, overdue, drift with the command that mends it, and the active run."""
     drift = {
         "at": "2026-11-25T05:00:00Z",

@@ -17,15 +17,21 @@ SOAKING = {"state": "soaking", "phase": "proof", "detail": "", "counts": {}}
 def sweeping(changed: int, **more: Any) -> dict[str, Any]:
     """Return the status of a sweep of a thousand rows."""
     counted = {"source": "~deks", "changed": changed, "scanned": changed, "rowsTotal": 1000}
-    told = {"state": "sweeping", "detail": "", "phase": "sweep", "counts": {"sweep": counted}, "percent": changed / 10}
-    told |= {"rowsPerSecond": 33.6, "etaSeconds": 75.0, "vault": {"budget": 35.0, "used": 33.6, "throttled": 2}}
-    return {**told, **more}
+    answer = {
+        "state": "sweeping",
+        "detail": "",
+        "phase": "sweep",
+        "counts": {"sweep": counted},
+        "percent": changed / 10,
+    }
+    answer |= {"rowsPerSecond": 33.6, "etaSeconds": 75.0, "vault": {"budget": 35.0, "used": 33.6, "throttled": 2}}
+    return {**answer, **more}
 
 
 def waiting(state: str, what: str, until: str | None, *, person: bool) -> dict[str, Any]:
     """Return the status of a run that waits."""
-    told = {"state": state, "phase": state, "detail": "", "counts": {}, "decision": None, "evidenceDigest": DIGEST}
-    return {**told, "waitsFor": {"what": what, "until": until, "person": person}}
+    answer = {"state": state, "phase": state, "detail": "", "counts": {}, "decision": None, "evidenceDigest": DIGEST}
+    return {**answer, "waitsFor": {"what": what, "until": until, "person": person}}
 
 
 UNDECIDED = waiting("awaiting_approval", "a decision by another person than dana", "2999-12-01T12:00:00Z", person=True)
@@ -78,7 +84,7 @@ def test_the_states_stay_above_the_picture() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])
-def test_a_failure_is_told_above_the_picture(columns: int) -> None:
+def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
     """In lines that fit; nothing of it is painted over, and the picture goes on below."""
     with serving((sweeping(100), UNDECIDED)) as app:
         app.answers.insert(1, (503, b"", "text/html"))
@@ -115,8 +121,8 @@ def test_lines_where_there_is_no_terminal() -> None:
     lines = result.stdout.splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ notes", line) for line in lines)
     vault = "vault 33.6 of 35.0 operations a second (96%), throttled 2 times"
-    told = [re.sub(r" \(in [^)]*\)", "", line.partition(" ")[2]) for line in lines]
-    assert told == [
+    texts = [re.sub(r" \(in [^)]*\)", "", line.partition(" ")[2]) for line in lines]
+    assert texts == [
         f"{ROTATION}: sweeping; 100 of 1,000, 10 %, 33.6 a second, 1 min left; {vault}",
         f"{ROTATION}: sweeping; 625 of 1,000, 62.5 %, 33.6 a second, 1 min left; {vault}",
         f"{ROTATION}: soaking; waits for the soak, until 2999-11-25 09:00 UTC",
