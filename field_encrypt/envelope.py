@@ -72,6 +72,7 @@ class FieldEncryption:
 
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+            AzureError: the Cosmos DB account does not answer, or knows no such identity.
         """
         async with open_environment(env, credential=credential, codec=row_codec) as found:
             made_of = found.provider, found.dek_store, found.cache
@@ -131,7 +132,7 @@ class FieldEncryption:
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
         plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
-        chosen = [path for path in found if path in deterministic]
+        chosen = [path for path in found if path in paths.listed(deterministic)]
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
 
@@ -154,7 +155,7 @@ class FieldEncryption:
         """
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = self._forms.to_plaintexts(values, may_look_encrypted)
-        chosen = [path for path in values if path in deterministic]
+        chosen = [path for path in values if path in paths.listed(deterministic)]
         return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
 
     async def encrypt_for_query(

@@ -85,10 +85,14 @@ class FieldForms:
         return {path: self.codecs.from_plaintext(text, path) for path, text in plain.items()}
 
     def _to_plaintext(self, value: object, path: str, exempt: Collection[str]) -> bytes:
-        if self.claims(value) or paths.find(value, self.claims):
-            raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-        plaintext = self.codecs.to_plaintext(value, path)
-        if path not in exempt and (looks_like := looks_encrypted(value)) is not None:
+        try:
+            if self.claims(value) or paths.find(value, self.claims):
+                raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
+            plaintext = self.codecs.to_plaintext(value, path)
+            looks_like = None if path in exempt else looks_encrypted(value)
+        except RecursionError:
+            raise InvalidValueError(path, "a value that is not nested this deeply") from None
+        if looks_like is not None:
             raise LooksEncryptedError(path, looks_like)
         return plaintext
 

@@ -60,6 +60,7 @@ async def open_environment(
 
     Raises:
         InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+        AzureError: the Cosmos DB account does not answer, or knows no such identity.
     """
     names = _Names.read(env)
     async with AsyncExitStack() as stack:
@@ -106,7 +107,9 @@ class _Names:
         )
 
     async def open_database(self, stack: AsyncExitStack, credential: AsyncTokenCredential) -> DatabaseProxy:
-        client = await stack.enter_async_context(CosmosClient(self.endpoint, credential))
+        client = CosmosClient(self.endpoint, credential)
+        stack.push_async_exit(client)  # before it is entered, which asks the account: it is closed if that fails
+        await client.__aenter__()
         return client.get_database_client(self.database)
 
 

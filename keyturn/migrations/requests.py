@@ -16,7 +16,7 @@ from keyturn.deks.queries import COUNT, Conditions, property_path, select_rows
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError, one_of
 from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.documents import plan_afterwards, require_rights
+from keyturn.migrations.documents import plan_afterwards, require_partition_key, require_rights
 from keyturn.resources import Resources
 from keyturn.runs.record_parts import Plan
 from keyturn.runs.records import RotationRecord
@@ -140,9 +140,12 @@ class _DocumentsRequest(MigrationRequest):
         return wanted
 
     async def sweepable(self, resources: Resources) -> list[str]:
-        """Return the containers; raises InvalidRequestError where one has too many physical partitions."""
+        """Return the containers; raises InvalidRequestError where one is partitioned otherwise, or too far."""
         keyring = resources.keyring(self.keyring)
         chosen = self.chosen(keyring.keyring)
+        for description in keyring.keyring.documents:
+            if description.name in chosen:
+                await require_partition_key(keyring.documents[description.name], description)
         for name in chosen:
             count = len(await list_feed_ranges(keyring.documents[name]))
             if count > RANGES_MAX:

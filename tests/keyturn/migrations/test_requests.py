@@ -1,10 +1,13 @@
 """What is looked at before a migration of documents is started, and the plan of a dry run."""
 
 import json
+import re
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
@@ -77,6 +80,23 @@ async def test_a_container_with_too_many_partitions_is_refused(
         await check.work(resources)
     with pytest.raises(InvalidRequestError):
         await EncryptRequest(kind="encrypt", keyring="notes").work(resources)
+
+
+@pytest.mark.parametrize("paths", [["/workspaceId"], ["/tenant", "/workspaceId"], ["/owner/tenant"]])
+async def test_a_container_that_is_partitioned_otherwise_is_refused(
+    resources: Resources, cosmos_client: CosmosClient, paths: list[str]
+) -> None:
+    """Its documents would be looked for, and bound, where none stands: before a record is written, not one by one."""
+    key = PartitionKey(paths[0]) if len(paths) == 1 else PartitionKey(paths, kind="MultiHash")
+    database = cosmos_client.get_database_client(DATABASE)
+    resources.keyring("notes").documents[
+        next(iter(resources.keyring("notes").documents))
+    ] = await database.create_container(f"otherwise-{uuid.uuid4().hex[:8]}", key)
+
+    for kind in (DecryptCheckRequest(kind="decrypt-check", keyring="notes"), asked()):
+        with pytest.raises(InvalidRequestError, match=re.escape(", ".join(paths))) as refused:
+            await kind.work(resources)
+        assert "KEYTURN_DOCUMENTS" in str(refused.value)
 
 
 async def test_the_key_policy_is_part_of_the_work(resources: Resources) -> None:
