@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from keyturn.cli.tables import message_lines, width
 from keyturn.contracts.characters import visible, visible_lines
-from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
+from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, one_of, outcome_of
 
 _JSON = "keyturn.json"
 
@@ -91,7 +91,11 @@ def _member(answer: Any, field: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise InvalidRequestError.expected("field", "a member of the answer", named=f"--field {field}") from None
+            known = (
+                [*map(str, range(len(found)))] if isinstance(found, list) else found if isinstance(found, dict) else ()
+            )
+            expected = f"a member of the answer, {one_of(known, name)}"
+            raise InvalidRequestError.expected("field", expected, named=f"--field {field}") from None
     return found
 
 
