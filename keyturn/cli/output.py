@@ -13,9 +13,9 @@ from typing import Annotated, Any, override
 import typer
 from typer.core import TyperGroup
 
-from keyturn.cli.tables import error_lines
+from keyturn.cli.tables import message_lines, width
 from keyturn.contracts.characters import visible, visible_lines
-from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
+from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, one_of, outcome_of
 
 _JSON = "keyturn.json"
 
@@ -40,7 +40,7 @@ def _tell(error: KeyturnError, *, as_json: bool) -> None:
         return
     for name, text in (("error: ", error.message), ("hint: ", error.hint)):
         if text:
-            note(text, name)
+            note(f"{name}{text}")
 
 
 def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
@@ -48,15 +48,20 @@ def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
     return wanted
 
 
-def note(text: str, name: str = "") -> None:
-    """Write a message to standard error, in lines of the terminal's width where there is one."""
-    for line in error_lines(name, text) if sys.stderr.isatty() else [f"{name}{text}"]:
-        echo(line, err=True)
+def note(text: str) -> None:
+    """Write a message to standard error."""
+    echo(text, err=True)
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Write lines, on which nothing is hidden from the reader: names and remarks are others' texts."""
-    typer.echo(visible_lines(text), err=err)
+def echo(text: str, *, err: bool = False, whole: bool = False) -> None:
+    """Write lines, on which nothing is hidden from the reader: names and remarks are others' texts.
+
+    On a terminal they are broken between words; ``whole`` is for what is pasted elsewhere.
+    """
+    lines = visible_lines(text).split("\n")
+    if not whole and (sys.stderr if err else sys.stdout).isatty():
+        lines = [part for line in lines for part in message_lines(line, width(err=err))]
+    typer.echo("\n".join(lines), err=err)
 
 
 AsJson = Annotated[
@@ -72,7 +77,7 @@ def write(answer: Any, *, as_json: bool, field: str | None = None) -> None:
     """Write the answer, or one member of it."""
     chosen = answer if field is None else _member(answer, field)
     if as_json or isinstance(chosen, list):
-        echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+        echo(json.dumps(chosen, indent=2, ensure_ascii=False), whole=True)
     elif isinstance(chosen, dict):
         for line in _lines(chosen):
             echo(line)
@@ -86,7 +91,11 @@ def _member(answer: Any, field: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise InvalidRequestError.expected("field", "a member of the answer", named=f"--field {field}") from None
+            known = (
+                [*map(str, range(len(found)))] if isinstance(found, list) else found if isinstance(found, dict) else ()
+            )
+            expected = f"a member of the answer, {one_of(known, name)}"
+            raise InvalidRequestError.expected("field", expected, named=f"--field {field}") from None
     return found
 
 

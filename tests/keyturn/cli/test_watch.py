@@ -100,6 +100,19 @@ def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
     assert flat.index("sweeping") < flat.index("503") < flat.index("answers again") < flat.index(f" {ROTATION} state")
 
 
+def test_a_window_may_become_narrower() -> None:
+    """The picture is painted for the window as it is: else each one would leave lines of the one before it."""
+    with serving(sweeping(625)) as app, at_a_terminal(app, ROTATION) as person:
+        person.until_shown("625 of 1,000, 62.5 %, 33.6 a second, 1 min left")
+        person.resize(40)
+        looks = len(app.asked)
+        while len(app.asked) < looks + 10:
+            person.until(ROTATION)
+        shown = person.everything
+
+    assert sum(ROTATION in line for line in shown) <= 2  # of the one that the window itself has folded, some stays
+
+
 def test_ctrl_c_ends_the_watching_alone() -> None:
     """It says so, and how to see the run again."""
     with serving(sweeping(100)) as app, at_a_terminal(app, ROTATION) as person:
@@ -151,18 +164,19 @@ def test_it_ends_as_a_wait_does(end: dict[str, Any], code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rotation", "migration", "watched"),
+    ("rotation", "watched"),
     [
-        ("completed", "completed", f"/api/migrations/{MIGRATION}"),
-        ("sweeping", "completed", f"/api/rotations/{ROTATION}"),
-        (None, "completed", f"/api/migrations/{MIGRATION}"),
+        ("completed", f"/api/migrations/{MIGRATION}"),
+        ("sweeping", f"/api/rotations/{ROTATION}"),
+        (None, f"/api/migrations/{MIGRATION}"),
     ],
     ids=["newest", "under way", "alone"],
 )
-def test_without_an_id_the_run_under_way_is_watched(rotation: str | None, migration: str, watched: str) -> None:
+def test_without_an_id_the_run_under_way_is_watched(rotation: str | None, watched: str) -> None:
     """Else the newest, of either kind."""
-    listed = [{"rotationId": ROTATION, "state": rotation, "requestedAt": "2026-11-24T12:00:00Z"}] if rotation else []
-    other = [{"migrationId": MIGRATION, "state": migration, "requestedAt": "2026-11-24T13:00:00Z"}]
+    ended = {"endedAt": "2026-11-24T14:00:00Z"} if rotation == "completed" else {}
+    listed = [{"rotationId": ROTATION, "requestedAt": "2026-11-24T12:00:00Z", **ended}] if rotation else []
+    other = [{"migrationId": MIGRATION, "requestedAt": "2026-11-24T13:00:00Z", "endedAt": "2026-11-24T14:00:00Z"}]
     with serving(({"rotations": listed}, {"migrations": other}, {"state": "completed"})) as app:
         result = app.run("watch", "--keyring", "notes")
 
@@ -176,4 +190,7 @@ def test_a_keyring_without_runs_has_none_to_watch() -> None:
     with serving(({"rotations": []}, {"migrations": []})) as app:
         result = app.run("watch")
 
-    assert (result.exit_code, result.stderr) == (64, "error: there was no run yet\nhint: keyturn rotate --help\n")
+    assert (result.exit_code, result.stderr.splitlines()[1:]) == (
+        66,
+        ["hint: start one that changes nothing: keyturn rotate --dry-run"],
+    )
