@@ -133,9 +133,9 @@ class KeyExistsError(OperatorError):
     """A key is to be restored into a vault that has its name, if only as a deleted key's; facts: ``resource``."""
 
     hint = (
-        "az keyvault key list-versions --vault-name VAULT --name KEY, and list-deleted, tell whose it is: "
-        "if it is this key, recover it where it is deleted, and see that its newest version is enabled; if not, "
-        "restore into a vault without the name"
+        "see whose it is: az keyvault key list-versions --vault-name VAULT --name KEY; where it was deleted: "
+        "az keyvault key list-deleted --vault-name VAULT; if it is this key, recover it and see that its newest "
+        "version is enabled; if not, restore into a vault without the name"
     )
 
 

@@ -25,7 +25,7 @@ PROSE = (
     "compare VALUE with the app's address",
     "set VALUE; where people sign in",
     "az login",
-    "az keyvault key list-versions",
+    "see whose it is: az keyvault key list-versions",
     "chmod 600",
     "unset VALUE",
     "set it, or name the app once and for all",
