@@ -1,7 +1,6 @@
 """I4: one new MEK version a rotation, however often anything is retried or killed."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,10 @@ import pytest
 from keyturn import steps
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import NotSettledError, UnavailableError
+from keyturn.errors import NotSettledError
 from keyturn.key_vault import creation
-from keyturn.key_vault.backups import KeyBackups
 from keyturn.rotation.new_version import RecordedIntent
 from keyturn.runs.commands import record_command
-from keyturn.runs.record_parts import Waiver
 from tests.invariants.checks.versions import MADE_BY, not_one_new_version
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun, roll_back
@@ -133,107 +130,6 @@ async def test_broken_the_version_is_not_tagged(
     (made,) = (await harness.vault_versions()).keys() - {harness.old}
 
     assert await wrong(harness, driver) == [f"version {made} does not name its rotation"]
-
-
-def unsafe(harness: ActivityHarness) -> list[str]:
-    """Read in the vault's log, oldest first, what was enabled before a backup had it."""
-    seen = [
-        entry["operation"] for entry in harness.operations() if entry["operation"] in {"create", "backup", "update"}
-    ]
-    orders = "".join(name[0] for name in seen)
-    return [] if "u" not in orders or "cb" in orders.partition("u")[0] else ["a version was enabled without a backup"]
-
-
-async def test_a_version_is_backed_up_before_it_is_enabled(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """So there is no moment at which a row could name a version that no backup brings back."""
-    await driver.to_new_version()
-
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(driver.run_id)
-
-    assert unsafe(harness) == []
-    assert backup is not None
-    assert (backup.phase, backup.new_version, backup.versions) == ("after", driver.target, 2)
-    assert (await harness.vault_versions())[driver.target].enabled
-
-
-async def test_broken_no_backup_is_taken(
-    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Code that enables the version all the same is found in the vault's log."""
-    monkeypatch.setattr(KeyBackups, "take", blind)
-
-    await driver.to_new_version()
-
-    assert unsafe(harness) == ["a version was enabled without a backup"]
-
-
-@pytest.mark.parametrize("waived", [False, True])
-async def test_without_a_backup_the_version_does_not_come_into_use(harness: ActivityHarness, *, waived: bool) -> None:
-    """The step fails before any row moves, and another try goes on from there; a waiver answers for it."""
-    driver = await begun_with(harness)
-    if waived:
-        waiver = Waiver(check="key_backup", by="dana", why="a copy is in the safe")
-        await harness.runs.update(
-            driver.run_id,
-            lambda record: record.changed(options=record.options.model_copy(update={"waivers": [waiver]})),
-        )
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-
-    failed = None
-    try:
-        await harness.act("create_version", driver.creation())
-    except UnavailableError as error:
-        failed = error
-    ((new, made),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-
-    assert ((failed is None), made.enabled) == (waived, waived)
-    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    again = await harness.act("create_version", driver.creation())
-    assert again["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []
-
-
-async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:
-    """Create the version as soon as no creation of an earlier rotation can take effect any more."""
-    async with asyncio.timeout(SETTLE.total_seconds()):
-        while True:
-            with contextlib.suppress(NotSettledError):
-                return await harness.act("create_version", driver.creation())
-            await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize("in_use", [False, True])
-async def test_an_adopted_version_is_backed_up(
-    harness: ActivityHarness, driver: RotationDriver, *, in_use: bool
-) -> None:
-    """The one that an earlier rotation made, whether that one had enabled it or could not back it up."""
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    if not in_use:
-        harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-        with pytest.raises(UnavailableError):
-            await harness.act("create_version", driver.creation())
-    else:
-        await harness.act("create_version", driver.creation())
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    await driver.advance(State.ABORTED)
-    ((new, _),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-    later = RotationDriver(harness, await harness.start())
-
-    await later.advance(State.PREFLIGHT)
-    await later.check()
-    await later.advance(State.CREATING_VERSION)
-    answer = await once_settled(harness, later)
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(later.run_id)
-
-    assert answer["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert backup is not None
-    assert (backup.phase, backup.new_version) == ("after", new)
 
 
 async def abandon(harness: ActivityHarness, driver: RotationDriver) -> None:
