@@ -112,6 +112,7 @@ async def _restore(
                 dry_run=dry_run,
             )
             tell = partial(echo, err=True)
+            await resources.correct_clock(tell)
             return await restore_rows(
                 resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
             )

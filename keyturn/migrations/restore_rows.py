@@ -93,7 +93,6 @@ async def restore_rows(
     *,
     reason: str = "",
     tell: Callable[[str], None] = lambda _: None,
-    clock: Clock | None = None,
 ) -> Compared:
     """Compare, and copy what is missing or damaged here; a dry run changes nothing, and leaves no record.
 
@@ -103,7 +102,7 @@ async def restore_rows(
         AbortRequestedError: an operator asked to end it.
         KeyturnError: of the kind that the failure means; what is copied stays, and another call does the rest.
     """
-    clock = clock or Clock()
+    clock = resources.clock
     if wanted.dry_run:
         run = RunRef(run_id="(dry run)", keyring=keyring.keyring.name, fencing_token=0)
         return await _Copying(resources, keyring, wanted, clock, tell).run(run, None)
