@@ -37,14 +37,14 @@ async def census(direct: Direct, keyring: str | None, target: str | None = None)
     clients = direct.resources.keyring(keyring)
     if target is not None and target not in (states := await clients.versions.states()):
         raise InvalidRequestError.expected("target", f"one of {', '.join(states)}", named=f"--target {target}")
-    wanted = target or await clients.versions.current()
+    wanted = target or await clients.versions.in_use()
     return await direct.keep_trying(lambda: take_census(clients.rows, wanted, {}))
 
 
 async def versions(direct: Direct, keyring: str | None) -> list[Version]:
     """Return every version, oldest first, with how many rows name it; raises as :func:`census`."""
     clients = direct.resources.keyring(keyring)
-    current, counted = await clients.versions.current(), (await census(direct, keyring)).by_version
+    current, counted = await clients.versions.in_use(), (await census(direct, keyring)).by_version
     return [
         Version(
             version=name,
