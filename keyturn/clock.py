@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import override
 
 
 class Clock:
@@ -19,3 +20,14 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         """Wait without blocking the event loop."""
         await asyncio.sleep(seconds)
+
+
+class CorrectedClock(Clock):
+    """The clock of a machine that is this much ahead; a negative time says behind."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    @override
+    def now(self) -> datetime:
+        return super().now() - self._ahead

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,7 +149,8 @@ async def _drill(keyring: str | None, vault_url: str | None, *, by: str, every: 
             expected = "a vault to be thrown away, or KEYTURN_KEY_BACKUP_DRILL_VAULT_URL"
             raise InvalidRequestError.expected("vault", expected, named="--vault")
         async with _throw_away(resources, keyring, url) as vault:
-            return await drill.drill(resources.run_store, vault, by=by, now=datetime.now(UTC), every=every)
+            await resources.correct_clock(partial(echo, err=True))
+            return await drill.drill(resources.run_store, vault, by=by, now=resources.clock.now(), every=every)
 
 
 @asynccontextmanager

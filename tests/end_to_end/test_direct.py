@@ -15,6 +15,7 @@ from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs import budget
+from local.cosmos.store import writes_of
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.bulk import fill
@@ -50,7 +51,7 @@ def unwraps(app: AppHarness) -> int:
 
 
 async def check_moved_once(app: AppHarness, run_id: str, target: str, before: dict[str, Any]) -> None:
-    """Every row is on the target, put there by this run, from the very wrap that it had before."""
+    """Every row is on the target, put there by this run in one write, from the very wrap that it had before."""
     rows = await all_rows(app)
     assert rows.keys() >= before.keys()
     for row_id, old in before.items():
@@ -58,6 +59,7 @@ async def check_moved_once(app: AppHarness, run_id: str, target: str, before: di
         assert (row["mekVersion"], row["rotationId"]) == (target, run_id)
         assert row["previousWrap"]["mekVersion"] == old["mekVersion"]
         assert row["previousWrap"]["wrappedDek"] == old["wrappedDek"]
+        assert writes_of(row["_etag"]) - writes_of(old["_etag"]) == 1
     assert await app.unreadable_notes() == []
 
 

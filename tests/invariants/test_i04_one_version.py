@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 
 from keyturn import steps
-from keyturn.contracts.states import State
-from keyturn.errors import UnavailableError
 from keyturn.key_vault import creation
-from keyturn.key_vault.backups import KeyBackups
 from keyturn.rotation.new_version import RecordedIntent
-from keyturn.runs.record_parts import Waiver
 from tests.invariants.checks.versions import MADE_BY, not_one_new_version
 from tests.invariants.harness import SECONDS, ActivityHarness
 from tests.invariants.rotation_driver import RotationDriver, begun_with
@@ -119,65 +115,3 @@ async def test_broken_the_version_is_not_tagged(
     (made,) = (await harness.vault_versions()).keys() - {harness.old}
 
     assert await wrong(harness, driver) == [f"version {made} does not name its rotation"]
-
-
-def unsafe(harness: ActivityHarness) -> list[str]:
-    """Read in the vault's log, oldest first, what was enabled before a backup had it."""
-    seen = [
-        entry["operation"] for entry in harness.operations() if entry["operation"] in {"create", "backup", "update"}
-    ]
-    orders = "".join(name[0] for name in seen)
-    return [] if "u" not in orders or "cb" in orders.partition("u")[0] else ["a version was enabled without a backup"]
-
-
-async def test_a_version_is_backed_up_before_it_is_enabled(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """So there is no moment at which a row could name a version that no backup brings back."""
-    await driver.to_new_version()
-
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(driver.run_id)
-
-    assert unsafe(harness) == []
-    assert backup is not None
-    assert (backup.phase, backup.new_version, backup.versions) == ("after", driver.target, 2)
-    assert (await harness.vault_versions())[driver.target].enabled
-
-
-async def test_broken_no_backup_is_taken(
-    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Code that enables the version all the same is found in the vault's log."""
-    monkeypatch.setattr(KeyBackups, "take", blind)
-
-    await driver.to_new_version()
-
-    assert unsafe(harness) == ["a version was enabled without a backup"]
-
-
-@pytest.mark.parametrize("waived", [False, True])
-async def test_without_a_backup_the_version_does_not_come_into_use(harness: ActivityHarness, *, waived: bool) -> None:
-    """The step fails before any row moves, and another try goes on from there; a waiver answers for it."""
-    driver = await begun_with(harness)
-    if waived:
-        waiver = Waiver(check="key_backup", by="dana", why="a copy is in the safe")
-        await harness.runs.update(
-            driver.run_id,
-            lambda record: record.changed(options=record.options.model_copy(update={"waivers": [waiver]})),
-        )
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-
-    failed = None
-    try:
-        await harness.act("create_version", driver.creation())
-    except UnavailableError as error:
-        failed = error
-    ((new, made),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-
-    assert ((failed is None), made.enabled) == (waived, waived)
-    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    again = await harness.act("create_version", driver.creation())
-    assert again["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []

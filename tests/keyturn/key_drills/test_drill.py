@@ -162,12 +162,14 @@ async def test_a_drill_is_recorded_and_leaves_nothing(drills: Drills, left: str)
     assert len(await drills.throw_away.keyring.versions.states()) == 2
 
 
-async def test_a_drill_that_cannot_be_made_has_failed(drills: Drills) -> None:
-    """The refusal of the vault is what it came to; the next one replaces it."""
+@pytest.mark.parametrize("damaged", ["AAAA", "AAA", "\u00e9", "", None, 7, ...], ids=repr)
+async def test_a_drill_that_cannot_be_made_has_failed(drills: Drills, damaged: object) -> None:
+    """However the stored backup is damaged, that is what it came to, and told; the next one replaces it."""
     await drills.backup()
     container = drills.throw_away.keyring.key_backups.documents
     part = (await container.query(drills.name, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": "key-backup-part"}))[0]
-    await container.replace({**part, "blob": "AAAA"}, part["_etag"])
+    part = {name: value for name, value in {**part, "blob": damaged}.items() if value is not ...}
+    await container.replace(part, part["_etag"])
 
     record = await drill(drills.runs, drills.throw_away, by="dana", now=NOW, every=False)
 
