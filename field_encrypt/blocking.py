@@ -22,7 +22,7 @@ from field_encrypt.field_codecs import FieldCodec
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, StatedPartitionKey
-from field_encrypt.row_codecs import RowCodec
+from field_encrypt.rows import RowCodec
 
 POLL_SECONDS = 0.01
 GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once

@@ -19,8 +19,18 @@ from field_encrypt.errors import (
     InvalidRowError,
     InvalidSettingError,
 )
-from field_encrypt.row_codecs import RowCodec, decoded
-from field_encrypt.rows import DOCUMENTS, ID, USES, DekRow, RowDefaults, RowNames, WrappedDek, new_row
+from field_encrypt.rows import (
+    DOCUMENTS,
+    ID,
+    USES,
+    DekRow,
+    RowCodec,
+    RowDefaults,
+    RowNames,
+    WrappedDek,
+    decoded,
+    new_row,
+)
 
 SESSION_NOT_AVAILABLE = 1002  # substatus of a 404: the replica has not received what this session has seen
 

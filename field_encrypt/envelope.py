@@ -27,7 +27,7 @@ from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
 from field_encrypt.resources import open_environment
-from field_encrypt.row_codecs import RowCodec
+from field_encrypt.rows import RowCodec
 from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]

@@ -32,8 +32,7 @@ from field_encrypt.environment import (
 from field_encrypt.follower import DekFollower
 from field_encrypt.key_vault import MekClient
 from field_encrypt.provider import MekProvider
-from field_encrypt.row_codecs import RowCodec
-from field_encrypt.rows import RowDefaults
+from field_encrypt.rows import RowCodec, RowDefaults
 
 COSMOS_ENDPOINT: Final = "COSMOS_ENDPOINT"
 COSMOS_DATABASE: Final = "COSMOS_DATABASE"

@@ -5,8 +5,7 @@ from typing import Annotated, Literal, override
 from pydantic import Field, RootModel
 
 from field_encrypt import KeyPolicy
-from field_encrypt.labels import read_label
-from field_encrypt.row_states import FENCE, ROTATION_ID
+from field_encrypt.row_states import FENCE, ROTATION_ID, read_label
 from keyturn.contracts.base import Payload, PersonName, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.pages import RANGES_MAX

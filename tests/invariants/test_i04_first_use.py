@@ -13,11 +13,9 @@ from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 from keyturn.runs.record_parts import Waiver
 from tests.invariants.harness import SECONDS, ActivityHarness
-from tests.invariants.rotation_driver import RotationDriver
-from tests.invariants.test_i04_one_version import SETTLE, begun_with, blind, driver, wrong
+from tests.invariants.rotation_driver import RotationDriver, begun_with
+from tests.invariants.test_i04_one_version import blind, wrong
 from tests.invariants.test_i08_overtaken import to_completed
-
-__all__ = ["driver"]
 
 
 def unsafe(harness: ActivityHarness) -> list[str]:
@@ -84,7 +82,7 @@ async def test_without_a_backup_the_version_does_not_come_into_use(harness: Acti
 
 async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:
     """Create the version as soon as no creation of an earlier rotation can take effect any more."""
-    async with asyncio.timeout(SETTLE.total_seconds()):
+    async with asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(NotSettledError):
                 return await harness.act("create_version", driver.creation())
