@@ -152,9 +152,7 @@ class BrokenChainError(OperatorError):
 
 
 class UnprovenEndError(CallerError):
-    """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``, ``head``."""
-
-    hint = "keyturn audit verify FILE --head-from-vault; or --head with the head that a message ends with"
+    """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``."""
 
 
 class EvidenceAlteredError(OperatorError):

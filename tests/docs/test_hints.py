@@ -44,6 +44,8 @@ PROSE = (
     "run the same command again",
     "stop the writers that wrap under another version",
     "look at each (VALUE)",
+    "compare each head above with the one",
+    "look at the run: it may have gone on",  # on the console, which links to it
 )
 
 
