@@ -9,6 +9,7 @@ import pytest
 
 from keyturn import __version__
 from local.supervisor.layout import REPOSITORY
+from tests.end_to_end.command_line import installed
 from tests.keyturn.cli.served import serving
 from tests.keyturn.cli.terminal import Terminal
 
@@ -34,6 +35,33 @@ def run(command: str, environment: dict[str, str]) -> str:
     """Run a line in a bash, and return what it writes."""
     line = ["/bin/bash", "-c", f"{command}; true"]
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, shell: dict[str, str]) -> dict[str, str]:
+    """The environment of a shell at a local Azure, whose ``keyturn`` is a script that runs the module."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return {**shell, "PATH": installed(folder)}
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_a_checkout_completes_the_name_that_is_typed(checkout: dict[str, str], name: str) -> None:
+    """Not that of the module, which is no name of a command or of a variable."""
+    script = run(f"keyturn --show-completion {name}", {**checkout, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+
+    assert f"_KEYTURN_COMPLETE=complete_{name}" in script
+    assert "python" not in script
+
+
+def test_a_shell_takes_what_completes_a_checkout(checkout: dict[str, str]) -> None:
+    """The script is sourced, and asked as a shell asks it when Tab is pressed."""
+    typed = "COMP_WORDS=(keyturn diagnose d); COMP_CWORD=2"
+    asked = f'{typed}; _keyturn_completion keyturn; echo "${{COMPREPLY[@]}}"'
+    made = 'eval "$(keyturn --show-completion bash)"'
+    offered = run(f"{made}; {asked}", {**checkout, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+
+    assert offered.split() == ["dek", "document"]
 
 
 def test_completion_is_installed(tmp_path: Path, shell: dict[str, str]) -> None:
