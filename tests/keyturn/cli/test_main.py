@@ -1,11 +1,14 @@
 """The program itself: its version, and what a shell completes."""
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from keyturn import __version__
 from local.supervisor.layout import REPOSITORY
@@ -100,3 +103,29 @@ def test_the_help_fits_into_a_terminal() -> None:
     with Terminal("--help", env={}) as person:
         assert person.end() == 0
         assert any("watch" in line for line in person.everything)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("report --json", "Missing argument"),
+        ("status --json --bogus", "--bogus"),
+        ("orphans --json foo", "missing-deks"),
+        ("stat --json", "status"),
+    ],
+)
+def test_a_command_that_is_wrong_is_a_problem_where_json_is_asked_for(command: str, told: str) -> None:
+    """On standard error, with the same exit code, and with a hint that can be pasted."""
+    with serving({}) as app:
+        result = app.run(*command.split())
+        assert app.run(*result_hint(result)).exit_code == 0
+        plain = app.run(*[word for word in command.split() if word != "--json"])
+
+    assert (result.exit_code, result.stdout, plain.exit_code) == (2, "", 2)
+    assert told in json.loads(result.stderr)["detail"]
+    assert told in " ".join(plain.stderr.split())
+
+
+def result_hint(result: Result) -> list[str]:
+    """Return the words of a problem's hint after our name."""
+    return shlex.split(json.loads(result.stderr)["hint"])[1:]
