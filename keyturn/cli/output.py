@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, override
 
 import typer
+from typer._click.exceptions import UsageError  # typer's own copy of click, which it names nowhere else
 from typer.core import TyperGroup
 
 from keyturn.cli.tables import message_lines, width
@@ -21,12 +22,23 @@ _JSON = "keyturn.json"
 
 
 class Commands(TyperGroup):
-    """Ends a command that fails with its error's own exit code."""
+    """Ends a command that fails with its error's own exit code, and tells it as a problem to who asks for JSON."""
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args  # of a command that is wrong, too, and is never parsed to its end
+        return super().parse_args(ctx, args)
 
     @override
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UsageError as error:
+            if not ctx.meta[_JSON]:
+                raise
+            path = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            _tell(InvalidRequestError(error.format_message(), hint=f"{path} --help"), as_json=True)
+            raise typer.Exit(error.exit_code) from error
         except KeyturnError as error:
             _tell(error, as_json=bool(ctx.meta.get(_JSON)))
             raise typer.Exit(outcome_of(error).exit_code) from error

@@ -3,7 +3,6 @@
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from keyturn.cli.rotations import Keyring
 from keyturn.cli.runs import latest
 from keyturn.cli.status_view import run_of
 from keyturn.cli.tables import console, facts, from_now, message_lines, moment, span, width
-from keyturn.cli.waiting import decide_hint, follow, is_undecided, require_good_end, stamp
+from keyturn.cli.waiting import decide_hint, follow, goes_on, is_undecided, require_good_end, stamp
 from keyturn.contracts.characters import visible
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ def watch(
     try:
         ask(lambda api: _watch(api, run, keyring, poll))
     except KeyboardInterrupt:
-        again = f"keyturn watch {quote(run)}" if run else "keyturn watch"
-        echo(f"the run goes on; see it again: {again}", err=True)
+        note(goes_on(run))
         raise typer.Exit(_INTERRUPTED) from None
 
 

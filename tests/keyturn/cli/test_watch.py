@@ -44,9 +44,9 @@ WAY = (
 
 
 def at_a_terminal(app: Served, *arguments: str, **size: int) -> Terminal:
-    """Watch in a terminal."""
+    """Run a command in a terminal."""
     env = {"KEYTURN_URL": app.url, "KEYTURN_FUNCTION_KEY": "k", "KEYTURN_POLL": "0.05", "XDG_CONFIG_HOME": "/nowhere"}
-    return Terminal("watch", *arguments, env=env, **size)
+    return Terminal(*arguments, env=env, **size)
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])
@@ -54,7 +54,7 @@ def test_a_run_is_seen_as_it_goes(columns: int) -> None:
     """State, bar, rate, time left, the vault's budget, throttles, and what it waits for until when: nothing is cut."""
     with (
         serving((*[sweeping(625)] * 3, *[UNDECIDED] * 2)) as app,
-        at_a_terminal(app, ROTATION, columns=columns) as person,
+        at_a_terminal(app, "watch", ROTATION, columns=columns) as person,
         width_of_words(person),
     ):
         person.until_shown("sweeping", "625 of 1,000", "33.6 of 35.0", "throttled 2")
@@ -73,7 +73,7 @@ def test_a_run_is_seen_as_it_goes(columns: int) -> None:
 
 def test_the_states_stay_above_the_picture() -> None:
     """Each with when it was seen; the picture is painted over."""
-    with serving((*WAY, UNDECIDED)) as app, at_a_terminal(app, ROTATION) as person:
+    with serving((*WAY, UNDECIDED)) as app, at_a_terminal(app, "watch", ROTATION) as person:
         person.end()
 
     stamped = [
@@ -88,7 +88,7 @@ def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
     """In lines that fit; nothing of it is painted over, and the picture goes on below."""
     with serving((sweeping(100), UNDECIDED)) as app:
         app.answers.insert(1, (503, b"", "text/html"))
-        with at_a_terminal(app, ROTATION, columns=columns) as person, width_of_words(person):
+        with at_a_terminal(app, "watch", ROTATION, columns=columns) as person, width_of_words(person):
             code = person.end()
 
     assert code == 0
@@ -102,7 +102,7 @@ def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
 
 def test_a_window_may_become_narrower() -> None:
     """The picture is painted for the window as it is: else each one would leave lines of the one before it."""
-    with serving(sweeping(625)) as app, at_a_terminal(app, ROTATION) as person:
+    with serving(sweeping(625)) as app, at_a_terminal(app, "watch", ROTATION) as person:
         person.until_shown("625 of 1,000, 62.5 %, 33.6 a second, 1 min left")
         person.resize(40)
         looks = len(app.asked)
@@ -113,10 +113,13 @@ def test_a_window_may_become_narrower() -> None:
     assert sum(ROTATION in line for line in shown) <= 2  # of the one that the window itself has folded, some stays
 
 
-def test_ctrl_c_ends_the_watching_alone() -> None:
-    """It says so, and how to see the run again."""
-    with serving(sweeping(100)) as app, at_a_terminal(app, ROTATION) as person:
-        person.until_shown("100 of 1,000")
+@pytest.mark.parametrize(
+    ("command", "shown"), [(("watch", ROTATION), "100 of 1,000"), (("status", ROTATION, "--wait"), "sweeping")]
+)
+def test_ctrl_c_ends_the_watching_alone(command: tuple[str, ...], shown: str) -> None:
+    """It says so, and how to see the run again; so does a wait."""
+    with serving(sweeping(100)) as app, at_a_terminal(app, *command) as person:
+        person.until_shown(shown)
         person.interrupt()
         code = person.end()
 
