@@ -35,7 +35,7 @@ TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up a
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
 
 # Members of a problem that are no facts of the error.
-_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
+_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint", "runbook"})
 
 
 class Tokens:

@@ -31,7 +31,7 @@ def test_a_hint_is_told() -> None:
     with serving(told, status=409) as app:
         result = app.run("retry", ROTATION)
 
-    assert result.stderr == "error: not now\nhint: wait\n"
+    assert result.stderr == "error: not now\nhint: wait\nrunbook: MEK_ROTATION.md, Decide\n"
 
 
 @pytest.mark.parametrize(
