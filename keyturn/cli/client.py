@@ -41,7 +41,7 @@ NAMED_MAX = 3  # runs of each kind that are named to who names none
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
 
 # Members of a problem that are no facts of the error.
-_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
+_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint", "runbook"})
 
 
 class Tokens:

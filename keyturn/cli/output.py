@@ -50,9 +50,9 @@ def _tell(error: KeyturnError, *, as_json: bool) -> None:
 
         typer.echo(json.dumps(problem_of_command(error), default=str), err=True)
         return
-    for name, text in (("error: ", error.message), ("hint: ", error.hint)):
+    for name, text in {"error": error.message, "hint": error.hint, **outcome_of(error).runbook}.items():
         if text:
-            note(f"{name}{text}")
+            note(f"{name}: {text}")
 
 
 def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:

@@ -124,6 +124,9 @@ class Desk:
         # The query's last property says which value is wanted.
         known = "".join(f'*"--query "*"{name} "*) echo "{value}" ;;\n' for name, value in _KNOWN.items())
         note = f'{{ printf "%s\\0" "$AT" "$@"; printf "\\1"; }} >> {self._notes}\n'
+        cased = {name[0].lower() + name[1:]: {"value": _plain(value)} for name, value in outputs.items()}
+        (self._folder / "outputs").write_text(json.dumps(cased))  # as Resource Manager may tell their names
+        known = f'*"properties.outputs"*) cat {self._folder}/outputs ;;\n{known}'
         known = f'*"appsettings list"*) cat {listed} ;;\n"account show --query id "*) echo {_SUBSCRIPTION} ;;\n{known}'
         self._write("az", f'{note}case "$* " in\n{known}*) echo answer ;;\nesac')
         one = f'sed -n "s/^$3=//p" {values} | tr -d \'"\''

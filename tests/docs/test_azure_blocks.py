@@ -78,6 +78,18 @@ def test_the_settings_of_a_deployment_are_a_shells(desk: Desk) -> None:
     assert "APPROVAL_WEBHOOK_SECRETS" not in made
 
 
+def test_outputs_are_those_that_azd_gives(desk: Desk) -> None:
+    """Without azd: the same names, although Resource Manager does not keep their case, and the same values."""
+    [page] = [page for page in pages() if page.path.name == "deploy.md"]
+    [block] = [block for block in for_azure(page) if "properties.outputs" in block.text]
+
+    desk.run("outputs", [(1, f"{{ {block.text}}} > without\nazd env get-values > with\n")])
+
+    [without, given] = [(desk.checkout / name).read_text().replace("'", '"') for name in ("without", "with")]
+    assert without == given
+    assert 'KEYTURN_URL="https://' in given
+
+
 def test_what_az_is_asked_is_written_down(desk: Desk, tmp_path: Path) -> None:
     """With its words and its place; what is for the local Azure is left out, and files stay in the folder."""
     page = page_of(tmp_path, PAGE)

@@ -33,7 +33,7 @@ def test_a_hint_is_shown() -> None:
     with serving(shown, status=409) as app:
         result = app.run("retry", ROTATION)
 
-    assert result.stderr == "error: not now\nhint: wait\n"
+    assert result.stderr == "error: not now\nhint: wait\nrunbook: MEK_ROTATION.md, Decide\n"
 
 
 @pytest.mark.parametrize(
