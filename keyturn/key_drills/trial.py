@@ -114,8 +114,6 @@ class ThrowAwayVault:
             KeyturnError: of the kind that any other failure means; the copy is disabled or purged all the same.
         """
         blob = await self.keyring.key_backups.blob(backup)
-        if purge:
-            await self.purge()  # what a drill has left that died
         restored = await restore(blob, self.keys)
         try:
             seen = await self._open_rows(every=every)

@@ -162,6 +162,18 @@ async def test_a_drill_is_recorded_and_leaves_nothing(drills: Drills, left: str)
     assert len(await drills.throw_away.keyring.versions.states()) == 2
 
 
+async def test_another_vault_than_the_drills_own_is_not_emptied(drills: Drills) -> None:
+    """Named by mistake, it may hold the key on which another region depends: it is left, and nothing is recorded."""
+    await drills.backup()
+    await drills.throw_away.try_backup(await drills.backup(), every=False, purge=False)
+
+    with pytest.raises(KeyExistsError):
+        await drill(drills.runs, drills.throw_away, by="dana", now=NOW, every=False, emptied=False)
+
+    assert len(await drills.copies()) == 2
+    assert await read_drill(drills.runs.documents, drills.name) is None
+
+
 @pytest.mark.parametrize("damaged", ["AAAA", "AAA", "\u00e9", "", None, 7, ...], ids=repr)
 async def test_a_drill_that_cannot_be_made_has_failed(drills: Drills, damaged: object) -> None:
     """However the stored backup is damaged, that is what it came to, and told; the next one replaces it."""
