@@ -108,6 +108,28 @@ async def test_the_app_dies_in_mid_sweep_and_direct_finishes(azure: LocalAzure, 
     await check_chain(app, run_id)
 
 
+async def test_the_app_and_direct_at_once(azure: LocalAzure, app: AppHarness) -> None:
+    """Taken over from an app that lives: its pages end at the fence, no row is written twice, and it goes on later."""
+    before = await all_rows(app)
+    app.arm("key_vault", operation="unwrap", kind="delay", delayMs=300, count=None)
+    run_id = await app.start()
+    await until_rows_moved(app, run_id)
+
+    refused = await keyturn(azure, "direct", "rewrap")
+    both = await asyncio.gather(*(keyturn(azure, "direct", "rewrap", "--take-over") for _ in "ab"))
+    app.control("key_vault", "DELETE", "faults")
+    last = await keyturn(azure, "direct", "rewrap", "--take-over")
+    await until_retried(azure, app, run_id)
+    status = await app.approve(run_id)
+
+    assert (refused.code, "the app answers" in refused.err) == (73, True)
+    assert {ended.code for ended in both} <= {0, 73}, both  # 73: the other one went on
+    assert last.code == 0, last.err
+    assert await app.made_by(run_id) == [status["targetVersion"]]
+    await check_moved_once(app, run_id, status["targetVersion"], before)
+    await check_chain(app, run_id)
+
+
 async def until_retried(azure: LocalAzure, app: AppHarness, run_id: str) -> None:
     """Give the command that goes on until the app has taken it up: its old workflow has to end first."""
     deadline = time.monotonic() + SECONDS
