@@ -90,7 +90,7 @@ async def verify_part(
 
 
 async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: datetime) -> Verification:
-    current = await keyring.versions.current()
+    current = await keyring.versions.in_use()
     counted = await take_census(keyring.rows, current, {})
     named = {version: count for version, count in counted.by_version.items() if version != OTHER_LABELS}
     said = f"{counted.total} rows, {counted.on_target} on the current version {current}, {counted.foreign} foreign"

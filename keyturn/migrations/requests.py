@@ -22,6 +22,8 @@ from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
 
+LISTED_MAX = 10  # versions, of hundreds: the newest
+
 
 class _Asked(Payload):
     requested_by: PersonName | None = None
@@ -116,9 +118,12 @@ class RewrapDeksRequest(MigrationRequest):
         states = await versions.states()
         for field, version in {"newVersion": self.new_version, "oldVersion": self.old_version}.items():
             if version is not None and version not in states:
-                raise InvalidRequestError.expected(field, "a version of the keyring's MEK")
+                known = one_of(list(states)[-LISTED_MAX:], version)
+                raise InvalidRequestError.expected(field, f"a version of the keyring's MEK, {known}")
         if not states[self.new_version].enabled:
-            raise InvalidRequestError.expected("newVersion", "an enabled version of the keyring's MEK")
+            enabled = [version for version, found in states.items() if found.enabled]
+            expected = f"an enabled version of the keyring's MEK, {one_of(enabled[-LISTED_MAX:])}"
+            raise InvalidRequestError.expected("newVersion", expected)
         if self.new_version == self.old_version:
             raise InvalidRequestError.expected("oldVersion", "another version than newVersion")
         return RewrapDeks(new_version=self.new_version, old_version=self.old_version)

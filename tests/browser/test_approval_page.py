@@ -172,7 +172,7 @@ async def test_the_buttons_are_in_the_first_screen_and_stay(app: AppHarness, bro
     await end(app, run_id)
 
 
-async def test_the_pages_can_be_used_by_everybody(app: AppHarness, browser: Any, said: list[str]) -> None:
+async def test_the_pages_are_accessible(app: AppHarness, browser: Any, said: list[str]) -> None:
     """Question, refusal and outcome, light and dark: axe finds nothing serious, also where all of it is unfolded."""
     run_id = await app.start()
     async with window(browser, said, viewport=TELEPHONE) as tab:
@@ -250,15 +250,15 @@ async def test_an_approver_signs_in_and_decides(guarded: GuardedApp, tab: Any) -
     assert (await guarded.callers.wait_for(run_id, "completed"))["decision"]["by"] == APPROVER
 
 
-async def test_the_token_in_the_address_is_told_to_nobody(app: AppHarness, tab: Any) -> None:
+async def test_the_token_in_the_address_is_sent_to_no_other_site(app: AppHarness, tab: Any) -> None:
     """What the form's request says of the page is its site, not its address."""
     run_id = await app.start()
     await tab.goto(await link_to_decide(app, run_id))
     await tab.get_by_label("Why, needed to reject").fill("to see what is sent")
     async with tab.expect_request(lambda request: request.method == "POST") as sent:
         await tab.get_by_role("button", name="Reject").click()
-    told = await (await sent.value).all_headers()
+    sent_headers = await (await sent.value).all_headers()
 
     site = app.azure.layout.url("functions_host")
-    assert (told["origin"], told["referer"]) == (site, f"{site}/")
+    assert (sent_headers["origin"], sent_headers["referer"]) == (site, f"{site}/")
     assert (await app.callers.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER

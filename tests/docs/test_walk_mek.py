@@ -88,8 +88,8 @@ async def _rotated(app: AppHarness, walked: Walk) -> None:
     assert (status["state"], status["retired"]) == ("completed", [old])
     assert "pass  census" in verified
     assert "unbroken" in verified
-    told = "".join(said.err for said in walked.history if said.command.text == "keyturn verify")
-    assert "SELECT VALUE COUNT(1) FROM c WHERE" in told
+    findings = "".join(said.err for said in walked.history if said.command.text == "keyturn verify")
+    assert "SELECT VALUE COUNT(1) FROM c WHERE" in findings
 
 
 async def _needed_attention(app: AppHarness, walked: Walk) -> None:

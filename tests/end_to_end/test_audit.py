@@ -29,19 +29,19 @@ async def export(app: AppHarness, run_id: str) -> list[str]:
     return list(answer.body.splitlines())
 
 
-async def all_told(app: AppHarness, run_id: str) -> dict[str, Head]:
+async def all_heads(app: AppHarness, run_id: str) -> dict[str, Head]:
     """Wait for the last message, which follows the last event and its anchor, and return the heads."""
     deadline = time.monotonic() + SECONDS
-    while COMPLETED not in (heads := heads_told(app, run_id)):
-        assert time.monotonic() < deadline, f"nobody was told the end, only {sorted(heads)}"
+    while COMPLETED not in (heads := heads_sent(app, run_id)):
+        assert time.monotonic() < deadline, f"the end was not announced, only {sorted(heads)}"
         await asyncio.sleep(POLL_SECONDS)
     return heads
 
 
-def heads_told(app: AppHarness, run_id: str) -> dict[str, Head]:
+def heads_sent(app: AppHarness, run_id: str) -> dict[str, Head]:
     """Return the head of the chain in each message about the rotation, by the message's title."""
-    told = [item for item in messages_of(app) if item["channel"] == "everything" and run_id in item["message"]]
-    found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in told}
+    sent = [item for item in messages_of(app) if item["channel"] == "everything" and run_id in item["message"]]
+    found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in sent}
     return {title: Head.parse(match[1]) for title, match in found.items() if match is not None}
 
 
@@ -66,7 +66,7 @@ async def test_what_outsiders_have_shows_every_falsification(app: AppHarness) ->
     """
     status = await app.rotate()
     run_id = status["rotationId"]
-    heads = await all_told(app, run_id)
+    heads = await all_heads(app, run_id)
     lines = await export(app, run_id)
     events = [json.loads(line) for line in lines]
     key = await app.keys.get_key(app.mek_name, status["targetVersion"])
@@ -91,7 +91,7 @@ async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(
     azure.processes["actiontrail"].kill()
     try:
         run_id = (await app.rotate())["rotationId"]
-        await all_told(app, run_id)
+        await all_heads(app, run_id)
     finally:
         azure.start("actiontrail")
 

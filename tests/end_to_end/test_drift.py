@@ -35,21 +35,21 @@ async def tick(app: AppHarness) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def told(app: AppHarness) -> list[dict[str, Any]]:
+def messages(app: AppHarness) -> list[dict[str, Any]]:
     """Return the messages about drift."""
     wanted = f"Keyturn: drift in {app.keyring}"
     return [item for item in messages_of(app) if item["title"] == wanted and item["channel"] == "everything"]
 
 
-async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
+async def test_drift_is_announced_shown_and_fixed_by_the_pasted_command(
     azure: LocalAzure, app: AppHarness, tmp_path: Path
 ) -> None:
     """Rows from a backup name a retired version: found, told, in keyrings; afterwards all is readable, and no drift."""
     old, new, _ = await bring_back(app, 5)
-    before = len(told(app))
+    before = len(messages(app))
 
     await tick(app)
-    [message] = told(app)[before:]
+    [message] = messages(app)[before:]
     shown = (await keyturn(azure, "keyrings", "--field", "keyrings.0.drift", "--json")).json
     [command] = [line for line in message["message"].splitlines() if line.startswith("keyturn ")]
     env = {**operator_environment(azure), "PATH": installed(tmp_path)}
@@ -65,17 +65,17 @@ async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
     assert (set(await app.census()), await app.unreadable_notes()) == ({new}, [])
     assert (await app.versions())[old] is False
     after = (await app.callers.call("GET", "/api/keyrings")).body["keyrings"][0]["drift"]
-    assert (after["rows"], after["since"], len(told(app))) == ({}, None, before + 1)
+    assert (after["rows"], after["since"], len(messages(app))) == ({}, None, before + 1)
 
 
-async def test_a_retired_version_that_somebody_enables_is_told_and_retired_again(app: AppHarness) -> None:
+async def test_a_retired_version_that_is_enabled_by_hand_is_announced_and_retired_again(app: AppHarness) -> None:
     """The message names it; the next rotation disables it."""
     old = str((await app.rotate())["retired"][0])
     await app.keys.update_key_properties(app.mek_name, old, enabled=True)
-    before = len(told(app))
+    before = len(messages(app))
 
     await tick(app)
-    [message] = told(app)[before:]
+    [message] = messages(app)[before:]
     await app.rotate()
 
     assert f"- {old}" in message["message"].splitlines()

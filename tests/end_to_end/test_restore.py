@@ -121,13 +121,13 @@ async def test_an_approver_decides_by_the_link(app: AppHarness) -> None:
     kind = {"content-type": "application/x-www-form-urlencoded"}
     decided = await app.callers.call("POST", link.path, data=form, headers=kind)
     status = await reach(app, restore_id, "completed")
-    told = await settled(app, restore_id)
+    sent_notices = await settled(app, restore_id)
 
     assert (shown.status, decided.status) == (200, 200)
     assert re.search(rf"{old}</code>, made \d+ \w+ \d{{4}}: 2 rows", shown.body)
     assert waiting["evidenceDigest"] in shown.body
     assert status["decision"]["by"] == "sam@example.com"
-    assert [notice["event"] for notice in told] == ["started", "approval_wanted", "approved", "completed"]
+    assert [notice["event"] for notice in sent_notices] == ["started", "approval_wanted", "approved", "completed"]
     assert "token" not in str(messages(app, restore_id, "everything"))
     assert set(await app.census()) == {new}
     assert (await app.versions())[old] is False

@@ -80,7 +80,7 @@ async def test_after_a_half_done_sweep(app: AppHarness) -> None:
     assert await app.unreadable_notes() == []
 
 
-async def test_after_somebody_else_rotated_again(azure: LocalAzure, app: AppHarness) -> None:
+async def test_after_another_rotation(azure: LocalAzure, app: AppHarness) -> None:
     """Where a later rotation has moved the rows, that one is rolled back first; nothing is changed before that.
 
     A dry run says what would happen and changes nothing; a crash after enabling or after a page changes no outcome.

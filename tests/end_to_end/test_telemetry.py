@@ -21,7 +21,7 @@ STATES = [
 ]
 
 
-def told(log: str, beginning: str) -> list[dict[str, Any]]:
+def exported(log: str, beginning: str) -> list[dict[str, Any]]:
     """Return what the console exporters wrote into the log, of one kind."""
     decoder = json.JSONDecoder()
     starts = [index for index in range(len(log)) if log.startswith(beginning, index)]
@@ -50,7 +50,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
         azure.processes["functions_host"].terminate()
 
     log = azure.layout.log("functions_host").read_text()
-    spans = [span for span in told(log, '{\n    "name": "') if "context" in span]
+    spans = [span for span in exported(log, '{\n    "name": "') if "context" in span]
     root = root_of(run_id)
     ours = [span for span in spans if span["context"]["trace_id"] == f"0x{root.trace_id:032x}"]
     names = Counter(span["name"] for span in ours)
@@ -60,6 +60,6 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     assert names["rotation"] == 1
     assert [names[f"state {state}"] for state in STATES] == [1] * len(STATES)
     assert {name.split()[0] for name in names} == {"rotation", "state", "activity"}
-    records = [record["attributes"] for record in told(log, '{\n    "body": "')]
+    records = [record["attributes"] for record in exported(log, '{\n    "body": "')]
     assert any(record.get("keyturn.rotation.id") == run_id for record in records)
     assert '"name": "keyturn.rows"' in log

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_keyring import LocalKeyring
 from tests.field_encrypt.local_vault import LocalVault, Mek
+from tests.field_encrypt.notes import Notes
+from tests.field_encrypt.other_forms import OtherSystem
+from tests.field_encrypt.sweeps import StoreOfRows
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +50,22 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 async def local_keyring(mek: Mek, cosmos_client: CosmosClient) -> LocalKeyring:
     """A fresh key and dek store."""
     return await LocalKeyring.create(mek, cosmos_client)
+
+
+@pytest.fixture
+async def store(mek: Mek, cosmos_client: CosmosClient) -> StoreOfRows:
+    """A key with two versions and an empty dek store."""
+    return await StoreOfRows.create(mek, cosmos_client)
+
+
+@pytest.fixture
+async def notes(cosmos_client: CosmosClient) -> Notes:
+    """An empty container and dek store."""
+    container = await new_container(cosmos_client, "notes", "/workspaceId")
+    return Notes(container, await new_container(cosmos_client, "deks"))
+
+
+@pytest.fixture
+async def other(mek: Mek, cosmos_client: CosmosClient) -> OtherSystem:
+    """A row and a document of another system."""
+    return await OtherSystem.create(mek, cosmos_client)

@@ -79,7 +79,7 @@ async def test_missing_row_is_named(cosmos_client: CosmosClient) -> None:
 
 @pytest.mark.parametrize("call", ["read", "find", "create", "create_counted", "reserve"])
 async def test_container_that_does_not_exist_is_no_missing_row(cosmos_client: CosmosClient, call: str) -> None:
-    """A misspelt name is not taken for rows that were lost, and no later try mends it."""
+    """A misspelt name is not taken for rows that were lost, and no later try helps."""
     store = DekStore(cosmos_client.get_database_client(DATABASE).get_container_client("misspelt"), DEFAULTS)
     calls: dict[str, Coroutine[Any, Any, object]] = {
         "read": store.read("dek-1"),

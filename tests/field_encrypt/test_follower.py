@@ -227,12 +227,18 @@ async def test_store_that_is_made_later_is_followed(
     await asyncio.wait_for(running, 10)
 
 
-async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, local_keyring: LocalKeyring) -> None:
-    """Following may begin before there is anything to follow."""
-    following = DekFollower(DekStore(local_keyring.rows, RowDefaults(mek_name="none")), DekCache())
+async def test_store_without_rows_is_followed(local_keyring: LocalKeyring) -> None:
+    """Following may begin before there is anything to follow; what comes later is seen."""
+    reader = Reader(local_keyring)
 
-    await following.poll()
-    await following.poll()
+    for _ in range(2):
+        await reader.follower.poll()
+
+    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    await reader.read(stored)
+    await local_keyring.change(dek_of(stored[0]), wrappedDek=None)
+    await reader.follower.poll()
+    assert len(reader.cache) == len(stored) - 1
 
 
 async def test_stopped_follower_ends_its_poll_and_returns(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:

@@ -107,7 +107,7 @@ PLAIN: list[Any] = [
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_a_foreign_ciphertext_is_told(case: str) -> None:
+def test_a_foreign_ciphertext_is_recognised(case: str) -> None:
     """Objects and texts in the forms of other systems are recognised, wherever they stand in a value."""
     assert looks_encrypted(FOREIGN[case]) is not None
     assert looks_encrypted({"list": [FOREIGN[case]]}) == looks_encrypted(FOREIGN[case])
@@ -133,13 +133,13 @@ def test_no_ordinary_value_looks_encrypted(value: Any) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_every_fernet_token_is_told(plaintext: bytes) -> None:
+def test_every_fernet_token_is_recognised(plaintext: bytes) -> None:
     """Whatever was encrypted, and however long it was."""
     assert looks_encrypted(Fernet(Fernet.generate_key()).encrypt(plaintext).decode()) == "Fernet (gAAAAA)"
 
 
 @given(st.sampled_from(sorted(FOREIGN)), st.lists(st.sampled_from(["list", "name"]), max_size=5))
-def test_it_is_told_at_every_depth(case: str, around: list[str]) -> None:
+def test_it_is_recognised_at_every_depth(case: str, around: list[str]) -> None:
     """However deep inside a value the ciphertext stands."""
     value = FOREIGN[case]
     for kind in around:

@@ -58,7 +58,7 @@ def test_what_is_not_there_may_be_left_out() -> None:
 
 
 def test_a_list_that_a_path_does_not_expect_is_refused() -> None:
-    """An optional field that is looked for beside its values would stay in plaintext, and nobody would be told."""
+    """An optional field that is looked for beside its values would stay in plaintext, and no error would say so."""
     with pytest.raises(InvalidFieldPathError, match=r"parts/\*/text") as refusal:
         paths.present(DOCUMENT, ["title", "parts/text"])
 

@@ -25,7 +25,9 @@ STRICT = ["--strict", "--disallow-any-expr", "--disallow-any-explicit", "--disal
 
 def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a command, which must succeed, and return what it printed."""
-    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=400, check=False)  # noqa: S603
+    ended = subprocess.run(  # noqa: S603 - our own
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=400, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 

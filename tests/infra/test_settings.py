@@ -130,7 +130,7 @@ def test_documents_arrive_as_the_app_reads_them(existing: Snapshot) -> None:
     assert [(item.name, item.partition_key) for item in documents] == [("notes", "workspaceId"), ("authors", "id")]
 
 
-def test_the_example_for_a_desk_names_the_same() -> None:
+def test_the_example_for_a_workstation_names_the_same() -> None:
     """local.settings.json.example has no setting that nobody reads."""
     example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
 

@@ -22,7 +22,7 @@ from tests.invariants.steps import Act, Steps
 
 
 class RotationDriver(Steps):
-    """Plays a rotation."""
+    """A rotation, step by step."""
 
     def __init__(self, harness: ActivityHarness, record: RotationRecord, act: Act | None = None) -> None:
         super().__init__(harness, record, act)
@@ -93,6 +93,12 @@ class RotationDriver(Steps):
             run=self.ref, step=self.step + 1, error_type="InvariantError", message="made up", retire_attempted=True
         )
         await self.act("record_failure", failure)
+
+
+async def begun_with(harness: ActivityHarness, **policy: Any) -> RotationDriver:
+    """Begin a rotation of a few rows under the policy."""
+    await harness.local_keyring.add_many(2, harness.old)
+    return RotationDriver(harness, await harness.start(**policy))
 
 
 async def ready_to_retire(harness: ActivityHarness, rows: int = 3) -> RotationDriver:

@@ -1,7 +1,6 @@
 """I4: one new MEK version a rotation, however often anything is retried or killed."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,34 +9,13 @@ from typing import Any
 import pytest
 
 from keyturn import steps
-from keyturn.contracts.migrations import Rollback
-from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import NotSettledError, UnavailableError
 from keyturn.key_vault import creation
-from keyturn.key_vault.backups import KeyBackups
 from keyturn.rotation.new_version import RecordedIntent
-from keyturn.runs.commands import record_command
-from keyturn.runs.record_parts import Waiver
 from tests.invariants.checks.versions import MADE_BY, not_one_new_version
-from tests.invariants.harness import ActivityHarness
-from tests.invariants.migrating import begun, roll_back
-from tests.invariants.rotation_driver import RotationDriver
-from tests.invariants.steps import Steps
+from tests.invariants.harness import SECONDS, ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver, begun_with
 
-LATE_SECONDS = 0.8
 SETTLE = timedelta(seconds=30)  # in which even a busy machine makes the late version; the wait ends when it is there
-
-
-@pytest.fixture
-async def driver(harness: ActivityHarness) -> RotationDriver:
-    """A rotation at its beginning, of a store with a few rows."""
-    return await begun_with(harness)
-
-
-async def begun_with(harness: ActivityHarness, **policy: Any) -> RotationDriver:
-    """Begin a rotation under the policy."""
-    await harness.local_keyring.add_many(2, harness.old)
-    return RotationDriver(harness, await harness.start(**policy))
 
 
 async def wrong(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
@@ -47,12 +25,16 @@ async def wrong(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
 
 @asynccontextmanager
 async def creation_of_a_dead_run(harness: ActivityHarness, driver: RotationDriver) -> AsyncIterator[None]:
-    """Write the intent of a run that died then, and let the version that it asked for come true late."""
+    """Write the intent of a run that died then; the version that it asked for comes true once the app looked for it."""
     intent = RecordedIntent(harness.runs, driver.ref)
     await intent.declare(datetime.now(UTC), replacing=None)
 
     async def come_true() -> None:
-        await asyncio.sleep(LATE_SECONDS)
+        async with asyncio.timeout(SECONDS):
+            while True:
+                if any(call["operation"] == "list" for call in await asyncio.to_thread(harness.operations)):
+                    break
+                await asyncio.sleep(0.01)
         await harness.local_keyring.mek.create(tags={MADE_BY: driver.run_id})
 
     late = asyncio.create_task(come_true())
@@ -98,7 +80,7 @@ async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHa
     assert await wrong(harness, driver) == []
 
 
-async def test_broken_nobody_looks_for_the_tag(
+async def test_broken_the_tag_is_not_looked_for(
     harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the tag and the record, either of which is enough, a second run makes a second version."""
@@ -133,203 +115,3 @@ async def test_broken_the_version_is_not_tagged(
     (made,) = (await harness.vault_versions()).keys() - {harness.old}
 
     assert await wrong(harness, driver) == [f"version {made} does not name its rotation"]
-
-
-def unsafe(harness: ActivityHarness) -> list[str]:
-    """Read in the vault's log, oldest first, what was enabled before a backup had it."""
-    seen = [
-        entry["operation"] for entry in harness.operations() if entry["operation"] in {"create", "backup", "update"}
-    ]
-    orders = "".join(name[0] for name in seen)
-    return [] if "u" not in orders or "cb" in orders.partition("u")[0] else ["a version was enabled without a backup"]
-
-
-async def test_a_version_is_backed_up_before_it_is_enabled(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """So there is no moment at which a row could name a version that no backup brings back."""
-    await driver.to_new_version()
-
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(driver.run_id)
-
-    assert unsafe(harness) == []
-    assert backup is not None
-    assert (backup.phase, backup.new_version, backup.versions) == ("after", driver.target, 2)
-    assert (await harness.vault_versions())[driver.target].enabled
-
-
-async def test_broken_no_backup_is_taken(
-    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Code that enables the version all the same is found in the vault's log."""
-    monkeypatch.setattr(KeyBackups, "take", blind)
-
-    await driver.to_new_version()
-
-    assert unsafe(harness) == ["a version was enabled without a backup"]
-
-
-@pytest.mark.parametrize("waived", [False, True])
-async def test_without_a_backup_the_version_does_not_come_into_use(harness: ActivityHarness, *, waived: bool) -> None:
-    """The step fails before any row moves, and another try goes on from there; a waiver answers for it."""
-    driver = await begun_with(harness)
-    if waived:
-        waiver = Waiver(check="key_backup", by="dana", why="a copy is in the safe")
-        await harness.runs.update(
-            driver.run_id,
-            lambda record: record.changed(options=record.options.model_copy(update={"waivers": [waiver]})),
-        )
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-
-    failed = None
-    try:
-        await harness.act("create_version", driver.creation())
-    except UnavailableError as error:
-        failed = error
-    ((new, made),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-
-    assert ((failed is None), made.enabled) == (waived, waived)
-    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    again = await harness.act("create_version", driver.creation())
-    assert again["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []
-
-
-async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:
-    """Create the version as soon as no creation of an earlier rotation can take effect any more."""
-    async with asyncio.timeout(SETTLE.total_seconds()):
-        while True:
-            with contextlib.suppress(NotSettledError):
-                return await harness.act("create_version", driver.creation())
-            await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize("in_use", [False, True])
-async def test_an_adopted_version_is_backed_up(
-    harness: ActivityHarness, driver: RotationDriver, *, in_use: bool
-) -> None:
-    """The one that an earlier rotation made, whether that one had enabled it or could not back it up."""
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    if not in_use:
-        harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-        with pytest.raises(UnavailableError):
-            await harness.act("create_version", driver.creation())
-    else:
-        await harness.act("create_version", driver.creation())
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    await driver.advance(State.ABORTED)
-    ((new, _),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-    later = RotationDriver(harness, await harness.start())
-
-    await later.advance(State.PREFLIGHT)
-    await later.check()
-    await later.advance(State.CREATING_VERSION)
-    answer = await once_settled(harness, later)
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(later.run_id)
-
-    assert answer["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert backup is not None
-    assert (backup.phase, backup.new_version) == ("after", new)
-
-
-async def abandon(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """Move the rows, and end the rotation before its work is done."""
-    await driver.to_new_version()
-    await driver.to_frozen()
-    await driver.advance(State.ABORTED)
-
-
-async def test_a_new_rotation_adopts_the_version_of_an_aborted_one(
-    harness: ActivityHarness, driver: RotationDriver
-) -> None:
-    """The next rotation takes the version and the rows over: it makes none, moves none, and proves all."""
-    await abandon(harness, driver)
-    later = RotationDriver(harness, await harness.start())
-
-    await later.to_new_version()
-    await later.advance(State.SWEEPING)
-    moved = await later.work("rewrap")
-    await later.advance(State.SOAKING)
-    proven = await later.work("prove")
-
-    assert (later.target, moved, proven) == (driver.target, 0, len(await harness.rows()))
-    assert (await harness.runs.read(later.run_id)).adopted == [driver.run_id]
-    assert len(await harness.vault_versions()) == 2
-
-
-@pytest.mark.parametrize("seen", [steps.PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
-async def test_starts_and_aborts_add_no_versions(
-    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, seen: int
-) -> None:
-    """However often it is done, and though the rotation that made the version is out of sight by then."""
-    monkeypatch.setattr(steps, "PAGE_MAX", seen)
-    targets = set()
-    for _ in range(4):
-        driver = await begun_with(harness)
-        await driver.to_new_version()
-        await driver.advance(State.ABORTED)
-        targets.add(driver.target)
-
-    assert len(targets) == 1
-    assert len(await harness.vault_versions()) == 2
-
-
-async def test_a_version_that_rows_were_moved_off_is_not_adopted(
-    harness: ActivityHarness, driver: RotationDriver
-) -> None:
-    """A page of the rollback in between may still be on its way: it must not find its rows in place."""
-    await abandon(harness, driver)
-    work = Rollback(rotation=driver.ref, new_version=driver.target)
-    await roll_back(Steps(harness, await begun(harness, work)), work)
-    later = RotationDriver(harness, await harness.start())
-
-    await later.to_new_version()
-
-    assert later.target != driver.target
-    assert (await harness.runs.read(later.run_id)).adopted == []
-
-
-async def test_a_creation_that_an_earlier_rotation_left_is_waited_for(
-    harness: ActivityHarness, driver: RotationDriver
-) -> None:
-    """While the version of a rotation that ended may still come true, the next one makes none."""
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    intent = RecordedIntent(harness.runs, driver.ref)
-    await intent.declare(datetime.now(UTC) + timedelta(hours=1), replacing=None)
-    await driver.advance(State.ABORTED)
-    later = RotationDriver(harness, await harness.start())
-    await later.advance(State.PREFLIGHT)
-    await later.advance(State.CREATING_VERSION)
-
-    with pytest.raises(NotSettledError):
-        await harness.act("create_version", later.creation())
-
-    assert len(await harness.vault_versions()) == 1
-
-
-async def test_a_rotation_goes_on_with_its_version_after_a_refusal(running_engine: ActivityHarness) -> None:
-    """The vault refuses in mid-sweep: the rotation waits for an operator, goes on, and moves no row twice."""
-    mek = running_engine.local_keyring.mek
-    await running_engine.local_keyring.add_many(40, running_engine.old)
-    mek.fault(operation="unwrap", kind="status", status=403, skip=15, count=None)
-    record = await running_engine.start(page_rows=10, window_pages=1)
-    await running_engine.begin(record)
-    waiting = await running_engine.reaches(record, State.NEEDS_ATTENTION)
-    moved = {row["id"]: row["_etag"] for row in await running_engine.rows() if row["mekVersion"] != running_engine.old}
-
-    mek.vault.control("DELETE", "faults")
-    await record_command(running_engine.runs, record.run_id, "retry", by="ops@example.com", now=datetime.now(UTC))
-    await running_engine.wake(record, "command")
-    await running_engine.decide(await running_engine.reaches(record, State.AWAITING_APPROVAL))
-    await running_engine.wake(record)
-    ended = await running_engine.reaches(record, *TERMINAL)
-
-    assert "PermissionMissingError" in waiting.history[-1].detail
-    assert (ended.state, len(await running_engine.vault_versions())) == (State.COMPLETED, 2)
-    assert 0 < len(moved) < 40
-    assert moved.items() <= {row["id"]: row["_etag"] for row in await running_engine.rows()}.items()

@@ -105,7 +105,7 @@ async def raised(harness: ActivityHarness, page: PageInput, caplog: pytest.LogCa
     return Scanner([Secret("the canary", CANARY.encode())]).scan_all(traces)
 
 
-async def test_what_is_raised_quotes_nobody(
+async def test_what_is_raised_quotes_no_service(
     harness: ActivityHarness, refused: PageInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The text of a service's error is neither in what an activity raises, its causes included, nor in the log."""

@@ -248,7 +248,7 @@ async def test_a_missing_container_is_not_a_missing_row(local_keyring: LocalKeyr
 @pytest.mark.parametrize(
     ("status", "expected"), [(403, PermissionMissingError), (500, UnavailableError), (408, UnavailableError)]
 )
-async def test_failures_are_told_apart_by_who_must_act(
+async def test_failures_are_distinguished_by_who_must_act(
     local_keyring: LocalKeyring, status: int, expected: type[Exception]
 ) -> None:
     """A refused write is for the operator, a failing service for a later attempt."""

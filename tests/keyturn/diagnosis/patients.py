@@ -104,3 +104,8 @@ class Patients:
     async def diagnose_dek(self, document: dict[str, Any]) -> DekDiagnosis:
         """Diagnose the document's DEK."""
         return await diagnose_dek(self.keyring, document["title"]["dekId"])
+
+
+def title_of(found: Any) -> Any:
+    """Return what was found of the title."""
+    return next(field for field in found.fields if field.field_path == "title")

@@ -25,17 +25,17 @@ class Impatient(Clock):
 
 
 @pytest.fixture
-def told() -> list[str | Progress]:
+def printed() -> list[str | Progress]:
     """What the operator is shown."""
     return []
 
 
 @pytest.fixture
-def direct(harness: ActivityHarness, told: list[str | Progress]) -> Direct:
+def direct(harness: ActivityHarness, printed: list[str | Progress]) -> Direct:
     """The operator's own process."""
     policy = harness.resources.settings.policy.model_copy(update={"page_rows": 5})
     harness.resources.settings = harness.resources.settings.model_copy(update={"policy": policy})
-    return Direct(harness.resources, OPERATOR, told.append, Impatient())
+    return Direct(harness.resources, OPERATOR, printed.append, Impatient())
 
 
 def another(direct: Direct, name: str = "lee@example.com") -> Direct:

@@ -16,6 +16,7 @@ from keyturn.errors import (
 )
 from keyturn.runs import budget
 from keyturn.runs.records import MigrationRecord, RotationRecord
+from local.cosmos.store import writes_of
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun
@@ -23,6 +24,7 @@ from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
 from tests.keyturn.direct.conftest import OPERATOR, another
 
 SECONDS = 60
+CLAIMS = "SELECT VALUE c.claims FROM c"
 
 
 async def runs_of(harness: ActivityHarness) -> list[str]:
@@ -31,11 +33,12 @@ async def runs_of(harness: ActivityHarness) -> list[str]:
 
 
 async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, rows: int) -> None:
-    """Every row is on the target by this run, from the version that it was on, with its own DEK."""
+    """Every row is on the target by this run, in one write, from the version that it was on, with its own DEK."""
     found = await harness.rows()
     assert len(found) == rows
     assert {(row["mekVersion"], row["rotationId"]) for row in found} == {(target, run_id)}
     assert {row["previousWrap"]["mekVersion"] for row in found} == {harness.old}
+    assert {writes_of(row["_etag"]) for row in found} == {1}
     assert await harness.changed_deks() == []
     assert await harness.needed_but_disabled() == []
 
@@ -53,7 +56,7 @@ async def sweeping(harness: ActivityHarness, rows: int = 12, moved: int = 5) -> 
 
 
 async def test_without_a_run_it_begins_a_migration(
-    harness: ActivityHarness, direct: Direct, told: list[str | Progress]
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
 ) -> None:
     """Every row goes onto the newest enabled version; the record is a migration's, in the operator's name."""
     await harness.local_keyring.add_many(12, harness.old)
@@ -67,9 +70,9 @@ async def test_without_a_run_it_begins_a_migration(
     assert "keyturn direct, olga@example.com: 12 rows were moved" in record.history[-1].detail
     await assert_moved_once(harness, record.run_id, new, 12)
     assert await holder_of(direct, harness.keyring) is None
-    assert [said for said in told if isinstance(said, Progress)][-1][1:] == (12, 12, 0)
-    async for claims in harness._run_container.query_items("SELECT * FROM c", partition_key=budget.PARTITION):
-        assert claims["claims"] == {}
+    assert [said for said in printed if isinstance(said, Progress)][-1][1:] == (12, 12, 0)
+    claims = [item async for item in harness._run_container.query_items(CLAIMS, partition_key=budget.PARTITION)]
+    assert claims == [{}]
 
 
 async def test_only_rows_of_the_old_version(harness: ActivityHarness, direct: Direct) -> None:
@@ -183,7 +186,7 @@ async def test_a_row_that_cannot_be_moved_is_named(harness: ActivityHarness, dir
 
 
 async def test_an_outage_that_ends_is_waited_for(
-    harness: ActivityHarness, direct: Direct, told: list[str | Progress]
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
 ) -> None:
     """The vault refuses some requests: each step is tried again, and the operator is told."""
     await harness.local_keyring.add_many(6, harness.old)
@@ -193,7 +196,7 @@ async def test_an_outage_that_ends_is_waited_for(
     record = await rewrap(direct, harness.keyring)
 
     assert record.state is State.COMPLETED
-    assert any("trying again" in said for said in told if isinstance(said, str))
+    assert any("trying again" in said for said in printed if isinstance(said, str))
 
 
 async def test_a_clock_that_is_behind_loses_no_progress(

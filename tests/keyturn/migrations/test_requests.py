@@ -15,10 +15,12 @@ from field_encrypt import KeyPolicy
 from keyturn.contracts.migrations import Reencrypt
 from keyturn.errors import InvalidRequestError
 from keyturn.http import parse
-from keyturn.migrations.requests import DecryptCheckRequest, EncryptRequest, ReencryptRequest
+from keyturn.migrations.requests import DecryptCheckRequest, EncryptRequest, ReencryptRequest, RewrapDeksRequest
 from keyturn.resources import Resources
 from keyturn.settings import load_settings
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
+from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.migrations.harness import versions_of
 
 KEYRINGS = ("notes", "other", "unbound")
 
@@ -163,3 +165,30 @@ async def test_a_dry_run_plans_the_rotation_afterwards(
     assert plan.seconds == pytest.approx(rows_seconds + waits)
     assert await asked(dryRun=False).plan(resources) is None
     assert await DecryptCheckRequest(kind="decrypt-check", dry_run=True).plan(resources) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "named"),
+    [("nope", None, "newVersion: expected a version of"), (None, "nope", "oldVersion: expected a version of")],
+)
+async def test_a_version_that_is_none_is_told_with_those_there_are(
+    local_keyring: LocalKeyring, new: str | None, old: str | None, named: str
+) -> None:
+    """As a keyring or a container is."""
+    first, second = await local_keyring.mek.create(), await local_keyring.mek.create()
+    request = RewrapDeksRequest(kind="rewrap-deks", new_version=new or second, old_version=old)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await request.work(versions_of(local_keyring))
+
+    assert str(refused.value).startswith(named)
+    assert f"one of {', '.join(sorted((first, second)))}" in str(refused.value)
+
+
+async def test_a_version_that_is_disabled_is_told_with_those_that_are_enabled(local_keyring: LocalKeyring) -> None:
+    """Rows are moved onto none of the others."""
+    first, second = await local_keyring.mek.create(), await local_keyring.mek.create()
+    await local_keyring.mek.change(first, enabled=False)
+
+    with pytest.raises(InvalidRequestError, match=f"an enabled version of .*, one of {second}$"):
+        await RewrapDeksRequest(kind="rewrap-deks", new_version=first).work(versions_of(local_keyring))

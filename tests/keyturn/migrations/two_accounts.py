@@ -1,6 +1,7 @@
 """A dek store and the account into which a backup of it was restored: two local accounts, one vault."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from azure.cosmos import PartitionKey
@@ -12,8 +13,10 @@ from keyturn.migrations.restore_rows import Compared, Wanted, restore_rows
 from keyturn.runs.records import MigrationRecord
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.harness import ActivityHarness
+from tests.keyturn.local_keyring import encoded
 
 OPERATOR = Identity("dana@example.com", "6b0d9c1e-0b53-4f7e-9a52-6d0c3f0b8a10")
+GARBAGE = encoded(b"x" * 256)
 SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
 
 
@@ -61,12 +64,23 @@ class TwoAccounts:
         """Return all rows, or what else is said."""
         return Wanted(**{"source": self.there, "name": "https://other/dbs/notes/colls/deks", **more})
 
-    async def restore(self, **more: Any) -> Compared:
+    async def restore(self, *, tell: Callable[[str], None] = lambda _: None, **more: Any) -> Compared:
         """Copy rows back, as an operator does."""
         keyring = self.harness.resources.keyring(self.harness.keyring)
-        return await restore_rows(self.harness.resources, keyring, self.wanted(**more), OPERATOR)
+        return await restore_rows(self.harness.resources, keyring, self.wanted(**more), OPERATOR, tell=tell)
 
     async def record(self, run_id: str | None) -> MigrationRecord:
         """Return the run's record."""
         assert run_id is not None
         return await self.harness.resources.migrations.read(run_id)
+
+    async def check_copied(self, refs: Sequence[RowRef], before: dict[str, dict[str, Any]]) -> None:
+        """Check that these rows are as in the other account and open to their DEKs, and that no other has changed."""
+        after, copied = await self.rows(), {ref.id for ref in refs}
+        there = {item["id"]: item async for item in self.there.read_all_items()}
+        assert {name: json.dumps(row) for name, row in after.items() if name not in copied} == {
+            name: json.dumps(row) for name, row in before.items() if name not in copied
+        }
+        assert {name: own(after[name]) for name in copied} == {name: own(there[name]) for name in copied}
+        for ref in refs:
+            assert await self.local.unwrapped(ref) == self.local.deks[ref.id]

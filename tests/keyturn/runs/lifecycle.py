@@ -103,7 +103,7 @@ async def start_run(
     runs: RotationStore, keyring: str | None = None, *, now: datetime = NOW, alive: bool = True, **body: Any
 ) -> RotationRecord:
     """Start a rotation of a keyring of its own, whose earlier run's workflow lives."""
-    started = await start(
+    return await start(
         runs,
         StartRequest(**body),
         keyring=keyring or new_keyring(),
@@ -114,7 +114,6 @@ async def start_run(
         starts_per_day=1000,
         now=now,
     )
-    return started.record
 
 
 async def step_to(runs: RotationStore, record: RotationRecord, target: State) -> RotationRecord:

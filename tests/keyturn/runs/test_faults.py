@@ -72,9 +72,9 @@ async def test_a_start_whose_answer_is_lost_starts_one_rotation(
     again = await start_with(runs, keyring, key)
     held = await read_lease(runs, keyring)
 
-    assert first.record.run_id == again.record.run_id
+    assert first.run_id == again.run_id
     assert held is not None
-    assert first.record.run_id == held.holder
+    assert first.run_id == held.holder
     assert len(await runs.newest(keyring)) == 1
 
 
