@@ -23,6 +23,7 @@ from keyturn.runs.records import MigrationRecord, RotationRecord
 _log = logging.getLogger(__name__)
 
 LISTED = 50  # runs of each kind on the timeline
+LOOKED_AT = 10  # runs among which the last rotation is looked for: dry runs are none
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
         clients = resources.keyring(keyring)
         told = await keyring_status(resources.run_store, clients, resources.settings, now)
         active = await _going_on(resources, told.active_run)
-        newest = await resources.run_store.newest(keyring, limit=LISTED)
-        last = next((one for one in newest if not one.options.dry_run and one != active), None)
+        newest = await resources.run_store.newest(keyring, limit=LOOKED_AT)
+        at_work = None if active is None else active.run_id
+        last = next((one for one in newest if not one.options.dry_run and one.run_id != at_work), None)
     except KeyturnError as error:
         _log.warning("the console cannot tell how keyring %s stands: %s", keyring, type(error).__name__)
         return Card(keyring, orders, problem=error.message)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -108,19 +109,36 @@ async def test_buttons_are_those_of_the_role(guarded: GuardedApp, tab: Any) -> N
     await guarded.callers.wait_for(run_id, "aborted")
 
 
-async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, ended: None) -> None:
-    """Names, reasons and comments full of markup are shown as they were typed; nothing of it runs or loads."""
-    hostile = f"dana {HOSTILE}"
+async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, said: list[str], ended: None) -> None:
+    """Names, reasons, ids and addresses full of markup are shown as they were typed; nothing runs or loads."""
+    hostile, barred = f"dana {HOSTILE}", HOSTILE.replace("/", "|")  # no id in Cosmos DB has a slash
     run_id = await app.start(reason=HOSTILE, requestedBy=hostile)
     await app.callers.wait_for(run_id, "awaiting_approval")
-    await app.callers.command(run_id, "abort", by=f"olga {HOSTILE}")
-    await app.callers.wait_for(run_id, "aborted")
+    digest = (await app.callers.status(run_id))["evidenceDigest"]
+    await app.callers.decide(run_id, digest, decision="reject", approver=f"sam {HOSTILE}")
+    await app.callers.wait_for(run_id, "rejected")
+    row = await app.add_row(await app.newest_version(), id=barred, mekName=HOSTILE)
     await open_console(app, tab, by=hostile, run_id=run_id)
 
-    for path in (f"/runs/{run_id}", "", f"/keyrings/{app.keyring}", f"/runs/{run_id}/evidence"):
+    shown = {
+        f"/runs/{run_id}": [f"Asked for by\n{hostile}", f"Reason\n{HOSTILE}", f"rejected by sam {HOSTILE}"],
+        f"/runs/{run_id}/evidence": [HOSTILE],
+        f"/keyrings/{app.keyring}": [f"asked for by {hostile}: {HOSTILE}"],
+        f"/orders/start/{app.keyring}": [f"in the name of {hostile}"],
+        f"/diagnosis?keyring={app.keyring}&dek={quote(row)}": [f"dekId\n{barred}", f"mekName\n{HOSTILE}"],
+        f"/keyrings/{quote(barred)}": [f"there is no keyring '{barred}'"],
+        f"/diagnosis?keyring={quote(HOSTILE)}&dek=x": [f"there is no keyring '{HOSTILE}'"],
+        "": [app.keyring],
+    }
+    for path, texts in shown.items():
         await tab.goto(f"{app.azure.layout.url('functions_host')}/api/console{path}")
-        assert HOSTILE in await tab.inner_text("body")
-        assert await tab.locator("script, img").count() == 0
+        told = await tab.inner_text("main")
+        assert [text for text in texts if text not in told] == [], path
+        assert hostile in await tab.inner_text("header")
+        assert await tab.locator("script, img, [onerror]").count() == 0
+    await app.delete_row(row)
+    assert all("404" in complaint for complaint in said)
+    said.clear()
 
 
 async def look_at(app: AppHarness, tab: Any, *paths: str) -> None:

@@ -91,6 +91,7 @@ async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: A
     assert digest is not None
     await expect(tab.get_by_text("Digest: ")).to_contain_text(digest[1])
 
+    await on_paper(tab)
     for change, which in (
         (falsified, "evidence"),
         (doubled, "evidence"),
@@ -102,6 +103,22 @@ async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: A
         await expect(tab.locator(f"#{which}-verdict")).to_contain_text("NOT VERIFIED")
         # Evidence whose chain does not hold is not proven either.
         await expect(tab.locator("#evidence-verdict")).to_contain_text("NOT VERIFIED")
+
+
+async def on_paper(tab: Any) -> None:
+    """Hold that the page prints as dark ink on white, whatever the screen's scheme, with all of it unfolded."""
+    from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
+
+    folded = tab.get_by_text("waivers: 0 waivers were given")
+    await expect(folded).to_be_hidden()
+    await tab.emulate_media(media="print", color_scheme="dark")
+    await expect(folded).to_be_visible()
+    style = "element => [getComputedStyle(element).backgroundColor, getComputedStyle(element).color]"
+    assert await tab.locator("body").evaluate(style) == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+    # What is done and what is to come differ by what a printer leaves out unless it is told.
+    mark = "element => getComputedStyle(element, '::before').printColorAdjust"
+    assert await tab.locator(".steps > li.done").first.evaluate(mark) == "exact"
+    await tab.emulate_media(media="screen", color_scheme="light")
 
 
 async def test_a_decision_on_evidence_that_is_void_is_none_on_what_was_frozen_after_it(

@@ -314,6 +314,22 @@ async def test_a_keyring_that_cannot_be_read_says_so(console: Console) -> None:
     await opened.keys.close()
 
 
+async def test_a_page_that_is_typed_into_is_not_loaded_again(console: Console) -> None:
+    """Also while a run is at work: what was typed would be gone."""
+    record = await console.run(State.SWEEPING)
+    await console.enter()
+    for path, function, again in (
+        ("", "show_console", True),
+        (f"/runs/{record.run_id}", "show_console_run", True),
+        (f"/orders/abort/{record.run_id}", "confirm_console_order", False),
+        ("/diagnosis", "diagnose_in_console", False),
+    ):
+        answer = await console.send(function, "GET", f"/api/console{path}")
+        page = answer.get_body().decode()
+        assert (answer.status_code, "Refresh" in answer.headers) == (200, again), path
+        assert ("<textarea" in page or "<input" in page) <= (not again), path
+
+
 async def test_history_and_evidence_are_pages(console: Console) -> None:
     """The evidence whole, with its digest as it is bound and as it is computed now."""
     record = await console.run(State.AWAITING_APPROVAL)

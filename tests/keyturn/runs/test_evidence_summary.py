@@ -123,3 +123,12 @@ def test_an_enablement_tells_its_counts(more: dict[str, str], said: str) -> None
 
     assert [(finding.mark, finding.sentence) for finding in findings] == [("note", said)]
     assert verdict(findings) == "Nothing speaks against it"
+
+
+def test_a_rollback_of_no_row_is_something_to_look_at() -> None:
+    """It would enable what was retired for nothing: so for a rotation that adopted the rows of an unfinished one."""
+    census = {**CENSUS.to_payload(), "rewrapped": 0}
+    [found] = findings_of({"versions": {"old": 0}, "census": census, "rotationId": "r.1"})
+
+    assert (found.mark, "there is nothing to roll back" in found.sentence) == ("look", True)
+    assert "no row goes back" in found.if_approved
