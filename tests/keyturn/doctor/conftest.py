@@ -76,7 +76,7 @@ class Clinic:
 @contextlib.contextmanager
 def clinic_on(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
     """Open a clinic on a local Azure of its own."""
-    options = as_asked(Options(state=state, deks=3, bits=2048, vault_limits=limits))
+    options = as_asked(Options(state=state, deks=3, bits=2048, vault_limits=limits, partitions=3))
     with LocalAzure(options).running() as azure:
         clinic = Clinic(azure)
         yield clinic
