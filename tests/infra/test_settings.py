@@ -179,7 +179,7 @@ def test_approvers_arrive_as_the_app_reads_them(existing: Snapshot, default: Sna
 
 
 def test_outputs_are_named_like_the_settings(default: Snapshot) -> None:
-    """An output that a command line reads has the name of the setting; the others are azd's, or what the runbooks take."""
+    """An output that a command line reads has the name of the setting; the others are azd's, or the runbooks'."""
     others = {
         "AZURE_LOCATION",
         "AZURE_RESOURCE_GROUP",
