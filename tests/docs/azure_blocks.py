@@ -30,7 +30,7 @@ PAGES = (
     "../infra/README.md",
 )
 # What pages tell their reader to set, or to write in an editor; and a deployment where people sign in.
-GIVEN = "KEYTURN_URL=given KEYTURN_FUNCTION_KEY=given\n: > channel.new\n"
+GIVEN = "KEYTURN_URL=given KEYTURN_FUNCTION_KEY=given AZURE_RESOURCE_GROUP=given\n: > channel.new\n"
 SIGN_IN = {"KEYTURN_ACCESS": "entra", "KEYTURN_ENTRA_CLIENT_ID": "7d0c2c55-0c0b-4c0e-8f5e-0b6f0a1f9b11"}
 UNIT = RUNBOOKS / "secrets" / "notes-secrets.service"
 # Whatever else a block runs that is not of the base system, or would change this machine.

@@ -171,6 +171,7 @@ def test_a_pattern_finds_what_it_mounts() -> None:
         "az aks get-credentials",
         "secrets/aks-identity.yaml | kubectl apply",
         "secrets/aks-csi.yaml | kubectl apply",
+        "HOST_GROUP=rg-notes BACKEND_IMAGE=",
         "az vm identity assign",
         "systemctl enable --now notes-secrets.service",
         "docker compose --env-file notes.env",

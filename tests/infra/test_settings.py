@@ -179,12 +179,14 @@ def test_approvers_arrive_as_the_app_reads_them(existing: Snapshot, default: Sna
 
 
 def test_outputs_are_named_like_the_settings(default: Snapshot) -> None:
-    """An output that a command line reads has the name of the setting; the others are azd's or Keyturn's own."""
+    """An output that a command line reads has the name of the setting; the others are azd's, or the runbooks'."""
     others = {
         "AZURE_LOCATION",
         "AZURE_RESOURCE_GROUP",
         "AZURE_TENANT_ID",
         "DURABLE_TASK_SCHEDULER_ENDPOINT",
+        "KEYTURN_APPROVAL_SECRET_NAME",
+        "KEYTURN_ENTRA_CLIENT_ID",
         "KEYTURN_IDENTITY_PRINCIPAL_ID",
         "KEYTURN_URL",
         "SERVICE_API_NAME",
