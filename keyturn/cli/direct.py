@@ -33,6 +33,7 @@ NewVersion = Annotated[
     str | None, typer.Option("--new-mek-version", help="the run's own, or else the newest enabled one, unless given")
 ]
 OldVersion = Annotated[str | None, typer.Option("--old-mek-version", help="only rows under this version")]
+_VERSION_OPTIONS = {"newVersion": "--new-mek-version", "oldVersion": "--old-mek-version"}
 
 
 @app.command()
@@ -50,10 +51,14 @@ def rewrap(
     from keyturn.direct.rows import rewrap
 
     wanted: dict[str, Any] = {"new_version": new_version, "old_version": old_version}
-    _moved(
-        run(settings, lambda direct: rewrap(direct, keyring, **wanted, dry_run=dry_run, force=take_over)),
-        as_json=as_json,
-    )
+    try:
+        record = run(settings, lambda direct: rewrap(direct, keyring, **wanted, dry_run=dry_run, force=take_over))
+    except InvalidRequestError as error:
+        if (option := _VERSION_OPTIONS.get(error.facts.get("field", ""))) is None:
+            raise
+        named, hint = error.message.replace(error.facts["field"], option, 1), "keyturn direct versions"
+        raise InvalidRequestError(named, hint=hint, **error.facts) from error
+    _moved(record, as_json=as_json)
 
 
 @app.command()

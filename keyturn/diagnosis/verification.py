@@ -35,6 +35,7 @@ from keyturn.rotation.drift import find_drift
 from keyturn.rotation.probes import probe_all
 from keyturn.rotation.verification import missing_deks
 from keyturn.runs import budget
+from keyturn.runs.lease import read_lease
 from keyturn.runs.store import RotationStore
 
 SAMPLE = 200  # rows that are opened where not all are asked for: some six seconds of the budget of RSA 4096
@@ -42,6 +43,8 @@ SAMPLE_MAX = 1000  # half a minute of it: an answer must come within 230 s
 ROWS_A_CALL = 200
 CLAIMED_BY = "verification"  # with the keyring's name, where runs stand by their ids
 NAMED_MAX = 20
+
+_SETTINGS = {"documents": "KEYTURN_DOCUMENTS", "probes": "KEYTURN_HEALTH_URLS"}
 
 type Part = Literal["census", "rows", "documents", "probes"]
 
@@ -86,7 +89,8 @@ async def verify_part(
     if request.part == "rows":
         return await _verify_rows(keyring, runs, policy, request, now)
     results = await (_documents(keyring) if request.part == "documents" else _probes(keyring, credential))
-    return Verification(keyring=keyring.keyring.name, part=request.part, results=results)
+    nothing = [ok(f"none are set, so none were looked at: {_SETTINGS[request.part]}").named(request.part)]
+    return Verification(keyring=keyring.keyring.name, part=request.part, results=results or nothing)
 
 
 async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: datetime) -> Verification:
@@ -99,7 +103,10 @@ async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: date
         others = [f"{version}: {count}" for version, count in named.items() if version != current]
         detail = f"{said}; {counted.stale} on others ({', '.join(others) or 'none is named'}), "
         detail += f"{counted.unlabelled} of them without a label"
+        lease = await read_lease(runs, keyring.keyring.name)
         move = f"keyturn migrate rewrap-deks --keyring {keyring.keyring.name} --new-version {current}"
+        if lease is not None and lease.holder is not None:  # which moves them, or waits for somebody
+            move = f"keyturn watch {lease.holder}"
         results = [problem(detail, move).named("census")]
     drift = await find_drift(runs, keyring.keyring.name, keyring.rows, keyring.versions, now)
     lost = [f"{version}: {count}" for version, count in drift.rows.items()]

@@ -154,9 +154,11 @@ def working(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Iterator[None]:
             65,
             "dek-7  malformed  no version",
         ),
-        (InvalidRequestError.expected("newVersion", "a version"), 64, "newVersion: expected a version"),
+        (InvalidRequestError.expected("newVersion", "a version"), 64, "error: --new-mek-version: expected a version"),
+        (InvalidRequestError.expected("oldVersion", "another"), 64, "hint: keyturn direct versions"),
+        (InvalidRequestError.expected("page", "a number"), 64, "error: page: expected a number"),
     ],
-    ids=["Ctrl-C", "overtaken", "outage", "rows left", "bad request"],
+    ids=["Ctrl-C", "overtaken", "outage", "rows left", "bad version", "what versions there are", "another field"],
 )
 def test_how_it_ends(monkeypatch: pytest.MonkeyPatch, outcome: BaseException, code: int, said: str) -> None:
     """Each failure has the exit code of the table, says what to do, and the progress stands before it."""

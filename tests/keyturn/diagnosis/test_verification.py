@@ -1,5 +1,6 @@
 """A keyring verified against the store, the vault and the backend: what is wrong is found, whatever a record says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from keyturn.preflight.results import Outcome
 from keyturn.runs import budget
 from keyturn.runs.store import RotationStore
 from tests.keyturn.diagnosis.patients import Patients
+from tests.keyturn.runs.lifecycle import new_keyring, start_run
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
@@ -71,7 +73,8 @@ async def test_a_keyring_in_order_has_nothing_wrong(verified: Verified) -> None:
 
     answers = [await verified.part(part) for part in ("census", "rows", "documents", "probes")]
 
-    assert [one.outcome for answer in answers for one in answer.results] == [Outcome.OK] * (3 + 1 + 4)
+    assert [one.outcome for answer in answers for one in answer.results] == [Outcome.OK] * (3 + 1 + 4 + 1)
+    assert answers[3].results[0].detail == "none are set, so none were looked at: KEYTURN_HEALTH_URLS"
     assert answers[1].opened == 3
     assert answers[0].results[0].detail.startswith("3 rows, 3 on the current version")
 
@@ -92,6 +95,18 @@ async def test_rows_that_were_put_back_are_counted_anew(verified: Verified) -> N
     assert advice == f"keyturn migrate rewrap-deks --keyring notes --new-version {current}"
     counted = verified.patients.keyring.dek_container.query_items(str(answer.query))
     assert sum([value async for value in counted]) == 2
+
+
+async def test_while_a_run_holds_the_keyring_that_one_is_named(verified: Verified) -> None:
+    """It moves the rows, or waits for somebody: another one would be refused."""
+    local = verified.patients.local_keyring
+    await local.add((await local.mek.client.list_versions())[0].version)
+    await local.mek.create()
+    clients, name = verified.patients.keyring, new_keyring()
+    verified.patients.keyring = replace(clients, keyring=clients.keyring.model_copy(update={"name": name}))
+    record = await start_run(verified.runs, name, now=datetime.now(UTC))
+
+    assert (await verified.problems("census"))["census"][1] == f"keyturn watch {record.run_id}"
 
 
 async def test_a_version_that_was_never_in_use_is_no_target(verified: Verified) -> None:
