@@ -12,8 +12,7 @@ import pytest
 
 from keyturn.audit.chain import hash_of
 from local.supervisor import LocalAzure
-from tests.browser.conftest import hard_to_use
-from tests.browser.test_approval_page import HOSTILE
+from tests.browser.conftest import HOSTILE, hard_to_use
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, execute, operator_environment
 
