@@ -27,7 +27,7 @@ from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
 from field_encrypt.resources import open_environment
-from field_encrypt.row_codecs import RowCodec
+from field_encrypt.rows import RowCodec
 from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
@@ -72,6 +72,7 @@ class FieldEncryption:
 
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+            AzureError: the Cosmos DB account does not answer, or knows no such identity.
         """
         async with open_environment(env, credential=credential, codec=row_codec) as found:
             made_of = found.provider, found.dek_store, found.cache
@@ -131,7 +132,7 @@ class FieldEncryption:
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
         plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
-        chosen = [path for path in found if path in deterministic]
+        chosen = [path for path in found if path in paths.listed(deterministic)]
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
 
@@ -154,7 +155,7 @@ class FieldEncryption:
         """
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = self._forms.to_plaintexts(values, may_look_encrypted)
-        chosen = [path for path in values if path in deterministic]
+        chosen = [path for path in values if path in paths.listed(deterministic)]
         return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
 
     async def encrypt_for_query(

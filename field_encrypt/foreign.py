@@ -37,6 +37,10 @@ _SHORT: Final = frozenset({"ct"})  # a ciphertext beside a nonce or a key; alone
 _NONCE: Final = frozenset({"iv", "nonce", "initializationvector"})
 _KEY: Final = frozenset({"dekid", "wrappeddek", "wrappedkey", "encryptedkey", "encrypteddek", "encrypteddatakey"})
 _TAG: Final = frozenset({"tag", "authtag", "mac"})
+_BODY: Final = _CIPHERTEXT | {"content", "data", "encrypted", "payload", "value"}  # beside an ``iv`` of its length
+_NONCE_BYTES: Final = {12, 16, 24}  # of GCM and ChaCha20, of CBC and CTR, of XChaCha20
+_TAG_BYTES: Final = 16
+_HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/_=.:-]+")
 _BYTE: Final = range(256)
 OBJECT: Final = "an object with the parts of a ciphertext"
@@ -90,9 +94,23 @@ def _object(value: object) -> str | None:
         return None
     if isinstance(value.get("$binary"), dict) and value["$binary"].get("subType") in ("06", "6"):
         return "MongoDB field-level encryption"
-    names = {re.sub(r"[_-]", "", str(name)).lower() for name, part in value.items() if _is_binary(part)}
+    found = {re.sub(r"[_-]", "", str(name)).lower(): part for name, part in value.items() if _is_binary(part)}
+    names = found.keys()
     parts = [bool(names & group) for group in (_CIPHERTEXT | _SHORT, _NONCE, _KEY)]
-    return OBJECT if sum(parts) > 1 or (names & _CIPHERTEXT and names & _TAG) else None
+    if sum(parts) > 1 or (names & _CIPHERTEXT and names & _TAG):
+        return OBJECT
+    # The ciphertext may have any name: what stands around it is known by its length.
+    nonces = {name for name in names & _NONCE if _lengths(found[name]) & _NONCE_BYTES}
+    tags = {name for name in names & _TAG if _TAG_BYTES in _lengths(found[name])}
+    return OBJECT if nonces and (tags or ("nonce" not in nonces and names & _BODY)) else None
+
+
+def _lengths(part: object) -> set[int]:
+    """Return how many bytes a binary property may have: a text may be hexadecimal or base64."""
+    data = part.get("data") if isinstance(part, dict) else part
+    if isinstance(data, str):
+        return {len(data.rstrip("=")) * 3 // 4} | ({len(data) // 2} if _HEX.fullmatch(data) else set())
+    return {len(data)} if isinstance(data, list) else set()
 
 
 def _is_binary(part: object) -> bool:

@@ -27,6 +27,8 @@ def encrypted_paths(operations: Sequence[Mapping[str, object]], policy: FieldPol
             if kind not in _SETTING or path not in policy.patterns:
                 expected = f"add, set or replace of a whole encrypted field, not {kind} of a part, a parent or a list"
                 raise InvalidFieldPathError(path, expected)
+            if "value" not in operation:
+                raise InvalidFieldPathError(path, f"a value in the operation {kind}")
             found[position] = path
     return found
 

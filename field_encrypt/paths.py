@@ -22,7 +22,7 @@ def expand(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: a pattern names something that is not there (a list may be empty), or one path lies
             inside another.
     """
-    return _apart(path for pattern in _listed(patterns) for path in _expand(document, pattern, required=True))
+    return _apart(path for pattern in listed(patterns) for path in _expand(document, pattern, required=True))
 
 
 def present(document: Any, patterns: Iterable[str]) -> list[str]:
@@ -31,7 +31,7 @@ def present(document: Any, patterns: Iterable[str]) -> list[str]:
     Raises:
         InvalidFieldPathError: one path lies inside another.
     """
-    return _apart(path for pattern in _listed(patterns) for path in _expand(document, pattern, required=False))
+    return _apart(path for pattern in listed(patterns) for path in _expand(document, pattern, required=False))
 
 
 def get(document: Any, path: str) -> Any:
@@ -56,7 +56,8 @@ def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
     return [_join(segments) for segments in _find(document, wanted, ())]
 
 
-def _listed(patterns: Iterable[str]) -> Iterable[str]:
+def listed[Paths: Iterable[str]](patterns: Paths) -> Paths:
+    """Return the patterns; raises InvalidFieldPathError for one text, of which every part would be a pattern."""
     if isinstance(patterns, str):  # which is an iterable of one-letter texts
         raise InvalidFieldPathError(patterns, f'a list of paths: ["{patterns}"] was meant')
     return patterns

@@ -7,7 +7,9 @@ shared by all invocations of a process.
 import asyncio
 import contextlib
 import os
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.identity.aio import DefaultAzureCredential
@@ -16,8 +18,9 @@ from azure.keyvault.keys.aio import KeyClient
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import MekClient, RowDefaults
 from keyturn.approval.links import approval_links
+from keyturn.clock import Clock, CorrectedClock
 from keyturn.cosmos.account import CosmosAccount
-from keyturn.cosmos.client import open_account
+from keyturn.cosmos.client import cosmos_failures, open_account
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.deks.store import DekStore
 from keyturn.domain_events.actiontrail import Actiontrail
@@ -28,6 +31,7 @@ from keyturn.keyring_clients import KeyringClients
 from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.rotation.due import KeyringStatus, keyring_status
 from keyturn.runs.store import EveryRun, MigrationStore, RotationStore
+from keyturn.runs.transitions import CLOCK_SLACK
 from keyturn.settings import Keyring, Settings, load_settings
 from keyturn.settings.channels import approvers_channels, channels_of
 from keyturn.settings.types import signing_secrets
@@ -39,6 +43,7 @@ class Resources:
     def __init__(self, settings: Settings, credential: DefaultAzureCredential, cosmos: CosmosClient) -> None:
         self.settings = settings
         self.credential = credential
+        self.clock = Clock()
         self._cosmos = cosmos
         self._keyrings: dict[str, KeyringClients] = {}
         database = cosmos.get_database_client(settings.keyturn_database)
@@ -80,6 +85,22 @@ class Resources:
             cosmos = await open_account(settings.cosmos_endpoint, credential)
             resources.pop_all()  # from here on, close() is responsible
             return cls(settings, credential, cosmos)
+
+    async def correct_clock(self, tell: Callable[[str], None]) -> None:
+        """Let this process go by the database's time of day: a person's machine may be hours off, and its dates stay.
+
+        Raises KeyturnError of the kind that the database's answer means.
+        """
+        headers = dict[str, str]()
+        async with cosmos_failures("the keyturn container", "read"):
+            await self.records.read(response_hook=lambda found, _: headers.update(found))
+        if "Date" not in headers:
+            return
+        ahead = self.clock.now() - parsedate_to_datetime(headers["Date"])
+        if abs(ahead) > CLOCK_SLACK:
+            self.clock = CorrectedClock(ahead)
+            seconds, way = abs(ahead).total_seconds(), "ahead of" if ahead > timedelta(0) else "behind"
+            tell(f"this machine's clock is {seconds:.0f} s {way} the database's, which is used instead")
 
     def database(self, name: str) -> DatabaseProxy:
         """Return the client of a database of the account; nothing is asked yet."""

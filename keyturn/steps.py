@@ -97,7 +97,7 @@ def dependencies(request: PageInput, resources: Resources) -> PageDependencies:
         await progress.record_quarantined(resources.every_run, request.run, rows, request.pass_started_at)
 
     hold = Hold(resources.every_run.documents, request.run).check
-    return PageDependencies(store=keyring.rows, mek=keyring.mek, quarantine=quarantine, hold=hold)
+    return PageDependencies(keyring.rows, keyring.mek, quarantine, hold, resources.clock)
 
 
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:

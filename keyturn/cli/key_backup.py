@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,7 +115,7 @@ def verify(
 
 @app.command()
 def drill(
-    vault: Annotated[str | None, typer.Option(help="another drill vault than the setting's")] = None,
+    vault: Annotated[str | None, typer.Option(help="another vault than the setting's, without the key")] = None,
     keyring: Keyring = None,
     by: By = None,
     *,
@@ -142,14 +142,18 @@ async def _verify(run_id: str | None, keyring: str | None, vault_url: str, *, ev
 
 async def _drill(keyring: str | None, vault_url: str | None, *, by: str, every: bool) -> "DrillRecord":
     from keyturn.key_drills import drill
+    from keyturn.settings.keyring import same_vault
 
     async with _resources() as resources:
-        url = vault_url or resources.settings.keyturn_key_backup_drill_vault_url
+        own = resources.settings.keyturn_key_backup_drill_vault_url
+        url = vault_url or own
         if url is None:
             expected = "a vault to be thrown away, or KEYTURN_KEY_BACKUP_DRILL_VAULT_URL"
             raise InvalidRequestError.expected("vault", expected, named="--vault")
         async with _throw_away(resources, keyring, url) as vault:
-            return await drill.drill(resources.run_store, vault, by=by, now=datetime.now(UTC), every=every)
+            await resources.correct_clock(partial(echo, err=True))
+            emptied, now = own is not None and same_vault(url, own), resources.clock.now()
+            return await drill.drill(resources.run_store, vault, by=by, now=now, every=every, emptied=emptied)
 
 
 @asynccontextmanager

@@ -85,6 +85,7 @@ async def _restore(
     from keyturn.migrations.restore_rows import Wanted, restore_rows
     from keyturn.resources import Resources
     from keyturn.settings import load_settings
+    from keyturn.settings.keyring import same_vault
 
     settings = load_settings(dict(os.environ))
     keyring = settings.keyring(keyring_name)
@@ -93,7 +94,7 @@ async def _restore(
         expected = "the dek store: documents are not copied back, only rows"
         raise InvalidRequestError.expected("container", expected, named="--container")
     there, here = urlsplit(endpoint), urlsplit(settings.cosmos_endpoint)
-    if there.scheme != "https" or there.hostname is None or there.netloc.lower() == here.netloc.lower():
+    if there.scheme != "https" or there.hostname is None or same_vault(endpoint, settings.cosmos_endpoint):
         expected = "the URL of another account, as https://<name>.documents.azure.com:443/"
         raise InvalidRequestError.expected("from", expected, named="--from")
     try:
@@ -112,6 +113,7 @@ async def _restore(
                 dry_run=dry_run,
             )
             tell = partial(echo, err=True)
+            await resources.correct_clock(tell)
             return await restore_rows(
                 resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
             )

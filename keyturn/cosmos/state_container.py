@@ -24,6 +24,10 @@ from keyturn.errors import InvariantError, KeyturnError, LostRaceError
 ATTEMPTS = 20
 DOCUMENT_BYTES_MAX = 1_500_000  # Cosmos DB takes 2 MB; the bounds of a record's parts keep it far below this
 
+NEWER_RELEASE = (
+    "a newer release wrote it: deploy that release again (docs/operations.md, A release that is rolled back)"
+)
+
 _RESOURCE = "the keyturn container"
 _LOST = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.NOT_FOUND})
 
@@ -49,8 +53,13 @@ class StoredDocument(Payload):
             return cls.model_validate({**own, "etag": document.get("_etag")})
         except ValidationError as error:
             fields = sorted({".".join(str(part) for part in item["loc"]) for item in error.errors()})
+            # What a newer release added may be a safeguard, so it is not passed over.
+            newer = all(item["type"] == "extra_forbidden" for item in error.errors())
             raise InvariantError(
-                f"a stored {cls.__name__} is unreadable", document=document.get("id"), fields=fields
+                f"a stored {cls.__name__} is unreadable",
+                hint=NEWER_RELEASE if newer else "",
+                document=document.get("id"),
+                fields=fields,
             ) from error
 
 

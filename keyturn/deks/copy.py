@@ -4,11 +4,12 @@ A row that opens here is never written: what is missing is created, which fails 
 damaged is replaced on condition of its ETag. A row is copied as it is, with the fence of the run that copies it: what
 it has may be greater than that of any run to come, where the records were lost too, and would keep runs out.
 
-A row there must open, to the DEK of the key check that the row here has. Where its version is disabled, that cannot be
-tried: then the key checks of both rows must be the same one, and a restore, which comes next, opens and moves it.
+A row there must open, to the DEK of the key check that the row here has; where that differs too, documents that name
+the DEK must open with it. Where its version is disabled, it cannot be tried: then the key checks of both rows must be
+the same one, and a restore, which comes next, opens and moves it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, override
@@ -16,11 +17,11 @@ from typing import Any, override
 from azure.core import MatchConditions
 from azure.cosmos.exceptions import CosmosResourceExistsError
 
-from field_encrypt.dek import KEY_CHECK_BYTES, matches_key_check
+from field_encrypt.dek import KEY_CHECK_BYTES, Dek, matches_key_check
 from field_encrypt.encoding import from_base64
+from field_encrypt.rewrapping import NotUnwrapped, Unwrapped, unwrap_row
 from field_encrypt.row_patches import partition_key_of
 from field_encrypt.row_states import FENCE, QuarantineReason, Row, RowKind
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.contracts.pages import PageInput, RowRef
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.cosmos.session_tokens import SESSION_TOKEN
@@ -59,13 +60,20 @@ class RowCopies(PageLoop[Pair]):
     read_ahead = 100
 
     def __init__(
-        self, request: PageInput, dependencies: PageDependencies, there: Mapping[RowRef, Row], *, missing_only: bool
+        self,
+        request: PageInput,
+        dependencies: PageDependencies,
+        there: Mapping[RowRef, Row],
+        in_documents: Callable[[str, Dek], Awaitable[bool]],
+        *,
+        missing_only: bool,
     ) -> None:
         self._store = dependencies.store
         super().__init__(request, self._store.container, dependencies.quarantine, dependencies.hold, dependencies.clock)
         self._mek = dependencies.mek
         self._vault = PacedVault(dependencies.mek, self.pacer)
         self._there, self._missing_only = there, missing_only
+        self._in_documents = in_documents  # tells whether documents show that this is the DEK of that id
         self._sent: dict[RowRef, Found] = {}  # rows that were written, or may have been: an answer was lost
         self.found: dict[RowRef, Found] = {}
         self.copied: set[RowRef] = set()
@@ -132,12 +140,14 @@ class RowCopies(PageLoop[Pair]):
             return None
         if pair.here is None or here is None:
             return None
-        if expected is None:
-            # Of a row that names no version it is not known what it opens under: a disabled version is not asked.
-            unknown = pair.here.kind is RowKind.UNLABELLED and here.reason is QuarantineReason.UNWRAP_REFUSED
-            return QuarantineReason.UNWRAP_REFUSED if unknown else None
-        same = matches_key_check(there.dek, expected) or here.dek == there.dek
-        return None if same else QuarantineReason.KEY_CHECK_MISMATCH
+        # Of a row that names no version it is not known what it opens under: a disabled version is not asked.
+        unknown = pair.here.kind is RowKind.UNLABELLED and here.reason is QuarantineReason.UNWRAP_REFUSED
+        if expected is None and not unknown:
+            return None
+        same = expected is not None and matches_key_check(there.dek, expected)
+        if same or here.dek == there.dek or await self._in_documents(pair.there.id, there.dek):
+            return None
+        return QuarantineReason.UNWRAP_REFUSED if expected is None else QuarantineReason.KEY_CHECK_MISMATCH
 
     async def _unwrap(self, row: Row) -> Unwrapped | NotUnwrapped:
         with vault_failures("unwrap", self._mek.mek_name):

@@ -16,8 +16,7 @@ from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidPlaceError, TamperedFieldError
 from field_encrypt.fields import FORMAT, PROPERTIES, UNSTATED, EncryptedField, FieldPlace, decrypt_value
 from field_encrypt.foreign import looks_encrypted
-from field_encrypt.labels import read_label
-from field_encrypt.row_states import scalar
+from field_encrypt.row_states import read_label, scalar
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
 from keyturn.deks.store import read_item
@@ -59,6 +58,32 @@ async def diagnose_document(
             finding=f"container {container} has no such document{where}",
         )
     return await _Diagnosis(keyring, container, wanted, document).run()
+
+
+async def opens_documents(keyring: KeyringClients, dek_id: str, dek: Dek) -> bool:
+    """Tell whether the documents that name this id open with this DEK: some that are looked at, and one at least.
+
+    A field opens with one key only, so one that opens shows whose DEK it is. Fields in lists are not looked for. Raises
+    KeyturnError as the failure means.
+    """
+    opened = False
+    for description in keyring.keyring.documents:
+        name, container = description.name, keyring.documents[description.name]
+        for _, named in await documents_naming(container, description, [dek_id], limit=DOCUMENTS_OF_A_DEK):
+            ref = RowRef(id=str(named["id"]), partition=scalar(named.get(description.partition_key)))
+            document = await read_item(container, ref, name) or {}
+            bound = binding_of(description, document)
+            for path in paths.find(document, is_encrypted):
+                if (stored := paths.get(document, path))["dekId"] != dek_id:
+                    continue
+                place = FieldPlace(container=name, document_id=ref.id, field_path=path, **bound)
+                try:
+                    opened = _authenticates(EncryptedField.parse(stored, path), dek, place)
+                except InvalidFieldError:
+                    opened = False
+                if not opened:
+                    return False
+    return opened
 
 
 async def _read(container: ContainerProxy, name: str, document_id: str, partition: str | None) -> dict[str, Any] | None:

@@ -15,8 +15,8 @@ from pydantic import Field
 
 from field_encrypt.mek_errors import MekError
 from field_encrypt.pacing import Pacer
+from field_encrypt.rewrapping import Unwrapped, unwrap_row
 from field_encrypt.row_states import Row, RowKind, classify
-from field_encrypt.unwrapping import Unwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, Policy
 from keyturn.cosmos.client import list_feed_ranges
@@ -90,7 +90,7 @@ async def verify_part(
 
 
 async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: datetime) -> Verification:
-    current = await keyring.versions.current()
+    current = await keyring.versions.in_use()
     counted = await take_census(keyring.rows, current, {})
     named = {version: count for version, count in counted.by_version.items() if version != OTHER_LABELS}
     said = f"{counted.total} rows, {counted.on_target} on the current version {current}, {counted.foreign} foreign"

@@ -1,6 +1,6 @@
 """Looks that change nothing: the rows by version, the versions with their rows, and a whole verification."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from keyturn.contracts.base import Payload
@@ -37,14 +37,14 @@ async def census(direct: Direct, keyring: str | None, target: str | None = None)
     clients = direct.resources.keyring(keyring)
     if target is not None and target not in (states := await clients.versions.states()):
         raise InvalidRequestError.expected("target", f"one of {', '.join(states)}", named=f"--target {target}")
-    wanted = target or await clients.versions.current()
+    wanted = target or await clients.versions.in_use()
     return await direct.keep_trying(lambda: take_census(clients.rows, wanted, {}))
 
 
 async def versions(direct: Direct, keyring: str | None) -> list[Version]:
     """Return every version, oldest first, with how many rows name it; raises as :func:`census`."""
     clients = direct.resources.keyring(keyring)
-    current, counted = await clients.versions.current(), (await census(direct, keyring)).by_version
+    current, counted = await clients.versions.in_use(), (await census(direct, keyring)).by_version
     return [
         Version(
             version=name,
@@ -68,7 +68,7 @@ async def verify(direct: Direct, keyring: str | None, body: dict[str, Any]) -> d
         resources.settings.policy,
         parse(VerificationRequest, body),
         credential=resources.credential,
-        now=datetime.now(UTC),
+        now=direct.now(),
     )
     return found.to_payload()
 
@@ -76,5 +76,5 @@ async def verify(direct: Direct, keyring: str | None, body: dict[str, Any]) -> d
 async def missing_deks(direct: Direct, keyring: str | None, query: dict[str, str | None]) -> dict[str, Any]:
     """Look at some more documents for DEKs that the store lacks, as :func:`scan_orphans` does."""
     request = parse(OrphanRequest, {name: value for name, value in query.items() if value is not None})
-    found = await scan_orphans(direct.resources.keyring(keyring), request, now=datetime.now(UTC))
+    found = await scan_orphans(direct.resources.keyring(keyring), request, now=direct.now())
     return found.to_payload()

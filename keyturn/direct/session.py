@@ -99,7 +99,8 @@ async def opened(
         endpoint = urlsplit(resources.settings.cosmos_endpoint)  # the scope that the SDK asks for, too
         token = await resources.credential.get_token(f"{endpoint.scheme}://{endpoint.hostname}/.default")
         app_url = resources.settings.keyturn_public_url or environment.get("KEYTURN_URL")
-        yield Direct(resources, identity_in(token.token), tell, Clock(), app_url)
+        await resources.correct_clock(tell)
+        yield Direct(resources, identity_in(token.token), tell, resources.clock, app_url)
     finally:
         await resources.close()
 

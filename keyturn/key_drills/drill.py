@@ -11,7 +11,7 @@ from keyturn.contracts.base import RunRef, Text
 from keyturn.contracts.characters import visible
 from keyturn.contracts.steps import NotifyInput
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
-from keyturn.errors import KeyturnError, ResourceMissingError
+from keyturn.errors import KeyExistsError, KeyturnError, ResourceMissingError
 from keyturn.key_drills.trial import ThrowAwayVault, Trial
 from keyturn.keyring_clients import KeyringClients
 from keyturn.notifications.channels import Message
@@ -48,10 +48,15 @@ async def read_drill(documents: StateContainer, keyring: str) -> DrillRecord | N
     return await documents.find(DrillRecord.from_document, keyring, ID)
 
 
-async def drill(runs: RotationStore, vault: ThrowAwayVault, *, by: str, now: datetime, every: bool) -> DrillRecord:
+async def drill(
+    runs: RotationStore, vault: ThrowAwayVault, *, by: str, now: datetime, every: bool, emptied: bool = True
+) -> DrillRecord:
     """Try the newest backup, and write down what came of it: also that it could not be tried.
 
+    The vault is ``emptied`` of an earlier drill's copy where it is the drills' own.
+
     Raises:
+        KeyExistsError: another vault has a key of this name, and stays as it is.
         ResourceMissingError: no backup is kept.
         KeyturnError: the result could not be stored.
     """
@@ -60,9 +65,13 @@ async def drill(runs: RotationStore, vault: ThrowAwayVault, *, by: str, now: dat
         raise ResourceMissingError("no backup of the key is kept", resource=keyring.key_backups.container)
     trial: Trial | None = None
     try:
+        if emptied:
+            await vault.purge()  # what a drill has left that died
         trial = await vault.try_backup(backup, every=every, purge=True)
         detail = trial.sentence()
     except KeyturnError as error:
+        if isinstance(error, KeyExistsError) and not emptied:
+            raise
         detail = f"backup {backup.id} could not be tried: {error.message}"
     record = DrillRecord(
         keyring=keyring.keyring.name,

@@ -9,7 +9,7 @@ keyring's own vault has every version of it: docs/adr/0012-backups-that-open.md.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -22,15 +22,15 @@ from pydantic import Field
 from field_encrypt.errors import FieldEncryptError
 from field_encrypt.key_vault import MekClient
 from field_encrypt.pacing import Pacer
+from field_encrypt.rewrapping import NotUnwrapped, unwrap_row
 from field_encrypt.row_states import Row, classify
-from field_encrypt.unwrapping import NotUnwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.census import LABELS_MAX
 from keyturn.deks.queries import Condition, Conditions, select_rows
 from keyturn.deks.store import RESOURCE
-from keyturn.errors import InvariantError
+from keyturn.errors import InvariantError, KeyExistsError, KeyturnError
 from keyturn.key_vault.backups import KeyBackup, Phase, restore
 from keyturn.key_vault.errors import vault_failures
 from keyturn.key_vault.pacing import PacedVault
@@ -114,13 +114,17 @@ class ThrowAwayVault:
             KeyturnError: of the kind that any other failure means; the copy is disabled or purged all the same.
         """
         blob = await self.keyring.key_backups.blob(backup)
-        if purge:
-            await self.purge()  # what a drill has left that died
-        restored = await restore(blob, self.keys)
+        clean = self.purge if purge else self.disable
         try:
+            restored = await restore(blob, self.keys)
             seen = await self._open_rows(every=every)
-        finally:
-            await (self.purge() if purge else self.disable())
+        except KeyExistsError:
+            raise  # that key is not ours
+        except BaseException:
+            with suppress(KeyturnError):  # it may be there though the answer was lost, and what failed is to be told
+                await clean()
+            raise
+        await clean()
         return Trial(
             backup=backup.id,
             run_id=backup.run_id,

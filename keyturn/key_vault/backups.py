@@ -18,6 +18,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.keyvault.keys.aio import KeyClient
 from pydantic import Field
 
+from field_encrypt.encoding import from_base64
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
 from keyturn.errors import KeyExistsError, OperatorError, ResourceMissingError
@@ -31,7 +32,7 @@ KIND = "key-backup"
 WHERE_IT_OPENS = "a vault of the same subscription and geography"
 
 
-class KeyBackup(StoredDocument):
+class KeyBackup(StoredDocument, extra="ignore"):  # never written anew: what a newer release added is not lost
     """One backup; the blob itself is in the documents that ``parts`` names."""
 
     id: str
@@ -152,7 +153,7 @@ class KeyBackups:
             document = await self.documents.read(self.keyring, part_id)
             if document is None:
                 raise ResourceMissingError(f"part {part_id} of the key backup is gone", resource=self.container)
-            blob += base64.b64decode(document["blob"])
+            blob += from_base64(document.get("blob")) or b""
         if hashlib.sha256(blob).hexdigest() != backup.sha256:
             raise OperatorError(
                 "the key backup was changed", hint="take another one: keyturn key-backup list", document=backup.id

@@ -94,6 +94,15 @@ class MekVersions:
         with vault_failures("get", self.mek.mek_name):
             return MekVersionProperties.of((await self._keys.get_key(self.mek.mek_name)).properties).version
 
+    async def in_use(self) -> str:
+        """Return what writers wrap under: the current version or, where nothing may be, the newest under which it may.
+
+        Where there is none at all, it is the current one.
+        """
+        states, current = await self.states(), await self.current()
+        usable = [name for name, found in states.items() if found.problem() is None]
+        return current if current in usable or not usable else usable[-1]
+
     async def reinstate(self, run_id: str, kept: Mapping[str, str] = MappingProxyType({})) -> list[str]:
         """Enable again what this rotation has disabled, and return it, oldest first; idempotent.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
+from field_encrypt.dek import Dek
 from field_encrypt.row_states import classify
 from keyturn.access.identity import Identity
 from keyturn.clock import Clock
@@ -27,7 +28,8 @@ from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.copy import Found, RowCopies
 from keyturn.deks.page import PageDependencies
 from keyturn.deks.queries import has_id, select_rows
-from keyturn.errors import AbortRequestedError, InvariantError, KeyturnError
+from keyturn.diagnosis.document import opens_documents
+from keyturn.errors import AbortRequestedError, InvariantError, KeyturnError, PermissionMissingError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.migrations.start import start_migration
 from keyturn.resources import Resources
@@ -93,7 +95,6 @@ async def restore_rows(
     *,
     reason: str = "",
     tell: Callable[[str], None] = lambda _: None,
-    clock: Clock | None = None,
 ) -> Compared:
     """Compare, and copy what is missing or damaged here; a dry run changes nothing, and leaves no record.
 
@@ -103,7 +104,7 @@ async def restore_rows(
         AbortRequestedError: an operator asked to end it.
         KeyturnError: of the kind that the failure means; what is copied stays, and another call does the rest.
     """
-    clock = clock or Clock()
+    clock = resources.clock
     if wanted.dry_run:
         run = RunRef(run_id="(dry run)", keyring=keyring.keyring.name, fencing_token=0)
         return await _Copying(resources, keyring, wanted, clock, tell).run(run, None)
@@ -208,7 +209,8 @@ class _Copying:
                 refs=list(refs),
                 operations_per_second=await self._rate(record),
             )
-            page = RowCopies(request, dependencies, refs, missing_only=self.wanted.missing_only)
+            missing_only = self.wanted.missing_only
+            page = RowCopies(request, dependencies, refs, self._in_documents, missing_only=missing_only)
             try:
                 await page.run(page.copy)
             finally:
@@ -227,6 +229,13 @@ class _Copying:
 
         hold = unheld if record is None else Hold(self.resources.every_run.documents, run).check
         return PageDependencies(self.keyring.rows, self.keyring.mek, quarantine, hold, self.clock)
+
+    async def _in_documents(self, dek_id: str, dek: Dek) -> bool:
+        try:
+            return await opens_documents(self.keyring, dek_id, dek)
+        except PermissionMissingError as error:
+            self.tell(f"row {dek_id} is left, because documents cannot be read: {error.message}")
+            return False
 
     async def _rate(self, record: MigrationRecord | None) -> float:
         """Return what the next page may take of the vault; looks for an abort, and says that the run goes on."""

@@ -35,6 +35,11 @@ class Row(NamedTuple):
         return {name: value for name, value in json.loads(self.body).items() if name not in _SYSTEM_PROPERTIES}
 
 
+def writes_of(etag: str) -> int:
+    """Return how often an item was written after it was made, modulo 65,536: for tests, its ETag counts."""
+    return int(etag.strip('"').split("-")[1], 16)
+
+
 class Scope(NamedTuple):
     """What a scan covers: a partition, or the part of it between two effective partition keys, or one such key."""
 
@@ -187,7 +192,8 @@ class Commit:
     def put(self, epk: str, item: dict[str, Any], previous: Row | None) -> Row:
         """Write a new version of an item, under another id if the item has one, or the first one."""
         number = previous.number if previous else self._reserve(epk, item["id"])
-        etag = f'"{number:08x}-0000-{self._changes:04x}-0000-{self.lsn:012x}"'
+        written = (writes_of(previous.etag) + 1) % 0x10000 if previous else 0
+        etag = f'"{number:08x}-{written:04x}-{self._changes:04x}-0000-{self.lsn:012x}"'
         body = self._body(number, etag, item)
         if previous:
             self._keep(previous)

@@ -25,7 +25,7 @@ PROSE = (
     "compare VALUE with the app's address",
     "set VALUE; where people sign in",
     "az login",
-    "az keyvault key list-versions",
+    "see whose it is: az keyvault key list-versions",
     "chmod 600",
     "unset VALUE",
     "set it, or name the app once and for all",
@@ -44,6 +44,8 @@ PROSE = (
     "run the same command again",
     "stop the writers that wrap under another version",
     "look at each (VALUE)",
+    "compare each head above with the one",
+    "look at the run: it may have gone on",  # on the console, which links to it
 )
 
 

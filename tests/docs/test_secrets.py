@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,14 @@ import pytest
 from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.docs.runbook import Runbook
-from tests.docs.walk import Walk, checkout_for, undefined_names, walk
+from tests.docs.walk import Walk, checkout_for, walk
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK
-from tests.infra.snapshots import INFRA, read_snapshots
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks")]
 
 PAGE = "SECRET_MANAGEMENT.md"
 LOOKS = 100
-# What `azd env get-values` gives: outputs of the templates, and what its owner has chosen by `azd env set`.
-OUTPUTS = set(read_snapshots()["default"].outputs)
-CHOSEN = {"KEYTURN_APPROVAL_SECRET_NAME", "KEYTURN_ENTRA_CLIENT_ID"}
-
-
-def test_blocks_for_azure_take_what_the_page_makes() -> None:
-    """They cannot be run here; but they are shell, and every name in them is made before, or is the deployment's."""
-    assert undefined_names(Runbook(PAGE), OUTPUTS | CHOSEN) == []
-    assert {f"${{{name}=" for name in CHOSEN} <= set(
-        re.findall(r"\$\{\w+=", (INFRA / "main.parameters.json").read_text())
-    )
 
 
 async def test_the_page_is_walked(azure: LocalAzure, app: AppHarness, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from field_encrypt.row_states import QuarantineReason
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.diagnosis.models import NEXT_STEPS, Verdict
 from keyturn.documents.errors import DocumentReason
-from keyturn.errors import OUTCOMES
+from keyturn.errors import OUTCOMES, SettingsError
 from keyturn.notifications.events import EVENTS, ON_CALL, runbook
 from keyturn.preflight.checks import CHECKLIST, WAIVABLE
 from tests.docs.hints import parse
@@ -66,6 +66,23 @@ def test_every_code_leads_to_a_section(kind: str) -> None:
     for code in CODES[kind]:
         [where] = [link for name, link in named if name == code]
         assert "](#" in where, code
+
+
+def test_an_error_names_its_section() -> None:
+    """The one that its problem type leads to; none where the request or the caller's own machine is wrong."""
+    rows = Runbook("MEK_ROTATION.md").table("it says")
+    sections = {
+        code: re.findall(r"\[([^]]+)\]\(#", row[2])[0] for row in rows for code in re.findall(r"`([a-z-]+)`", row[0])
+    }
+    at_the_desk = "On the operator's machine"
+
+    wrong = {
+        kind.__name__: (outcome.section, sections[outcome.problem])
+        for kind, outcome in OUTCOMES.items()
+        if (outcome.section or at_the_desk) != sections[outcome.problem] and kind is not SettingsError
+    }
+    assert wrong == {}
+    assert {outcome.section for outcome in OUTCOMES.values()} >= {"The record was changed", "Without the app"}
 
 
 @pytest.mark.parametrize("event", [name for name, event in EVENTS.items() if event.urgent])

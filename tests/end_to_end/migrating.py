@@ -57,3 +57,11 @@ async def bring_back(app: AppHarness, count: int) -> tuple[str, str, dict[str, d
 async def decide(app: AppHarness, restore_id: str, status: dict[str, Any], approver: str = "sam@example.com") -> int:
     """Approve the restore's evidence and return the HTTP status."""
     return (await app.callers.decide(restore_id, status["evidenceDigest"], approver=approver)).status
+
+
+async def approved(app: AppHarness, migration_id: str) -> dict[str, Any]:
+    """Have another person approve that a completed rotation is rolled back, and wait for the end."""
+    waiting = await reach(app, migration_id, "awaiting_approval")
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"], approver=OPERATOR)).status == 403
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"])).status == 200
+    return await reach(app, migration_id, "completed")

@@ -15,6 +15,7 @@ from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.runs import budget
+from local.cosmos.store import writes_of
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.bulk import fill
@@ -50,7 +51,7 @@ def unwraps(app: AppHarness) -> int:
 
 
 async def check_moved_once(app: AppHarness, run_id: str, target: str, before: dict[str, Any]) -> None:
-    """Every row is on the target, put there by this run, from the very wrap that it had before."""
+    """Every row is on the target, put there by this run in one write, from the very wrap that it had before."""
     rows = await all_rows(app)
     assert rows.keys() >= before.keys()
     for row_id, old in before.items():
@@ -58,6 +59,7 @@ async def check_moved_once(app: AppHarness, run_id: str, target: str, before: di
         assert (row["mekVersion"], row["rotationId"]) == (target, run_id)
         assert row["previousWrap"]["mekVersion"] == old["mekVersion"]
         assert row["previousWrap"]["wrappedDek"] == old["wrappedDek"]
+        assert writes_of(row["_etag"]) - writes_of(old["_etag"]) == 1
     assert await app.unreadable_notes() == []
 
 
@@ -101,6 +103,28 @@ async def test_the_app_dies_in_mid_sweep_and_direct_finishes(azure: LocalAzure, 
     status = await app.approve(run_id)
 
     assert set(await runs_of(app)) - set(known) == {run_id}
+    assert await app.made_by(run_id) == [status["targetVersion"]]
+    await check_moved_once(app, run_id, status["targetVersion"], before)
+    await check_chain(app, run_id)
+
+
+async def test_the_app_and_direct_at_once(azure: LocalAzure, app: AppHarness) -> None:
+    """Taken over from an app that lives: its pages end at the fence, no row is written twice, and it goes on later."""
+    before = await all_rows(app)
+    app.arm("key_vault", operation="unwrap", kind="delay", delayMs=300, count=None)
+    run_id = await app.start()
+    await until_rows_moved(app, run_id)
+
+    refused = await keyturn(azure, "direct", "rewrap")
+    both = await asyncio.gather(*(keyturn(azure, "direct", "rewrap", "--take-over") for _ in "ab"))
+    app.control("key_vault", "DELETE", "faults")
+    last = await keyturn(azure, "direct", "rewrap", "--take-over")
+    await until_retried(azure, app, run_id)
+    status = await app.approve(run_id)
+
+    assert (refused.code, "the app answers" in refused.err) == (73, True)
+    assert {ended.code for ended in both} <= {0, 73}, both  # 73: the other one went on
+    assert last.code == 0, last.err
     assert await app.made_by(run_id) == [status["targetVersion"]]
     await check_moved_once(app, run_id, status["targetVersion"], before)
     await check_chain(app, run_id)

@@ -1,6 +1,7 @@
 """A lost vault is brought back from the backup that a rotation took, and every row and document opens again."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -9,8 +10,8 @@ import pytest
 from keyturn.key_drills.drill import ID
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.command_line import keyturn
-from tests.end_to_end.migrating import all_rows
+from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
+from tests.end_to_end.migrating import all_rows, approved
 from tests.end_to_end.quick_azure import quick_azure
 from tests.end_to_end.waits import tick
 from tests.invariants.traces import messages_of
@@ -119,3 +120,39 @@ async def test_a_lost_vault_is_restored_after_a_rotation(doomed: AppHarness) -> 
     for row_id in rows:
         assert len(await app.dek_of(row_id)) == 32
     assert (await app.rotate())["state"] == "completed"  # and the next one begins from there
+
+
+async def test_a_version_that_is_lost_is_rolled_back(doomed: AppHarness, tmp_path: Path) -> None:
+    """Only the backup from before the rotation is left: the diagnosis names a rollback, and pasted, it opens every row.
+
+    What was created since under the lost version stays lost, and is named: no command pretends otherwise.
+    """
+    app, note = doomed, "note-000003"
+    before = await all_rows(app)
+    rotation = await app.rotate()
+    await write_notes(app, 1)
+    [since] = (await all_rows(app)).keys() - before.keys()
+    env = {**operator_environment(app.azure), "PATH": installed(tmp_path)}
+    async for document in app.runs.query_items("SELECT * FROM c WHERE c.kind = 'key-backup' AND c.phase = 'after'"):
+        await app.runs.delete_item(document["id"], partition_key=app.keyring)
+    lose_the_vault(app.azure)
+    vault = app.azure.layout.url("key_vault")
+    assert (await keyturn(app.azure, "key-backup", "restore", "--vault-url", vault)).code == 0
+    assert len(await app.unreadable_notes()) == NOTES + 1
+
+    told = await keyturn(app.azure, "diagnose", "document", note, "--container", "notes", "--json")
+    dek = told.json["deks"][0]
+    command = dek["nextStep"].partition(": ")[2]
+    begun = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
+    await approved(app, begun.out.strip())
+
+    assert (told.code, dek["verdict"], command) == (73, "version_lost", f"keyturn rollback {rotation['rotationId']}")
+    rows = await all_rows(app)
+    lost = rows.pop(since)
+    assert {name: row["wrappedDek"] for name, row in rows.items()} == {
+        name: row["wrappedDek"] for name, row in before.items()
+    }
+    assert len(await app.unreadable_notes()) == 1
+    verified = await keyturn(app.azure, "verify", "--all")
+    assert (verified.code, verified.out.count(f"FAIL  row {since}: ")) == (73, 1)
+    assert f"{lost['mekVersion']}: 1" in verified.out

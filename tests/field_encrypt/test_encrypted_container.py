@@ -96,11 +96,14 @@ async def test_context_of_a_container_is_bound(notes: Notes) -> None:
 
 
 async def test_options_are_those_of_the_sdk(notes: Notes) -> None:
-    """A condition on the ETag holds as without encryption."""
+    """A condition on the ETag holds as without encryption; an answer that was not wanted is none to decrypt."""
     container = notes.encrypted()
     created = await container.create_item(NOTE)
     await container.replace_item("note-1", NOTE, etag=created["_etag"], match_condition=MatchConditions.IfNotModified)
 
+    patch = [{"op": "set", "path": "/title", "value": "patched"}]
+    assert await container.patch_item("note-1", "w-1", patch, no_response=True) == {}
+    assert (await container.read_item("note-1", "w-1"))["title"] == "patched"
     with pytest.raises(CosmosAccessConditionFailedError):
         await container.upsert_item(NOTE, etag=created["_etag"], match_condition=MatchConditions.IfNotModified)
     with pytest.raises(CosmosResourceNotFoundError):
@@ -130,6 +133,9 @@ async def test_partition_keys_of_every_kind(
         assert own(await encrypted.create_item(note)) == note
 
     assert list(range(len(documents))) == sorted([note["title"] async for note in encrypted.read_all_items()])  # type: ignore[type-var]  # numbers
+    assert list(range(len(documents))) == sorted(
+        [note["title"] async for note in encrypted.query_items("SELECT * FROM c")]
+    )  # type: ignore[type-var]  # numbers
     if documents[-1] == {}:
         assert (await encrypted.read_item("note", NonePartitionKeyValue))["title"] == 3
 
@@ -145,10 +151,14 @@ def _partition_key(paths: list[str]) -> PartitionKey:
         (["title"], "due", "optional", '["due"]'),
         (["id"], (), "fields", "id"),
         (["title"], ["_etag"], "optional", "_etag"),
+        (["title"], ["/due"], "optional", "'/due'"),
+        (["author//name"], (), "fields", "'author//name'"),
+        (["title", ""], (), "fields", "''"),
+        (["title"], ["a~b"], "optional", "'a~b'"),
     ],
 )
 def test_policy_that_cannot_be_meant_is_refused(fields: Any, optional: Any, setting: str, meant: str) -> None:
-    """A text is not taken for a list of letters, and nothing that Cosmos DB reads is encrypted."""
+    """A text is no list of letters, nothing that Cosmos DB reads is encrypted, no optional path is one of nothing."""
     with pytest.raises(InvalidSettingError) as refused:
         FieldPolicy("notes", fields, optional)
 

@@ -51,6 +51,7 @@ async def test_patch_encrypts_what_it_sets(notes: Notes, operation: dict[str, An
         {"op": "remove", "path": "/parts/0"},
         {"op": "move", "from": "/title", "path": "/other"},
         {"op": "move", "from": "/other", "path": "/title"},
+        {"op": "set", "path": "/title"},
     ],
 )
 async def test_patch_that_would_break_a_field_is_refused(notes: Notes, operation: dict[str, Any]) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
-from field_encrypt import DekCache, DekFollower, FieldEncryption, follower
+from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults, follower
 from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
-from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
+from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_keyring import FIELDS, NOTE, LocalKeyring
 
 NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in range(6)]
@@ -208,6 +209,22 @@ async def test_other_property_names_are_followed(local_keyring: LocalKeyring, st
     await reader.follower.poll()
 
     assert len(stored) - 1 == len(reader.cache)
+
+
+async def test_store_that_is_made_later_is_followed(
+    cosmos_client: CosmosClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that does not exist yet ends no follower: it says so, and goes on asking."""
+    database = await cosmos_client.create_database_if_not_exists(DATABASE)
+    store = DekStore(database.get_container_client("made-later"), RowDefaults(mek_name="none"))
+    following = DekFollower(store, DekCache(), interval_seconds=0.05)
+    running = asyncio.create_task(following.run())
+
+    await until(lambda: "made-later" in caplog.text)
+    await database.create_container("made-later", PartitionKey("/id"))
+    await until(lambda: bool(following._cursors))
+    following.stop()
+    await asyncio.wait_for(running, 10)
 
 
 async def test_store_without_rows_is_followed(local_keyring: LocalKeyring) -> None:

@@ -1,61 +1,19 @@
 """I4: an unfinished rotation's version is adopted, and none is made beside it."""
 
-import asyncio
-import contextlib
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from keyturn import steps
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import NotSettledError, UnavailableError
+from keyturn.errors import NotSettledError
 from keyturn.rotation.new_version import RecordedIntent
 from keyturn.runs.commands import record_command
-from tests.invariants.harness import SECONDS, ActivityHarness
+from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun, roll_back
 from tests.invariants.rotation_driver import RotationDriver, begun_with
 from tests.invariants.steps import Steps
-
-
-async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:
-    """Create the version as soon as no creation of an earlier rotation can take effect any more."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            with contextlib.suppress(NotSettledError):
-                return await harness.act("create_version", driver.creation())
-            await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize("in_use", [False, True])
-async def test_an_adopted_version_is_backed_up(
-    harness: ActivityHarness, driver: RotationDriver, *, in_use: bool
-) -> None:
-    """The one that an earlier rotation made, whether that one had enabled it or could not back it up."""
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    if not in_use:
-        harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-        with pytest.raises(UnavailableError):
-            await harness.act("create_version", driver.creation())
-    else:
-        await harness.act("create_version", driver.creation())
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    await driver.advance(State.ABORTED)
-    ((new, _),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-    later = RotationDriver(harness, await harness.start())
-
-    await later.advance(State.PREFLIGHT)
-    await later.check()
-    await later.advance(State.CREATING_VERSION)
-    answer = await once_settled(harness, later)
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(later.run_id)
-
-    assert answer["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert backup is not None
-    assert (backup.phase, backup.new_version) == ("after", new)
 
 
 async def abandon(harness: ActivityHarness, driver: RotationDriver) -> None:

@@ -4,27 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from keyturn import steps
-from keyturn.contracts.states import State
-from keyturn.errors import UnavailableError
 from keyturn.key_vault import creation
-from keyturn.key_vault.backups import KeyBackups
 from keyturn.rotation.new_version import RecordedIntent
-from keyturn.runs.record_parts import Waiver
-from tests.invariants.checks.versions import MADE_BY, not_one_new_version
+from tests.invariants.checks.versions import MADE_BY
 from tests.invariants.harness import SECONDS, ActivityHarness
-from tests.invariants.rotation_driver import RotationDriver, begun_with
+from tests.invariants.rotation_driver import RotationDriver, begun_with, blind, not_one_version
 
 SETTLE = timedelta(seconds=30)  # in which even a busy machine makes the late version; the wait ends when it is there
-
-
-async def wrong(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
-    """Ask the vault which versions the rotation has made."""
-    return not_one_new_version({harness.old}, await harness.vault_versions(), driver.run_id)
 
 
 @asynccontextmanager
@@ -46,10 +36,6 @@ async def creation_of_a_dead_run(harness: ActivityHarness, driver: RotationDrive
     await late
 
 
-async def blind(*_: Any, **_more: Any) -> None:
-    """Look for no version, and write none down."""
-
-
 @pytest.mark.parametrize("fault", ["reset_after", "reset_before", "throttle"])
 async def test_a_lost_answer_and_a_second_run_make_one(
     harness: ActivityHarness, driver: RotationDriver, fault: str
@@ -60,7 +46,7 @@ async def test_a_lost_answer_and_a_second_run_make_one(
     answers = [await harness.act("create_version", driver.creation()) for _ in range(3)]
 
     assert len({answer["result"]["version"] for answer in answers}) == 1
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_two_runs_at_once_make_one(harness: ActivityHarness, driver: RotationDriver) -> None:
@@ -68,7 +54,7 @@ async def test_two_runs_at_once_make_one(harness: ActivityHarness, driver: Rotat
     both = await asyncio.gather(*(harness.act("create_version", driver.creation()) for _ in range(2)))
 
     assert both[0] == both[1]
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHarness) -> None:
@@ -81,7 +67,7 @@ async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHa
     async with creation_of_a_dead_run(harness, driver):
         await harness.act("create_version", hasty)
 
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_broken_the_tag_is_not_looked_for(
@@ -94,7 +80,7 @@ async def test_broken_the_tag_is_not_looked_for(
     for _ in range(2):
         await harness.act("create_version", driver.creation())
 
-    assert await wrong(harness, driver) == ["2 versions were made, not 1"]
+    assert await not_one_version(harness, driver) == ["2 versions were made, not 1"]
 
 
 async def test_broken_the_intent_is_not_looked_at(
@@ -106,7 +92,7 @@ async def test_broken_the_intent_is_not_looked_at(
         monkeypatch.setattr(RecordedIntent, "declare", lambda *_, **__: asyncio.sleep(0, result=True))
         await harness.act("create_version", driver.creation())
 
-    assert await wrong(harness, driver) == ["2 versions were made, not 1"]
+    assert await not_one_version(harness, driver) == ["2 versions were made, not 1"]
 
 
 async def test_broken_the_version_is_not_tagged(
@@ -118,66 +104,4 @@ async def test_broken_the_version_is_not_tagged(
     await harness.act("create_version", driver.creation())
     (made,) = (await harness.vault_versions()).keys() - {harness.old}
 
-    assert await wrong(harness, driver) == [f"version {made} does not name its rotation"]
-
-
-def unsafe(harness: ActivityHarness) -> list[str]:
-    """Read in the vault's log, oldest first, what was enabled before a backup had it."""
-    seen = [
-        entry["operation"] for entry in harness.operations() if entry["operation"] in {"create", "backup", "update"}
-    ]
-    orders = "".join(name[0] for name in seen)
-    return [] if "u" not in orders or "cb" in orders.partition("u")[0] else ["a version was enabled without a backup"]
-
-
-async def test_a_version_is_backed_up_before_it_is_enabled(harness: ActivityHarness, driver: RotationDriver) -> None:
-    """So there is no moment at which a row could name a version that no backup brings back."""
-    await driver.to_new_version()
-
-    backup = await harness.resources.keyring(harness.keyring).key_backups.find(driver.run_id)
-
-    assert unsafe(harness) == []
-    assert backup is not None
-    assert (backup.phase, backup.new_version, backup.versions) == ("after", driver.target, 2)
-    assert (await harness.vault_versions())[driver.target].enabled
-
-
-async def test_broken_no_backup_is_taken(
-    harness: ActivityHarness, driver: RotationDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Code that enables the version all the same is found in the vault's log."""
-    monkeypatch.setattr(KeyBackups, "take", blind)
-
-    await driver.to_new_version()
-
-    assert unsafe(harness) == ["a version was enabled without a backup"]
-
-
-@pytest.mark.parametrize("waived", [False, True])
-async def test_without_a_backup_the_version_does_not_come_into_use(harness: ActivityHarness, *, waived: bool) -> None:
-    """The step fails before any row moves, and another try goes on from there; a waiver answers for it."""
-    driver = await begun_with(harness)
-    if waived:
-        waiver = Waiver(check="key_backup", by="dana", why="a copy is in the safe")
-        await harness.runs.update(
-            driver.run_id,
-            lambda record: record.changed(options=record.options.model_copy(update={"waivers": [waiver]})),
-        )
-    await driver.advance(State.PREFLIGHT)
-    await driver.advance(State.CREATING_VERSION)
-    harness.local_keyring.mek.fault(operation="backup", kind="throttle", count=None)
-
-    failed = None
-    try:
-        await harness.act("create_version", driver.creation())
-    except UnavailableError as error:
-        failed = error
-    ((new, made),) = [found for found in (await harness.vault_versions()).items() if found[0] != harness.old]
-
-    assert ((failed is None), made.enabled) == (waived, waived)
-    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
-    harness.local_keyring.mek.vault.control("DELETE", "faults")
-    again = await harness.act("create_version", driver.creation())
-    assert again["result"] == {"version": new}
-    assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == [f"version {made} does not name its rotation"]

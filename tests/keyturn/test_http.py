@@ -32,6 +32,7 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
         "detail": "r1 of k is running",
         "instance": PATH,
         "hint": "see what runs: keyturn status",
+        "runbook": "MEK_ROTATION.md, Another run has the keyring",
         "keyring": "k",
         "rotationId": "r1",
         "statusUrl": "/api/rotations/r1",

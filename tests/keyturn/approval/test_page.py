@@ -281,6 +281,20 @@ def test_a_restore_asks_to_enable_versions() -> None:
     assert page.named("script") == []
 
 
+def test_many_versions_are_shown_by_their_first_and_last_day() -> None:
+    """Four hundred dates are no answer; their ids are all there, one click off."""
+    created = {f"v{number}": NOW - timedelta(days=number) for number in range(1, 401)}
+    record = restoring(evidence=None)
+    evidence = {"versions": dict.fromkeys(created, 1), "targetVersion": "new", "census": CENSUS.to_payload()}
+    record = record.changed(evidence=evidence, evidence_digest=digest_of(evidence))
+    text = " ".join(Page(approval_page(record, link_to(record), "", READER, {**created, "new": NOW})).text.split())
+    unknown = " ".join(Page(approval_page(record, link_to(record), "", READER, {})).text.split())
+
+    assert "400 versions of 25 Jan 2025 to 28 Feb 2026 → 1 Mar 2026" in text
+    assert "400 versions → not known" in unknown
+    assert "v400, made 25 Jan 2025: 1 rows" in text
+
+
 def test_a_rollback_shows_that_rows_go_back() -> None:
     """From the new version to the retired one."""
     record = restoring(work=Rollback(rotation=RunRef(run_id="r", keyring="notes", fencing_token=1), new_version="new"))

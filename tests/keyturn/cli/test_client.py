@@ -6,9 +6,11 @@ import pytest
 
 from keyturn.errors import OUTCOMES, InvariantError, KeyturnError, SettingsError, WrongStateError
 from keyturn.http import TYPE_PREFIX, problem_of
+from keyturn.ids import MIGRATIONS, ROTATIONS, unknown_run
 from tests.keyturn.cli.served import serving
 
 ROTATION = "notes.20261124T120000Z.abcdef"
+OTHER, MIGRATION = "notes.20261124T120000Z.abcdee", "notes.m.20261125T120000Z.abcdef"
 KINDS = sorted(OUTCOMES, key=lambda kind: kind.__name__)
 
 
@@ -31,7 +33,7 @@ def test_a_hint_is_shown() -> None:
     with serving(shown, status=409) as app:
         result = app.run("retry", ROTATION)
 
-    assert result.stderr == "error: not now\nhint: wait\n"
+    assert result.stderr == "error: not now\nhint: wait\nrunbook: MEK_ROTATION.md, Decide\n"
 
 
 @pytest.mark.parametrize(
@@ -123,3 +125,47 @@ def test_a_problem_is_json_where_json_is_asked_for(kind: type[KeyturnError]) -> 
     assert shown.keys() >= {"type", "title", "status", "detail"}
     assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= shown.items()
     assert json.loads(unset.stderr)["variable"] == "KEYTURN_URL"
+
+
+@pytest.mark.parametrize("command", ["status", "report", "watch", "abort", "open"])
+def test_an_unknown_run_is_named_with_those_there_are(command: str) -> None:
+    """The newest of each kind, of the keyring that the id names, and the one that may be meant."""
+    problem = problem_of(unknown_run(ROTATION), instance="/api")
+    with serving(({}, {"rotations": [{"rotationId": OTHER}]}, {"migrations": [{"migrationId": MIGRATION}]})) as app:
+        app.answers[0] = (problem.status, json.dumps(problem.body).encode(), "application/problem+json")
+        result = app.run(command, ROTATION)
+
+    assert (result.exit_code, result.stderr.splitlines()) == (
+        66,
+        [
+            f"error: there is no run '{ROTATION}': expected one of {OTHER}, {MIGRATION}; did you mean {OTHER}?",
+            "hint: see what there is: keyturn list",
+        ],
+    )
+    assert [path for _, path, *_ in app.asked[1:]] == [
+        f"{path}?keyring=notes&limit=3" for path in (ROTATIONS, MIGRATIONS)
+    ]
+
+
+def test_where_runs_cannot_be_listed_the_refusal_stays() -> None:
+    """Also for what is no run's id, which names no keyring."""
+    problem = problem_of(unknown_run("nope"), instance="/api")
+    with serving(problem.body, status=problem.status, content_type="application/problem+json") as app:
+        result = app.run("status", "nope")
+
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (66, "error: there is no such run")
+
+
+def test_an_unknown_member_is_named_with_those_there_are() -> None:
+    """And the one that may be meant."""
+    with serving({"state": "completed", "quarantined": {"count": 0}}) as app:
+        results = [app.run("status", ROTATION, "--field", field) for field in ("sate", "quarantined.counts", "state.a")]
+
+    assert [(result.exit_code, result.stderr) for result in results] == [
+        (64, "error: --field sate: expected a member of the answer, one of quarantined, state; did you mean state?\n"),
+        (
+            64,
+            "error: --field quarantined.counts: expected a member of the answer, one of count; did you mean count?\n",
+        ),
+        (64, "error: --field state.a: expected a member of the answer, one of (there is none)\n"),
+    ]

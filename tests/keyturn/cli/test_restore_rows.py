@@ -23,6 +23,7 @@ def run(*arguments: str) -> Result:
     [
         (("--from", OTHER, "--ids", "a", "--missing"), "--ids: expected rows by id, or --missing: not both"),
         (("--from", "https://notes.documents.azure.com:443"), "--from: expected the URL of another account"),
+        (("--from", "https://NOTES.documents.azure.com/"), "--from: expected the URL of another account"),
         (("--from", "http://notes-rows.documents.azure.com"), "--from: expected the URL of another account"),
         (("--from", OTHER, "--container", "notes"), "--container: expected the dek store"),
         (("--from", OTHER, "--keyring", "files"), "there is no keyring 'files'"),

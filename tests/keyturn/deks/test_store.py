@@ -11,9 +11,8 @@ from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
-from field_encrypt.labels import kid_prefix
 from field_encrypt.rewrapping import NewWrap
-from field_encrypt.row_states import Row, RowKind
+from field_encrypt.row_states import Row, RowKind, kid_prefix
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.store import DekStore, Outcome

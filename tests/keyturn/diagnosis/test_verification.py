@@ -17,6 +17,7 @@ from keyturn.diagnosis.verification import (
     verify_part,
 )
 from keyturn.errors import InvalidRequestError, NotSettledError
+from keyturn.key_vault.versions import ROTATION_TAG, UNUSED_TAG
 from keyturn.preflight.results import Outcome
 from keyturn.runs import budget
 from keyturn.runs.store import RotationStore
@@ -91,6 +92,30 @@ async def test_rows_that_were_put_back_are_counted_anew(verified: Verified) -> N
     assert advice == f"keyturn migrate rewrap-deks --keyring notes --new-version {current}"
     counted = verified.patients.keyring.dek_container.query_items(str(answer.query))
     assert sum([value async for value in counted]) == 2
+
+
+async def test_a_version_that_was_never_in_use_is_no_target(verified: Verified) -> None:
+    """A rotation's new version stays disabled until a backup has it: rows under the one before it are in order."""
+    local = verified.patients.local_keyring
+    before = (await local.mek.client.list_versions())[0].version
+    await local.add(before)
+    await local.mek.create(enabled=False, tags={ROTATION_TAG: "notes.1", UNUSED_TAG: "notes.1"})
+
+    answer = await verified.part("census")
+
+    assert {one.id: one.outcome for one in answer.results if one.outcome is not Outcome.OK} == {}
+    assert f"1 on the current version {before}" in answer.results[0].detail
+    assert before in str(answer.query)
+
+
+async def test_with_no_version_enabled_there_is_a_verdict_all_the_same(verified: Verified) -> None:
+    """The worst of days: every row is told to be unreadable, and the command does not break off."""
+    local = verified.patients.local_keyring
+    version = (await local.mek.client.list_versions())[0].version
+    await local.add(version)
+    await local.mek.change(version, enabled=False)
+
+    assert f"{version}: 1" in (await verified.problems("census"))["versions"][0]
 
 
 def test_the_query_holds_its_values_whatever_they_are(patients: Patients) -> None:

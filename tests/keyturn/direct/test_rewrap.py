@@ -16,6 +16,7 @@ from keyturn.errors import (
 )
 from keyturn.runs import budget
 from keyturn.runs.records import MigrationRecord, RotationRecord
+from local.cosmos.store import writes_of
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun
@@ -27,11 +28,12 @@ CLAIMS = "SELECT VALUE c.claims FROM c"
 
 
 async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, rows: int) -> None:
-    """Every row is on the target by this run, from the version that it was on, with its own DEK."""
+    """Every row is on the target by this run, in one write, from the version that it was on, with its own DEK."""
     found = await harness.rows()
     assert len(found) == rows
     assert {(row["mekVersion"], row["rotationId"]) for row in found} == {(target, run_id)}
     assert {row["previousWrap"]["mekVersion"] for row in found} == {harness.old}
+    assert {writes_of(row["_etag"]) for row in found} == {1}
     assert await harness.changed_deks() == []
     assert await harness.needed_but_disabled() == []
 

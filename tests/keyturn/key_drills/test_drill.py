@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.keyvault.keys.aio import KeyClient
 
@@ -15,7 +16,7 @@ from field_encrypt import MekClient, RowDefaults
 from field_encrypt.pacing import Pacer
 from keyturn.audit.events import TYPES, KeyBackupTried
 from keyturn.clock import Clock
-from keyturn.errors import InvariantError, KeyExistsError, ResourceMissingError
+from keyturn.errors import InvariantError, KeyExistsError, KeyturnError, ResourceMissingError
 from keyturn.key_drills.drill import drill, read_drill
 from keyturn.key_drills.trial import ThrowAwayVault
 from keyturn.key_vault.backups import KeyBackup
@@ -24,7 +25,7 @@ from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
 from keyturn.runs.store import RotationStore
 from local.identity.roles import ROLES
-from tests.field_encrypt.local_vault import LocalVault
+from tests.field_encrypt.local_vault import SECONDS, LocalVault
 from tests.keyturn.backups import another_vault, backups_in
 from tests.keyturn.local_keyring import LocalKeyring, encoded
 from tests.keyturn.runs.lifecycle import new_keyring
@@ -45,6 +46,12 @@ class Drills:
         """Take the backup of a rotation."""
         versions = len(await self.throw_away.keyring.versions.states())
         return await self.backups.take(self.run_id, versions=versions, now=NOW, **more)
+
+    def fault(self, **rule: Any) -> None:
+        """Arm a fault in the throw-away vault."""
+        url = f"{self.throw_away.keys.vault_url.rstrip('/')}/_control/faults"
+        authority = str(self.local.mek.vault.authority)
+        requests.post(url, json=rule, verify=authority, timeout=SECONDS).raise_for_status()
 
     async def copies(self) -> dict[str, bool]:
         """Return the versions of the copy, and which are enabled."""
@@ -162,12 +169,39 @@ async def test_a_drill_is_recorded_and_leaves_nothing(drills: Drills, left: str)
     assert len(await drills.throw_away.keyring.versions.states()) == 2
 
 
-async def test_a_drill_that_cannot_be_made_has_failed(drills: Drills) -> None:
-    """The refusal of the vault is what it came to; the next one replaces it."""
+@pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("operation", ["restore", "list", "unwrap"])
+async def test_a_trial_that_breaks_off_leaves_nothing_enabled(drills: Drills, operation: str, *, purge: bool) -> None:
+    """Also where only the answer to the restore was lost: the copy is not left behind as it came."""
+    backup = await drills.backup()
+    drills.fault(operation=operation, kind="reset_after" if operation == "restore" else "status", status=403)
+
+    with pytest.raises(KeyturnError):
+        await drills.throw_away.try_backup(backup, every=False, purge=purge)
+
+    assert set((await drills.copies()).values()) == (set() if purge else {False})
+
+
+async def test_another_vault_than_the_drills_own_is_not_emptied(drills: Drills) -> None:
+    """Named by mistake, it may hold the key on which another region depends: it is left, and nothing is recorded."""
+    await drills.backup()
+    await drills.throw_away.try_backup(await drills.backup(), every=False, purge=False)
+
+    with pytest.raises(KeyExistsError):
+        await drill(drills.runs, drills.throw_away, by="dana", now=NOW, every=False, emptied=False)
+
+    assert len(await drills.copies()) == 2
+    assert await read_drill(drills.runs.documents, drills.name) is None
+
+
+@pytest.mark.parametrize("damaged", ["AAAA", "AAA", "\u00e9", "", None, 7, ...], ids=repr)
+async def test_a_drill_that_cannot_be_made_has_failed(drills: Drills, damaged: object) -> None:
+    """However the stored backup is damaged, that is what it came to, and told; the next one replaces it."""
     await drills.backup()
     container = drills.throw_away.keyring.key_backups.documents
     part = (await container.query(drills.name, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": "key-backup-part"}))[0]
-    await container.replace({**part, "blob": "AAAA"}, part["_etag"])
+    part = {name: value for name, value in {**part, "blob": damaged}.items() if value is not ...}
+    await container.replace(part, part["_etag"])
 
     record = await drill(drills.runs, drills.throw_away, by="dana", now=NOW, every=False)
 

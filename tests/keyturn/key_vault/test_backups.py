@@ -103,6 +103,19 @@ async def test_backups_are_listed_newest_first(backups: KeyBackups) -> None:
     assert await backups.find("notes.3") is None
 
 
+async def test_a_backup_of_a_newer_release_is_read(backups: KeyBackups, documents: StateContainer) -> None:
+    """On the day of a lost vault a release that was rolled back must not refuse it for what it does not know."""
+    taken = await backups.take("notes.1", versions=2, now=NOW)
+    (stored_one,) = await stored(documents, KIND)
+    await documents.replace({**stored_one, "madeBy": {"release": "9.0"}}, stored_one["_etag"])
+
+    found = await backups.find("notes.1")
+
+    assert found is not None
+    assert found.to_payload() == taken.to_payload()
+    assert await backups.blob(found)
+
+
 async def test_an_attempt_that_died_leaves_no_backup(
     backups: KeyBackups, documents: StateContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

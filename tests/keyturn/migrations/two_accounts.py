@@ -1,7 +1,7 @@
 """A dek store and the account into which a backup of it was restored: two local accounts, one vault."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from azure.cosmos import PartitionKey
@@ -64,10 +64,10 @@ class TwoAccounts:
         """Return all rows, or what else is said."""
         return Wanted(**{"source": self.there, "name": "https://other/dbs/notes/colls/deks", **more})
 
-    async def restore(self, **more: Any) -> Compared:
+    async def restore(self, *, tell: Callable[[str], None] = lambda _: None, **more: Any) -> Compared:
         """Copy rows back, as an operator does."""
         keyring = self.harness.resources.keyring(self.harness.keyring)
-        return await restore_rows(self.harness.resources, keyring, self.wanted(**more), OPERATOR)
+        return await restore_rows(self.harness.resources, keyring, self.wanted(**more), OPERATOR, tell=tell)
 
     async def record(self, run_id: str | None) -> MigrationRecord:
         """Return the run's record."""

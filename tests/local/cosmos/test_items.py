@@ -15,6 +15,7 @@ from azure.cosmos.exceptions import (
 )
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
+from local.cosmos.store import writes_of
 from tests.local.cosmos.conftest import DATABASE, LocalCosmos, new_container
 
 STALE = '"00000000-0000-0000-0000-000000000000"'
@@ -43,15 +44,16 @@ async def test_second_create_of_an_id_conflicts_within_its_partition_key_only(co
 
 
 async def test_every_write_gives_a_new_etag(container: ContainerProxy) -> None:
-    """Create, upsert, replace and patch each give another ETag, and a replace costs twice an insert."""
+    """Create, upsert, replace and patch each give another ETag, which counts them; a replace costs twice an insert."""
     created = await container.create_item({"id": "a", "pk": "p"})
     upserted = await container.upsert_item({"id": "a", "pk": "p", "n": 1})
     replaced = await container.replace_item("a", {"id": "a", "pk": "p", "n": 2})
     patched = await container.patch_item("a", "p", [{"op": "set", "path": "/n", "value": 3}])
 
-    etags = {one["_etag"] for one in (created, upserted, replaced, patched)}
+    etags = [one["_etag"] for one in (created, upserted, replaced, patched)]
 
-    assert len(etags) == 4
+    assert len(set(etags)) == 4
+    assert [writes_of(etag) for etag in etags] == [0, 1, 2, 3]
     assert _charge(replaced) == 2 * _charge(created)
 
 
