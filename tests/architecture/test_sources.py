@@ -75,3 +75,14 @@ def test_an_exemption_has_its_reason(folder: str) -> None:
     ]
 
     assert [comment for comment in comments if not REASON.search(comment)] == []
+
+
+def test_no_test_module_is_imported() -> None:
+    """What several test modules use stands in a module of its own, or in a conftest."""
+    imports = [
+        f"{path}: {imported[1]}"
+        for path, text in sources("tests").items()
+        for imported in re.finditer(r"^\s*from (tests\.\S*\btest_\w+) import", text, re.MULTILINE)
+    ]
+
+    assert imports == []

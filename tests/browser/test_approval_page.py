@@ -8,14 +8,12 @@ import pytest
 
 from keyturn.approval.links import Link, make_token
 from local.supervisor.environment import APPROVER
-from tests.browser.conftest import hard_to_use, link_to_decide, window
+from tests.browser.conftest import HOSTILE, hard_to_use, link_to_decide, window
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.guarded import APPROVER as MAY_DECIDE
 from tests.end_to_end.guarded import GuardedApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
-
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 HIDING = "\u202e\u200b"
 TELEPHONE = {"width": 360, "height": 640}
 REQUESTER = "dana@example.com"

@@ -16,8 +16,7 @@ from keyturn.cli.html_report import html_report
 from keyturn.rotation.status import report
 from keyturn.runs.record import digest_of
 from local.supervisor import LocalAzure
-from tests.browser.conftest import hard_to_use
-from tests.browser.test_approval_page import HOSTILE
+from tests.browser.conftest import HOSTILE, hard_to_use
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, execute, operator_environment
 from tests.keyturn.runs.lifecycle import NOW, make_record

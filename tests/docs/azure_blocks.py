@@ -97,7 +97,7 @@ def to_fill_in(page: Runbook) -> list[str]:
     ]
 
 
-class Desk:
+class Workstation:
     """A folder with a checkout, and a shell whose tools for Azure only write down what they are asked."""
 
     def __init__(self, folder: Path) -> None:
@@ -195,17 +195,17 @@ def _mentions(where: str, text: str) -> list[Asked]:
 def asked(folder: Path) -> list[Asked]:
     """Return every call of ``az`` in the pages' blocks, the workflows, and the unit of the single host."""
     found: list[Asked] = []
-    desk = Desk(folder)
+    workstation = Workstation(folder)
     for page in pages():
-        found += desk.paste(page)
+        found += workstation.paste(page)
     for file in sorted((REPOSITORY / ".github" / "workflows").glob("*.yml")):
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             steps = "\n".join(step["run"] for step in job["steps"] if re.search(r"\baz ", step.get("run", "")))
             taken = sorted(set(re.findall(r"\$\{?([A-Z]\w+)", steps)))
             given = "".join(f"{each}={'.' if each == 'RUNNER_TEMP' else 'answer'}\n" for each in taken)
-            found += desk.run(f"{file.stem}/{name}", [(0, f"{given}{steps}\n")])
+            found += workstation.run(f"{file.stem}/{name}", [(0, f"{given}{steps}\n")])
     unit = "\n".join(re.findall(r"^Exec\w+=/usr/bin/(az .+)$", UNIT.read_text(), re.MULTILINE))
-    return found + desk.run(UNIT.name, [(0, f"VAULT=kv-notes BACKEND_CLIENT_ID=answer\n{unit}\n")])
+    return found + workstation.run(UNIT.name, [(0, f"VAULT=kv-notes BACKEND_CLIENT_ID=answer\n{unit}\n")])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.azure_blocks import UNIT, Desk, asked, for_azure, mentioned, pages, to_fill_in
+from tests.docs.azure_blocks import UNIT, Workstation, asked, for_azure, mentioned, pages, to_fill_in
 from tests.docs.runbook import Runbook
 from tests.infra.snapshots import INFRA
 
@@ -36,9 +36,9 @@ az no-such-command
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def workstation(tmp_path: Path) -> Workstation:
     """A shell whose tools for Azure only write down what they are asked."""
-    return Desk(tmp_path)
+    return Workstation(tmp_path)
 
 
 def page_of(tmp_path: Path, text: str) -> Runbook:
@@ -48,9 +48,9 @@ def page_of(tmp_path: Path, text: str) -> Runbook:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.path.name)
-def test_blocks_for_azure_run_whole(desk: Desk, page: Runbook) -> None:
+def test_blocks_for_azure_run_whole(workstation: Workstation, page: Runbook) -> None:
     """Neither the shell nor jq complains, and each name was made by a block before, or is the deployment's."""
-    assert desk.paste(page) != []
+    assert workstation.paste(page) != []
 
 
 @pytest.mark.parametrize("name", ["MEK_ROTATION.md", "SECRET_MANAGEMENT.md"])
@@ -62,14 +62,14 @@ def test_a_runbook_leaves_nothing_to_fill_in(name: str) -> None:
     assert [block.language for block in page.fenced() if re.search(r"\baz ", block.text)].count("console") > 5
 
 
-def test_the_settings_of_a_deployment_are_a_shells(desk: Desk) -> None:
+def test_the_settings_of_a_deployment_are_a_shells(workstation: Workstation) -> None:
     """The file that the runbook makes of them holds the app's settings, quoted, and no reference into the vault."""
     page = Runbook("MEK_ROTATION.md")
     first = next(block for block in for_azure(page) if "appsettings list" in block.text)
 
-    desk.run("first", [(first.line, first.text)])
+    workstation.run("first", [(first.line, first.text)])
 
-    lines = (desk.checkout / "keyturn.env").read_text().splitlines()
+    lines = (workstation.checkout / "keyturn.env").read_text().splitlines()
     made = dict(line.split("=", 1) for line in lines)
     assert [name for name in made if not re.fullmatch(r"\w+", name)] == []
     assert made["ROTATION_SCHEDULE"] == "'0 0 3 1 * *'"
@@ -78,23 +78,23 @@ def test_the_settings_of_a_deployment_are_a_shells(desk: Desk) -> None:
     assert "APPROVAL_WEBHOOK_SECRETS" not in made
 
 
-def test_outputs_are_those_that_azd_gives(desk: Desk) -> None:
+def test_outputs_are_those_that_azd_gives(workstation: Workstation) -> None:
     """Without azd: the same names, although Resource Manager does not keep their case, and the same values."""
     [page] = [page for page in pages() if page.path.name == "deploy.md"]
     [block] = [block for block in for_azure(page) if "properties.outputs" in block.text]
 
-    desk.run("outputs", [(1, f"{{ {block.text}}} > without\nazd env get-values > with\n")])
+    workstation.run("outputs", [(1, f"{{ {block.text}}} > without\nazd env get-values > with\n")])
 
-    [without, given] = [(desk.checkout / name).read_text().replace("'", '"') for name in ("without", "with")]
+    [without, given] = [(workstation.checkout / name).read_text().replace("'", '"') for name in ("without", "with")]
     assert without == given
     assert 'KEYTURN_URL="https://' in given
 
 
-def test_what_az_is_asked_is_written_down(desk: Desk, tmp_path: Path) -> None:
+def test_what_az_is_asked_is_written_down(workstation: Workstation, tmp_path: Path) -> None:
     """With its words and its place; what is for the local Azure is left out, and files stay in the folder."""
     page = page_of(tmp_path, PAGE)
 
-    found = desk.run("page", [(block.line, block.text) for block in for_azure(page)])
+    found = workstation.run("page", [(block.line, block.text) for block in for_azure(page)])
 
     assert [(where, words[:2]) for where, words, _ in found] == [
         ("page:6", ["keyvault", "show"]),
@@ -108,10 +108,10 @@ def test_what_az_is_asked_is_written_down(desk: Desk, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", ["az group show --name $NOBODYS", "no-such-command", "echo [ | jq -r .a", ". ./missing"]
 )
-def test_what_does_not_run_is_named_with_its_line(desk: Desk, wrong: str) -> None:
+def test_what_does_not_run_is_named_with_its_line(workstation: Workstation, wrong: str) -> None:
     """A name that no block has made, a program that is not there, an expression that jq does not take."""
     with pytest.raises(AssertionError, match="page:7: "):
-        desk.run("page", [(1, "true\n"), (7, f"{wrong}\n")])
+        workstation.run("page", [(1, "true\n"), (7, f"{wrong}\n")])
 
 
 def test_a_deployment_is_given_what_it_must_be(tmp_path: Path) -> None:

@@ -1,38 +1,18 @@
 """Drift from outside: the tick finds it, people hear of it, and the pasted command of the message mends it."""
 
-import asyncio
-import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
-from tests.end_to_end.app_harness import SECONDS, AppHarness
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
-from tests.end_to_end.migrating import reach
-from tests.end_to_end.test_restore import bring_back, decide
+from tests.end_to_end.migrating import bring_back, decide, reach
+from tests.end_to_end.waits import tick
 from tests.invariants.traces import messages_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
-
-LOOKED = "the schedule was looked at for every keyring"
-
-
-async def tick(app: AppHarness) -> None:
-    """Let the schedule's tick look at the keyring anew, and wait until it has."""
-    with contextlib.suppress(CosmosResourceNotFoundError):
-        await app.runs.delete_item("drift", partition_key=app.keyring)
-    looks, deadline = app.log_lines(LOOKED), time.monotonic() + SECONDS
-    headers = {"x-functions-key": app.master_key}
-    path = "/admin/functions/start_due_rotations"
-    assert (await app.callers.call("POST", path, data=b'{"input": ""}', headers=headers)).status == 202
-    while app.log_lines(LOOKED) == looks:
-        assert time.monotonic() < deadline, "the tick did not end well in time"
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def messages(app: AppHarness) -> list[dict[str, Any]]:

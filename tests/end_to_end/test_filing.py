@@ -12,7 +12,7 @@ import pytest
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, Ended, execute, operator_environment
-from tests.end_to_end.test_audit import all_heads
+from tests.end_to_end.waits import all_heads
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 

@@ -1,36 +1,18 @@
 """Messages about a rotation: in order, once, whatever dies and whichever channel fails."""
 
-import asyncio
-import time
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.waits import messages, noticed, settled
 
 pytestmark = pytest.mark.end_to_end
-
-SECONDS, LOOK_SECONDS = 60.0, 0.05
 SENT = ["started", "approval_wanted", "approved", "retired", "completed"]
-
-
-def messages(app: AppHarness, run_id: str, channel: str) -> list[dict[str, str]]:
-    """Return the messages about the run that arrived on a channel of the inbox."""
-    arrived = app.control("inbox", "GET", "messages")["messages"]
-    return [item for item in arrived if item["channel"] == channel and run_id in item["message"]]
 
 
 def titles(app: AppHarness, run_id: str, channel: str) -> list[str]:
     """Return their titles."""
     return [item["title"] for item in messages(app, run_id, channel)]
-
-
-async def notices(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
-    """Return what the run's record says of the messages."""
-    found: list[dict[str, Any]] = (await app.callers.report(run_id))["record"]["notifications"]
-    return found
 
 
 async def test_messages_come_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
@@ -106,21 +88,3 @@ async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAz
 
     assert [channel["outcome"] for channel in started["channels"]] == ["interrupted"]
     assert titles(app, run_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
-
-
-async def settled(app: AppHarness, run_id: str, last: str = "completed") -> list[dict[str, Any]]:
-    """Return the notices when the last message, which follows the change of state, was sent."""
-
-    def sent(found: list[dict[str, Any]]) -> bool:
-        return found[-1]["event"] == last and all(item["outcome"] != "sending" for item in found[-1]["channels"])
-
-    return await noticed(app, run_id, sent)
-
-
-async def noticed(app: AppHarness, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
-    """Return the notices, of which there is one at least, once the condition holds for them."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := await notices(app, run_id)) or not condition(found):
-        assert time.monotonic() < deadline, f"the notices were not as expected in time: {found}"
-        await asyncio.sleep(LOOK_SECONDS)
-    return found

@@ -1,32 +1,16 @@
 """The restore drill: rows come back from a backup after the version that they name was retired."""
 
 import re
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.migrating import all_rows, begin, command, reach, version_of_rows
-from tests.end_to_end.test_notifications import messages, settled
+from tests.end_to_end.migrating import all_rows, begin, bring_back, command, decide, reach
+from tests.end_to_end.waits import messages, settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
-
-
-async def bring_back(app: AppHarness, count: int) -> tuple[str, str, dict[str, dict[str, Any]]]:
-    """Rotate, and overwrite so many rows with what a backup from before has; returns both versions, and the rows."""
-    old = await version_of_rows(app)
-    backup = dict(list((await all_rows(app)).items())[:count])
-    rotation = await app.rotate()
-    for row in backup.values():
-        await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
-    return old, str(rotation["targetVersion"]), backup
-
-
-async def decide(app: AppHarness, restore_id: str, status: dict[str, Any], approver: str = "sam@example.com") -> int:
-    """Approve the restore's evidence and return the HTTP status."""
-    return (await app.callers.decide(restore_id, status["evidenceDigest"], approver=approver)).status
 
 
 async def test_the_drill(azure: LocalAzure, app: AppHarness) -> None:

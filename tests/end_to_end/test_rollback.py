@@ -1,13 +1,12 @@
 """Rolling a rotation back, as one command over HTTP: rows go back to where they came from, others' stay as they are."""
 
 import json
-from typing import Any
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.migrating import OPERATOR, all_rows, begin, reach, version_of_rows
+from tests.end_to_end.migrating import OPERATOR, all_rows, approved, begin, reach, version_of_rows
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
@@ -15,14 +14,6 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.
 def path_of(run_id: str) -> str:
     """Return the address at which a rotation is rolled back."""
     return f"/api/rotations/{run_id}/rollback"
-
-
-async def approved(app: AppHarness, migration_id: str) -> dict[str, Any]:
-    """Have another person approve that a completed rotation is rolled back, and wait for the end."""
-    waiting = await reach(app, migration_id, "awaiting_approval")
-    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"], approver=OPERATOR)).status == 403
-    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"])).status == 200
-    return await reach(app, migration_id, "completed")
 
 
 async def test_after_a_completed_rotation(app: AppHarness) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from keyturn.telemetry.signals import root_of
-from local.supervisor import LocalAzure, Options
-from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.quick_azure import quick_azure
 
 pytestmark = pytest.mark.end_to_end
 
@@ -32,16 +31,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     """An activity whose host dies is run, and told, again; its state is not, and workflows tell nothing."""
     # What waits to be sent dies with its host: sent at once, only the last moment before the fault can be lost.
     settings = {**QUICK, "KEYTURN_TELEMETRY": "console", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    options = Options(
-        state=tmp_path,
-        deks=20,
-        bits=2048,
-        vault_limits="off",
-        partitions=2,
-        settings=settings,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as azure:
+    with quick_azure(tmp_path, deks=20, partitions=2, settings=settings) as azure:
         async with AppHarness(azure) as app:
             app.arm("functions_host", operation="freeze_evidence", kind="kill_after")
             async with app.keep_alive(azure, "functions_host") as restarts:

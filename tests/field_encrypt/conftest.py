@@ -1,6 +1,6 @@
 """Services, keys and containers that the tests of the library share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from azure.cosmos.aio import CosmosClient
@@ -11,22 +11,6 @@ from tests.field_encrypt.local_vault import LocalVault, Mek
 from tests.field_encrypt.notes import Notes
 from tests.field_encrypt.other_forms import OtherSystem
 from tests.field_encrypt.sweeps import StoreOfRows
-
-
-@pytest.fixture(scope="session")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
-    """A vault without limits on an empty folder."""
-    running = LocalVault(tmp_path_factory.mktemp("vault"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
-def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalCosmos]:
-    """An account on an empty folder."""
-    running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
-    yield running
-    running.service.stop()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from keyturn.contracts.steps import (
     RetireInput,
 )
 from keyturn.runs.records import RotationRecord
+from tests.invariants.checks.versions import not_one_new_version
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.steps import Act, Steps
 
@@ -110,3 +111,21 @@ async def ready_to_retire(harness: ActivityHarness, rows: int = 3) -> RotationDr
     await driver.to_frozen()
     await driver.to_retiring()
     return driver
+
+
+async def not_one_version(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
+    """Ask the vault which versions the rotation has made."""
+    return not_one_new_version({harness.old}, await harness.vault_versions(), driver.run_id)
+
+
+async def blind(*_: Any, **_more: Any) -> None:
+    """Look for no version, and write none down."""
+
+
+async def to_completed(driver: RotationDriver) -> None:
+    """Sweep, have it approved, retire, and end."""
+    await driver.to_frozen()
+    await driver.to_retiring()
+    await driver.act("retire_versions", driver.retirement())
+    await driver.advance(State.WATCHING)
+    await driver.advance(State.COMPLETED)

@@ -13,9 +13,7 @@ from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 from keyturn.runs.record_parts import Waiver
 from tests.invariants.harness import SECONDS, ActivityHarness
-from tests.invariants.rotation_driver import RotationDriver, begun_with
-from tests.invariants.test_i04_one_version import blind, wrong
-from tests.invariants.test_i08_overtaken import to_completed
+from tests.invariants.rotation_driver import RotationDriver, begun_with, blind, not_one_version, to_completed
 
 
 def unsafe(harness: ActivityHarness) -> list[str]:
@@ -77,7 +75,7 @@ async def test_without_a_backup_the_version_does_not_come_into_use(harness: Acti
     again = await harness.act("create_version", driver.creation())
     assert again["result"] == {"version": new}
     assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:

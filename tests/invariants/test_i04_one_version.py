@@ -4,23 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from keyturn import steps
 from keyturn.key_vault import creation
 from keyturn.rotation.new_version import RecordedIntent
-from tests.invariants.checks.versions import MADE_BY, not_one_new_version
+from tests.invariants.checks.versions import MADE_BY
 from tests.invariants.harness import SECONDS, ActivityHarness
-from tests.invariants.rotation_driver import RotationDriver, begun_with
+from tests.invariants.rotation_driver import RotationDriver, begun_with, blind, not_one_version
 
 SETTLE = timedelta(seconds=30)  # in which even a busy machine makes the late version; the wait ends when it is there
-
-
-async def wrong(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
-    """Ask the vault which versions the rotation has made."""
-    return not_one_new_version({harness.old}, await harness.vault_versions(), driver.run_id)
 
 
 @asynccontextmanager
@@ -42,10 +36,6 @@ async def creation_of_a_dead_run(harness: ActivityHarness, driver: RotationDrive
     await late
 
 
-async def blind(*_: Any, **_more: Any) -> None:
-    """Look for no version, and write none down."""
-
-
 @pytest.mark.parametrize("fault", ["reset_after", "reset_before", "throttle"])
 async def test_a_lost_answer_and_a_second_run_make_one(
     harness: ActivityHarness, driver: RotationDriver, fault: str
@@ -56,7 +46,7 @@ async def test_a_lost_answer_and_a_second_run_make_one(
     answers = [await harness.act("create_version", driver.creation()) for _ in range(3)]
 
     assert len({answer["result"]["version"] for answer in answers}) == 1
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_two_runs_at_once_make_one(harness: ActivityHarness, driver: RotationDriver) -> None:
@@ -64,7 +54,7 @@ async def test_two_runs_at_once_make_one(harness: ActivityHarness, driver: Rotat
     both = await asyncio.gather(*(harness.act("create_version", driver.creation()) for _ in range(2)))
 
     assert both[0] == both[1]
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHarness) -> None:
@@ -77,7 +67,7 @@ async def test_the_creation_of_a_run_that_died_is_waited_for(harness: ActivityHa
     async with creation_of_a_dead_run(harness, driver):
         await harness.act("create_version", hasty)
 
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def test_broken_the_tag_is_not_looked_for(
@@ -90,7 +80,7 @@ async def test_broken_the_tag_is_not_looked_for(
     for _ in range(2):
         await harness.act("create_version", driver.creation())
 
-    assert await wrong(harness, driver) == ["2 versions were made, not 1"]
+    assert await not_one_version(harness, driver) == ["2 versions were made, not 1"]
 
 
 async def test_broken_the_intent_is_not_looked_at(
@@ -102,7 +92,7 @@ async def test_broken_the_intent_is_not_looked_at(
         monkeypatch.setattr(RecordedIntent, "declare", lambda *_, **__: asyncio.sleep(0, result=True))
         await harness.act("create_version", driver.creation())
 
-    assert await wrong(harness, driver) == ["2 versions were made, not 1"]
+    assert await not_one_version(harness, driver) == ["2 versions were made, not 1"]
 
 
 async def test_broken_the_version_is_not_tagged(
@@ -114,4 +104,4 @@ async def test_broken_the_version_is_not_tagged(
     await harness.act("create_version", driver.creation())
     (made,) = (await harness.vault_versions()).keys() - {harness.old}
 
-    assert await wrong(harness, driver) == [f"version {made} does not name its rotation"]
+    assert await not_one_version(harness, driver) == [f"version {made} does not name its rotation"]

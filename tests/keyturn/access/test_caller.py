@@ -13,7 +13,7 @@ from keyturn.access.roles import ROUTES, Role
 from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError, UnauthenticatedError
 from keyturn.settings import Settings
 from tests.keyturn.access.principals import PERSON_ID, header_of
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.settings.environment import settings_of
 
 FREE = Caller(None)
 

@@ -281,7 +281,7 @@ def test_a_restore_asks_to_enable_versions() -> None:
     assert page.named("script") == []
 
 
-def test_many_versions_are_told_by_their_first_and_last_day() -> None:
+def test_many_versions_are_shown_by_their_first_and_last_day() -> None:
     """Four hundred dates are no answer; their ids are all there, one click off."""
     created = {f"v{number}": NOW - timedelta(days=number) for number in range(1, 401)}
     record = restoring(evidence=None)

@@ -128,7 +128,7 @@ def test_a_problem_is_json_where_json_is_asked_for(kind: type[KeyturnError]) -> 
 
 
 @pytest.mark.parametrize("command", ["status", "report", "watch", "abort", "open"])
-def test_a_run_that_is_none_is_told_with_those_there_are(command: str) -> None:
+def test_an_unknown_run_is_named_with_those_there_are(command: str) -> None:
     """The newest of each kind, of the keyring that the id names, and the one that may be meant."""
     problem = problem_of(unknown_run(ROTATION), instance="/api")
     with serving(({}, {"rotations": [{"rotationId": OTHER}]}, {"migrations": [{"migrationId": MIGRATION}]})) as app:
@@ -156,7 +156,7 @@ def test_where_runs_cannot_be_listed_the_refusal_stays() -> None:
     assert (result.exit_code, result.stderr.splitlines()[0]) == (66, "error: there is no such run")
 
 
-def test_a_member_that_is_none_is_told_with_those_there_are() -> None:
+def test_an_unknown_member_is_named_with_those_there_are() -> None:
     """And the one that may be meant."""
     with serving({"state": "completed", "quarantined": {"count": 0}}) as app:
         results = [app.run("status", ROTATION, "--field", field) for field in ("sate", "quarantined.counts", "state.a")]

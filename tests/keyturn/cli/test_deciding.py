@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from keyturn.runs.record import digest_of
 from tests.keyturn.cli.served import Served, serving
 from tests.keyturn.cli.terminal import Terminal, width_of_words
-from tests.keyturn.runs.test_evidence_summary import SOUND, WAIVED
+from tests.keyturn.runs.records import SOUND, WAIVED
 
 ROTATION = "notes.20261124T120000Z.abcdef"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"

@@ -12,26 +12,10 @@ from keyturn.diagnosis.models import Verdict
 from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek
-from tests.keyturn.diagnosis.patients import Patients, flipped
+from tests.keyturn.diagnosis.patients import Patients, flipped, rewrapped
 from tests.keyturn.local_keyring import ROTATION, encoded
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
-
-
-async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
-    """Move the document's row to a new version as a rotation does; returns the old version."""
-    local_keyring = patients.local_keyring
-    row = await patients.row(document)
-    target = await local_keyring.mek.client.fetch_version(await local_keyring.mek.create())
-    dek = await local_keyring.mek.client.unwrap(
-        base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
-    )
-    previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
-    wrapped = encoded(local_keyring.mek.client.wrap(dek, target))
-    await patients.change_row(
-        document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
-    )
-    return str(row["mekVersion"])
 
 
 async def test_a_sound_dek_is_described_whole(patients: Patients) -> None:

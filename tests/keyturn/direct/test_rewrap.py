@@ -20,16 +20,11 @@ from local.cosmos.store import writes_of
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun
-from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
-from tests.keyturn.direct.conftest import OPERATOR, another
+from tests.invariants.rotation_driver import ready_to_retire
+from tests.keyturn.direct.conftest import OPERATOR, another, runs_of, sweeping
 
 SECONDS = 60
 CLAIMS = "SELECT VALUE c.claims FROM c"
-
-
-async def runs_of(harness: ActivityHarness) -> list[str]:
-    """Return the ids of every run of the keyring."""
-    return [found["id"] for found in await harness.documents() if found["kind"] in ("rotation", "migration")]
 
 
 async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, rows: int) -> None:
@@ -41,18 +36,6 @@ async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, 
     assert {writes_of(row["_etag"]) for row in found} == {1}
     assert await harness.changed_deks() == []
     assert await harness.needed_but_disabled() == []
-
-
-async def sweeping(harness: ActivityHarness, rows: int = 12, moved: int = 5) -> RotationDriver:
-    """Play a rotation into its sweep: some of its rows are moved, and its app is gone."""
-    await harness.local_keyring.add_many(rows, harness.old)
-    driver = RotationDriver(harness, await harness.start(ago=2))
-    await driver.to_new_version()
-    await driver.advance(State.SWEEPING)
-    pages = await driver.pages("rewrap")
-    refs = [ref for page in pages for ref in page.refs][:moved]
-    await driver.act("rewrap_page", pages[0].model_copy(update={"refs": refs}))
-    return driver
 
 
 async def test_without_a_run_it_begins_a_migration(

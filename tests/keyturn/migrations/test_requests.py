@@ -171,7 +171,7 @@ async def test_a_dry_run_plans_the_rotation_afterwards(
     ("new", "old", "named"),
     [("nope", None, "newVersion: expected a version of"), (None, "nope", "oldVersion: expected a version of")],
 )
-async def test_a_version_that_is_none_is_told_with_those_there_are(
+async def test_an_unknown_version_is_named_with_those_there_are(
     local_keyring: LocalKeyring, new: str | None, old: str | None, named: str
 ) -> None:
     """As a keyring or a container is."""
@@ -185,7 +185,7 @@ async def test_a_version_that_is_none_is_told_with_those_there_are(
     assert f"one of {', '.join(sorted((first, second)))}" in str(refused.value)
 
 
-async def test_a_version_that_is_disabled_is_told_with_those_that_are_enabled(local_keyring: LocalKeyring) -> None:
+async def test_a_disabled_version_is_named_with_those_that_are_enabled(local_keyring: LocalKeyring) -> None:
     """Rows are moved onto none of the others."""
     first, second = await local_keyring.mek.create(), await local_keyring.mek.create()
     await local_keyring.mek.change(first, enabled=False)

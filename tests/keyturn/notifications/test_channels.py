@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from keyturn.errors import SettingsError
 from keyturn.settings import load_settings
 from keyturn.settings.channels import CHANNELS_PER_SETTING, apart, channels_of
-from tests.keyturn.settings.test_app import RUNBOOK
+from tests.keyturn.settings.environment import RUNBOOK
 
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general"
 HOOK = "jsons://user:hush@hooks.example/keyturn"

@@ -28,29 +28,12 @@ from tests.keyturn.runs.lifecycle import (
     bring_to,
     new_keyring,
     start_run,
+    start_with,
     step_to,
     workflows,
 )
 
 LATER = NOW + START_GRACE + timedelta(seconds=1)
-
-
-async def start_with(
-    runs: RotationStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object
-) -> RotationRecord:
-    """Start a rotation with an idempotency key."""
-    return await start(
-        runs,
-        StartRequest.model_validate(body),
-        keyring=keyring,
-        requested_by=requested_by,
-        trigger="http",
-        policy=Policy(),
-        workflows=workflows(),
-        starts_per_day=1000,
-        now=NOW,
-        idempotency_key=key,
-    )
 
 
 async def restart(runs: RotationStore, keyring: str, flows: Workflows, *, now: datetime = LATER) -> RotationRecord:

@@ -153,3 +153,21 @@ async def approve(runs: RotationStore, record: RotationRecord) -> RotationRecord
     digest = record.evidence_digest or ""
     decision = Decision(decision="approved", by=APPROVER, digest=digest, at=NOW)
     return await runs.update(record.run_id, lambda run: run.changed(decision=decision))
+
+
+async def start_with(
+    runs: RotationStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object
+) -> RotationRecord:
+    """Start a rotation with an idempotency key."""
+    return await start(
+        runs,
+        StartRequest.model_validate(body),
+        keyring=keyring,
+        requested_by=requested_by,
+        trigger="http",
+        policy=Policy(),
+        workflows=workflows(),
+        starts_per_day=1000,
+        now=NOW,
+        idempotency_key=key,
+    )

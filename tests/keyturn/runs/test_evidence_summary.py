@@ -6,21 +6,8 @@ import pytest
 
 from keyturn.runs.evidence_summary import findings_of, to_look_at, verdict
 from tests.keyturn.runs.lifecycle import CENSUS
+from tests.keyturn.runs.records import EXPLAINED, SOUND, WAIVED
 
-EXPLAINED = {"since": "r", "created": 0, "count": 0, "named": []}
-SOUND: dict[str, Any] = {
-    "census": CENSUS.to_payload(),
-    "quarantined": 0,
-    "proof": {"mode": "all", "proven": 10, "quarantined": 0, "gone": 0, "warning": None},
-    "policy": {"soak": "P1D", "watch": "PT30M"},
-    "waivedChecks": [],
-    "staleWriters": {"count": 0, "lastSeen": None},
-    "provenance": EXPLAINED,
-    "planted": EXPLAINED,
-    "canaries": [{"outcome": "pass"}],
-    "probes": [{"outcome": "pass"}, {"outcome": "pass"}],
-}
-WAIVED = {"check": "backup", "by": "ada@example.com", "why": "it is a copy", "detail": "no policy"}
 ROWS = {"since": "r", "created": 0, "count": 6, "named": [{"id": f"row{number}"} for number in range(6)]}
 
 

@@ -16,8 +16,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import record_step
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
-from tests.keyturn.rotation.test_start import start_with
-from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run, start_with
 
 READER = ROLES["Cosmos DB Built-in Data Reader"]
 
