@@ -106,11 +106,14 @@ class Conditions:
         """Rows of ours with exactly this label."""
         return self.labelled.having(f"{self.label} = @label", label=label)
 
-    def rewrapped_by(self, run_id: str) -> Condition:
-        """Rows on the target that this run, or ANY_RUN, has put there."""
+    def rewrapped_by(self, *run_ids: str) -> Condition:
+        """Rows on the target that one of these runs, or ANY_RUN, has put there."""
         stamp = property_path(ROTATION_ID)
         moved = self.on_target.having(f"IS_STRING({stamp})")
-        return moved if run_id == ANY_RUN else moved.having(f"{stamp} = @rotationId", rotationId=run_id)
+        if ANY_RUN in run_ids:
+            return moved
+        values = {f"run{number}": run_id for number, run_id in enumerate(run_ids)}
+        return moved.having(f"{stamp} IN ({', '.join(f'@{name}' for name in values)})", **values)
 
 
 def property_path(name: str) -> str:
