@@ -91,7 +91,7 @@ async def test_a_rollback_enables_what_another_person_approved(harness: Retireme
     for state in (State.WATCHING, State.COMPLETED):
         record = await step_to(harness.runs, record, state)
     migrations = MigrationStore(harness.runs.documents)
-    work = rollback_work(record)
+    work = await rollback_work(record, harness.runs)
     rollback = await started(migrations, work, keyring=record.keyring)
     rollback = await migration_to(migrations, rollback, State.RUNNING)
     await migrations.update(rollback.run_id, lambda run: run.changed(census=CENSUS))
@@ -112,7 +112,7 @@ async def test_a_rollback_enables_what_another_person_approved(harness: Retireme
     for _ in range(2):
         assert await reinstate(harness.runs, harness.versions, request, NOW) == [harness.old]
         assert await harness.is_enabled(harness.old)
-    assert not rollback_work(await harness.runs.read(record.run_id)).approval
+    assert not (await rollback_work(await harness.runs.read(record.run_id), harness.runs)).approval
 
 
 async def test_rows_of_which_the_approver_did_not_know_void_the_approval(harness: RetirementHarness) -> None:
