@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from keyturn.telemetry.names import METRICS
 from keyturn.telemetry.signals import root_of
 from local.supervisor import LocalAzure, Options
 from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.test_drift import tick
 
 pytestmark = pytest.mark.end_to_end
 
@@ -26,6 +28,20 @@ def told(log: str, beginning: str) -> list[dict[str, Any]]:
     decoder = json.JSONDecoder()
     starts = [index for index in range(len(log)) if log.startswith(beginning, index)]
     return [decoder.raw_decode(log, start)[0] for start in starts]
+
+
+def measured(log: str) -> dict[str, set[str]]:
+    """Return the metrics that the console exporter wrote into the log, each with its attributes' names."""
+    scopes = [scope for told_of in told(log, '{\n    "resource_metrics"') for scope in _scopes(told_of)]
+    found: dict[str, set[str]] = {}
+    for metric in [metric for scope in scopes for metric in scope["metrics"]]:
+        attributes = [set(point["attributes"]) for point in metric["data"]["data_points"]]
+        found[metric["name"]] = found.get(metric["name"], set()).union(*attributes)
+    return found
+
+
+def _scopes(told_of: dict[str, Any]) -> list[dict[str, Any]]:
+    return [scope for resource in told_of["resource_metrics"] for scope in resource["scope_metrics"]]
 
 
 async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
@@ -47,6 +63,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
             async with app.keep_alive(azure, "functions_host") as restarts:
                 run_id = await app.start()
                 await app.approve(run_id)
+            await tick(app)
         azure.processes["functions_host"].terminate()
 
     log = azure.layout.log("functions_host").read_text()
@@ -62,4 +79,5 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     assert {name.split()[0] for name in names} == {"rotation", "state", "activity"}
     records = [record["attributes"] for record in told(log, '{\n    "body": "')]
     assert any(record.get("keyturn.rotation.id") == run_id for record in records)
-    assert '"name": "keyturn.rows"' in log
+    # What dashboards ask for, by its name and its attributes, is what arrives.
+    assert measured(log) == {metric.name: set(metric.attributes) for metric in METRICS}
