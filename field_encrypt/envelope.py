@@ -117,7 +117,7 @@ class FieldEncryption:
         may look like another system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
-        taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
+        taken. It must be unpredictable: else an attacker could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.

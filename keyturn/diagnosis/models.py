@@ -131,7 +131,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=list(Verdict).index)
 
 
-# What a run has found when it quarantined a row or document, before anybody has diagnosed it: what to do next.
+# What a run has found when it quarantined a row or document, before it was diagnosed: what to do next.
 NEXT_STEPS: Mapping[str, str] = {
     **dict.fromkeys(
         (

@@ -68,7 +68,7 @@ def place(outcome: ChannelOutcome) -> Place:
 
 
 def is_open(outcome: ChannelOutcome) -> bool:
-    """Tell whether the message is on its way, or was when somebody died."""
+    """Tell whether the message is on its way, or was when its sender died."""
     return outcome.outcome == "sending"
 
 

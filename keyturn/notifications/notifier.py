@@ -49,7 +49,7 @@ class Channels(NamedTuple):
         return apart([*self.everything, *(self.on_call if EVENTS[event].urgent else [])])
 
     def asked(self, event: str, record: RunRecord) -> list[Channel]:
-        """Return the approvers' own channels where the event asks for a decision; whoever requested it has none."""
+        """Return the approvers' own channels where the event asks for a decision; the requester has none."""
         if event not in DECISIONS:
             return []
         return [item for item in self.approvers if not same_person(Identity.of(item.reader or ""), record.requester)]
@@ -58,7 +58,7 @@ class Channels(NamedTuple):
 class Notifier:
     """Tells people.
 
-    ``public_url`` is where they reach the app, None where nobody has said so. ``links`` makes the approvers' links to
+    ``public_url`` is where they reach the app, None where it is not set. ``links`` makes the approvers' links to
     decide: credentials, each of which is told to its approver alone.
     """
 
