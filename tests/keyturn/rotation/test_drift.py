@@ -205,7 +205,7 @@ async def test_a_store_is_counted_once_in_twenty_hours(watched: Watched) -> None
 
 
 async def test_drift_is_measured(watched: Watched, recorded: Recorded) -> None:
-    """Rows that nobody can read, and versions that somebody has enabled."""
+    """Unreadable rows, and retired versions that were enabled by hand."""
     old, _ = await watched.retired()
     await watched.strand()
     await watched.enable(old, enabled=True)
