@@ -153,8 +153,8 @@ def drifted(found: Iterable[KeyringStatus]) -> bool | None:
     return _any([None if status.drift is None else status.drift.since is not None for status in found])
 
 
-def _any(told: Sequence[bool | None]) -> bool | None:
-    return True if True in told else None if None in told else False
+def _any(answers: Sequence[bool | None]) -> bool | None:
+    return True if True in answers else None if None in answers else False
 
 
 class StatusMemory:
