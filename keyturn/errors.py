@@ -1,8 +1,8 @@
 """Every error that Keyturn raises on purpose, in families by who must act, and what each becomes outside.
 
-* :class:`CallerError`: whoever called must change the request.
-* :class:`OperatorError`: whoever runs Keyturn must change a setting, a permission or a resource.
-* :class:`TransientError`: nobody; the same call may succeed when it is made again.
+* :class:`CallerError`: the caller must change the request.
+* :class:`OperatorError`: the operator must change a setting, a permission or a resource.
+* :class:`TransientError`: no one; the same call may succeed when it is made again.
 * :class:`InvariantError`: the developers; something that cannot be, is.
 
 Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.

@@ -96,7 +96,7 @@ def run(
 ) -> None:
     """Run a command with the app's settings and identity, and with your own KEYTURN_* and FIELD_ENCRYPT_* on top."""
     env = run_environment(_endpoints(state), state, operator=operator)
-    raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - whoever calls chose it
+    raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - the caller chose it
 
 
 def _endpoints(state: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ type Who = Literal["operator", "approver"]
 STATE = REPOSITORY / ".local" / "azure"
 NAMES: Mapping[Who, str] = {"operator": "dana@example.com", "approver": APPROVER}
 
-# Of the process that started the app, and nobody else's.
+# Of the process that started the app alone.
 _OF_THE_PROCESS = frozenset({"HOME", "LANG", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"})
 # What a person's shell may set on top, for the command line and the library.
 _OWN = ("KEYTURN_", "FIELD_ENCRYPT_")
