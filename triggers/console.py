@@ -17,7 +17,7 @@ from keyturn.access.caller import Caller
 from keyturn.audit.events import Attempt
 from keyturn.console import sessions
 from keyturn.console.charts import moment
-from keyturn.console.keyring_pages import LISTED, active_run, cards, timeline, version_lines
+from keyturn.console.keyring_pages import LISTED, active_run, cards, timeline, versions_of
 from keyturn.console.orders import Order, link_to_decide, order_of, orders_on_keyring, require_taken
 from keyturn.console.run_page import run_page
 from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest, Visitor
@@ -63,14 +63,15 @@ async def show_console_keyring(req: func.HttpRequest) -> func.HttpResponse:
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         clients, now = resources.keyring(req.route_params["keyring"]), datetime.now(UTC)
         name = clients.keyring.name
-        states, current = await clients.versions.states(), await clients.versions.current()
+        versions, problem = await versions_of(clients)
         free = await active_run(resources, name) is None
         return page(
             "keyring",
             visitor,
             keyring=name,
             runs=await timeline(resources, name, now),
-            versions=version_lines(states, current),
+            versions=versions,
+            problem=problem,
             listed=LISTED,
             orders=orders_on_keyring(visitor) if free else [],
         )

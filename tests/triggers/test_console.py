@@ -305,10 +305,13 @@ async def test_a_keyring_that_cannot_be_told_says_so(console: Console) -> None:
     absent = described.model_copy(update={"name": "absent", "mek_name": "no-such-mek"})
     console.set(keyrings=[described, absent])
     status, text = await console.see("/api/console", "show_console")
+    history = await console.see("/api/console/keyrings/absent", "show_console_keyring")
 
-    assert status == 200
+    assert status == history[0] == 200
     assert "How it stands cannot be told" in text
     assert keyring in text
+    assert "It was never rotated." in history[1]  # which the database tells
+    assert "They cannot be told: " in history[1]
     opened = console.harness.resources.keyring("absent")
     await opened.mek.close()
     await opened.keys.close()
@@ -361,9 +364,10 @@ async def test_a_dek_is_diagnosed_by_operators(console: Console) -> None:
     path = f"/api/console/diagnosis?keyring={console.harness.keyring}&dek=no-such-dek"
     status, text = await console.see(path, "diagnose_in_console")
     console.sign_in(Role.READER)
-    refused, _ = await console.see(path, "diagnose_in_console")
+    refused, reader = await console.see(path, "diagnose_in_console")
 
     assert (status, refused) == (200, 403)
+    assert "Who administers the sign-in assigns roles" in reader
     assert '<p class="verdict fail">row missing' in text
     assert "never point the document at another dekId" in text
 
