@@ -32,7 +32,6 @@ from keyturn.migrations.requests import RollbackRequest
 from keyturn.resources import Resources
 from keyturn.rotation.start import StartRequest
 from keyturn.runs.audit import audit_refusals
-from keyturn.runs.record import digest_of
 from triggers.access import admitted
 from triggers.console_door import handle_visit, led_to, page, signing_secrets
 from triggers.http import handle, json_response, read_form, read_json
@@ -99,10 +98,9 @@ async def show_console_evidence(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         record = await resources.every_run.read(req.route_params["run_id"])
-        computed = digest_of(record.evidence) if record.evidence is not None else "none"
         digests = [
             ("Digest, as it is bound", record.evidence_digest or "none"),
-            ("Digest, computed now", computed),
+            ("Digest, computed now", record.evidence_found or "none"),
             ("Frozen at", moment(record.evidence_frozen_at)),
             ("To be decided by", moment(record.approval_expires_at)),
         ]

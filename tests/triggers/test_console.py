@@ -347,15 +347,19 @@ async def test_history_and_evidence_are_pages(console: Console) -> None:
     assert "The evidence is what its digest names." in evidence[1]
 
 
-async def test_evidence_that_was_changed_is_shown_as_such(console: Console) -> None:
-    """In words, with both digests."""
+@pytest.mark.parametrize("reason", ["another", 2**60], ids=["another", "no canonical form"])
+async def test_evidence_that_was_changed_is_shown_as_such(console: Console, reason: str | int) -> None:
+    """In words, with both digests; also where what it was given has none."""
     record = await console.run(State.AWAITING_APPROVAL)
-    altered = {**(record.evidence or {}), "reason": "another"}
+    altered = {**(record.evidence or {}), "reason": reason}
     await console.harness.runs.update(record.run_id, lambda found: found.changed(evidence=altered))
     await console.enter()
     _, text = await console.see(f"/api/console/runs/{record.run_id}/evidence", "show_console_evidence")
 
+    status, run = await console.see(f"/api/console/runs/{record.run_id}")
+
     assert "The evidence is not what its digest names" in text
+    assert (status, "The evidence is not what its digest names" in run) == (200, True)
 
 
 async def test_a_dek_is_diagnosed_by_operators(console: Console) -> None:

@@ -223,9 +223,10 @@ def test_the_whole_evidence_is_there_and_was_hashed_again() -> None:
     assert "the server has hashed the stored evidence again" in text
     for name in record.evidence or {}:
         assert name in text
-    altered = record.changed(evidence={**(record.evidence or {}), "foreign": 1})
-    with pytest.raises(EvidenceAlteredError):
-        shown(altered)
+    for foreign in (1, 2**60):  # the latter has no canonical form, so no digest either
+        altered = record.changed(evidence={**(record.evidence or {}), "foreign": foreign})
+        with pytest.raises(EvidenceAlteredError):
+            shown(altered)
 
 
 DECIDED = Decision(decision="rejected", by=EVIL, digest="d" * 64, at=NOW, comment="not today", webhook_id="other")
