@@ -32,6 +32,7 @@ from keyturn.migrations.requests import RollbackRequest
 from keyturn.resources import Resources
 from keyturn.rotation.start import StartRequest
 from keyturn.runs.audit import audit_refusals
+from keyturn.runs.record import digest_found
 from triggers.access import admitted
 from triggers.console_door import handle_visit, led_to, page, signing_secrets
 from triggers.http import handle, json_response, read_form, read_json
@@ -100,7 +101,7 @@ async def show_console_evidence(req: func.HttpRequest) -> func.HttpResponse:
         record = await resources.every_run.read(req.route_params["run_id"])
         digests = [
             ("Digest, as it is bound", record.evidence_digest or "none"),
-            ("Digest, computed now", record.evidence_found or "none"),
+            ("Digest, computed now", digest_found(record.evidence) or "none"),
             ("Frozen at", moment(record.evidence_frozen_at)),
             ("To be decided by", moment(record.approval_expires_at)),
         ]
