@@ -305,10 +305,13 @@ async def test_a_keyring_that_cannot_be_read_says_so(console: Console) -> None:
     absent = described.model_copy(update={"name": "absent", "mek_name": "no-such-mek"})
     console.set(keyrings=[described, absent])
     status, text = await console.see("/api/console", "show_console")
+    history = await console.see("/api/console/keyrings/absent", "show_console_keyring")
 
-    assert status == 200
+    assert status == history[0] == 200
     assert "How it stands cannot be told" in text
     assert keyring in text
+    assert "It was never rotated." in history[1]  # which the database tells
+    assert "They cannot be told: " in history[1]
     opened = console.harness.resources.keyring("absent")
     await opened.mek.close()
     await opened.keys.close()
@@ -344,15 +347,19 @@ async def test_history_and_evidence_are_pages(console: Console) -> None:
     assert "The evidence is what its digest names." in evidence[1]
 
 
-async def test_evidence_that_was_changed_is_shown_as_such(console: Console) -> None:
-    """In words, with both digests."""
+@pytest.mark.parametrize("reason", ["another", 2**60], ids=["another", "no canonical form"])
+async def test_evidence_that_was_changed_is_shown_as_such(console: Console, reason: str | int) -> None:
+    """In words, with both digests; also where what it was given has none."""
     record = await console.run(State.AWAITING_APPROVAL)
-    altered = {**(record.evidence or {}), "reason": "another"}
+    altered = {**(record.evidence or {}), "reason": reason}
     await console.harness.runs.update(record.run_id, lambda found: found.changed(evidence=altered))
     await console.enter()
     _, text = await console.see(f"/api/console/runs/{record.run_id}/evidence", "show_console_evidence")
 
+    status, run = await console.see(f"/api/console/runs/{record.run_id}")
+
     assert "The evidence is not what its digest names" in text
+    assert (status, "The evidence is not what its digest names" in run) == (200, True)
 
 
 async def test_a_dek_is_diagnosed_by_operators(console: Console) -> None:
@@ -361,9 +368,10 @@ async def test_a_dek_is_diagnosed_by_operators(console: Console) -> None:
     path = f"/api/console/diagnosis?keyring={console.harness.keyring}&dek=no-such-dek"
     status, text = await console.see(path, "diagnose_in_console")
     console.sign_in(Role.READER)
-    refused, _ = await console.see(path, "diagnose_in_console")
+    refused, reader = await console.see(path, "diagnose_in_console")
 
     assert (status, refused) == (200, 403)
+    assert "Who administers the sign-in assigns roles" in reader
     assert '<p class="verdict fail">row missing' in text
     assert "never point the document at another dekId" in text
 

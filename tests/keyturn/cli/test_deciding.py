@@ -21,7 +21,7 @@ DECIDED = {"decision": {"decision": "approved", "by": "sam"}, "state": "awaiting
 WITHOUT_A_KEY = {"KEYTURN_FUNCTION_KEY": ""}
 
 
-def report(evidence: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
+def report(evidence: Mapping[str, Any], /, **changed: Any) -> dict[str, Any]:
     """Return the report of a run that waits for a decision on this evidence."""
     reported = {"evidence": evidence, "evidenceDigest": digest_of(evidence), "requestedBy": "dana@example.com"}
     reported |= {"reason": "monthly", "approvalExpiresAt": "2026-12-01T12:00:00Z", "decision": None}
@@ -120,11 +120,12 @@ def test_rejecting_takes_a_comment_and_no_acknowledgement() -> None:
     ("reported", "arguments", "code", "said"),
     [
         (report(EVIDENCE, evidenceDigest=DIGEST), (), 65, "not what its digest names"),
+        (report(EVIDENCE, evidence={**EVIDENCE, "rows": 2**60}), (), 65, "not what its digest names"),
         (report(EVIDENCE), ("--digest", DIGEST), 73, "other evidence is in force"),
         ({**report(EVIDENCE), "status": {"state": "sweeping"}}, (), 73, f"keyturn watch {ROTATION}"),
         (report(EVIDENCE) | {"status": {"state": "awaiting_approval", "decision": {"by": "x"}}}, (), 73, "no decision"),
     ],
-    ids=["altered", "another digest", "not waiting", "decided"],
+    ids=["altered", "no canonical form", "another digest", "not waiting", "decided"],
 )
 def test_evidence_that_cannot_be_decided_on_is_named(
     reported: dict[str, Any], arguments: tuple[str, ...], code: int, said: str
