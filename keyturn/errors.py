@@ -154,8 +154,6 @@ class BrokenChainError(OperatorError):
 class UnprovenEndError(CallerError):
     """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``, ``head``."""
 
-    hint = "keyturn audit verify FILE --head-from-vault; or --head with the head that a message ends with"
-
 
 class EvidenceAlteredError(OperatorError):
     """The evidence of a run is not what its digest names; facts: ``rotationId``, ``evidenceDigest``, ``found``."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,7 +57,7 @@ def verify(
         filed = read_bundle(file)
     else:
         lines = _read(file).splitlines()
-        filed = [Filed(lines, None if report is None else _read(report))]
+        filed = [Filed(lines, None if report is None else _read(report), str(file))]
     unproven = None
     for one in filed:
         anchor = Head.parse(head) if head is not None else None
@@ -70,7 +71,10 @@ def verify(
             unproven = verified
     if unproven is not None:
         text = "unbroken; its end is not proven: events missing at the end, or a chain written anew, would not show"
-        raise UnprovenEndError(text, rotationId=unproven.run_id, head=unproven.head)
+        files = " ".join([quote(str(file)), *([f"--report {quote(str(report))}"] if report is not None else [])])
+        hint = f"keyturn audit verify {files} --head-from-vault"
+        hint += "" if is_bundle(file) else "; or --head with the head that a message ends with"
+        raise UnprovenEndError(text, hint=hint, rotationId=unproven.run_id, head=unproven.head)
 
 
 @app.command()
@@ -85,7 +89,7 @@ def bundle(
     named, runs = ask(lambda api: collect(api, keyring, year))
     write_bundle(output, keyring=named, year=year, runs=runs)
     echo(f"{output}: {len(runs)} runs of {named} in {year}")
-    echo(f"verify it: keyturn audit verify {output} --head-from-vault", err=True)
+    echo(f"verify it: keyturn audit verify {quote(str(output))} --head-from-vault", err=True)
 
 
 async def _head_from_vault(filed: Any) -> "Head":
@@ -97,7 +101,9 @@ async def _head_from_vault(filed: Any) -> "Head":
         found = await anchored_head(resources.versions, run_id, filed.version)
     if found is None:
         text = f"no version of the key has a head of {run_id} in its tags"
-        raise ResourceMissingError(text, resource="MEK", hint=f"keyturn audit verify {filed.name} --head SEQ:HASH")
+        raise ResourceMissingError(
+            text, resource="MEK", hint=f"keyturn audit verify {quote(filed.name)} --head SEQ:HASH"
+        )
     return found
 
 
