@@ -177,7 +177,9 @@ def _shown(
 def _acknowledged(wanted: _Wanted, warnings: "Sequence[Finding]", *, asking: bool) -> list[str]:
     open_ones = [warning for warning in warnings if warning.key not in wanted.acknowledge]
     if open_ones and not asking:
-        named = (f"--acknowledge {quote(warning.key)}" for warning in warnings)
+        given = {"--digest": wanted.digest, "--comment": wanted.comment, "--secret-file": wanted.secret_file}
+        named = [f"{option} {quote(str(value))}" for option, value in given.items() if value]
+        named += [f"--acknowledge {quote(warning.key)}" for warning in warnings] + ["--yes"] * wanted.yes
         what = "warning is" if len(open_ones) == 1 else "warnings are"
         hint = " ".join([f"once you have read them: keyturn approve {quote(wanted.run)}", *named])
         raise InvalidRequestError(

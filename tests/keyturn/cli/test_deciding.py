@@ -1,5 +1,6 @@
 """Approving and rejecting: what was shown is what is decided on, and every warning is read before."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,19 +82,23 @@ def test_what_was_shown_is_what_is_approved() -> None:
     assert lines[-2:] == [after, f"  keyturn watch {ROTATION}"]
 
 
-def test_every_warning_must_be_acknowledged() -> None:
-    """The refusal names them, and its hint is the command that does; then their names go with the decision."""
+def test_every_warning_must_be_acknowledged(tmp_path: Path) -> None:
+    """The refusal names them, and its hint is the whole command that does; then their names go with the decision."""
+    secret = tmp_path / "the secret"
+    secret.write_text(SECRET)
+    options = ("--yes", "--secret-file", str(secret), "--comment", "as agreed")
     with serving((report(STALE), report(STALE), DECIDED)) as app:
-        refused = decide(app, "approve", ROTATION, "--yes", "--acknowledge", "stale_writers")
+        refused = app.run("approve", ROTATION, *options, "--acknowledge", "stale_writers", KEYTURN_BY="sam")
         hint = refused.stderr.splitlines()[-1]
         assert len(app.asked) == 1
-        taken = decide(app, *hint.partition(": keyturn ")[2].split(), "--yes")
+        taken = app.run(*shlex.split(hint.partition(": keyturn ")[2]), KEYTURN_BY="sam")
 
     assert refused.exit_code == 64
     assert "error: 1 warning is not acknowledged: waived:backup" in refused.stderr
     assert "2 things to look at" in refused.stderr
     assert taken.exit_code == 0
     assert sent(app)["acknowledged"] == ["waived:backup", "stale_writers"]
+    assert sent(app)["comment"] == "as agreed"
 
 
 def test_an_unknown_warning_is_named_with_those_there_are() -> None:
