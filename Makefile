@@ -1,6 +1,6 @@
 # Every target makes what it needs first: .venv with the locked requirements, .venv-checkov for the templates' checks,
-# .venv-sbom for what looks at the deployed packages, .venv-lock for what locks them, and .venv-conformance for Microsoft's
-# tests; the bundle's packages are under dist/. Nothing is installed anywhere else.
+# .venv-sbom for what looks at the deployed packages, .venv-lock for what locks them, .venv-azure-cli for the Azure CLI, and
+# .venv-conformance for Microsoft's tests; the bundle's packages are under dist/. Nothing is installed anywhere else.
 
 BIN := .venv/bin
 DEKS ?= 500
@@ -12,7 +12,7 @@ INTERACTIVE ?=
 RELEASE ?= 0.1.0
 UPGRADE ?=
 
-.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site pictures
+.PHONY: help demo unit test test-long test-browser conformance model lint format local lock bundle package sbom audit bench infra histories site pictures azure-cli
 
 help:
 	@echo "make demo   a whole rotation on the local Azure, under live traffic (DEKS=$(DEKS) BITS=$(BITS); INTERACTIVE=1: you decide)"
@@ -33,6 +33,7 @@ help:
 	@echo "make histories  records the workflows of this code for the tests of tests/histories (RELEASE=$(RELEASE))"
 	@echo "make pictures  those of README.md, out of a real rotation (takes a minute and Debian's chromium-headless-shell)"
 	@echo "make site   docs/ and every README as a site: dist/docs/site/index.html"
+	@echo "make azure-cli  every az command of the pages held to the Azure CLI itself, offline (installs it once: 0.7 GB)"
 	@echo "make local  the local Azure, until Ctrl-C (STATE=$(STATE))"
 
 .venv/.installed: locks/requirements-dev.txt tools/bootstrap
@@ -49,6 +50,9 @@ help:
 
 .venv-sbom/.installed: locks/requirements-sbom.txt tools/bootstrap
 	@tools/bootstrap .venv-sbom locks/requirements-sbom.txt
+
+.venv-azure-cli/.installed: locks/requirements-azure-cli.txt tools/bootstrap
+	@tools/bootstrap .venv-azure-cli locks/requirements-azure-cli.txt
 
 .venv-lock/.installed: locks/requirements-lock.txt tools/bootstrap
 	@tools/bootstrap .venv-lock locks/requirements-lock.txt
@@ -91,6 +95,10 @@ lock: .venv-lock/.installed
 
 pictures: .venv-browser/.installed
 	@.venv-browser/bin/python -m tools.pictures
+
+azure-cli: .venv/.installed .venv-azure-cli/.installed
+	@mkdir -p .local && $(BIN)/python -m tests.docs.azure_blocks .local/azure-commands.json
+	@.venv-azure-cli/bin/python -m tools.azure_cli .local/azure-commands.json
 
 site: .venv/.installed
 	@$(BIN)/python -m tools.site

@@ -45,8 +45,7 @@ def activity[I: RunInput, O: Payload](
     """Register the decorated coroutine as an activity of its own name, and leave it callable as it is."""
 
     def register(work: Callable[[I, Resources], Awaitable[O]]) -> Callable[[I, Resources], Awaitable[O]]:
-        # A bare dict: the worker's indexer refuses parameterised annotations.
-        async def invoke(payload: dict) -> dict:  # type: ignore[type-arg]
+        async def invoke(payload: dict) -> dict:  # type: ignore[type-arg]  # the worker's indexer refuses parameters
             with working_on(*_run_of(payload)):
                 return await _run(work.__name__, kind, work, payload)
 
@@ -67,7 +66,7 @@ def _run_of(payload: dict[str, Any]) -> tuple[str, str]:
 async def _run[I: RunInput, O: Payload](
     name: str, kind: type[I], work: Callable[[I, Resources], Awaitable[O]], payload: dict[str, Any]
 ) -> dict[str, Any]:
-    """Run an activity's work on its payload and return the envelope; raises what a retry may mend."""
+    """Run an activity's work on its payload and return the envelope; raises what a retry may fix."""
     try:
         request = kind.from_payload(payload)
         request.check_in_time(datetime.now(UTC))

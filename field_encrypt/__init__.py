@@ -22,9 +22,8 @@ from field_encrypt.places import UNSTATED, FieldPlace, PartitionKeyValue
 from field_encrypt.provider import MekProvider
 from field_encrypt.resources import open_for_rewrap
 from field_encrypt.retrying_provider import RetryingProvider
-from field_encrypt.row_codecs import RowCodec
 from field_encrypt.row_states import QuarantineReason
-from field_encrypt.rows import RowDefaults, RowNames, WrappedDek
+from field_encrypt.rows import RowCodec, RowDefaults, RowNames, WrappedDek
 from field_encrypt.sweep import rewrap_all
 from field_encrypt.sweep_results import QuarantinedRow, RewrapProgress, RewrapResult
 

@@ -7,26 +7,40 @@ thread, by an asynchronous context manager that the caller writes as an asynchro
 import asyncio
 import selectors
 import threading
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
+from functools import wraps
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, Self
 
 from field_encrypt.blocking_container import BlockingEncryptedContainer
 from field_encrypt.codecs import STANDARD_CODECS, Codecs
 from field_encrypt.documents import Document, Item
-from field_encrypt.envelope import DEFAULT_POLICY, DOCUMENTS_AT_ONCE, FieldEncryption
+from field_encrypt.envelope import DEFAULT_POLICY, FieldEncryption
 from field_encrypt.field_codecs import FieldCodec
 from field_encrypt.field_policy import FieldPolicy
 from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, StatedPartitionKey
-from field_encrypt.row_codecs import RowCodec
+from field_encrypt.rows import RowCodec
 
 POLL_SECONDS = 0.01
 GOODBYE_POLLS = 500  # how long closed connections may take to end: five seconds; a peer that is there answers at once
 
 Connect = Callable[[], AbstractAsyncContextManager[FieldEncryption]]
+
+
+def _blocking[**Given, Result](
+    method: Callable[Concatenate[FieldEncryption, Given], Coroutine[Any, Any, Result]],
+) -> Callable[Concatenate["BlockingFieldEncryption", Given], Result]:
+    """Return the method that calls this one, or what overrides it, and waits for it."""
+
+    @wraps(method)
+    def blocks(self: "BlockingFieldEncryption", /, *given: Given.args, **named: Given.kwargs) -> Result:
+        call: Coroutine[Any, Any, Result] = getattr(self._encryption, method.__name__)(*given, **named)
+        return self._wait(call)
+
+    return blocks
 
 
 class BlockingFieldEncryption:
@@ -81,96 +95,13 @@ class BlockingFieldEncryption:
         """Do what :meth:`FieldEncryption.container` does."""
         return BlockingEncryptedContainer(self._encryption.container(policy, context=context), self._wait)
 
-    def encrypt_fields(
-        self,
-        container: str,
-        document_id: str,
-        document: Document,
-        fields: Sequence[str],
-        *,
-        partition_key: StatedPartitionKey = UNSTATED,
-        context: Mapping[str, object] | None = None,
-        may_look_encrypted: Collection[str] = (),
-        previous: Document | None = None,
-        dek_id: str | None = None,
-    ) -> Item:
-        """Do what :meth:`FieldEncryption.encrypt_fields` does."""
-        return self._wait(
-            self._encryption.encrypt_fields(
-                container,
-                document_id,
-                document,
-                fields,
-                partition_key=partition_key,
-                context=context,
-                may_look_encrypted=may_look_encrypted,
-                previous=previous,
-                dek_id=dek_id,
-            )
-        )
-
-    def decrypt_fields(
-        self,
-        container: str,
-        document_id: str,
-        document: Document,
-        fields: Sequence[str] | None,
-        *,
-        partition_key: StatedPartitionKey = UNSTATED,
-        context: Mapping[str, object] | None = None,
-    ) -> Item:
-        """Do what :meth:`FieldEncryption.decrypt_fields` does."""
-        return self._wait(
-            self._encryption.decrypt_fields(
-                container, document_id, document, fields, partition_key=partition_key, context=context
-            )
-        )
-
-    def encrypt_documents(
-        self,
-        container: str,
-        documents: Sequence[Document],
-        fields: Sequence[str],
-        *,
-        partition_key_paths: Sequence[str] | None = None,
-        context: Mapping[str, object] | None = None,
-        may_look_encrypted: Collection[str] = (),
-        at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[Item]:
-        """Do what :meth:`FieldEncryption.encrypt_documents` does."""
-        return self._wait(
-            self._encryption.encrypt_documents(
-                container,
-                documents,
-                fields,
-                partition_key_paths=partition_key_paths,
-                context=context,
-                may_look_encrypted=may_look_encrypted,
-                at_once=at_once,
-            )
-        )
-
-    def decrypt_documents(
-        self,
-        container: str,
-        documents: Sequence[Document],
-        fields: Sequence[str] | None,
-        *,
-        partition_key_paths: Sequence[str] | None = None,
-        context: Mapping[str, object] | None = None,
-        at_once: int = DOCUMENTS_AT_ONCE,
-    ) -> list[Item]:
-        """Do what :meth:`FieldEncryption.decrypt_documents` does."""
-        return self._wait(
-            self._encryption.decrypt_documents(
-                container,
-                documents,
-                fields,
-                partition_key_paths=partition_key_paths,
-                context=context,
-                at_once=at_once,
-            )
-        )
+    encrypt_fields = _blocking(FieldEncryption.encrypt_fields)
+    encrypt_values = _blocking(FieldEncryption.encrypt_values)
+    encrypt_for_query = _blocking(FieldEncryption.encrypt_for_query)
+    decrypt_fields = _blocking(FieldEncryption.decrypt_fields)
+    encrypt_documents = _blocking(FieldEncryption.encrypt_documents)
+    decrypt_documents = _blocking(FieldEncryption.decrypt_documents)
+    give_back_leases = _blocking(FieldEncryption.give_back_leases)
 
     def reencrypt_fields(
         self,

@@ -84,7 +84,7 @@ class Codecs:
             raise UnknownCodecError(field_path, name)
         try:
             return codec.decode(value)
-        except (ValueError, TypeError, ArithmeticError):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             pass  # its text can quote the value; the error below has no cause and no context
         raise InvalidFieldError(field_path, "ct", f"what the codec {name} reads")
 

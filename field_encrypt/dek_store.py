@@ -7,19 +7,32 @@ from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy
-from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceExistsError
 
 from field_encrypt.encoding import from_base64
 from field_encrypt.errors import (
     DekExistsError,
     DekNotFoundError,
     DekStoreForbiddenError,
+    DekStoreMissingError,
     DekStoreUnavailableError,
     InvalidRowError,
     InvalidSettingError,
 )
-from field_encrypt.row_codecs import RowCodec, decoded
-from field_encrypt.rows import DOCUMENTS, ID, USES, DekRow, RowDefaults, RowNames, WrappedDek, new_row
+from field_encrypt.rows import (
+    DOCUMENTS,
+    ID,
+    USES,
+    DekRow,
+    RowCodec,
+    RowDefaults,
+    RowNames,
+    WrappedDek,
+    decoded,
+    new_row,
+)
+
+SESSION_NOT_AVAILABLE = 1002  # substatus of a 404: the replica has not received what this session has seen
 
 
 def same_as_dek_id(dek_id: str) -> str:
@@ -52,6 +65,7 @@ class DekStore:
         self.defaults = defaults
         self.names = names or RowNames()
         self.codec = codec
+        self._is_there = False  # the container, as far as it was asked for
         self._item_id = same_as_dek_id if codec is None else codec.item_id
         self._partition_value_of = partition_value_of or self._item_id
         if codec is not None and self.names != RowNames(partition_key=self.names.partition_key):
@@ -62,7 +76,8 @@ class DekStore:
 
         Raises:
             DekExistsError: there is a row of this dekId.
-            DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId must not be used.
+            DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId
+                must not be used.
         """
         try:
             await self.container.create_item(self._new_row(dek_id, wrapped, key_check))
@@ -71,27 +86,29 @@ class DekStore:
             if (await self.read(dek_id)).wrapped != wrapped.wrapped:
                 raise DekExistsError(dek_id) from error
         except AzureError as error:
-            raise failure(error, dek_id, "create") from error
+            raise self.failure(error, dek_id, "create") from error
 
     async def read(self, dek_id: str) -> DekRow:
         """Read a row by a point read.
 
         Raises:
-            DekNotFoundError, InvalidRowError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
+            DekNotFoundError: the store is there, and the row is not.
+            InvalidRowError, DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
         try:
             row = await self.container.read_item(self._item_id(dek_id), partition_key=self._partition_value_of(dek_id))
-        except CosmosResourceNotFoundError as error:
-            raise DekNotFoundError(dek_id) from error
         except AzureError as error:
-            raise failure(error, dek_id, "read") from error
+            if is_gone(error):
+                await self._require_container()
+                raise DekNotFoundError(dek_id) from error
+            raise self.failure(error, dek_id, "read") from error
         return self.parse(row)
 
     async def find(self, dek_id: str) -> DekRow | None:
         """Read a row that may not exist.
 
         Raises:
-            InvalidRowError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
+            InvalidRowError, DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
         try:
             return await self.read(dek_id)
@@ -104,7 +121,8 @@ class DekStore:
         """Create the row of a DEK with its first lease; return False if there is a row already, if only our own.
 
         Raises:
-            DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId must not be used.
+            DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId
+                must not be used.
         """
         row = {**self._new_row(dek_id, wrapped, key_check), USES: uses, DOCUMENTS: documents}
         try:
@@ -112,7 +130,7 @@ class DekStore:
         except CosmosResourceExistsError:
             return False
         except AzureError as error:
-            raise failure(error, dek_id, "create") from error
+            raise self.failure(error, dek_id, "create") from error
         return True
 
     async def reserve(self, dek_id: str, *, uses: int, documents: int) -> DekRow:
@@ -121,18 +139,30 @@ class DekStore:
         A write whose answer is lost has counted all the same: what was reserved by it is never used.
 
         Raises:
-            DekNotFoundError, InvalidRowError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
+            DekNotFoundError: the store is there, and the row is not.
+            InvalidRowError, DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
         added = [
             {"op": "incr", "path": f"/{name}", "value": value} for name, value in ((USES, uses), (DOCUMENTS, documents))
         ]
         try:
             row = await self.container.patch_item(self._item_id(dek_id), self._partition_value_of(dek_id), added)
-        except CosmosResourceNotFoundError as error:
-            raise DekNotFoundError(dek_id) from error
         except AzureError as error:
-            raise failure(error, dek_id, "patch") from error
+            if is_gone(error):
+                await self._require_container()
+                raise DekNotFoundError(dek_id) from error
+            raise self.failure(error, dek_id, "patch") from error
         return self.parse(row)
+
+    async def _require_container(self) -> None:
+        """Ask for the container, once: Azure's gateway may answer for one that is not there as for an item."""
+        if self._is_there:
+            return
+        try:
+            await self.container.read()
+        except AzureError as error:
+            raise self.failure(error, None, "read of the container") from error
+        self._is_there = True
 
     def _new_row(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> dict[str, Any]:
         partition_value = self._partition_value_of(dek_id)
@@ -160,10 +190,22 @@ class DekStore:
         """Read an item of the container; raises InvalidRowError."""
         return DekRow.parse(decoded(item, self.codec), self.names, self.defaults)
 
+    def failure(
+        self, error: AzureError, dek_id: str | None, operation: str
+    ) -> DekStoreMissingError | DekStoreForbiddenError | DekStoreUnavailableError:
+        """Return the library's error for a failed call to the store; ``dek_id`` is None if no single row was meant."""
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return DekStoreForbiddenError(dek_id, operation)
+        if status == HTTPStatus.NOT_FOUND and _substatus(error) != SESSION_NOT_AVAILABLE:
+            return DekStoreMissingError(self.container.id)
+        return DekStoreUnavailableError(dek_id, operation, status)
 
-def failure(error: AzureError, dek_id: str | None, operation: str) -> DekStoreForbiddenError | DekStoreUnavailableError:
-    """Return the library's error for a failed call to the dek store; ``dek_id`` is None if no single row was meant."""
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return DekStoreForbiddenError(dek_id, operation)
-    return DekStoreUnavailableError(dek_id, operation, status)
+
+def is_gone(error: AzureError) -> bool:
+    """Tell whether the item does not exist; a substatus says that it is the container or the session that does not."""
+    return isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.NOT_FOUND and not _substatus(error)
+
+
+def _substatus(error: AzureError) -> int | None:
+    return error.sub_status if isinstance(error, CosmosHttpResponseError) else None

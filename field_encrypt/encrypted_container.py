@@ -13,9 +13,9 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from field_encrypt.conditions import Condition, equality
 from field_encrypt.documents import Document, Item, id_of
-from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
+from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.patches import encrypted_paths
+from field_encrypt.patches import encrypted_paths, may_shift, require_no_shift
 from field_encrypt.places import PartitionKeyValue, partition_key_of
 
 if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
@@ -105,7 +105,7 @@ class EncryptedContainer:
         """
         operations = await self._encrypted_patch(item, partition_key, patch_operations)
         answer = await self.container.patch_item(item, _sdk(partition_key), operations, **_sdk(options))
-        return await self._decrypted(answer)
+        return await self._decrypted(answer) if answer else {}  # empty where the caller wants no response
 
     async def query_items(
         self, query: str, *, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
@@ -201,10 +201,15 @@ class EncryptedContainer:
         found = self.policy.in_result(result)
         if not found:
             return dict(result)
-        for path in await self.partition_key_paths():
-            if path.split("/")[1].strip('"') not in result:
-                raise InvalidFieldPathError(path, "the partition key in the result, beside its encrypted fields")
-        return await self._decrypted_fields(result, found)
+        try:
+            return await self._decrypted_fields(result, found)
+        except TamperedFieldError as error:
+            # What is not in the result is taken as absent from the document, in which case its fields open.
+            for path in await self.partition_key_paths():
+                if path.split("/")[1].strip('"') not in result:
+                    expected = "the partition key in the result, beside its encrypted fields"
+                    raise InvalidFieldPathError(path, expected) from error
+            raise
 
     async def _decrypted_fields(self, stored: Document, found: Sequence[str]) -> Item:
         return await self._encryption.decrypt_fields(
@@ -230,9 +235,10 @@ class EncryptedContainer:
         self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation]
     ) -> list[dict[str, Any]]:
         touched = encrypted_paths(operations, self.policy)
-        if not touched:
+        if not touched and not may_shift(operations, self.policy):
             return [dict(operation) for operation in operations]
         stored = await self.container.read_item(item, _sdk(partition_key))
+        require_no_shift(operations, self.policy, stored)
         values = {path: operations[position]["value"] for position, path in touched.items()}
         encrypted = await self._encryption.encrypt_values(
             self.policy.container,

@@ -27,7 +27,7 @@ from field_encrypt.key_policy import KeyPolicy
 from field_encrypt.places import UNSTATED, DocumentPlace, StatedPartitionKey, stated_partition_key
 from field_encrypt.provider import MekProvider
 from field_encrypt.resources import open_environment
-from field_encrypt.row_codecs import RowCodec
+from field_encrypt.rows import RowCodec
 from field_encrypt.sealing import Sealer
 
 __all__ = ["DOCUMENTS_AT_ONCE", "FieldEncryption", "is_encrypted"]
@@ -72,6 +72,7 @@ class FieldEncryption:
 
         Raises:
             InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+            AzureError: the Cosmos DB account does not answer, or knows no such identity.
         """
         async with open_environment(env, credential=credential, codec=row_codec) as found:
             made_of = found.provider, found.dek_store, found.cache
@@ -85,8 +86,7 @@ class FieldEncryption:
         """
         if self._database is None:
             raise InvalidSettingError("database", "the database of the container, given to FieldEncryption")
-        proxy = self._database.get_container_client(policy.container)
-        return EncryptedContainer(proxy, self, policy, context=context)
+        return EncryptedContainer(self._database.get_container_client(policy.container), self, policy, context=context)
 
     async def encrypt_fields(
         self,
@@ -111,12 +111,12 @@ class FieldEncryption:
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
-        Of the fields, ``deterministic`` are those whose equal values are to be equal in store, for queries: see
-        :class:`field_encrypt.FieldPolicy` for what that gives away. ``may_look_encrypted`` are those whose plaintext
-        may look like another system's ciphertext.
+        Of the fields, ``deterministic`` are those whose equal values are equal in store, for queries (what that gives
+        away: :class:`field_encrypt.FieldPolicy`), ``may_look_encrypted`` those whose plaintext may look like another
+        system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
-        taken. It must be one that nobody can foresee, or somebody could put a DEK there that they know.
+        taken. It must not be foreseeable, or a DEK could be put there by someone who knows it.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
@@ -131,7 +131,7 @@ class FieldEncryption:
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
         plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
-        chosen = [path for path in found if path in deterministic]
+        chosen = [path for path in found if path in paths.listed(deterministic)]
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
 
@@ -154,7 +154,7 @@ class FieldEncryption:
         """
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = self._forms.to_plaintexts(values, may_look_encrypted)
-        chosen = [path for path in values if path in deterministic]
+        chosen = [path for path in values if path in paths.listed(deterministic)]
         return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
 
     async def encrypt_for_query(
@@ -180,7 +180,7 @@ class FieldEncryption:
     ) -> Item:
         """Return the document with these fields decrypted, or with every encrypted field where ``fields`` is None.
 
-        Name the fields where it matters that they were encrypted: None takes whatever claims to be.
+        Name the fields where it matters that they were encrypted: None takes what claims to be.
 
         Raises:
             InvalidFieldPathError, InvalidFieldError: a field is not there, or is not an encrypted one.
@@ -243,13 +243,13 @@ class FieldEncryption:
         *,
         partition_key_paths: Sequence[str] | None = None,
         context: Mapping[str, object] | None = None,
+        deterministic: Collection[str] = (),
         may_look_encrypted: Collection[str] = (),
         at_once: int = DOCUMENTS_AT_ONCE,
     ) -> list[Item]:
-        """Encrypt these fields of many new documents, as the key policy says and in the place that its ``id`` names.
+        """Encrypt these fields of many new documents, each in the place that its ``id`` names.
 
-        ``partition_key_paths`` are those of the container, such as ``["/workspaceId"]``; without them the partition key
-        is not bound.
+        ``partition_key_paths`` are the container's, as ``["/workspaceId"]``; without them none is bound.
 
         Raises:
             FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
@@ -262,6 +262,7 @@ class FieldEncryption:
                 fields,
                 partition_key=stated_partition_key(document, partition_key_paths),
                 context=context,
+                deterministic=deterministic,
                 may_look_encrypted=may_look_encrypted,
             ),
             documents,

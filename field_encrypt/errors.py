@@ -175,6 +175,14 @@ class DekStoreForbiddenError(OperatorError):
         self.operation = operation
 
 
+class DekStoreMissingError(OperatorError):
+    """The dek store itself does not exist, or its database: what it may hold is not known."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__(f"dek store: expected a container {container} in the database: correct its name, or create it")
+        self.container = container
+
+
 class DekStoreUnavailableError(RetryError):
     """The dek store is throttling or away; ``dek_id`` is None where no single row was meant."""
 

@@ -1,7 +1,7 @@
 """The stored forms of encrypted fields that a reader knows: this library's own, and other people's by a codec each.
 
 A codec only reads: what is saved is written in this library's form, so each save and each re-encryption leaves one
-field of another form less. Its DEKs are rows of the dek store like all others (:mod:`field_encrypt.row_codecs`).
+field of another form less. Its DEKs are rows of the dek store like all others (:mod:`field_encrypt.rows`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ from field_encrypt.errors import InvalidFieldError, InvalidValueError, LooksEncr
 from field_encrypt.fields import EncryptedField, is_encrypted, open_field
 from field_encrypt.foreign import looks_encrypted
 from field_encrypt.places import FieldPlace
-from field_encrypt.row_codecs import CANNOT_READ
+from field_encrypt.rows import CANNOT_READ
 
 WHOLE: Final = "(the whole field)"
 
@@ -85,10 +85,14 @@ class FieldForms:
         return {path: self.codecs.from_plaintext(text, path) for path, text in plain.items()}
 
     def _to_plaintext(self, value: object, path: str, exempt: Collection[str]) -> bytes:
-        if self.claims(value) or paths.find(value, self.claims):
-            raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
-        plaintext = self.codecs.to_plaintext(value, path)
-        if path not in exempt and (looks_like := looks_encrypted(value)) is not None:
+        try:
+            if self.claims(value) or paths.find(value, self.claims):
+                raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")
+            plaintext = self.codecs.to_plaintext(value, path)
+            looks_like = None if path in exempt else looks_encrypted(value)
+        except RecursionError:
+            raise InvalidValueError(path, "a value that is not nested this deeply") from None
+        if looks_like is not None:
             raise LooksEncryptedError(path, looks_like)
         return plaintext
 

@@ -1,5 +1,6 @@
 """Which fields of a container's documents are encrypted, declared once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.fields import is_encrypted
 
 _NEVER = ("id", "_etag", "_rid", "_self", "_ts", "_attachments", "ttl")  # read by Cosmos DB itself
+
+_NAME = "(?:[^/~]|~[01])+"
+_PATH = re.compile(rf"(?!\*(?:/|$)){_NAME}(?:/{_NAME})*", re.DOTALL)  # a document is no list of which * is an element
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class FieldPolicy:
         """Check the paths.
 
         Raises:
-            InvalidSettingError: paths are a single text, name something that Cosmos DB reads, or cannot be compared.
+            InvalidSettingError: paths are a single text or malformed, name what Cosmos DB reads, or cannot be compared.
         """
         named = {"fields": self.fields, "optional": self.optional, "deterministic": self.deterministic}
         named["may_look_encrypted"] = self.may_look_encrypted
@@ -41,6 +45,10 @@ class FieldPolicy:
             if isinstance(patterns, str):
                 raise InvalidSettingError(name, f'a list of paths: ["{patterns}"] was meant')
             for pattern in patterns:
+                if _PATH.fullmatch(pattern) is None:  # an optional one would silently name nothing
+                    raise InvalidSettingError(
+                        name, f"names joined by slashes, as author/name or parts/*/text; {pattern!r} is not"
+                    )
                 if pattern.split("/")[0] in _NEVER:
                     raise InvalidSettingError(name, f"paths of your own properties; Cosmos DB reads {pattern}")
         for pattern in self.deterministic:

@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from pydantic import BaseModel, ConfigDict, Field
 
-from field_encrypt.codecs import STANDARD_CODECS, split
+from field_encrypt.codecs import split
 from field_encrypt.dek import Dek
 from field_encrypt.derivation import (
     COMMITMENT_BYTES,
@@ -40,7 +40,7 @@ from field_encrypt.encoding import from_base64, to_base64
 from field_encrypt.errors import InvalidFieldError, TamperedFieldError
 from field_encrypt.places import UNSTATED, FieldPlace
 
-__all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "encrypt_value", "is_encrypted"]
+__all__ = ["UNSTATED", "EncryptedField", "FieldPlace", "decrypt_value", "is_encrypted"]
 
 FORMAT: Final = 2  # the one that is written
 ALGORITHM: Final = "A256GCM-HKDF-SHA256"
@@ -113,17 +113,6 @@ class EncryptedField(BaseModel):
         """Return the form that stands in the document."""
         labels = {"enc": self.enc, "alg": self.alg, "dekId": self.dek_id, "mekVersion": self.mek_version}
         return {**labels, **{name: to_base64(getattr(self, name)) for name in _BINARY[self.alg]}}
-
-
-def encrypt_value(value: Any, *, dek: Dek, dek_id: str, mek_version: str, place: FieldPlace) -> dict[str, Any]:
-    """Encrypt a value into the stored form of its place.
-
-    Raises:
-        InvalidValueError: the value is not one that JSON can carry exactly.
-        InvalidFieldPathError, InvalidPlaceError: the place is nothing that JSON can carry.
-    """
-    plaintext = STANDARD_CODECS.to_plaintext(value, place.field_path)
-    return seal_field(plaintext, dek, dek_id=dek_id, mek_version=mek_version, place=place)
 
 
 def decrypt_value(field: EncryptedField, *, dek: Dek, place: FieldPlace) -> Any:

@@ -16,12 +16,19 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from field_encrypt.change_feed import FeedPage, list_feed_ranges, read_feed_page
 from field_encrypt.dek_cache import DekCache
-from field_encrypt.dek_store import DekStore, failure
-from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
+from field_encrypt.dek_store import SESSION_NOT_AVAILABLE, DekStore
+from field_encrypt.errors import (
+    DekStoreForbiddenError,
+    DekStoreMissingError,
+    DekStoreUnavailableError,
+    LostFeedPositionError,
+)
 
 ITEMS_A_PAGE = 100
 READ = "read of the change feed"
-SESSION_NOT_AVAILABLE = 1002  # substatus of a 404 that has nothing to do with the place in the feed
+
+# A store that does not exist yet is followed once it does.
+_POLL_FAILURES = (DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError)
 
 _logger = logging.getLogger(__name__)
 
@@ -46,7 +53,7 @@ class DekFollower:
             due = time.monotonic() + self._interval_seconds
             try:
                 await self.poll()
-            except (DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError) as error:
+            except _POLL_FAILURES as error:
                 _logger.warning("cached DEKs may outlive a rewrap until they expire: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(0.0, due - time.monotonic()))
@@ -55,7 +62,8 @@ class DekFollower:
         """Drop every cached DEK whose row was rewrapped since the last poll; the first poll drops all.
 
         Raises:
-            DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError: some may not have been dropped.
+            DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError: some may not
+                have been dropped.
         """
         if not self._cursors:
             await self._begin()
@@ -71,7 +79,7 @@ class DekFollower:
         try:
             ranges = await list_feed_ranges(self._dek_store.container)
         except AzureError as error:
-            raise failure(error, None, READ) from error
+            raise self._dek_store.failure(error, None, READ) from error
         pages = await asyncio.gather(*(self._read(feed_range) for feed_range in ranges))
         self._cursors = {feed_range: page.cursor for feed_range, page in zip(ranges, pages, strict=True)}
         self._cache.clear()
@@ -94,7 +102,7 @@ class DekFollower:
         except AzureError as error:
             if cursor is not None and _means_lost_position(error):
                 raise LostFeedPositionError("the dek store does not know the place in its change feed") from error
-            raise failure(error, None, READ) from error
+            raise self._dek_store.failure(error, None, READ) from error
 
 
 def _means_lost_position(error: AzureError) -> bool:

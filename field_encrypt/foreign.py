@@ -30,6 +30,11 @@ _TEXTS: Final = {
 _COMPILED: Final = {name: re.compile(pattern, re.DOTALL) for name, pattern in _TEXTS.items()}
 _JWE: Final = re.compile(r"(eyJ[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 JWE: Final = "JWE"  # RFC 7516
+# Nonce, ciphertext and tag, in any order and maybe with the key's id, joined as applications do that have no format.
+_JOINED: Final = re.compile(r"[A-Za-z0-9+/=_.-]+(?:[:|$][A-Za-z0-9+/=_.-]+){2,3}")
+_NONCE_TEXT: Final = re.compile(r"[0-9a-fA-F]{24}|[0-9a-fA-F]{32}|[A-Za-z0-9+/_-]{16}|[A-Za-z0-9+/_-]{22}==")
+_TAG_TEXT: Final = re.compile(r"[0-9a-fA-F]{32}|[A-Za-z0-9+/_-]{22}==")  # a word of the language has no padding
+JOINED: Final = "a nonce, a ciphertext and a tag in one text"
 
 # Names of an object's properties, in lower case and without separators.
 _CIPHERTEXT: Final = frozenset({"ciphertext", "encrypteddata", "encryptedvalue"})
@@ -37,6 +42,10 @@ _SHORT: Final = frozenset({"ct"})  # a ciphertext beside a nonce or a key; alone
 _NONCE: Final = frozenset({"iv", "nonce", "initializationvector"})
 _KEY: Final = frozenset({"dekid", "wrappeddek", "wrappedkey", "encryptedkey", "encrypteddek", "encrypteddatakey"})
 _TAG: Final = frozenset({"tag", "authtag", "mac"})
+_BODY: Final = _CIPHERTEXT | {"content", "data", "encrypted", "payload", "value"}  # beside an ``iv`` of its length
+_NONCE_BYTES: Final = {12, 16, 24}  # of GCM and ChaCha20, of CBC and CTR, of XChaCha20
+_TAG_BYTES: Final = 16
+_HEX: Final = re.compile(r"[0-9A-Fa-f]+")
 _ENCODED: Final = re.compile(r"[A-Za-z0-9+/_=.:-]+")
 _BYTE: Final = range(256)
 OBJECT: Final = "an object with the parts of a ciphertext"
@@ -66,14 +75,32 @@ def _text(text: str) -> str | None:
         return found
     if (compact := _JWE.fullmatch(text)) is not None and _is_jwe_header(compact[1]):
         return JWE
-    return _object(_parsed(text)) if text.lstrip().startswith("{") else None
+    if _JOINED.fullmatch(text) and _is_joined(re.split(r"[:|$]", text)):
+        return JOINED
+    if text.startswith("eyJ"):  # base64 of a JSON object, as PHP's frameworks write it
+        text = _decoded(text)
+    try:
+        return looks_encrypted(_parsed(text)) if text.lstrip().startswith(("{", "[")) else None
+    except RecursionError:
+        return None  # a text, whatever is nested in it
+
+
+def _is_joined(parts: list[str]) -> bool:
+    return any(
+        _TAG_TEXT.fullmatch(tag) and any(_NONCE_TEXT.fullmatch(part) for part in parts[:at] + parts[at + 1 :])
+        for at, tag in enumerate(parts)
+    )
+
+
+def _decoded(encoded: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
 
 
 def _is_jwe_header(encoded: str) -> bool:
-    try:
-        header = _parsed(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode())
-    except (binascii.Error, UnicodeDecodeError):
-        return False
+    header = _parsed(_decoded(encoded))
     return isinstance(header, dict) and {"alg", "enc"} <= header.keys()
 
 
@@ -90,9 +117,23 @@ def _object(value: object) -> str | None:
         return None
     if isinstance(value.get("$binary"), dict) and value["$binary"].get("subType") in ("06", "6"):
         return "MongoDB field-level encryption"
-    names = {re.sub(r"[_-]", "", str(name)).lower() for name, part in value.items() if _is_binary(part)}
+    found = {re.sub(r"[_-]", "", str(name)).lower(): part for name, part in value.items() if _is_binary(part)}
+    names = found.keys()
     parts = [bool(names & group) for group in (_CIPHERTEXT | _SHORT, _NONCE, _KEY)]
-    return OBJECT if sum(parts) > 1 or (names & _CIPHERTEXT and names & _TAG) else None
+    if sum(parts) > 1 or (names & _CIPHERTEXT and names & _TAG):
+        return OBJECT
+    # The ciphertext may have any name: what stands around it is known by its length.
+    nonces = {name for name in names & _NONCE if _lengths(found[name]) & _NONCE_BYTES}
+    tags = {name for name in names & _TAG if _TAG_BYTES in _lengths(found[name])}
+    return OBJECT if nonces and (tags or ("nonce" not in nonces and names & _BODY)) else None
+
+
+def _lengths(part: object) -> set[int]:
+    """Return how many bytes a binary property may have: a text may be hexadecimal or base64."""
+    data = part.get("data") if isinstance(part, dict) else part
+    if isinstance(data, str):
+        return {len(data.rstrip("=")) * 3 // 4} | ({len(data) // 2} if _HEX.fullmatch(data) else set())
+    return {len(data)} if isinstance(data, list) else set()
 
 
 def _is_binary(part: object) -> bool:

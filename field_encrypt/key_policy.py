@@ -23,6 +23,7 @@ from field_encrypt.fields import DETERMINISTIC_ALGORITHM, FORMAT, is_encrypted
 from field_encrypt.places import UNSTATED, DocumentPlace, FieldPlace, partition_components
 
 Reach = Literal["document", "partition", "container"]
+AGE_MIN = timedelta(minutes=1)  # a DEK that were too old before its first use would be made again without end
 DOCUMENTS_MAX = 10_000  # ten million documents are then a thousand rows
 _SHARED_ID = re.compile(r"(?:partition|container|deterministic)\.[0-9a-f]{32}\.[0-9]+")
 
@@ -45,15 +46,15 @@ class KeyPolicy:
         """Check the bounds.
 
         Raises:
-            InvalidSettingError: a bound is not positive, or ``per`` is none of the three.
+            InvalidSettingError: a bound is too small, or ``per`` is none of the three.
         """
         if self.per not in ("document", "partition", "container"):
             raise InvalidSettingError("per", '"document", "partition" or "container"')
         for name, bound in (("max_uses", self.max_uses), ("max_documents", self.max_documents)):
             if bound is not None and bound < 1:
                 raise InvalidSettingError(name, "a positive number, or None for no bound")
-        if self.max_age is not None and self.max_age <= timedelta(0):
-            raise InvalidSettingError("max_age", "a positive time, or None for no bound")
+        if self.max_age is not None and self.max_age < AGE_MIN:
+            raise InvalidSettingError("max_age", "a minute or more, or None for no bound")
 
     @property
     def documents_bound(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Keeps calls to a vault within a rate, and slows down where the vault throttles.
+"""Keeps calls to a vault within a rate, and slows down where the vault throttles; work a few things at a time.
 
 What one caller uses of a vault's limits is missing to all others, live traffic included. The vault says when it is too
 much (429) but not for how long, and the SDK does not repeat a throttled POST. Calls are spaced by a token bucket whose
@@ -8,7 +8,8 @@ rate halves when the vault throttles and grows back slowly, never above what the
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from typing import Protocol
 
 from field_encrypt.mek_errors import MekThrottledError, MekUnavailableError
@@ -37,7 +38,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock: the time of day, a time that only grows, and waiting."""
+
+    def now(self) -> datetime:
+        """Return the time of day in UTC."""
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Return seconds that only grow."""
@@ -109,3 +114,22 @@ class Pacer:
             else:
                 self.succeeded()
                 return answer
+
+
+async def side_by_side[T](things: Iterable[T], settle: Callable[[T], Awaitable[None]], at_once: int) -> None:
+    """Settle things side by side; the first failure ends it, once none is in flight any more."""
+    failures: list[Exception] = []
+    left = iter(things)
+
+    async def work() -> None:
+        for thing in left:
+            if failures:
+                return
+            try:
+                await settle(thing)
+            except Exception as error:  # noqa: BLE001 - raised below
+                failures.append(error)
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    if failures:
+        raise failures[0]

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from field_encrypt import paths
 from field_encrypt.errors import InvalidFieldPathError
 from field_encrypt.field_policy import FieldPolicy
 
 _SETTING = ("add", "set", "replace")
+_SHIFTING = ("add", "remove", "move")  # elements of a list, from the one that is named
 
 
 def encrypted_paths(operations: Sequence[Mapping[str, object]], policy: FieldPolicy) -> dict[int, str]:
@@ -27,8 +29,42 @@ def encrypted_paths(operations: Sequence[Mapping[str, object]], policy: FieldPol
             if kind not in _SETTING or path not in policy.patterns:
                 expected = f"add, set or replace of a whole encrypted field, not {kind} of a part, a parent or a list"
                 raise InvalidFieldPathError(path, expected)
+            if "value" not in operation:
+                raise InvalidFieldPathError(path, f"a value in the operation {kind}")
             found[position] = path
     return found
+
+
+def may_shift(operations: Sequence[Mapping[str, object]], policy: FieldPolicy) -> bool:
+    """Tell whether operations may move an element of a list in which a field is encrypted, by its index."""
+    indexed = any(segment.isdecimal() for pattern in policy.patterns for segment in pattern.split("/"))
+    return indexed and any(operation.get("op") in _SHIFTING for operation in operations)
+
+
+def require_no_shift(
+    operations: Sequence[Mapping[str, object]], policy: FieldPolicy, stored: Mapping[str, object]
+) -> None:
+    """Check that each field stays in the element that it is bound to.
+
+    Raises:
+        InvalidFieldPathError: an operation inserts or removes an element at or before such a field's.
+    """
+    for operation in operations:
+        names = ("path", "from") if operation.get("op") in _SHIFTING else ()
+        for path in [str(operation.get(name, "")).removeprefix("/") for name in names]:
+            parent, _, last = path.rpartition("/")
+            values = [paths.get(stored, found) for found in paths.present(stored, [parent])]
+            for length in [len(value) for value in values if isinstance(value, list)]:
+                index = int(last) if last.isdecimal() else length
+                if any(index <= at for at in _indices(parent, policy)):
+                    raise InvalidFieldPathError(path, f"an element behind those of encrypted fields, not {index}")
+
+
+def _indices(parent: str, policy: FieldPolicy) -> list[int]:
+    """Return the indices in a list by which the policy names fields in its elements."""
+    depth = parent.count("/") + 1
+    split = [pattern.split("/") for pattern in policy.patterns if _touch(parent, pattern)]
+    return [int(segments[depth]) for segments in split if len(segments) > depth and segments[depth].isdecimal()]
 
 
 def _touch(path: str, pattern: str) -> bool:

@@ -22,16 +22,20 @@ def expand(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: a pattern names something that is not there (a list may be empty), or one path lies
             inside another.
     """
-    return _apart(path for pattern in _listed(patterns) for path in _expand(document, pattern, required=True))
+    return _apart(path for pattern in listed(patterns) for path in _expand(document, pattern, required=True))
 
 
 def present(document: Any, patterns: Iterable[str]) -> list[str]:
     """Return the concrete paths that patterns name in the document, without those of what is not there.
 
     Raises:
-        InvalidFieldPathError: one path lies inside another.
+        InvalidFieldPathError: one path lies inside another, or a list stands where a pattern expects an object: its
+            elements have what is looked for.
     """
-    return _apart(path for pattern in _listed(patterns) for path in _expand(document, pattern, required=False))
+    given = [*listed(patterns)]
+    for pattern in given:
+        _require_no_list(document, pattern, given)
+    return _apart(path for pattern in given for path in _expand(document, pattern, required=False))
 
 
 def get(document: Any, path: str) -> Any:
@@ -56,7 +60,8 @@ def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
     return [_join(segments) for segments in _find(document, wanted, ())]
 
 
-def _listed(patterns: Iterable[str]) -> Iterable[str]:
+def listed[Paths: Iterable[str]](patterns: Paths) -> Paths:
+    """Return the patterns; raises InvalidFieldPathError for one text, of which every part would be a pattern."""
     if isinstance(patterns, str):  # which is an iterable of one-letter texts
         raise InvalidFieldPathError(patterns, f'a list of paths: ["{patterns}"] was meant')
     return patterns
@@ -82,6 +87,28 @@ def _expand(document: Any, pattern: str, *, required: bool) -> list[str]:
             raise InvalidFieldPathError(pattern, expected)
         found = [((*segments, name), child) for segments, named in children for name, child in named or ()]
     return [_join(segments) for segments, _value in found]
+
+
+def _require_no_list(document: Any, pattern: str, given: Iterable[str]) -> None:
+    """Check that nothing is missed where the element of a list has what is looked for in the list itself."""
+    before: list[str] = []
+    for segment in pattern.split("/"):
+        name = _split(segment)[0]
+        meant = "/".join([*before, EVERY_ELEMENT, segment])
+        for value in _values(document, before):
+            expected = segment == EVERY_ELEMENT or segment.isdecimal()
+            missed = (
+                not expected and isinstance(value, list) and any(isinstance(one, dict) and name in one for one in value)
+            )
+            if missed and not any(f"{other}/".startswith(f"{meant}/") for other in given):
+                raise InvalidFieldPathError(pattern, f"{meant} where a list stands")
+        before.append(segment)
+
+
+def _values(document: Any, before: list[str]) -> list[Any]:
+    return (
+        [get(document, path) for path in _expand(document, "/".join(before), required=False)] if before else [document]
+    )
 
 
 def _children(value: Any, segment: str) -> list[tuple[str, Any]] | None:

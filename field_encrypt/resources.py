@@ -32,8 +32,7 @@ from field_encrypt.environment import (
 from field_encrypt.follower import DekFollower
 from field_encrypt.key_vault import MekClient
 from field_encrypt.provider import MekProvider
-from field_encrypt.row_codecs import RowCodec
-from field_encrypt.rows import RowDefaults
+from field_encrypt.rows import RowCodec, RowDefaults
 
 COSMOS_ENDPOINT: Final = "COSMOS_ENDPOINT"
 COSMOS_DATABASE: Final = "COSMOS_DATABASE"
@@ -60,6 +59,7 @@ async def open_environment(
 
     Raises:
         InvalidSettingError: a variable is missing or malformed; ``setting`` is its name.
+        AzureError: the Cosmos DB account does not answer, or knows no such identity.
     """
     names = _Names.read(env)
     async with AsyncExitStack() as stack:
@@ -106,7 +106,9 @@ class _Names:
         )
 
     async def open_database(self, stack: AsyncExitStack, credential: AsyncTokenCredential) -> DatabaseProxy:
-        client = await stack.enter_async_context(CosmosClient(self.endpoint, credential))
+        client = CosmosClient(self.endpoint, credential)
+        stack.push_async_exit(client)  # before it is entered, which asks the account: it is closed if that fails
+        await client.__aenter__()
         return client.get_database_client(self.database)
 
 

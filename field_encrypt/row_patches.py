@@ -10,11 +10,9 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt.encoding import to_base64
-from field_encrypt.labels import RowSettings, label_like
 from field_encrypt.rewrapping import NewWrap
-from field_encrypt.row_codecs import RowCodec
-from field_encrypt.row_states import FENCE, PREVIOUS_WRAP, ROTATION_ID, Row
-from field_encrypt.rows import REWRAPPED_AT
+from field_encrypt.row_states import FENCE, PREVIOUS_WRAP, ROTATION_ID, Row, RowSettings, label_like
+from field_encrypt.rows import REWRAPPED_AT, RowCodec
 
 Operation = dict[str, Any]
 

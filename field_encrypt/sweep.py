@@ -8,21 +8,31 @@ next call skips what names the target already.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
+from field_encrypt.dek import Dek
 from field_encrypt.dek_store import DekStore
-from field_encrypt.errors import InvalidSettingError
+from field_encrypt.errors import InvalidDekError, InvalidSettingError
 from field_encrypt.key_vault import MekClient
-from field_encrypt.mek_errors import MekNotUsableError
-from field_encrypt.pacing import Clock, Pacer, SystemClock
-from field_encrypt.rewrapping import RACE_SECONDS, RACES_MAX, RowRewrap
+from field_encrypt.mek_errors import MekNotUsableError, UnwrapRefusedError
+from field_encrypt.mek_versions import MekVersion
+from field_encrypt.pacing import Clock, Pacer, SystemClock, side_by_side
+from field_encrypt.rewrapping import (
+    RACE_SECONDS,
+    RACES_MAX,
+    NewWrap,
+    NotUnwrapped,
+    RowRewrap,
+    Unwrapped,
+    unwrap_row,
+    wrap_again,
+)
 from field_encrypt.row_states import QuarantineReason, Row, RowKind
 from field_encrypt.rows import same_name
-from field_encrypt.sweep_mek import SweepMek
 from field_encrypt.sweep_results import Pass, QuarantinedRow, RewrapProgress, RewrapResult, RowKey
 from field_encrypt.sweep_store import SweepStore
-from field_encrypt.unwrapping import NotUnwrapped
 
 ROWS_AT_ONCE: Final = 16  # at 35 unwraps a second and some 100 ms each, 4 would do
 PASSES_MAX: Final = 10  # where writers keep changing rows, the result says that it is not complete
@@ -67,15 +77,58 @@ async def rewrap_all(
     target = await mek.newest_enabled() if named is None else await mek.fetch_version(named)
     if problem := target.wrap_problem():
         raise MekNotUsableError(mek.mek_name, target.version, f"nothing may be wrapped under it: {problem}")
-    vault = SweepMek(mek, target, Pacer(unwraps_per_second, clock), prove=prove)
+    vault = _SweepMek(mek, target, Pacer(unwraps_per_second, clock), prove=prove)
     sweep = _Sweep(SweepStore(dek_store, mek.vault_url, target.version), vault, clock, on_progress)
     return await sweep.run(current or Pass(target.version))
+
+
+class _SweepMek:
+    """The versions of a MEK and the one that is the target."""
+
+    def __init__(self, mek: MekClient, target: MekVersion, pacer: Pacer, *, prove: bool) -> None:
+        self._mek = mek
+        self._target = target
+        self._pacer = pacer
+        self._prove = prove
+        self._enabled: asyncio.Task[list[str]] | None = None
+
+    async def unwrap(self, row: Row) -> Unwrapped | NotUnwrapped:
+        """Return the row's DEK, or why the row does not unwrap to it.
+
+        Raises:
+            MekError: the vault refused or failed for a reason that is not the row's.
+        """
+        return await unwrap_row(row, self._call, self._enabled_versions)
+
+    async def wrap(self, unwrapped: Unwrapped) -> NewWrap | NotUnwrapped:
+        """Wrap under the target, and open the wrap again to compare: what does not hold the DEK is not written.
+
+        Raises:
+            MekError: nothing may be wrapped under the target; the vault refused or failed.
+        """
+        new = wrap_again(unwrapped, self._mek, self._target, now=datetime.now(UTC))
+        if not self._prove:
+            return new
+        try:
+            proven = Dek(await self._call(new.wrapped, new.version, new.algorithm))
+        except (InvalidDekError, UnwrapRefusedError):
+            return NotUnwrapped(QuarantineReason.UNWRAP_REFUSED, new.version)
+        return new if proven == unwrapped.dek else NotUnwrapped(QuarantineReason.KEY_CHECK_MISMATCH, new.version)
+
+    async def _call(self, wrapped: bytes, version: str, algorithm: str) -> bytes:
+        return await self._pacer.call(lambda: self._mek.unwrap(wrapped, version, algorithm))
+
+    async def _enabled_versions(self) -> list[str]:
+        """Return the enabled versions, newest first, for rows that name none: listed once."""
+        if self._enabled is None:
+            self._enabled = asyncio.ensure_future(self._pacer.call(self._mek.enabled_versions))
+        return await self._enabled
 
 
 class _Sweep:
     """One call."""
 
-    def __init__(self, store: SweepStore, mek: SweepMek, clock: Clock, on_progress: OnProgress | None) -> None:
+    def __init__(self, store: SweepStore, mek: _SweepMek, clock: Clock, on_progress: OnProgress | None) -> None:
         self._store = store
         self._mek = mek
         self._clock = clock
@@ -155,25 +208,6 @@ class _Sweep:
             current.settled[key] = "foreign" if row.kind is RowKind.FOREIGN else "on_target"
             return
         current.settled[key] = QuarantinedRow(row.id, QuarantineReason.TOO_MANY_RACES, row.version)
-
-
-async def side_by_side[T](things: Iterable[T], settle: Callable[[T], Awaitable[None]], at_once: int) -> None:
-    """Settle things side by side; the first failure ends it, once none is in flight any more."""
-    failures: list[Exception] = []
-    left = iter(things)
-
-    async def work() -> None:
-        for thing in left:
-            if failures:
-                return
-            try:
-                await settle(thing)
-            except Exception as error:  # noqa: BLE001 - raised below
-                failures.append(error)
-
-    await asyncio.gather(*(work() for _ in range(at_once)))
-    if failures:
-        raise failures[0]
 
 
 def key_of(row: Row) -> RowKey:

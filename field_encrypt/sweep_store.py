@@ -3,15 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosHttpResponseError
+from azure.core.exceptions import AzureError
+from azure.cosmos.exceptions import CosmosAccessConditionFailedError
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt.change_feed import FeedPage, list_feed_ranges, read_feed_page
-from field_encrypt.dek_store import DekStore, failure
+from field_encrypt.dek_store import DekStore, is_gone
 from field_encrypt.errors import LostFeedPositionError
 from field_encrypt.rewrapping import NewWrap
 from field_encrypt.row_patches import partition_key_of, rewrap_patch
@@ -36,6 +35,7 @@ class SweepStore:
     """The rows of a dek store, told apart for one target version; a failed call raises the library's error for it."""
 
     def __init__(self, dek_store: DekStore, vault_url: str, target_version: str) -> None:
+        self._dek_store = dek_store
         self._container = dek_store.container
         self._codec = dek_store.codec
         defaults = dek_store.defaults
@@ -47,7 +47,7 @@ class SweepStore:
         try:
             return await list_feed_ranges(self._container)
         except AzureError as error:
-            raise failure(error, None, "read of the feed ranges") from error
+            raise self._dek_store.failure(error, None, "read of the feed ranges") from error
 
     async def page(self, feed_range: str, cursor: str | None) -> FeedPage:
         """Read on in a range: from its beginning too where the cursor is one of a container that is no more."""
@@ -57,7 +57,7 @@ class SweepStore:
             if cursor is None:
                 raise
         except AzureError as error:
-            raise failure(error, None, "read of the change feed") from error
+            raise self._dek_store.failure(error, None, "read of the change feed") from error
         return await self.page(feed_range, None)
 
     async def listed(self) -> dict[RowKey, Any]:
@@ -67,7 +67,7 @@ class SweepStore:
         try:
             found = [dict(item) async for item in self._container.query_items(query)]
         except AzureError as error:
-            raise failure(error, None, "listing of the rows") from error
+            raise self._dek_store.failure(error, None, "listing of the rows") from error
         absent = NonePartitionKeyValue
         return {
             (str(item["id"]), scalar(item.get("kept"))): scalar(item["kept"]) if "kept" in item else absent
@@ -87,9 +87,9 @@ class SweepStore:
         try:
             item = await self._container.read_item(item_id, partition_key=partition_key)
         except AzureError as error:
-            if _is_gone(error):
+            if is_gone(error):
                 return None
-            raise failure(error, item_id, "read") from error
+            raise self._dek_store.failure(error, item_id, "read") from error
         return self.read(dict(item))
 
     async def write(self, row: Row, new: NewWrap) -> bool:
@@ -99,14 +99,7 @@ class SweepStore:
         except CosmosAccessConditionFailedError:
             return False
         except AzureError as error:
-            if _is_gone(error):
+            if is_gone(error):
                 return False
-            raise failure(error, row.id, "patch") from error
+            raise self._dek_store.failure(error, row.id, "patch") from error
         return True
-
-
-def _is_gone(error: AzureError) -> bool:
-    """Tell whether the item does not exist; a substatus says that it is the container or the session that does not."""
-    if not isinstance(error, HttpResponseError) or error.status_code != HTTPStatus.NOT_FOUND:
-        return False
-    return not (isinstance(error, CosmosHttpResponseError) and error.sub_status)

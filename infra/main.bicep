@@ -356,5 +356,7 @@ output KEYTURN_CONTAINER string = cosmos.outputs.recordsContainer
 output KEYTURN_COSMOS_RESOURCE_ID string = cosmos.outputs.id
 output KEYTURN_KEYRING string = keyring
 output KEYTURN_ACCESS string = checkedAccess
+output KEYTURN_ENTRA_CLIENT_ID string = entraClientId
+output KEYTURN_APPROVAL_SECRET_NAME string = approvalSecretName
 output TASKHUB_NAME string = host.outputs.taskHubName
 output DURABLE_TASK_SCHEDULER_ENDPOINT string = host.outputs.schedulerEndpoint

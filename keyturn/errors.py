@@ -133,9 +133,9 @@ class KeyExistsError(OperatorError):
     """A key is to be restored into a vault that has its name, if only as a deleted key's; facts: ``resource``."""
 
     hint = (
-        "az keyvault key list-versions --vault-name VAULT --name KEY, and list-deleted, tell whose it is: "
-        "if it is this key, recover it where it is deleted, and see that its newest version is enabled; if not, "
-        "restore into a vault without the name"
+        "see whose it is: az keyvault key list-versions --vault-name VAULT --name KEY; where it was deleted: "
+        "az keyvault key list-deleted --vault-name VAULT; if it is this key, recover it and see that its newest "
+        "version is enabled; if not, restore into a vault without the name"
     )
 
 
@@ -152,9 +152,7 @@ class BrokenChainError(OperatorError):
 
 
 class UnprovenEndError(CallerError):
-    """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``, ``head``."""
-
-    hint = "keyturn audit verify FILE --head-from-vault; or --head with the head that a message ends with"
+    """A chain is unbroken, and nothing tells whether it ends where it should; facts: ``rotationId``."""
 
 
 class EvidenceAlteredError(OperatorError):
@@ -200,16 +198,24 @@ class LateError(FencedError):
 
 
 class Outcome(NamedTuple):
-    """What an error becomes: HTTP status, the last segment of its problem type, and the CLI's exit code."""
+    """What an error becomes: HTTP status, last part of its problem type, the CLI's exit code, a runbook's section."""
 
     status: int
     problem: str
     exit_code: int
+    section: str = ""  # of docs/runbooks/MEK_ROTATION.md; none where the request, or the caller's own machine, is wrong
+
+    @property
+    def runbook(self) -> dict[str, str]:
+        """Where the runbook is about it, as a member of a problem; empty where it is not."""
+        return {"runbook": f"MEK_ROTATION.md, {self.section}"} if self.section else {}
 
 
+_OTHER_RUN, _DECIDE, _RECORD = "Another run has the keyring", "Decide", "The record was changed"
+_APP, _KEY = "The app cannot work", "Bring the key back"
 # The only place that maps errors; the most specific class wins (see outcome_of).
 OUTCOMES: dict[type[KeyturnError], Outcome] = {
-    KeyturnError: Outcome(500, "internal", 70),
+    KeyturnError: Outcome(500, "internal", 70, _APP),
     CallerError: Outcome(400, "invalid-request", 64),
     InvalidRequestError: Outcome(400, "invalid-request", 64),
     UnauthenticatedError: Outcome(401, "unauthenticated", 77),
@@ -217,34 +223,36 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     UnknownKeyringError: Outcome(404, "unknown-keyring", 66),
     UnknownRotationError: Outcome(404, "unknown-rotation", 66),
     UnknownMigrationError: Outcome(404, "unknown-migration", 66),
-    RotationRunningError: Outcome(409, "rotation-running", 73),
-    MigrationRunningError: Outcome(409, "migration-running", 73),
+    RotationRunningError: Outcome(409, "rotation-running", 73, _OTHER_RUN),
+    MigrationRunningError: Outcome(409, "migration-running", 73, _OTHER_RUN),
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
-    WrongStateError: Outcome(409, "wrong-state", 73),
-    DigestMismatchError: Outcome(409, "evidence-changed", 73),
-    AbortRequestedError: Outcome(409, "abort-requested", 73),
-    AlreadyDecidedError: Outcome(409, "already-decided", 73),
-    ApprovalExpiredError: Outcome(410, "approval-expired", 73),
-    UnprovenEndError: Outcome(409, "end-not-proven", 79),  # beyond sysexits.h: neither success nor a broken chain
-    TooManyAttemptsError: Outcome(429, "too-many-attempts", 75),
-    TooManyStartsError: Outcome(429, "too-many-starts", 75),
-    OperatorError: Outcome(500, "misconfigured", 78),
+    WrongStateError: Outcome(409, "wrong-state", 73, _DECIDE),
+    DigestMismatchError: Outcome(409, "evidence-changed", 73, _DECIDE),
+    AbortRequestedError: Outcome(409, "abort-requested", 73, _DECIDE),
+    AlreadyDecidedError: Outcome(409, "already-decided", 73, _DECIDE),
+    ApprovalExpiredError: Outcome(410, "approval-expired", 73, _DECIDE),
+    UnprovenEndError: Outcome(
+        409, "end-not-proven", 79, _RECORD
+    ),  # beyond sysexits.h: neither success nor a broken chain
+    TooManyAttemptsError: Outcome(429, "too-many-attempts", 75, _APP),
+    TooManyStartsError: Outcome(429, "too-many-starts", 75, _APP),
+    OperatorError: Outcome(500, "misconfigured", 78, _APP),
     SettingsError: Outcome(500, "misconfigured", 78),
-    PermissionMissingError: Outcome(500, "permission-missing", 78),
-    ResourceMissingError: Outcome(500, "resource-missing", 78),
-    KeyExistsError: Outcome(409, "key-exists", 73),
-    KeyBackupFailedError: Outcome(500, "key-backup-failed", 73),
-    BrokenChainError: Outcome(500, "broken-audit-chain", 65),
-    EvidenceAlteredError: Outcome(500, "evidence-altered", 65),
-    RowsLeftError: Outcome(409, "rows-left", 65),
-    TransientError: Outcome(503, "try-again", 75),
-    LostRaceError: Outcome(503, "try-again", 75),
-    NotSettledError: Outcome(503, "try-again", 75),
-    UnavailableError: Outcome(503, "unavailable", 75),
-    InvariantError: Outcome(500, "internal", 70),
-    InvalidTransitionError: Outcome(500, "internal", 70),
-    FencedError: Outcome(409, "fenced", 73),
-    LateError: Outcome(409, "fenced", 73),
+    PermissionMissingError: Outcome(500, "permission-missing", 78, _APP),
+    ResourceMissingError: Outcome(500, "resource-missing", 78, _APP),
+    KeyExistsError: Outcome(409, "key-exists", 73, _KEY),
+    KeyBackupFailedError: Outcome(500, "key-backup-failed", 73, _KEY),
+    BrokenChainError: Outcome(500, "broken-audit-chain", 65, _RECORD),
+    EvidenceAlteredError: Outcome(500, "evidence-altered", 65, _RECORD),
+    RowsLeftError: Outcome(409, "rows-left", 65, "Without the app"),
+    TransientError: Outcome(503, "try-again", 75, _APP),
+    LostRaceError: Outcome(503, "try-again", 75, _APP),
+    NotSettledError: Outcome(503, "try-again", 75, _APP),
+    UnavailableError: Outcome(503, "unavailable", 75, _APP),
+    InvariantError: Outcome(500, "internal", 70, _APP),
+    InvalidTransitionError: Outcome(500, "internal", 70, _APP),
+    FencedError: Outcome(409, "fenced", 73, _OTHER_RUN),
+    LateError: Outcome(409, "fenced", 73, _OTHER_RUN),
 }
 
 

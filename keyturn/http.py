@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from keyturn.contracts.base import read_json
 from keyturn.errors import (
+    OUTCOMES,
     InvalidRequestError,
     InvariantError,
     KeyturnError,
@@ -26,7 +27,7 @@ TYPE_PREFIX = "urn:keyturn:problem:"
 RETRY_AFTER_SECONDS = 5
 
 _log = logging.getLogger(__name__)
-_INTERNAL = Outcome(500, "internal", 70)
+_INTERNAL = OUTCOMES[KeyturnError]
 
 
 class Problem(NamedTuple):
@@ -77,6 +78,7 @@ def _members(outcome: Outcome, detail: str, instance: str | None = None) -> dict
         "title": outcome.problem.replace("-", " ").capitalize(),
         "status": outcome.status,
         "detail": detail,
+        **outcome.runbook,
     }
     return members if instance is None else {**members, "instance": instance}
 

@@ -20,6 +20,7 @@ APPROVALS = "/api/approvals"
 CONSOLE = "/api/console"
 
 _RUN_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,39})(\.m)?\.\d{8}T\d{6}Z\.[0-9a-f]{6}")
+SEE_RUNS = "see what there is: keyturn list"
 
 
 class RunKind(StrEnum):
@@ -72,7 +73,7 @@ def keyring_of(run_id: str, kind: RunKind | None = None) -> str:
 def unknown_run(run_id: str, kind: RunKind | None = None) -> CallerError:
     """Return the error for an id that no run of this kind, or of any, has."""
     known = _KINDS[kind or RunKind.ROTATION]
-    return known.unknown(f"there is no such {kind or 'run'}", **{known.fact: run_id})
+    return known.unknown(f"there is no such {kind or 'run'}", hint=SEE_RUNS, **{known.fact: run_id})
 
 
 def instance_id_of(kind: RunKind, keyring: str) -> str:

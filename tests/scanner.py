@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_from_bytes
 
 SHORTEST = 8  # bytes; what is shorter is found by chance
-BASE64_BYTES, BASE64_CHARACTERS = 3, 4
+BASE64_BYTES = 3  # that four characters hold
 
 SHAPES: Mapping[str, re.Pattern[bytes]] = {
     "a JWT": re.compile(rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),

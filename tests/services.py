@@ -26,7 +26,16 @@ from tests.keyturn.local_keyring import LocalKeyring
 from tests.local.task_hub.hub_process import HubProcess
 
 # What a test's module, or a harness that it uses, has where tests start processes by themselves.
-_STARTS_PROCESSES = ("subprocess", "start_service", "start_account", "LocalAzure", "Process(", "pytester", "served")
+_STARTS_PROCESSES = (
+    "subprocess",
+    "start_service",
+    "start_account",
+    "LocalAzure",
+    "quick_azure",
+    "Process(",
+    "pytester",
+    "served",
+)
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ async def _run_that_holds(keyring: str) -> dict[str, Any]:
         starts_per_day=1000,
         now=datetime.now(UTC),
     )
-    return started.record.ref.to_payload()
+    return started.ref.to_payload()
 
 
 async def trace() -> Counter[str]:

@@ -17,14 +17,14 @@ from keyturn.access.caller import Caller
 from keyturn.audit.events import Attempt
 from keyturn.console import sessions
 from keyturn.console.charts import moment
-from keyturn.console.keyring_pages import active_run, cards, timeline, version_lines
-from keyturn.console.orders import Order, link_to_decide, order_of, orders_on_keyring
+from keyturn.console.keyring_pages import LISTED, active_run, cards, timeline, version_lines
+from keyturn.console.orders import Order, link_to_decide, order_of, orders_on_keyring, require_taken
 from keyturn.console.run_page import run_page
 from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest, Visitor
 from keyturn.cosmos.state_container import hashed_id
 from keyturn.diagnosis.dek import diagnose_dek
 from keyturn.diagnosis.document import diagnose_document
-from keyturn.diagnosis.models import require_id
+from keyturn.diagnosis.models import OPENS, require_id
 from keyturn.errors import ForbiddenError
 from keyturn.http import parse
 from keyturn.ids import CONSOLE, RunKind, console_link, kind_of
@@ -51,8 +51,7 @@ async def show_console(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         found = await cards(resources, visitor, datetime.now(UTC))
-        again = any(card.active is not None for card in found)
-        return page("home", visitor, headers=_refresh(req, active=again), cards=found)
+        return _refreshed(req, "home", visitor, active=any(card.active is not None for card in found), cards=found)
 
     return await handle_visit(req, "show_console", work)
 
@@ -72,6 +71,7 @@ async def show_console_keyring(req: func.HttpRequest) -> func.HttpResponse:
             keyring=name,
             runs=await timeline(resources, name, now),
             versions=version_lines(states, current),
+            listed=LISTED,
             orders=orders_on_keyring(visitor) if free else [],
         )
 
@@ -87,9 +87,7 @@ async def show_console_run(req: func.HttpRequest) -> func.HttpResponse:
         chain = (await resources.every_run.audit.export(record.run_id)).splitlines()
         now = datetime.now(UTC)
         shown, own = run_page(record, chain, visitor, now), link_to_decide(record, visitor, resources.settings, now)
-        headers = _refresh(req, active=shown.active)
-        more: dict[str, Any] = {"page": shown, "own_link": own, "refreshed": bool(headers), "seconds": REFRESH_SECONDS}
-        return page("run", visitor, headers=headers, **more)
+        return _refreshed(req, "run", visitor, active=shown.active, page=shown, own_link=own)
 
     return await handle_visit(req, "show_console_run", work)
 
@@ -128,7 +126,8 @@ async def diagnose_in_console(req: func.HttpRequest) -> func.HttpResponse:
             )
         names = [keyring.name for keyring in resources.settings.keyrings]
         told = found.to_payload() if found is not None else None
-        return page("diagnosis", visitor, asked=asked, found=told, keyrings=names)
+        opens = found is not None and found.verdict in OPENS
+        return page("diagnosis", visitor, asked=asked, found=told, opens=opens, keyrings=names)
 
     return await handle_visit(req, "diagnose_in_console", work)
 
@@ -140,7 +139,10 @@ async def confirm_console_order(req: func.HttpRequest) -> func.HttpResponse:
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         order, subject = await _ordered(req, resources)
         visitor.caller.require_role(_route(order, subject))
-        form = sessions.form_token(visitor, _bound(order, subject), signing_secrets(resources), datetime.now(UTC))
+        now = datetime.now(UTC)
+        at_work = await active_run(resources, subject) if order.of_keyring else await resources.every_run.read(subject)
+        require_taken(order, at_work, visitor, now)
+        form = sessions.form_token(visitor, _bound(order, subject), signing_secrets(resources), now)
         back = console_link(subject) if kind_of(subject) else f"{CONSOLE}/keyrings/{subject}"
         more: dict[str, Any] = {"question": order.question.format(subject=subject), "form": form, "back": back}
         return page("order", visitor, order=order, subject=subject, **more)
@@ -238,6 +240,8 @@ async def _give(
             return (await command(client, resources, resources.every_run, subject, name, visitor.by)).run_id
 
 
-def _refresh(req: func.HttpRequest, *, active: bool) -> dict[str, str]:
-    """Return the header by which the page is loaded again while something goes on, unless the reader has stopped it."""
-    return {"Refresh": str(REFRESH_SECONDS)} if active and req.params.get("refresh") != "off" else {}
+def _refreshed(req: func.HttpRequest, name: str, visitor: Visitor, *, active: bool, **more: Any) -> func.HttpResponse:
+    """Answer with a page that is loaded again while something goes on, unless the reader has stopped it."""
+    refreshed = active and req.params.get("refresh") != "off"
+    more |= {"refreshes": active, "refreshed": refreshed, "seconds": REFRESH_SECONDS}
+    return page(name, visitor, headers={"Refresh": str(REFRESH_SECONDS)} if refreshed else {}, **more)

@@ -54,7 +54,8 @@ async def _opened(req: func.HttpRequest, resources: Resources) -> func.HttpRespo
     # Lax, because links in messages lead here from other sites: what changes anything is a POST, which Lax keeps out.
     cookie = f"{sessions.COOKIE}={token}; Path={CONSOLE}; Max-Age={lasts}; HttpOnly; Secure; SameSite=Lax"
     rest = urlencode({name: value for name, value in req.params.items() if name != "token"})
-    return led_to(f"{urlsplit(req.url).path}{f'?{rest}' if rest else ''}", {"Set-Cookie": cookie})
+    path = f"/{urlsplit(req.url).path.lstrip('/')}"  # with two slashes it would be another site's address
+    return led_to(f"{path}{f'?{rest}' if rest else ''}", {"Set-Cookie": cookie})
 
 
 async def _visitor(req: func.HttpRequest, resources: Resources) -> Visitor:

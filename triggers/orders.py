@@ -51,8 +51,8 @@ async def begin_rotation(
         now=datetime.now(UTC),
         idempotency_key=key,
     )
-    await ensure_started(client, resources.every_run, started.record)
-    return started.record
+    await ensure_started(client, resources.every_run, started)
+    return started
 
 
 async def begin_migration(

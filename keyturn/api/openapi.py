@@ -109,7 +109,10 @@ _PROBLEM: dict[str, Any] = {
     "description": "RFC 9457; facts of an error are further members.",
     "required": ["type", "title", "status", "detail", "instance"],
     "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "detail", "instance", "hint", "correlationId")},
+        **{
+            name: {"type": "string"}
+            for name in ("type", "title", "detail", "instance", "hint", "runbook", "correlationId")
+        },
         "status": {"type": "integer"},
     },
 }

@@ -3,7 +3,7 @@
 The words are those of the evidence and of the question; how they look is in the templates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from keyturn.approval.links import Link
@@ -16,6 +16,7 @@ from keyturn.runs.evidence_summary import findings_of, to_look_at, verdict
 from keyturn.runs.record import RunRecord
 
 COMMENT_MAX = 500
+DAYS_MAX = 4  # versions whose days are told one by one
 
 type Created = Mapping[str, datetime | None]  # when each version of the MEK was made, as far as the vault tells
 
@@ -30,7 +31,7 @@ def approval_page(record: RunRecord, link: Link, token: str, reader: str, create
     question, findings = question_of(record), findings_of(evidence)
     target = str(evidence.get("targetVersion"))
     made = {version: day(created.get(version)) for version in (*question.versions, target)}
-    old = ", ".join(made[version] for version in question.versions) or "none"
+    old = _days([*question.versions], created)
     return render(
         "approval/question.html",
         record=record,
@@ -48,6 +49,14 @@ def approval_page(record: RunRecord, link: Link, token: str, reader: str, create
         made=made,
         dates=[made[target], old] if question.back else [old, made[target]],
     )
+
+
+def _days(versions: Sequence[str], created: Created) -> str:
+    """Return when these versions were made; of many, from when to when."""
+    if len(versions) <= DAYS_MAX:
+        return ", ".join(day(created.get(version)) for version in versions) or "none"
+    known = sorted(at for version in versions if (at := created.get(version)) is not None)
+    return f"{len(versions)} versions{f' of {day(known[0])} to {day(known[-1])}' if known else ''}"
 
 
 def outcome_page(record: RunRecord, link: Link) -> str:

@@ -65,4 +65,4 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(direct.app, name="direct")
 
 if __name__ == "__main__":
-    sys.exit(app())
+    sys.exit(app(prog_name="keyturn"))  # also of a checkout: what completes is the name that is typed

@@ -1,8 +1,10 @@
 """``audit``: work with the audit chain of a run."""
 
 import asyncio
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +12,12 @@ from keyturn.cli.client import ask
 from keyturn.cli.key_backup import keyring_resources
 from keyturn.cli.output import echo
 from keyturn.cli.rotations import Keyring, Run, path_of
-from keyturn.errors import InvalidRequestError, ResourceMissingError, UnprovenEndError
+from keyturn.errors import InvalidRequestError, UnprovenEndError
 from keyturn.ids import keyring_of
 
 if TYPE_CHECKING:
     from keyturn.audit.chain import Head
+    from keyturn.cli.filing import Filed
 
 app = typer.Typer(help="The audit chain of a run, and what can be filed.", no_args_is_help=True)
 
@@ -43,7 +46,7 @@ def verify(
 ) -> None:
     """Recompute a chain, or every chain of a bundle, offline and name the first broken link.
 
-    Ends with 79 where everything holds but no head says that the chain ends where it should.
+    Ends with 79 where everything holds but no head says that a chain ends where it should.
     """
     from keyturn.audit.chain import Head
     from keyturn.cli.filing import Filed, is_bundle, read_bundle
@@ -57,20 +60,28 @@ def verify(
     else:
         lines = _read(file).splitlines()
         filed = [Filed(lines, None if report is None else _read(report))]
-    unproven = None
     for one in filed:
-        anchor = Head.parse(head) if head is not None else None
-        if head_from_vault:
-            anchor = asyncio.run(_head_from_vault(one))
-        verified = one.verify(anchor)
-        echo(f"{verified.run_id}: {verified.events} events, unbroken, head {verified.head}")
+        one.verify()
+    anchors = {filed[0].run_id: Head.parse(head)} if head is not None else {}
+    if head_from_vault:
+        anchors = asyncio.run(_heads_from_vault(filed))
+    for one in filed:
+        verified = one.verify(anchor := anchors.get(one.run_id))
+        proven = "" if anchor is None else f", proven up to event {anchor.sequence}"
+        echo(f"{one.run_id}: {verified.events} events, unbroken, head {verified.head}{proven}")
         if one.report is not None:
             echo(f"evidence {one.evidence_digest()}: as it was frozen")
-        if anchor is None:
-            unproven = verified
-    if unproven is not None:
-        text = "unbroken; its end is not proven: events missing at the end, or a chain written anew, would not show"
-        raise UnprovenEndError(text, rotationId=unproven.run_id, head=unproven.head)
+    if unproven := [one.run_id for one in filed if one.run_id not in anchors]:
+        raise _unproven(file, unproven, asked=head_from_vault)
+
+
+def _unproven(file: Path, runs: list[str], *, asked: bool) -> UnprovenEndError:
+    text = "unbroken; its end is not proven: events missing at the end, or a chain written anew, would not show"
+    hint = f"keyturn audit verify {shlex.quote(str(file))} --head-from-vault"
+    if asked:
+        text += f". No version of the key has a head of {', '.join(runs)}"
+        hint = "compare each head above with the one at the end of the last message about the run"
+    return UnprovenEndError(text, rotationId=runs[0], hint=hint)
 
 
 @app.command()
@@ -88,17 +99,22 @@ def bundle(
     echo(f"verify it: keyturn audit verify {output} --head-from-vault", err=True)
 
 
-async def _head_from_vault(filed: Any) -> "Head":
-    """Return the head that the vault has of this chain; raises ResourceMissingError where it has none."""
+async def _heads_from_vault(filed: "Sequence[Filed]") -> "dict[str, Head]":
+    """Return the heads that the vault has of these chains, which were verified, by their runs.
+
+    It has none of a run that made no version, of one whose version another adopted, of any migration but the newest.
+    """
     from keyturn.runs.audit import anchored_head
 
-    run_id = filed.run_id
-    async with keyring_resources(keyring_of(run_id)) as resources:
-        found = await anchored_head(resources.versions, run_id, filed.version)
-    if found is None:
-        text = f"no version of the key has a head of {run_id} in its tags"
-        raise ResourceMissingError(text, resource="MEK", hint=f"keyturn audit verify {filed.name} --head SEQ:HASH")
-    return found
+    heads = {}
+    for keyring in {keyring_of(one.run_id) for one in filed}:
+        async with keyring_resources(keyring) as resources:
+            for one in filed:
+                if keyring_of(one.run_id) != keyring:
+                    continue
+                if (head := await anchored_head(resources.versions, one.run_id, one.version)) is not None:
+                    heads[one.run_id] = head
+    return heads
 
 
 def _read(file: Path) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,7 @@ from http import HTTPStatus
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from keyturn.cli.config import FUNCTION_KEY, TOKEN_SCOPE, URL, Target, target
+from keyturn.cli.config import CHOSEN, FUNCTION_KEY, TOKEN_SCOPE, URL, Context, Target, target
 from keyturn.errors import (
     OUTCOMES,
     InvariantError,
@@ -23,7 +24,11 @@ from keyturn.errors import (
     TooManyAttemptsError,
     UnauthenticatedError,
     UnavailableError,
+    UnknownMigrationError,
+    UnknownRotationError,
+    one_of,
 )
+from keyturn.ids import MIGRATIONS, ROTATIONS, SEE_RUNS, keyring_of, kind_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -32,10 +37,11 @@ if TYPE_CHECKING:
 
 WITHOUT_APP = "without the app: keyturn direct --help"
 TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
+NAMED_MAX = 3  # runs of each kind that are named to who names none
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
 
 # Members of a problem that are no facts of the error.
-_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint"})
+_OF_THE_RFC = frozenset({"type", "title", "status", "detail", "instance", "hint", "runbook"})
 
 
 class Tokens:
@@ -140,10 +146,31 @@ async def _ask[T](called: Target, call: Callable[[Api], Awaitable[T]]) -> T:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            return await call(Api(called.url, session, tokens))
+            api = Api(called.url, session, tokens)
+            try:
+                return await call(api)
+            except (UnknownRotationError, UnknownMigrationError) as error:
+                await _name_runs(api, error)
+                raise
     finally:
         if tokens is not None:
             await tokens.renew()
+
+
+async def _name_runs(api: Api, error: KeyturnError) -> None:
+    """Tell in the error of a run that there is none of which the newest are, of its keyring or of the only one."""
+    given = str(error.facts.get("rotationId") or error.facts.get("migrationId") or "")
+    if error.hint != SEE_RUNS:  # it is about something else that a run has none of
+        return
+    keyring = keyring_of(given) if kind_of(given) else CHOSEN.get(Context()).keyring or None
+    runs: list[str] = []
+    # The refusal stays what is told where they cannot be listed.
+    with suppress(KeyturnError):
+        for path, plural, name in ((ROTATIONS, "rotations", "rotationId"), (MIGRATIONS, "migrations", "migrationId")):
+            listed = (await api.get(path, keyring=keyring, limit=str(NAMED_MAX)))[plural]
+            runs += [str(run[name]) for run in listed]
+        error.message = f"there is no run {given!r}: expected {one_of(runs, given)}"
+        error.facts["known"] = runs
 
 
 def _stated(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _rehearse(results: "list[CheckResult]", resource_group: str, file: Path | No
     about = f"Keyturn {__version__}, Python {python}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     names = [resource_group, *names_in(os.environ), *(result.subject for result in results)]
     text = report(results, resource_group, about, mask_of(names) if mask else str)
-    echo(text)
+    echo(text, whole=True)
     if file is not None:
         file.write_text(text)
 

@@ -159,11 +159,13 @@ def read_bundle(file: Path) -> list[Filed]:
             manifest = read_json(archive.read(MANIFEST))
             runs = manifest["runs"]
             hashes = {name: digest for run in runs for name, digest in run["files"].items()}
-            known = manifest["format"] == FORMAT
+            known, some = manifest["format"] == FORMAT, bool(runs)
         except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
             raise InvalidRequestError.expected("file", "a bundle with its manifest", named="FILE") from error
         if not known:
             raise InvalidRequestError.expected("file", f"a bundle of the format {FORMAT}", named="FILE")
+        if not some:
+            raise InvalidRequestError.expected("file", "a bundle with runs: none is written without", named="FILE")
         found = {name: _member(archive, name) for name in archive.namelist() if name != MANIFEST}
     _check_files(hashes, found)
     filed = []

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from keyturn import html
 from keyturn.cli.client import ask
 from keyturn.cli.filing import run_files
+from keyturn.cli.output import echo
 from keyturn.console.charts import moment
 from keyturn.console.run_page import run_page
 from keyturn.contracts.base import read_json
@@ -39,6 +40,7 @@ def file_report(run_id: str, file: Path) -> None:
     except OSError as error:
         expected = "a path that can be written and does not exist"
         raise InvalidRequestError.expected("html", expected, named="--html") from error
+    echo(f"{file}: {run_id}. It verifies itself when a browser opens it, and loads nothing.", err=True)
 
 
 def html_report(run_id: str, report: bytes, chain: bytes) -> str:

@@ -11,22 +11,34 @@ from pathlib import Path
 from typing import Annotated, Any, override
 
 import typer
+from typer._click.exceptions import UsageError  # typer's own copy of click, which it names nowhere else
 from typer.core import TyperGroup
 
-from keyturn.cli.tables import error_lines
+from keyturn.cli.tables import message_lines, width
 from keyturn.contracts.characters import visible, visible_lines
-from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, outcome_of
+from keyturn.errors import InvalidRequestError, KeyturnError, SettingsError, one_of, outcome_of
 
 _JSON = "keyturn.json"
 
 
 class Commands(TyperGroup):
-    """Ends a command that fails with its error's own exit code."""
+    """Ends a command that fails with its error's own exit code, and tells it as a problem to who asks for JSON."""
+
+    @override
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args  # of a command that is wrong, too, and is never parsed to its end
+        return super().parse_args(ctx, args)
 
     @override
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UsageError as error:
+            if not ctx.meta[_JSON]:
+                raise
+            path = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            _tell(InvalidRequestError(error.format_message(), hint=f"{path} --help"), as_json=True)
+            raise typer.Exit(error.exit_code) from error
         except KeyturnError as error:
             _tell(error, as_json=bool(ctx.meta.get(_JSON)))
             raise typer.Exit(outcome_of(error).exit_code) from error
@@ -38,9 +50,9 @@ def _tell(error: KeyturnError, *, as_json: bool) -> None:
 
         typer.echo(json.dumps(problem_of_command(error), default=str), err=True)
         return
-    for name, text in (("error: ", error.message), ("hint: ", error.hint)):
+    for name, text in {"error": error.message, "hint": error.hint, **outcome_of(error).runbook}.items():
         if text:
-            note(text, name)
+            note(f"{name}: {text}")
 
 
 def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
@@ -48,15 +60,20 @@ def _note_json(ctx: typer.Context, *, wanted: bool) -> bool:
     return wanted
 
 
-def note(text: str, name: str = "") -> None:
-    """Write a message to standard error, in lines of the terminal's width where there is one."""
-    for line in error_lines(name, text) if sys.stderr.isatty() else [f"{name}{text}"]:
-        echo(line, err=True)
+def note(text: str) -> None:
+    """Write a message to standard error."""
+    echo(text, err=True)
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Write lines, on which nothing is hidden from the reader: names and remarks are others' texts."""
-    typer.echo(visible_lines(text), err=err)
+def echo(text: str, *, err: bool = False, whole: bool = False) -> None:
+    """Write lines, on which nothing is hidden from the reader: names and remarks are others' texts.
+
+    On a terminal they are broken between words; ``whole`` is for what is pasted elsewhere.
+    """
+    lines = visible_lines(text).split("\n")
+    if not whole and (sys.stderr if err else sys.stdout).isatty():
+        lines = [part for line in lines for part in message_lines(line, width(err=err))]
+    typer.echo("\n".join(lines), err=err)
 
 
 AsJson = Annotated[
@@ -72,7 +89,7 @@ def write(answer: Any, *, as_json: bool, field: str | None = None) -> None:
     """Write the answer, or one member of it."""
     chosen = answer if field is None else _member(answer, field)
     if as_json or isinstance(chosen, list):
-        echo(json.dumps(chosen, indent=2, ensure_ascii=False))
+        echo(json.dumps(chosen, indent=2, ensure_ascii=False), whole=True)
     elif isinstance(chosen, dict):
         for line in _lines(chosen):
             echo(line)
@@ -86,7 +103,11 @@ def _member(answer: Any, field: str) -> Any:
         try:
             found = found[int(name)] if isinstance(found, list) else found[name]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise InvalidRequestError.expected("field", "a member of the answer", named=f"--field {field}") from None
+            known = (
+                [*map(str, range(len(found)))] if isinstance(found, list) else found if isinstance(found, dict) else ()
+            )
+            expected = f"a member of the answer, {one_of(known, name)}"
+            raise InvalidRequestError.expected("field", expected, named=f"--field {field}") from None
     return found
 
 

@@ -16,6 +16,7 @@ from keyturn.errors import UnknownRotationError
 from keyturn.ids import MIGRATIONS, ROTATIONS
 
 LISTED_MAX = 50  # of each kind, as the app lists them
+FIRST_RUN = "start one that changes nothing: keyturn rotate --dry-run"
 
 Newest = Annotated[
     str | None, typer.Argument(help="id of a rotation or of a migration; the active or the latest, unless given")
@@ -39,7 +40,7 @@ def status(
     """Tell where a rotation or a migration stands, and what to do next."""
 
     async def look(api: Api) -> dict[str, Any]:
-        named = run or run_of(await _latest(api, keyring))
+        named = run or run_of(await latest(api, keyring))
         return await status_of(api, named, poll if wait else None)
 
     found = ask(look)
@@ -52,12 +53,11 @@ def status(
         require_good_end(run or run_of(found), found)
 
 
-async def _latest(api: Api, keyring: str | None) -> dict[str, Any]:
-    """Return the keyring's active run, or its latest; raises UnknownRotationError where it never had one."""
+async def latest(api: Api, keyring: str | None) -> dict[str, Any]:
+    """Return the keyring's run under way, or its newest; raises UnknownRotationError where it never had one."""
     listed = await _listed(api, keyring, 1)
     if not listed:
-        hint = "start one that changes nothing: keyturn rotate --dry-run"
-        raise UnknownRotationError("the keyring has had no run yet", hint=hint, keyring=keyring)
+        raise UnknownRotationError("the keyring has had no run yet", hint=FIRST_RUN, keyring=keyring)
     return next((found for found in listed if not found.get("endedAt")), listed[0])
 
 
@@ -95,6 +95,8 @@ def list_runs(
     if as_json:
         write({"runs": found}, as_json=True)
         return
+    if not found:
+        echo(f"no run yet; {FIRST_RUN}", err=True)
     for run in found:
         dry = " (dry run)" if run.get("dryRun") else ""
         echo(f"{run_of(run)}  {run.get('kind') or 'rotation'}{dry}  {run['state']}")

@@ -81,7 +81,7 @@ def _starting(**others: Any) -> Callable[[Callable[..., Start]], Callable[..., N
             _start(describe(**{name: given.pop(name) for name in own}), **given)
 
         # What typer reads.
-        command.__signature__ = inspect.Signature([*own.values(), *added])  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature([*own.values(), *added])  # type: ignore[attr-defined]  # what typer reads
         command.__annotations__ = {found.name: found.annotation for found in (*own.values(), *added)}
         return command
 

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from keyturn.cli.tables import bar, command_lines, from_now, moment, span, wrapped
+from keyturn.cli.tables import WIDTH, bar, command_lines, from_now, moment, span, width, wrapped
 from keyturn.cli.waiting import is_undecided
 from keyturn.contracts.states import TERMINAL, State
 
-LINES_MAX = 12
+LINES_MAX = 12  # of 80 columns
 _INDENT = 13
 _DOCUMENTS = frozenset({"encrypt", "re-encrypt", "decrypt-check"})  # kinds that name documents
 
@@ -19,21 +19,22 @@ def run_of(found: dict[str, Any]) -> str:
 
 def status_lines(found: dict[str, Any]) -> list[str]:
     """Return the lines; ``found`` is the status as the app answers it. Where they are too many, texts are cut first."""
+    one = -(-WIDTH // width())  # so many lines are one of 80 columns
     decision = found.get("decision") or {}
     decided = f"{decision['decision']} by {decision['by']}, {moment(decision.get('at'))}" if decision else "none"
     below = [
-        *wrapped("rows", _rows(found), _INDENT, 1),
-        *wrapped("census", census_line(found.get("census")), _INDENT, 1),
-        *_quarantined(found),
-        *wrapped("decision", decided, _INDENT, 1),
+        *wrapped("rows", _rows(found), _INDENT, one),
+        *wrapped("census", census_line(found.get("census")), _INDENT, one),
+        *_quarantined(found, one),
+        *wrapped("decision", decided, _INDENT, one),
         *wrapped("evidence", found.get("evidenceDigest") or "none yet", _INDENT, 0),
         *command_lines("next", next_command(found), _INDENT),
     ]
-    left = max(2, LINES_MAX - len(below))
-    state = wrapped("state", _state(found), _INDENT, min(2, left - 1))
+    left = max(2, LINES_MAX * one - len(below))
+    state = wrapped("state", _state(found), _INDENT, min(2 * one, left - 1))
     run = wrapped("run", about(found), _INDENT, 0)  # one line, where it fits; an id is not cut
     if len(run) > 1:
-        run = [*wrapped("run", run_of(found), _INDENT, 0), *wrapped("", _described(found), _INDENT, 1)]
+        run = [*wrapped("run", run_of(found), _INDENT, 0), *wrapped("", _described(found), _INDENT, one)]
     return [*run[: max(1, left - len(state))], *state, *below]
 
 
@@ -79,13 +80,13 @@ def census_line(census: dict[str, Any] | None) -> str:
     return f"{on_target:,} on the target version, {stale:,} stale, {foreign:,} of other keys"
 
 
-def _quarantined(found: dict[str, Any]) -> list[str]:
+def _quarantined(found: dict[str, Any], one: int) -> list[str]:
     held = found.get("quarantined") or {}
     if not held.get("count"):
         return wrapped("quarantined", "none", _INDENT, 1)
     named = held.get("named") or []
     listed = ", ".join(f"{row['id']} ({row['reason']})" for row in named)
-    lines = wrapped("quarantined", f"{held['count']:,}: {listed}", _INDENT, 1)
+    lines = wrapped("quarantined", f"{held['count']:,}: {listed}", _INDENT, one)
     look = command_lines("", diagnosis_of(found, named[0]["id"]), _INDENT) if named else []
     whole = command_lines("", ["keyturn", "status", run_of(found), "--full"], _INDENT)
     return [*lines, *(look if len(look) == 1 else whole)]

@@ -3,6 +3,8 @@
 Names, reasons and details are others' texts, so everything that is shown goes through ``visible``.
 """
 
+import os
+import re
 import shlex
 import shutil
 import sys
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 WIDTH, WIDTH_MIN = 80, 40
 MORE = " ... (--full)"  # ends a text that was cut
 _BAR = 16
+_NAMED = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")  # what stands before a gap: a mark, a name, an id
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 
 
-def width() -> int:
+def width(*, err: bool = False) -> int:
     """Return how many columns there are to write on: 80, or the terminal's where it has fewer."""
-    found = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
-    return max(WIDTH_MIN, min(WIDTH, found))
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty():
+        return WIDTH
+    found = shutil.get_terminal_size((0, 0)).columns or os.get_terminal_size(stream.fileno()).columns
+    return max(WIDTH_MIN, min(WIDTH, found or WIDTH))
 
 
 def console() -> "Console":
@@ -116,20 +122,29 @@ def command_lines(name: str, command: Iterable[str], indent: int) -> list[str]:
     return [*lines, line]
 
 
-def error_lines(name: str, text: str) -> list[str]:
-    """Return a message in lines; a command in it that does not fit has a line of its own, which can be pasted."""
-    if len(told := f"{name}{text}") > width() and ": keyturn " in told:
+def message_lines(text: str, columns: int) -> list[str]:
+    """Return a line in as many as it takes; a command that does not fit has one of its own, which can be pasted."""
+    if len(text) > columns and ": keyturn " in text:
         lines = list[str]()
-        for part in told.split("; "):
+        for part in text.split("; "):
             before, found, command = part.partition(": keyturn ")
-            lines += _folded(f"{before}:" if found else part)
+            lines += _folded(f"{before}:" if found else part, columns)
             lines += [f"  keyturn {command}"] if found else []  # whole: a terminal's own break is not pasted
         return lines
-    return _folded(told)
+    return _folded(text, columns)
 
 
-def _folded(text: str) -> list[str]:
-    return textwrap.wrap(text, width(), break_long_words=False, break_on_hyphens=False)
+def _folded(text: str, columns: int) -> list[str]:
+    """Return a line broken at spaces, the rest of it below what stands after its first gap; no word is broken."""
+    if len(text) <= columns:
+        return [text]
+    start, indent = _NAMED.match(text), len(text) - len(text.lstrip())
+    if start is not None:
+        indent = start.end() if start.end() <= columns // 2 else indent + 2
+    below = " " * max(0, min(indent, columns - max(map(len, text.split()), default=0)))
+    return textwrap.wrap(
+        text, columns, subsequent_indent=below, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
+    )
 
 
 def bar(percent: float) -> str:

@@ -94,7 +94,8 @@ def tell(found: dict[str, Any], *, as_json: bool) -> None:
             if one["outcome"] != "ok" and one["advice"]:
                 echo(visible(f"      do: {one['advice']}"))
         echo(f"pass  rows: {found['opened']} opened, and fit their key checks")
-        echo(f"in Data Explorer, the rows that are not on the current version:\n{found['query']}", err=True)
+        echo("in Data Explorer, the rows that are not on the current version:", err=True)
+        echo(found["query"], err=True, whole=True)
     keyring = found["keyring"]
     if wrong:
         text = f"{keyring} is not in order: {len(wrong)} of what was verified failed"

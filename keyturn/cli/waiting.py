@@ -5,6 +5,7 @@ expires. A caller whom the app refuses, also with a fresh token, waits for nothi
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -128,11 +129,20 @@ async def status_of(api: Api, run: str, poll: float | None) -> dict[str, Any]:
     if poll is None:
         return dict(await api.get(run_link(quote(run, safe=""))))
     found: dict[str, Any] = {}
-    async for seen in follow(api, run, poll):
-        if seen["state"] != found.get("state"):
-            echo(state_line(run, seen), err=True)
-        found = seen
+    try:
+        async for seen in follow(api, run, poll):
+            if seen["state"] != found.get("state"):
+                echo(state_line(run, seen), err=True)
+            found = seen
+    except asyncio.CancelledError:  # Ctrl-C, which a terminal shows where the cursor is
+        note(f"{'\n' if sys.stderr.isatty() else ''}{goes_on(run)}")
+        raise
     return found
+
+
+def goes_on(run: str | None) -> str:
+    """Return what becomes of a run that is waited for no longer."""
+    return f"the run goes on; see it again: keyturn watch{f' {shell(run)}' if run else ''}"
 
 
 def state_line(run: str, found: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,12 +10,11 @@ import typer
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import echo, note
 from keyturn.cli.rotations import Keyring
-from keyturn.cli.tables import console, error_lines, facts, from_now, moment, span
-from keyturn.cli.waiting import decide_hint, follow, is_undecided, require_good_end, stamp
+from keyturn.cli.runs import latest
+from keyturn.cli.status_view import run_of
+from keyturn.cli.tables import console, facts, from_now, message_lines, moment, span, width
+from keyturn.cli.waiting import decide_hint, follow, goes_on, is_undecided, require_good_end, stamp
 from keyturn.contracts.characters import visible
-from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import InvalidRequestError
-from keyturn.ids import MIGRATIONS, ROTATIONS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,13 +33,12 @@ def watch(
     try:
         ask(lambda api: _watch(api, run, keyring, poll))
     except KeyboardInterrupt:
-        again = f"keyturn watch {quote(run)}" if run else "keyturn watch"
-        echo(f"the run goes on; see it again: {again}", err=True)
+        note(goes_on(run))
         raise typer.Exit(_INTERRUPTED) from None
 
 
 async def _watch(api: Api, run: str | None, keyring: str | None, poll: float) -> None:
-    followed = run or await _newest(api, keyring)
+    followed = run or run_of(await latest(api, keyring))
     found: dict[str, Any] = {}
     live = _live()
     with live or nullcontext():
@@ -54,19 +51,6 @@ async def _watch(api: Api, run: str | None, keyring: str | None, poll: float) ->
     if is_undecided(found):
         echo(decide_hint(followed, found), err=True)
     require_good_end(followed, found)
-
-
-async def _newest(api: Api, keyring: str | None) -> str:
-    """Return the run that is under way, or else the newest; raises InvalidRequestError where there was none yet."""
-    lists = [(ROTATIONS, "rotations", "rotationId"), (MIGRATIONS, "migrations", "migrationId")]
-    runs = [
-        (State(one["state"]) not in TERMINAL, str(one["requestedAt"]), str(one[name]))
-        for path, plural, name in lists
-        for one in (await api.get(path, keyring=keyring, limit="1"))[plural]
-    ]
-    if not runs:
-        raise InvalidRequestError("there was no run yet", hint="keyturn rotate --help", field="run", expected="an id")
-    return max(runs)[2]
 
 
 def _live() -> "Live | None":
@@ -85,6 +69,7 @@ def _paint(live: "Live", run: str, before: dict[str, Any], seen: dict[str, Any])
 
     if seen["state"] != before.get("state"):
         live.console.print(Text(visible(f"{stamp()} {_state(seen)}")))
+    live.console.width = width()  # which a person may have changed meanwhile
     live.update(_picture(run, seen, live.console.width), refresh=True)
 
 
@@ -92,7 +77,7 @@ def _note_above(live: "Live", text: str) -> None:
     """Write a message above the picture, which would be painted over it where it stood below."""
     from rich.text import Text
 
-    live.console.print(Text("\n".join(error_lines("", visible(text)))))
+    live.console.print(Text("\n".join(message_lines(visible(text), live.console.width))))
 
 
 def _picture(run: str, seen: dict[str, Any], columns: int) -> "RenderableType":

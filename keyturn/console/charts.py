@@ -19,6 +19,13 @@ _ROTATION = (
     *(State.AWAITING_APPROVAL, State.RETIRING, State.WATCHING, State.COMPLETED),
 )
 _DRY_RUN = (State.REQUESTED, State.PREFLIGHT, State.COMPLETED)
+type Mark = Literal["pass", "look", "fail", "none"]
+MARKS: Mapping[State, Mark] = {
+    **dict.fromkeys((State.COMPLETED,), "pass"),
+    **dict.fromkeys((State.FAILED, State.BLOCKED), "fail"),
+    **dict.fromkeys((State.NEEDS_ATTENTION, State.REINSTATED, State.EXPIRED, State.REJECTED, State.ABORTED), "look"),
+    State.AWAITING_APPROVAL: "look",
+}
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -117,13 +124,19 @@ def bars_of(before: Mapping[str, int] | None, now: Mapping[str, int] | None, tar
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows over time in one phase; ``points`` is what an SVG polyline takes."""
+    """Rows over time in one phase; ``points`` is what an SVG polyline takes.
+
+    The time is that in the states which the phase works in: after days of waiting for an approver, a last look would
+    press minutes of work into a line at the edge.
+    """
 
     phase: str
     points: str
     begun: str
     ended: str
+    worked: str  # how much time the width stands for
     last: int
+    top: int  # how many rows the height stands for
 
 
 # Where a phase begins with no row done; a proof begins anew with every soak.
@@ -140,16 +153,29 @@ def curves_of(record: RunRecord) -> list[Curve]:
 
 
 def _curve(record: RunRecord, phase: str, progress: PhaseProgress) -> Curve | None:
-    entered = [entry.at for entry in record.history if entry.target in _BEGIN[phase]]
-    begun = entered[-1 if phase == "proof" else 0] if entered else None
+    spans = _spans(record, _BEGIN[phase])[-1 if phase == "proof" else 0 :]
     samples = [(one.at, one.rows) for one in progress.samples]
-    if not samples or begun is None or begun >= samples[-1][0]:
+    if not samples or not spans:
+        return None
+    (begun, _), (ended, last) = spans[0], samples[-1]
+    if (span := _within(spans, ended)) <= timedelta(0):
         return None
     most = max(1, progress.rows_total or 0, *(rows for _, rows in samples))
-    last, span = samples[-1], (samples[-1][0] - begun).total_seconds()
     places = (
-        (CURVE_WIDTH * max(0.0, (at - begun).total_seconds()) / span, CURVE_HEIGHT * (1 - rows / most))
+        (CURVE_WIDTH * (_within(spans, at) / span), CURVE_HEIGHT * (1 - rows / most))
         for at, rows in [(begun, 0), *samples]
     )
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return Curve(phase, points, moment(begun), moment(last[0]), last[1])
+    return Curve(phase, points, moment(begun), moment(ended), lasting(span), last, most)
+
+
+def _spans(record: RunRecord, states: Sequence[State]) -> list[tuple[datetime, datetime | None]]:
+    """Return when the run was in these states: from when until when, None where it still is."""
+    left = [*(entry.at for entry in record.history[1:]), None]
+    return [(entry.at, end) for entry, end in zip(record.history, left, strict=True) if entry.target in states]
+
+
+def _within(spans: Sequence[tuple[datetime, datetime | None]], at: datetime) -> timedelta:
+    """Return how much of the spans had passed at that time."""
+    passed = (min(at, end or at) - begun for begun, end in spans)
+    return sum((span for span in passed if span > timedelta(0)), timedelta(0))

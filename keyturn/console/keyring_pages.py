@@ -4,17 +4,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from field_encrypt.mek_versions import MekVersionProperties
-from keyturn.console.charts import lasting, moment, words
+from keyturn.console.charts import MARKS, Mark, lasting, moment, words
 from keyturn.console.orders import Order, orders_on_keyring
 from keyturn.console.sessions import Visitor
-from keyturn.contracts.states import State
 from keyturn.errors import KeyturnError
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG, ROTATION_TAG
 from keyturn.migrations.status import migration_status
 from keyturn.resources import Resources
+from keyturn.rotation.drift import Drift
 from keyturn.rotation.due import KeyringStatus, keyring_status
 from keyturn.rotation.status import Pace, status
 from keyturn.runs.lease import read_lease
@@ -23,13 +22,8 @@ from keyturn.runs.records import MigrationRecord, RotationRecord
 
 _log = logging.getLogger(__name__)
 
-type Mark = Literal["pass", "look", "fail", "none"]
-_MARKS: Mapping[State, Mark] = {
-    **dict.fromkeys((State.COMPLETED,), "pass"),
-    **dict.fromkeys((State.FAILED, State.BLOCKED), "fail"),
-    **dict.fromkeys((State.NEEDS_ATTENTION, State.REINSTATED, State.EXPIRED, State.REJECTED, State.ABORTED), "look"),
-    State.AWAITING_APPROVAL: "look",
-}
+LISTED = 50  # runs of each kind on the timeline
+LOOKED_AT = 10  # runs among which the last rotation is looked for: dry runs are none
 
 
 @dataclass(frozen=True)
@@ -63,12 +57,14 @@ class Card:
 
 @dataclass(frozen=True)
 class VersionLine:
-    """A version of the MEK."""
+    """A version of the MEK; what it is tagged with is what is read of the runs."""
 
     version: str
     state: str
     made: str
-    by: str
+    by: str  # the rotation that made it
+    retired_by: str = ""
+    kept_until: str = ""
 
 
 def run_line(record: RunRecord, now: datetime) -> RunLine:
@@ -80,7 +76,7 @@ def run_line(record: RunRecord, now: datetime) -> RunLine:
         run_id=record.run_id,
         what=record.work.kind if isinstance(record, MigrationRecord) else _rotation(record),
         state=words(record.state),
-        mark=_MARKS.get(record.state, "none"),
+        mark=MARKS.get(record.state, "none"),
         at=moment(record.requested_at),
         by=record.requested_by,
         reason=record.reason,
@@ -111,7 +107,9 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
         clients = resources.keyring(keyring)
         told = await keyring_status(resources.run_store, clients, resources.settings, now)
         active = await _going_on(resources, told.active_run)
-        last = await resources.run_store.newest(keyring, limit=1)
+        newest = await resources.run_store.newest(keyring, limit=LOOKED_AT)
+        at_work = None if active is None else active.run_id
+        last = next((one for one in newest if not one.options.dry_run and one.run_id != at_work), None)
     except KeyturnError as error:
         _log.warning("the console cannot tell how keyring %s stands: %s", keyring, type(error).__name__)
         return Card(keyring, orders, problem=error.message)
@@ -121,7 +119,7 @@ async def _card(resources: Resources, keyring: str, visitor: Visitor, now: datet
         facts=_facts(told, now),
         warnings=_warnings(told),
         active=None if active is None else run_line(active, now),
-        last=run_line(last[0], now) if last and (active is None or last[0].run_id != active.run_id) else None,
+        last=None if last is None else run_line(last, now),
     )
 
 
@@ -142,8 +140,15 @@ def _facts(told: KeyringStatus, now: datetime) -> list[tuple[str, str]]:
         ("Version in force", told.version or "not known"),
         ("Its age", "not known" if made is None else f"{lasting(now - made)}, since {moment(made)}"),
         ("Next due", moment(told.next_occurrence)),
-        ("Last began", moment(told.last_began)),
+        ("Overdue", "not known yet" if told.overdue is None else "yes" if told.overdue else "no"),
+        ("Drift", _drift(told.drift)),
     ]
+
+
+def _drift(drift: Drift | None) -> str:
+    if drift is None:
+        return "not looked for yet"
+    return f"{'none' if drift.since is None else 'found'}, as of {moment(drift.at)}"
 
 
 def _warnings(told: KeyringStatus) -> list[str]:
@@ -161,8 +166,8 @@ def _warnings(told: KeyringStatus) -> list[str]:
 async def timeline(resources: Resources, keyring: str, now: datetime) -> list[RunLine]:
     """Return the keyring's newest runs of either kind, newest first."""
     found: list[RunRecord] = [
-        *await resources.run_store.newest(keyring, limit=50),
-        *await resources.migrations.newest(keyring, limit=50),
+        *await resources.run_store.newest(keyring, limit=LISTED),
+        *await resources.migrations.newest(keyring, limit=LISTED),
     ]
     return [run_line(record, now) for record in sorted(found, key=lambda one: one.fencing_token, reverse=True)]
 
@@ -171,10 +176,11 @@ def version_lines(states: Mapping[str, MekVersionProperties], current: str) -> l
     """Return the versions of the MEK, newest first."""
 
     def line(found: MekVersionProperties) -> VersionLine:
-        state = "in force" if found.version == current else "enabled" if found.enabled else "disabled"
+        made, by = moment(found.created_on), found.tags.get(ROTATION_TAG, "")
         if not found.enabled and (retired_by := found.tags.get(RETIRED_BY_TAG)):
             until = found.tags.get(RETAIN_UNTIL_TAG, "not known")
-            state = f"retired by {retired_by}, kept until {until}"
-        return VersionLine(found.version, state, moment(found.created_on), found.tags.get(ROTATION_TAG, ""))
+            return VersionLine(found.version, "retired", made, by, retired_by, until)
+        state = "in force" if found.version == current else "enabled" if found.enabled else "disabled"
+        return VersionLine(found.version, state, made, by)
 
     return [line(found) for found in reversed([*states.values()])]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from keyturn.approval.links import approval_links
 from keyturn.console.sessions import Visitor
 from keyturn.contracts.states import State
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import InvalidRequestError, WrongStateError
 from keyturn.ids import CONSOLE, RunKind
 from keyturn.runs.commands import allowed_in
 from keyturn.runs.record import RunRecord
@@ -120,6 +120,22 @@ def orders_on_run(record: RunRecord, visitor: Visitor, now: datetime) -> list[Or
     if _can_roll_back(record):
         wanted.append(ORDERS["rollback"])
     return [order for order in wanted if visitor.may(order.route(record.kind))]
+
+
+def require_taken(order: Order, record: RunRecord | None, visitor: Visitor, now: datetime) -> None:
+    """Raise WrongStateError where the order would be refused as things stand: its button was on a page of before.
+
+    The record is that of the run which it is about, or which holds the keyring that it is about.
+    """
+    if record is None or (not order.of_keyring and order in orders_on_run(record, visitor, now)):
+        return
+    state = record.state.value.replace("_", " ")
+    raise WrongStateError(
+        f"{order.label}: this is not taken now, since {record.run_id} is {state}",
+        rotationId=record.run_id,
+        state=record.state.value,
+        hint="look at the run: it may have gone on since the page with this button was made",
+    )
 
 
 def _allowed(record: RunRecord, name: str, now: datetime) -> frozenset[State]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from keyturn.audit.events import TYPE_PREFIX
 from keyturn.audit.verify import VerifyResult, verify_chain
-from keyturn.console.charts import Bar, Curve, Step, bars_of, curves_of, lasting, moment, steps_of, words
+from keyturn.console.charts import MARKS, Bar, Curve, Mark, Step, bars_of, curves_of, lasting, moment, steps_of, words
 from keyturn.console.orders import Order, orders_on_run
 from keyturn.console.sessions import Visitor
 from keyturn.contracts.base import read_json
@@ -86,6 +86,7 @@ class RunPage:
     record: RunRecord
     told: Status | MigrationStatus
     title: str
+    mark: Mark
     facts: Sequence[tuple[str, str]]
     steps: Sequence[Step]
     pace: Sequence[str]
@@ -120,6 +121,7 @@ def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor | None,
         record=record,
         told=told,
         title=f"{_kind(record)} of {record.keyring}: {words(record.state)}",
+        mark=MARKS.get(record.state, "none"),
         facts=list(_facts(record)),
         steps=steps_of(record, now),
         pace=list(_pace(told)),

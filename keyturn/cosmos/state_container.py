@@ -201,7 +201,7 @@ class StateContainer:
                 if error.status_code in _LOST:
                     return False
                 # A batch's error is not of the family that all other failures belong to.
-                raise cosmos.CosmosHttpResponseError(error.status_code, "a batch failed") from error  # type: ignore[no-untyped-call]
+                raise cosmos.CosmosHttpResponseError(error.status_code, "a batch failed") from error  # type: ignore[no-untyped-call]  # the SDK's constructor has no types
         return True
 
     def _wrote(self, keyring: str, headers: Mapping[str, str]) -> None:

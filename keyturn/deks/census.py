@@ -15,7 +15,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from field_encrypt.labels import LabelKind, read_label
+from field_encrypt.row_states import LabelKind, read_label
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.cosmos.session_tokens import token_for

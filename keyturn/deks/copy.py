@@ -19,9 +19,9 @@ from azure.cosmos.exceptions import CosmosResourceExistsError
 
 from field_encrypt.dek import KEY_CHECK_BYTES, Dek, matches_key_check
 from field_encrypt.encoding import from_base64
+from field_encrypt.rewrapping import NotUnwrapped, Unwrapped, unwrap_row
 from field_encrypt.row_patches import partition_key_of
 from field_encrypt.row_states import FENCE, QuarantineReason, Row, RowKind
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.contracts.pages import PageInput, RowRef
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.cosmos.session_tokens import SESSION_TOKEN

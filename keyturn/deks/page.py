@@ -22,11 +22,9 @@ from typing import ClassVar, override
 from azure.cosmos.aio import ContainerProxy
 
 from field_encrypt.key_vault import MekClient
-from field_encrypt.pacing import Pacer
-from field_encrypt.rewrapping import RACE_SECONDS, RACES_MAX
+from field_encrypt.pacing import Pacer, side_by_side
+from field_encrypt.rewrapping import RACE_SECONDS, RACES_MAX, NotUnwrapped, Unwrapped, unwrap_row
 from field_encrypt.row_states import QuarantineReason, Row
-from field_encrypt.sweep import side_by_side
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.pages import PageInput, PageResult, QuarantinedRow, RowRef
 from keyturn.cosmos.session_tokens import SessionLog

@@ -6,8 +6,8 @@ is never replaced by one that was not tried. Either way the row is quarantined.
 
 from typing import override
 
+from field_encrypt.rewrapping import Unwrapped
 from field_encrypt.row_states import QuarantineReason, Row, before_rewrap
-from field_encrypt.unwrapping import Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.scan import is_rewrapped

@@ -14,8 +14,7 @@ from typing import Any
 
 from azure.cosmos.aio import ContainerProxy
 
-from field_encrypt.labels import KEY_ID_SCHEME, kid_prefix
-from field_encrypt.row_states import ROTATION_ID
+from field_encrypt.row_states import KEY_ID_SCHEME, ROTATION_ID, kid_prefix
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.store import RESOURCE
 from keyturn.settings import Keyring

@@ -6,9 +6,8 @@ anywhere in it, changes nothing: a row is whole before and after its one write, 
 """
 
 from field_encrypt.mek_versions import MekVersion
-from field_encrypt.rewrapping import NewWrap, RowRewrap, wrap_again
+from field_encrypt.rewrapping import NewWrap, NotUnwrapped, RowRewrap, Unwrapped, wrap_again
 from field_encrypt.row_states import Row, RowKind
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.store import Outcome

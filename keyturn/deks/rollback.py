@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.rewrapping import NotUnwrapped, Unwrapped
 from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, before_rewrap
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped
 from keyturn.contracts.pages import PageInput, PageResult
 from keyturn.deks.page import PageDependencies, PageWork
 from keyturn.deks.rewrap import new_wrap

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.rewrapping import NotUnwrapped, Unwrapped, unwrap_row, unwrap_under
 from field_encrypt.row_states import PREVIOUS_WRAP, QuarantineReason, Row, RowKind, before_rewrap, classify
 from field_encrypt.rows import ID
-from field_encrypt.unwrapping import NotUnwrapped, Unwrapped, unwrap_row, unwrap_under
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
 from keyturn.diagnosis.models import DekDiagnosis, RowFacts, Verdict, VersionFacts, is_possible_id

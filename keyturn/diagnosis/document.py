@@ -16,8 +16,7 @@ from field_encrypt.envelope import is_encrypted
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidPlaceError, TamperedFieldError
 from field_encrypt.fields import FORMAT, PROPERTIES, UNSTATED, EncryptedField, FieldPlace, decrypt_value
 from field_encrypt.foreign import looks_encrypted
-from field_encrypt.labels import read_label
-from field_encrypt.row_states import scalar
+from field_encrypt.row_states import read_label, scalar
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.queries import has_id, select_rows
 from keyturn.deks.store import read_item

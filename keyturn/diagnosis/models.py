@@ -152,7 +152,7 @@ NEXT_STEPS: Mapping[str, str] = {
     DocumentReason.LOOKS_ENCRYPTED: Verdict.FIELD_FOREIGN.next_step,
     DocumentReason.UNKNOWN_CODEC: "declare the codec that the field was written with in KEYTURN_DOCUMENTS, then retry",
     DocumentReason.INVALID_VALUE: "have its writer store a value that can be encrypted, then retry",
-    DocumentReason.OVERLAPPING_FIELDS: "name either the field or what is inside it in KEYTURN_DOCUMENTS, then retry",
+    DocumentReason.OVERLAPPING_FIELDS: "name a field or what is in it, lists by *, in KEYTURN_DOCUMENTS, then retry",
     DocumentReason.COPIED: Verdict.FIELD_COPIED.next_step,
     DocumentReason.UNBOUND_PLACE: "give it a partition key and a context that JSON can carry, then retry",
     DocumentReason.TOO_MANY_FIELDS: "choose a key policy that allows a DEK more uses, then start again",

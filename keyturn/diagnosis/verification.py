@@ -15,8 +15,8 @@ from pydantic import Field
 
 from field_encrypt.mek_errors import MekError
 from field_encrypt.pacing import Pacer
+from field_encrypt.rewrapping import Unwrapped, unwrap_row
 from field_encrypt.row_states import Row, RowKind, classify
-from field_encrypt.unwrapping import Unwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, Policy
 from keyturn.cosmos.client import list_feed_ranges

@@ -1,6 +1,7 @@
 """What Keyturn assumes of Cosmos DB, tried in a throw-away container."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 
 from keyturn.cosmos.account import CosmosAccount
 from keyturn.cosmos.client import list_feed_ranges, read_feed_page
-from keyturn.cosmos.session_tokens import SESSION_TOKEN
+from keyturn.cosmos.session_tokens import SESSION_TOKEN, feed_range_text
 from keyturn.doctor.checks import BROKEN, DoctorContext, expect, status_of
 from keyturn.preflight.context import unused_name
 from keyturn.preflight.results import CheckResult, ok, problem, unchecked
@@ -87,7 +88,7 @@ async def feed_transactions(made: ThrowawayContainer) -> CheckResult:
     _, cursor = await _feed(made)
     operations = [("create", (_document(f"batch-{number}"),)) for number in range(BATCH)]
     await made.container.execute_item_batch(operations, PARTITION)
-    [feed_range] = await list_feed_ranges(made.container)
+    feed_range = await _feed_range(made)
     page = await read_feed_page(made.container, feed_range, cursor, 1)
     return expect(len(page.items), BATCH, f"{BATCH} documents of one batch came in one page")
 
@@ -160,14 +161,22 @@ def _document(name: str) -> dict[str, Any]:
 
 
 async def _feed(made: ThrowawayContainer, cursor: str | None = None) -> tuple[list[dict[str, Any]], str]:
-    """Read the feed to its end; a container this small has one range."""
-    [feed_range] = await list_feed_ranges(made.container)
+    """Read the feed of the documents here to its end."""
+    feed_range = await _feed_range(made)
     found: list[dict[str, Any]] = []
     while True:
         page = await read_feed_page(made.container, feed_range, cursor, 10)
         found, cursor = [*found, *page.items], page.cursor
         if page.drained:
             return found, cursor
+
+
+async def _feed_range(made: ThrowawayContainer) -> str:
+    """Return the range that the documents here are in: a new container may have several, as the account is set up."""
+    point = await made.container.feed_range_from_partition_key(PARTITION)
+    ranges = await list_feed_ranges(made.container)
+    held = [one for one in ranges if await made.container.is_feed_range_subset(json.loads(one), point)]
+    return held[0] if held else feed_range_text(point)
 
 
 DATABASE_PROBES: dict[str, Callable[[ThrowawayContainer], Awaitable[CheckResult]]] = {

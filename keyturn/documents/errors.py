@@ -15,7 +15,7 @@ class DocumentReason(StrEnum):
     LOOKS_ENCRYPTED = "looks_encrypted"  # another system seems to have encrypted a field: never encrypted a second time
     UNKNOWN_CODEC = "unknown_codec"  # a field was written with a codec that is not configured here
     INVALID_VALUE = "invalid_value"  # no value that can be encrypted, or something encrypted inside it
-    OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and something inside it
+    OVERLAPPING_FIELDS = "overlapping_fields"  # the settings name a field and what is inside it, or lack a *
     COPIED = "copied"  # in format 1, as is a document of its id in another partition: one of them is a copy
     UNBOUND_PLACE = "unbound_place"  # its partition key's value, or the context, is nothing that JSON can carry
     TOO_MANY_FIELDS = "too_many_fields"  # more than the key policy allows a DEK uses

@@ -31,7 +31,8 @@
       if (await sha256(canonical(content)) !== hash) throw new Error(`event ${count} is not what was hashed`);
       if (event.previoushash !== head) throw new Error(`event ${count} is not linked to the one before it`);
       if (Number(event.sequence) !== count || event.subject !== document.getElementById("chain").dataset.run) throw new Error(`event ${count} does not belong here`);
-      if (event.type.endsWith(".evidence_frozen")) frozen = event.data.digest;
+      // What is frozen anew waits for a decision of its own: one on what was frozen before is void.
+      if (event.type.endsWith(".evidence_frozen")) [frozen, decided] = [event.data.digest, null];
       if (event.type.endsWith(".decision_taken")) decided = event.data.digest;
       head = hash;
     }

@@ -22,8 +22,8 @@ from pydantic import Field
 from field_encrypt.errors import FieldEncryptError
 from field_encrypt.key_vault import MekClient
 from field_encrypt.pacing import Pacer
+from field_encrypt.rewrapping import NotUnwrapped, unwrap_row
 from field_encrypt.row_states import Row, classify
-from field_encrypt.unwrapping import NotUnwrapped, unwrap_row
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.client import cosmos_failures

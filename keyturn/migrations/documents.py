@@ -23,7 +23,7 @@ from keyturn.deks.store import conditional_write
 from keyturn.documents import store
 from keyturn.documents.dek_ids import DekIds, open_dek_ids
 from keyturn.documents.page import DocumentDependencies, KeyAndRows
-from keyturn.errors import InvariantError, PermissionMissingError
+from keyturn.errors import InvalidRequestError, InvariantError, PermissionMissingError
 from keyturn.key_vault.errors import vault_failures
 from keyturn.keyring_clients import KeyringClients
 from keyturn.preflight.context import unused_name
@@ -34,8 +34,26 @@ from keyturn.runs.progress import record_quarantined
 from keyturn.runs.record_parts import Plan
 from keyturn.runs.records import MigrationRecord
 from keyturn.runs.transitions import check_live
+from keyturn.settings import DocumentContainer
 
 HINT = "deploy with documentMigrations for as long as documents are migrated: infra/README.md says what that allows"
+
+
+async def require_partition_key(container: ContainerProxy, description: DocumentContainer) -> None:
+    """Check that the settings know what the container is partitioned by: documents are read, and bound, by that.
+
+    Raises:
+        InvalidRequestError: it is partitioned by something else, or by what no setting can name.
+        KeyturnError: of the kind that the failure means.
+    """
+    async with cosmos_failures(f"container {description.name}", "read its properties"):
+        paths: list[str] = (await container.read())["partitionKey"]["paths"]
+    if paths != [f"/{description.partition_key}"] or "/" in description.partition_key:
+        expected = (
+            f"/{description.partition_key}, which KEYTURN_DOCUMENTS has as partitionKey: one property, at the top"
+        )
+        detail = f"containers: {description.name} is partitioned by {', '.join(paths)}, expected {expected}"
+        raise InvalidRequestError(detail, field="containers", expected=expected)
 
 
 async def require_rights(source: KeyringClients, containers: Iterable[str], target: KeyringClients) -> None:

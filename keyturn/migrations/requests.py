@@ -5,8 +5,7 @@ from typing import Annotated, Literal, override
 from pydantic import Field, RootModel
 
 from field_encrypt import KeyPolicy
-from field_encrypt.labels import read_label
-from field_encrypt.row_states import FENCE, ROTATION_ID
+from field_encrypt.row_states import FENCE, ROTATION_ID, read_label
 from keyturn.contracts.base import Payload, PersonName, Remark
 from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.pages import RANGES_MAX
@@ -16,12 +15,14 @@ from keyturn.deks.queries import COUNT, Conditions, property_path, select_rows
 from keyturn.deks.store import DekStore
 from keyturn.errors import InvalidRequestError, WrongStateError, one_of
 from keyturn.key_vault.versions import MekVersions
-from keyturn.migrations.documents import plan_afterwards, require_rights
+from keyturn.migrations.documents import plan_afterwards, require_partition_key, require_rights
 from keyturn.resources import Resources
 from keyturn.runs.record_parts import Plan
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import PAGE_MAX, MigrationStore, RotationStore
 from keyturn.settings import Keyring
+
+LISTED_MAX = 10  # versions, of hundreds: the newest
 
 
 class _Asked(Payload):
@@ -117,9 +118,12 @@ class RewrapDeksRequest(MigrationRequest):
         states = await versions.states()
         for field, version in {"newVersion": self.new_version, "oldVersion": self.old_version}.items():
             if version is not None and version not in states:
-                raise InvalidRequestError.expected(field, "a version of the keyring's MEK")
+                known = one_of(list(states)[-LISTED_MAX:], version)
+                raise InvalidRequestError.expected(field, f"a version of the keyring's MEK, {known}")
         if not states[self.new_version].enabled:
-            raise InvalidRequestError.expected("newVersion", "an enabled version of the keyring's MEK")
+            enabled = [version for version, found in states.items() if found.enabled]
+            expected = f"an enabled version of the keyring's MEK, {one_of(enabled[-LISTED_MAX:])}"
+            raise InvalidRequestError.expected("newVersion", expected)
         if self.new_version == self.old_version:
             raise InvalidRequestError.expected("oldVersion", "another version than newVersion")
         return RewrapDeks(new_version=self.new_version, old_version=self.old_version)
@@ -140,9 +144,12 @@ class _DocumentsRequest(MigrationRequest):
         return wanted
 
     async def sweepable(self, resources: Resources) -> list[str]:
-        """Return the containers; raises InvalidRequestError where one has too many physical partitions."""
+        """Return the containers; raises InvalidRequestError where one is partitioned otherwise, or too far."""
         keyring = resources.keyring(self.keyring)
         chosen = self.chosen(keyring.keyring)
+        for description in keyring.keyring.documents:
+            if description.name in chosen:
+                await require_partition_key(keyring.documents[description.name], description)
         for name in chosen:
             count = len(await list_feed_ranges(keyring.documents[name]))
             if count > RANGES_MAX:

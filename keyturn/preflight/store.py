@@ -6,8 +6,8 @@ A sweep meets a version that does not unwrap its rows as quarantined rows, one a
 from collections.abc import Mapping
 
 from field_encrypt.mek_versions import MekVersionProperties
+from field_encrypt.rewrapping import Unwrapped, unwrap_under
 from field_encrypt.row_states import classify
-from field_encrypt.unwrapping import Unwrapped, unwrap_under
 from keyturn.contracts.pages import RANGES_MAX, RowRef
 from keyturn.cosmos.client import cosmos_failures, read_feed_page
 from keyturn.deks.census import OTHER_LABELS

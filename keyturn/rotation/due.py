@@ -197,7 +197,7 @@ async def start_due(
     if (occurrence := due(settings.rotation_schedule, last, now)) is None:
         return None
     try:
-        started = await start(
+        return await start(
             runs,
             StartRequest(reason=f"scheduled for {occurrence.isoformat()}"),
             keyring=name,
@@ -210,4 +210,3 @@ async def start_due(
         )
     except (RotationRunningError, MigrationRunningError, TooManyStartsError):
         return None
-    return started.record

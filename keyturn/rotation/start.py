@@ -78,13 +78,6 @@ class Workflows(NamedTuple):
     start: Callable[[RunRecord], Awaitable[object]]  # start the workflow that goes on with the record
 
 
-class Started(NamedTuple):
-    """The rotation that answers the request."""
-
-    record: RotationRecord
-    replayed: bool  # the same request came before
-
-
 async def start(
     runs: RotationStore,
     request: StartRequest,
@@ -98,8 +91,8 @@ async def start(
     now: datetime,
     idempotency_key: str | None = None,
     requested_by_id: str | None = None,
-) -> Started:
-    """Create the rotation's record and take its keyring.
+) -> RotationRecord:
+    """Create the rotation's record and take its keyring; a repeated request is answered with the rotation that it made.
 
     Raises:
         RotationRunningError: another rotation holds the keyring.
@@ -114,7 +107,7 @@ async def start(
         who = {"caller": requested_by_id or requested_by, "keyring": keyring}
         run_id = await claim(runs.documents, idempotency_key, **who, request_hash=hashed, run_id=run_id, now=now)
         if (earlier := await runs.find(run_id)) is not None:
-            return Started(earlier, replayed=True)
+            return earlier
     await resume_orphan(runs.documents, keyring, workflows, now)
     record = RotationRecord(
         run_id=run_id,
@@ -132,7 +125,7 @@ async def start(
     )
     try:
         admit = partial(_require_few, runs, record, starts_per_day)
-        return Started(await take(runs, record, admit), replayed=False)
+        return await take(runs, record, admit)
     except RotationRunningError as error:
         await record_refusal(runs, error.facts["rotationId"], "start", error, by=requested_by, now=now)
         raise

@@ -24,6 +24,7 @@ from keyturn.runs.store import Runs
 # Callers of the API must not be able to make a chain grow without end: refusals beyond this are only logged.
 EVENTS_MAX = 1000
 HEAD_TAG = "keyturn-audit-head"
+HEAD_OF_TAG = "keyturn-audit-head-of"  # the rotation whose head that is: who adopts a version writes its own
 MIGRATION_HEAD_TAG = "keyturn-migration-audit-head"  # <migration id>:<head>, at most 100 + 1 + 86 of 256 characters
 
 _log = logging.getLogger(__name__)
@@ -194,9 +195,10 @@ async def anchor(audit: AuditLog, versions: MekVersions, record: RunRecord) -> N
 
 
 async def anchored_head(versions: MekVersions, run_id: str, version: str | None) -> Head | None:
-    """Return the head of this run's chain as the tags of the MEK have it, or None where none has it.
+    """Return the head of this run's chain as the tags of the MEK have it, or None where none has it (any more).
 
-    ``version`` is what the chain says that the rotation made or adopted; without it, the version that names the run.
+    ``version`` is what the chain says that the rotation made or adopted; without it, the version that names the run. A
+    version that another rotation has adopted has that one's head.
 
     Raises:
         InvalidRequestError: a tag holds no head.
@@ -205,6 +207,7 @@ async def anchored_head(versions: MekVersions, run_id: str, version: str | None)
     states = await versions.states()
     for name, found in states.items():
         own = name == version if version is not None else found.tags.get(ROTATION_TAG) == run_id
+        own = own and found.tags.get(HEAD_OF_TAG, run_id) == run_id
         if own and (written := found.tags.get(HEAD_TAG)):
             return Head.parse(written)
         if (written := found.tags.get(MIGRATION_HEAD_TAG, "")).startswith(f"{run_id}:"):
@@ -231,7 +234,7 @@ async def _write(
         earlier = Head.parse(written.removeprefix(named))
         if await _bearing_out(audit, [run_id, *others], earlier) == run_id and earlier.sequence >= head.sequence:
             return
-    await versions.tag(found, {tag: f"{named}{head}"})
+    await versions.tag(found, {tag: f"{named}{head}", **({} if named else {HEAD_OF_TAG: run_id})})
 
 
 async def _bearing_out(audit: AuditLog, run_ids: Iterable[str], earlier: Head) -> str:

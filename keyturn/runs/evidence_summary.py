@@ -144,8 +144,13 @@ def _enablement(evidence: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what a restore or a rollback found: the counts are why it is asked for, and no check."""
     census = evidence.get("census") or {}
     if "rotationId" in evidence:
-        moved = f"{census.get('rewrapped', 0):,} of {rows(census.get('total', 0))} were moved by the rotation"
-        yield Finding("rows", "note", f"{moved} {evidence['rotationId']}.")
+        moved = census.get("rewrapped", 0)
+        said = f"{moved:,} of {rows(census.get('total', 0))} were moved by the rotation {evidence['rotationId']}"
+        if moved:
+            yield Finding("rows", "note", f"{said}.")
+        else:
+            vain = "Retired versions are enabled, and no row goes back to them."
+            yield Finding("rows", "look", f"{said}: there is nothing to roll back.", vain)
         return
     named = sum(evidence["versions"].values())
     yield Finding("rows", "note", f"{named:,} of {rows(census.get('total', 0))} name disabled versions.")

@@ -46,6 +46,6 @@ def configure(environment: Mapping[str, str]) -> None:
     if not (azure or otlp or console):
         return
     # Loaded here, because the exporters take half a second that an app without them keeps.
-    from keyturn.telemetry import providers  # noqa: PLC0415
+    from keyturn.telemetry import providers  # noqa: PLC0415 - as the line above says
 
     providers.install(providers.chosen(application_insights=azure, otlp=otlp, console=console))

@@ -33,13 +33,6 @@ ATTRIBUTES = {
     ERROR_TYPE: "the type of what was raised, never its text",
 }
 
-SPANS = {
-    "rotation": "the whole rotation, from the request to its end; the root of its trace",
-    "migration": "the same of a migration",
-    "state <state>": "the rotation was in this state; told when it leaves it",
-    "activity <name>": "one run of an activity, with a link to the platform's own span of it",
-}
-
 
 class Metric(NamedTuple):
     """An instrument, what it measures and by what it is divided."""

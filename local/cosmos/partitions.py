@@ -43,10 +43,6 @@ class Partition:
         """Tell whether the effective partition key lies in this partition's range."""
         return self.low <= epk < self.high
 
-    def overlaps(self, low: str, high: str) -> bool:
-        """Tell whether the range shares keys with this partition's range."""
-        return self.low < high and low < self.high
-
 
 def boundaries(count: int, version: int = 2) -> list[tuple[str, str]]:
     """Return ``count`` ranges of equal width that cover all effective partition keys."""

@@ -1,7 +1,6 @@
 """The packages that are deployed: what the lock names, for the platform of Azure Functions, each file by its hash."""
 
 import hashlib
-import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -32,11 +31,6 @@ def canonical(name: str) -> str:
 def pinned(requirements: str) -> dict[str, str]:
     """Return the versions that a requirements file or a lock pins, by canonical name."""
     return {canonical(name): version for name, version in _PIN.findall(requirements)}
-
-
-def found_in(packages: Path) -> dict[str, str]:
-    """Return the versions of the packages in a folder, by canonical name."""
-    return {canonical(each.name): each.version for each in importlib.metadata.distributions(path=[str(packages)])}
 
 
 def install_packages(lock: Path, folder: Path) -> Path:

@@ -9,15 +9,15 @@ from bench.machine import this_machine
 from bench.sweep import CASES, Sweep, seconds_sweeping
 
 
-def test_a_case_is_told_by_its_slowest_middle_and_fastest_round() -> None:
+def test_a_case_is_its_slowest_middle_and_fastest_round() -> None:
     """The worst round says how many unwraps a row cost."""
     rounds = [Sweep(10.0, 2000, 2000, 0), Sweep(20.0, 2000, 2008, 3), Sweep(16.0, 2000, 2000, 0)]
 
-    told = summary("default window of 4", rounds)
+    summed = summary("default window of 4", rounds)
 
-    assert told["rowsPerSecond"] == {"min": 100.0, "median": 125.0, "max": 200.0}
-    assert (told["unwrapsPerRow"], told["throttled"]) == (1.004, 3)
-    assert (told["rows"], told["bits"]) == (CASES["default window of 4"].rows, 2048)
+    assert summed["rowsPerSecond"] == {"min": 100.0, "median": 125.0, "max": 200.0}
+    assert (summed["unwrapsPerRow"], summed["throttled"]) == (1.004, 3)
+    assert (summed["rows"], summed["bits"]) == (CASES["default window of 4"].rows, 2048)
 
 
 def test_a_sweep_lasts_from_entering_the_state_to_leaving_it() -> None:

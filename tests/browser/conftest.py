@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from local.callers import POLL_SECONDS
-from local.supervisor import LocalAzure, Options
+from local.supervisor import LocalAzure
 from local.supervisor.environment import APPROVER
-from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import SECONDS, AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.guarded import GuardedApp
+from tests.end_to_end.quick_azure import quick_azure
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")  # Debian's, and that of hosted runners
 ROOT = 0
@@ -26,15 +25,7 @@ SERIOUS = {"serious", "critical"}
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure with a few notes."""
-    options = Options(
-        state=tmp_path_factory.mktemp("azure"),
-        deks=10,
-        bits=2048,
-        vault_limits="off",
-        settings=QUICK,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    with quick_azure(tmp_path_factory.mktemp("azure"), deks=10) as running:
         yield running
 
 
@@ -101,16 +92,7 @@ async def app(azure: LocalAzure) -> AsyncIterator[AppHarness]:
 @pytest.fixture(scope="session")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedApp]:
     """A local Azure on which people sign in."""
-    options = Options(
-        state=tmp_path_factory.mktemp("guarded"),
-        deks=10,
-        bits=2048,
-        vault_limits="off",
-        sign_in=True,
-        settings=QUICK,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    with quick_azure(tmp_path_factory.mktemp("guarded"), deks=10, sign_in=True) as running:
         async with GuardedApp(running) as harness:
             yield harness
 
@@ -133,3 +115,6 @@ async def sign_in(tab: Any, address: str, guarded: GuardedApp, *roles: str, name
     await tab.get_by_label("Token").fill(guarded.token(name, *roles))
     async with tab.expect_navigation():
         await tab.get_by_role("button", name="Sign in").click()
+
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"

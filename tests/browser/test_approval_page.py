@@ -8,14 +8,12 @@ import pytest
 
 from keyturn.approval.links import Link, make_token
 from local.supervisor.environment import APPROVER
-from tests.browser.conftest import hard_to_use, link_to_decide, window
+from tests.browser.conftest import HOSTILE, hard_to_use, link_to_decide, window
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.guarded import APPROVER as MAY_DECIDE
 from tests.end_to_end.guarded import GuardedApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
-
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 HIDING = "\u202e\u200b"
 TELEPHONE = {"width": 360, "height": 640}
 REQUESTER = "dana@example.com"
@@ -172,7 +170,7 @@ async def test_the_buttons_are_in_the_first_screen_and_stay(app: AppHarness, bro
     await end(app, run_id)
 
 
-async def test_the_pages_can_be_used_by_everybody(app: AppHarness, browser: Any, said: list[str]) -> None:
+async def test_the_pages_are_accessible(app: AppHarness, browser: Any, said: list[str]) -> None:
     """Question, refusal and outcome, light and dark: axe finds nothing serious, also where all of it is unfolded."""
     run_id = await app.start()
     async with window(browser, said, viewport=TELEPHONE) as tab:
@@ -250,15 +248,15 @@ async def test_an_approver_signs_in_and_decides(guarded: GuardedApp, tab: Any) -
     assert (await guarded.callers.wait_for(run_id, "completed"))["decision"]["by"] == APPROVER
 
 
-async def test_the_token_in_the_address_is_told_to_nobody(app: AppHarness, tab: Any) -> None:
+async def test_the_token_in_the_address_is_sent_to_no_other_site(app: AppHarness, tab: Any) -> None:
     """What the form's request says of the page is its site, not its address."""
     run_id = await app.start()
     await tab.goto(await link_to_decide(app, run_id))
     await tab.get_by_label("Why, needed to reject").fill("to see what is sent")
     async with tab.expect_request(lambda request: request.method == "POST") as sent:
         await tab.get_by_role("button", name="Reject").click()
-    told = await (await sent.value).all_headers()
+    sent_headers = await (await sent.value).all_headers()
 
     site = app.azure.layout.url("functions_host")
-    assert (told["origin"], told["referer"]) == (site, f"{site}/")
+    assert (sent_headers["origin"], sent_headers["referer"]) == (site, f"{site}/")
     assert (await app.callers.wait_for(run_id, "rejected"))["decision"]["by"] == APPROVER

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
-from keyturn.audit.chain import hash_of
+from keyturn.audit.chain import canonical, hash_of, head_of, link
+from keyturn.audit.events import AuditEvent, DecisionTaken, EventData, EvidenceFrozen
+from keyturn.cli.html_report import html_report
+from keyturn.rotation.status import report
+from keyturn.runs.record import digest_of
 from local.supervisor import LocalAzure
-from tests.browser.conftest import hard_to_use
-from tests.browser.test_approval_page import HOSTILE
+from tests.browser.conftest import HOSTILE, hard_to_use
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import REPOSITORY, execute, operator_environment
+from tests.keyturn.runs.lifecycle import NOW, make_record
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
 
@@ -86,6 +90,7 @@ async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: A
     assert digest is not None
     await expect(tab.get_by_text("Digest: ")).to_contain_text(digest[1])
 
+    await on_paper(tab)
     for change, which in (
         (falsified, "evidence"),
         (doubled, "evidence"),
@@ -97,6 +102,52 @@ async def test_it_verifies_itself_and_shows_what_was_changed(filed: Path, tab: A
         await expect(tab.locator(f"#{which}-verdict")).to_contain_text("NOT VERIFIED")
         # Evidence whose chain does not hold is not proven either.
         await expect(tab.locator("#evidence-verdict")).to_contain_text("NOT VERIFIED")
+
+
+async def on_paper(tab: Any) -> None:
+    """Hold that the page prints as dark ink on white, whatever the screen's scheme, with all of it unfolded."""
+    from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
+
+    folded = tab.get_by_text("waivers: 0 waivers were given")
+    await expect(folded).to_be_hidden()
+    await tab.emulate_media(media="print", color_scheme="dark")
+    await expect(folded).to_be_visible()
+    style = "element => [getComputedStyle(element).backgroundColor, getComputedStyle(element).color]"
+    assert await tab.locator("body").evaluate(style) == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+    # What is done and what is to come differ by what a printer leaves out unless it is told.
+    mark = "element => getComputedStyle(element, '::before').printColorAdjust"
+    assert await tab.locator(".steps > li.done").first.evaluate(mark) == "exact"
+    await tab.emulate_media(media="screen", color_scheme="light")
+
+
+async def test_a_decision_on_evidence_that_is_void_is_none_on_what_was_frozen_after_it(
+    tab: Any, tmp_path: Path
+) -> None:
+    """What was found after an approval is frozen anew, and waits for a decision of its own; the new evidence holds."""
+    from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
+
+    evidence = {"keyring": "default", "reason": HOSTILE}
+    record = make_record(evidence=evidence, evidence_digest=digest_of(evidence))
+    void, digest = "d" * 64, str(record.evidence_digest)
+    events: list[EventData] = [
+        EvidenceFrozen(digest=void, expires_at=NOW),
+        DecisionTaken(decision="approved", by="sam", digest=void),
+        EvidenceFrozen(digest=digest, expires_at=NOW),
+        DecisionTaken(decision="approved", by="sam", digest=void),
+    ]
+    file = tmp_path / "report.html"
+
+    for count, said in (3, "VERIFIED: the evidence below hashes to"), (4, "NOT VERIFIED"):
+        lines: list[bytes] = []
+        last = None
+        for number, data in enumerate(events[:count]):
+            event = link(record.run_id, AuditEvent(key=str(number), at=NOW, data=data), last)
+            lines, last = [*lines, canonical(event)], head_of(event)
+        file.write_text(html_report(record.run_id, canonical(report(record).to_payload()), b"\n".join(lines)))
+        await tab.goto(file.as_uri())
+
+        await expect(tab.locator("#chain-verdict")).to_contain_text(f"VERIFIED: {count} events")
+        await expect(tab.locator("#evidence-verdict")).to_have_text(re.compile(f"^{said}"))
 
 
 def _copied(file: Path, change: Callable[[str], str]) -> Path:

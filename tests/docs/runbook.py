@@ -29,18 +29,19 @@ class Runbook:
         self.text = self.path.read_text()
 
     def fenced(self) -> list[Block]:
-        """Return every fenced block, from the top."""
+        """Return every fenced block, from the top; one inside a list without the list's indentation."""
         found: list[Block] = []
-        section, language, first = "", "", 0
+        section, language, first, indentation = "", "", 0, ""
         held: list[str] = []
         for number, line in enumerate(self.text.splitlines(), 1):
-            if not first and line.startswith("```"):
-                language, first, held = line.removeprefix("```"), number + 1, []
-            elif first and line == "```":
+            if not first and line.lstrip().startswith("```"):
+                indentation, _, language = line.partition("```")
+                first, held = number + 1, []
+            elif first and line == f"{indentation}```":
                 found.append(Block(section, language, first, "".join(f"{each}\n" for each in held)))
                 first = 0
             elif first:
-                held.append(line)
+                held.append(line.removeprefix(indentation))
             elif (heading := _HEADING.match(line)) is not None:
                 section = heading[1]
         return found

@@ -41,8 +41,8 @@ def transcripts(heading: str) -> dict[str, list[str]]:
     section = re.split(r"^#+ ", section, flags=re.MULTILINE)[0]
     found: dict[str, list[str]] = {}
     for block in re.findall(r"^```console\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL):
-        for told in re.split(r"^\$ keyturn ", block, flags=re.MULTILINE)[1:]:
-            command, *lines = told.rstrip().splitlines()
+        for transcript in re.split(r"^\$ keyturn ", block, flags=re.MULTILINE)[1:]:
+            command, *lines = transcript.rstrip().splitlines()
             found[command] = lines
     return found
 

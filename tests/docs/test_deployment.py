@@ -163,7 +163,7 @@ def test_the_long_tests_run_every_night() -> None:
 
     assert set(nightly["on"]) == {"schedule", "workflow_dispatch"}
     commands = [step["run"] for step in _steps(nightly) if "run" in step]
-    assert commands == ["make test-long", "make test-browser", "make conformance"]
+    assert commands == ["make test-long", "make test-browser", "make conformance", "make azure-cli"]
 
 
 def test_the_checks_are_those_of_every_change() -> None:

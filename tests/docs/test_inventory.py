@@ -110,10 +110,10 @@ def test_the_vaults_secrets_are_in_the_table() -> None:
         for each in found.of_type("Microsoft.KeyVault/vaults/secrets")
     }
     secure = re.findall(r"@secure\(\)\n(?:@description\([^\n]*\)\n)?param (\w+)", (INFRA / "main.bicep").read_text())
-    told = {name for row in rows("Keyturn") for name in NAME.findall(row[3])}
+    listed = {name for row in rows("Keyturn") for name in NAME.findall(row[3])}
 
-    assert written - {"notes-approvals"} <= told  # a name that the variant's parameters give
-    assert set(secure) <= told
+    assert written - {"notes-approvals"} <= listed  # a name that the variant's parameters give
+    assert set(secure) <= listed
     assert len(secure) >= 3
 
 
@@ -127,21 +127,21 @@ def test_identities_are_in_the_table(variant: str) -> None:
         for each in found.of_type("Microsoft.Web/sites/config")
         for provider in each.properties.get("identityProviders", {}).values()
     }
-    told = {name for name in named("Keyturn", "identity") if name.startswith("id-")}
+    listed = {name for name in named("Keyturn", "identity") if name.startswith("id-")}
 
-    assert {name.rpartition("-")[0] for name in identities} == told
+    assert {name.rpartition("-")[0] for name in identities} == listed
     assert sign_in <= named("Keyturn", "federated credential")
     assert sign_in or variant != "existing"
 
 
 @pytest.mark.parametrize("variant", SNAPSHOTS)
-def test_what_looks_like_a_secret_is_told_to_be_none(variant: str) -> None:
+def test_what_looks_like_a_secret_is_listed_as_none(variant: str) -> None:
     """Every setting whose name sounds like one is in Keyturn's table, or stands with what it holds instead."""
-    told = {name for row in rows("Keyturn") for name in NAME.findall(row[0])}
-    told |= set(NAME.findall(section("No secret, though it looks like one")))
+    listed = {name for row in rows("Keyturn") for name in NAME.findall(row[0])}
+    listed |= set(NAME.findall(section("No secret, though it looks like one")))
 
     settings = {name for name in SNAPSHOTS[variant].settings if SUSPECT.search(name.removeprefix("KEYTURN_"))}
-    assert settings <= told
+    assert settings <= listed
     assert "APPLICATIONINSIGHTS_CONNECTION_STRING" in settings
 
 
@@ -149,21 +149,21 @@ def test_what_looks_like_a_secret_is_told_to_be_none(variant: str) -> None:
 def test_what_workflows_take_is_in_the_table(workflow: Path) -> None:
     """Every variable, every secret and every token of them stands in the pipeline's section."""
     text = workflow.read_text()
-    told = set(NAME.findall(section("The pipeline")))
+    listed = set(NAME.findall(section("The pipeline")))
     secrets = {name for row in rows("The pipeline") if row[1] == "secret" for name in NAME.findall(row[0])}
 
-    assert set(re.findall(r"\bvars\.(\w+)", text)) <= told
+    assert set(re.findall(r"\bvars\.(\w+)", text)) <= listed
     assert set(re.findall(r"\bsecrets\.(\w+)", text)) <= secrets
-    assert "github.token" in told or "github.token" not in text
+    assert "github.token" in listed or "github.token" not in text
 
 
 def test_the_pipelines_table_names_nothing_else() -> None:
     """What no workflow, and no example of one, takes any more, is not listed."""
     texts = [path.read_text() for path in (*WORKFLOWS, REPOSITORY / "docs" / "deploy.md")]
     taken = {name for text in texts for name in re.findall(r"\b(?:vars|secrets)\.(\w+)", text)}
-    told = {name for name in NAME.findall(section("The pipeline")) if name.isupper()}
+    listed = {name for name in NAME.findall(section("The pipeline")) if name.isupper()}
 
-    assert told == taken - {"KEYTURN_URL", "APPROVERS"}  # of the example in docs/deploy.md: an address, and people
+    assert listed == taken - {"KEYTURN_URL", "APPROVERS"}  # of the example in docs/deploy.md: an address, and people
 
 
 def test_federated_credentials_are_those_of_the_page_on_deployment() -> None:

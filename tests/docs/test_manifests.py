@@ -91,7 +91,9 @@ def compose() -> Manifest:
 @pytest.mark.parametrize("name", ["aks-identity.yaml", "aks-csi.yaml"])
 def test_manifests_are_valid(name: str) -> None:
     """Every document of the file, with nothing in it that its kind does not know."""
-    for manifest in manifests(name):
+    found = manifests(name)
+    assert len(found) > 1
+    for manifest in found:
         validate(manifest)
 
 
@@ -142,6 +144,44 @@ def test_the_pod_has_the_identity() -> None:
     [namespace] = {each["metadata"]["namespace"] for each in (account, deployment)}
     subject = f"--subject system:serviceaccount:{namespace}:{account['metadata']['name']}"
     assert subject in Runbook("SECRET_MANAGEMENT.md").text
+
+
+def test_the_service_leads_to_the_pods() -> None:
+    """By the pods' label, to the port that the container has."""
+    found = manifests("aks-identity.yaml")
+    service, deployment = of_kind(found, "Service"), of_kind(found, "Deployment")
+
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == [
+        port["containerPort"] for port in container_of(deployment)["ports"]
+    ]
+
+
+def test_a_pattern_finds_what_it_mounts() -> None:
+    """The page makes the secret and the right to it before the first pattern that mounts it; so too the host's file."""
+    page = Runbook("SECRET_MANAGEMENT.md").text
+    name = yaml.safe_load(
+        yaml.safe_load(of_kind(manifests("aks-csi.yaml"), "SecretProviderClass")["spec"]["parameters"]["objects"])[
+            "array"
+        ][0]
+    )["objectName"]
+    steps = [
+        f'az keyvault secret set --vault-name "$VAULT" --name {name} --file',
+        f'--scope "$VAULT_ID/secrets/{name}"',
+        "az aks get-credentials",
+        "secrets/aks-identity.yaml | kubectl apply",
+        "secrets/aks-csi.yaml | kubectl apply",
+        "HOST_GROUP=rg-notes BACKEND_IMAGE=",
+        "az vm identity assign",
+        "systemctl enable --now notes-secrets.service",
+        "docker compose --env-file notes.env",
+    ]
+
+    assert [step for step in steps if step not in page] == []
+    assert sorted(steps, key=page.index) == steps
+    [made] = re.findall(r"grep -E '\^\(([A-Z_|]+)\)=' keyturn\.env > notes\.env\nprintf '([^']+)'", page)
+    written = set(made[0].split("|")) | set(re.findall(r"([A-Z_]+)=%s", made[1]))
+    assert set(re.findall(r"\$\{(\w+):", (SECRETS / "compose.yaml").read_text())) <= written
 
 
 def test_the_volume_is_all_that_the_driver_adds() -> None:

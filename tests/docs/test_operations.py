@@ -84,7 +84,7 @@ def test_the_rows_come_back_by_commands_that_are_there() -> None:
     """Each block of the procedure is a shell's, and what it tells ``keyturn`` exists."""
     section = PAGE.partition("\n## Rows back from a point-in-time backup\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^ *```console\n(.*?)^ *```$", section, re.DOTALL | re.MULTILINE)
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = get_command(app).commands  # type: ignore[attr-defined]  # of a group
 
     assert len(blocks) == 6
     for block in blocks:

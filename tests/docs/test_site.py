@@ -15,6 +15,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """Every page of the repository is a page of the site and stands in its navigation."""
     make(ROOT, tmp_path)
 
+    assert {Path("README.md"), Path("docs/deploy.md")} <= set(pages(ROOT))
     for page in pages(ROOT):
         made = page.with_name("index.html") if page.name == "README.md" else page.with_suffix(".html")
         assert (tmp_path / "site" / made).is_file(), page

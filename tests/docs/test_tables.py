@@ -12,7 +12,7 @@ from field_encrypt.row_states import QuarantineReason
 from keyturn.contracts.states import TERMINAL, State
 from keyturn.diagnosis.models import NEXT_STEPS, Verdict
 from keyturn.documents.errors import DocumentReason
-from keyturn.errors import OUTCOMES
+from keyturn.errors import OUTCOMES, SettingsError
 from keyturn.notifications.events import EVENTS, ON_CALL, runbook
 from keyturn.preflight.checks import CHECKLIST, WAIVABLE
 from tests.docs.hints import parse
@@ -31,7 +31,9 @@ def test_a_command_that_is_named_exists(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "FILE").touch()
 
-    for command in re.findall(r"(?<![\w./-])keyturn [a-z][^`\n)|;]*", Runbook("MEK_ROTATION.md").text):
+    commands = re.findall(r"(?<![\w./-])keyturn [a-z][^`\n)|;]*", Runbook("MEK_ROTATION.md").text)
+    assert len(commands) > 40
+    for command in commands:
         words = shlex.split(command.partition(" > ")[0])[1:]
         with contextlib.suppress(MissingParameter, NoArgsIsHelpError):
             parse(words)
@@ -66,22 +68,41 @@ def test_every_code_leads_to_a_section(kind: str) -> None:
         assert "](#" in where, code
 
 
+def test_an_error_names_its_section() -> None:
+    """The one that its problem type leads to; none where the request or the caller's own machine is wrong."""
+    rows = Runbook("MEK_ROTATION.md").table("it says")
+    sections = {
+        code: re.findall(r"\[([^]]+)\]\(#", row[2])[0] for row in rows for code in re.findall(r"`([a-z-]+)`", row[0])
+    }
+    at_the_desk = "On the operator's machine"
+
+    wrong = {
+        kind.__name__: (outcome.section, sections[outcome.problem])
+        for kind, outcome in OUTCOMES.items()
+        if (outcome.section or at_the_desk) != sections[outcome.problem] and kind is not SettingsError
+    }
+    assert wrong == {}
+    assert {outcome.section for outcome in OUTCOMES.values()} >= {"The record was changed", "Without the app"}
+
+
 @pytest.mark.parametrize("event", [name for name, event in EVENTS.items() if event.urgent])
 def test_a_message_that_wants_a_person_names_its_section(event: str) -> None:
     """It is there; the question whether anybody can be reached wants nothing."""
     named = re.findall(r"^#{2,3} (.+)$", Runbook("MEK_ROTATION.md").text, re.MULTILINE)
 
-    told = [line.removeprefix("Runbook: MEK_ROTATION.md, ") for line in runbook(event)]
+    listed = [line.removeprefix("Runbook: MEK_ROTATION.md, ") for line in runbook(event)]
 
-    assert len(told) == (event != ON_CALL)
-    assert set(told) <= set(named)
+    assert len(listed) == (event != ON_CALL)
+    assert set(listed) <= set(named)
 
 
-def test_no_code_is_told_that_is_none() -> None:
+def test_no_unknown_code_is_documented() -> None:
     """A reason that the code no longer knows would be looked for in vain."""
-    told = {code for row in Runbook("MEK_ROTATION.md").table("it says") for code in re.findall(r"`([a-z_-]+)`", row[0])}
+    listed = {
+        code for row in Runbook("MEK_ROTATION.md").table("it says") for code in re.findall(r"`([a-z_-]+)`", row[0])
+    }
 
-    assert told == set().union(*CODES.values())
+    assert listed == set().union(*CODES.values())
 
 
 def test_a_document_that_cannot_be_worked_on_has_its_next_step() -> None:

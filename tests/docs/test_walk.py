@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.runbook import Runbook
-from tests.docs.walk import StoppedError, commands_of, undefined_names, walk
+from tests.docs.walk import StoppedError, commands_of, walk
 
 type Write = Callable[[str], Runbook]
 
@@ -137,13 +137,3 @@ def test_a_block_that_ends_within_a_command(write: Write) -> None:
     """Pasted, it would wait for more."""
     with pytest.raises(AssertionError, match=r"page\.md:4: the block ends within a command"):
         commands_of(write("## Begin\n\n```sh\nif true; then\n```\n"))
-
-
-def test_a_name_that_no_block_has_made(write: Write) -> None:
-    """In a block that cannot be run here: the desk's names are known, those of later blocks are not."""
-    page = write(
-        "```console\naz show --name $APP --id ${ID}\n```\n\n```sh\nID=1\nprintf 'KEY=\"%s\"' $ID > file\n```\n\n"
-        "```console\necho $ID $KEY\n```\n\n```console\necho 'open\n```\n"
-    )
-
-    assert undefined_names(page, ["APP"]) == ["page.md:2: ID", "page.md:15: no shell"]

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from field_encrypt.encoding import to_base64
-from local.supervisor import LocalAzure, Options
+from local.supervisor import LocalAzure
 from local.supervisor.environment import KEYRING
-from tests.azure_option import as_asked
 from tests.docs.runbook import Runbook
 from tests.docs.walk import Walk, checkout_for, walk
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
-from tests.end_to_end.migrating import version_of_rows
+from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.migrating import bring_back, version_of_rows
 from tests.end_to_end.moving_documents import (
     APP,
     RECOVERED,
@@ -29,7 +28,7 @@ from tests.end_to_end.moving_documents import (
     deks_of,
     rights,
 )
-from tests.end_to_end.test_restore import bring_back
+from tests.end_to_end.quick_azure import quick_azure
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("runbooks"), pytest.mark.long]
 
@@ -39,17 +38,13 @@ MINUTES = 20
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """The local Azure that the page tells its reader to start, with short waits."""
-    options = Options(
-        state=tmp_path_factory.mktemp("azure"),
+    with quick_azure(
+        tmp_path_factory.mktemp("azure"),
         deks=30,
-        bits=2048,
-        vault_limits="off",
         settings={**QUICK, "KEYTURN_POLL": "0.5"},  # the command line's, which is exported with the app's
-        version_max_age=VERSION_MAX_AGE,
         drill_vault=True,
         document_migrations=True,
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    ) as running:
         yield running
 
 
@@ -88,8 +83,8 @@ async def _rotated(app: AppHarness, walked: Walk) -> None:
     assert (status["state"], status["retired"]) == ("completed", [old])
     assert "pass  census" in verified
     assert "unbroken" in verified
-    told = "".join(said.err for said in walked.history if said.command.text == "keyturn verify")
-    assert "SELECT VALUE COUNT(1) FROM c WHERE" in told
+    findings = "".join(said.err for said in walked.history if said.command.text == "keyturn verify")
+    assert "SELECT VALUE COUNT(1) FROM c WHERE" in findings
 
 
 async def _needed_attention(app: AppHarness, walked: Walk) -> None:

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import re
 import subprocess
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +27,6 @@ from tests.end_to_end.command_line import REPOSITORY, SECONDS
 
 _SHELL = "/bin/sh"
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)")
-_MADE = re.compile(r"(?:^|[\s;'(]|\\n)([A-Za-z_]\w*)=")
-_TAKEN = re.compile(r"\$\{?([A-Za-z_]\w*)")
 
 
 class Command(NamedTuple):
@@ -75,24 +73,6 @@ def _is_whole(text: str) -> bool:
         return False
     looked = subprocess.run([_SHELL, "-n"], input=text, text=True, capture_output=True, check=False)  # noqa: S603 - runs nothing
     return looked.returncode == 0
-
-
-def undefined_names(page: Runbook, given: Iterable[str]) -> list[str]:
-    """Return names that a ``console`` block takes and no block before has made, with their lines; these cannot be run.
-
-    ``given`` are those that the desk has. What is not shell at all is told as well.
-    """
-    made, found = {"HOME", "PATH", *given}, list[str]()
-    for block in page.fenced():
-        if block.language not in ("sh", "console"):
-            continue
-        if not _is_whole(block.text):
-            found.append(f"{page.path.name}:{block.line}: no shell")
-        for number, line in enumerate(block.text.splitlines(), block.line):
-            made |= set(_MADE.findall(line))
-            if block.language == "console":
-                found += [f"{page.path.name}:{number}: {name}" for name in _TAKEN.findall(line) if name not in made]
-    return found
 
 
 def checkout_for(azure: LocalAzure, folder: Path) -> Path:

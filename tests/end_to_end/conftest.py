@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.identity.tokens import person_id
-from local.supervisor import LocalAzure, Options
-from tests.azure_option import as_asked
+from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.app_settings import QUICK
 from tests.end_to_end.guarded import GuardedApp
+from tests.end_to_end.quick_azure import quick_azure
 from tests.end_to_end.tidying import tidy
 
 # What scenarios assert is told as in a test's own file.
@@ -20,16 +20,7 @@ pytest.register_assert_rewrite("tests.end_to_end.scenarios", "tests.end_to_end.f
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure with sixty notes, three partitions and a vault without limits."""
-    options = Options(
-        state=tmp_path_factory.mktemp("azure"),
-        deks=60,
-        bits=2048,
-        vault_limits="off",
-        partitions=3,
-        settings=QUICK,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    with quick_azure(tmp_path_factory.mktemp("azure"), deks=60, partitions=3) as running:
         yield running
 
 
@@ -59,19 +50,15 @@ async def tidied(azure: LocalAzure) -> AsyncIterator[None]:
 @pytest.fixture(scope="session")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[GuardedApp]:
     """A second local Azure: Entra authentication in front of the app."""
-    options = Options(
-        state=tmp_path_factory.mktemp("guarded"),
+    with quick_azure(
+        tmp_path_factory.mktemp("guarded"),
         deks=20,
-        bits=2048,
-        vault_limits="off",
         sign_in=True,
-        version_max_age=VERSION_MAX_AGE,
         settings={
             **QUICK,
             "KEYTURN_APPROVERS": json.dumps([person_id(f"{name}@example.com") for name in ("sam", "olga", "dana")]),
             "KEYTURN_PUBLIC_URL": "http://localhost:1",
         },
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    ) as running:
         async with GuardedApp(running) as harness:
             yield harness

@@ -42,3 +42,26 @@ async def version_of_rows(app: AppHarness) -> str:
     """Return the version that all rows are on."""
     ((version, _),) = (await app.census()).items()
     return version
+
+
+async def bring_back(app: AppHarness, count: int) -> tuple[str, str, dict[str, dict[str, Any]]]:
+    """Rotate, and overwrite so many rows with what a backup from before has; returns both versions, and the rows."""
+    old = await version_of_rows(app)
+    backup = dict(list((await all_rows(app)).items())[:count])
+    rotation = await app.rotate()
+    for row in backup.values():
+        await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
+    return old, str(rotation["targetVersion"]), backup
+
+
+async def decide(app: AppHarness, restore_id: str, status: dict[str, Any], approver: str = "sam@example.com") -> int:
+    """Approve the restore's evidence and return the HTTP status."""
+    return (await app.callers.decide(restore_id, status["evidenceDigest"], approver=approver)).status
+
+
+async def approved(app: AppHarness, migration_id: str) -> dict[str, Any]:
+    """Have another person approve that a completed rotation is rolled back, and wait for the end."""
+    waiting = await reach(app, migration_id, "awaiting_approval")
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"], approver=OPERATOR)).status == 403
+    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"])).status == 200
+    return await reach(app, migration_id, "completed")

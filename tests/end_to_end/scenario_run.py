@@ -59,10 +59,10 @@ class ScenarioRun:
     async def hears(self, event: str) -> None:
         """Wait until people are told the event: it comes after the state, and an alert is set on it."""
 
-        async def told() -> bool:
+        async def notified() -> bool:
             return self.app.said(self.run_id, event)
 
-        await self.until(told)
+        await self.until(notified)
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         """Wait until the condition holds."""

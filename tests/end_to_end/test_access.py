@@ -131,7 +131,7 @@ async def test_a_refusal_names_the_roles_and_nothing_else(guarded: GuardedApp) -
     ],
     ids=["the requester", "who waives"],
 )
-async def test_a_body_cannot_speak_for_somebody_else(guarded: GuardedApp, body: dict[str, Any]) -> None:
+async def test_a_body_cannot_speak_for_another_person(guarded: GuardedApp, body: dict[str, Any]) -> None:
     """The token says who asks; a body that names another person is refused."""
     answer = await guarded.callers.request_rotation(**body)
 

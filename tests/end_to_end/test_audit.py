@@ -1,9 +1,6 @@
 """The audit of a whole rotation as outsiders have it: the receiver of events, the key version's tag, the messages."""
 
-import asyncio
 import json
-import re
-import time
 from typing import Any
 
 import pytest
@@ -11,13 +8,10 @@ import pytest
 from keyturn.audit.chain import Head, head_of
 from keyturn.audit.verify import verify_chain
 from keyturn.runs.audit import HEAD_TAG
-from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.invariants.traces import delivered, messages_of
-
-SECONDS = 60.0
-WANTED, COMPLETED = "Keyturn: please decide on the rotation of notelett", "Keyturn: rotation of notelett is complete"
+from tests.end_to_end.waits import WANTED, all_heads
+from tests.invariants.traces import delivered
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -27,22 +21,6 @@ async def export(app: AppHarness, run_id: str) -> list[str]:
     answer = await app.callers.call("GET", f"/api/rotations/{run_id}/audit")
     assert answer.status == 200
     return list(answer.body.splitlines())
-
-
-async def all_told(app: AppHarness, run_id: str) -> dict[str, Head]:
-    """Wait for the last message, which follows the last event and its anchor, and return the heads."""
-    deadline = time.monotonic() + SECONDS
-    while COMPLETED not in (heads := heads_told(app, run_id)):
-        assert time.monotonic() < deadline, f"nobody was told the end, only {sorted(heads)}"
-        await asyncio.sleep(POLL_SECONDS)
-    return heads
-
-
-def heads_told(app: AppHarness, run_id: str) -> dict[str, Head]:
-    """Return the head of the chain in each message about the rotation, by the message's title."""
-    told = [item for item in messages_of(app) if item["channel"] == "everything" and run_id in item["message"]]
-    found = {item["title"]: re.search(r"^Audit chain: (\S+)$", item["message"], re.MULTILINE) for item in told}
-    return {title: Head.parse(match[1]) for title, match in found.items() if match is not None}
 
 
 def falsifications(lines: list[str]) -> dict[str, tuple[list[str], str, int]]:
@@ -66,7 +44,7 @@ async def test_what_outsiders_have_shows_every_falsification(app: AppHarness) ->
     """
     status = await app.rotate()
     run_id = status["rotationId"]
-    heads = await all_told(app, run_id)
+    heads = await all_heads(app, run_id)
     lines = await export(app, run_id)
     events = [json.loads(line) for line in lines]
     key = await app.keys.get_key(app.mek_name, status["targetVersion"])
@@ -91,7 +69,7 @@ async def test_a_receiver_that_was_down_for_the_whole_rotation_misses_nothing(
     azure.processes["actiontrail"].kill()
     try:
         run_id = (await app.rotate())["rotationId"]
-        await all_told(app, run_id)
+        await all_heads(app, run_id)
     finally:
         azure.start("actiontrail")
 

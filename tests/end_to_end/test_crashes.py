@@ -1,6 +1,5 @@
 """Processes that die in the middle: nothing is lost, nothing is done twice."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,21 +7,9 @@ import pytest
 from local.supervisor import LocalAzure, Options
 from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.waits import until_rows_moved
 
 pytestmark = pytest.mark.end_to_end
-
-SECONDS = 60
-
-
-async def until_rows_moved(app: AppHarness, run_id: str) -> None:
-    """Wait until the sweep has rewrapped some rows, and not all."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        census = await app.census()
-        target = (await app.callers.status(run_id))["targetVersion"]
-        if 0 < census.get(str(target), 0) < census.total():
-            return
-    raise AssertionError("the sweep did not get to its middle")
 
 
 async def test_the_host_dies_in_the_middle_of_a_sweep(azure: LocalAzure, app: AppHarness) -> None:

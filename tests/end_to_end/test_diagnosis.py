@@ -26,7 +26,7 @@ def flipped(encoded: str) -> str:
     return base64.b64encode(raw).decode()
 
 
-async def test_a_sound_note_is_told_with_its_dek(app: AppHarness) -> None:
+async def test_a_sound_note_is_shown_with_its_dek(app: AppHarness) -> None:
     """Every field authenticates, under a row whose version is enabled."""
     note = await a_note(app)
 
@@ -80,15 +80,15 @@ async def test_a_damaged_wrap_is_repaired_by_the_command_that_the_diagnosis_name
     await app.rows.replace_item(dek_id, {**row, "wrappedDek": flipped(row["wrappedDek"])})
     env = {**operator_environment(azure), "PATH": installed(tmp_path)}
 
-    told = await keyturn(azure, "diagnose", "dek", dek_id, "--field", "nextStep")
-    command = told.out.strip().partition(": ")[2]
+    advised = await keyturn(azure, "diagnose", "dek", dek_id, "--field", "nextStep")
+    command = advised.out.strip().partition(": ")[2]
     refused = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
     await app.callers.command(run_id, "abort")
     await app.callers.wait_for(run_id, "aborted")
     repaired = await execute("sh", "-euc", command, cwd=tmp_path, env=env)
 
     assert command.startswith(f"keyturn repair dek {dek_id} ")
-    assert (told.code, refused.code, repaired.code) == (73, 73, 0), repaired.err
+    assert (advised.code, refused.code, repaired.code) == (73, 73, 0), repaired.err
     assert f"rotationId  {run_id}" in repaired.out
     assert (await app.row(dek_id))["wrappedDek"] == row["previousWrap"]["wrappedDek"]
     assert await app.unreadable_notes() == []

@@ -21,7 +21,7 @@ from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.bulk import fill
 from tests.end_to_end.command_line import REPOSITORY, execute, keyturn, operator_environment
 from tests.end_to_end.migrating import all_rows
-from tests.end_to_end.test_crashes import until_rows_moved
+from tests.end_to_end.waits import until_rows_moved
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 

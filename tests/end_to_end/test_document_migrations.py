@@ -29,7 +29,7 @@ from tests.end_to_end.moving_documents import (
     rights_of_one_keyring,
     two_keyrings,
 )
-from tests.end_to_end.test_notifications import settled
+from tests.end_to_end.waits import settled
 from tests.field_encrypt.format_1 import encrypted_as_format_1
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]

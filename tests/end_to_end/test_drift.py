@@ -1,55 +1,35 @@
 """Drift from outside: the tick finds it, people hear of it, and the pasted command of the message mends it."""
 
-import asyncio
-import contextlib
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from local.callers import POLL_SECONDS
 from local.supervisor import LocalAzure
-from tests.end_to_end.app_harness import SECONDS, AppHarness
+from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
-from tests.end_to_end.migrating import reach
-from tests.end_to_end.test_restore import bring_back, decide
+from tests.end_to_end.migrating import bring_back, decide, reach
+from tests.end_to_end.waits import tick
 from tests.invariants.traces import messages_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
-LOOKED = "the schedule was looked at for every keyring"
 
-
-async def tick(app: AppHarness) -> None:
-    """Let the schedule's tick look at the keyring anew, and wait until it has."""
-    with contextlib.suppress(CosmosResourceNotFoundError):
-        await app.runs.delete_item("drift", partition_key=app.keyring)
-    looks, deadline = app.log_lines(LOOKED), time.monotonic() + SECONDS
-    headers = {"x-functions-key": app.master_key}
-    path = "/admin/functions/start_due_rotations"
-    assert (await app.callers.call("POST", path, data=b'{"input": ""}', headers=headers)).status == 202
-    while app.log_lines(LOOKED) == looks:
-        assert time.monotonic() < deadline, "the tick did not end well in time"
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def told(app: AppHarness) -> list[dict[str, Any]]:
+def messages(app: AppHarness) -> list[dict[str, Any]]:
     """Return the messages about drift."""
     wanted = f"Keyturn: drift in {app.keyring}"
     return [item for item in messages_of(app) if item["title"] == wanted and item["channel"] == "everything"]
 
 
-async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
+async def test_drift_is_announced_shown_and_fixed_by_the_pasted_command(
     azure: LocalAzure, app: AppHarness, tmp_path: Path
 ) -> None:
     """Rows from a backup name a retired version: found, told, in keyrings; afterwards all is readable, and no drift."""
     old, new, _ = await bring_back(app, 5)
-    before = len(told(app))
+    before = len(messages(app))
 
     await tick(app)
-    [message] = told(app)[before:]
+    [message] = messages(app)[before:]
     shown = (await keyturn(azure, "keyrings", "--field", "keyrings.0.drift", "--json")).json
     [command] = [line for line in message["message"].splitlines() if line.startswith("keyturn ")]
     env = {**operator_environment(azure), "PATH": installed(tmp_path)}
@@ -65,17 +45,17 @@ async def test_drift_is_told_shown_and_mended_by_the_pasted_command(
     assert (set(await app.census()), await app.unreadable_notes()) == ({new}, [])
     assert (await app.versions())[old] is False
     after = (await app.callers.call("GET", "/api/keyrings")).body["keyrings"][0]["drift"]
-    assert (after["rows"], after["since"], len(told(app))) == ({}, None, before + 1)
+    assert (after["rows"], after["since"], len(messages(app))) == ({}, None, before + 1)
 
 
-async def test_a_retired_version_that_somebody_enables_is_told_and_retired_again(app: AppHarness) -> None:
+async def test_a_retired_version_that_is_enabled_by_hand_is_announced_and_retired_again(app: AppHarness) -> None:
     """The message names it; the next rotation disables it."""
     old = str((await app.rotate())["retired"][0])
     await app.keys.update_key_properties(app.mek_name, old, enabled=True)
-    before = len(told(app))
+    before = len(messages(app))
 
     await tick(app)
-    [message] = told(app)[before:]
+    [message] = messages(app)[before:]
     await app.rotate()
 
     assert f"- {old}" in message["message"].splitlines()

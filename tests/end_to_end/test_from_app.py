@@ -96,18 +96,20 @@ async def test_only_operators_are_answered(guarded: GuardedApp, backed_up: str, 
 
 
 @pytest.mark.xdist_group("guarded")
-async def test_a_backup_is_handed_out_and_told(guarded: GuardedApp, backed_up: str) -> None:
+async def test_a_backup_is_handed_out_and_announced(guarded: GuardedApp, backed_up: str) -> None:
     """An operator gets the vault's blob, which is stored nowhere on the way; the audit names them, once a day."""
     olga = guarded.person(OLGA, OPERATOR)
 
     first, second = [await olga.call("POST", f"/api/rotations/{backed_up}/key-backup") for _ in range(2)]
     blob = base64.b64decode(first.body["blob"])
-    told = [event for event in await audit(guarded.callers, backed_up) if "key_backup_handed_out" in event["type"]]
+    handed_out = [
+        event for event in await audit(guarded.callers, backed_up) if "key_backup_handed_out" in event["type"]
+    ]
 
     assert (first.status, second.body) == (200, first.body)
     assert first.headers["Cache-Control"] == "no-store"
     assert hashlib.sha256(blob).hexdigest() == first.body["sha256"]
-    assert [event["data"] for event in told] == [{"by": OLGA, "sha256": first.body["sha256"]}]
+    assert [event["data"] for event in handed_out] == [{"by": OLGA, "sha256": first.body["sha256"]}]
 
 
 @pytest.mark.xdist_group("guarded")

@@ -69,8 +69,8 @@ async def send(person: Callers, request: Request) -> str | None:
     said = json.dumps(answer.body)
     if answer.status >= 500:
         return f"{answer.status} {said}: {request}"
-    if answer.status >= 400 and (told := [inside for inside in INSIDES if inside in said]):
-        return f"{told} in {said}: {request}"
+    if answer.status >= 400 and (leaked := [inside for inside in INSIDES if inside in said]):
+        return f"{leaked} in {said}: {request}"
     return None
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from local.supervisor import LocalAzure, Options
 from local.task_hub.limits import MESSAGE_BYTES
-from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.app_settings import QUICK
 from tests.end_to_end.bulk import fill
+from tests.end_to_end.quick_azure import quick_azure
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.long]
 
@@ -28,16 +27,7 @@ SECONDS = 800
 @pytest.mark.timeout(SECONDS + 100)
 async def test_a_rotation_over_twenty_thousand_rows_leaves_small_events_and_short_generations(tmp_path: Path) -> None:
     """Every row is moved; no event is larger than 64 KiB, and no generation has more than 1,000 events."""
-    options = Options(
-        state=tmp_path,
-        deks=NOTES,
-        bits=2048,
-        vault_limits="off",
-        partitions=4,
-        settings={**QUICK, **LARGE},
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as azure:
+    with quick_azure(tmp_path, deks=NOTES, partitions=4, settings={**QUICK, **LARGE}) as azure:
         async with AppHarness(azure) as app:
             fill(azure, app.mek, await app.mek.newest_enabled(), ROWS)
 

@@ -8,14 +8,12 @@ import aiohttp
 import pytest
 
 from keyturn.key_drills.drill import ID
-from local.supervisor import LocalAzure, Options
-from tests.azure_option import as_asked
+from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
 from tests.end_to_end.command_line import execute, installed, keyturn, operator_environment
-from tests.end_to_end.migrating import all_rows
-from tests.end_to_end.test_drift import tick
-from tests.end_to_end.test_rollback import approved
+from tests.end_to_end.migrating import all_rows, approved
+from tests.end_to_end.quick_azure import quick_azure
+from tests.end_to_end.waits import tick
 from tests.invariants.traces import messages_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("key backups"), pytest.mark.long]
@@ -26,16 +24,7 @@ NOTES = 12
 @pytest.fixture
 async def doomed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppHarness]:
     """A local Azure of its own, whose vault is lost."""
-    options = Options(
-        state=tmp_path_factory.mktemp("doomed"),
-        deks=NOTES,
-        bits=2048,
-        vault_limits="off",
-        settings=QUICK,
-        version_max_age=VERSION_MAX_AGE,
-        drill_vault=True,
-    )
-    with LocalAzure(as_asked(options)).running() as azure:
+    with quick_azure(tmp_path_factory.mktemp("doomed"), deks=NOTES, drill_vault=True) as azure:
         async with AppHarness(azure) as harness:
             yield harness
 

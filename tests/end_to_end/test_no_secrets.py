@@ -228,20 +228,24 @@ def test_much_has_gone_wrong(left: LeftBehind) -> None:
     assert left.status["state"] == "completed"
 
 
-def test_a_planted_row_is_told_before_it_moves(left: LeftBehind) -> None:
+def test_a_planted_row_is_reported_before_it_moves(left: LeftBehind) -> None:
     """The receiver of the audit events has the row's name before the first sweep begins."""
     events = left.traces["events"]
     begun = [number for number, event in enumerate(events) if event["data"].get("to") == "sweeping"]
-    [(number, told)] = [(n, event["data"]) for n, event in enumerate(events) if event["type"].endswith("_unexplained")]
+    [(number, unexplained)] = [
+        (n, event["data"]) for n, event in enumerate(events) if event["type"].endswith("_unexplained")
+    ]
 
     assert number < begun[0]
-    assert len(left.planted) == told["count"]
-    assert {(row_id, "changed") for row_id in left.planted} == {(row["id"], row["reason"]) for row in told["named"]}
+    assert len(left.planted) == unexplained["count"]
+    assert {(row_id, "changed") for row_id in left.planted} == {
+        (row["id"], row["reason"]) for row in unexplained["named"]
+    }
 
 
 def test_all_of_it_was_looked_at(left: LeftBehind) -> None:
     """Nothing is clean because it is empty: every kind of trace is there, and every kind of secret."""
-    kinds = Counter(next(iter(told)) for told in left.traces["telemetry"])
+    kinds = Counter(next(iter(unexplained)) for unexplained in left.traces["telemetry"])
     names = {secret.name.partition(" of ")[0] for secret in left.known}
 
     assert set(left.traces) == set(TRACES)

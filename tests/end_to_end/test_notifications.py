@@ -1,25 +1,13 @@
-"""What people are told of a rotation: in order, once, whatever dies and whichever channel fails."""
-
-import asyncio
-import time
-from collections.abc import Callable
-from typing import Any
+"""Messages about a rotation: in order, once, whatever dies and whichever channel fails."""
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.waits import messages, noticed, settled
 
 pytestmark = pytest.mark.end_to_end
-
-SECONDS, LOOK_SECONDS = 60.0, 0.05
-TOLD = ["started", "approval_wanted", "approved", "retired", "completed"]
-
-
-def messages(app: AppHarness, run_id: str, channel: str) -> list[dict[str, str]]:
-    """Return the messages about the run that arrived on a channel of the inbox."""
-    arrived = app.control("inbox", "GET", "messages")["messages"]
-    return [item for item in arrived if item["channel"] == channel and run_id in item["message"]]
+SENT = ["started", "approval_wanted", "approved", "retired", "completed"]
 
 
 def titles(app: AppHarness, run_id: str, channel: str) -> list[str]:
@@ -27,13 +15,7 @@ def titles(app: AppHarness, run_id: str, channel: str) -> list[str]:
     return [item["title"] for item in messages(app, run_id, channel)]
 
 
-async def notices(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
-    """Return what the run's record says of the messages."""
-    told: list[dict[str, Any]] = (await app.callers.report(run_id))["record"]["notifications"]
-    return told
-
-
-async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
+async def test_messages_come_in_order_and_once_though_the_host_dies(azure: LocalAzure, app: AppHarness) -> None:
     """A host that dies after messages were sent sends none of them twice, and leaves none out."""
     app.arm("functions_host", operation="notify", kind="kill_after")
 
@@ -44,11 +26,11 @@ async def test_people_are_told_in_order_and_once_though_the_host_dies(azure: Loc
         app.arm("functions_host", operation="notify", kind="kill_after")
         await app.callers.decide(run_id, waiting["evidenceDigest"])
         await app.callers.wait_for(run_id, "completed")
-        told = await settled(app, run_id)
+        found = await settled(app, run_id)
 
     assert restarts.count == 2
-    assert [notice["event"] for notice in told] == ["on_call", *TOLD]
-    assert {channel["outcome"] for notice in told for channel in notice["channels"]} == {"sent"}
+    assert [notice["event"] for notice in found] == ["on_call", *SENT]
+    assert {channel["outcome"] for notice in found for channel in notice["channels"]} == {"sent"}
     assert titles(app, run_id, "everything") == [
         "Keyturn: rotation of notelett has begun",
         "Keyturn: please decide on the rotation of notelett",
@@ -68,18 +50,18 @@ async def test_a_failing_channel_is_visible_and_harmless(app: AppHarness) -> Non
     app.arm("inbox", operation="everything", kind="status", status=503, count=None)
     try:
         run_id = (await app.rotate())["rotationId"]
-        told = {notice["event"]: notice["channels"] for notice in await settled(app, run_id)}
+        channels = {notice["event"]: notice["channels"] for notice in await settled(app, run_id)}
     finally:
         app.control("inbox", "DELETE", "faults")
 
     failed = {"setting": "NOTIFICATION_URLS", "number": 1, "scheme": "json", "outcome": "failed", "error": "HTTP 503"}
     sent = {"setting": "ON_CALL_URLS", "number": 1, "scheme": "json", "outcome": "sent", "error": None}
-    assert told["completed"] == [failed]
-    assert told["approval_wanted"][:2] == [failed, sent]
+    assert channels["completed"] == [failed]
+    assert channels["approval_wanted"][:2] == [failed, sent]
     assert titles(app, run_id, "everything") == []
 
 
-async def test_a_rotation_does_not_begin_while_nobody_on_call_is_reached(app: AppHarness) -> None:
+async def test_a_rotation_does_not_begin_while_no_one_on_call_is_reached(app: AppHarness) -> None:
     """The on-call check of pre-flight is the one place where a channel that fails has a say."""
     versions = await app.versions()
     app.arm("inbox", operation="on-call", kind="status", status=503, count=None)
@@ -97,7 +79,7 @@ async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAz
     """A message that was on its way when the host died is marked as interrupted; the rotation goes on."""
     app.arm("inbox", operation="everything", kind="delay", delayMs=3500)  # the sender gives up after 4 s
     run_id = await app.start()
-    await noticed(app, run_id, lambda told: told[-1]["event"] == "started")
+    await noticed(app, run_id, lambda found: found[-1]["event"] == "started")
 
     azure.processes["functions_host"].kill()
     azure.start("functions_host")
@@ -106,21 +88,3 @@ async def test_a_host_that_dies_while_sending_does_not_send_twice(azure: LocalAz
 
     assert [channel["outcome"] for channel in started["channels"]] == ["interrupted"]
     assert titles(app, run_id, "everything").count("Keyturn: rotation of notelett has begun") <= 1
-
-
-async def settled(app: AppHarness, run_id: str, last: str = "completed") -> list[dict[str, Any]]:
-    """Return the notices when the last message, which follows the change of state, was sent."""
-
-    def sent(told: list[dict[str, Any]]) -> bool:
-        return told[-1]["event"] == last and all(item["outcome"] != "sending" for item in told[-1]["channels"])
-
-    return await noticed(app, run_id, sent)
-
-
-async def noticed(app: AppHarness, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:
-    """Return the notices, of which there is one at least, once the condition holds for them."""
-    deadline = time.monotonic() + SECONDS
-    while not (told := await notices(app, run_id)) or not condition(told):
-        assert time.monotonic() < deadline, f"the notices were not as expected in time: {told}"
-        await asyncio.sleep(LOOK_SECONDS)
-    return told

@@ -1,32 +1,16 @@
 """The restore drill: rows come back from a backup after the version that they name was retired."""
 
 import re
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.migrating import all_rows, begin, command, reach, version_of_rows
-from tests.end_to_end.test_notifications import messages, settled
+from tests.end_to_end.migrating import all_rows, begin, bring_back, command, decide, reach
+from tests.end_to_end.waits import messages, settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
-
-
-async def bring_back(app: AppHarness, count: int) -> tuple[str, str, dict[str, dict[str, Any]]]:
-    """Rotate, and overwrite so many rows with what a backup from before has; returns both versions, and the rows."""
-    old = await version_of_rows(app)
-    backup = dict(list((await all_rows(app)).items())[:count])
-    rotation = await app.rotate()
-    for row in backup.values():
-        await app.rows.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
-    return old, str(rotation["targetVersion"]), backup
-
-
-async def decide(app: AppHarness, restore_id: str, status: dict[str, Any], approver: str = "sam@example.com") -> int:
-    """Approve the restore's evidence and return the HTTP status."""
-    return (await app.callers.decide(restore_id, status["evidenceDigest"], approver=approver)).status
 
 
 async def test_the_drill(azure: LocalAzure, app: AppHarness) -> None:
@@ -121,13 +105,13 @@ async def test_an_approver_decides_by_the_link(app: AppHarness) -> None:
     kind = {"content-type": "application/x-www-form-urlencoded"}
     decided = await app.callers.call("POST", link.path, data=form, headers=kind)
     status = await reach(app, restore_id, "completed")
-    told = await settled(app, restore_id)
+    sent_notices = await settled(app, restore_id)
 
     assert (shown.status, decided.status) == (200, 200)
     assert re.search(rf"{old}</code>, made \d+ \w+ \d{{4}}: 2 rows", shown.body)
     assert waiting["evidenceDigest"] in shown.body
     assert status["decision"]["by"] == "sam@example.com"
-    assert [notice["event"] for notice in told] == ["started", "approval_wanted", "approved", "completed"]
+    assert [notice["event"] for notice in sent_notices] == ["started", "approval_wanted", "approved", "completed"]
     assert "token" not in str(messages(app, restore_id, "everything"))
     assert set(await app.census()) == {new}
     assert (await app.versions())[old] is False

@@ -1,13 +1,12 @@
 """Rolling a rotation back, as one command over HTTP: rows go back to where they came from, others' stay as they are."""
 
 import json
-from typing import Any
 
 import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.migrating import OPERATOR, all_rows, begin, reach, version_of_rows
+from tests.end_to_end.migrating import OPERATOR, all_rows, approved, begin, reach, version_of_rows
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
@@ -15,14 +14,6 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.
 def path_of(run_id: str) -> str:
     """Return the address at which a rotation is rolled back."""
     return f"/api/rotations/{run_id}/rollback"
-
-
-async def approved(app: AppHarness, migration_id: str) -> dict[str, Any]:
-    """Have another person approve that a completed rotation is rolled back, and wait for the end."""
-    waiting = await reach(app, migration_id, "awaiting_approval")
-    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"], approver=OPERATOR)).status == 403
-    assert (await app.callers.decide(migration_id, waiting["evidenceDigest"])).status == 200
-    return await reach(app, migration_id, "completed")
 
 
 async def test_after_a_completed_rotation(app: AppHarness) -> None:
@@ -80,7 +71,7 @@ async def test_after_a_half_done_sweep(app: AppHarness) -> None:
     assert await app.unreadable_notes() == []
 
 
-async def test_after_somebody_else_rotated_again(azure: LocalAzure, app: AppHarness) -> None:
+async def test_after_another_rotation(azure: LocalAzure, app: AppHarness) -> None:
     """Where a later rotation has moved the rows, that one is rolled back first; nothing is changed before that.
 
     A dry run says what would happen and changes nothing; a crash after enabling or after a page changes no outcome.

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from keyturn.telemetry.signals import root_of
-from local.supervisor import LocalAzure, Options
-from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.app_settings import QUICK
+from tests.end_to_end.quick_azure import quick_azure
 
 pytestmark = pytest.mark.end_to_end
 
@@ -21,7 +20,7 @@ STATES = [
 ]
 
 
-def told(log: str, beginning: str) -> list[dict[str, Any]]:
+def exported(log: str, beginning: str) -> list[dict[str, Any]]:
     """Return what the console exporters wrote into the log, of one kind."""
     decoder = json.JSONDecoder()
     starts = [index for index in range(len(log)) if log.startswith(beginning, index)]
@@ -32,16 +31,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     """An activity whose host dies is run, and told, again; its state is not, and workflows tell nothing."""
     # What waits to be sent dies with its host: sent at once, only the last moment before the fault can be lost.
     settings = {**QUICK, "KEYTURN_TELEMETRY": "console", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    options = Options(
-        state=tmp_path,
-        deks=20,
-        bits=2048,
-        vault_limits="off",
-        partitions=2,
-        settings=settings,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as azure:
+    with quick_azure(tmp_path, deks=20, partitions=2, settings=settings) as azure:
         async with AppHarness(azure) as app:
             app.arm("functions_host", operation="freeze_evidence", kind="kill_after")
             async with app.keep_alive(azure, "functions_host") as restarts:
@@ -50,7 +40,7 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
         azure.processes["functions_host"].terminate()
 
     log = azure.layout.log("functions_host").read_text()
-    spans = [span for span in told(log, '{\n    "name": "') if "context" in span]
+    spans = [span for span in exported(log, '{\n    "name": "') if "context" in span]
     root = root_of(run_id)
     ours = [span for span in spans if span["context"]["trace_id"] == f"0x{root.trace_id:032x}"]
     names = Counter(span["name"] for span in ours)
@@ -60,6 +50,6 @@ async def test_a_rotation_is_one_trace(tmp_path: Path) -> None:
     assert names["rotation"] == 1
     assert [names[f"state {state}"] for state in STATES] == [1] * len(STATES)
     assert {name.split()[0] for name in names} == {"rotation", "state", "activity"}
-    records = [record["attributes"] for record in told(log, '{\n    "body": "')]
+    records = [record["attributes"] for record in exported(log, '{\n    "body": "')]
     assert any(record.get("keyturn.rotation.id") == run_id for record in records)
     assert '"name": "keyturn.rows"' in log

@@ -1,29 +1,16 @@
 """Services, keys and containers that the tests of the library share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from azure.cosmos.aio import CosmosClient
 
-from tests.field_encrypt.local_cosmos import LocalCosmos
+from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_keyring import LocalKeyring
 from tests.field_encrypt.local_vault import LocalVault, Mek
-
-
-@pytest.fixture(scope="session")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
-    """A vault without limits on an empty folder."""
-    running = LocalVault(tmp_path_factory.mktemp("vault"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
-def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalCosmos]:
-    """An account on an empty folder."""
-    running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
-    yield running
-    running.service.stop()
+from tests.field_encrypt.notes import Notes
+from tests.field_encrypt.other_forms import OtherSystem
+from tests.field_encrypt.sweeps import StoreOfRows
 
 
 @pytest.fixture
@@ -47,3 +34,22 @@ async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 async def local_keyring(mek: Mek, cosmos_client: CosmosClient) -> LocalKeyring:
     """A fresh key and dek store."""
     return await LocalKeyring.create(mek, cosmos_client)
+
+
+@pytest.fixture
+async def store(mek: Mek, cosmos_client: CosmosClient) -> StoreOfRows:
+    """A key with two versions and an empty dek store."""
+    return await StoreOfRows.create(mek, cosmos_client)
+
+
+@pytest.fixture
+async def notes(cosmos_client: CosmosClient) -> Notes:
+    """An empty container and dek store."""
+    container = await new_container(cosmos_client, "notes", "/workspaceId")
+    return Notes(container, await new_container(cosmos_client, "deks"))
+
+
+@pytest.fixture
+async def other(mek: Mek, cosmos_client: CosmosClient) -> OtherSystem:
+    """A row and a document of another system."""
+    return await OtherSystem.create(mek, cosmos_client)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from field_encrypt.dek import Dek
 from field_encrypt.derivation import RANDOMIZED_LABEL, derive
 from field_encrypt.errors import TamperedFieldError
-from field_encrypt.fields import EncryptedField, decrypt_value, encrypt_value, open_field
+from field_encrypt.fields import EncryptedField, decrypt_value, open_field
 from field_encrypt.places import UNSTATED, FieldPlace
+from tests.field_encrypt.one_field import encrypt_value
 from tests.field_encrypt.two_keys import ciphertext_of_two_keys
 from tests.vectors.field_vectors import stored_field
 
@@ -33,7 +34,7 @@ MEMBERS = ("container", "document_id", "field_path", "partition_key", "context")
 
 def sealed(place: FieldPlace, dek: Dek = DEK) -> EncryptedField:
     """Encrypt the example value in a place."""
-    stored = encrypt_value("a title", dek=dek, dek_id="dek-1", mek_version="v1", place=place)
+    stored = encrypt_value("a title", dek=dek, place=place)
     return EncryptedField.parse(stored, place.field_path)
 
 

@@ -69,6 +69,22 @@ def test_every_method_blocks_and_returns_what_the_library_does(connect: Connect)
     assert connect.closed
 
 
+def test_no_method_of_the_library_is_left_out(connect: Connect) -> None:
+    """What the asynchronous class can do, this one can, with the same arguments: a deterministic field among them."""
+    named = [name for name, thing in vars(FieldEncryption).items() if not name.startswith("_") and callable(thing)]
+    with BlockingFieldEncryption(connect) as encryption:
+        alike = [encryption.encrypt_fields("notes", n, NOTE, FIELDS, deterministic=["title"]) for n in ("1", "2")]
+        found = encryption.encrypt_for_query("notes", "title", NOTE["title"])
+        patched = encryption.encrypt_values("notes", "1", {"title": "p"}, previous=alike[0])
+        encryption.give_back_leases()
+
+        assert encryption.decrypt_fields("notes", "1", patched, ["title"]) == {"title": "p"}
+    assert alike[0]["title"] == alike[1]["title"]
+    assert found is not None
+    assert found["ct"] == alike[0]["title"]["ct"]
+    assert [name for name in named if not hasattr(BlockingFieldEncryption, name)] == []
+
+
 def test_threads_may_call_at_the_same_time(connect: Connect) -> None:
     """Calls of several threads run side by side on one cache."""
     with BlockingFieldEncryption(connect) as encryption, ThreadPoolExecutor(8) as threads:

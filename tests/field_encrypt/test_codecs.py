@@ -83,6 +83,16 @@ def test_codec_without_a_name_and_type_of_its_own_is_refused(name: str, kind: ty
         STANDARD_CODECS.adding(name, kind, str, kind)
 
 
+def test_codec_of_an_application_may_fail_as_it_likes() -> None:
+    """What it cannot find in a stored value ends in the library's error too, which does not quote the value."""
+    codecs = STANDARD_CODECS.adding("money", Money, lambda money: {"amount": money.amount}, lambda raw: raw["secret"])  # type: ignore[index]  # a faulty one
+
+    with pytest.raises(InvalidFieldError, match="money") as refused:
+        codecs.from_plaintext(codecs.to_plaintext(Money(5, "EUR"), "price"), "price")
+
+    assert refused.value.__cause__ is refused.value.__context__ is None
+
+
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), {1, 2}, [date(2026, 1, 1)], 2j])
 def test_value_without_a_codec_is_refused(value: Any) -> None:
     """A codec is for the whole value of a field; the error names the field and never quotes the value."""

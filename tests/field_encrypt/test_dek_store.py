@@ -1,5 +1,8 @@
 """The dek store on Cosmos DB: rows are created once, read by dekId, and failures are named."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 from azure.cosmos.aio import CosmosClient
 
@@ -8,6 +11,7 @@ from field_encrypt.errors import (
     DekExistsError,
     DekNotFoundError,
     DekStoreForbiddenError,
+    DekStoreMissingError,
     DekStoreUnavailableError,
     InvalidRowError,
 )
@@ -71,6 +75,50 @@ async def test_missing_row_is_named(cosmos_client: CosmosClient) -> None:
         await store.read("dek-9")
 
     assert missing.value.dek_id == "dek-9"
+
+
+@pytest.mark.parametrize("call", ["read", "find", "create", "create_counted", "reserve"])
+async def test_container_that_does_not_exist_is_no_missing_row(cosmos_client: CosmosClient, call: str) -> None:
+    """A misspelt name is not taken for rows that were lost, and no later try helps."""
+    store = DekStore(cosmos_client.get_database_client(DATABASE).get_container_client("misspelt"), DEFAULTS)
+    calls: dict[str, Coroutine[Any, Any, object]] = {
+        "read": store.read("dek-1"),
+        "find": store.find("dek-1"),
+        "create": store.create("dek-1", WRAPPED, CHECK),
+        "create_counted": store.create_counted("dek-1", WRAPPED, CHECK, uses=1, documents=1),
+        "reserve": store.reserve("dek-1", uses=1, documents=1),
+    }
+    asked = calls.pop(call)
+    for other in calls.values():
+        other.close()
+
+    with pytest.raises(DekStoreMissingError, match="misspelt"):
+        await asked
+
+
+@pytest.mark.parametrize("call", ["find", "reserve"])
+async def test_container_is_asked_for_before_a_row_counts_as_missing(cosmos: LocalCosmos, call: str) -> None:
+    """Azure's gateway may answer for a container that does not exist as it does for an item."""
+    async with cosmos.client() as client:
+        database = await client.create_database_if_not_exists(DATABASE)
+        store = DekStore(database.get_container_client("unknown"), DEFAULTS)
+        cosmos.fault(operation="read_container", kind="status", status=404, count=None)
+
+        with pytest.raises(DekStoreMissingError, match="unknown"):
+            await (store.find("dek-1") if call == "find" else store.reserve("dek-1", uses=1, documents=1))
+    cosmos.clear_faults()
+
+
+async def test_session_that_a_replica_has_not_reached_is_no_missing_row(
+    cosmos_client: CosmosClient, cosmos: LocalCosmos
+) -> None:
+    """The service answers 404 for it as well: the row may be there, and a later try finds it."""
+    store = DekStore(await new_container(cosmos_client, "deks"), DEFAULTS)
+    await store.create("dek-1", WRAPPED, CHECK)
+    cosmos.fault(operation="read", kind="status", status=404, headers={"x-ms-substatus": "1002"}, count=None)
+
+    with pytest.raises(DekStoreUnavailableError):
+        await store.find("dek-1")
 
 
 async def test_malformed_row_is_named(cosmos_client: CosmosClient) -> None:

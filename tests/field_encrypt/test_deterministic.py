@@ -199,6 +199,30 @@ def test_field_that_cannot_be_compared_is_refused(pattern: str) -> None:
     assert refused.value.setting == "deterministic"
 
 
+async def test_documents_that_are_loaded_many_at_a_time_are_found(persons: PersonContainer) -> None:
+    """A bulk load makes the fields that queries compare, as single saves do."""
+    people = [person(number) for number in range(3)]
+    encryption, name = persons.encrypted()._encryption, persons.raw.id
+    stored = await encryption.encrypt_documents(
+        name, people, ["email", "name"], partition_key_paths=["/id"], deterministic=["email"]
+    )
+    for document in stored:
+        await persons.raw.create_item(document)
+
+    condition = await persons.encrypted().equals("email", "dana@example.org")
+    assert await found(persons.encrypted(), condition.text, condition.parameters) == {"p-0", "p-1", "p-2"}
+
+
+async def test_one_text_is_no_list_of_fields(local_keyring: LocalKeyring) -> None:
+    """Of a text, every part would be a field that gives its equality away."""
+    person_1 = {"id": "p-1", "mail": "dana@example.org"}
+
+    with pytest.raises(InvalidFieldPathError, match="list of paths"):
+        await local_keyring.encryption.encrypt_fields("people", "p-1", person_1, ["mail"], deterministic="email")
+    with pytest.raises(InvalidFieldPathError, match="list of paths"):
+        await local_keyring.encryption.encrypt_values("people", "p-1", {"mail": "d"}, deterministic="email")
+
+
 async def test_field_that_is_not_deterministic_is_not_compared(persons: PersonContainer) -> None:
     """A query that could find nothing is refused, and not silently empty."""
     with pytest.raises(InvalidFieldPathError, match="name"):

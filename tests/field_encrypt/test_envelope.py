@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from typing import override
+from typing import Any, override
 
 import pytest
 
@@ -219,6 +219,10 @@ async def test_bad_input_creates_no_row(local_keyring: LocalKeyring) -> None:
         await local_keyring.encryption.encrypt_fields("notes", "note-1", stored, ["title"])
     with pytest.raises(InvalidValueError):
         await local_keyring.encryption.encrypt_fields("notes", "note-1", {"title": float("nan")}, ["title"])
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidValueError):
+        await local_keyring.encryption.encrypt_fields("notes", "note-1", {"title": endless}, ["title"])
 
     assert [row async for row in local_keyring.rows.query_items("SELECT c.id FROM c")] == rows
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from field_encrypt.dek import Dek
 from field_encrypt.errors import InvalidFieldError, InvalidValueError, TamperedFieldError
-from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value, encrypt_value
+from field_encrypt.fields import PROPERTIES, EncryptedField, FieldPlace, decrypt_value
+from tests.field_encrypt.one_field import encrypt_value
 
 DEK = Dek(bytes(range(32)))
 PLACE = FieldPlace(container="notes", document_id="note-1", field_path="title")
@@ -24,7 +25,7 @@ JSON_VALUES = st.recursive(
 
 def encrypted(value: Any = "a title") -> dict[str, Any]:
     """Encrypt a value at the example place."""
-    return encrypt_value(value, dek=DEK, dek_id="dek-1", mek_version="v1", place=PLACE)
+    return encrypt_value(value, dek=DEK, place=PLACE)
 
 
 def decrypted(stored: dict[str, Any], place: FieldPlace = PLACE, dek: Dek = DEK) -> Any:

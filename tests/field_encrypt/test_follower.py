@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import DekCache, DekFollower, DekStore, FieldEncryption, RowDefaults, follower
 from field_encrypt.change_feed import FeedPage, read_feed_page
 from field_encrypt.errors import DekStoreForbiddenError, DekStoreUnavailableError, LostFeedPositionError
-from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
+from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_keyring import FIELDS, NOTE, LocalKeyring
 
 NOTES: list[dict[str, Any]] = [{**NOTE, "id": f"note-{number}"} for number in range(6)]
@@ -210,12 +211,34 @@ async def test_other_property_names_are_followed(local_keyring: LocalKeyring, st
     assert len(stored) - 1 == len(reader.cache)
 
 
-async def test_store_without_rows_is_followed(cosmos_client: CosmosClient, local_keyring: LocalKeyring) -> None:
-    """Following may begin before there is anything to follow."""
-    following = DekFollower(DekStore(local_keyring.rows, RowDefaults(mek_name="none")), DekCache())
+async def test_store_that_is_made_later_is_followed(
+    cosmos_client: CosmosClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A store that does not exist yet ends no follower: it says so, and goes on asking."""
+    database = await cosmos_client.create_database_if_not_exists(DATABASE)
+    store = DekStore(database.get_container_client("made-later"), RowDefaults(mek_name="none"))
+    following = DekFollower(store, DekCache(), interval_seconds=0.05)
+    running = asyncio.create_task(following.run())
 
-    await following.poll()
-    await following.poll()
+    await until(lambda: "made-later" in caplog.text)
+    await database.create_container("made-later", PartitionKey("/id"))
+    await until(lambda: bool(following._cursors))
+    following.stop()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_store_without_rows_is_followed(local_keyring: LocalKeyring) -> None:
+    """Following may begin before there is anything to follow; what comes later is seen."""
+    reader = Reader(local_keyring)
+
+    for _ in range(2):
+        await reader.follower.poll()
+
+    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    await reader.read(stored)
+    await local_keyring.change(dek_of(stored[0]), wrappedDek=None)
+    await reader.follower.poll()
+    assert len(reader.cache) == len(stored) - 1
 
 
 async def test_stopped_follower_ends_its_poll_and_returns(local_keyring: LocalKeyring, cosmos: LocalCosmos) -> None:

@@ -52,9 +52,24 @@ FOREIGN: dict[str, Any] = {
         "ciphertext": b64(9),
         "tag": b64(16),
     },
+    "nonce and tag, the ciphertext under a name of its own": {
+        "v": 1,
+        "iv": os.urandom(12).hex(),
+        "data": os.urandom(9).hex(),
+        "tag": os.urandom(16).hex(),
+    },
+    "nonce and tag in base64": {"nonce": b64(24), "box": b64(9), "mac": b64(16)},
+    "nonce and content": {"iv": os.urandom(16).hex(), "content": os.urandom(9).hex()},
+    "nonce and tag as Buffers": {name: {"type": "Buffer", "data": [7] * n} for name, n in (("iv", 12), ("tag", 16))},
     "lists of bytes": {"iv": [1, 2, 255], "ciphertext": [0, 7]},
     "Buffers of Node.js": {"iv": {"type": "Buffer", "data": [1]}, "ciphertext": {"type": "Buffer", "data": [2]}},
     "MongoDB": {"$binary": {"base64": b64(60), "subType": "06"}},
+    "nonce, tag and ciphertext in one text": f"{os.urandom(12).hex()}:{os.urandom(16).hex()}:{os.urandom(9).hex()}",
+    "the key's id before them": f"k-1:{b64(12)}:{b64(20)}:{b64(16)}",
+    "an object inside a text": json.dumps([{"a": {"iv": b64(12), "ciphertext": b64(20)}}]),
+    "Laravel": base64.b64encode(
+        json.dumps({"iv": b64(16), "value": b64(32), "mac": os.urandom(32).hex(), "tag": ""}).encode()
+    ).decode(),
     "an object as a text": json.dumps({"iv": b64(12), "ciphertext": b64(20), "tag": b64(16)}),
     "deep inside": {"a": [{"b": f"vault:v1:{b64(40)}"}]},
 }
@@ -71,10 +86,20 @@ PLAIN: list[Any] = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",  # a JWT: signed, and readable by everybody
     {"ct": "CT scan", "tag": "radiology"},
     {"tag": "news", "nonce": "5"},
+    {"iv": os.urandom(16).hex(), "content": "the fourth chapter"},
+    {"iv": "four", "content": "0011"},
+    {"nonce": "0x1", "data": "0x00", "value": "1", "mac": "00:1b:44:11:3a:b7"},
+    {"nonce": os.urandom(12).hex(), "data": "00ff"},
     {"ciphertext": "to be decrypted by the reader", "iv": ""},
     {"kid": "k-1", "alg": "RS256"},
     {"type": "Buffer", "data": [1, 2]},
     "{not json",
+    "[" * 5_000 + "]" * 5_000,
+    "2001:db8:85a3:0:0:8a2e:370:7334",
+    f"{os.urandom(16).hex()}:{os.urandom(16).hex()}",
+    "arn:aws:kms:eu-west-1:111122223333:key",
+    "chapter-one-text:chapter-two-of-the-book:three",
+    base64.b64encode(b'{"iv": "four", "value": 1}').decode(),
     "{}",
     ["a", 1, None, True, 1.5],
     "",
@@ -82,7 +107,7 @@ PLAIN: list[Any] = [
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-def test_a_foreign_ciphertext_is_told(case: str) -> None:
+def test_a_foreign_ciphertext_is_recognised(case: str) -> None:
     """Objects and texts in the forms of other systems are recognised, wherever they stand in a value."""
     assert looks_encrypted(FOREIGN[case]) is not None
     assert looks_encrypted({"list": [FOREIGN[case]]}) == looks_encrypted(FOREIGN[case])
@@ -108,13 +133,13 @@ def test_no_ordinary_value_looks_encrypted(value: Any) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_every_fernet_token_is_told(plaintext: bytes) -> None:
+def test_every_fernet_token_is_recognised(plaintext: bytes) -> None:
     """Whatever was encrypted, and however long it was."""
     assert looks_encrypted(Fernet(Fernet.generate_key()).encrypt(plaintext).decode()) == "Fernet (gAAAAA)"
 
 
 @given(st.sampled_from(sorted(FOREIGN)), st.lists(st.sampled_from(["list", "name"]), max_size=5))
-def test_it_is_told_at_every_depth(case: str, around: list[str]) -> None:
+def test_it_is_recognised_at_every_depth(case: str, around: list[str]) -> None:
     """However deep inside a value the ciphertext stands."""
     value = FOREIGN[case]
     for kind in around:

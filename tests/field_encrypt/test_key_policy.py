@@ -24,6 +24,7 @@ def scope(per: Any, container: str = "notes", partition_key: Any = "w-1", docume
         ("max_uses", 0),
         ("max_documents", -1),
         ("max_age", timedelta(0)),
+        ("max_age", timedelta(seconds=59)),  # over before its first use, a DEK would be made without end
     ],
 )
 def test_impossible_bound_is_named(setting: str, value: Any) -> None:

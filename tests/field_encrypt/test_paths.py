@@ -57,6 +57,17 @@ def test_what_is_not_there_may_be_left_out() -> None:
     assert found == ["title", "parts/0/text"]
 
 
+def test_a_list_that_a_path_does_not_expect_is_refused() -> None:
+    """An optional field that is looked for beside its values would stay in plaintext, and no error would say so."""
+    with pytest.raises(InvalidFieldPathError, match=r"parts/\*/text") as refusal:
+        paths.present(DOCUMENT, ["title", "parts/text"])
+
+    assert refusal.value.field_path == "parts/text"
+    assert paths.present(DOCUMENT, ["parts/text", "parts/*/text"]) == ["parts/0/text", "parts/1/text"]
+    assert paths.present({"parts": [{"*": 1, "0": 1}]}, ["parts/*"]) == ["parts/0"]
+    assert paths.present({"parts": [], "other": [1, {"x": 1}]}, ["parts/text", "other/text"]) == []
+
+
 def test_path_inside_another_is_refused() -> None:
     """Two paths never overlap: what is encrypted has no inside."""
     with pytest.raises(InvalidFieldPathError) as refusal:

@@ -1,5 +1,6 @@
 """A library made from an environment: one call, everything closed at the end, a missing variable named."""
 
+import gc
 import os
 import ssl
 import uuid
@@ -7,6 +8,7 @@ from collections.abc import AsyncIterator
 from unittest.mock import patch
 
 import pytest
+from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 
@@ -119,6 +121,14 @@ async def test_variable_that_is_missing_or_malformed_is_named(
             pytest.fail("opened")
 
     assert refused.value.setting == variable
+
+
+async def test_account_that_does_not_answer_leaves_nothing_open(environment: dict[str, str]) -> None:
+    """The SDK's own error arrives, and no connection or session is left behind (an unclosed one fails the test)."""
+    with pytest.raises(AzureError):
+        async with FieldEncryption.open({**environment, "COSMOS_ENDPOINT": "https://127.0.0.1:9"}):
+            pytest.fail("opened")
+    gc.collect()
 
 
 async def test_a_key_without_versions_is_no_target(environment: dict[str, str]) -> None:

@@ -87,7 +87,7 @@ def marks() -> Names:
     """Return what marks versions and rows, and the types of problems with their statuses and exit codes."""
     tags = {name: value for name, value in vars(versions).items() if name.endswith("_TAG")}
     return {
-        "tags": sorted([*tags.values(), audit.HEAD_TAG, audit.MIGRATION_HEAD_TAG]),
+        "tags": sorted([*tags.values(), audit.HEAD_TAG, audit.HEAD_OF_TAG, audit.MIGRATION_HEAD_TAG]),
         "row": sorted([ROTATION_ID, PREVIOUS_WRAP, REWRAPPED_AT]),
         "problems": sorted({f"{found.problem} {found.status} {found.exit_code}" for found in OUTCOMES.values()}),
     }

@@ -49,9 +49,9 @@ class Generation:
         """Yield each turn: the events before it, the events that caused it, and what the workflow asked for in it."""
         past: list[Json] = []
         for turn in self._split():
-            told = [event for event in turn if event["kind"] not in ASKED | _BOOKENDS]
+            received = [event for event in turn if event["kind"] not in ASKED | _BOOKENDS]
             asked = [event for event in turn if event["kind"] in ASKED]
-            yield [message(event) for event in past], [message(event) for event in told], asked
+            yield [message(event) for event in past], [message(event) for event in received], asked
             past += turn
 
     def _split(self) -> list[list[Json]]:

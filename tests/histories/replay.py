@@ -33,8 +33,8 @@ _CONTINUED: Asked = ("executionCompleted", 0, "ORCHESTRATION_STATUS_CONTINUED_AS
 def replay(generation: Generation) -> list[str]:
     """Return where the code as it is differs from what was recorded, turn by turn; nothing where the run goes on."""
     turns, wrong = list(generation.turns()), []
-    for number, (past, told, recorded) in enumerate(turns, start=1):
-        actions = _actions(generation, past, told)
+    for number, (past, received, recorded) in enumerate(turns, start=1):
+        actions = _actions(generation, past, received)
         then = _recorded(recorded, continued=generation.continued and number == len(turns))
         now = sorted(_asked(action) for action in actions)
         if now != then:
@@ -43,11 +43,11 @@ def replay(generation: Generation) -> list[str]:
 
 
 def _actions(
-    generation: Generation, past: list[pb.HistoryEvent], told: list[pb.HistoryEvent]
+    generation: Generation, past: list[pb.HistoryEvent], received: list[pb.HistoryEvent]
 ) -> list[pb.OrchestratorAction]:
     """Return what the workflow asks for in one turn."""
     function = _workflows()[generation.name].orchestrator_function
-    request = pb.OrchestratorRequest(instanceId=generation.instance_id, pastEvents=past, newEvents=told)
+    request = pb.OrchestratorRequest(instanceId=generation.instance_id, pastEvents=past, newEvents=received)
     body = base64.b64encode(request.SerializeToString()).decode()
     with warnings.catch_warnings():
         # Of azure.functions, once a process: it will want to know the type of what it reads one day.

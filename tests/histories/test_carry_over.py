@@ -46,8 +46,7 @@ class Deployment:
     """This code at work on what was loaded, with the people and the schedule around it."""
 
     def __init__(self, harness: ActivityHarness, run_id: str) -> None:
-        assert harness.engine is not None
-        self._harness, self._run_id, self._client = harness, run_id, harness.engine.client
+        self._harness, self._run_id, self._client = harness, run_id, harness.running.client
         self.carried_over = 0
         self.disabled: set[str] = set()  # versions, at the time when an approval was asked for
 
@@ -83,15 +82,15 @@ class Deployment:
             self.disabled |= {name for name, version in found.items() if not version.enabled}
             await self._harness.decide(record)
             await self._harness.wake(record)
-        elif record.state is State.NEEDS_ATTENTION and not _is_told(record):
+        elif record.state is State.NEEDS_ATTENTION and not _is_asked(record):
             runs = self._harness.resources.every_run
             await record_command(runs, record.run_id, "retry", by=OPERATOR, now=datetime.now(UTC))
             await self._harness.wake(record, "command")
 
 
-def _is_told(record: RunRecord) -> bool:
-    told = record.commands and (record.commands[-1].command, record.commands[-1].step) == ("retry", record.step)
-    return bool(told) or record.history[-1].detail == WORKFLOW_LOST
+def _is_asked(record: RunRecord) -> bool:
+    asked = record.commands and (record.commands[-1].command, record.commands[-1].step) == ("retry", record.step)
+    return bool(asked) or record.history[-1].detail == WORKFLOW_LOST
 
 
 @asynccontextmanager

@@ -59,8 +59,10 @@ class Snapshot:
 
 
 def read_snapshots() -> dict[str, Snapshot]:
-    """Return every variant by its name."""
-    return {path.name.removesuffix(".snapshot.json"): _read(path) for path in sorted(VARIANTS.glob("*.snapshot.json"))}
+    """Return every variant by its name; fails where there is none."""
+    found = {path.name.removesuffix(".snapshot.json"): _read(path) for path in sorted(VARIANTS.glob("*.snapshot.json"))}
+    assert found, VARIANTS
+    return found
 
 
 def template_paths() -> list[Path]:

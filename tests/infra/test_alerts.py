@@ -52,26 +52,26 @@ TELEMETRY: dict[str, Any] = json.loads((INFRA / "modules" / "monitoring" / "tele
 @pytest.mark.parametrize("run_id", ["notes.20260101T030000Z.abc123", "notes.m.20260101T030000Z.abc123", "notes"])
 def test_events_are_found_in_what_is_logged(caplog: pytest.LogCaptureFixture, run_id: str) -> None:
     """The patterns of the queries find event and keyring in the line that the app logs for any event."""
-    told = NotifyInput(
+    notice = NotifyInput(
         run=RunRef(run_id=run_id, keyring="notes", fencing_token=1),
         key="7.1:needs_attention",
         event="needs_attention",
         detail="2 rows",
     )
     with caplog.at_level(logging.INFO, logger="keyturn.events"):
-        announce(told)
-        announce(told.model_copy(update={"detail": ""}))
+        announce(notice)
+        announce(notice.model_copy(update={"detail": ""}))
 
     assert len(caplog.messages) == 2
     for line in caplog.messages:
         assert (_first("eventPattern", line), _first("keyringPattern", line)) == ("needs_attention", "notes")
 
 
-def test_events_are_those_that_are_told() -> None:
+def test_alerts_wait_for_events_that_are_sent() -> None:
     """Every event that an alert waits for is one that people are told, and all that workflows tell are."""
     awaited = {event for events in TELEMETRY["events"].values() for event in events}
 
-    assert (awaited | _told()) - set(EVENTS) == set()
+    assert (awaited | _sent()) - set(EVENTS) == set()
 
 
 def test_the_mek_is_found_in_the_vaults_log(default: Snapshot) -> None:
@@ -210,11 +210,11 @@ def _shown(snapshot: Snapshot) -> list[str]:
     return [item["content"]["query"] for item in workbook["items"] if "query" in item["content"]]
 
 
-def _told() -> set[str]:
+def _sent() -> set[str]:
     """Return every literal event of a ``notify`` call in the workflows."""
-    told = set()
+    sent = set()
     for path in (ROOT / "orchestrators").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "notify":
-                told |= {item.value for item in node.args[:1] if isinstance(item, ast.Constant)}
-    return told
+                sent |= {item.value for item in node.args[:1] if isinstance(item, ast.Constant)}
+    return sent

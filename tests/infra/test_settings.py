@@ -130,7 +130,7 @@ def test_documents_arrive_as_the_app_reads_them(existing: Snapshot) -> None:
     assert [(item.name, item.partition_key) for item in documents] == [("notes", "workspaceId"), ("authors", "id")]
 
 
-def test_the_example_for_a_desk_names_the_same() -> None:
+def test_the_example_for_a_workstation_names_the_same() -> None:
     """local.settings.json.example has no setting that nobody reads."""
     example = set(json.loads((ROOT / "local.settings.json.example").read_text())["Values"])
 
@@ -179,12 +179,14 @@ def test_approvers_arrive_as_the_app_reads_them(existing: Snapshot, default: Sna
 
 
 def test_outputs_are_named_like_the_settings(default: Snapshot) -> None:
-    """An output that a command line reads has the name of the setting; the others are azd's or Keyturn's own."""
+    """An output that a command line reads has the name of the setting; the others are azd's, or the runbooks'."""
     others = {
         "AZURE_LOCATION",
         "AZURE_RESOURCE_GROUP",
         "AZURE_TENANT_ID",
         "DURABLE_TASK_SCHEDULER_ENDPOINT",
+        "KEYTURN_APPROVAL_SECRET_NAME",
+        "KEYTURN_ENTRA_CLIENT_ID",
         "KEYTURN_IDENTITY_PRINCIPAL_ID",
         "KEYTURN_URL",
         "SERVICE_API_NAME",

@@ -12,6 +12,7 @@ from tests.field_encrypt.local_cosmos import LocalCosmos, new_container
 from tests.field_encrypt.local_vault import ALL_OF_KEYS, LocalVault, Mek
 from tests.invariants.engine import Engine
 from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver, begun_with
 from tests.keyturn.local_keyring import LocalKeyring
 from tests.local.task_hub.hub_process import HubProcess
 
@@ -57,6 +58,12 @@ async def harness(
 
 @pytest.fixture
 def running_engine(harness: ActivityHarness, engine: Engine) -> ActivityHarness:
-    """The scene, with workflows that run."""
+    """The harness, with workflows that run."""
     harness.engine = engine
     return harness
+
+
+@pytest.fixture
+async def driver(harness: ActivityHarness) -> RotationDriver:
+    """A rotation at its beginning, of a store with a few rows."""
+    return await begun_with(harness)

@@ -1,11 +1,15 @@
 """I9: death at any moment: the process ends right after its n-th request to a service has had its effect."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import aiohttp
+from azure.cosmos import CosmosDict
+from azure.cosmos.aio import ContainerProxy
+
+from field_encrypt.row_patches import RowPatch
 
 
 class Died(BaseException):
@@ -38,3 +42,16 @@ class Requests:
 
         with patch.object(aiohttp.ClientSession, "_request", send):
             yield self
+
+
+def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[CosmosDict]]:
+    """Return a write of the label first, and of the rest in a second patch, with something between them."""
+
+    async def send(self: RowPatch, container: ContainerProxy) -> CosmosDict:
+        label = [operation for operation in self.operations if operation["path"] == "/mekVersion"]
+        await container.patch_item(self.row.id, self.partition_key, label)
+        await between()
+        rest = [operation for operation in self.operations if operation not in label]
+        return await container.patch_item(self.row.id, self.partition_key, rest)
+
+    return send

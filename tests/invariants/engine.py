@@ -12,7 +12,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
-from durabletask.client import TaskHubGrpcClient
+import grpc
+from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 
 import activities
@@ -59,3 +60,16 @@ class Engine:
         """Take no more work."""
         self._worker.stop()
         self.client.close()
+
+    async def end(self, instance_id: str) -> None:
+        """Terminate a workflow if it still runs."""
+        if await self._runs(instance_id):
+            try:
+                await asyncio.to_thread(self.client.terminate_orchestration, instance_id)
+            except grpc.RpcError:
+                if await self._runs(instance_id):  # else it ended by itself between the question and the order
+                    raise
+
+    async def _runs(self, instance_id: str) -> bool:
+        state = await asyncio.to_thread(self.client.get_orchestration_state, instance_id)
+        return state is not None and state.runtime_status is OrchestrationStatus.RUNNING

@@ -9,11 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import grpc
 import requests
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.keyvault.keys.aio import KeyClient
-from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
+from durabletask.client import OrchestrationStatus
 
 import activities
 from field_encrypt import DekStore as ReaderStore
@@ -24,7 +23,7 @@ from keyturn.deks.store import DekStore
 from keyturn.key_vault.versions import MekVersions
 from keyturn.keyring_clients import KeyringClients
 from keyturn.resources import Resources
-from keyturn.rotation.start import Started, StartRequest, start
+from keyturn.rotation.start import StartRequest, start
 from keyturn.runs.decisions import DecisionRequest, record_decision
 from keyturn.runs.record import RunRecord
 from keyturn.runs.records import RotationRecord
@@ -129,7 +128,7 @@ class ActivityHarness:
         )
 
     async def close(self) -> None:
-        """Close what the scene opened; the rest belongs to its fixtures."""
+        """Close what the harness opened; the rest belongs to its fixtures."""
         await self.outside.close()
         await self.resources.keyring(self.keyring).keys.close()
 
@@ -200,10 +199,6 @@ class ActivityHarness:
         return self.resources.keyring(self.keyring).versions
 
     async def start(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> RotationRecord:
-        """Request a rotation."""
-        return (await self.request(requested_by, ago, **policy)).record
-
-    async def request(self, requested_by: str = REQUESTER, ago: float = 0, **policy: Any) -> Started:
         """Request a rotation as the HTTP trigger does, so many seconds ago, with no workflow behind any other."""
         return await start(
             self.runs,
@@ -222,11 +217,16 @@ class ActivityHarness:
         answer: dict[str, Any] = await registered(activities)[name](request.to_payload())
         return answer
 
+    @property
+    def running(self) -> Engine:
+        """The workflows that run."""
+        assert self.engine is not None, "ask for the fixture running_engine"
+        return self.engine
+
     async def begin(self, record: RotationRecord) -> str:
         """Start the record's workflow and return its instance id."""
-        assert self.engine is not None, "ask for the fixture playing"
         return await asyncio.to_thread(
-            self.engine.client.schedule_new_orchestration,
+            self.running.client.schedule_new_orchestration,
             "rotation",
             input=record.to_input().to_payload(),
             instance_id=record.instance_id,
@@ -234,16 +234,14 @@ class ActivityHarness:
 
     async def run_workflow(self, name: str, request: Payload) -> dict[str, Any]:
         """Run a workflow on its own to its end and return its result."""
-        assert self.engine is not None, "ask for the fixture playing"
-        client = self.engine.client
+        client = self.running.client
         instance = await asyncio.to_thread(client.schedule_new_orchestration, name, input=request.to_payload())
         result: dict[str, Any] = await self.output_of(instance)
         return result
 
     async def output_of(self, instance: str) -> Any:
-        """Wait until the workflow has ended well, and return its result."""
-        assert self.engine is not None, "ask for the fixture playing"
-        wait = self.engine.client.wait_for_orchestration_completion
+        """Wait until the workflow has completed, and return its result."""
+        wait = self.running.client.wait_for_orchestration_completion
         ended = await asyncio.to_thread(wait, instance, timeout=SECONDS)
         assert ended is not None
         assert ended.runtime_status is OrchestrationStatus.COMPLETED, ended.failure_details
@@ -281,9 +279,8 @@ class ActivityHarness:
 
     async def wake(self, record: RotationRecord, event: str = "decision") -> None:
         """Tell the workflow to look at its record."""
-        assert self.engine is not None, "ask for the fixture playing"
         await asyncio.to_thread(
-            self.engine.client.raise_orchestration_event,
+            self.running.client.raise_orchestration_event,
             record.instance_id,
             event,
             data={"rotationId": record.run_id},
@@ -292,21 +289,7 @@ class ActivityHarness:
     @asynccontextmanager
     async def ended_afterwards(self, record: RotationRecord) -> AsyncIterator[None]:
         """End the rotation's workflow when the test has seen enough of it."""
-        assert self.engine is not None, "ask for the fixture playing"
-        client = self.engine.client
         try:
             yield
         finally:
-            state = await asyncio.to_thread(client.get_orchestration_state, record.instance_id)
-            if state is not None and state.runtime_status is OrchestrationStatus.RUNNING:
-                await asyncio.to_thread(_terminate, client, record.instance_id)
-
-
-def _terminate(client: TaskHubGrpcClient, instance_id: str) -> None:
-    try:
-        client.terminate_orchestration(instance_id)
-    except grpc.RpcError:
-        state = client.get_orchestration_state(instance_id)
-        if state is None or state.runtime_status is OrchestrationStatus.RUNNING:
-            raise
-        # it ended by itself between the question and the order
+            await self.running.end(record.instance_id)

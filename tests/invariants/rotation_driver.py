@@ -17,12 +17,13 @@ from keyturn.contracts.steps import (
     RetireInput,
 )
 from keyturn.runs.records import RotationRecord
+from tests.invariants.checks.versions import not_one_new_version
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.steps import Act, Steps
 
 
 class RotationDriver(Steps):
-    """Plays a rotation."""
+    """A rotation, step by step."""
 
     def __init__(self, harness: ActivityHarness, record: RotationRecord, act: Act | None = None) -> None:
         super().__init__(harness, record, act)
@@ -95,6 +96,12 @@ class RotationDriver(Steps):
         await self.act("record_failure", failure)
 
 
+async def begun_with(harness: ActivityHarness, **policy: Any) -> RotationDriver:
+    """Begin a rotation of a few rows under the policy."""
+    await harness.local_keyring.add_many(2, harness.old)
+    return RotationDriver(harness, await harness.start(**policy))
+
+
 async def ready_to_retire(harness: ActivityHarness, rows: int = 3) -> RotationDriver:
     """Play a rotation of so many rows up to the moment before its old version is disabled."""
     await harness.local_keyring.add_many(rows, harness.old)
@@ -104,3 +111,21 @@ async def ready_to_retire(harness: ActivityHarness, rows: int = 3) -> RotationDr
     await driver.to_frozen()
     await driver.to_retiring()
     return driver
+
+
+async def not_one_version(harness: ActivityHarness, driver: RotationDriver) -> list[str]:
+    """Ask the vault which versions the rotation has made."""
+    return not_one_new_version({harness.old}, await harness.vault_versions(), driver.run_id)
+
+
+async def blind(*_: Any, **_more: Any) -> None:
+    """Look for no version, and write none down."""
+
+
+async def to_completed(driver: RotationDriver) -> None:
+    """Sweep, have it approved, retire, and end."""
+    await driver.to_frozen()
+    await driver.to_retiring()
+    await driver.act("retire_versions", driver.retirement())
+    await driver.advance(State.WATCHING)
+    await driver.advance(State.COMPLETED)

@@ -1,6 +1,5 @@
 """I2: no row is ever unreadable to a reader that follows the row's own label; a deleted row stays deleted."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -16,24 +15,12 @@ from keyturn.deks.rewrap import rewrap_page
 from orchestrators import watch
 from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.checks.rows import Reader, resurrected
+from tests.invariants.crash import in_two_patches
 from tests.invariants.harness import ActivityHarness
 from tests.keyturn.deks.pages import Sink, dependencies, interfere, page_of
 from tests.keyturn.local_keyring import LocalKeyring
 
 SLOW = {"operation": "patch", "kind": "delay", "delayMs": 150, "count": None}
-
-
-def in_two_patches(between: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[CosmosDict]]:
-    """Return a write of the label first, and of the rest in a second patch, with something between them."""
-
-    async def send(self: RowPatch, container: ContainerProxy) -> CosmosDict:
-        label = [operation for operation in self.operations if operation["path"] == "/mekVersion"]
-        await container.patch_item(self.row.id, self.partition_key, label)
-        await between()
-        rest = [operation for operation in self.operations if operation not in label]
-        return await container.patch_item(self.row.id, self.partition_key, rest)
-
-    return send
 
 
 async def by_upsert(self: RowPatch, container: ContainerProxy) -> CosmosDict:

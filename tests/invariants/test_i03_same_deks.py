@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from field_encrypt import unwrapping
+from field_encrypt import rewrapping
 from field_encrypt.dek import Dek
 from keyturn.contracts.pages import PageResult, RowRef
 from keyturn.deks.proof import prove_page
@@ -41,7 +41,7 @@ def wrap_another_dek(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) 
 
 def believe_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the comparison with the key check."""
-    monkeypatch.setattr(unwrapping, "matches_key_check", lambda *_: True)
+    monkeypatch.setattr(rewrapping, "matches_key_check", lambda *_: True)
 
 
 async def swap_wraps(harness: ActivityHarness) -> list[RowRef]:

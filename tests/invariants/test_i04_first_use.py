@@ -13,11 +13,7 @@ from keyturn.key_vault.backups import KeyBackups
 from keyturn.key_vault.versions import RETIRED_BY_TAG
 from keyturn.runs.record_parts import Waiver
 from tests.invariants.harness import SECONDS, ActivityHarness
-from tests.invariants.rotation_driver import RotationDriver
-from tests.invariants.test_i04_one_version import SETTLE, begun_with, blind, driver, wrong
-from tests.invariants.test_i08_overtaken import to_completed
-
-__all__ = ["driver"]
+from tests.invariants.rotation_driver import RotationDriver, begun_with, blind, not_one_version, to_completed
 
 
 def unsafe(harness: ActivityHarness) -> list[str]:
@@ -79,12 +75,12 @@ async def test_without_a_backup_the_version_does_not_come_into_use(harness: Acti
     again = await harness.act("create_version", driver.creation())
     assert again["result"] == {"version": new}
     assert (await harness.vault_versions())[new].enabled
-    assert await wrong(harness, driver) == []
+    assert await not_one_version(harness, driver) == []
 
 
 async def once_settled(harness: ActivityHarness, driver: RotationDriver) -> dict[str, Any]:
     """Create the version as soon as no creation of an earlier rotation can take effect any more."""
-    async with asyncio.timeout(SETTLE.total_seconds()):
+    async with asyncio.timeout(SECONDS):
         while True:
             with contextlib.suppress(NotSettledError):
                 return await harness.act("create_version", driver.creation())

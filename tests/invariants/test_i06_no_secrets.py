@@ -14,11 +14,10 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from activities import boundary
 from keyturn.contracts.pages import PageInput
 from keyturn.errors import UnavailableError
-from local.supervisor import LocalAzure, Options
+from local.supervisor import LocalAzure
 from local.supervisor.layout import REPOSITORY
-from tests.azure_option import as_asked
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.app_settings import QUICK, VERSION_MAX_AGE
+from tests.end_to_end.quick_azure import quick_azure
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.traces import FOR_ONE_APPROVER, findings_in, links_of, secrets_of, traces_of
@@ -30,16 +29,7 @@ CANARY = secrets.token_hex(16)
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzure]:
     """A local Azure with a few notes and a vault without limits."""
-    options = Options(
-        state=tmp_path_factory.mktemp("azure"),
-        deks=12,
-        bits=2048,
-        vault_limits="off",
-        partitions=1,
-        settings=QUICK,
-        version_max_age=VERSION_MAX_AGE,
-    )
-    with LocalAzure(as_asked(options)).running() as running:
+    with quick_azure(tmp_path_factory.mktemp("azure"), deks=12, partitions=1) as running:
         yield running
 
 
@@ -105,7 +95,7 @@ async def raised(harness: ActivityHarness, page: PageInput, caplog: pytest.LogCa
     return Scanner([Secret("the canary", CANARY.encode())]).scan_all(traces)
 
 
-async def test_what_is_raised_quotes_nobody(
+async def test_what_is_raised_quotes_no_service(
     harness: ActivityHarness, refused: PageInput, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The text of a service's error is neither in what an activity raises, its causes included, nor in the log."""

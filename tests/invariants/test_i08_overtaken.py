@@ -18,7 +18,7 @@ from keyturn.runs.lease import Hold
 from tests.field_encrypt.local_cosmos import new_container
 from tests.invariants.harness import SECONDS, ActivityHarness
 from tests.invariants.migrating import begun
-from tests.invariants.rotation_driver import RotationDriver
+from tests.invariants.rotation_driver import RotationDriver, to_completed
 from tests.invariants.steps import Steps
 
 ROWS = 3
@@ -102,15 +102,6 @@ class Overtaken:
 async def overtaken(harness: ActivityHarness) -> Overtaken:
     """A run that sweeps."""
     return await Overtaken.create(harness)
-
-
-async def to_completed(second: RotationDriver) -> None:
-    """Sweep, have it approved, retire, and end."""
-    await second.to_frozen()
-    await second.to_retiring()
-    await second.act("retire_versions", second.retirement())
-    await second.advance(State.WATCHING)
-    await second.advance(State.COMPLETED)
 
 
 @pytest.mark.parametrize("where", PAUSES)

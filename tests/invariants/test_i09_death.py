@@ -7,10 +7,10 @@ import pytest
 from field_encrypt.row_patches import RowPatch
 from keyturn.contracts.pages import PageInput
 from tests.invariants.checks.versions import not_one_new_version
+from tests.invariants.crash import in_two_patches
 from tests.invariants.crashing import Crashing
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.rotation_driver import RotationDriver
-from tests.invariants.test_i02_readable_rows import in_two_patches
 
 # The activities that change a vault or a store, and how many requests each makes at least.
 CHANGING = {"create_version": 12, "rewrap_page": 4, "retire_versions": 12, "reinstate_versions": 2, "advance": 2}

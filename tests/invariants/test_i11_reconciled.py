@@ -72,9 +72,7 @@ async def test_a_proof_that_skips_a_page_is_not_taken_for_whole(
     assert await asked(running_engine) == (State.NEEDS_ATTENTION, [])
 
 
-async def test_broken_nobody_counts_after_a_sweep(
-    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_broken_no_census_after_a_sweep(running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the census is blind too, people are asked with rows left behind, and the check names them."""
     skip_a_page(monkeypatch, "stale")
     blind_census(monkeypatch)
@@ -85,9 +83,7 @@ async def test_broken_nobody_counts_after_a_sweep(
     assert 0 < sum("is not on the target" in reason for reason in wrong) <= ROWS
 
 
-async def test_broken_nobody_counts_after_a_proof(
-    running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_broken_no_count_after_a_proof(running_engine: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the proven rows are not counted against the rewrapped ones, people are asked, and the check says so."""
     skip_a_page(monkeypatch, "rewrapped")
     monkeypatch.setattr(soak, "RECOUNTS_MAX", 0)

@@ -67,7 +67,7 @@ async def test_a_disable_that_comes_after_a_reinstatement_is_taken_back(
     assert (found.state, found.history, found.retired) == (State.REINSTATED, ended.history, ended.retired)
 
 
-async def test_broken_nobody_looks_after_the_disable(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_no_look_after_the_disable(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the look at the record afterwards, the late disable stays."""
     driver = await ready_to_retire(harness)
     monkeypatch.setattr(retirement, "_is_wanted", lambda *_: True)
@@ -143,10 +143,10 @@ async def test_a_message_that_fails_after_the_end_changes_nothing(
     """The message about the end cannot be sent: the rotation stays completed, and its old version disabled."""
     tell = Notifier.tell
 
-    async def fail_at_the_end(notifier: Notifier, told: NotifyInput, *more: Any) -> None:
-        if told.event == "completed":
+    async def fail_at_the_end(notifier: Notifier, notice: NotifyInput, *more: Any) -> None:
+        if notice.event == "completed":
             raise InvariantError("the message cannot be composed")
-        await tell(notifier, told, *more)
+        await tell(notifier, notice, *more)
 
     monkeypatch.setattr(Notifier, "tell", fail_at_the_end)
     await running_engine.local_keyring.add_many(3, running_engine.old)

@@ -18,6 +18,6 @@ def test_the_names_that_there_are_are_listed(given: str | None, said: str) -> No
     assert one_of(["notelett", "files"], given) == said
 
 
-def test_no_name_at_all_is_told() -> None:
+def test_no_name_at_all_is_said() -> None:
     """A list of nothing would be no answer."""
     assert one_of([], "x") == "one of (there is none)"

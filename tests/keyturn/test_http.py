@@ -32,6 +32,7 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
         "detail": "r1 of k is running",
         "instance": PATH,
         "hint": "see what runs: keyturn status",
+        "runbook": "MEK_ROTATION.md, Another run has the keyring",
         "keyring": "k",
         "rotationId": "r1",
         "statusUrl": "/api/rotations/r1",
@@ -57,7 +58,7 @@ def test_every_error_of_ours_is_a_problem(kind: type[KeyturnError], caplog: pyte
     assert int(internal) == len(caplog.records)
 
 
-def test_who_tried_too_often_is_told_how_long_to_wait() -> None:
+def test_who_tried_too_often_learns_how_long_to_wait() -> None:
     """Retry-After is the time that is left, in seconds."""
     problem = problem_of(TooManyAttemptsError("wait", retryAfterSeconds=123), instance=PATH)
 
@@ -71,7 +72,7 @@ def test_every_error_class_has_an_outcome_of_its_own() -> None:
     assert kinds == set(OUTCOMES)
 
 
-def test_what_nobody_expected_is_logged_once_and_told_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_once_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     """The caller gets a correlation id; the log has the exception under it, once."""
     with caplog.at_level(logging.INFO):
         problem = problem_of(ZeroDivisionError("inner thing"), instance=PATH)

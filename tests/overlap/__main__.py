@@ -28,7 +28,7 @@ def main() -> int:
             seconds = time.process_time() - began
             counts = f"{report.stops} pause points, {report.experiments} experiments, {report.runs} runs"
             _say(f"{place}: {counts}, {len(report.wrong)} wrong, {seconds:.1f} s")
-            for text in [*report.told(), *(f"cut: {what} ({times})" for what, times in report.cut.items())]:
+            for text in [*report.findings(), *(f"cut: {what} ({times})" for what, times in report.cut.items())]:
                 _say(f"    {text}")
     return 1 if wrong else 0
 

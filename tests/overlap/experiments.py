@@ -75,7 +75,7 @@ class Report:
     cut: Counter[str] = field(default_factory=Counter)
     wrong: list[Wrong] = field(default_factory=list)
 
-    def told(self) -> list[str]:
+    def findings(self) -> list[str]:
         """Return what is wrong, each thing once: how often, with what meanwhile, and where it is seen first."""
         kinds: dict[tuple[str, str], list[Wrong]] = {}
         for one in self.wrong:

@@ -111,10 +111,10 @@ class Explorer:
         for _ in range(THAW_TURNS):  # what waited for so long already gives up first
             await asyncio.sleep(0)
         gate.go_on()
-        told = await self._ended(run, place, request)
+        findings = await self._ended(run, place, request)
         after = services_state.snapshot()
         reasons = [
-            *told,
+            *findings,
             *(
                 await self._judged(place, before, after, usual, meanwhile.deks, looked=stopped.looked)
                 if before != after or stopped.written

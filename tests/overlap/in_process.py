@@ -151,7 +151,7 @@ class Request:
     @property
     def about(self) -> str:
         """Say what is asked for, without what differs from run to run."""
-        return _NOBODYS.sub(r"\1(unused)", f"{self.method} {URL(self.url).path}")
+        return _RANDOM.sub(r"\1(unused)", f"{self.method} {URL(self.url).path}")
 
 
 class Services:
@@ -168,7 +168,7 @@ class Services:
         ):
             self.account = Account(folder / "cosmos", public, partitions=1, throughput=None, replica_lag_ms=0)
         self.account._scans.shutdown()
-        self.account._scans = Inline()  # type: ignore[assignment]
+        self.account._scans = Inline()  # type: ignore[assignment]  # stands in for a pool
         service = KeyVaultService(folder / "vault", port=1, identity_key=public, limits=None, latency_seconds=0)
         self.vault = service._vault
         self.vault.threads.shutdown()
@@ -295,5 +295,5 @@ class Line:
 
 
 # Names that pre-flight asks for because nothing has them: of an item, and of a version that is to be changed.
-_NOBODYS = re.compile(r"(keyturn-\w+-|PATCH /keys/[^/]+/)[0-9a-f]{32}")
+_RANDOM = re.compile(r"(keyturn-\w+-|PATCH /keys/[^/]+/)[0-9a-f]{32}")
 _PROTOCOL: Any = Mock(name="protocol")  # of which no service asks more than that it is there

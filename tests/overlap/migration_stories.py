@@ -49,7 +49,7 @@ async def begin_rollback(worker: Worker) -> Steps:
     work = await given_up(worker, ROWS)
     await _damage_a_previous_wrap(worker)
     driver = await _migration_of(worker, work)
-    driver.target, driver.work_of = work.new_version, work  # type: ignore[attr-defined]
+    driver.target, driver.work_of = work.new_version, work  # type: ignore[attr-defined]  # of a migration
     return driver
 
 

@@ -41,7 +41,7 @@ def _given(make: Callable[[Any], Payload]) -> Build:
 def _page(operation: str, source: str = DEKS) -> Build:
     async def build(driver: Any) -> Payload:
         [page] = await driver.pages(operation, source)
-        return page  # type: ignore[no-any-return]
+        return page  # type: ignore[no-any-return]  # of JSON
 
     return build
 
@@ -106,7 +106,7 @@ def _run(driver: Any) -> Payload:
 
 
 def _retirement(driver: Any) -> Payload:
-    return driver.retirement()  # type: ignore[no-any-return]
+    return driver.retirement()  # type: ignore[no-any-return]  # the driver is Any
 
 
 ROTATION = (

@@ -35,7 +35,7 @@ def test_the_page_states_the_numbers() -> None:
 def test_nothing_that_overlaps_breaks_an_invariant(place: Place, explorer: Exploring) -> None:
     """Nothing is lost, nobody's version is disabled, and what has ended stays as it ended."""
     report = explorer.explore(place)
-    wrong = "\n".join(report.told()[:SHOWN])
+    wrong = "\n".join(report.findings()[:SHOWN])
 
     assert not report.wrong, f"{len(report.wrong)} of {report.experiments} experiments:\n{wrong}"
     assert row(place, report.stops) in PAGE.read_text()

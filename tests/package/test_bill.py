@@ -36,7 +36,7 @@ def test_it_lists_what_is_deployed(bill: Path, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "said"),
     [
         (
             {"add": {"name": "pip", "version": "25.1.1"}},
@@ -47,7 +47,7 @@ def test_it_lists_what_is_deployed(bill: Path, bundle: Bundle) -> None:
     ],
 )
 def test_a_bill_of_something_else_is_refused(
-    bill: Path, bundle: Bundle, tmp_path: Path, change: dict[str, object], told: str
+    bill: Path, bundle: Bundle, tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     """A package too many, one too few, and another version are each named."""
     document = json.loads(bill.read_text())
@@ -58,5 +58,5 @@ def test_a_bill_of_something_else_is_refused(
     with pytest.raises(BillDiffersError) as caught:
         check(altered, bundle.archive, LOCK)
 
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(said)
     assert len(str(caught.value).splitlines()) == 1

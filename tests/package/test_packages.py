@@ -1,12 +1,13 @@
 """What is not what the lock says is not installed."""
 
+import importlib.metadata
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from local.package.packages import LOCK, found_in, install_packages, pinned
+from local.package.packages import LOCK, canonical, install_packages, pinned
 
 
 def _locked(name: str) -> str:
@@ -28,7 +29,8 @@ def test_a_package_is_installed_once(lock: Path, tmp_path: Path) -> None:
     packages = install_packages(lock, tmp_path / "out")
     (packages / "seen").touch()
 
-    assert found_in(packages) == pinned(lock.read_text())
+    installed = importlib.metadata.distributions(path=[str(packages)])
+    assert {canonical(each.name): each.version for each in installed} == pinned(lock.read_text())
     assert list((packages / "rfc8785").rglob("*.pyc")) != []
     assert (install_packages(lock, tmp_path / "out") / "seen").exists()
 
@@ -39,7 +41,7 @@ INCOMPLETE = _locked("aiosignal")  # it requires frozenlist
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "said"),
     [
         (WITHOUT_HASH, "Hashes are required in --require-hashes mode"),
         (FORGED, "DO NOT MATCH THE HASHES"),
@@ -48,7 +50,7 @@ INCOMPLETE = _locked("aiosignal")  # it requires frozenlist
     ids=["no hash", "another hash", "not locked"],
 )
 def test_what_is_not_locked_is_refused(
-    lock: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, told: str
+    lock: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, said: str
 ) -> None:
     """A package without a hash, with another one, or that the lock lacks is not installed; nothing is left of it."""
     lock.write_text(text)
@@ -56,5 +58,5 @@ def test_what_is_not_locked_is_refused(
     with pytest.raises(subprocess.CalledProcessError):
         install_packages(lock, tmp_path / "out")
 
-    assert told in capfd.readouterr().err
+    assert said in capfd.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []

@@ -49,13 +49,13 @@ async def test_a_rotation_on_the_bundle_completes(bundle: Bundle, environment: E
     assert f"worker ready after {trial.cold_start:.1f} s" in report.of_trial(trial)
 
 
-def test_what_the_bundle_weighs_is_told(bundle: Bundle, environment: Environment) -> None:
+def test_what_the_bundle_weighs_is_documented(bundle: Bundle, environment: Environment) -> None:
     """The report has the archive's size and digest, and the packages that it runs on."""
     packed = bundle.archive.read_bytes()
 
-    told = report.of_bundle(bundle) + report.of_environment(environment, ["one", "two"])
+    shown = report.of_bundle(bundle) + report.of_environment(environment, ["one", "two"])
 
-    assert f"{len(bundle.files)} files, {len(packed) / 1024**2:.1f} MiB packed" in told
-    assert hashlib.sha256(packed).hexdigest() in told
-    assert f"{len(environment.installed())} packages" in told
-    assert "all 2 modules" in told
+    assert f"{len(bundle.files)} files, {len(packed) / 1024**2:.1f} MiB packed" in shown
+    assert hashlib.sha256(packed).hexdigest() in shown
+    assert f"{len(environment.installed())} packages" in shown
+    assert "all 2 modules" in shown

@@ -10,8 +10,16 @@ import pytest
 from keyturn.access.roles import Role
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
-from keyturn.runs.record_parts import Check, Decision, Preflight, Provenance, Quarantined, StaleWriters
-from tests.keyturn.access.principals import SOMEBODY
+from keyturn.runs.record_parts import (
+    Check,
+    Decision,
+    Preflight,
+    Provenance,
+    Quarantined,
+    RequestOptions,
+    StaleWriters,
+)
+from tests.keyturn.access.principals import PERSON_ID
 from tests.keyturn.runs.lifecycle import NOW
 from tests.triggers.console_visits import Console
 
@@ -178,6 +186,62 @@ async def test_a_role_that_may_not_order_is_refused_and_the_audit_has_it(console
     assert [(one["attempt"], one["by"]) for one in refused] == [("abort", "ada@example.com")]
 
 
+@pytest.mark.parametrize(
+    ("state", "order"),
+    [(State.COMPLETED, "abort"), (State.SWEEPING, "retry"), (State.SWEEPING, "reinstate"), (State.SWEEPING, "start")],
+)
+async def test_a_button_of_an_old_page_asks_nothing_that_would_be_refused(
+    console: Console, state: State, order: str
+) -> None:
+    """It says how the run stands, with a link to it, and there is no form."""
+    record = await console.run(state)
+    await console.enter()
+    subject = console.harness.keyring if order == "start" else record.run_id
+    status, text = await console.see(f"/api/console/orders/{order}/{subject}", "confirm_console_order")
+
+    assert (status, "<form" in text) == (409, False)
+    assert f"since {record.run_id} is {state.value}" in text
+    assert f'href="/api/console/runs/{record.run_id}"' in text
+
+
+async def test_a_run_that_there_is_not_leads_to_those_that_there_are(console: Console) -> None:
+    """And not back to itself."""
+    await console.enter()
+    for run_id in ("k.20260101T000000Z.000000", HOSTILE.replace("/", "|")):
+        status, text = await console.see(f"/api/console/runs/{run_id}")
+        assert (status, "The run that this is about" in text) == (404, False)
+        assert '<p><a href="/api/console">' in text
+
+
+async def test_a_link_leads_to_no_other_site(console: Console) -> None:
+    """Two slashes would make the first part of the path one."""
+    link = await console.link(requestedBy="dana@example.com")
+    token = link.partition("?")[2]
+    opened = await console.send("show_console", "GET", f"////elsewhere.example/api/console?{token}")
+
+    assert opened.headers["Location"] == "/elsewhere.example/api/console"
+
+
+async def test_what_is_wrong_stands_at_the_top_and_leads_to_what_to_do(console: Console) -> None:
+    """Before the phases; what the links name is there."""
+    row = QuarantinedRow(id="row", reason="unwrap_refused", mek_version="v1")
+    checks = [Check(name="mek", outcome="fail", hint="make one")]
+    record = await console.run(
+        State.NEEDS_ATTENTION,
+        quarantined=Quarantined(count=1_000, named=[row]),
+        preflight=Preflight(at=NOW, checks=checks),
+    )
+    await console.enter()
+    _, text = await console.see(f"/api/console/runs/{record.run_id}")
+
+    top, _, rest = text.partition("<h2>Phases")
+    for anchor in re.findall(r'href="#([a-z]+)"', top):
+        assert f'id="{anchor}"' in rest
+    assert "(1,000)" in top
+    assert "These are the first 1." in rest
+    assert top.count('href="#') == 2
+
+
 async def test_starting_from_a_form_twice_is_one_rotation(console: Console) -> None:
     """A second press of the button leads to the same run."""
     await console.enter()
@@ -203,7 +267,37 @@ async def test_home_shows_a_card_for_every_keyring(console: Console) -> None:
     assert "Waits for a decision by another person than ada@example.com" in text
 
 
-async def test_a_keyring_that_cannot_be_told_says_so(console: Console) -> None:
+async def test_a_card_says_what_is_in_order_too(console: Console) -> None:
+    """Nothing passes by absence: that no drift was looked for, that it is not overdue, that it was never rotated."""
+    await console.enter()
+    _, text = await console.see("/api/console", "show_console")
+
+    said = " ".join(re.sub("<[^>]*>", " ", text).split())
+    for told in ("Overdue not known yet", "Drift not looked for yet", "Last rotation It was never rotated."):
+        assert told in said
+    assert "is loaded again every" not in said
+
+
+async def test_a_card_keeps_the_last_result_beside_the_run_at_work(console: Console) -> None:
+    """That of a rotation, also after a dry run; and while one is at work, the page can be kept from loading again."""
+    keyring, runs = console.harness.keyring, console.harness.runs
+    failed = await console.run(State.FAILED, ended_at=NOW)
+    dry = await console.run(State.BLOCKED, ended_at=NOW, options=RequestOptions(dry_run=True))
+    record = await console.run(State.SWEEPING)
+    await console.enter()
+    _, text = await console.see("/api/console", "show_console")
+    _, kept = await console.see("/api/console?refresh=off", "show_console")
+
+    assert [one.run_id for one in await runs.newest(keyring)] == [record.run_id, dry.run_id, failed.run_id]
+    at_work, _, last = text.partition("Last rotation")
+    assert record.run_id in at_work
+    assert failed.run_id in last
+    assert dry.run_id not in text
+    assert 'href="?refresh=off"' in text
+    assert "This page stays as it is." in kept
+
+
+async def test_a_keyring_that_cannot_be_read_says_so(console: Console) -> None:
     """And the page is there."""
     await console.enter()
     keyring = console.harness.keyring
@@ -218,6 +312,22 @@ async def test_a_keyring_that_cannot_be_told_says_so(console: Console) -> None:
     opened = console.harness.resources.keyring("absent")
     await opened.mek.close()
     await opened.keys.close()
+
+
+async def test_a_page_that_is_typed_into_is_not_loaded_again(console: Console) -> None:
+    """Also while a run is at work: what was typed would be gone."""
+    record = await console.run(State.SWEEPING)
+    await console.enter()
+    for path, function, again in (
+        ("", "show_console", True),
+        (f"/runs/{record.run_id}", "show_console_run", True),
+        (f"/orders/abort/{record.run_id}", "confirm_console_order", False),
+        ("/diagnosis", "diagnose_in_console", False),
+    ):
+        answer = await console.send(function, "GET", f"/api/console{path}")
+        page = answer.get_body().decode()
+        assert (answer.status_code, "Refresh" in answer.headers) == (200, again), path
+        assert ("<textarea" in page or "<input" in page) <= (not again), path
 
 
 async def test_history_and_evidence_are_pages(console: Console) -> None:
@@ -254,7 +364,7 @@ async def test_a_dek_is_diagnosed_by_operators(console: Console) -> None:
     refused, _ = await console.see(path, "diagnose_in_console")
 
     assert (status, refused) == (200, 403)
-    assert "row_missing" in text
+    assert '<p class="verdict fail">row missing' in text
     assert "never point the document at another dekId" in text
 
 
@@ -271,14 +381,14 @@ async def test_a_chain_that_was_changed_is_shown_as_broken(console: Console) -> 
     assert "The chain does not hold: line 1 is changed" in text
 
 
-APPROVER = {"keyturn_approvers": [SOMEBODY], "keyturn_public_url": "https://app.example"}
+APPROVER = {"keyturn_approvers": [PERSON_ID], "keyturn_public_url": "https://app.example"}
 
 
 @pytest.mark.parametrize(
     ("roles", "requested_by_id", "offered"),
     [
         ((Role.APPROVER,), None, True),
-        ((Role.APPROVER,), SOMEBODY, False),
+        ((Role.APPROVER,), PERSON_ID, False),
         ((Role.OPERATOR,), None, False),
         (None, None, False),
     ],
@@ -291,7 +401,7 @@ async def test_an_approver_who_signs_in_finds_their_own_link(
     console.set(keyturn_links_without_sign_in=True, **APPROVER)
     record = await console.run(State.AWAITING_APPROVAL, requested_by="dana", requested_by_id=requested_by_id)
     if roles is None:
-        await console.enter(SOMEBODY)
+        await console.enter(PERSON_ID)
     else:
         console.sign_in(*roles)
     _, text = await console.see(f"/api/console/runs/{record.run_id}")

@@ -102,7 +102,7 @@ NAME = "keyturn_links_without_sign_in"
 
 
 @pytest.mark.parametrize(("said", "expected"), [({NAME: False}, (401, 401)), ({NAME: True}, (200, 400))])
-async def test_with_keys_a_link_opens_only_where_somebody_has_said_so(
+async def test_with_keys_a_link_opens_only_where_the_setting_allows_it(
     doors: Doors, said: dict[str, bool], expected: tuple[int, int]
 ) -> None:
     """A link that was signed with the right secret is none while there are no links, to look or to decide."""

@@ -38,7 +38,7 @@ async def test_an_error_is_answered_as_a_problem_without_the_key_of_the_request(
     assert b"secret" not in answer.get_body()
 
 
-async def test_what_nobody_expected_is_answered_without_its_text() -> None:
+async def test_an_unexpected_error_is_answered_without_its_text() -> None:
     """Any exception becomes a problem with a correlation id."""
 
     async def work() -> func.HttpResponse:

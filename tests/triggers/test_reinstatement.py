@@ -116,7 +116,7 @@ async def route(
     await harness.close()
 
 
-async def test_a_completed_rotation_is_taken_back_audited_and_told_once(route: Route) -> None:
+async def test_a_completed_rotation_is_taken_back_audited_and_announced_once(route: Route) -> None:
     """Until its retention ends; the same order again changes nothing, and nobody is told twice."""
     record = await route.retired(State.COMPLETED, ended=timedelta(days=29))
 

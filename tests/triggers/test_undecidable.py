@@ -46,7 +46,7 @@ async def ask(function: str, hub: HubProcess, route: dict[str, str], **body: Any
     return answer.status_code, json.loads(answer.get_body())
 
 
-async def test_what_nobody_could_approve_does_not_start(harness: ActivityHarness, hub: HubProcess) -> None:
+async def test_what_no_approver_could_approve_does_not_start(harness: ActivityHarness, hub: HubProcess) -> None:
     """In pre-flight's words, with the setting; no migration is made, and the keyring stays free."""
     record = await start_run(harness.runs, harness.keyring)
     for state in PATHS[State.COMPLETED]:

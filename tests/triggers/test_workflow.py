@@ -101,7 +101,7 @@ async def test_a_record_that_has_gone_on_is_not_started_again(
     assert not await is_alive(durable, record.instance_id)
 
 
-async def test_nobody_to_wake_is_no_failure(
+async def test_no_workflow_to_wake_is_no_failure(
     runs: RotationStore, durable: df.DurableFunctionsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The record holds what was decided, so a workflow that never was, or has ended, is logged and not an error."""

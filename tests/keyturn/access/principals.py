@@ -6,7 +6,7 @@ from typing import Any
 
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 MAPPED_ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
-SOMEBODY = "5b5450db-eb26-4c1a-981c-ba1d25f0483d"
+PERSON_ID = "5b5450db-eb26-4c1a-981c-ba1d25f0483d"
 
 
 def encoded(document: Any) -> str:
@@ -14,7 +14,7 @@ def encoded(document: Any) -> str:
     return base64.b64encode(json.dumps(document).encode()).decode()
 
 
-def header_of(*roles: str, name: str = "ada@example.com", object_id: str = SOMEBODY, **changed: Any) -> str:
+def header_of(*roles: str, name: str = "ada@example.com", object_id: str = PERSON_ID, **changed: Any) -> str:
     """Return the header of a person; ``changed`` replaces members of the document."""
     claims = [(OBJECT_ID, object_id), ("preferred_username", name), *(("roles", role) for role in roles)]
     document = {

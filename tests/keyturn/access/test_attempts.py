@@ -30,7 +30,7 @@ async def exhaust(runs: RotationStore, *names: str) -> None:
         assert await attempt(runs, *names) == "UnauthenticatedError"
 
 
-async def test_one_refusal_too_many_is_told_to_wait(runs: RotationStore) -> None:
+async def test_one_refusal_too_many_has_to_wait(runs: RotationStore) -> None:
     """Twenty are refused for what they are; the next learns when to come again."""
     name = new_keyring()
     await exhaust(runs, name)

@@ -12,8 +12,8 @@ from keyturn.access.identity import read_principal
 from keyturn.access.roles import ROUTES, Role
 from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError, UnauthenticatedError
 from keyturn.settings import Settings
-from tests.keyturn.access.principals import SOMEBODY, header_of
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.access.principals import PERSON_ID, header_of
+from tests.keyturn.settings.environment import settings_of
 
 FREE = Caller(None)
 
@@ -117,7 +117,7 @@ def test_identity_is_the_principals() -> None:
     """Name and object id come from the token; a body may repeat the name and no more."""
     caller = signed_in(Role.REQUESTER)
 
-    assert ("ada@example.com", SOMEBODY) == caller.identity(None) == caller.identity("Ada@Example.com")
+    assert ("ada@example.com", PERSON_ID) == caller.identity(None) == caller.identity("Ada@Example.com")
     with pytest.raises(ForbiddenError) as refused:
         caller.identity("eve@example.com")
     assert refused.value.facts["field"] == "requestedBy"

@@ -8,16 +8,16 @@ import pytest
 from keyturn.access.identity import HEADER_MAX, Identity, read_principal, same_person
 from keyturn.access.roles import Role
 from keyturn.errors import UnauthenticatedError
-from tests.keyturn.access.principals import MAPPED_ROLE, OBJECT_ID, SOMEBODY, claims, encoded, header_of
+from tests.keyturn.access.principals import MAPPED_ROLE, OBJECT_ID, PERSON_ID, claims, encoded, header_of
 
-WHO = ((OBJECT_ID, SOMEBODY), ("preferred_username", "ada@example.com"))
+WHO = ((OBJECT_ID, PERSON_ID), ("preferred_username", "ada@example.com"))
 
 
 def test_a_person_has_a_name_an_object_id_and_roles() -> None:
     """All three come from the claims of the token."""
     principal = read_principal(header_of("Keyturn.Requester", "Keyturn.Reader"))
 
-    assert (principal.name, principal.object_id) == ("ada@example.com", SOMEBODY)
+    assert (principal.name, principal.object_id) == ("ada@example.com", PERSON_ID)
     assert principal.roles == {Role.REQUESTER, Role.READER}
 
 
@@ -44,7 +44,7 @@ def test_groups_and_scopes_are_no_roles() -> None:
 
 def test_a_program_is_named_by_its_client_id() -> None:
     """A token without a person has no better name."""
-    principal = read_principal(header_of(claims=claims((OBJECT_ID, SOMEBODY), ("azp", "client-1"))))
+    principal = read_principal(header_of(claims=claims((OBJECT_ID, PERSON_ID), ("azp", "client-1"))))
 
     assert principal.name == "app client-1"
 
@@ -67,8 +67,8 @@ HEADERS: dict[str, str | None] = {
     "a claim without a value": header_of(claims=[{"typ": "roles"}]),
     "no object id": header_of(claims=claims(("preferred_username", "ada"))),
     "an object id that is none": header_of(object_id="ada"),
-    "two object ids": header_of(claims=claims(*WHO, (OBJECT_ID, SOMEBODY.replace("5", "6")))),
-    "nobody": header_of(claims=claims((OBJECT_ID, SOMEBODY))),
+    "two object ids": header_of(claims=claims(*WHO, (OBJECT_ID, PERSON_ID.replace("5", "6")))),
+    "nobody": header_of(claims=claims((OBJECT_ID, PERSON_ID))),
     "an empty name": header_of(name=" "),
     "a name that is too long": header_of(name="a" * 201),
     "two names": header_of(claims=claims(*WHO, ("preferred_username", "eve@example.com"))),
@@ -94,7 +94,7 @@ def test_nothing_of_the_token_shows() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u200b", "\u202e", "\n", "\u00ad"])
-def test_a_principal_whose_name_cannot_be_read_is_nobody(character: str) -> None:
+def test_a_principal_whose_name_cannot_be_read_is_refused(character: str) -> None:
     """Names stand in messages and pages."""
     with pytest.raises(UnauthenticatedError):
         read_principal(header_of(name=f"ada{character}@example.com"))
@@ -103,9 +103,12 @@ def test_a_principal_whose_name_cannot_be_read_is_nobody(character: str) -> None
 OTHER = "9c0b29f4-6f5c-4d6b-8f3a-2f6d1f3d7a10"
 
 ONE_PERSON: dict[str, tuple[Identity, Identity]] = {
-    "UPN and mail address": (Identity("dana@contoso.onmicrosoft.com", SOMEBODY), Identity("d.d@contoso.com", SOMEBODY)),
-    "ids in other letters": (Identity("dana", SOMEBODY), Identity("eve", SOMEBODY.upper())),
-    "one name with two ids": (Identity("dana", SOMEBODY), Identity("Dana", OTHER)),
+    "UPN and mail address": (
+        Identity("dana@contoso.onmicrosoft.com", PERSON_ID),
+        Identity("d.d@contoso.com", PERSON_ID),
+    ),
+    "ids in other letters": (Identity("dana", PERSON_ID), Identity("eve", PERSON_ID.upper())),
+    "one name with two ids": (Identity("dana", PERSON_ID), Identity("Dana", OTHER)),
     "another case": (Identity("Sam"), Identity("sAM ")),
     "full-width letters": (Identity("sam"), Identity("\uff53am")),
     "composed and decomposed": (Identity("jos\u00e9"), Identity("jose\u0301")),
@@ -123,12 +126,12 @@ ONE_PERSON: dict[str, tuple[Identity, Identity]] = {
 }
 
 TWO_PEOPLE: dict[str, tuple[Identity, Identity]] = {
-    "two ids": (Identity("dana", SOMEBODY), Identity("sam", OTHER)),
-    "two ids whose names look alike": (Identity("sal1y", SOMEBODY), Identity("sally", OTHER)),
+    "two ids": (Identity("dana", PERSON_ID), Identity("sam", OTHER)),
+    "two ids whose names look alike": (Identity("sal1y", PERSON_ID), Identity("sally", OTHER)),
     "two names": (Identity("dana@example.com"), Identity("sam@example.com")),
     "an accent": (Identity("jos\u00e9"), Identity("jose")),
     "two scripts": (Identity("\u0414\u0430\u043d\u0430"), Identity("dana")),
-    "the schedule and an approver by id": (Identity("schedule"), Identity(SOMEBODY, SOMEBODY)),
+    "the schedule and an approver by id": (Identity("schedule"), Identity(PERSON_ID, PERSON_ID)),
 }
 
 
@@ -152,5 +155,5 @@ def test_two_people_are_two(case: str) -> None:
 
 def test_approvers_are_known_by_what_the_settings_name() -> None:
     """An object id is one, in whatever letters; everything else is a name."""
-    assert Identity.of(SOMEBODY.upper()) == (SOMEBODY.upper(), SOMEBODY)
+    assert Identity.of(PERSON_ID.upper()) == (PERSON_ID.upper(), PERSON_ID)
     assert Identity.of("sam") == ("sam", None)

@@ -10,7 +10,7 @@ from keyturn.approval.links import approval_links
 from keyturn.runs.records import RotationRecord
 from keyturn.settings import Settings
 from tests.keyturn.runs.lifecycle import APPROVER, NOW
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.settings.environment import settings_of
 
 SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()
 NEXT_SECRET = "whsec_" + base64.b64encode(b"next secret of the tests").decode()

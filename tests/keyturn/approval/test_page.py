@@ -120,9 +120,11 @@ def shown(record: RunRecord, token: str = "") -> Page:
 def outcome(record: RunRecord, digest: str | None = None) -> str:
     """Return what the page tells of what came of the question, on one line."""
     link = link_to(record)
-    told = Page(outcome_page(record, link.model_copy(update={"evidence_digest": digest}) if digest else link))
-    assert told.named("form") == told.named("script") == []
-    return " ".join(told.text.split())
+    page_of_outcome = Page(
+        outcome_page(record, link.model_copy(update={"evidence_digest": digest}) if digest else link)
+    )
+    assert page_of_outcome.named("form") == page_of_outcome.named("script") == []
+    return " ".join(page_of_outcome.text.split())
 
 
 def test_the_page_says_what_is_decided_on() -> None:
@@ -221,9 +223,9 @@ def test_the_whole_evidence_is_there_and_was_hashed_again() -> None:
     text = " ".join(shown(record).text.split())
 
     assert "the server has hashed the stored evidence again" in text
-    for name in record.evidence or {}:
-        assert name in text
-    altered = record.changed(evidence={**(record.evidence or {}), "foreign": 1})
+    assert record.evidence
+    assert [name for name in record.evidence if name not in text] == []
+    altered = record.changed(evidence={**record.evidence, "foreign": 1})
     with pytest.raises(EvidenceAlteredError):
         shown(altered)
 
@@ -251,7 +253,7 @@ def test_what_is_settled_tells_its_outcome(fields: dict[str, Any], said: str) ->
     assert said in outcome(waiting(**fields), "d" * 64 if "decision" in str(list(fields)) else None)
 
 
-def test_the_decider_is_told_so() -> None:
+def test_the_decider_sees_so() -> None:
     """By the link that was used; whoever comes with another one reads the name."""
     record = waiting()
     decision = Decision(decision="approved", by=APPROVER, digest=record.evidence_digest or "", at=NOW, webhook_id="x")
@@ -277,6 +279,20 @@ def test_a_restore_asks_to_enable_versions() -> None:
     ):
         assert said in text
     assert page.named("script") == []
+
+
+def test_many_versions_are_shown_by_their_first_and_last_day() -> None:
+    """Four hundred dates are no answer; their ids are all there, one click off."""
+    created = {f"v{number}": NOW - timedelta(days=number) for number in range(1, 401)}
+    record = restoring(evidence=None)
+    evidence = {"versions": dict.fromkeys(created, 1), "targetVersion": "new", "census": CENSUS.to_payload()}
+    record = record.changed(evidence=evidence, evidence_digest=digest_of(evidence))
+    text = " ".join(Page(approval_page(record, link_to(record), "", READER, {**created, "new": NOW})).text.split())
+    unknown = " ".join(Page(approval_page(record, link_to(record), "", READER, {})).text.split())
+
+    assert "400 versions of 25 Jan 2025 to 28 Feb 2026 → 1 Mar 2026" in text
+    assert "400 versions → not known" in unknown
+    assert "v400, made 25 Jan 2025: 1 rows" in text
 
 
 def test_a_rollback_shows_that_rows_go_back() -> None:

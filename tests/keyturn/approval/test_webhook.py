@@ -1,91 +1,28 @@
 """The approval webhook: authentic messages count once, and one that broke half-way can be delivered again."""
 
-import base64
-import json
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from standardwebhooks import Webhook
 
-from keyturn.approval.webhook import submit_decision, verify_signature
+from keyturn.approval.webhook import verify_signature
 from keyturn.contracts.states import State
 from keyturn.errors import (
     AlreadyDecidedError,
-    CallerError,
     DigestMismatchError,
-    ForbiddenError,
     InvalidRequestError,
-    TooManyAttemptsError,
     UnauthenticatedError,
 )
-from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import RotationStore
-from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, new_keyring, step_to
-
-SECRET = "whsec_" + base64.b64encode(b"first secret of the tests").decode()
-NEXT_SECRET = "whsec_" + base64.b64encode(b"next secret of the tests").decode()
-STRANGER = "whsec_" + base64.b64encode(b"somebody else's secret").decode()
-
-
-def body_of(record: RotationRecord, **fields: Any) -> bytes:
-    """Return the body of an approval of the evidence in force."""
-    approval = {
-        "rotationId": record.run_id,
-        "decision": "approve",
-        "evidenceDigest": record.evidence_digest,
-        "approver": APPROVER,
-    }
-    return json.dumps(approval | fields).encode()
-
-
-def signed(body: bytes, *secrets: str, message: str | None = None, age: timedelta = timedelta(0)) -> dict[str, str]:
-    """Return the headers of a message signed by each of the secrets."""
-    message, at = message or f"msg_{new_keyring()}", datetime.now(UTC) - age
-    return {
-        "Webhook-Id": message,
-        "Webhook-Timestamp": str(int(at.timestamp())),
-        "Webhook-Signature": " ".join(Webhook(secret).sign(message, at, body.decode()) for secret in secrets),
-    }
-
-
-class Workflow:
-    """What stands where the workflow is woken; fails as often as it is told to."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.failures = failures
-        self.woken: list[str] = []
-
-    async def wake(self, record: RotationRecord) -> None:
-        """Note the call."""
-        if self.failures:
-            self.failures -= 1
-            raise ConnectionResetError
-        self.woken.append(record.run_id)
-
-
-async def submit(
-    runs: RotationStore,
-    headers: Mapping[str, str],
-    body: bytes,
-    workflow: Workflow,
-    sender: str = "",
-    *,
-    sign_in: bool = False,
-) -> RotationRecord:
-    """Deliver a message."""
-    return await submit_decision(
-        runs,
-        headers,
-        body,
-        secrets=[SECRET, NEXT_SECRET],
-        sign_in=sign_in,
-        sender=sender or new_keyring(),
-        wake=workflow.wake,
-        now=NOW + timedelta(minutes=1),
-    )
+from tests.keyturn.approval.approvers import NEXT_SECRET, SECRET
+from tests.keyturn.approval.doors import (
+    STRANGER,
+    Workflow,
+    body_of,
+    signed,
+    submit,
+)
+from tests.keyturn.runs.lifecycle import APPROVER, bring_to, step_to
 
 
 @pytest.mark.parametrize("secrets", [(SECRET,), (NEXT_SECRET,), (STRANGER, NEXT_SECRET)], ids=["old", "new", "both"])
@@ -99,65 +36,6 @@ async def test_a_message_signed_by_any_active_secret_decides(runs: RotationStore
     assert decided.decision is not None
     assert decided.decision.by == APPROVER
     assert [record.run_id] == workflow.woken
-
-
-REQUESTER_ID, APPROVER_ID = str(uuid.uuid4()), str(uuid.uuid4())
-
-
-async def of_somebody(runs: RotationStore) -> RotationRecord:
-    """Return a rotation that waits for a decision, asked for by a person who had signed in."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    return await runs.update(record.run_id, lambda run: run.changed(requested_by_id=REQUESTER_ID))
-
-
-async def test_where_people_sign_in_a_decision_is_by_object_id(runs: RotationStore) -> None:
-    """The record has the id that was signed."""
-    record = await of_somebody(runs)
-    body = body_of(record, approverId=APPROVER_ID.upper())
-
-    decided = await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
-
-    assert decided.decision is not None
-    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, APPROVER_ID)
-
-
-@pytest.mark.parametrize("stated", [None, "", APPROVER, "5b5450db"], ids=["none", "empty", "a name", "half of one"])
-async def test_where_people_sign_in_a_decision_without_an_object_id_is_refused(
-    runs: RotationStore, stated: str | None
-) -> None:
-    """A mail address says nothing of a UPN: the answer names the field, and nothing is decided."""
-    record = await of_somebody(runs)
-    body = body_of(record, approverId=stated)
-
-    with pytest.raises(InvalidRequestError) as refused:
-        await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
-
-    assert refused.value.facts["field"] == "approverId"
-    assert (await runs.read(record.run_id)).decision is None
-
-
-async def test_the_requesters_mail_address_is_not_a_second_person(runs: RotationStore) -> None:
-    """Asked for under the UPN, signed under the mail address, with the same object id: one person."""
-    record = await of_somebody(runs)
-    body = body_of(record, approver="a.lovelace@example.org", approverId=REQUESTER_ID)
-
-    with pytest.raises(ForbiddenError):
-        await submit(runs, signed(body, SECRET), body, Workflow(), sign_in=True)
-
-    assert (await runs.read(record.run_id)).decision is None
-
-
-async def test_with_keys_an_object_id_counts_for_nothing(runs: RotationStore) -> None:
-    """Nobody vouches for the requester's: names are compared, whatever the message says beside."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    other, own = (body_of(record, approver=name, approverId=APPROVER_ID) for name in (APPROVER, REQUESTER))
-
-    with pytest.raises(ForbiddenError):
-        await submit(runs, signed(own, SECRET), own, Workflow())
-    decided = await submit(runs, signed(other, SECRET), other, Workflow())
-
-    assert decided.decision is not None
-    assert (decided.decision.by, decided.decision.by_id) == (APPROVER, None)
 
 
 FORGERIES: Mapping[str, Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]] = {
@@ -182,7 +60,7 @@ FORGERIES: Mapping[str, Callable[[dict[str, str], bytes], tuple[dict[str, str], 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_forgeries_are_refused_with_nothing_raised(runs: RotationStore, forgery: str) -> None:
-    """Whatever differs from what was signed is refused; nothing is recorded and nobody woken."""
+    """Whatever differs from what was signed is refused; nothing is recorded and no workflow woken."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, body = Workflow(), body_of(record)
     headers, forged = FORGERIES[forgery](signed(body, SECRET), body)
@@ -270,7 +148,7 @@ async def test_a_refused_decision_does_not_use_its_message_up(runs: RotationStor
 
 
 async def test_a_second_decision_is_refused(runs: RotationStore) -> None:
-    """Another authentic message after the first is told that the evidence was decided on."""
+    """Another authentic message after the first is refused: the evidence was decided on."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     workflow, approval, rejection = Workflow(), body_of(record), body_of(record, decision="reject")
     await submit(runs, signed(approval, SECRET), approval, workflow)
@@ -288,49 +166,3 @@ async def test_an_authentic_message_that_is_no_decision_is_refused_by_field(runs
         await submit(runs, signed(body, SECRET), body, Workflow())
 
     assert raised.value.facts["field"]
-
-
-async def test_a_forger_is_told_to_wait_and_locks_nobody_out(runs: RotationStore) -> None:
-    """After twenty refusals of one sender, 429; what is authentic still decides, from that very address."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    workflow, body, refusals = Workflow(), body_of(record), []
-    forger = f"forger of {record.run_id}"
-    for _ in range(22):
-        with pytest.raises(CallerError) as raised:
-            await submit(runs, signed(body, STRANGER), body, workflow, sender=forger)
-        refusals.append(type(raised.value))
-
-    decided = await submit(runs, signed(body, SECRET), body, workflow, sender=forger)
-
-    assert refusals == [UnauthenticatedError] * 20 + [TooManyAttemptsError] * 2
-    assert decided.decision is not None
-
-
-async def test_a_message_that_is_refused_again_and_again_is_bounded(runs: RotationStore) -> None:
-    """An authentic message that keeps coming waits after twenty refusals; others about the same run are heard."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)
-    headers = signed(wrong, SECRET)
-    for _ in range(20):
-        with pytest.raises(DigestMismatchError):
-            await submit(runs, headers, wrong, Workflow())
-
-    with pytest.raises(TooManyAttemptsError) as raised:
-        await submit(runs, headers, wrong, Workflow())
-    decided = await submit(runs, signed(right, SECRET), right, Workflow())
-
-    assert 0 < raised.value.facts["retryAfterSeconds"] <= 600
-    assert decided.decision is not None
-    told = [event["data"].get("error") for event in await runs.audit.read_chain(record.run_id)]
-    assert {"DigestMismatchError", "TooManyAttemptsError"} <= set(told)
-
-
-async def test_no_number_of_refused_messages_keeps_the_right_one_out(runs: RotationStore) -> None:
-    """An approval system that was wrong twenty-five times, from one address, is heard when it is right."""
-    record = await bring_to(runs, State.AWAITING_APPROVAL)
-    wrong, right = body_of(record, evidenceDigest="0" * 64), body_of(record)
-    for _ in range(25):
-        with pytest.raises(DigestMismatchError):
-            await submit(runs, signed(wrong, SECRET), wrong, Workflow(), sender=record.run_id)
-
-    assert (await submit(runs, signed(right, SECRET), right, Workflow(), sender=record.run_id)).decision is not None

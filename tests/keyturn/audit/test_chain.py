@@ -110,7 +110,7 @@ def test_long_texts_are_cut() -> None:
     assert len(changed.detail.encode()) == TEXT_BYTES_MAX
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_written_in_utc() -> None:
     """An event of any zone is written in UTC."""
     at = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
     data = CommandGiven(command="abort", by="ada", step=1)

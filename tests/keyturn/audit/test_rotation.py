@@ -36,7 +36,7 @@ from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, sta
 SECRET = f"whsec_{base64.b64encode(os.urandom(32)).decode()}"
 
 
-async def told(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]:
+async def audited(audit: AuditLog, record: RotationRecord) -> list[tuple[str, Any]]:
     """Return the chain in short: type and data of each event."""
     found = await audit.read_chain(record.run_id)
     assert verify_chain(lines(found)).broken is None
@@ -67,12 +67,12 @@ async def test_every_step_is_in_the_chain_when_it_is_done(runs: RotationStore, a
     """A rotation that is advanced needs nobody to append for it."""
     record = await bring_to(runs, State.COMPLETED)
 
-    changes = [data["to"] for kind, data in await told(audit, record) if kind == "state_changed"]
+    changes = [data["to"] for kind, data in await audited(audit, record) if kind == "state_changed"]
 
     assert [entry.target for entry in record.history] == changes
 
 
-async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
+async def test_a_crash_between_a_step_and_its_event_is_repaired_by_the_retry(
     runs: RotationStore, audit: AuditLog, cosmos: LocalCosmos
 ) -> None:
     """The step was written and its event was not: the activity is run again, and the event is there once."""
@@ -82,9 +82,9 @@ async def test_a_crash_between_a_step_and_its_event_is_mended_by_the_retry(
     with pytest.raises(UnavailableError):
         await step_to(runs, record, State.CREATING_VERSION)
     cosmos.clear_faults()
-    before = await told(audit, record)
+    before = await audited(audit, record)
     await step_to(runs, record, State.CREATING_VERSION)
-    after = await told(audit, record)
+    after = await audited(audit, record)
 
     assert State.CREATING_VERSION is (await runs.read(record.run_id)).state
     assert after[:-1] == before
@@ -96,7 +96,7 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStor
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     await submit(runs, record)
-    decided = [data for kind, data in await told(audit, record) if kind == "decision_taken"]
+    decided = [data for kind, data in await audited(audit, record) if kind == "decision_taken"]
 
     by = {"by": APPROVER, "digest": record.evidence_digest, "comment": "", "acknowledged": []}
     assert [{"decision": "approved", **by}] == decided
@@ -114,7 +114,7 @@ REFUSED = pytest.mark.parametrize(
 
 
 @REFUSED
-async def test_a_refused_decision_is_told(
+async def test_a_refused_decision_is_audited(
     runs: RotationStore, audit: AuditLog, fields: dict[str, Any], error: type[Exception], by: str | None
 ) -> None:
     """The rule and the person, where the signature says that it is one; nothing that a forger wrote."""
@@ -122,7 +122,7 @@ async def test_a_refused_decision_is_told(
 
     with pytest.raises(error):
         await submit(runs, record, **fields)
-    refused = [data for kind, data in await told(audit, record) if kind == "attempt_refused"]
+    refused = [data for kind, data in await audited(audit, record) if kind == "attempt_refused"]
 
     assert [(data["attempt"], data["by"], data["error"]) for data in refused] == [("decide", by, error.__name__)]
 
@@ -148,27 +148,27 @@ async def test_a_refused_decision_is_logged_once_and_reads_the_chains_end_once(
     assert len([message for message in sent if reads_end.search(unquote(message))]) == 1
 
 
-async def test_a_replayed_decision_is_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_replayed_decision_is_audited(runs: RotationStore, audit: AuditLog) -> None:
     """A message that was handled and comes again is a refused attempt by nobody who is known."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
 
     await submit(runs, record)
     with pytest.raises(UnauthenticatedError):
         await submit(runs, record)
-    chain = await told(audit, record)
+    chain = await audited(audit, record)
 
     assert [kind for kind, _ in chain[-2:]] == ["decision_taken", "attempt_refused"]
     assert chain[-1][1]["by"] is None
 
 
-async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_commands_and_refused_ones_are_audited(runs: RotationStore, audit: AuditLog) -> None:
     """An abort that was taken and a retry that could not be, each with its giver."""
     record = await bring_to(runs, State.SWEEPING)
 
     with pytest.raises(WrongStateError):
         await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
     await record_command(runs, record.run_id, "abort", by="olga", now=NOW)
-    chain = await told(audit, record)
+    chain = await audited(audit, record)
 
     assert [(kind, data.get("attempt") or data.get("command")) for kind, data in chain[-2:]] == [
         ("attempt_refused", "retry"),
@@ -177,18 +177,18 @@ async def test_commands_and_refused_ones_are_told(runs: RotationStore, audit: Au
     assert [data["by"] for _, data in chain[-2:]] == ["olga", "olga"]
 
 
-async def test_a_refused_start_is_told_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_refused_start_is_audited_by_the_rotation_that_runs(runs: RotationStore, audit: AuditLog) -> None:
     """A second start of a keyring is a refused attempt on the first."""
     record = await bring_to(runs, State.PREFLIGHT)
 
     with pytest.raises(RotationRunningError):
         await start_run(runs, record.keyring)
-    kind, data = (await told(audit, record))[-1]
+    kind, data = (await audited(audit, record))[-1]
 
     assert (kind, data["attempt"], data["by"]) == ("attempt_refused", "start", REQUESTER)
 
 
-async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_failures_are_audited(runs: RotationStore, audit: AuditLog) -> None:
     """A rotation that fails, and one whose workflow was lost, say so in their chains."""
     failed, lost = await bring_to(runs, State.SWEEPING), await start_run(runs)
     failure = {"step": failed.step + 1, "error_type": "UnavailableError", "message": "the vault did not answer"}
@@ -197,5 +197,5 @@ async def test_failures_are_told(runs: RotationStore, audit: AuditLog) -> None:
     await lose(runs, lost.run_id, "the workflow was lost", NOW)
 
     for record, detail in ((failed, "UnavailableError"), (lost, "WorkflowLostError")):
-        kind, data = (await told(audit, record))[-1]
+        kind, data = (await audited(audit, record))[-1]
         assert (kind, data["to"], data["detail"]) == ("state_changed", "failed", detail)

@@ -1,6 +1,7 @@
 """An app that answers every call in one way, and the command line that calls it."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ class Served:
         self.answers = [(status, body, content_type)]
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
         self.retry_after: dict[int, str] = {}  # by the status of the answer
+        self.failed: list[BaseException | None] = []  # of what was to be answered
         self.url = ""
 
     def next_answer(self) -> tuple[int, bytes, str]:
@@ -47,6 +49,11 @@ def serving(answer: Any, *, status: int = 200, content_type: str = "application/
     served.answers = [(status, body, content_type) for body in bodies]
 
     class Handler(BaseHTTPRequestHandler):
+        # A connection for each command and a segment for each answer, as of an app: with HTTP/1.0, which closes after
+        # each, a command on a busy machine makes dozens, and one that fails is told on its terminal.
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
         def do_GET(self) -> None:
             size = int(self.headers.get("content-length") or 0)
             served.asked.append((self.command, self.path, dict(self.headers.items()), self.rfile.read(size)))
@@ -65,7 +72,14 @@ def serving(answer: Any, *, status: int = 200, content_type: str = "application/
         def log_message(self, format: str, *args: Any) -> None:
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+        @override
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            served.failed.append(sys.exc_info()[1])
+
+    server = Server(("127.0.0.1", 0), Handler)
     served.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -75,3 +89,5 @@ def serving(answer: Any, *, status: int = 200, content_type: str = "application/
         server.shutdown()
         thread.join()
         server.server_close()
+    # A command that is killed leaves its connection; whatever else went wrong here, it would have seen as a failure.
+    assert [error for error in served.failed if not isinstance(error, ConnectionError)] == []

@@ -67,6 +67,12 @@ class Terminal:
         """Type a line."""
         self._child.sendline(line)
 
+    def resize(self, columns: int) -> None:
+        """Make the window so wide."""
+        self._screen.resize(columns=columns)
+        self.columns = columns
+        self._child.setwinsize(self._screen.lines, columns)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._child.sendintr()
@@ -91,9 +97,13 @@ class Terminal:
 
 @contextmanager
 def width_of_words(terminal: Terminal) -> Iterator[None]:
-    """Hold what is written within to the terminal's width, so that the terminal breaks no word."""
+    """Hold what is written within to the terminal's width, so that the terminal breaks no word.
+
+    Left whole are a word that no line of the terminal holds, a command that is alone on its line, and a query.
+    """
     yield
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.written)
-    too_long = [line for line in re.split(r"[\r\n]+", plain) if len(line) > terminal.columns]
-    breakable = [line for line in too_long if len(line.split()[-1]) < terminal.columns]  # a digest stays whole
+    too_long = [line.rstrip() for line in re.split(r"[\r\n]+", plain) if len(line.rstrip()) > terminal.columns]
+    whole = re.compile(r"  keyturn |SELECT ")
+    breakable = [line for line in too_long if len(line.split()) > 1 and not whole.match(line)]
     assert not breakable, f"wider than {terminal.columns} columns: {breakable} of {terminal.written!r}"

@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from keyturn.audit.chain import head_of, link
 from keyturn.audit.events import AuditEvent, EvidenceFrozen
-from keyturn.cli.filing import MANIFEST
+from keyturn.cli.filing import FORMAT, MANIFEST
 from keyturn.runs.record import digest_of
 from tests.keyturn.audit.chains import chain, lines
 from tests.keyturn.cli.served import Served, serving
@@ -120,6 +120,7 @@ def cut(members: dict[str, bytes]) -> None:
         (lambda members: members.update({"more.txt": b""}), 65, "more.txt is not in the manifest"),
         (lambda members: members.pop(MANIFEST), 64, "expected a bundle with its manifest"),
         (lambda members: members.update({MANIFEST: b'{"format": "x", "runs": []}'}), 64, "of the format"),
+        (lambda members: members.update({MANIFEST: json.dumps({"format": FORMAT, "runs": []})}), 64, "with runs"),
         (falsified, 65, "not what the chain froze last"),
         (cut, 65, "does not end with the head of the manifest"),
     ],

@@ -6,9 +6,11 @@ import pytest
 
 from keyturn.errors import OUTCOMES, InvariantError, KeyturnError, SettingsError, WrongStateError
 from keyturn.http import TYPE_PREFIX, problem_of
+from keyturn.ids import MIGRATIONS, ROTATIONS, unknown_run
 from tests.keyturn.cli.served import serving
 
 ROTATION = "notes.20261124T120000Z.abcdef"
+OTHER, MIGRATION = "notes.20261124T120000Z.abcdee", "notes.m.20261125T120000Z.abcdef"
 KINDS = sorted(OUTCOMES, key=lambda kind: kind.__name__)
 
 
@@ -24,14 +26,14 @@ def test_every_error_of_the_app_has_its_exit_code(kind: type[KeyturnError]) -> N
     assert result.stderr.startswith("error: ")
 
 
-def test_a_hint_is_told() -> None:
+def test_a_hint_is_shown() -> None:
     """What to do comes after what is wrong."""
     problem = problem_of(OUTCOMES.__iter__().__next__()("x"), instance="/api").body
-    told = {**problem, "type": "urn:keyturn:problem:wrong-state", "detail": "not now", "hint": "wait"}
-    with serving(told, status=409) as app:
+    shown = {**problem, "type": "urn:keyturn:problem:wrong-state", "detail": "not now", "hint": "wait"}
+    with serving(shown, status=409) as app:
         result = app.run("retry", ROTATION)
 
-    assert result.stderr == "error: not now\nhint: wait\n"
+    assert result.stderr == "error: not now\nhint: wait\nrunbook: MEK_ROTATION.md, Decide\n"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_hint_is_told() -> None:
         (200, b"<html>", 70, "KEYTURN_URL"),
     ],
 )
-def test_an_answer_that_is_not_the_apps_is_told(status: int, body: bytes, code: int, said: str) -> None:
+def test_an_answer_that_is_not_the_apps_is_named(status: int, body: bytes, code: int, said: str) -> None:
     """The platform in front of the app, or another server, is told apart from the app."""
     with serving(body, status=status) as app:
         result = app.run("status", ROTATION)
@@ -54,7 +56,7 @@ def test_an_answer_that_is_not_the_apps_is_told(status: int, body: bytes, code: 
     assert said in result.stderr
 
 
-def test_an_app_that_is_not_there_is_told() -> None:
+def test_an_app_that_is_not_there_is_named() -> None:
     """Nobody listens at the address."""
     with serving({}) as app:
         url = app.url
@@ -65,7 +67,7 @@ def test_an_app_that_is_not_there_is_told() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "notes.example", "http://notes.example", "ftp://x"])
-def test_an_address_that_is_none_is_told(url: str) -> None:
+def test_an_address_that_is_none_is_named(url: str) -> None:
     """A key is never sent in the clear."""
     with serving({}) as app:
         result = app.run("status", ROTATION, KEYTURN_URL=url)
@@ -75,7 +77,7 @@ def test_an_address_that_is_none_is_told(url: str) -> None:
     assert app.asked == []
 
 
-def test_the_key_is_sent_and_never_told() -> None:
+def test_the_key_is_sent_and_never_shown() -> None:
     """It comes from the environment, not from the command line."""
     with serving(b"", status=401) as app:
         result = app.run("status", ROTATION, KEYTURN_FUNCTION_KEY="very-secret")
@@ -100,7 +102,7 @@ def test_results_are_plain_text_unless_json_is_asked_for() -> None:
     assert "\x1b" not in plain.output
 
 
-def test_a_member_that_is_not_there_is_told() -> None:
+def test_a_member_that_is_not_there_is_named() -> None:
     """The error names the option."""
     with serving({"state": "sweeping"}) as app:
         result = app.run("status", ROTATION, "--field", "nothing.here")
@@ -118,8 +120,52 @@ def test_a_problem_is_json_where_json_is_asked_for(kind: type[KeyturnError]) -> 
     with serving({}) as app:
         unset = app.run("keyrings", "--json", KEYTURN_URL="nothing")
 
-    told = json.loads(result.stderr)
+    shown = json.loads(result.stderr)
     assert (result.exit_code, result.stdout) == (OUTCOMES[kind].exit_code, "")
-    assert told.keys() >= {"type", "title", "status", "detail"}
-    assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= told.items()
+    assert shown.keys() >= {"type", "title", "status", "detail"}
+    assert {"type": f"{TYPE_PREFIX}{OUTCOMES[kind].problem}", "status": OUTCOMES[kind].status}.items() <= shown.items()
     assert json.loads(unset.stderr)["variable"] == "KEYTURN_URL"
+
+
+@pytest.mark.parametrize("command", ["status", "report", "watch", "abort", "open"])
+def test_an_unknown_run_is_named_with_those_there_are(command: str) -> None:
+    """The newest of each kind, of the keyring that the id names, and the one that may be meant."""
+    problem = problem_of(unknown_run(ROTATION), instance="/api")
+    with serving(({}, {"rotations": [{"rotationId": OTHER}]}, {"migrations": [{"migrationId": MIGRATION}]})) as app:
+        app.answers[0] = (problem.status, json.dumps(problem.body).encode(), "application/problem+json")
+        result = app.run(command, ROTATION)
+
+    assert (result.exit_code, result.stderr.splitlines()) == (
+        66,
+        [
+            f"error: there is no run '{ROTATION}': expected one of {OTHER}, {MIGRATION}; did you mean {OTHER}?",
+            "hint: see what there is: keyturn list",
+        ],
+    )
+    assert [path for _, path, *_ in app.asked[1:]] == [
+        f"{path}?keyring=notes&limit=3" for path in (ROTATIONS, MIGRATIONS)
+    ]
+
+
+def test_where_runs_cannot_be_listed_the_refusal_stays() -> None:
+    """Also for what is no run's id, which names no keyring."""
+    problem = problem_of(unknown_run("nope"), instance="/api")
+    with serving(problem.body, status=problem.status, content_type="application/problem+json") as app:
+        result = app.run("status", "nope")
+
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (66, "error: there is no such run")
+
+
+def test_an_unknown_member_is_named_with_those_there_are() -> None:
+    """And the one that may be meant."""
+    with serving({"state": "completed", "quarantined": {"count": 0}}) as app:
+        results = [app.run("status", ROTATION, "--field", field) for field in ("sate", "quarantined.counts", "state.a")]
+
+    assert [(result.exit_code, result.stderr) for result in results] == [
+        (64, "error: --field sate: expected a member of the answer, one of quarantined, state; did you mean state?\n"),
+        (
+            64,
+            "error: --field quarantined.counts: expected a member of the answer, one of count; did you mean count?\n",
+        ),
+        (64, "error: --field state.a: expected a member of the answer, one of (there is none)\n"),
+    ]

@@ -1,6 +1,7 @@
 """Named contexts: which app is called and as whom, where nothing else says so; no secret is ever in their file."""
 
 import json
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -80,11 +81,11 @@ def test_a_contexts_key_goes_to_its_own_app(home: Path) -> None:
         log_in(app, home)
         app.asked.clear()
         plain = run(app, home, "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
-        told = run(app, home, "--context", "prod", "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
+        named = run(app, home, "--context", "prod", "status", ROTATION, KEYTURN_URL=other.url, PROD_KEY="the-secret")
 
-    assert (plain.exit_code, told.exit_code, app.asked) == (0, 0, [])
+    assert (plain.exit_code, named.exit_code, app.asked) == (0, 0, [])
     assert not any("x-functions-key" in {name.lower() for name in headers} for _, _, headers, _ in other.asked)
-    assert "note: KEYTURN_URL" in told.stderr
+    assert "note: KEYTURN_URL" in named.stderr
     assert "note:" not in plain.stderr
 
 
@@ -121,7 +122,7 @@ def test_contexts_are_listed_and_chosen(home: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--context", "prdo", "keyrings"), ("contexts", "--use", "prdo")])
-def test_a_context_that_is_none_is_told_with_those_there_are(home: Path, arguments: tuple[str, ...]) -> None:
+def test_an_unknown_context_is_named_with_those_there_are(home: Path, arguments: tuple[str, ...]) -> None:
     """Nothing is called."""
     with serving({}) as app:
         log_in(app, home)
@@ -184,7 +185,8 @@ def test_a_function_key_in_a_file_that_others_can_read_is_refused(home: Path, tm
     with serving((HEALTHY, KEYRINGS)) as app:
         arguments = ("login", "--url", app.url, "--function-key-file", str(key))
         refused = run(app, home, *arguments)
-        key.chmod(0o600)
+        pasted = ["/bin/sh", "-c", refused.stderr.partition("hint: ")[2]]
+        subprocess.run(pasted, check=True)  # noqa: S603 - the hint of our own command
         taken = run(app, home, *arguments)
 
     assert refused.exit_code == 78
@@ -203,7 +205,7 @@ def test_a_function_key_in_a_file_that_others_can_read_is_refused(home: Path, tm
         ("[contexts.prod]\nkey = 'a'", "contexts.prod.key: expected one of url, token_scope, keyring"),
     ],
 )
-def test_a_file_that_is_none_is_told(home: Path, text: str, said: str) -> None:
+def test_a_malformed_file_is_named(home: Path, text: str, said: str) -> None:
     """With its name, and the member that is off."""
     file = home / "keyturn" / "config.toml"
     file.parent.mkdir(parents=True)

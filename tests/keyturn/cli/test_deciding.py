@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from keyturn.runs.record import digest_of
 from tests.keyturn.cli.served import Served, serving
 from tests.keyturn.cli.terminal import Terminal, width_of_words
-from tests.keyturn.runs.test_evidence_summary import SOUND, WAIVED
+from tests.keyturn.runs.records import SOUND, WAIVED
 
 ROTATION = "notes.20261124T120000Z.abcdef"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -23,10 +23,10 @@ WITHOUT_A_KEY = {"KEYTURN_FUNCTION_KEY": ""}
 
 def report(evidence: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
     """Return the report of a run that waits for a decision on this evidence."""
-    told = {"evidence": evidence, "evidenceDigest": digest_of(evidence), "requestedBy": "dana@example.com"}
-    told |= {"reason": "monthly", "approvalExpiresAt": "2026-12-01T12:00:00Z", "decision": None}
+    reported = {"evidence": evidence, "evidenceDigest": digest_of(evidence), "requestedBy": "dana@example.com"}
+    reported |= {"reason": "monthly", "approvalExpiresAt": "2026-12-01T12:00:00Z", "decision": None}
     status = {"state": "awaiting_approval", "decision": None}
-    return {"status": status, "record": {**told, **changed}}
+    return {"status": status, "record": {**reported, **changed}}
 
 
 def decide(app: Served, *arguments: str, **environment: str) -> Any:
@@ -96,7 +96,7 @@ def test_every_warning_must_be_acknowledged() -> None:
     assert sent(app)["acknowledged"] == ["waived:backup", "stale_writers"]
 
 
-def test_a_warning_that_is_none_is_told_with_those_there_are() -> None:
+def test_an_unknown_warning_is_named_with_those_there_are() -> None:
     """Nothing is sent."""
     with serving((report(STALE),)) as app:
         result = decide(app, "approve", ROTATION, "--yes", "--acknowledge", "stale")
@@ -117,7 +117,7 @@ def test_rejecting_takes_a_comment_and_no_acknowledgement() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "arguments", "code", "said"),
+    ("reported", "arguments", "code", "said"),
     [
         (report(EVIDENCE, evidenceDigest=DIGEST), (), 65, "not what its digest names"),
         (report(EVIDENCE), ("--digest", DIGEST), 73, "other evidence is in force"),
@@ -126,11 +126,11 @@ def test_rejecting_takes_a_comment_and_no_acknowledgement() -> None:
     ],
     ids=["altered", "another digest", "not waiting", "decided"],
 )
-def test_evidence_that_cannot_be_decided_on_is_told(
-    told: dict[str, Any], arguments: tuple[str, ...], code: int, said: str
+def test_evidence_that_cannot_be_decided_on_is_named(
+    reported: dict[str, Any], arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """Nothing is sent."""
-    with serving((told,)) as app:
+    with serving((reported,)) as app:
         result = decide(app, "approve", ROTATION, "--yes", *arguments)
 
     assert (result.exit_code, len(app.asked)) == (code, 1)
@@ -160,7 +160,7 @@ def test_a_script_says_yes_or_names_the_digest() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "not a secret!", "whsec_???"])
-def test_a_secret_that_is_none_is_told_without_telling_it(secret: str) -> None:
+def test_a_malformed_secret_is_refused_without_showing_it(secret: str) -> None:
     """Nothing is asked or sent."""
     with serving({}) as app:
         result = decide(app, "approve", ROTATION, "--digest", DIGEST, APPROVAL_WEBHOOK_SECRETS=secret)

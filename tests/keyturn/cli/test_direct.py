@@ -144,7 +144,7 @@ def working(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "told"),
+    ("outcome", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "the same command goes on"),
         (FencedError("the run went on without this workflow"), 73, "another process went on"),
@@ -160,13 +160,13 @@ def working(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Iterator[None]:
     ],
     ids=["Ctrl-C", "overtaken", "outage", "rows left", "bad version", "what versions there are", "another field"],
 )
-def test_how_it_ends(monkeypatch: pytest.MonkeyPatch, outcome: BaseException, code: int, told: str) -> None:
+def test_how_it_ends(monkeypatch: pytest.MonkeyPatch, outcome: BaseException, code: int, said: str) -> None:
     """Each failure has the exit code of the table, says what to do, and the progress stands before it."""
     with working(monkeypatch, outcome):
         ended = run("rewrap")
 
     assert ended.exit_code == code
-    assert told in ended.stderr
+    assert said in ended.stderr
     assert ended.stderr.splitlines()[:2] == [
         "pass 1: 2 of 3 rows moved",
         "pass 2, 1 cannot be moved: 2 of 3 rows moved",

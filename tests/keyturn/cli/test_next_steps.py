@@ -36,7 +36,7 @@ LOST = ("reencrypt", "--keyring", "a", "--target-keyring", "b", "--snapshot-refe
         ),
     ],
 )
-def test_what_happens_next_is_told(command: tuple[str, ...], answer: dict[str, Any], run: str, said: str) -> None:
+def test_what_happens_next_is_shown(command: tuple[str, ...], answer: dict[str, Any], run: str, said: str) -> None:
     """With the command that shows it, which can be pasted."""
     with serving(answer) as app:
         result = app.run(*command)
@@ -64,7 +64,7 @@ def test_an_id_is_quoted_where_a_shell_would_read_it() -> None:
     assert result.stderr.splitlines()[-1] == "  keyturn watch '$(reboot)'"
 
 
-def test_who_waits_is_told_what_happened_and_not_what_will() -> None:
+def test_who_waits_sees_what_happened_and_not_what_will() -> None:
     """With --wait the states follow each other."""
     with serving((STARTED, {"state": "sweeping"}, {"state": "completed"})) as app:
         result = app.run("rotate", "--wait")

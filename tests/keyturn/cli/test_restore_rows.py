@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from keyturn.cli.__main__ import app
-from tests.keyturn.settings.test_app import RUNBOOK
+from tests.keyturn.settings.environment import RUNBOOK
 
 DOCUMENTS = json.dumps([{"name": "notes", "fields": ["title"]}])
 OTHER = "https://notes-rows.documents.azure.com:443/"

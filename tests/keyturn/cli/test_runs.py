@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from keyturn.cli.status_view import LINES_MAX, status_lines
-from keyturn.cli.tables import WIDTH, error_lines
+from keyturn.cli.tables import WIDTH, message_lines
 from keyturn.contracts.migrations import Encrypt
 from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
@@ -83,7 +83,7 @@ def test_a_status_fits_a_terminal(state: State, text: str) -> None:
     assert DIGEST in result.stdout
     assert state.value in lines[1] + lines[2]
     assert not re.search("[\x1b\u202e]", result.stdout)
-    assert ("--full" in result.stdout) or text == "as asked"
+    assert ("--full" in result.stdout) == (text == HOSTILE)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_runs_of_both_kinds_are_listed_newest_first() -> None:
     """Two lines a run; as JSON all that the app says of them."""
     with serving((ROTATIONS, MIGRATIONS)) as app:
         result = app.run("list", "--keyring", "notes", "--limit", "5")
-    with serving((ROTATIONS, MIGRATIONS)) as told:
-        runs = json.loads(told.run("list", "--json").stdout)["runs"]
+    with serving((ROTATIONS, MIGRATIONS)) as listing:
+        runs = json.loads(listing.run("list", "--json").stdout)["runs"]
 
     assert [urlsplit(path).query for _, path, _, _ in app.asked] == ["keyring=notes&limit=5"] * 2
     assert result.stdout == (
@@ -163,7 +163,7 @@ def test_runs_of_both_kinds_are_listed_newest_first() -> None:
 @pytest.mark.parametrize(
     ("ended", "expected"), [(None, NOTES), ("2026-11-24T13:00:00Z", "notes.m.20261125T120000Z.abcdef")]
 )
-def test_without_an_id_the_active_run_or_the_latest_is_told(ended: str | None, expected: str) -> None:
+def test_without_an_id_the_active_run_or_the_latest_is_shown(ended: str | None, expected: str) -> None:
     """Of the keyring that is named, or the only one."""
     active = {"rotations": [line(NOTES, "2026-11-24T12:00:00Z", endedAt=ended)]}
     with serving((active, MIGRATIONS, {"state": "completed", "rotationId": expected})) as app:
@@ -173,16 +173,19 @@ def test_without_an_id_the_active_run_or_the_latest_is_told(ended: str | None, e
     assert app.asked[-1][1].endswith(f"/{expected}")
 
 
-def test_a_keyring_without_runs_is_told() -> None:
+def test_a_keyring_without_runs_is_named() -> None:
     """With the command that makes one."""
-    with serving(({"rotations": []}, {"migrations": []})) as app:
+    with serving(({"rotations": []}, {"migrations": []}) * 2) as app:
         result = app.run("status")
 
-    assert result.exit_code == 66
+        listed = app.run("list")
+
+    assert (result.exit_code, listed.exit_code, listed.stdout) == (66, 0, "")
     assert result.stderr.endswith("keyturn rotate --dry-run\n")
+    assert listed.stderr == "no run yet; start one that changes nothing: keyturn rotate --dry-run\n"
 
 
-def test_keyrings_are_told_one_by_one() -> None:
+def test_keyrings_are_shown_one_by_one() -> None:
     """Version with its age, when it is due, overdue, drift with the command that mends it, and the active run."""
     drift = {
         "at": "2026-11-25T05:00:00Z",
@@ -254,13 +257,29 @@ def test_a_command_in_a_long_hint_has_a_line_of_its_own() -> None:
     """It can be pasted; a short one stays where it is, and text is broken between words."""
     long = f"it waits for a decision; an approver ends it: keyturn approve {NOTES}; an operator: keyturn abort {NOTES}"
 
-    assert error_lines("hint: ", "see: keyturn keyrings") == ["hint: see: keyturn keyrings"]
-    assert error_lines("hint: ", long) == [
+    assert message_lines("hint: see: keyturn keyrings", WIDTH) == ["hint: see: keyturn keyrings"]
+    assert message_lines(f"hint: {long}", WIDTH) == [
         "hint: it waits for a decision",
         "an approver ends it:",
         f"  keyturn approve {NOTES}",
         "an operator:",
         f"  keyturn abort {NOTES}",
     ]
-    assert max(map(len, error_lines("error: ", "word; " * 40))) <= WIDTH
-    assert " ".join(error_lines("error: ", "word; " * 40)) == ("error: " + "word; " * 40).strip()
+    assert max(map(len, message_lines("error: " + "word; " * 40, WIDTH))) <= WIDTH
+    assert " ".join(message_lines("error: " + "word; " * 40, WIDTH)) == ("error: " + "word; " * 40).strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        ("pass  census: rows that are on it", ["pass  census: rows", "      that are on it"]),
+        ("a name with a long gap  value value", ["a name with a long", "  gap  value value"]),
+        ("  words that go on and on", ["  words that go on", "  and on"]),
+        ("digest  3f3f3f3f3f3f3f3f3f", ["digest", "  3f3f3f3f3f3f3f3f3f"]),
+        ("a 3f3f3f3f3f3f3f3f3f3f3f3f3f", ["a", "3f3f3f3f3f3f3f3f3f3f3f3f3f"]),
+    ],
+    ids=["below the value", "below the line", "below its indent", "as far as it fits", "not broken"],
+)
+def test_the_rest_of_a_line_stands_below_what_it_is_about(line: str, lines: list[str]) -> None:
+    """And one word is never two."""
+    assert message_lines(line, 20) == lines

@@ -24,8 +24,8 @@ def ok(body: dict[str, Any]) -> tuple[int, bytes, str]:
 
 def problem(error: Exception) -> tuple[int, bytes, str]:
     """Return the app's own answer to an error."""
-    told = problem_of(error, instance="/api")
-    return (told.status, json.dumps(told.body).encode(), "application/problem+json")
+    answered = problem_of(error, instance="/api")
+    return (answered.status, json.dumps(answered.body).encode(), "application/problem+json")
 
 
 @pytest.fixture

@@ -17,15 +17,21 @@ SOAKING = {"state": "soaking", "phase": "proof", "detail": "", "counts": {}}
 def sweeping(changed: int, **more: Any) -> dict[str, Any]:
     """Return the status of a sweep of a thousand rows."""
     counted = {"source": "~deks", "changed": changed, "scanned": changed, "rowsTotal": 1000}
-    told = {"state": "sweeping", "detail": "", "phase": "sweep", "counts": {"sweep": counted}, "percent": changed / 10}
-    told |= {"rowsPerSecond": 33.6, "etaSeconds": 75.0, "vault": {"budget": 35.0, "used": 33.6, "throttled": 2}}
-    return {**told, **more}
+    answer = {
+        "state": "sweeping",
+        "detail": "",
+        "phase": "sweep",
+        "counts": {"sweep": counted},
+        "percent": changed / 10,
+    }
+    answer |= {"rowsPerSecond": 33.6, "etaSeconds": 75.0, "vault": {"budget": 35.0, "used": 33.6, "throttled": 2}}
+    return {**answer, **more}
 
 
 def waiting(state: str, what: str, until: str | None, *, person: bool) -> dict[str, Any]:
     """Return the status of a run that waits."""
-    told = {"state": state, "phase": state, "detail": "", "counts": {}, "decision": None, "evidenceDigest": DIGEST}
-    return {**told, "waitsFor": {"what": what, "until": until, "person": person}}
+    answer = {"state": state, "phase": state, "detail": "", "counts": {}, "decision": None, "evidenceDigest": DIGEST}
+    return {**answer, "waitsFor": {"what": what, "until": until, "person": person}}
 
 
 UNDECIDED = waiting("awaiting_approval", "a decision by another person than dana", "2999-12-01T12:00:00Z", person=True)
@@ -38,9 +44,9 @@ WAY = (
 
 
 def at_a_terminal(app: Served, *arguments: str, **size: int) -> Terminal:
-    """Watch in a terminal."""
+    """Run a command in a terminal."""
     env = {"KEYTURN_URL": app.url, "KEYTURN_FUNCTION_KEY": "k", "KEYTURN_POLL": "0.05", "XDG_CONFIG_HOME": "/nowhere"}
-    return Terminal("watch", *arguments, env=env, **size)
+    return Terminal(*arguments, env=env, **size)
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])
@@ -48,7 +54,7 @@ def test_a_run_is_seen_as_it_goes(columns: int) -> None:
     """State, bar, rate, time left, the vault's budget, throttles, and what it waits for until when: nothing is cut."""
     with (
         serving((*[sweeping(625)] * 3, *[UNDECIDED] * 2)) as app,
-        at_a_terminal(app, ROTATION, columns=columns) as person,
+        at_a_terminal(app, "watch", ROTATION, columns=columns) as person,
         width_of_words(person),
     ):
         person.until_shown("sweeping", "625 of 1,000", "33.6 of 35.0", "throttled 2")
@@ -67,7 +73,7 @@ def test_a_run_is_seen_as_it_goes(columns: int) -> None:
 
 def test_the_states_stay_above_the_picture() -> None:
     """Each with when it was seen; the picture is painted over."""
-    with serving((*WAY, UNDECIDED)) as app, at_a_terminal(app, ROTATION) as person:
+    with serving((*WAY, UNDECIDED)) as app, at_a_terminal(app, "watch", ROTATION) as person:
         person.end()
 
     stamped = [
@@ -78,11 +84,11 @@ def test_the_states_stay_above_the_picture() -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])
-def test_a_failure_is_told_above_the_picture(columns: int) -> None:
+def test_a_failure_is_shown_above_the_picture(columns: int) -> None:
     """In lines that fit; nothing of it is painted over, and the picture goes on below."""
     with serving((sweeping(100), UNDECIDED)) as app:
         app.answers.insert(1, (503, b"", "text/html"))
-        with at_a_terminal(app, ROTATION, columns=columns) as person, width_of_words(person):
+        with at_a_terminal(app, "watch", ROTATION, columns=columns) as person, width_of_words(person):
             code = person.end()
 
     assert code == 0
@@ -94,10 +100,26 @@ def test_a_failure_is_told_above_the_picture(columns: int) -> None:
     assert flat.index("sweeping") < flat.index("503") < flat.index("answers again") < flat.index(f" {ROTATION} state")
 
 
-def test_ctrl_c_ends_the_watching_alone() -> None:
-    """It says so, and how to see the run again."""
-    with serving(sweeping(100)) as app, at_a_terminal(app, ROTATION) as person:
-        person.until_shown("100 of 1,000")
+def test_a_window_may_become_narrower() -> None:
+    """The picture is painted for the window as it is: else each one would leave lines of the one before it."""
+    with serving(sweeping(625)) as app, at_a_terminal(app, "watch", ROTATION) as person:
+        person.until_shown("625 of 1,000, 62.5 %, 33.6 a second, 1 min left")
+        person.resize(40)
+        looks = len(app.asked)
+        while len(app.asked) < looks + 10:
+            person.until(ROTATION)
+        shown = person.everything
+
+    assert sum(ROTATION in line for line in shown) <= 2  # of the one that the window itself has folded, some stays
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"), [(("watch", ROTATION), "100 of 1,000"), (("status", ROTATION, "--wait"), "sweeping")]
+)
+def test_ctrl_c_ends_the_watching_alone(command: tuple[str, ...], shown: str) -> None:
+    """It says so, and how to see the run again; so does a wait."""
+    with serving(sweeping(100)) as app, at_a_terminal(app, *command) as person:
+        person.until_shown(shown)
         person.interrupt()
         code = person.end()
 
@@ -115,8 +137,8 @@ def test_lines_where_there_is_no_terminal() -> None:
     lines = result.stdout.splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ notes", line) for line in lines)
     vault = "vault 33.6 of 35.0 operations a second (96%), throttled 2 times"
-    told = [re.sub(r" \(in [^)]*\)", "", line.partition(" ")[2]) for line in lines]
-    assert told == [
+    texts = [re.sub(r" \(in [^)]*\)", "", line.partition(" ")[2]) for line in lines]
+    assert texts == [
         f"{ROTATION}: sweeping; 100 of 1,000, 10 %, 33.6 a second, 1 min left; {vault}",
         f"{ROTATION}: sweeping; 625 of 1,000, 62.5 %, 33.6 a second, 1 min left; {vault}",
         f"{ROTATION}: soaking; waits for the soak, until 2999-11-25 09:00 UTC",
@@ -145,18 +167,19 @@ def test_it_ends_as_a_wait_does(end: dict[str, Any], code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rotation", "migration", "watched"),
+    ("rotation", "watched"),
     [
-        ("completed", "completed", f"/api/migrations/{MIGRATION}"),
-        ("sweeping", "completed", f"/api/rotations/{ROTATION}"),
-        (None, "completed", f"/api/migrations/{MIGRATION}"),
+        ("completed", f"/api/migrations/{MIGRATION}"),
+        ("sweeping", f"/api/rotations/{ROTATION}"),
+        (None, f"/api/migrations/{MIGRATION}"),
     ],
     ids=["newest", "under way", "alone"],
 )
-def test_without_an_id_the_run_under_way_is_watched(rotation: str | None, migration: str, watched: str) -> None:
+def test_without_an_id_the_run_under_way_is_watched(rotation: str | None, watched: str) -> None:
     """Else the newest, of either kind."""
-    listed = [{"rotationId": ROTATION, "state": rotation, "requestedAt": "2026-11-24T12:00:00Z"}] if rotation else []
-    other = [{"migrationId": MIGRATION, "state": migration, "requestedAt": "2026-11-24T13:00:00Z"}]
+    ended = {"endedAt": "2026-11-24T14:00:00Z"} if rotation == "completed" else {}
+    listed = [{"rotationId": ROTATION, "requestedAt": "2026-11-24T12:00:00Z", **ended}] if rotation else []
+    other = [{"migrationId": MIGRATION, "requestedAt": "2026-11-24T13:00:00Z", "endedAt": "2026-11-24T14:00:00Z"}]
     with serving(({"rotations": listed}, {"migrations": other}, {"state": "completed"})) as app:
         result = app.run("watch", "--keyring", "notes")
 
@@ -170,4 +193,7 @@ def test_a_keyring_without_runs_has_none_to_watch() -> None:
     with serving(({"rotations": []}, {"migrations": []})) as app:
         result = app.run("watch")
 
-    assert (result.exit_code, result.stderr) == (64, "error: there was no run yet\nhint: keyturn rotate --help\n")
+    assert (result.exit_code, result.stderr.splitlines()[1:]) == (
+        66,
+        ["hint: start one that changes nothing: keyturn rotate --dry-run"],
+    )

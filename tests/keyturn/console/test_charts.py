@@ -7,7 +7,7 @@ import pytest
 from keyturn.console.charts import bars_of, curves_of, lasting, moment, steps_of
 from keyturn.contracts.states import MIGRATION_TRANSITIONS, State
 from keyturn.runs.record import RunRecord
-from keyturn.runs.record_parts import PhaseProgress, RequestOptions
+from keyturn.runs.record_parts import PhaseProgress, RequestOptions, Sample
 from tests.keyturn.console.runs_shown import LATER, MINUTE, migrated, progress, went
 from tests.keyturn.runs.lifecycle import NOW, PATHS
 
@@ -110,6 +110,24 @@ def test_a_curve_goes_from_the_beginning_of_its_phase_to_the_last_sample() -> No
 
     assert curve.points == "0.0,120.0 300.0,90.0 450.0,60.0 600.0,0.0"
     assert (curve.last, curve.begun, curve.ended) == (200, "1 Mar 2026 03:03:00 UTC", "1 Mar 2026 03:03:40 UTC")
+
+
+def test_days_of_waiting_do_not_press_a_curve_to_its_edge() -> None:
+    """Its width is the time in which rows were worked on: a last look after the approval stands beside the sweep."""
+    swept = went(*PATHS[State.AWAITING_APPROVAL], State.SWEEPING)
+    entries = [*swept.history[:-1], swept.history[-1].model_copy(update={"at": NOW + timedelta(days=7)})]
+    began = entries[3].at
+    samples = [
+        Sample(at=began + timedelta(seconds=30), rows=100),
+        Sample(at=began + MINUTE, rows=200),
+        Sample(at=NOW + timedelta(days=3), rows=200),
+        Sample(at=entries[-1].at + MINUTE, rows=200),
+    ]
+    known = progress(200).model_copy(update={"samples": samples})
+    [curve] = curves_of(swept.changed(history=entries, progress={"sweep": known}))
+
+    assert curve.points == "0.0,120.0 150.0,60.0 300.0,0.0 300.0,0.0 600.0,0.0"
+    assert (curve.worked, curve.top, curve.ended) == ("2 min", 200, "8 Mar 2026 03:01:00 UTC")
 
 
 def test_a_proof_is_drawn_from_its_last_soak() -> None:

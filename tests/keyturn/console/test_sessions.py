@@ -91,7 +91,7 @@ async def test_neither_is_the_other_and_an_approvers_link_is_neither(runs: Rotat
 
 
 @pytest.mark.parametrize("purpose", [LINK, SESSION])
-async def test_the_secret_alone_lets_nobody_in(runs: RotationStore, purpose: bytes) -> None:
+async def test_the_secret_alone_opens_no_session(runs: RotationStore, purpose: bytes) -> None:
     """Whoever decides by webhook knows it, and must not be able to order as well: a grant is needed too."""
     made_up = seal(Ticket(grant="g" * 32, by=DANA, expires_at=NOW + LINK_LASTS), purpose, SECRET)
 
@@ -122,7 +122,7 @@ async def test_a_grant_that_was_taken_away_ends_link_and_session(runs: RotationS
         await visiting(runs, cookie)
 
 
-async def test_forgers_are_locked_out_and_nobody_else(runs: RotationStore) -> None:
+async def test_forgers_are_locked_out_and_no_one_else(runs: RotationStore) -> None:
     """By address; an authentic link from the same address is not even looked up under it."""
     sender = new_keyring()
     token, _ = await grant_link(runs.documents, DANA, SECRET, NOW)

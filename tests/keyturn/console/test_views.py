@@ -175,8 +175,8 @@ def test_versions_say_who_retired_them() -> None:
     }
     lines = version_lines(states, "three")
 
-    assert [(line.version, line.state, line.by) for line in lines] == [
-        ("three", "in force", "run-2"),
-        ("two", "disabled", ""),
-        ("one", "retired by run-2, kept until 2026-04-01", ""),
+    assert [(line.version, line.state, line.by, line.retired_by, line.kept_until) for line in lines] == [
+        ("three", "in force", "run-2", "", ""),
+        ("two", "disabled", "", "", ""),
+        ("one", "retired", "", "run-2", "2026-04-01"),
     ]

@@ -153,7 +153,7 @@ async def test_readers_of_one_client_do_not_mix_their_cursors(local_keyring: Loc
 
 
 @pytest.mark.parametrize(("status", "expected"), [(403, PermissionMissingError), (503, UnavailableError)])
-async def test_a_failing_feed_is_told_by_who_must_act(
+async def test_a_failing_feed_says_who_must_act(
     local_keyring: LocalKeyring, status: int, expected: type[Exception]
 ) -> None:
     """A feed that may not be read is for the operator, one that fails is for a later attempt."""

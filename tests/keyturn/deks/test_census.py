@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from field_encrypt.labels import kid_prefix
 from field_encrypt.rewrapping import NewWrap
+from field_encrypt.row_states import kid_prefix
 from keyturn.contracts.pages import RowRef
 from keyturn.contracts.passes import CensusResult
 from keyturn.cosmos.session_tokens import SessionLog

@@ -66,7 +66,7 @@ async def test_rows_get_their_previous_wrap_in_exchange(local_keyring: LocalKeyr
     assert local_keyring.mek.operations.count("unwrap") == calls + 3
 
 
-async def test_somebody_elses_rows_are_left_alone(local_keyring: LocalKeyring, two: tuple[str, str]) -> None:
+async def test_rows_of_another_run_are_left_alone(local_keyring: LocalKeyring, two: tuple[str, str]) -> None:
     """Rows of a later rotation, rows that were created under the new version, and deleted ones are not touched."""
     third = await local_keyring.mek.create()
     mine, theirs = await rotated(local_keyring, two, 2), await rotated(local_keyring, two, 2)
@@ -136,7 +136,7 @@ async def test_a_dek_that_the_owner_gave_the_row_since_is_kept(
     assert (await local_keyring.unwrapped(ref)).reveal() == dek.reveal()
 
 
-async def test_a_version_that_somebody_else_disabled_is_not_gone_back_to(
+async def test_a_version_that_another_disabled_is_not_gone_back_to(
     local_keyring: LocalKeyring, two: tuple[str, str]
 ) -> None:
     """The row stays where it opens, and is named."""
@@ -150,7 +150,7 @@ async def test_a_version_that_somebody_else_disabled_is_not_gone_back_to(
     assert await item_without_system(local_keyring, ref) == before
 
 
-async def test_a_row_that_nobody_can_open_goes_back_without_being_opened(
+async def test_a_row_that_cannot_be_opened_goes_back_without_being_opened(
     local_keyring: LocalKeyring, two: tuple[str, str]
 ) -> None:
     """While the new version is disabled, the previous wrap still makes the row readable."""

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from field_encrypt.labels import kid_prefix
-from field_encrypt.row_states import QuarantineReason, Row, RowKind, before_rewrap, classify
+from field_encrypt.row_states import QuarantineReason, Row, RowKind, before_rewrap, classify, kid_prefix
 from tests.keyturn.local_keyring import OLD, TARGET, encoded, keyring_of, plain_row
 
 KEYRING = keyring_of()

@@ -11,9 +11,8 @@ from azure.cosmos.aio import CosmosClient
 
 from field_encrypt import DekStore as ReaderStore
 from field_encrypt import FieldEncryption, KeyVaultProvider, RowDefaults
-from field_encrypt.labels import kid_prefix
 from field_encrypt.rewrapping import NewWrap
-from field_encrypt.row_states import Row, RowKind
+from field_encrypt.row_states import Row, RowKind, kid_prefix
 from keyturn.contracts.pages import RowRef
 from keyturn.deks.rewrap import rewrap_page
 from keyturn.deks.store import DekStore, Outcome
@@ -249,7 +248,7 @@ async def test_a_missing_container_is_not_a_missing_row(local_keyring: LocalKeyr
 @pytest.mark.parametrize(
     ("status", "expected"), [(403, PermissionMissingError), (500, UnavailableError), (408, UnavailableError)]
 )
-async def test_failures_are_told_apart_by_who_must_act(
+async def test_failures_are_distinguished_by_who_must_act(
     local_keyring: LocalKeyring, status: int, expected: type[Exception]
 ) -> None:
     """A refused write is for the operator, a failing service for a later attempt."""

@@ -1,5 +1,6 @@
 """Documents with encrypted fields, their DEKs, and every way in which tests harm them."""
 
+import base64
 import copy
 import uuid
 from typing import Any
@@ -17,7 +18,7 @@ from keyturn.keyring_clients import KeyringClients
 from keyturn.settings import DocumentContainer, Keyring
 from tests.field_encrypt.local_cosmos import new_container
 from tests.keyturn.backups import backups_in
-from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.local_keyring import ROTATION, LocalKeyring, encoded
 
 FIELDS = ["title", "author/name"]
 WORKSPACE = "workspace-1"
@@ -104,3 +105,24 @@ class Patients:
     async def diagnose_dek(self, document: dict[str, Any]) -> DekDiagnosis:
         """Diagnose the document's DEK."""
         return await diagnose_dek(self.keyring, document["title"]["dekId"])
+
+
+def title_of(found: Any) -> Any:
+    """Return what was found of the title."""
+    return next(field for field in found.fields if field.field_path == "title")
+
+
+async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
+    """Move the document's row to a new version as a rotation does; returns the old version."""
+    local_keyring = patients.local_keyring
+    row = await patients.row(document)
+    target = await local_keyring.mek.client.fetch_version(await local_keyring.mek.create())
+    dek = await local_keyring.mek.client.unwrap(
+        base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
+    )
+    previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
+    wrapped = encoded(local_keyring.mek.client.wrap(dek, target))
+    await patients.change_row(
+        document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
+    )
+    return str(row["mekVersion"])

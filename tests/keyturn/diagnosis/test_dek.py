@@ -12,29 +12,13 @@ from keyturn.diagnosis.models import Verdict
 from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek
-from tests.keyturn.diagnosis.patients import Patients, flipped
+from tests.keyturn.diagnosis.patients import Patients, flipped, rewrapped
 from tests.keyturn.local_keyring import ROTATION, encoded
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
 
-async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
-    """Move the document's row to a new version as a rotation does; returns the old version."""
-    local_keyring = patients.local_keyring
-    row = await patients.row(document)
-    target = await local_keyring.mek.client.fetch_version(await local_keyring.mek.create())
-    dek = await local_keyring.mek.client.unwrap(
-        base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
-    )
-    previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
-    wrapped = encoded(local_keyring.mek.client.wrap(dek, target))
-    await patients.change_row(
-        document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
-    )
-    return str(row["mekVersion"])
-
-
-async def test_a_sound_dek_is_told_whole(patients: Patients) -> None:
+async def test_a_sound_dek_is_described_whole(patients: Patients) -> None:
     """The row, the version and its state, the unwrap and the key check are told; nothing is to be done."""
     document = await patients.add()
     row = await patients.row(document)
@@ -49,7 +33,7 @@ async def test_a_sound_dek_is_told_whole(patients: Patients) -> None:
     assert (row["mekVersion"], "enabled") == (found.version.version, found.version.state)
 
 
-async def test_nothing_that_is_told_opens_anything(patients: Patients) -> None:
+async def test_nothing_in_a_diagnosis_opens_anything(patients: Patients) -> None:
     """Neither the wraps nor the key check nor the DEK is in the answer."""
     document = await patients.add()
     await rewrapped(patients, document)
@@ -168,7 +152,7 @@ async def test_a_wrap_of_something_else_than_a_dek_is_named(patients: Patients) 
     assert (await patients.diagnose_dek(document)).verdict == Verdict.NOT_A_DEK
 
 
-async def test_a_wrap_that_was_changed_is_told_to_be_rolled_back_where_that_helps(patients: Patients) -> None:
+async def test_a_rollback_is_advised_for_a_changed_wrap_where_it_helps(patients: Patients) -> None:
     """The previous wrap still unwraps to the DEK of the key check."""
     document = await patients.add()
     await rewrapped(patients, document)

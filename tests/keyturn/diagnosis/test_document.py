@@ -1,16 +1,11 @@
 """A document's fields: every byte of a field and every part of its place counts, and what was changed is named."""
 
-import copy
-from typing import Any
-
 import pytest
 
-from field_encrypt import FieldEncryption, KeyPolicy, KeyVaultProvider
-from keyturn.diagnosis.document import DOCUMENTS_OF_A_DEK, diagnose_document
-from keyturn.diagnosis.models import FIELDS_MAX, Place, Verdict
+from keyturn.diagnosis.document import diagnose_document
+from keyturn.diagnosis.models import FIELDS_MAX, Verdict
 from keyturn.errors import InvalidRequestError, UnavailableError
-from tests.field_encrypt.format_1 import encrypted_as_format_1
-from tests.keyturn.diagnosis.patients import FIELDS, SECRET_TEXTS, WORKSPACE, Patients, flipped
+from tests.keyturn.diagnosis.patients import SECRET_TEXTS, WORKSPACE, Patients, flipped, title_of
 from tests.keyturn.local_keyring import encoded
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
@@ -30,12 +25,7 @@ HARMS = {
 }
 
 
-def title_of(found: Any) -> Any:
-    """Return what was found of the title."""
-    return next(field for field in found.fields if field.field_path == "title")
-
-
-async def test_a_sound_document_is_told_field_by_field(patients: Patients) -> None:
+async def test_a_sound_document_is_described_field_by_field(patients: Patients) -> None:
     """Both fields authenticate under one DEK, and no text of them is told."""
     document = await patients.add()
 
@@ -75,121 +65,6 @@ async def test_every_character_of_a_ciphertext_counts(patients: Patients, name: 
         assert not found.authenticates
 
 
-async def test_two_fields_that_changed_places_are_named(patients: Patients) -> None:
-    """Each is told where it belongs."""
-    document = await patients.add()
-    swapped = {**document, "title": document["author"]["name"], "author": {"name": document["title"]}}
-    await patients.notes.replace_item(document["id"], swapped)
-
-    found = await patients.diagnose(document)
-
-    assert found.verdict == Verdict.FIELD_MOVED
-    belongs = title_of(found).belongs_to
-    assert (patients.notes.id, document["id"], "author/name", WORKSPACE) == tuple(dict(belongs).values())
-
-
-async def test_a_field_of_another_document_is_named(patients: Patients) -> None:
-    """The document that the ciphertext was copied from is found by its DEK."""
-    source, document = await patients.add(), await patients.add()
-    await patients.notes.replace_item(document["id"], {**document, "title": source["title"]})
-
-    found = title_of(await patients.diagnose(document))
-
-    assert (Verdict.FIELD_MOVED, source["id"]) == (found.verdict, found.belongs_to.document_id)
-
-
-async def test_a_document_of_another_container_is_named(patients: Patients) -> None:
-    """A copy of a document under its own id does not open in another container."""
-    document = await patients.add()
-    await patients.archive.create_item(document)
-
-    found = await patients.diagnose(document, patients.archive)
-
-    assert (Verdict.FIELD_MOVED, patients.notes.id) == (found.verdict, found.fields[0].belongs_to.container)
-
-
-async def test_a_document_of_another_partition_is_named(patients: Patients) -> None:
-    """A copy of a document under its own id does not open in another partition, and it is told where it does."""
-    document = await patients.add()
-    await patients.notes.create_item({**document, "workspaceId": "thief's"})
-
-    found = await diagnose_document(patients.keyring, patients.notes.id, document["id"], "thief's")
-
-    assert found.verdict == Verdict.FIELD_MOVED
-    assert title_of(found).belongs_to == Place(
-        container=patients.notes.id, document_id=document["id"], field_path="title", partition=WORKSPACE
-    )
-    assert f"in partition {WORKSPACE}" in found.finding
-    assert (await patients.diagnose(document)).verdict == Verdict.SOUND
-
-
-async def test_a_copy_is_told_although_many_documents_share_its_dek(patients: Patients) -> None:
-    """Where the DEK names too many documents, those of the same id in other partitions are looked at."""
-    provider, store = KeyVaultProvider(patients.local_keyring.mek.client), patients.keyring.reader_store
-    patients.encryption = FieldEncryption(provider, store, None, policy=KeyPolicy(per="container"))
-    document = [await patients.add() for _ in range(DOCUMENTS_OF_A_DEK + 1)][-1]
-    await patients.notes.create_item({**document, "workspaceId": "thief's"})
-
-    found = await diagnose_document(patients.keyring, patients.notes.id, document["id"], "thief's")
-
-    assert title_of(found).belongs_to.partition == WORKSPACE
-
-
-async def test_a_field_of_another_partitions_document_is_named(patients: Patients) -> None:
-    """The document that it was copied from is found by its DEK, with its partition."""
-    source = await patients.add(workspaceId="another")
-    document = await patients.add()
-    await patients.notes.replace_item(document["id"], {**document, "title": source["title"]})
-
-    found = title_of(await patients.diagnose(document))
-
-    assert (Verdict.FIELD_MOVED, source["id"]) == (found.verdict, found.belongs_to.document_id)
-    assert found.belongs_to.partition == "another"
-
-
-async def test_a_copy_of_format_1_is_named_on_both_sides(patients: Patients) -> None:
-    """It opens in any partition: which of the documents is the copy, only people can tell."""
-    store, provider = patients.keyring.reader_store, KeyVaultProvider(patients.local_keyring.mek.client)
-    plain = {"id": "old", "workspaceId": WORKSPACE, "title": "t", "author": {"name": "n"}}
-    stored = await encrypted_as_format_1(provider, store, patients.notes.id, plain, FIELDS, "dek-of-old")
-    await patients.notes.create_item(stored)
-    alone = await patients.diagnose(stored)
-    await patients.notes.create_item({**stored, "workspaceId": "thief's"})
-
-    both = [
-        await diagnose_document(patients.keyring, patients.notes.id, "old", partition)
-        for partition in (WORKSPACE, "thief's")
-    ]
-
-    assert alone.verdict == Verdict.SOUND
-    assert [found.verdict for found in both] == [Verdict.FIELD_COPIED] * 2
-    assert title_of(both[0]).authenticates
-    assert "re-encrypt" in both[0].next_step
-
-
-async def test_a_field_whose_writer_stated_no_partition_key_is_named(patients: Patients) -> None:
-    """The settings and the writers do not agree; the next step says which setting is meant."""
-    plain = {"id": "loose", "workspaceId": WORKSPACE, "title": "t"}
-    await patients.notes.create_item(
-        await patients.encryption.encrypt_fields(patients.notes.id, "loose", plain, ["title"])
-    )
-
-    found = await patients.diagnose(plain)
-
-    assert found.verdict == Verdict.FIELD_UNBOUND
-    assert "bindsPartitionKey" in found.next_step
-
-
-async def test_a_copy_under_another_id_whose_source_is_gone_is_tampered(patients: Patients) -> None:
-    """Nothing tells where the ciphertext belongs; that it does not belong here is certain."""
-    document = await patients.add()
-    copied = {**copy.deepcopy(document), "id": "copy"}
-    await patients.notes.create_item(copied)
-    await patients.notes.delete_item(document["id"], partition_key=WORKSPACE)
-
-    assert (await patients.diagnose(copied)).verdict == Verdict.FIELD_TAMPERED
-
-
 async def test_another_dek_in_the_row_is_named(patients: Patients) -> None:
     """A row that was given a DEK of its own opens, with its own key check, and the field does not."""
     document = await patients.add()
@@ -203,7 +78,7 @@ async def test_another_dek_in_the_row_is_named(patients: Patients) -> None:
     assert (found.verdict, found.authenticates) == (Verdict.FIELD_TAMPERED, False)
 
 
-async def test_a_key_check_that_was_changed_alone_is_told_apart(patients: Patients) -> None:
+async def test_a_key_check_that_was_changed_alone_is_distinguished(patients: Patients) -> None:
     """The field authenticates: the DEK is the right one."""
     document = await patients.add()
     await patients.change_row(document, keyCheck=encoded(bytes(16)))
@@ -289,7 +164,7 @@ async def test_a_request_that_cannot_be_is_refused(
     assert field != "container" or patients.notes.id in refused.value.facts["expected"]
 
 
-async def test_many_fields_are_told_up_to_a_bound(patients: Patients) -> None:
+async def test_many_fields_are_described_up_to_a_bound(patients: Patients) -> None:
     """How many were left out is told."""
     document = await patients.add()
     many = {f"field{number}": document["title"] for number in range(FIELDS_MAX)}

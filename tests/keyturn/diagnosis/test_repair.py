@@ -17,8 +17,7 @@ from keyturn.errors import KeyturnError, LostRaceError, RotationRunningError, Wr
 from keyturn.keyring_clients import KeyringClients
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore
-from tests.keyturn.diagnosis.patients import Patients, flipped
-from tests.keyturn.diagnosis.test_dek import rewrapped
+from tests.keyturn.diagnosis.patients import Patients, flipped, rewrapped
 from tests.keyturn.local_keyring import encoded
 from tests.keyturn.runs.lifecycle import NOW, PATHS, new_keyring, start_run, step_to
 

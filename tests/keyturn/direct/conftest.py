@@ -7,9 +7,11 @@ import pytest
 
 from keyturn.access.identity import Identity
 from keyturn.clock import Clock
+from keyturn.contracts.states import State
 from keyturn.direct.session import Direct, Progress
 from tests.invariants.conftest import harness
 from tests.invariants.harness import ActivityHarness
+from tests.invariants.rotation_driver import RotationDriver
 
 __all__ = ["harness"]
 
@@ -25,19 +27,36 @@ class Impatient(Clock):
 
 
 @pytest.fixture
-def told() -> list[str | Progress]:
+def printed() -> list[str | Progress]:
     """What the operator is shown."""
     return []
 
 
 @pytest.fixture
-def direct(harness: ActivityHarness, told: list[str | Progress]) -> Direct:
+def direct(harness: ActivityHarness, printed: list[str | Progress]) -> Direct:
     """The operator's own process."""
     policy = harness.resources.settings.policy.model_copy(update={"page_rows": 5})
     harness.resources.settings = harness.resources.settings.model_copy(update={"policy": policy})
-    return Direct(harness.resources, OPERATOR, told.append, Impatient())
+    return Direct(harness.resources, OPERATOR, printed.append, Impatient())
 
 
 def another(direct: Direct, name: str = "lee@example.com") -> Direct:
     """Return the process of another operator."""
     return replace(direct, operator=Identity(name))
+
+
+async def runs_of(harness: ActivityHarness) -> list[str]:
+    """Return the ids of every run of the keyring."""
+    return [found["id"] for found in await harness.documents() if found["kind"] in ("rotation", "migration")]
+
+
+async def sweeping(harness: ActivityHarness, rows: int = 12, moved: int = 5) -> RotationDriver:
+    """Play a rotation into its sweep: some of its rows are moved, and its app is gone."""
+    await harness.local_keyring.add_many(rows, harness.old)
+    driver = RotationDriver(harness, await harness.start(ago=2))
+    await driver.to_new_version()
+    await driver.advance(State.SWEEPING)
+    pages = await driver.pages("rewrap")
+    refs = [ref for page in pages for ref in page.refs][:moved]
+    await driver.act("rewrap_page", pages[0].model_copy(update={"refs": refs}))
+    return driver

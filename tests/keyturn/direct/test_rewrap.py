@@ -20,15 +20,11 @@ from local.cosmos.store import writes_of
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun
-from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
-from tests.keyturn.direct.conftest import OPERATOR, another
+from tests.invariants.rotation_driver import ready_to_retire
+from tests.keyturn.direct.conftest import OPERATOR, another, runs_of, sweeping
 
 SECONDS = 60
-
-
-async def runs_of(harness: ActivityHarness) -> list[str]:
-    """Return the ids of every run of the keyring."""
-    return [found["id"] for found in await harness.documents() if found["kind"] in ("rotation", "migration")]
+CLAIMS = "SELECT VALUE c.claims FROM c"
 
 
 async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, rows: int) -> None:
@@ -42,20 +38,8 @@ async def assert_moved_once(harness: ActivityHarness, run_id: str, target: str, 
     assert await harness.needed_but_disabled() == []
 
 
-async def sweeping(harness: ActivityHarness, rows: int = 12, moved: int = 5) -> RotationDriver:
-    """Play a rotation into its sweep: some of its rows are moved, and its app is gone."""
-    await harness.local_keyring.add_many(rows, harness.old)
-    driver = RotationDriver(harness, await harness.start(ago=2))
-    await driver.to_new_version()
-    await driver.advance(State.SWEEPING)
-    pages = await driver.pages("rewrap")
-    refs = [ref for page in pages for ref in page.refs][:moved]
-    await driver.act("rewrap_page", pages[0].model_copy(update={"refs": refs}))
-    return driver
-
-
 async def test_without_a_run_it_begins_a_migration(
-    harness: ActivityHarness, direct: Direct, told: list[str | Progress]
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
 ) -> None:
     """Every row goes onto the newest enabled version; the record is a migration's, in the operator's name."""
     await harness.local_keyring.add_many(12, harness.old)
@@ -69,9 +53,9 @@ async def test_without_a_run_it_begins_a_migration(
     assert "keyturn direct, olga@example.com: 12 rows were moved" in record.history[-1].detail
     await assert_moved_once(harness, record.run_id, new, 12)
     assert await holder_of(direct, harness.keyring) is None
-    assert [said for said in told if isinstance(said, Progress)][-1][1:] == (12, 12, 0)
-    async for claims in harness._run_container.query_items("SELECT * FROM c", partition_key=budget.PARTITION):
-        assert claims["claims"] == {}
+    assert [said for said in printed if isinstance(said, Progress)][-1][1:] == (12, 12, 0)
+    claims = [item async for item in harness._run_container.query_items(CLAIMS, partition_key=budget.PARTITION)]
+    assert claims == [{}]
 
 
 async def test_only_rows_of_the_old_version(harness: ActivityHarness, direct: Direct) -> None:
@@ -185,7 +169,7 @@ async def test_a_row_that_cannot_be_moved_is_named(harness: ActivityHarness, dir
 
 
 async def test_an_outage_that_ends_is_waited_for(
-    harness: ActivityHarness, direct: Direct, told: list[str | Progress]
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
 ) -> None:
     """The vault refuses some requests: each step is tried again, and the operator is told."""
     await harness.local_keyring.add_many(6, harness.old)
@@ -195,7 +179,7 @@ async def test_an_outage_that_ends_is_waited_for(
     record = await rewrap(direct, harness.keyring)
 
     assert record.state is State.COMPLETED
-    assert any("trying again" in said for said in told if isinstance(said, str))
+    assert any("trying again" in said for said in printed if isinstance(said, str))
 
 
 async def test_a_clock_that_is_behind_loses_no_progress(

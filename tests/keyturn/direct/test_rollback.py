@@ -20,7 +20,7 @@ from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import begun, given_up
 from tests.invariants.rotation_driver import ready_to_retire
 from tests.invariants.steps import Steps
-from tests.keyturn.direct.test_rewrap import runs_of, sweeping
+from tests.keyturn.direct.conftest import runs_of, sweeping
 
 
 async def retired(harness: ActivityHarness) -> str:

@@ -20,8 +20,7 @@ from keyturn.runs import commands
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import restore_wanted
 from tests.keyturn.cli.served import serving
-from tests.keyturn.direct.conftest import OPERATOR
-from tests.keyturn.direct.test_rewrap import sweeping
+from tests.keyturn.direct.conftest import OPERATOR, sweeping
 
 
 async def test_the_apps_run_is_left_alone_while_the_app_may_be_up(harness: ActivityHarness, direct: Direct) -> None:

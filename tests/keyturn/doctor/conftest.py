@@ -17,6 +17,7 @@ from tests.azure_option import as_asked
 
 RUNNER = Path(__file__).with_name("runner.py")
 SECONDS = 60
+LEAST_THROUGHPUT = 400  # RU/s of a container that was given no more
 
 
 class Clinic:
@@ -76,7 +77,7 @@ class Clinic:
 @contextlib.contextmanager
 def clinic_on(state: Path, limits: Literal["service", "off"]) -> Iterator[Clinic]:
     """Open a clinic on a local Azure of its own."""
-    options = as_asked(Options(state=state, deks=3, bits=2048, vault_limits=limits))
+    options = as_asked(Options(state=state, deks=3, bits=2048, vault_limits=limits, partitions=3))
     with LocalAzure(options).running() as azure:
         clinic = Clinic(azure)
         yield clinic
@@ -98,3 +99,23 @@ def limited_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]
     """A clinic of the module's own whose vault has Azure's limits, for the probes that use them up."""
     with clinic_on(tmp_path_factory.mktemp("azure"), "service") as found:
         yield found
+
+
+@contextlib.contextmanager
+def throttled(clinic: Clinic) -> Iterator[None]:
+    """Give containers the throughput that Azure gives the throw-away one."""
+    clinic.control("cosmos", "POST", "settings", {"throughput": LEAST_THROUGHPUT})
+    try:
+        yield
+    finally:
+        clinic.control("cosmos", "POST", "settings", {"throughput": None})
+
+
+@contextlib.contextmanager
+def armed(clinic: Clinic, service: str, **rule: object) -> Iterator[None]:
+    """Let a service answer otherwise than Azure does."""
+    clinic.control(service, "POST", "faults", {"count": None, **rule})
+    try:
+        yield
+    finally:
+        clinic.control(service, "DELETE", "faults")

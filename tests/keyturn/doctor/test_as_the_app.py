@@ -4,9 +4,8 @@ import pytest
 
 from keyturn.doctor.deployment import check_sign_in
 from keyturn.preflight.results import Outcome
-from tests.keyturn.doctor.conftest import Clinic
-from tests.keyturn.doctor.test_run import armed
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.doctor.conftest import Clinic, armed
+from tests.keyturn.settings.environment import settings_of
 
 pytestmark = pytest.mark.xdist_group("doctor")
 

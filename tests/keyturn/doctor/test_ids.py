@@ -100,7 +100,7 @@ def test_the_exit_code_is_that_of_the_worst_line(outcomes: tuple[str, ...], code
 @pytest.mark.parametrize(
     ("seconds", "outcome", "said"), [(20, "ok", ""), (-40, "problem", "40 s behind"), (600, "problem", "600 s ahead")]
 )
-def test_a_skew_is_told_with_its_direction(seconds: int, outcome: str, said: str) -> None:
+def test_a_skew_is_reported_with_its_direction(seconds: int, outcome: str, said: str) -> None:
     """Half a minute is allowed; beyond it, the line says which way this machine is off."""
     answer = deployment._clock(format_datetime(NOW), NOW + timedelta(seconds=seconds))
 

@@ -78,7 +78,7 @@ def test_names_are_hidden_alike_everywhere() -> None:
     assert "a\\|b" in text
 
 
-def test_without_a_mask_names_are_told() -> None:
+def test_without_a_mask_names_are_shown() -> None:
     """The report says where something was seen."""
     assert "https://kv-abc.vault.azure.net" in written(ok("https://kv-abc.vault.azure.net").named("kv_limits"))
 

@@ -1,27 +1,12 @@
 """The probes: what they find in throw-away resources, what they leave, and what they need."""
 
-import contextlib
-from collections.abc import Iterator
-
 import pytest
 from azure.cosmos.aio import CosmosClient
 
 from keyturn.doctor.run import PROBED
-from tests.keyturn.doctor.conftest import Clinic
+from tests.keyturn.doctor.conftest import Clinic, throttled
 
 pytestmark = pytest.mark.xdist_group("doctor")
-
-LEAST_THROUGHPUT = 400  # RU/s of a container that nobody gave more
-
-
-@contextlib.contextmanager
-def throttled(clinic: Clinic) -> Iterator[None]:
-    """Give containers the throughput that Azure gives the throw-away one."""
-    clinic.control("cosmos", "POST", "settings", {"throughput": LEAST_THROUGHPUT})
-    try:
-        yield
-    finally:
-        clinic.control("cosmos", "POST", "settings", {"throughput": None})
 
 
 async def test_every_probe_finds_what_is_assumed(limited_clinic: Clinic) -> None:

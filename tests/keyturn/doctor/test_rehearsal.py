@@ -8,8 +8,7 @@ import pytest
 
 from keyturn.doctor.live import BY_HAND
 from keyturn.doctor.run import PROBED
-from tests.keyturn.doctor.conftest import Clinic
-from tests.keyturn.doctor.test_probing import throttled
+from tests.keyturn.doctor.conftest import Clinic, throttled
 from tests.local.services import REPOSITORY
 
 pytestmark = pytest.mark.xdist_group("doctor")

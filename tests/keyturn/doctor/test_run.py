@@ -14,7 +14,7 @@ from keyturn.doctor.deployment import EXAMINED
 from keyturn.doctor.live import BY_HAND
 from keyturn.doctor.run import LOOKED_AT, PROBED
 from local.identity.roles import CONTAINERS, COSMOS, KEYS
-from tests.keyturn.doctor.conftest import Clinic
+from tests.keyturn.doctor.conftest import Clinic, armed
 from tests.local.services import free_port
 
 pytestmark = pytest.mark.xdist_group("doctor")
@@ -74,16 +74,6 @@ def backed_up_periodically(clinic: Clinic) -> Iterator[None]:
         yield
     finally:
         clinic.control("resource_manager", "POST", "backup", {"type": "Continuous"})
-
-
-@contextlib.contextmanager
-def armed(clinic: Clinic, service: str, **rule: object) -> Iterator[None]:
-    """Let a service answer otherwise than Azure does."""
-    clinic.control(service, "POST", "faults", {"count": None, **rule})
-    try:
-        yield
-    finally:
-        clinic.control(service, "DELETE", "faults")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def transport() -> Any:
 class ToldRows(DekStore):
     """Tells the parent of every row that is created, and in the end waits for the kill."""
 
-    told: int
+    reported: int
     left: ClassVar[asyncio.Semaphore]  # rows that this process may create
 
     @override
@@ -67,7 +67,7 @@ class ToldRows(DekStore):
         except DekExistsError:  # of a child that was killed before it replaced the document
             ToldRows.left.release()
             raise
-        os.write(self.told, b".")
+        os.write(self.reported, b".")
 
 
 async def work() -> None:
@@ -151,7 +151,7 @@ def fork(rows: int) -> tuple[int, int]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        ToldRows.told, ToldRows.left = writing, asyncio.Semaphore(rows)
+        ToldRows.reported, ToldRows.left = writing, asyncio.Semaphore(rows)
         asyncio.run(work())
         os._exit(0)
     os.close(writing)

@@ -22,7 +22,7 @@ async def records(cosmos_client: CosmosClient) -> StateContainer:
     return StateContainer(await new_container(cosmos_client, "keyturn", "/keyring"))
 
 
-async def test_everybody_gets_the_same_secret(documents_harness: DocumentsHarness, records: StateContainer) -> None:
+async def test_every_caller_gets_the_same_secret(documents_harness: DocumentsHarness, records: StateContainer) -> None:
     """However many begin at once, there is one secret, and a later process opens it again."""
     provider = KeyVaultProvider(documents_harness.source.mek.client)
 

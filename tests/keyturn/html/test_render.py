@@ -50,7 +50,7 @@ def test_a_value_is_text_and_all_of_it_is_seen(source: str, text: str) -> None:
     assert [line for line in made.split("\n") if unseen(line)] == []
 
 
-def test_a_name_that_nobody_gave_is_an_error() -> None:
+def test_a_name_that_was_not_given_is_an_error() -> None:
     """A page with a hole in it is not shown."""
     with pytest.raises(jinja2.UndefinedError):
         shown("{{ absent }}")

@@ -229,7 +229,7 @@ async def test_a_backup_that_was_harmed_is_not_used(
         await backups.blob(taken)
 
 
-async def test_a_missing_right_is_told(local_keyring: LocalKeyring, documents: StateContainer) -> None:
+async def test_a_missing_right_is_named(local_keyring: LocalKeyring, documents: StateContainer) -> None:
     """Whoever may not back the key up is told so, and nothing is stored."""
     await local_keyring.mek.create()
     vault = local_keyring.mek.vault

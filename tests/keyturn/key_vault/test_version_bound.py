@@ -7,7 +7,7 @@ from keyturn.key_vault import creation
 from keyturn.key_vault.creation import create_version
 from keyturn.key_vault.versions import ROTATION_TAG, VERSIONS_MAX, MekVersions
 from tests.keyturn.clocks import ManualClock
-from tests.keyturn.key_vault.test_creation import EARLIER, REQUEST, Intent
+from tests.keyturn.key_vault.creations import EARLIER, REQUEST, Intent
 from tests.keyturn.local_keyring import ROTATION, LocalKeyring
 
 BACKED_UP_MAX = 500  # Key Vault's backup page: a key with more versions cannot be backed up

@@ -12,12 +12,6 @@ RETAIN_UNTIL = datetime(2026, 12, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def versions(local_keyring: LocalKeyring) -> MekVersions:
-    """The versions of the world's MEK."""
-    return MekVersions(local_keyring.mek.admin, local_keyring.mek.client)
-
-
-@pytest.fixture
 async def three(local_keyring: LocalKeyring) -> list[str]:
     """Three versions, oldest first; the last one is the target."""
     return [await local_keyring.mek.create(tags={"team": "notes"}) for _ in range(3)]
@@ -95,7 +89,7 @@ async def test_what_the_rotation_disabled_is_reinstated(versions: MekVersions, t
 async def test_what_others_disabled_stays_disabled(
     local_keyring: LocalKeyring, versions: MekVersions, three: list[str]
 ) -> None:
-    """A version that somebody else had disabled before is neither tagged by retiring nor enabled by reinstating."""
+    """A version that was disabled before the rotation is neither tagged by retiring nor enabled by reinstating."""
     oldest, older, target = three
     await local_keyring.mek.change(oldest, enabled=False)
     await retire(versions, [oldest, older], target)

@@ -1,10 +1,13 @@
 """What is looked at before a migration of documents is started, and the plan of a dry run."""
 
 import json
+import re
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 
@@ -12,10 +15,12 @@ from field_encrypt import KeyPolicy
 from keyturn.contracts.migrations import Reencrypt
 from keyturn.errors import InvalidRequestError
 from keyturn.http import parse
-from keyturn.migrations.requests import DecryptCheckRequest, EncryptRequest, ReencryptRequest
+from keyturn.migrations.requests import DecryptCheckRequest, EncryptRequest, ReencryptRequest, RewrapDeksRequest
 from keyturn.resources import Resources
 from keyturn.settings import load_settings
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
+from tests.keyturn.local_keyring import LocalKeyring
+from tests.keyturn.migrations.harness import versions_of
 
 KEYRINGS = ("notes", "other", "unbound")
 
@@ -77,6 +82,23 @@ async def test_a_container_with_too_many_partitions_is_refused(
         await check.work(resources)
     with pytest.raises(InvalidRequestError):
         await EncryptRequest(kind="encrypt", keyring="notes").work(resources)
+
+
+@pytest.mark.parametrize("paths", [["/workspaceId"], ["/tenant", "/workspaceId"], ["/owner/tenant"]])
+async def test_a_container_that_is_partitioned_otherwise_is_refused(
+    resources: Resources, cosmos_client: CosmosClient, paths: list[str]
+) -> None:
+    """Its documents would be looked for, and bound, where none stands: before a record is written, not one by one."""
+    key = PartitionKey(paths[0]) if len(paths) == 1 else PartitionKey(paths, kind="MultiHash")
+    database = cosmos_client.get_database_client(DATABASE)
+    resources.keyring("notes").documents[
+        next(iter(resources.keyring("notes").documents))
+    ] = await database.create_container(f"otherwise-{uuid.uuid4().hex[:8]}", key)
+
+    for kind in (DecryptCheckRequest(kind="decrypt-check", keyring="notes"), asked()):
+        with pytest.raises(InvalidRequestError, match=re.escape(", ".join(paths))) as refused:
+            await kind.work(resources)
+        assert "KEYTURN_DOCUMENTS" in str(refused.value)
 
 
 async def test_the_key_policy_is_part_of_the_work(resources: Resources) -> None:
@@ -143,3 +165,30 @@ async def test_a_dry_run_plans_the_rotation_afterwards(
     assert plan.seconds == pytest.approx(rows_seconds + waits)
     assert await asked(dryRun=False).plan(resources) is None
     assert await DecryptCheckRequest(kind="decrypt-check", dry_run=True).plan(resources) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "named"),
+    [("nope", None, "newVersion: expected a version of"), (None, "nope", "oldVersion: expected a version of")],
+)
+async def test_an_unknown_version_is_named_with_those_there_are(
+    local_keyring: LocalKeyring, new: str | None, old: str | None, named: str
+) -> None:
+    """As a keyring or a container is."""
+    first, second = await local_keyring.mek.create(), await local_keyring.mek.create()
+    request = RewrapDeksRequest(kind="rewrap-deks", new_version=new or second, old_version=old)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        await request.work(versions_of(local_keyring))
+
+    assert str(refused.value).startswith(named)
+    assert f"one of {', '.join(sorted((first, second)))}" in str(refused.value)
+
+
+async def test_a_disabled_version_is_named_with_those_that_are_enabled(local_keyring: LocalKeyring) -> None:
+    """Rows are moved onto none of the others."""
+    first, second = await local_keyring.mek.create(), await local_keyring.mek.create()
+    await local_keyring.mek.change(first, enabled=False)
+
+    with pytest.raises(InvalidRequestError, match=f"an enabled version of .*, one of {second}$"):
+        await RewrapDeksRequest(kind="rewrap-deks", new_version=first).work(versions_of(local_keyring))

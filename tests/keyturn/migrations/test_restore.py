@@ -159,7 +159,7 @@ async def test_nothing_is_enabled_on_evidence_that_was_changed(
     assert {retired[1]} == await enabled(local_keyring)
 
 
-async def test_a_version_that_nobody_approved_voids_the_approval(
+async def test_a_version_that_was_not_approved_voids_the_approval(
     local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Rows that name yet another disabled version by then have nothing enabled."""

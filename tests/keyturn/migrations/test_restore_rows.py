@@ -1,9 +1,6 @@
 """Rows that are missing or damaged come back from another account; whatever opens stays as it is, to the last byte."""
 
-import asyncio
 import base64
-import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,24 +8,16 @@ import pytest
 
 from field_encrypt.row_states import QuarantineReason
 from keyturn.audit.verify import verify_chain
-from keyturn.contracts.pages import QuarantinedRow, RowRef
+from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
 from keyturn.deks.copy import Found
 from keyturn.deks.unexplained import Provenance, Since
-from keyturn.errors import AbortRequestedError, FencedError, MigrationRunningError
-from keyturn.migrations.restore_rows import Compared
-from keyturn.runs.commands import record_command
 from keyturn.runs.lease import read_lease
-from keyturn.runs.migration_leases import LASTS
-from keyturn.runs.store import RotationStore
-from keyturn.runs.transitions import WORKFLOW_LOST
 from tests.keyturn.local_keyring import encoded
-from tests.keyturn.migrations.harness import REWRAP, started
-from tests.keyturn.migrations.two_accounts import OPERATOR, TwoAccounts, own
-from tests.keyturn.runs.lifecycle import start_run
+from tests.keyturn.migrations.two_accounts import GARBAGE, OPERATOR, TwoAccounts
 
 ROWS = 14
-GARBAGE = encoded(b"x" * 256)
+
 DAMAGES: dict[str, dict[str, Any]] = {
     "another wrap": {"wrappedDek": GARBAGE},
     "no base64": {"wrappedDek": "(none)"},
@@ -44,18 +33,6 @@ DAMAGES: dict[str, dict[str, Any]] = {
 }
 
 
-async def proven(accounts: TwoAccounts, refs: Sequence[RowRef], before: dict[str, dict[str, Any]]) -> None:
-    """Check that these rows are what the other account has, open to their DEKs, and that no other row has changed."""
-    after, back = await accounts.rows(), {ref.id for ref in refs}
-    there = {item["id"]: item async for item in accounts.there.read_all_items()}
-    assert {name: json.dumps(row) for name, row in after.items() if name not in back} == {
-        name: json.dumps(row) for name, row in before.items() if name not in back
-    }
-    assert {name: own(after[name]) for name in back} == {name: own(there[name]) for name in back}
-    for ref in refs:
-        assert (await accounts.local.unwrapped(ref)) == accounts.local.deks[ref.id]
-
-
 async def test_one_missing_row_comes_back(accounts: TwoAccounts) -> None:
     """It is created as the backup has it, with the fence of the run; its record and chain tell who did what."""
     refs = await accounts.backed_up(ROWS, tenant="blue")
@@ -65,7 +42,7 @@ async def test_one_missing_row_comes_back(accounts: TwoAccounts) -> None:
     compared = await accounts.restore()
 
     record = await accounts.record(compared.run_id)
-    await proven(accounts, refs[:1], before)
+    await accounts.check_copied(refs[:1], before)
     assert (compared.found, compared.copied) == ({Found.MISSING: 1, Found.SAME: ROWS - 1}, {Found.MISSING: 1})
     assert (await accounts.local.item(refs[0]))["fence"] == record.fencing_token
     assert (record.state, record.requested_by) == (State.COMPLETED, OPERATOR.name)
@@ -87,7 +64,7 @@ async def test_damaged_rows_come_back(accounts: TwoAccounts) -> None:
 
     compared = await accounts.restore()
 
-    await proven(accounts, refs[: len(DAMAGES)], before)
+    await accounts.check_copied(refs[: len(DAMAGES)], before)
     assert compared.copied == {Found.DAMAGED: len(DAMAGES)}
     assert (compared.left, compared.retired) == ([], set())
 
@@ -100,7 +77,7 @@ async def test_a_truncated_container_comes_back(accounts: TwoAccounts) -> None:
     compared = await accounts.restore()
     again = await accounts.restore()
 
-    await proven(accounts, refs, {})
+    await accounts.check_copied(refs, {})
     assert (compared.copied, again.copied) == ({Found.MISSING: ROWS}, {})
     assert again.found == {Found.SAME: ROWS}
 
@@ -195,10 +172,10 @@ async def test_only_missing_rows_and_only_these_ids(accounts: TwoAccounts) -> No
     before = await accounts.rows()
 
     by_id = await accounts.restore(ids=[refs[0].id, refs[3].id])
-    await proven(accounts, refs[:1], before)
+    await accounts.check_copied(refs[:1], before)
     missing = await accounts.restore(missing_only=True)
 
-    await proven(accounts, refs[:2], before)
+    await accounts.check_copied(refs[:2], before)
     assert (by_id.copied, missing.copied) == ({Found.MISSING: 1}, {Found.MISSING: 1})
 
 
@@ -213,131 +190,8 @@ async def test_a_fence_of_the_backup_keeps_no_run_out(accounts: TwoAccounts) -> 
     assert (await accounts.local.item(refs[0]))["fence"] == record.fencing_token < 999
 
 
-@pytest.mark.parametrize("operation", ["create", "replace"])
-async def test_what_a_writer_makes_meanwhile_stays(accounts: TwoAccounts, operation: str) -> None:
-    """The row comes, or is put right, between the look and the write: the write is refused, and the row stays."""
-    [ref] = await accounts.backed_up(1)
-    row = {**await accounts.local.item(ref), "by": "a live writer"}
-    if operation == "create":
-        await accounts.lose([ref])
-    else:
-        await accounts.change(ref, wrappedDek=GARBAGE)
-    accounts.local.cosmos.fault(operation=operation, kind="hold", match=accounts.here.id)
-    restoring = asyncio.create_task(accounts.restore())
-    await asyncio.to_thread(accounts.local.cosmos.until_fired)
-
-    await accounts.here.upsert_item({name: value for name, value in row.items() if not name.startswith("_")})
-    made = await accounts.rows()
-    await asyncio.to_thread(accounts.local.cosmos.clear_faults)
-    compared = await restoring
-
-    assert await accounts.rows() == made
-    assert (compared.found, compared.copied) == ({Found.NEWER: 1}, {})
-
-
-@pytest.mark.parametrize("operation", ["create", "replace"])
-async def test_a_lost_answer_counts_once(accounts: TwoAccounts, operation: str) -> None:
-    """The row was written, and its answer was lost: that it is there is no other writer's doing."""
-    [ref] = await accounts.backed_up(1)
-    if operation == "create":
-        await accounts.lose([ref])
-    else:
-        await accounts.change(ref, wrappedDek=GARBAGE)
-    accounts.local.cosmos.fault(operation=operation, kind="reset_after", match=accounts.here.id)
-
-    compared = await accounts.restore()
-
-    await proven(accounts, [ref], {})
-    found = Found.MISSING if operation == "create" else Found.DAMAGED
-    assert (compared.found, compared.copied) == ({found: 1}, {found: 1})
-
-
-async def test_one_run_at_a_time(accounts: TwoAccounts) -> None:
-    """A keyring that a rotation or a migration holds is refused, and nothing is copied."""
-    runs, name = accounts.harness.runs, accounts.harness.keyring
-    refs = await accounts.backed_up(1)
-    await accounts.lose(refs)
-    await started(accounts.harness.resources.migrations, REWRAP, keyring=name)
-
-    with pytest.raises(MigrationRunningError):
-        await accounts.restore()
-
-    assert await accounts.rows() == {}
-    assert (await read_lease(runs, name)) is not None
-
-
-async def hanging(accounts: TwoAccounts, operation: str) -> asyncio.Task[Compared]:
-    """Return a call that hangs at its first rows: to others it looks as if its process were dead."""
-    accounts.local.cosmos.fault(operation=operation, kind="hold", match=accounts.here.id, count=None)
-    call = asyncio.create_task(accounts.restore())
-    await asyncio.to_thread(accounts.local.cosmos.until_fired)
-    return call
-
-
-async def test_another_call_takes_the_place_of_one_that_has_not_ended(accounts: TwoAccounts) -> None:
-    """It may have been killed. Where it lives, it has lost its keyring, and says so."""
-    refs = await accounts.backed_up(3)
-    await accounts.lose(refs)
-    first = await hanging(accounts, "create")
-
-    second = asyncio.create_task(accounts.restore())
-    await asyncio.to_thread(accounts.local.cosmos.until_fired)
-    await asyncio.to_thread(accounts.local.cosmos.clear_faults)
-    compared = await second
-
-    with pytest.raises(FencedError):
-        await first
-    await proven(accounts, refs, {})
-    assert (await accounts.record(compared.run_id)).state is State.COMPLETED
-
-
-async def test_a_call_that_was_killed_holds_the_keyring_no_longer_than_its_lease(
-    accounts: TwoAccounts, runs: RotationStore
-) -> None:
-    """A rotation is refused meanwhile, and begins afterwards; the call, if it lives, writes nothing any more."""
-    name, now = accounts.harness.keyring, datetime.now(UTC)
-    refs = await accounts.backed_up(3)
-    await accounts.lose(refs)
-    first = await hanging(accounts, "read")
-
-    with pytest.raises(MigrationRunningError) as refused:
-        await start_run(runs, name, now=now, alive=False)
-    begun = await start_run(runs, name, now=now + LASTS + timedelta(minutes=1), alive=False)
-
-    ended = await accounts.record(refused.value.facts["migrationId"])
-    await asyncio.to_thread(accounts.local.cosmos.clear_faults)
-    with pytest.raises(FencedError):
-        await first
-    assert (ended.state, ended.error and ended.error.type) == (State.FAILED, WORKFLOW_LOST)
-    assert begun.state is State.REQUESTED
-    assert await accounts.rows() == {}
-    assert (await accounts.record(ended.run_id)).step == ended.step
-
-
-async def test_an_operator_ends_it(accounts: TwoAccounts) -> None:
-    """An abort is looked for before every page: what is copied stays, and the rest comes another time."""
-    refs = await accounts.backed_up(40)
-    await accounts.lose(refs)
-    call = await hanging(accounts, "create")
-    lease = await read_lease(accounts.harness.runs, accounts.harness.keyring)
-    assert lease is not None
-    assert lease.holder is not None
-
-    migrations = accounts.harness.resources.migrations
-    await record_command(migrations, lease.holder, "abort", by="ada@example.com", now=datetime.now(UTC))
-    await asyncio.to_thread(accounts.local.cosmos.clear_faults)
-    with pytest.raises(AbortRequestedError):
-        await call
-
-    record, copied = await accounts.record(lease.holder), await accounts.rows()
-    assert (record.state, record.history[-1].actor) == (State.ABORTED, "ada@example.com")
-    assert 0 < len(copied) < len(refs)
-    await accounts.restore()
-    await proven(accounts, refs, {})
-
-
 async def test_copied_rows_are_explained(accounts: TwoAccounts) -> None:
-    """The next rotation does not take them for rows that somebody has planted; a row that is planted is named."""
+    """The next rotation does not take them for planted rows; a row that is planted is named."""
     began = datetime.now(UTC) - timedelta(hours=1)
     refs = await accounts.backed_up(3, rotationId="notes.20261101T030000Z.abcdef", createdAt="2026-01-01T00:00:00Z")
     await accounts.lose(refs[:2])

@@ -90,7 +90,7 @@ async def test_without_that_proof_it_is_left(accounts: TwoAccounts, notes: Notes
     assert await accounts.rows() == before
 
 
-async def test_whoever_may_not_read_documents_copies_the_others(accounts: TwoAccounts, notes: Notes) -> None:
+async def test_without_the_right_to_read_documents_the_others_are_copied(accounts: TwoAccounts, notes: Notes) -> None:
     """The right is for this proof alone: without it such a row is left, and the operator is told why."""
     damaged, missing = await notes.add("a"), await notes.add("b")
     await notes.damage(damaged)

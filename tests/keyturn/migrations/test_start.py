@@ -31,7 +31,7 @@ def runs(documents: StateContainer) -> RotationStore:
 
 async def rotate(runs: RotationStore, keyring: str) -> RotationRecord:
     """Start a rotation."""
-    begun = await start(
+    return await start(
         runs,
         StartRequest(),
         keyring=keyring,
@@ -42,7 +42,6 @@ async def rotate(runs: RotationStore, keyring: str) -> RotationRecord:
         starts_per_day=1000,
         now=NOW,
     )
-    return begun.record
 
 
 def test_an_id_tells_its_keyring_and_its_kind() -> None:
@@ -77,7 +76,7 @@ async def test_of_a_rotation_and_a_migration_at_once_one_begins(
     assert holder.run_id in refused[0].facts["statusUrl"]
 
 
-async def test_a_lease_of_somebody_elses_migration_is_respected(
+async def test_a_lease_of_a_foreign_migration_is_respected(
     migrations: MigrationStore, documents: StateContainer
 ) -> None:
     """While another tool migrates the keyring, nothing begins; when its lease has expired, it does."""
@@ -143,7 +142,7 @@ async def test_the_lease_of_an_earlier_migration_of_ours_is_taken_over(
     assert [lease.holder for lease in await leases.active(documents, first.keyring, NOW)] == [second.run_id]
 
 
-async def test_the_lease_of_somebody_else_ends_the_migration(
+async def test_a_lease_of_another_holder_ends_the_migration(
     migrations: MigrationStore, documents: StateContainer
 ) -> None:
     """Who migrates the same by other means is not worked against."""

@@ -1,5 +1,6 @@
 """A dek store and the account into which a backup of it was restored: two local accounts, one vault."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ from keyturn.migrations.restore_rows import Compared, Wanted, restore_rows
 from keyturn.runs.records import MigrationRecord
 from tests.field_encrypt.local_cosmos import DATABASE
 from tests.invariants.harness import ActivityHarness
+from tests.keyturn.local_keyring import encoded
 
 OPERATOR = Identity("dana@example.com", "6b0d9c1e-0b53-4f7e-9a52-6d0c3f0b8a10")
+GARBAGE = encoded(b"x" * 256)
 SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
 
 
@@ -70,3 +73,14 @@ class TwoAccounts:
         """Return the run's record."""
         assert run_id is not None
         return await self.harness.resources.migrations.read(run_id)
+
+    async def check_copied(self, refs: Sequence[RowRef], before: dict[str, dict[str, Any]]) -> None:
+        """Check that these rows are as in the other account and open to their DEKs, and that no other has changed."""
+        after, copied = await self.rows(), {ref.id for ref in refs}
+        there = {item["id"]: item async for item in self.there.read_all_items()}
+        assert {name: json.dumps(row) for name, row in after.items() if name not in copied} == {
+            name: json.dumps(row) for name, row in before.items() if name not in copied
+        }
+        assert {name: own(after[name]) for name in copied} == {name: own(there[name]) for name in copied}
+        for ref in refs:
+            assert await self.local.unwrapped(ref) == self.local.deks[ref.id]

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from keyturn.errors import SettingsError
 from keyturn.settings import load_settings
 from keyturn.settings.channels import CHANNELS_PER_SETTING, apart, channels_of
-from tests.keyturn.settings.test_app import RUNBOOK
+from tests.keyturn.settings.environment import RUNBOOK
 
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general"
 HOOK = "jsons://user:hush@hooks.example/keyturn"
@@ -67,7 +67,7 @@ def test_too_many_channels_are_refused() -> None:
         channels_of("ON_CALL_URLS", SecretStr(" ".join([HOOK] * (CHANNELS_PER_SETTING + 1))))
 
 
-def test_a_channel_that_is_listed_twice_is_told_once() -> None:
+def test_a_channel_that_is_listed_twice_is_one() -> None:
     """The first of two that lead to the same place stays."""
     channels = channels_of("NOTIFICATION_URLS", SecretStr(f"{SLACK} {HOOK} {SLACK}"))
 

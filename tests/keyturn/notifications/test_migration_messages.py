@@ -45,10 +45,10 @@ def message(event: str, detail: str = "", work: Work = WORKS[2], **fields: Any) 
         work=work,
         **fields,
     )
-    told = NotifyInput(
+    notice = NotifyInput(
         run=RunRef(run_id=MIGRATION, keyring="notes", fencing_token=2), key="1.1", event=event, detail=detail
     )
-    composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
+    composed = compose(record, notice, "https://keyturn.example/", Head(7, "a" * 64))
     return f"{composed.title}\n{composed.body}"
 
 

@@ -32,14 +32,14 @@ async def waiting(migrations: MigrationStore) -> MigrationRecord:
     return await record_step(migrations, StepInput(run=record.ref, step=2, target=State.AWAITING_APPROVAL), NOW)
 
 
-async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:
+async def test_a_restore_is_announced_and_its_approvers_are_asked(migrations: MigrationStore, inbox: Inbox) -> None:
     """Twice is once; an approver's link is on that approver's channel alone; the record has what became of it."""
     record = await waiting(migrations)
     notifier = notifier_of(EveryRun(migrations.documents), inbox, on_call="pager")
-    told = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
+    question = NotifyInput(run=record.ref, key="2.1:approval_wanted", event="approval_wanted")
 
     for _ in range(2):
-        await notifier.tell(told, NOW)
+        await notifier.tell(question, NOW)
 
     messages = {name: inbox.read(name, record.run_id) for name in ("all", "pager", "grace", "ada")}
     [notice] = (await migrations.read(record.run_id)).notifications
@@ -50,7 +50,7 @@ async def test_a_restore_is_told_and_its_approvers_are_asked(migrations: Migrati
     assert {channel.outcome for channel in notice.channels} == {"sent"}
 
 
-async def test_a_migration_that_lost_its_workflow_is_told_once(
+async def test_a_migration_that_lost_its_workflow_is_announced_once(
     runs: RotationStore, migrations: MigrationStore, inbox: Inbox
 ) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""

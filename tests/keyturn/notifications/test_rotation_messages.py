@@ -68,8 +68,8 @@ def message(event: str, detail: str = "", **fields: Any) -> str:
 
 def text(record: RotationRecord, event: str, detail: str = "") -> str:
     """Return title and body of the event's message about this record."""
-    told = NotifyInput(run=record.ref, key="1.1", event=event, detail=detail)
-    composed = compose(record, told, "https://keyturn.example/", Head(7, "a" * 64))
+    notice = NotifyInput(run=record.ref, key="1.1", event=event, detail=detail)
+    composed = compose(record, notice, "https://keyturn.example/", Head(7, "a" * 64))
     return f"{composed.title}\n{composed.body}"
 
 
@@ -145,7 +145,7 @@ def test_the_question_holds_the_evidence_in_short(event: str) -> None:
         ),
     ],
 )
-def test_rows_that_nobody_can_explain_are_in_the_question(provenance: Provenance | None, said: str) -> None:
+def test_unexplained_rows_are_in_the_question(provenance: Provenance | None, said: str) -> None:
     """Whoever decides learns of rows that somebody has changed, by name, without opening the page."""
     line = f"Rows that no run has left as they are: {said}."
 

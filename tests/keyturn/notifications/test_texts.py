@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import re
-import sys
 from collections.abc import Callable, Iterator
 from html import unescape
 
@@ -50,7 +49,7 @@ def seen(text: str) -> list[str]:
     return lines
 
 
-def told(text: str, event: str) -> str:
+def message_of(text: str, event: str) -> str:
     """Return the message of the event about a run in every text of which the hostile one stands."""
     row, evidence = QuarantinedRow(id=text, reason="malformed"), {"reason": text, "oldVersions": [text]}
     frozen = {"evidence": evidence, "evidence_digest": digest_of(evidence)}
@@ -78,7 +77,7 @@ def told(text: str, event: str) -> str:
 @given(text=HOSTILE)
 def test_a_message_has_no_forged_line(event: str, text: str) -> None:
     """As many lines as with a plain text in its place, none of which begins with what the other would."""
-    lines, plain = seen(told(text, event)), seen(told("x", event))
+    lines, plain = seen(message_of(text, event)), seen(message_of("x", event))
 
     assert len(lines) == len(plain)
     assert not any(line.startswith(FORGED) for line in lines)
@@ -99,11 +98,11 @@ def test_a_report_of_the_doctor_has_no_forged_line(text: str) -> None:
     """Names and answers of services stand in the cells of its tables."""
     [name, *_] = LOOKED_AT
 
-    def told(detail: str) -> str:
+    def message_of(detail: str) -> str:
         found = CheckResult(id=name, subject=detail, outcome=Outcome.PROBLEM, detail=detail, advice=detail)
         return report([found], "rg-keyturn-x", "about", str)
 
-    assert len(seen(told(text))) == len(seen(told("x")))
+    assert len(seen(message_of(text))) == len(seen(message_of("x")))
 
 
 @pytest.fixture
@@ -142,6 +141,8 @@ def test_the_command_line_writes_what_is_there(text: str) -> None:
         written = io.StringIO()
         with contextlib.redirect_stdout(written):
             write(answer, as_json=False)
-        seen(written.getvalue())
-    with contextlib.redirect_stderr(sys.stdout):
+        assert seen(written.getvalue())[-1:] == [""]
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
         echo(visible(text), err=True)
+    assert seen(errors.getvalue()) == [visible(text), ""]

@@ -43,7 +43,7 @@ async def test_periodic_backup_needs_a_snapshot(harness: PreflightHarness) -> No
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_a_rotation_that_nobody_could_approve_is_blocked(harness: PreflightHarness, *, dry_run: bool) -> None:
+async def test_a_rotation_without_a_possible_approver_is_blocked(harness: PreflightHarness, *, dry_run: bool) -> None:
     """Before a version is made; a dry run tells as well. Whoever answers for it may waive it."""
     harness.variables = {"KEYTURN_APPROVERS": f'["{REQUESTER}"]'}
     waiver = {"check": "somebody_can_decide", "by": REQUESTER, "why": "Grace is named tomorrow"}
@@ -140,12 +140,12 @@ async def test_a_start_outside_the_window_can_be_forced_with_a_reason(harness: P
     assert check.detail.endswith("waived by ada@example.com: a key leaked")
 
 
-async def test_the_people_on_call_are_told(harness: PreflightHarness) -> None:
+async def test_the_people_on_call_are_notified(harness: PreflightHarness) -> None:
     """The channel gets the rotation, and the check says where the message went."""
-    told: list[RotationRecord] = []
+    notified: list[RotationRecord] = []
 
     async def on_call(record: RotationRecord) -> str:
-        told.append(record)
+        notified.append(record)
         return "the on-call channel"
 
     harness.on_call = on_call
@@ -153,11 +153,11 @@ async def test_the_people_on_call_are_told(harness: PreflightHarness) -> None:
 
     check = check_of(await harness.run(record), "on_call_notified")
 
-    assert [record] == told
+    assert [record] == notified
     assert (check.outcome, check.detail) == ("pass", "sent to the on-call channel")
 
 
-async def test_a_dry_run_disturbs_nobody(harness: PreflightHarness) -> None:
+async def test_a_dry_run_notifies_no_one(harness: PreflightHarness) -> None:
     """Nothing is sent for a rotation that will not be."""
 
     async def on_call(record: RotationRecord) -> str:

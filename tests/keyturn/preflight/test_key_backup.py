@@ -48,7 +48,7 @@ async def test_a_dry_run_takes_none(harness: PreflightHarness) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True], ids=["rotation", "dry run"])
-async def test_a_key_with_too_many_versions_is_told_before(
+async def test_a_key_with_too_many_versions_is_reported_before(
     harness: PreflightHarness, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
 ) -> None:
     """It cannot be waived, as the vault backs no key up with more than 500; no backup is taken."""

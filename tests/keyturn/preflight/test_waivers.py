@@ -50,7 +50,7 @@ async def test_a_missing_right_is_not_waived(harness: PreflightHarness) -> None:
     assert failed(preflight) == ["waivers", "can_create_version"]
 
 
-def test_a_start_request_is_told_which_of_its_waivers_is_wrong() -> None:
+def test_a_start_request_learns_which_of_its_waivers_is_wrong() -> None:
     """The error names the field of the request and what may stand there."""
     require_waivable(["backup", "maintenance_window"])
 

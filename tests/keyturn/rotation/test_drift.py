@@ -1,4 +1,4 @@
-"""Drift: rows that nobody can read, and retired versions that somebody has enabled, are found by the tick and told."""
+"""Drift: unreadable rows, and retired versions that were enabled by hand, are found by the tick and announced."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from tests.keyturn.migrations.harness import started, versions_of
 from tests.keyturn.migrations.harness import step_to as migrate_to
 from tests.keyturn.notifications.inbox import TIMEOUT, Inbox, notifier_of
 from tests.keyturn.runs.lifecycle import NOW, bring_to, new_keyring
-from tests.keyturn.telemetry.told import Told
+from tests.keyturn.telemetry.recorded import Recorded
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
@@ -45,7 +45,7 @@ class Watched:
         notifier = notifier_of(self.runs, self.inbox, everything=channels)
         await tell_drift(notifier, self.runs, self.name, self.local.store, self.versions, now)
 
-    def told(self) -> list[dict[str, str]]:
+    def messages(self) -> list[dict[str, str]]:
         """Return the messages about the keyring."""
         found = requests.get(f"{self.inbox.service.url}/_control/messages", timeout=TIMEOUT).json()["messages"]
         return [item for item in found if item["title"] == f"Keyturn: drift in {self.name}"]
@@ -100,14 +100,14 @@ async def test_labels_without_number_are_bounded(watched: Watched) -> None:
     await watched.tick()
 
     found = await watched.find_drift()
-    [message] = watched.told()
+    [message] = watched.messages()
     assert (len(found.rows), len(found.missing)) == (LABELS_MAX, LABELS_MAX)
     assert next(iter(found.rows.items())) == (f"{0:032x}", 4)
     assert len(message["message"].splitlines()) == 12
 
 
 async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
-    """A retired version that no row names is what it should be; nobody is told anything."""
+    """A retired version that no row names is what it should be; no one is notified."""
     await watched.retired()
     await watched.local.add(await watched.versions.current())
 
@@ -116,10 +116,10 @@ async def test_a_keyring_in_order_has_no_drift(watched: Watched) -> None:
     stored = await read_drift(watched.runs.documents, watched.name)
     assert stored is not None
     assert (stored.drift.rows, stored.drift.enabled, stored.drift.since, stored.drift.mend) == ({}, [], None, None)
-    assert watched.told() == []
+    assert watched.messages() == []
 
 
-async def test_a_retired_version_that_somebody_has_enabled_is_found(watched: Watched) -> None:
+async def test_a_retired_version_that_was_enabled_by_hand_is_found(watched: Watched) -> None:
     """However many rotations came after it that retired nothing."""
     old, _ = await watched.retired()
     later = await bring_to(watched.runs, State.ABORTED, keyring=watched.name)
@@ -154,16 +154,18 @@ async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
     assert (during, (await watched.find_drift()).enabled) == ([], [old])
 
 
-async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+async def test_drift_is_announced_once_and_again_after_a_week(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
     """A keyring without any run has its message too; it names the versions and the command that mends them."""
     version = await watched.strand()
     counts = []
 
     for days in (0, 1, 2, 6, 7, 8):
         await watched.tick(NOW + timedelta(days=days))
-        counts.append(len(watched.told()))
+        counts.append(len(watched.messages()))
 
-    message = watched.told()[0]["message"]
+    message = watched.messages()[0]["message"]
     assert counts == [1, 1, 1, 1, 2, 2]
     logged = [record.getMessage() for record in caplog.records if record.name == "keyturn.events"]
     assert logged == [f"keyring {watched.name}: drift 2 rows unreadable, retired but enabled: 0"] * 2
@@ -171,17 +173,17 @@ async def test_drift_is_told_once_and_again_after_a_week(watched: Watched, caplo
     assert f"keyturn restore --keyring {watched.name} --reason drift --wait" in message.splitlines()
 
 
-async def test_what_is_new_is_told_at_once_and_what_is_mended_is_not(watched: Watched) -> None:
-    """One more version under which rows are is told at the next look; one less is no news."""
+async def test_what_is_new_is_announced_at_once_and_what_is_fixed_is_not(watched: Watched) -> None:
+    """One more version under which rows are is announced at the next look; one less is no news."""
     first, second = await watched.strand(), await watched.strand()
     await watched.tick()
     await watched.enable(first, enabled=True)
     await watched.tick(NOW + timedelta(days=1))
-    mended = len(watched.told())
+    fixed = len(watched.messages())
     await watched.enable(first, enabled=False)
     await watched.tick(NOW + timedelta(days=2))
 
-    assert (mended, len(watched.told())) == (1, 2)
+    assert (fixed, len(watched.messages())) == (1, 2)
     stored = await read_drift(watched.runs.documents, watched.name)
     assert stored is not None
     assert set(stored.drift.rows) == {first, second}
@@ -193,25 +195,25 @@ async def test_a_store_is_counted_once_in_twenty_hours(watched: Watched) -> None
     version = await watched.strand()
 
     await watched.tick(NOW + timedelta(hours=19))
-    early = len(watched.told())
+    early = len(watched.messages())
     await watched.tick(NOW + timedelta(hours=20))
 
-    assert (early, len(watched.told())) == (0, 1)
+    assert (early, len(watched.messages())) == (0, 1)
     stored = await read_drift(watched.runs.documents, watched.name)
     assert stored is not None
     assert (stored.drift.at, stored.drift.rows) == (NOW + timedelta(hours=20), {version: 2})
 
 
-async def test_drift_is_measured(watched: Watched, told: Told) -> None:
+async def test_drift_is_measured(watched: Watched, recorded: Recorded) -> None:
     """Rows that nobody can read, and versions that somebody has enabled."""
     old, _ = await watched.retired()
     await watched.strand()
     await watched.enable(old, enabled=True)
 
     await watched.tick()
-    rows = told.metric(names.DRIFT_ROWS)
+    rows = recorded.metric(names.DRIFT_ROWS)
     await watched.tick(NOW + timedelta(hours=1))
-    versions = told.metric(names.DRIFT_VERSIONS)
+    versions = recorded.metric(names.DRIFT_VERSIONS)
 
     assert (rows[(watched.name,)], versions[(watched.name,)]) == (2, 1)
 
@@ -226,10 +228,10 @@ async def test_a_look_that_fails_is_raised_and_made_again(watched: Watched) -> N
 
     assert await read_drift(watched.runs.documents, watched.name) is None
     await watched.tick(NOW + timedelta(minutes=1))
-    assert len(watched.told()) == 1
+    assert len(watched.messages()) == 1
 
 
-async def test_what_arrived_nowhere_is_told_again(watched: Watched) -> None:
+async def test_what_arrived_nowhere_is_announced_again(watched: Watched) -> None:
     """The tick fails, and the next one tells it; one channel of several is enough."""
     await watched.strand()
     watched.inbox.fail("all", status=503)
@@ -239,7 +241,7 @@ async def test_what_arrived_nowhere_is_told_again(watched: Watched) -> None:
     await watched.tick(NOW + timedelta(minutes=1), channels="all other")
     await watched.tick(NOW + timedelta(minutes=2), channels="all other")
 
-    assert [item["channel"] for item in watched.told()] == ["other"]
+    assert [item["channel"] for item in watched.messages()] == ["other"]
 
 
 def test_health_knows_no_drift_before_the_first_look() -> None:
@@ -252,5 +254,5 @@ def test_health_knows_no_drift_before_the_first_look() -> None:
             keyring="k", last_rotation=None, last_began=None, next_occurrence=NOW, overdue=False, drift=found
         )
 
-    told = [drifted(map(status, looks)) for looks in ([fine], [fine, None], [None, bad], [])]
-    assert told == [False, None, True, False]
+    answers = [drifted(map(status, looks)) for looks in ([fine], [fine, None], [None, bad], [])]
+    assert answers == [False, None, True, False]

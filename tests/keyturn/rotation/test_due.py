@@ -19,12 +19,12 @@ async def test_the_answer_is_remembered_for_a_minute() -> None:
 
     memory = StatusMemory(lambda: seconds[0])
 
-    told = [await memory.recall(ask) for seconds[0] in (0.0, REMEMBERED_SECONDS - 1, REMEMBERED_SECONDS)]
+    recalled = [await memory.recall(ask) for seconds[0] in (0.0, REMEMBERED_SECONDS - 1, REMEMBERED_SECONDS)]
 
-    assert [[status.overdue for status in found or []] for found in told] == [[False], [False], [True]]
+    assert [[status.overdue for status in found or []] for found in recalled] == [[False], [False], [True]]
 
 
-async def test_what_cannot_be_told_is_no_failure() -> None:
+async def test_what_is_not_known_is_no_failure() -> None:
     """A store or a vault that does not answer makes the answer unknown."""
 
     async def ask() -> list[KeyringStatus]:

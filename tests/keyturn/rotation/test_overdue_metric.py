@@ -14,7 +14,7 @@ from keyturn.rotation.watchdog import tell_unreported
 from keyturn.runs.store import RotationStore
 from keyturn.telemetry import names
 from tests.keyturn.runs.lifecycle import NOW, monthly, new_keyring, start_run
-from tests.keyturn.telemetry.told import Told
+from tests.keyturn.telemetry.recorded import Recorded
 
 
 def made(ago: timedelta) -> Versions:
@@ -37,8 +37,8 @@ def made(ago: timedelta) -> Versions:
 
 
 @pytest.mark.parametrize(("days", "since"), [(10, None), (40, datetime(2026, 2, 1, 3, tzinfo=NOW.tzinfo))])
-async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_mek(
-    runs: RotationStore, told: Told, days: int, since: datetime | None
+async def test_a_keyring_that_was_never_rotated_is_overdue_by_the_age_of_its_mek(
+    runs: RotationStore, recorded: Recorded, days: int, since: datetime | None
 ) -> None:
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
     keyring = new_keyring()
@@ -49,7 +49,7 @@ async def test_a_keyring_that_nobody_ever_rotated_is_overdue_by_the_age_of_its_m
     history = await rotation_history(runs, clients, settings, NOW)
 
     assert history.overdue_since == since
-    assert told.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}
+    assert recorded.metric(names.OVERDUE) == {(keyring,): 0 if since is None else 1}
 
 
 async def test_a_first_deployment_is_not_overdue_before_the_schedule_has_looked(runs: RotationStore) -> None:
@@ -57,19 +57,19 @@ async def test_a_first_deployment_is_not_overdue_before_the_schedule_has_looked(
     keyring = new_keyring()
     clients, settings = monthly(keyring, made(timedelta(days=400)))
 
-    async def told() -> tuple[bool | None, bool | None]:
+    async def overdue_or_not() -> tuple[bool | None, bool | None]:
         status = await keyring_status(runs, clients, settings, NOW)
         return status.overdue, any_overdue([status])
 
-    before = await told()
+    before = await overdue_or_not()
     found = Drift(at=NOW, rows={}, missing=[], enabled=[], mend=None)
     await runs.documents.create(DriftRecord(keyring=keyring, drift=found).to_payload())
 
-    assert (before, await told()) == ((None, None), (True, True))
+    assert (before, await overdue_or_not()) == ((None, None), (True, True))
 
 
 async def test_a_keyring_names_its_version_and_the_run_that_holds_it(runs: RotationStore) -> None:
-    """From the vault and the lease; a vault that does not answer leaves the rest to be told."""
+    """From the vault and the lease; a vault that does not answer leaves the rest to be shown."""
     run = await start_run(runs)
     clients, settings = monthly(run.keyring, made(timedelta(days=40)))
 

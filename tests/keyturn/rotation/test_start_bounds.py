@@ -51,8 +51,8 @@ async def begin_and_end(
         starts_per_day=MOST,
         now=NOW + later,
     )
-    await release(runs, started.record)
-    return started.record
+    await release(runs, started)
+    return started
 
 
 async def exhaust(runs: RotationStore, keyring: str) -> None:
@@ -61,7 +61,7 @@ async def exhaust(runs: RotationStore, keyring: str) -> None:
         await begin_and_end(runs, keyring, later=number * HOUR)
 
 
-async def test_one_start_too_many_is_told_when_to_come_again(runs: RotationStore) -> None:
+async def test_one_start_too_many_learns_when_to_come_again(runs: RotationStore) -> None:
     """Whoever asks: the answer is 429, names the setting and the time, and no record is written."""
     keyring = new_keyring()
     await exhaust(runs, keyring)
@@ -138,7 +138,7 @@ async def test_the_schedule_waits_without_failing(runs: RotationStore) -> None:
     assert await start_due(runs, clients, settings, workflows(), NOW + 24 * HOUR) is not None
 
 
-async def test_a_start_is_told_of_the_decision_that_is_waited_for(runs: RotationStore) -> None:
+async def test_a_start_learns_of_the_decision_that_is_waited_for(runs: RotationStore) -> None:
     """The refusal says until when the keyring is held, and the commands that free it."""
     waiting = await bring_to(runs, State.AWAITING_APPROVAL)
 
@@ -164,7 +164,7 @@ async def test_a_start_is_told_of_the_decision_that_is_waited_for(runs: Rotation
     assert raised.value.facts == refused.value.facts
 
 
-async def test_a_start_is_told_nothing_of_the_kind_while_rows_move(runs: RotationStore) -> None:
+async def test_a_start_learns_of_no_decision_while_rows_move(runs: RotationStore) -> None:
     """There is nothing to decide, and waiting is right."""
     sweeping = await bring_to(runs, State.SWEEPING)
 

@@ -254,7 +254,7 @@ async def test_what_was_changed_beside_the_rotation_is_named(runs: RotationStore
     assert (found.since, found.created, names(found)) == (record.run_id, 1, {planted: "changed", moved: "changed"})
 
 
-async def test_foreign_rows_are_nobodys_business(runs: RotationStore, local_keyring: LocalKeyring) -> None:
+async def test_foreign_rows_are_left_out(runs: RotationStore, local_keyring: LocalKeyring) -> None:
     """Rows of another key are never touched, and never named."""
     past = Past(runs, local_keyring)
     await past.ended(HOUR)

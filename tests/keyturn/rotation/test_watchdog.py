@@ -16,7 +16,7 @@ async def look(runs: RotationStore, inbox: Inbox, keyring: str, days: float) -> 
     await tell_unreported(notifier_of(runs, inbox), runs, clients, settings, NOW + timedelta(days=days))
 
 
-async def test_an_overdue_rotation_is_told_once_a_week(runs: RotationStore, inbox: Inbox) -> None:
+async def test_an_overdue_rotation_is_announced_once_a_week(runs: RotationStore, inbox: Inbox) -> None:
     """Nothing is told in time; then once, however often the tick looks, and again a week later."""
     record = await bring_to(runs, State.BLOCKED)
     counts = []
@@ -32,7 +32,9 @@ async def test_an_overdue_rotation_is_told_once_a_week(runs: RotationStore, inbo
     assert "is blocked" in first["message"]
 
 
-async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs: RotationStore, inbox: Inbox) -> None:
+async def test_what_is_tried_and_blocked_every_day_is_announced_once_a_week_too(
+    runs: RotationStore, inbox: Inbox
+) -> None:
     """The message is about the latest try; the next day's, which is blocked as well, is no reason to send it again."""
     first = await bring_to(runs, State.BLOCKED)
     await look(runs, inbox, first.keyring, 11)
@@ -48,7 +50,7 @@ async def test_what_is_tried_and_blocked_every_day_is_told_once_a_week_too(runs:
     assert [len(inbox.read("all", record.run_id)) for record in (first, second)] == [1, 1]
 
 
-async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RotationStore, inbox: Inbox) -> None:
+async def test_a_rotation_that_lost_its_workflow_is_announced_once(runs: RotationStore, inbox: Inbox) -> None:
     """Nobody runs it, so nobody but the tick can tell that it has failed."""
     record = await start_run(runs)
     await lose(runs, record.run_id, "the workflow was lost", NOW)
@@ -61,7 +63,7 @@ async def test_a_rotation_that_lost_its_workflow_is_told_once(runs: RotationStor
     assert "WorkflowLostError: the workflow was lost" in message["message"]
 
 
-async def test_a_keyring_that_nobody_rotated_is_silent(runs: RotationStore, inbox: Inbox) -> None:
+async def test_a_keyring_that_was_never_rotated_is_silent(runs: RotationStore, inbox: Inbox) -> None:
     """The first tick starts a rotation; before that there is nothing to tell."""
     await look(runs, inbox, "never", 100)
 

@@ -103,7 +103,7 @@ async def start_run(
     runs: RotationStore, keyring: str | None = None, *, now: datetime = NOW, alive: bool = True, **body: Any
 ) -> RotationRecord:
     """Start a rotation of a keyring of its own, whose earlier run's workflow lives."""
-    started = await start(
+    return await start(
         runs,
         StartRequest(**body),
         keyring=keyring or new_keyring(),
@@ -114,7 +114,6 @@ async def start_run(
         starts_per_day=1000,
         now=now,
     )
-    return started.record
 
 
 async def step_to(runs: RotationStore, record: RotationRecord, target: State) -> RotationRecord:
@@ -154,3 +153,21 @@ async def approve(runs: RotationStore, record: RotationRecord) -> RotationRecord
     digest = record.evidence_digest or ""
     decision = Decision(decision="approved", by=APPROVER, digest=digest, at=NOW)
     return await runs.update(record.run_id, lambda run: run.changed(decision=decision))
+
+
+async def start_with(
+    runs: RotationStore, keyring: str, key: str, requested_by: str = REQUESTER, **body: object
+) -> RotationRecord:
+    """Start a rotation with an idempotency key."""
+    return await start(
+        runs,
+        StartRequest.model_validate(body),
+        keyring=keyring,
+        requested_by=requested_by,
+        trigger="http",
+        policy=Policy(),
+        workflows=workflows(),
+        starts_per_day=1000,
+        now=NOW,
+        idempotency_key=key,
+    )

@@ -13,7 +13,7 @@ from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Decision, HistoryEntry, RequestOptions
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from keyturn.runs.transitions import enter
-from tests.keyturn.runs.lifecycle import APPROVER, NOW, PATHS, POLICY, REQUESTER, make_record
+from tests.keyturn.runs.lifecycle import APPROVER, CENSUS, NOW, PATHS, POLICY, REQUESTER, make_record
 
 EVIDENCE: dict[str, JsonValue] = {"quarantined": 0}
 DIGEST = digest_of(EVIDENCE)
@@ -78,3 +78,20 @@ STATES: list[tuple[Callable[..., RunRecord], State]] = [
     *((rotation, state) for state in PATHS),
     *((migration, state) for state in MIGRATION_PATHS),
 ]
+
+
+EXPLAINED = {"since": "r", "created": 0, "count": 0, "named": []}
+SOUND: dict[str, Any] = {
+    "census": CENSUS.to_payload(),
+    "quarantined": 0,
+    "proof": {"mode": "all", "proven": 10, "quarantined": 0, "gone": 0, "warning": None},
+    "policy": {"soak": "P1D", "watch": "PT30M"},
+    "waivedChecks": [],
+    "staleWriters": {"count": 0, "lastSeen": None},
+    "provenance": EXPLAINED,
+    "planted": EXPLAINED,
+    "canaries": [{"outcome": "pass"}],
+    "probes": [{"outcome": "pass"}, {"outcome": "pass"}],
+}
+
+WAIVED = {"check": "backup", "by": "ada@example.com", "why": "it is a copy", "detail": "no policy"}

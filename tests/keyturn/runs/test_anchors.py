@@ -11,7 +11,7 @@ from keyturn.audit.log import AuditLog
 from keyturn.audit.verify import verify_chain
 from keyturn.ids import RunKind, keyring_of, new_run_id
 from keyturn.key_vault.versions import ROTATION_TAG, MekVersions
-from keyturn.runs.audit import HEAD_TAG, MIGRATION_HEAD_TAG, anchor
+from keyturn.runs.audit import HEAD_TAG, MIGRATION_HEAD_TAG, anchor, anchored_head
 from keyturn.runs.records import RotationRecord
 from tests.keyturn.audit.chains import event, lines
 from tests.keyturn.local_keyring import LocalKeyring
@@ -81,16 +81,21 @@ async def test_a_rotation_without_a_version_has_no_anchor(
 async def test_the_anchor_of_an_adopted_version_goes_over_to_who_adopted_it(
     local_keyring: LocalKeyring, audit: AuditLog, versions: MekVersions
 ) -> None:
-    """The tag holds the head of the run that made the version, which that run's chain bears out."""
+    """The tag held the head of the run that made the version, which its chain bears out; then it is no head of it."""
     maker = await made(local_keyring)
     await audit.append(maker.run_id, [event(number) for number in range(5)])
     await anchor(audit, versions, maker)
+    made_head = await anchored_head(versions, maker.run_id, maker.target_version)
     adopter = make_record(new_keyring(), target_version=maker.target_version, adopted=[maker.run_id])
     head = await audit.append(adopter.run_id, [event(9)])
+    before = await anchored_head(versions, adopter.run_id, adopter.target_version)
 
     await anchor(audit, versions, adopter)
 
     assert head == await anchored(versions, adopter)
+    assert (made_head, before) == (await audit.head(maker.run_id), None)
+    for run, found in (maker, None), (adopter, head):
+        assert await anchored_head(versions, run.run_id, run.target_version) == found
 
 
 async def test_a_migration_is_anchored_with_its_id(

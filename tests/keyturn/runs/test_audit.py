@@ -24,12 +24,12 @@ from tests.keyturn.runs.lifecycle import APPROVER, NOW, REQUESTER, bring_to, mak
 ROW = QuarantinedRow(id="row 1", reason="unwrap_refused", mek_version="old")
 
 
-def told(record: RotationRecord) -> list[str]:
+def audited(record: RotationRecord) -> list[str]:
     """Return what the record tells of, in short."""
     return [found.type.removeprefix("dev.keyturn.rotation.") for found in events_of(record, NOW)]
 
 
-async def test_a_whole_rotation_is_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_whole_rotation_is_audited(runs: RotationStore, audit: AuditLog) -> None:
     """Every state change, the evidence and the decision are events, with the person who brought each about."""
     record = await bring_to(runs, State.COMPLETED)
 
@@ -62,16 +62,16 @@ async def test_following_again_adds_what_is_new(runs: RotationStore, audit: Audi
     assert first.sequence + 1 == last.sequence
 
 
-async def test_a_command_is_told_with_its_giver(runs: RotationStore) -> None:
+async def test_a_command_is_audited_with_its_giver(runs: RotationStore) -> None:
     """An operator's retry is an event of its own, beside the change that it brings about."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     commanded = await record_command(runs, record.run_id, "retry", by="olga", now=NOW)
 
-    assert told(commanded)[len(told(record)) :] == ["command_given"]
+    assert audited(commanded)[len(audited(record)) :] == ["command_given"]
 
 
 @pytest.mark.parametrize("waived", [True, False])
-async def test_a_waived_check_is_told_with_its_reason(runs: RotationStore, *, waived: bool) -> None:
+async def test_a_waived_check_is_audited_with_its_reason(runs: RotationStore, *, waived: bool) -> None:
     """Who waived the check, why, and what was found; a check that passed is no event."""
     record = await start_run(runs, waivers=[{"check": "backup", "why": "snapshot taken"}])
     checks = [Check(name="backup", outcome="waived" if waived else "pass", detail="no continuous backup")]
@@ -83,7 +83,7 @@ async def test_a_waived_check_is_told_with_its_reason(runs: RotationStore, *, wa
     assert ([expected] if waived else []) == data
 
 
-async def test_a_row_that_is_quarantined_again_is_told_again(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_row_that_is_quarantined_again_is_audited_again(runs: RotationStore, audit: AuditLog) -> None:
     """Within a sweep a row is one event; in the sweep after a retry it is another."""
     record = await bring_to(runs, State.NEEDS_ATTENTION)
     quarantined = with_quarantined(record, [ROW])
@@ -100,7 +100,7 @@ async def test_a_row_that_is_quarantined_again_is_told_again(runs: RotationStore
 
 
 @pytest.mark.parametrize("count", [0, 1, 30])
-def test_rows_that_nobody_can_explain_are_told_once(count: int) -> None:
+def test_unexplained_rows_are_audited_once(count: int) -> None:
     """How many there are and the first of them, in one event; none where every row is as it was left."""
     named = [UnexplainedRow(id=f"row {number}", reason="changed") for number in range(count)]
     record = make_record(target_version="new", provenance=Provenance(since="r", created=7, count=count, named=named))
@@ -111,7 +111,7 @@ def test_rows_that_nobody_can_explain_are_told_once(count: int) -> None:
     assert ([{"since": "r", "count": count, "named": first}] if count else []) == found
 
 
-def test_versions_are_told() -> None:
+def test_versions_are_audited() -> None:
     """The version that was made, those that were disabled and those that were enabled again."""
     record = make_record(target_version="new", old_versions=["old"], retired=["old"], reinstated=["old"])
 
@@ -122,7 +122,7 @@ def test_versions_are_told() -> None:
     assert data["versions_reinstated"] == {"versions": ["old"]}
 
 
-async def test_a_retirement_that_was_undone_is_told(runs: RotationStore) -> None:
+async def test_a_retirement_that_was_undone_is_audited(runs: RotationStore) -> None:
     """Disabled and enabled again in one step is two events, and none where nothing was disabled."""
     record = await bring_to(runs, State.RETIRING)
 
@@ -133,7 +133,7 @@ async def test_a_retirement_that_was_undone_is_told(runs: RotationStore) -> None
     assert undone_retirement(record, [], NOW) == []
 
 
-async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_second_attempt_to_retire_is_audited_apart(runs: RotationStore, audit: AuditLog) -> None:
     """The same versions disabled in a later attempt are another event."""
     record = await bring_to(runs, State.RETIRING)
     again = record
@@ -147,7 +147,7 @@ async def test_a_second_attempt_to_retire_is_told_apart(runs: RotationStore, aud
     assert [item["type"].rpartition(".")[2] for item in found].count("versions_retired") == 2
 
 
-def test_versions_that_a_restore_enables_and_disables_are_told() -> None:
+def test_versions_that_a_restore_enables_and_disables_are_audited() -> None:
     """With whose approval, and on which evidence; another look of the same restore is another event."""
     decision = Decision(decision="approved", by=APPROVER, digest="d", at=NOW)
     record = make_restore(

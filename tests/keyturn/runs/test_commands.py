@@ -49,7 +49,7 @@ def test_a_command_is_taken_only_where_the_run_can_obey_it(
     assert {"rotationId": record.run_id, "state": state.value, "allowed": sorted(allowed)} == raised.value.facts
 
 
-def test_the_states_in_which_a_rotation_can_be_told_to_end_are_documented_right() -> None:
+def test_the_states_in_which_a_rotation_can_be_aborted_are_documented() -> None:
     """The constant that the API's description names is the same set."""
     assert ENDED_BY_AN_ABORT[rotation] == abortable(TRANSITIONS)
 

@@ -191,7 +191,7 @@ def test_decisions_are_refused(sentence: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, BY_ID], ids=["by name", "by object id"])
-def test_what_the_schedule_asked_for_is_anybodys_to_decide(body: Mapping[str, Any]) -> None:
+def test_what_the_schedule_asked_for_any_approver_may_decide(body: Mapping[str, Any]) -> None:
     """The schedule is no person, however people are known."""
     scheduled = WAITING.changed(trigger="schedule", requested_by="schedule")
 

@@ -6,21 +6,8 @@ import pytest
 
 from keyturn.runs.evidence_summary import findings_of, to_look_at, verdict
 from tests.keyturn.runs.lifecycle import CENSUS
+from tests.keyturn.runs.records import EXPLAINED, SOUND, WAIVED
 
-EXPLAINED = {"since": "r", "created": 0, "count": 0, "named": []}
-SOUND: dict[str, Any] = {
-    "census": CENSUS.to_payload(),
-    "quarantined": 0,
-    "proof": {"mode": "all", "proven": 10, "quarantined": 0, "gone": 0, "warning": None},
-    "policy": {"soak": "P1D", "watch": "PT30M"},
-    "waivedChecks": [],
-    "staleWriters": {"count": 0, "lastSeen": None},
-    "provenance": EXPLAINED,
-    "planted": EXPLAINED,
-    "canaries": [{"outcome": "pass"}],
-    "probes": [{"outcome": "pass"}, {"outcome": "pass"}],
-}
-WAIVED = {"check": "backup", "by": "ada@example.com", "why": "it is a copy", "detail": "no policy"}
 ROWS = {"since": "r", "created": 0, "count": 6, "named": [{"id": f"row{number}"} for number in range(6)]}
 
 
@@ -123,3 +110,12 @@ def test_an_enablement_tells_its_counts(more: dict[str, str], said: str) -> None
 
     assert [(finding.mark, finding.sentence) for finding in findings] == [("note", said)]
     assert verdict(findings) == "Nothing speaks against it"
+
+
+def test_a_rollback_of_no_row_is_something_to_look_at() -> None:
+    """It would enable what was retired for nothing: so for a rotation that adopted the rows of an unfinished one."""
+    census = {**CENSUS.to_payload(), "rewrapped": 0}
+    [found] = findings_of({"versions": {"old": 0}, "census": census, "rotationId": "r.1"})
+
+    assert (found.mark, "there is nothing to roll back" in found.sentence) == ("look", True)
+    assert "no row goes back" in found.if_approved

@@ -16,8 +16,7 @@ from keyturn.runs.store import RotationStore
 from keyturn.runs.transitions import record_step
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_cosmos import LocalCosmos
-from tests.keyturn.rotation.test_start import start_with
-from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run
+from tests.keyturn.runs.lifecycle import NOW, bring_to, make_record, new_keyring, start_run, start_with
 
 READER = ROLES["Cosmos DB Built-in Data Reader"]
 
@@ -72,9 +71,9 @@ async def test_a_start_whose_answer_is_lost_starts_one_rotation(
     again = await start_with(runs, keyring, key)
     held = await read_lease(runs, keyring)
 
-    assert first.record.run_id == again.record.run_id
+    assert first.run_id == again.run_id
     assert held is not None
-    assert first.record.run_id == held.holder
+    assert first.run_id == held.holder
     assert len(await runs.newest(keyring)) == 1
 
 

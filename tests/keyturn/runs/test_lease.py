@@ -115,7 +115,7 @@ async def test_the_same_run_with_an_older_token_is_fenced(runs: RotationStore) -
         await Hold(runs.documents, first.ref.model_copy(update={"fencing_token": 0})).check(time.monotonic())
 
 
-async def test_a_keyring_that_was_never_rotated_fences_everybody(runs: RotationStore) -> None:
+async def test_a_keyring_that_was_never_rotated_fences_every_run(runs: RotationStore) -> None:
     """Without a lease nobody holds the keyring."""
     with pytest.raises(FencedError):
         await Hold(runs.documents, make_record(new_keyring()).ref).check(time.monotonic())

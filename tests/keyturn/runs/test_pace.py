@@ -18,7 +18,7 @@ from keyturn.runs.record_parts import Decision
 from keyturn.runs.store import MigrationStore, RotationStore
 from tests.keyturn.migrations import harness as migrating
 from tests.keyturn.runs.lifecycle import NOW, REQUESTER, bring_to, step_to
-from tests.keyturn.runs.test_progress import report_wave, sweeping
+from tests.keyturn.runs.waves import report_wave, sweeping
 
 
 @pytest.mark.parametrize(("phase", "budget"), [("sweep", 40.0), ("proof", 10.0)])
@@ -37,7 +37,7 @@ async def test_the_vaults_budget_and_what_is_used_of_it(runs: RotationStore, pha
     assert seen.vault == VaultUse(budget=budget, used=9.0, throttled=3)
 
 
-async def test_nothing_is_told_of_a_vault_that_is_not_asked(runs: RotationStore) -> None:
+async def test_nothing_is_said_of_a_vault_that_is_not_asked(runs: RotationStore) -> None:
     """Before the first wave of a pass, and after the sweep."""
     record = await sweeping(runs)
     idle = status(record)
@@ -83,8 +83,8 @@ async def test_what_a_person_said_is_on_its_way(runs: RotationStore) -> None:
     assert status(decided).waits_for == WaitsFor(what="the decision of sam to take effect")
     assert status(again).waits_for == WaitsFor(what="the retry of olga to take effect")
     assert status(again.changed(step=again.step + 2)).waits_for == status(attended).waits_for
-    told = status(aborting).waits_for
-    assert told == WaitsFor(what="the step under way to end, because olga has asked to abort")
+    waits = status(aborting).waits_for
+    assert waits == WaitsFor(what="the step under way to end, because olga has asked to abort")
 
 
 async def test_the_pace_of_a_migration_of_documents(migrations: MigrationStore) -> None:

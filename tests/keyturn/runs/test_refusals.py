@@ -20,7 +20,7 @@ async def begun(audit: AuditLog, length: int = 1) -> str:
     return run_id
 
 
-async def test_a_refused_attempt_is_told(runs: RotationStore, audit: AuditLog) -> None:
+async def test_a_refused_attempt_is_audited(runs: RotationStore, audit: AuditLog) -> None:
     """Who tried what, and which rule refused it."""
     run_id = await begun(audit)
 

@@ -11,15 +11,15 @@ from keyturn.runs.transitions import record_step
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import root_of, state_of
 from tests.keyturn.runs.lifecycle import NOW, PATHS, bring_to, start_run
-from tests.keyturn.telemetry.told import Told
+from tests.keyturn.telemetry.recorded import Recorded
 
 
-async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, told: Told) -> None:
+async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, recorded: Recorded) -> None:
     """Every state but the last is a span below the rotation's, which is told at the end and has no parent."""
     record = await bring_to(runs, State.COMPLETED)
 
     root = root_of(record.run_id)
-    spans = told.spans(root.trace_id)
+    spans = recorded.spans(root.trace_id)
     states = [State.REQUESTED, *PATHS[State.COMPLETED]][:-1]
     assert [span.name for span in spans] == [*(f"state {state}" for state in states), "rotation"]
     assert [span.context.span_id for span in spans[:-1]] == [
@@ -30,33 +30,33 @@ async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, to
     assert dict(spans[-1].attributes)[names.STATE] == "completed"
 
 
-async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, told: Told) -> None:
+async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, recorded: Recorded) -> None:
     """A second run of the same step changes nothing, so it tells nothing."""
     record = await bring_to(runs, State.SWEEPING)
-    told.forget()
+    recorded.forget()
 
     await record_step(runs, StepInput(run=record.ref, step=record.step, target=State.SWEEPING), NOW)
 
-    assert told.spans() == []
-    assert told.metric(names.STATE_SECONDS) == {}
+    assert recorded.spans() == []
+    assert recorded.metric(names.STATE_SECONDS) == {}
 
 
-async def test_rows_are_told_by_state(runs: RotationStore, told: Told) -> None:
+async def test_rows_are_measured_by_state(runs: RotationStore, recorded: Recorded) -> None:
     """A census that is new in the record sets the gauges to what was counted."""
     record = await bring_to(runs, State.SWEEPING)
-    told.forget()
+    recorded.forget()
     counted = CensusResult(total=10, on_target=6, stale=3, unlabelled=2, foreign=1, by_version={})
 
     await record_census(runs, record.ref, counted)
 
     expected = {"on_target": 6, "stale": 3, "unlabelled": 2, "foreign": 1, "quarantined": 0}
-    assert told.metric(names.ROWS) == {(record.keyring, state): count for state, count in expected.items()}
+    assert recorded.metric(names.ROWS) == {(record.keyring, state): count for state, count in expected.items()}
 
 
-async def test_progress_is_absolute(runs: RotationStore, told: Told) -> None:
+async def test_progress_is_absolute(runs: RotationStore, recorded: Recorded) -> None:
     """Progress that is written twice is told as the same numbers, those of earlier passes included."""
     record = await bring_to(runs, State.SWEEPING)
-    told.forget()
+    recorded.forget()
     totals = PageResult(changed=5, vault_operations=6, throttled=2)
     progress = ProgressInput(
         run=record.ref,
@@ -73,16 +73,16 @@ async def test_progress_is_absolute(runs: RotationStore, told: Told) -> None:
         await record_progress(runs, progress, NOW)
 
     key = (record.keyring, "sweep")
-    found = [told.metric(metric) for metric in (names.CHANGED,)]
+    found = [recorded.metric(metric) for metric in (names.CHANGED,)]
     assert found == [{key: 5}]
 
 
-async def test_the_time_in_a_state_is_told_when_it_is_left(runs: RotationStore, told: Told) -> None:
+async def test_the_time_in_a_state_is_measured_when_it_is_left(runs: RotationStore, recorded: Recorded) -> None:
     """The gauge has the state's whole time."""
     record = await start_run(runs)
-    told.forget()
+    recorded.forget()
     later = NOW.replace(minute=2)
 
     await record_step(runs, StepInput(run=record.ref, step=1, target=State.PREFLIGHT), later)
 
-    assert told.metric(names.STATE_SECONDS) == {(record.keyring, "requested"): 120.0}
+    assert recorded.metric(names.STATE_SECONDS) == {(record.keyring, "requested"): 120.0}

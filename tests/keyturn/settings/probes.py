@@ -3,7 +3,7 @@
 import json
 
 from keyturn.settings import HealthProbe, load_settings
-from tests.keyturn.settings.test_app import RUNBOOK
+from tests.keyturn.settings.environment import RUNBOOK
 
 REFERENCE = "@Microsoft.KeyVault(SecretUri=https://notes.vault.azure.net/secrets/note-probe)"
 SECRET = "Bearer s3cr3t-of-the-note"

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from keyturn.errors import SettingsError
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.settings.environment import settings_of
 
 SAM = str(uuid.uuid4())
 SECRET = "whsec_" + "QUJD" * 8

@@ -6,7 +6,7 @@ import pytest
 
 from keyturn.errors import SettingsError
 from keyturn.settings.types import signing_secrets
-from tests.keyturn.settings.test_app import settings_of
+from tests.keyturn.settings.environment import settings_of
 
 SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
 URL = "https://trail.example.com/events"

@@ -3,33 +3,12 @@
 import base64
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from keyturn.errors import SettingsError, UnknownKeyringError
-from keyturn.settings import Settings, load_settings
-
-RUNBOOK = {
-    "FIELD_ENCRYPT_ENABLED": "true",
-    "FIELD_ENCRYPT_KEY_PROVIDER": "akv",
-    "AZURE_KEYVAULT_URL": "https://notes.vault.azure.net",
-    "FIELD_ENCRYPT_MEK_NAME": "notelett-mek",
-    "COSMOS_ENDPOINT": "https://notes.documents.azure.com:443/",
-    "COSMOS_DATABASE": "notes",
-    "KEYTURN_ACCESS": "keys",
-}
-
-
-def settings_of(**more: str) -> Settings:
-    """Return the settings of the runbook's variables and these."""
-    return load_settings({**RUNBOOK, **more})
-
-
-def keyring(name: str, **more: Any) -> dict[str, Any]:
-    """Return a keyring as KEYTURN_KEYRINGS lists it."""
-    mek = {"vaultUrl": "https://notes.vault.azure.net", "mekName": f"{name}-mek"}
-    return {"name": name, "cosmosDatabase": "notes", **mek, **more}
+from keyturn.settings import load_settings
+from tests.keyturn.settings.environment import RUNBOOK, keyring, settings_of
 
 
 def test_the_runbooks_variables_describe_one_keyring() -> None:

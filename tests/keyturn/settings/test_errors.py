@@ -5,17 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.errors import SettingsError
-from keyturn.settings import load_settings
-from tests.keyturn.settings.test_app import RUNBOOK, keyring
-
-
-def failure(variables: dict[str, str | None]) -> SettingsError:
-    """Return the error that these variables, None for one that is not set, cause beside the runbook's."""
-    environment = {name: value for name, value in {**RUNBOOK, **variables}.items() if value is not None}
-    with pytest.raises(SettingsError) as refused:
-        load_settings(environment)
-    return refused.value
+from tests.keyturn.settings.environment import failure, keyring
 
 
 def keyrings(*listed: Any) -> dict[str, str | None]:

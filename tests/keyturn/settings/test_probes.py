@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from keyturn.settings import HealthProbe, load_settings
+from tests.keyturn.settings.environment import RUNBOOK, failure, keyring
 from tests.keyturn.settings.probes import SECRET, probes_of
-from tests.keyturn.settings.test_app import RUNBOOK, keyring
-from tests.keyturn.settings.test_errors import failure
 
 ROOT = Path(__file__).parents[3]
 URL = "https://notes.example.com/api/notes/1"

@@ -11,29 +11,6 @@ from tests.field_encrypt.local_vault import LocalVault
 from tests.local.backend.running_backend import Backend, LocalKeyring
 
 
-@pytest.fixture(scope="session")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
-    """A vault without limits on an empty folder."""
-    running = LocalVault(tmp_path_factory.mktemp("vault"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
-def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalCosmos]:
-    """An account on an empty folder."""
-    running = LocalCosmos(tmp_path_factory.mktemp("cosmos"), vault)
-    yield running
-    running.service.stop()
-
-
-@pytest.fixture(scope="session")
-async def cosmos_client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
-    """A client that holds the master key."""
-    async with cosmos.client() as client:
-        yield client
-
-
 @pytest.fixture
 async def local_keyring(
     vault: LocalVault, cosmos: LocalCosmos, cosmos_client: CosmosClient, tmp_path: Path

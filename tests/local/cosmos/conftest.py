@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -153,3 +154,34 @@ async def container(client: CosmosClient) -> ContainerProxy:
 async def listed(pages: Any) -> list[Any]:
     """Return everything that a paged result yields."""
     return [item async for item in pages]
+
+
+INCREMENTAL = {"A-IM": "Incremental Feed"}
+
+
+class Wire:
+    """Plain requests to one container, with a token that may do everything."""
+
+    def __init__(self, cosmos: LocalCosmos, container: ContainerProxy) -> None:
+        self._cosmos = cosmos
+        self._url = f"{cosmos.service.url}/dbs/{DATABASE}/colls/{container.id}"
+        token, _ = issue(
+            name="t",
+            object_id="o",
+            roles=["*"],
+            resource="https://localhost",
+            signing_key=cosmos.signing_key,
+            seconds=60,
+        )
+        self._headers = {"authorization": quote(f"type=aad&ver=1.0&sig={token}")}
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> requests.Response:
+        """Send a request and return the answer."""
+        return requests.request(
+            method,
+            f"{self._url}{path}",
+            headers={**self._headers, **headers},
+            json=body,
+            verify=str(self._cosmos.ca),
+            timeout=SECONDS,
+        )

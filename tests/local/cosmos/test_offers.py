@@ -10,8 +10,16 @@ from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosHttpResponseError
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.local.cosmos.conftest import DATABASE, SECONDS, LocalCosmos, listed, new_container, start_account
-from tests.local.cosmos.test_protocol import INCREMENTAL, Wire
+from tests.local.cosmos.conftest import (
+    DATABASE,
+    INCREMENTAL,
+    SECONDS,
+    LocalCosmos,
+    Wire,
+    listed,
+    new_container,
+    start_account,
+)
 
 EVERYTHING = ("Microsoft.DocumentDB/databaseAccounts/*",)
 

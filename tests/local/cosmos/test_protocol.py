@@ -1,44 +1,11 @@
 """The wire, without the SDK in between: what it would hide or mend."""
 
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-import requests
 from azure.cosmos.aio import ContainerProxy
 
-from local.identity.tokens import issue
-from tests.local.cosmos.conftest import DATABASE, SECONDS, LocalCosmos
-
-INCREMENTAL = {"A-IM": "Incremental Feed"}
-
-
-class Wire:
-    """Plain requests to one container, with a token that may do everything."""
-
-    def __init__(self, cosmos: LocalCosmos, container: ContainerProxy) -> None:
-        self._cosmos = cosmos
-        self._url = f"{cosmos.service.url}/dbs/{DATABASE}/colls/{container.id}"
-        token, _ = issue(
-            name="t",
-            object_id="o",
-            roles=["*"],
-            resource="https://localhost",
-            signing_key=cosmos.signing_key,
-            seconds=60,
-        )
-        self._headers = {"authorization": quote(f"type=aad&ver=1.0&sig={token}")}
-
-    def ask(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> requests.Response:
-        """Send a request and return the answer."""
-        return requests.request(
-            method,
-            f"{self._url}{path}",
-            headers={**self._headers, **headers},
-            json=body,
-            verify=str(self._cosmos.ca),
-            timeout=SECONDS,
-        )
+from tests.local.cosmos.conftest import INCREMENTAL, LocalCosmos, Wire
 
 
 @pytest.fixture

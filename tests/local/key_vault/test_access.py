@@ -61,7 +61,7 @@ def test_a_request_without_a_token_is_challenged(vault: LocalVault) -> None:
     assert challenge.endswith('resource="https://vault.azure.net"')
 
 
-def test_a_token_that_nobody_issued_is_refused(vault: LocalVault) -> None:
+def test_a_token_of_no_issuer_is_refused(vault: LocalVault) -> None:
     """A token with the right claims under another signature gives 401, not 403."""
     claims = {"iss": ISSUER, "aud": "https://vault.azure.net", "exp": time.time() + 60, "oid": "1", "name": "officer"}
     token = jwt.encode({**claims, "roles": [f"{KEYS}/*"]}, "guess" * 10, "HS256")

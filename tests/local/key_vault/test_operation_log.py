@@ -37,9 +37,9 @@ def test_the_log_tells_who_did_what_with_which_version_and_how_it_ended(
         client.unwrap_key(ALGORITHM, wrapped)
 
     entries = vault.get("operations", version=key.properties.version)
-    told = [(entry["who"], entry["operation"], entry["result"], entry["code"]) for entry in entries]
+    logged = [(entry["who"], entry["operation"], entry["result"], entry["code"]) for entry in entries]
 
-    assert told == [
+    assert logged == [
         ("officer", "create", 200, None),
         ("log-reader", "unwrap", 200, None),
         ("officer", "update", 200, None),

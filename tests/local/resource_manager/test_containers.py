@@ -14,14 +14,6 @@ from tests.local.services import ServiceProcess, start_service
 
 
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
-    """A vault, for its identity service and certificate."""
-    running = LocalVault(tmp_path_factory.mktemp("vault"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def cosmos(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[ServiceProcess]:
     """The data plane of the account."""
     state = tmp_path_factory.mktemp("data") / "cosmos"

@@ -16,14 +16,6 @@ SUBSCRIPTION = ACCOUNT.split("/")[2]
 
 
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVault]:
-    """A vault, for its identity service and certificate."""
-    running = LocalVault(tmp_path_factory.mktemp("vault"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
 def manager(tmp_path_factory: pytest.TempPathFactory, vault: LocalVault) -> Iterator[LocalManager]:
     """The resource manager of these tests."""
     running = LocalManager(tmp_path_factory.mktemp("azure"), vault)

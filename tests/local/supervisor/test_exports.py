@@ -14,7 +14,7 @@ from keyturn.settings import load_settings
 from local.exports import person, read_endpoints
 from local.supervisor.layout import REPOSITORY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("desk")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("workstation")]
 
 SECONDS = 120
 PLAIN = {"PATH": "/usr/bin:/bin"}
@@ -33,7 +33,7 @@ asyncio.run(main())
 """
 
 
-class Desk:
+class Workstation:
     """A local Azure that a person has brought up, and what it said."""
 
     def __init__(self, state: Path) -> None:
@@ -72,25 +72,25 @@ def run(argv: list[str], environment: Mapping[str, str]) -> subprocess.Completed
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The desk of these tests; its folder has a name that a shell would split."""
-    running = Desk(tmp_path_factory.mktemp("dana's desk"))
+def workstation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    """The local Azure of these tests; its folder has a name that a shell would split."""
+    running = Workstation(tmp_path_factory.mktemp("dana's folder"))
     yield running
     running.stop()
 
 
-def test_each_service_is_told_as_it_comes_up(desk: Desk) -> None:
+def test_each_service_is_shown_as_it_comes_up(workstation: Workstation) -> None:
     """Its name, where it listens, and how long it took."""
-    lines = desk.said[: len(COMES_UP) + 3]
+    lines = workstation.said[: len(COMES_UP) + 3]
 
     assert [line.split()[0] for line in lines] == [*COMES_UP, "seed", "functions_host", "backend"]
     addressed = [line for line in lines if not line.startswith("seed")]
     assert [line for line in addressed if not re.search(r" https?://localhost:\d+ +up after \d+\.\d s$", line)] == []
 
 
-def test_pasted_exports_are_what_the_command_line_needs(desk: Desk) -> None:
+def test_pasted_exports_are_what_the_command_line_needs(workstation: Workstation) -> None:
     """In a shell with nothing but a path: the app answers, and the library reaches the vault."""
-    pasted = "\n".join(desk.exports)
+    pasted = "\n".join(workstation.exports)
     listed = run(["/bin/sh", "-c", f"{pasted}\nkeyturn keyrings"], PLAIN)
     opened = run(["/bin/sh", "-c", f"{pasted}\nexec '{sys.executable}' -c '{LIBRARY}'"], PLAIN)
 
@@ -99,15 +99,18 @@ def test_pasted_exports_are_what_the_command_line_needs(desk: Desk) -> None:
     assert (opened.returncode, opened.stdout) == (0, "notelett-mek\n"), opened.stderr
 
 
-def test_exports_of_a_running_one_hold_every_setting(desk: Desk) -> None:
+def test_exports_of_a_running_one_hold_every_setting(workstation: Workstation) -> None:
     """From a file that a shell reads, ``doctor`` finds the app's settings, and an approver their own name."""
-    file = desk.state / "keyturn.env"
-    printed = {who: desk.local("exports", "--state", str(desk.state), "--as", who) for who in ("operator", "approver")}
+    file = workstation.state / "keyturn.env"
+    printed = {
+        who: workstation.local("exports", "--state", str(workstation.state), "--as", who)
+        for who in ("operator", "approver")
+    }
     file.write_text(printed["operator"].stdout)
     sourced = run(["/bin/sh", "-c", f'. "{file}" && env -0'], PLAIN)
     found = dict(item.split("=", 1) for item in sourced.stdout.split("\0") if item)
 
-    expected = person(read_endpoints(desk.state), desk.state)
+    expected = person(read_endpoints(workstation.state), workstation.state)
     assert {name: found.get(name) for name in expected} == expected
     assert load_settings(found).keyrings[0].name == "notelett"
     assert Path(found["APPROVER_SECRET_FILE"]).read_text() == found["APPROVAL_WEBHOOK_SECRETS"]
@@ -115,16 +118,18 @@ def test_exports_of_a_running_one_hold_every_setting(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("flags", "principal"), [((), "keyturn"), (("--operator",), "operator")])
-def test_run_passes_ones_own_variables_through(desk: Desk, flags: tuple[str, ...], principal: str) -> None:
+def test_run_passes_ones_own_variables_through(
+    workstation: Workstation, flags: tuple[str, ...], principal: str
+) -> None:
     """Keyturn's and the library's; the rest is the app's, or the operator's, and nothing else of the caller's shell."""
     ask = "import json, os; print(json.dumps(dict(os.environ)))"
     own = {"KEYTURN_BY": "kim@example.com", "FIELD_ENCRYPT_MEK_NAME": "another", "OTHER": "of the shell"}
-    arguments = ("run", "--state", str(desk.state), *flags, sys.executable, "-c", ask)
+    arguments = ("run", "--state", str(workstation.state), *flags, sys.executable, "-c", ask)
 
-    plain = json.loads(desk.local(*arguments).stdout)
-    given = json.loads(desk.local(*arguments, **own).stdout)
+    plain = json.loads(workstation.local(*arguments).stdout)
+    given = json.loads(workstation.local(*arguments, **own).stdout)
 
-    headers = json.loads((desk.state / "identity" / "principals.json").read_text())
+    headers = json.loads((workstation.state / "identity" / "principals.json").read_text())
     assert plain["IDENTITY_HEADER"] == headers[principal]["header"]
     assert (plain["KEYTURN_BY"], plain["FIELD_ENCRYPT_MEK_NAME"]) == ("dana@example.com", "notelett-mek")
     assert (given["KEYTURN_BY"], given["FIELD_ENCRYPT_MEK_NAME"]) == ("kim@example.com", "another")
@@ -133,20 +138,20 @@ def test_run_passes_ones_own_variables_through(desk: Desk, flags: tuple[str, ...
     assert "OTHER" not in given
 
 
-def test_run_finds_the_command_line(desk: Desk) -> None:
+def test_run_finds_the_command_line(workstation: Workstation) -> None:
     """By its name, on nothing but what ``run`` sets."""
-    listed = desk.local("run", "--state", str(desk.state), "keyturn", "keyrings")
+    listed = workstation.local("run", "--state", str(workstation.state), "keyturn", "keyrings")
 
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "notelett" in listed.stdout
 
 
-def test_where_none_is_up_a_person_is_told_how(tmp_path: Path) -> None:
+def test_where_none_is_up_the_user_learns_how(tmp_path: Path) -> None:
     """Neither a folder that never was nor one whose processes have ended is taken for a local Azure."""
     ended = {"pids": {"functions_host": 2**22 + 1}, "appEnvironment": {}, "environment": {}}
     (tmp_path / "endpoints.json").write_text(json.dumps(ended))
 
     for state in (tmp_path, tmp_path / "missing"):
-        told = run([sys.executable, "-m", "local", "exports", "--state", str(state)], {**PLAIN, "COLUMNS": "400"})
-        assert told.returncode == 2
-        assert f"no local Azure is up in {state}: python -m local up --state {state}" in told.stderr
+        refused = run([sys.executable, "-m", "local", "exports", "--state", str(state)], {**PLAIN, "COLUMNS": "400"})
+        assert refused.returncode == 2
+        assert f"no local Azure is up in {state}: python -m local up --state {state}" in refused.stderr

@@ -14,8 +14,8 @@ from keyturn.telemetry.names import Metric
 from keyturn.telemetry.providers import set_up
 
 
-class Told:
-    """What was told since the test began."""
+class Recorded:
+    """What was recorded since the test began."""
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
@@ -64,14 +64,14 @@ class Told:
 
 
 @pytest.fixture(scope="session")
-def telemetry() -> Told:
+def telemetry() -> Recorded:
     """The providers: a process has them once."""
-    return Told()
+    return Recorded()
 
 
 @pytest.fixture
-def told(telemetry: Told) -> Iterator[Told]:
-    """What is told in this test."""
+def recorded(telemetry: Recorded) -> Iterator[Recorded]:
+    """What is recorded in this test."""
     telemetry.forget()
     yield telemetry
     telemetry.forget()
