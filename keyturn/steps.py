@@ -103,11 +103,14 @@ def dependencies(request: PageInput, resources: Resources) -> PageDependencies:
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
     """Count every row by version, never older than the session tokens."""
     rotation = kind_of(request.run.run_id) is RunKind.ROTATION  # it may have adopted the rows of another
+    by = [ANY_RUN if rotation else request.run.run_id]
+    if request.rewrapped_by is not None:
+        by = (await resources.migrations.read(request.run.run_id)).rollback.rotations
     counted = await census.take_census(
         resources.keyring(request.run.keyring).rows,
         request.target_version,
         request.session_tokens,
-        request.rewrapped_by or (ANY_RUN if rotation else request.run.run_id),
+        by,
     )
     await new_version.record_census(resources.every_run, request.run, counted)
     return counted

@@ -67,6 +67,13 @@ class Rollback(Payload):
     rotation: RunRef
     new_version: MekVersionId  # that the rotation made
     approval: bool = False  # the rotation's versions are retired: enabling them takes another person's approval
+    # Unfinished rotations whose version and rows the rotation took over: the rows carry their ids.
+    adopted: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
+
+    @property
+    def rotations(self) -> list[str]:
+        """Return the ids of all rotations whose rows go back."""
+        return [self.rotation.run_id, *self.adopted]
 
 
 class ChangedSince(Payload):

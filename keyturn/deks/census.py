@@ -53,9 +53,9 @@ class _Range:
 
 
 async def take_census(
-    store: DekStore, target_version: str, session_tokens: Mapping[str, str], run_id: str | None = None
+    store: DekStore, target_version: str, session_tokens: Mapping[str, str], run_ids: Sequence[str] = ()
 ) -> CensusResult:
-    """Count every row of the store; ``rewrapped`` is counted where a run is named, or ANY_RUN.
+    """Count every row of the store; ``rewrapped`` is counted where runs are named, or ANY_RUN.
 
     Raises:
         NotSettledError: writers kept changing the store while it was counted.
@@ -69,9 +69,9 @@ async def take_census(
             token = await token_for(store.container, feed_range, session_tokens)
             where = _Range(store.container, conditions, feed_range, token)
             counted = await _count_settled(where)
-            if run_id is None:
+            if not run_ids:
                 return counted
-            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(run_id))})
+            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(run_ids))})
 
     parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
     return _sum(parts)

@@ -58,7 +58,12 @@ def rollback_work(record: RotationRecord) -> Rollback:
             state=record.state.value,
             allowed=[],
         )
-    return Rollback(rotation=record.ref, new_version=record.target_version, approval=record.retirement_in_force)
+    return Rollback(
+        rotation=record.ref,
+        new_version=record.target_version,
+        approval=record.retirement_in_force,
+        adopted=record.adopted,
+    )
 
 
 async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, migrations: MigrationStore) -> None:
