@@ -10,7 +10,7 @@ from datetime import datetime
 
 from keyturn.clock import Clock
 from keyturn.contracts.base import RunInput, RunRef, StepInput
-from keyturn.contracts.migrations import ChangedSince
+from keyturn.contracts.migrations import ChangedSince, Rollback
 from keyturn.contracts.pages import (
     DEKS,
     PageInput,
@@ -75,12 +75,17 @@ async def rewrap_chosen_page(request: PageInput, resources: Resources) -> PageRe
 
 async def roll_back_page(request: PageInput, resources: Resources) -> PageResult:
     """Roll back those rows of a page that are as the migration's rotation left them."""
-    record = await resources.migrations.read(request.run.run_id)
-    rotation = await resources.run_store.read(record.rollback.rotation.run_id)
+    work = (await resources.migrations.read(request.run.run_id)).rollback
     states = await resources.keyring(request.run.keyring).versions.states()
-    origins = rollback.Origins(rotation.run_id, rotation.old_versions, states)
+    origins = rollback.Origins(work.rotation.run_id, await _replaced(work, resources), states)
     chosen = replace(dependencies(request, resources), chosen=await _chosen(request.run, resources))
     return await rollback.roll_back_page(request, chosen, origins)
+
+
+async def _replaced(work: Rollback, resources: Resources) -> list[str]:
+    """Return the versions that the rotations which are rolled back have replaced."""
+    runs = [await resources.run_store.read(run_id) for run_id in work.run_ids]
+    return [version for run in runs for version in run.old_versions]
 
 
 async def _chosen(request: RunRef, resources: Resources) -> scan.RowFilter:
@@ -102,16 +107,12 @@ def dependencies(request: PageInput, resources: Resources) -> PageDependencies:
 
 async def take_census(request: CensusInput, resources: Resources) -> CensusResult:
     """Count every row by version, never older than the session tokens."""
-    rotation = kind_of(request.run.run_id) is RunKind.ROTATION  # it may have adopted the rows of another
-    by = [ANY_RUN if rotation else request.run.run_id]
+    run_id = request.run.run_id
+    whose = [ANY_RUN if kind_of(run_id) is RunKind.ROTATION else run_id]  # it may have adopted the rows of another
     if request.rewrapped_by is not None:
-        by = (await resources.migrations.read(request.run.run_id)).rollback.rotations
-    counted = await census.take_census(
-        resources.keyring(request.run.keyring).rows,
-        request.target_version,
-        request.session_tokens,
-        by,
-    )
+        whose = (await resources.migrations.read(run_id)).rollback.run_ids
+    rows = resources.keyring(request.run.keyring).rows
+    counted = await census.take_census(rows, request.target_version, request.session_tokens, *whose)
     await new_version.record_census(resources.every_run, request.run, counted)
     return counted
 
@@ -182,9 +183,9 @@ async def follow(record: RunRecord, resources: Resources, now: datetime) -> None
 
 async def count_changed_since(request: RunInput, resources: Resources) -> ChangedSince:
     """Count the rows that later runs than the rotation to roll back have changed."""
-    migration = await resources.migrations.read(request.run.run_id)
-    rotation = await resources.run_store.read(migration.rollback.rotation.run_id)
-    return ChangedSince(rows=await changed_since(resources.keyring(request.run.keyring).rows, rotation))
+    work = (await resources.migrations.read(request.run.run_id)).rollback
+    rows, replaced = resources.keyring(request.run.keyring).rows, await _replaced(work, resources)
+    return ChangedSince(rows=await changed_since(rows, work, replaced))
 
 
 async def reinstate_versions(request: ReinstateInput, resources: Resources, now: datetime) -> ReinstateResult:

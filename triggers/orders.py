@@ -94,7 +94,7 @@ async def roll_back(
     """Start the rollback of a rotation; one that needs attention is ended first."""
     by = caller.identity(request.requested_by).name
     record = await resources.run_store.read(run_id)
-    wanted = rollback_work(record)
+    wanted = await rollback_work(record, resources.run_store)
     await require_not_overtaken(record, resources.run_store, resources.migrations)
     if wanted.approval and not request.dry_run:
         require_decider(resources.settings, caller.identity(request.requested_by))

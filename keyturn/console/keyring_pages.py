@@ -176,7 +176,7 @@ async def timeline(resources: Resources, keyring: str, now: datetime) -> list[Ru
 async def versions_of(keyring: KeyringClients) -> tuple[list[VersionLine], str]:
     """Return the versions of the MEK, newest first; where the vault does not tell them, none, and why."""
     try:
-        return version_lines(await keyring.versions.states(), await keyring.versions.current()), ""
+        return version_lines(await keyring.versions.states(), await keyring.versions.in_use()), ""
     except KeyturnError as error:
         _log.warning("the versions of %s cannot be told: %s", keyring.keyring.name, type(error).__name__)
         return [], error.message

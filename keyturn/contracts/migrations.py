@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from field_encrypt import KeyPolicy
 from keyturn.contracts.base import Payload, RotationInput, RunInput, RunRef
-from keyturn.contracts.pages import SessionTokens
+from keyturn.contracts.pages import PageResult, SessionTokens
 from keyturn.contracts.passes import CensusResult
 
 type ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -60,20 +60,32 @@ class RewrapDeks(Payload):
         return census.stale if self.old_version is None else census.by_version.get(self.old_version, 0)
 
 
+# Of the rotations that one has adopted, all are rolled back with it: at 64 bytes an id, 12 KiB in a workflow's input.
+CHAIN_MAX = 200
+
+
 class Rollback(Payload):
-    """Move the rows that a rotation rewrapped back to the version that they came from."""
+    """Move the rows that a rotation and those that it adopted rewrapped back to the version that they came from."""
 
     kind: Literal["rollback"] = "rollback"
     rotation: RunRef
+    # Unfinished rotations whose version and rows it took over, newest first.
+    adopted: Annotated[list[str], Field(max_length=CHAIN_MAX)] = Field(default_factory=list)
     new_version: MekVersionId  # that the rotation made
     approval: bool = False  # the rotation's versions are retired: enabling them takes another person's approval
-    # Unfinished rotations whose version and rows the rotation took over: the rows carry their ids.
-    adopted: Annotated[list[str], Field(max_length=20)] = Field(default_factory=list)
 
     @property
-    def rotations(self) -> list[str]:
-        """Return the ids of all rotations whose rows go back."""
+    def run_ids(self) -> list[str]:
+        """Return the rotations whose rows go back."""
         return [self.rotation.run_id, *self.adopted]
+
+    def found(self, checked: PageResult, census: CensusResult, later: int) -> str:
+        """Return what a look at the rows has found, for people; ``later`` runs have changed so many."""
+        others = census.total - census.foreign - checked.changed - checked.quarantined
+        adopted = f" (or of {len(self.adopted)} that it adopted)" if self.adopted else ""
+        whose = f"{checked.changed} rows are the rotation's{adopted}, {others} are not"
+        changed = f", {later} were changed by later runs" if later else ""
+        return f"{whose}, {checked.quarantined} cannot go back{changed}"
 
 
 class ChangedSince(Payload):

@@ -96,7 +96,7 @@ class CensusInput(RunInput):
 
     target_version: str
     session_tokens: SessionTokens = Field(default_factory=dict)
-    rewrapped_by: str | None = None  # None: this run
+    rewrapped_by: str | None = None  # the rotation that is rolled back, with those that it adopted; None: this run
 
 
 class CensusResult(Payload):

@@ -53,7 +53,7 @@ class _Range:
 
 
 async def take_census(
-    store: DekStore, target_version: str, session_tokens: Mapping[str, str], run_ids: Sequence[str] = ()
+    store: DekStore, target_version: str, session_tokens: Mapping[str, str], *run_ids: str
 ) -> CensusResult:
     """Count every row of the store; ``rewrapped`` is counted where runs are named, or ANY_RUN.
 
@@ -71,7 +71,7 @@ async def take_census(
             counted = await _count_settled(where)
             if not run_ids:
                 return counted
-            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(run_ids))})
+            return counted.model_copy(update={"rewrapped": await where.count(conditions.rewrapped_by(*run_ids))})
 
     parts = await asyncio.gather(*(count(found) for found in await list_feed_ranges(store.container)))
     return _sum(parts)

@@ -8,7 +8,7 @@ All functions used here are served from the index.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,13 +106,14 @@ class Conditions:
         """Rows of ours with exactly this label."""
         return self.labelled.having(f"{self.label} = @label", label=label)
 
-    def rewrapped_by(self, run_ids: Sequence[str]) -> Condition:
+    def rewrapped_by(self, *run_ids: str) -> Condition:
         """Rows on the target that one of these runs, or ANY_RUN, has put there."""
         stamp = property_path(ROTATION_ID)
         moved = self.on_target.having(f"IS_STRING({stamp})")
-        named = {f"rotation{place}": run_id for place, run_id in enumerate(run_ids)}
-        one_of = ", ".join(f"@{name}" for name in named)
-        return moved if ANY_RUN in run_ids else moved.having(f"{stamp} IN ({one_of})", **named)
+        if ANY_RUN in run_ids:
+            return moved
+        values = {f"run{number}": run_id for number, run_id in enumerate(run_ids)}
+        return moved.having(f"{stamp} IN ({', '.join(f'@{name}' for name in values)})", **values)
 
 
 def property_path(name: str) -> str:

@@ -20,10 +20,10 @@ from keyturn.key_vault.versions import RETIRED_BY_TAG
 
 
 class Origins(NamedTuple):
-    """Where the rows of a rotation can go back to."""
+    """Where the rows of a rotation, and of those that it adopted, can go back to."""
 
-    run_id: str
-    old_versions: Sequence[str]  # those that the rotation replaced
+    run_id: str  # of the rotation: those that it adopted have retired nothing
+    old_versions: Sequence[str]  # those that they replaced
     states: Mapping[str, MekVersionProperties]
 
     def usable(self, version: str | None, *, soon: bool) -> bool:

@@ -102,8 +102,8 @@ def row_filter_of(work: Work, versions: Collection[str]) -> RowFilter:
         old_version = work.old_version
         return lambda row: row.needs_work and old_version in (None, row.version)
     if isinstance(work, Rollback):
-        rotations = work.rotations
-        return lambda row: row.on_target and row.run_id in rotations
+        run_ids = work.run_ids
+        return lambda row: row.on_target and row.run_id in run_ids
     if not isinstance(work, Restore):
         raise InvariantError("a migration of documents looks for rows", work=work.kind)
     # A row without a label may be under any version: whether under one of these, only opening it tells.

@@ -153,7 +153,8 @@ async def roll_back(direct: Direct, rotation_id: str, *, dry_run: bool = False, 
         WrongStateError: it made no version, a later one has moved rows, or an approval is missing.
         RowsLeftError: a row could not be moved back.
     """
-    rotation = await direct.resources.run_store.read(rotation_id)
+    runs = direct.resources.run_store
+    rotation = await runs.read(rotation_id)
     holder = await holder_of(direct, rotation.keyring)
     if isinstance(holder, MigrationRecord) and isinstance(holder.work, Rollback) and not dry_run:
         if holder.work.rotation.run_id != rotation_id:
@@ -162,12 +163,11 @@ async def roll_back(direct: Direct, rotation_id: str, *, dry_run: bool = False, 
         return await _roll_back(run, holder.work)
     if holder is not None and (holder.run_id != rotation_id or dry_run):
         raise running(rotation.keyring, holder.run_id)
-    rollback_work(rotation)  # one without a version is not ended for it
-    await require_not_overtaken(rotation, direct.resources.run_store, direct.resources.migrations)
+    work = await rollback_work(rotation, runs)  # one without a version is not ended for it
+    await require_not_overtaken(rotation, runs, direct.resources.migrations)
     if holder is not None:
         await end(direct, rotation_id, force=force)
-        rotation = await direct.resources.run_store.read(rotation_id)
-    work = rollback_work(rotation)
+        work = await rollback_work(await runs.read(rotation_id), runs)
     return await _roll_back(await _begin(direct, rotation.keyring, work, dry_run=dry_run), work)
 
 
@@ -179,11 +179,9 @@ async def _roll_back(run: DirectRun, work: Rollback) -> RunRecord:
     await run.advance(State.RUNNING)
     checked, _ = await run.row_pass("roll_back", target, dry_run=True)
     census = await run.census(target, rewrapped_by=work.rotation.run_id)
-    others = census.total - census.foreign - checked.changed - checked.quarantined
-    found = f"{checked.changed} rows are the rotation's, {others} are not, {checked.quarantined} cannot go back"
     given = RunInput(run=run.record.ref)
     later = (await direct.keep_trying(lambda: steps.count_changed_since(given, resources))).rows
-    found += f", {later} were changed by later runs" if later else ""
+    found = work.found(checked, census, later)
     if isinstance(run.record, MigrationRecord) and run.record.dry_run:
         await run.advance(State.COMPLETED, f"dry run: {found}")
         return run.record

@@ -1,5 +1,6 @@
 """The bodies that start migrations, and what is looked at before one is started."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal, override
 
 from pydantic import Field, RootModel
@@ -7,7 +8,7 @@ from pydantic import Field, RootModel
 from field_encrypt import KeyPolicy
 from field_encrypt.row_states import FENCE, ROTATION_ID, read_label
 from keyturn.contracts.base import Payload, PersonName, Remark
-from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
+from keyturn.contracts.migrations import CHAIN_MAX, DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Rollback
 from keyturn.contracts.pages import RANGES_MAX
 from keyturn.contracts.states import State
 from keyturn.cosmos.client import list_feed_ranges
@@ -49,21 +50,28 @@ class RollbackRequest(_Asked):
         return MigrationRequest(keyring=keyring, **dict(self))
 
 
-def rollback_work(record: RotationRecord) -> Rollback:
-    """Return the work of rolling this rotation back; raises WrongStateError where it made no version."""
+async def rollback_work(record: RotationRecord, runs: RotationStore) -> Rollback:
+    """Return the work of rolling this rotation back, with all that it adopted.
+
+    Raises:
+        WrongStateError: it made no version, or has adopted more rotations than one rollback takes along.
+        UnknownRotationError: the record of an adopted one is gone.
+    """
     if record.target_version is None:
-        raise WrongStateError(
-            "the rotation made no version: there is nothing to roll back",
-            rotationId=record.run_id,
-            state=record.state.value,
-            allowed=[],
-        )
-    return Rollback(
-        rotation=record.ref,
-        new_version=record.target_version,
-        approval=record.retirement_in_force,
-        adopted=record.adopted,
-    )
+        raise _refused(record, "the rotation made no version: there is nothing to roll back")
+    adopted = list(record.adopted)
+    # A record names the newest ADOPTED_MAX; the last of them goes on.
+    while adopted and (older := [run for run in (await runs.read(adopted[-1])).adopted if run not in adopted]):
+        adopted += older
+    if len(adopted) > CHAIN_MAX:
+        why = f"the rotation has adopted {len(adopted)} others, of {CHAIN_MAX} that a rollback takes along"
+        raise _refused(record, f"{why}: move the rows with rewrap-deks onto the version that you want, enabled")
+    approval = record.retirement_in_force
+    return Rollback(rotation=record.ref, adopted=adopted, new_version=record.target_version, approval=approval)
+
+
+def _refused(record: RotationRecord, why: str, **facts: str) -> WrongStateError:
+    return WrongStateError(why, rotationId=record.run_id, state=record.state.value, allowed=[], **facts)
 
 
 async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, migrations: MigrationStore) -> None:
@@ -80,32 +88,28 @@ async def require_not_overtaken(rotation: RotationRecord, runs: RotationStore, m
     for later in await runs.newest(rotation.keyring, limit=PAGE_MAX):
         took = later.retired or later.totals("sweep").changed
         if later.fencing_token > rotation.fencing_token and took and later.run_id not in undone:
-            raise WrongStateError(
-                f"a later rotation has moved rows: roll {later.run_id} back first",
-                rotationId=rotation.run_id,
-                state=rotation.state.value,
-                allowed=[],
-                laterRotationId=later.run_id,
-            )
+            why = f"a later rotation has moved rows: roll {later.run_id} back first"
+            raise _refused(rotation, why, laterRotationId=later.run_id)
 
 
-async def changed_since(store: DekStore, rotation: RotationRecord) -> int:
-    """Count the rows that later runs have written and that are not where the rotation found them.
+async def changed_since(store: DekStore, work: Rollback, replaced: Collection[str]) -> int:
+    """Count the rows that later runs have written and that are not where the rotations of a rollback found them.
 
-    On its own version, only those count that a later rollback has put there: they do not say where they were before.
+    ``replaced`` are the versions that these have replaced. On their own version, only those count that a later rollback
+    has put there: they do not say where they were before.
 
     Raises:
         KeyturnError: of the kind that the failure means.
     """
-    conditions = Conditions(store.keyring, rotation.target_version or "")
+    conditions = Conditions(store.keyring, work.new_version)
     fence, moved = property_path(FENCE), f"IS_STRING({property_path(ROTATION_ID)})"
     elsewhere = f"NOT ({conditions.on_target.having(moved).text})"
     text = f"IS_NUMBER({fence}) AND {fence} > @fence AND {elsewhere}"
-    later = conditions.labelled.having(text, fence=rotation.fencing_token)
+    later = conditions.labelled.having(text, fence=work.rotation.fencing_token)
     labels = set(await select_rows(store.container, later, f"DISTINCT VALUE {conditions.label}"))
     count = 0
     for label in labels:
-        if read_label(label, store.keyring).version not in rotation.old_versions:
+        if read_label(label, store.keyring).version not in replaced:
             named = later.having(f"{conditions.label} = @label", label=label)
             count += sum(await select_rows(store.container, named, COUNT))
     return count

@@ -110,11 +110,16 @@ async def freeze_enablement(
     return record.shown_as(RestoreFound, rows=rows)
 
 
+def _rolled_back(work: Rollback) -> dict[str, JsonValue]:
+    adopted: dict[str, JsonValue] = {"adopted": [*work.adopted]} if work.adopted else {}
+    return {"rotationId": work.rotation.run_id, **adopted}
+
+
 def _evidence(record: MigrationRecord, found: Survey) -> dict[str, JsonValue]:
     return {
         "schema": SCHEMAS[record.work.kind],
         "migrationId": record.run_id,
-        **({"rotationId": record.work.rotation.run_id} if isinstance(record.work, Rollback) else {}),
+        **(_rolled_back(record.work) if isinstance(record.work, Rollback) else {}),
         "keyring": record.keyring,
         "step": record.step,
         "requestedBy": record.requested_by,

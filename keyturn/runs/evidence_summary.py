@@ -145,7 +145,9 @@ def _enablement(evidence: Mapping[str, Any]) -> Iterator[Finding]:
     census = evidence.get("census") or {}
     if "rotationId" in evidence:
         moved = census.get("rewrapped", 0)
-        said = f"{moved:,} of {rows(census.get('total', 0))} were moved by the rotation {evidence['rotationId']}"
+        adopted = f", or by {len(others)} that it adopted" if (others := evidence.get("adopted")) else ""
+        whose = f"the rotation {evidence['rotationId']}{adopted}"
+        said = f"{moved:,} of {rows(census.get('total', 0))} were moved by {whose}"
         if moved:
             yield Finding("rows", "note", f"{said}.")
         else:

@@ -1,5 +1,7 @@
 """``rollback``: move the rows that a rotation rewrapped back to the version that they came from.
 
+Those of unfinished rotations that it adopted are its own here.
+
 1. Classify, changing nothing: rows that are as the rotation left them, rows that were changed since, and rows that
    cannot go back.
 2. Fail if no row is the rotation's any more because later runs have changed them; else enable what it had retired,
@@ -24,11 +26,8 @@ def rollback(run: MigrationRun, work: Rollback) -> Steps[Outcome]:
     target, run_id = work.new_version, work.rotation.run_id
     checked = (yield from run.row_pass("roll_back", target, dry_run=True)).totals
     census = yield from run.census(target, rewrapped_by=run_id)
-    others = census.total - census.foreign - checked.changed - checked.quarantined
     later = (yield from call(run.ctx, "count_changed_since", RunInput(run=run.ref), ChangedSince)).rows
-    found = f"{checked.changed} rows are the rotation's, {others} are not, {checked.quarantined} cannot go back"
-    if later:
-        found += f", {later} were changed by later runs"
+    found = work.found(checked, census, later)
     if run.given.dry_run:
         return (yield from run.complete(f"dry run: {found}"))
     if later and not checked.changed + checked.quarantined:

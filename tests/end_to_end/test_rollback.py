@@ -6,7 +6,7 @@ import pytest
 
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
-from tests.end_to_end.migrating import OPERATOR, all_rows, approved, begin, reach, version_of_rows
+from tests.end_to_end.migrating import OPERATOR, all_rows, approved, begin, command, reach, version_of_rows
 from tests.end_to_end.waits import settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
@@ -69,6 +69,35 @@ async def test_after_a_half_done_sweep(app: AppHarness) -> None:
     assert (await app.callers.status(run_id))["state"] == "aborted"
     assert (await app.versions())[new] is True
     assert await app.unreadable_notes() == []
+
+
+async def test_after_a_rotation_that_adopted_another(app: AppHarness) -> None:
+    """Rows that the adopted rotation had moved go back too; approver and operator are told of all of them."""
+    old, before = await version_of_rows(app), await all_rows(app)
+    malformed = await app.add_row(old, wrappedDek="this is not base64!")
+    first = await app.start()
+    await app.callers.wait_for(first, "needs_attention")
+    await command(app, first, "abort")
+    await app.callers.wait_for(first, "aborted")
+    await app.rows.delete_item(malformed, partition_key=malformed)
+    added = await app.add_row(old)
+    second = await app.rotate()
+    assert set(await app.census()) == {second["targetVersion"]}
+
+    path = path_of(second["rotationId"])
+    dry = await reach(app, await begin(app, path, dryRun=True), "completed")
+    migration_id = await begin(app, path)
+    await approved(app, migration_id)
+
+    evidence = (await app.callers.report(migration_id))["record"]["evidence"]
+    after = await all_rows(app)
+    told = f"dry run: {len(before) + 1} rows are the rotation's (or of 1 that it adopted), 0 are not, 0 cannot go back"
+    assert dry["detail"] == told
+    assert (evidence["adopted"], evidence["census"]["rewrapped"]) == ([first], len(before) + 1)
+    assert {name: after[name]["wrappedDek"] for name in before} == {name: before[name]["wrappedDek"] for name in before}
+    assert set(await app.census()) == {old}
+    assert await app.unreadable_notes() == []
+    await app.rows.delete_item(added, partition_key=added)
 
 
 async def test_after_another_rotation(azure: LocalAzure, app: AppHarness) -> None:

@@ -16,7 +16,7 @@ from keyturn.contracts.passes import CensusInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput, ReinstateInput
 from keyturn.migrations.start import start_migration
-from keyturn.runs.records import MigrationRecord
+from keyturn.runs.records import MigrationRecord, RotationRecord
 from tests.invariants.harness import REQUESTER, ActivityHarness
 from tests.invariants.rotation_driver import RotationDriver
 from tests.invariants.steps import Steps
@@ -83,6 +83,14 @@ async def given_up(harness: ActivityHarness, rows: int = 3) -> Rollback:
     await driver.to_frozen()
     await driver.advance(State.ABORTED)
     return Rollback(rotation=driver.ref, new_version=driver.target)
+
+
+async def adopting(harness: ActivityHarness, rotations: int = 2, rows: int = 2) -> RotationRecord:
+    """Play so many rotations, each of which adopts the one before, moves so many rows more and is ended then."""
+    for _ in range(rotations):
+        await given_up(harness, rows)
+    newest, *_ = await harness.runs.newest(harness.keyring, limit=1)
+    return newest
 
 
 async def roll_back(driver: Steps, work: Rollback) -> None:

@@ -5,15 +5,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyturn import steps
+from keyturn.contracts.base import RunInput
 from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import TERMINAL, State
-from keyturn.errors import NotSettledError
+from keyturn.errors import NotSettledError, WrongStateError
+from keyturn.migrations import requests
+from keyturn.migrations.requests import rollback_work
+from keyturn.rotation import new_version
 from keyturn.rotation.new_version import RecordedIntent
 from keyturn.runs.commands import record_command
 from tests.invariants.harness import ActivityHarness
-from tests.invariants.migrating import begun, roll_back
+from tests.invariants.migrating import adopting, begun, given_up, roll_back
 from tests.invariants.rotation_driver import RotationDriver, begun_with
 from tests.invariants.steps import Steps
+from tests.invariants.twice import Twice
 
 
 async def abandon(harness: ActivityHarness, driver: RotationDriver) -> None:
@@ -71,6 +76,59 @@ async def test_a_version_that_rows_were_moved_off_is_not_adopted(
 
     assert later.target != driver.target
     assert (await harness.runs.read(later.run_id)).adopted == []
+
+
+@pytest.mark.parametrize("rotations", [2, 4])
+async def test_a_rollback_takes_the_adopted_rows_back_too(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, rotations: int
+) -> None:
+    """Every row of the chain goes back to the wrap that it had, however often a version was adopted."""
+    monkeypatch.setattr(new_version, "ADOPTED_MAX", 2)  # of four, a record names half of those that it adopted
+    newest = await adopting(harness, rotations)
+    moved = await harness.rows()
+    work = await rollback_work(newest, harness.runs)
+    record = await begun(harness, work)
+    twice = Twice(harness, record.run_id)
+
+    await roll_back(Steps(harness, record, twice.act), work)
+
+    assert twice.wrong == []
+    assert len(work.adopted) == rotations - 1
+    wraps = {row["id"]: row["previousWrap"]["wrappedDek"] for row in moved}
+    assert {row["id"]: row["wrappedDek"] for row in await harness.rows()} == wraps
+    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
+    assert await harness.changed_deks() == []
+
+
+async def test_rows_go_back_to_a_version_that_the_adopted_rotation_alone_replaced(harness: ActivityHarness) -> None:
+    """It was disabled while the next rotation began. What went back to it is where it was found: it can go on."""
+    await harness.local_keyring.mek.create()
+    await given_up(harness)
+    await harness.local_keyring.mek.change(harness.old, enabled=False)
+    newest = await given_up(harness, 0)
+    await harness.local_keyring.mek.change(harness.old, enabled=True)
+    rotation = await harness.runs.read(newest.rotation.run_id)
+    work = await rollback_work(rotation, harness.runs)
+
+    await roll_back(Steps(harness, await begun(harness, work)), work)
+    again = Steps(harness, await begun(harness, work))
+    changed = await again.act("count_changed_since", RunInput(run=again.ref))
+
+    assert (rotation.adopted, harness.old in rotation.old_versions) == (work.adopted, False)
+    assert {row["mekVersion"] for row in await harness.rows()} == {harness.old}
+    assert await harness.changed_deks() == []
+    assert changed == {"rows": 0}
+
+
+async def test_a_chain_that_is_too_long_is_not_rolled_back_in_part(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that a rollback could not take along are no surprise after it: it is refused, with another way."""
+    monkeypatch.setattr(requests, "CHAIN_MAX", 1)
+    newest = await adopting(harness, 3)
+
+    with pytest.raises(WrongStateError, match="rewrap-deks"):
+        await rollback_work(newest, harness.runs)
 
 
 async def test_a_creation_that_an_earlier_rotation_left_is_waited_for(

@@ -15,7 +15,8 @@ from keyturn.contracts.migrations import (
 from keyturn.contracts.passes import CensusInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import DecisionInput
-from tests.invariants.migrating import RestoreDriver, begun, given_up, restore_wanted
+from keyturn.migrations.requests import rollback_work
+from tests.invariants.migrating import RestoreDriver, adopting, begun, restore_wanted
 from tests.invariants.steps import Steps
 from tests.keyturn.local_keyring import encoded
 from tests.overlap.harness import Worker
@@ -45,8 +46,8 @@ async def begin_rewrap_running(worker: Worker) -> Steps:
 
 
 async def begin_rollback(worker: Worker) -> Steps:
-    """Request that a rotation which has moved its rows is rolled back."""
-    work = await given_up(worker, ROWS)
+    """Request that a rotation which has moved its rows, and adopted another's, is rolled back."""
+    work = await rollback_work(await adopting(worker, rows=ROWS // 2), worker.runs)
     await _damage_a_previous_wrap(worker)
     driver = await _migration_of(worker, work)
     driver.target, driver.work_of = work.new_version, work  # type: ignore[attr-defined]  # of a migration

@@ -17,7 +17,7 @@ from keyturn.runs.record_parts import Decision
 from keyturn.runs.records import MigrationRecord
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
-from tests.invariants.migrating import begun, given_up
+from tests.invariants.migrating import adopting, begun, given_up
 from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
 from tests.invariants.steps import Steps
 from tests.keyturn.direct.conftest import runs_of, sweeping
@@ -54,6 +54,27 @@ async def test_rows_go_back_whatever_dies(harness: ActivityHarness, direct: Dire
     assert isinstance(record, MigrationRecord)
     await assert_back(harness, record, 3)
     assert await runs_of(harness) == [work.rotation.run_id, record.run_id]
+
+
+@pytest.mark.parametrize("last", [None, *range(4, 100, 24)])
+async def test_adopted_rows_go_back_too(harness: ActivityHarness, direct: Direct, last: int | None) -> None:
+    """A dry run counts them; the one whose rows they were has nothing left to roll back."""
+    newest = await adopting(harness)
+    first = newest.adopted[0]
+
+    looked = await roll_back(direct, newest.run_id, dry_run=True)
+    with pytest.raises(WrongStateError, match="later rotation has moved rows"):
+        await roll_back(direct, first)
+    if last is not None:
+        with pytest.raises(Died), Requests(last).counted():
+            await roll_back(direct, newest.run_id)
+    record = await roll_back(direct, newest.run_id)
+    left = await roll_back(direct, first)
+
+    assert isinstance(record, MigrationRecord)
+    await assert_back(harness, record, 4)
+    assert "dry run: 4 rows are the rotation's (or of 1 that it adopted), 0 are not" in looked.history[-1].detail
+    assert "0 rows are the rotation's, 4 are not" in left.history[-1].detail
 
 
 async def test_a_rotation_under_way_is_ended_first(harness: ActivityHarness, direct: Direct) -> None:
@@ -130,7 +151,7 @@ async def test_a_decision_that_the_app_took_is_followed(
 ) -> None:
     """The app has asked, another person has decided, and the app is gone."""
     run_id = await retired(harness)
-    asked = await begun(harness, rollback_work(await harness.runs.read(run_id)))
+    asked = await begun(harness, await rollback_work(await harness.runs.read(run_id), harness.runs))
     driver = Steps(harness, asked)
     driver.target = asked.rollback.new_version
     await driver.advance(State.RUNNING)

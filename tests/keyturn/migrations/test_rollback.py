@@ -105,16 +105,29 @@ async def rewrap(local_keyring: LocalKeyring, run: RunRef, target: str, refs: Se
     await rewrap_page(page(run, target, refs), dependencies(local_keyring, Sink()))
 
 
+def work_of(rotation: RotationRecord, *adopted: RotationRecord) -> tuple[Rollback, list[str]]:
+    """Return the work of rolling a rotation back that has adopted others, and the versions that all replaced."""
+    ids, target = [each.run_id for each in adopted], rotation.target_version or ""
+    work = Rollback(rotation=rotation.ref, adopted=ids, new_version=target)
+    return work, [version for each in (rotation, *adopted) for version in each.old_versions]
+
+
+async def since(local_keyring: LocalKeyring, rotation: RotationRecord, *adopted: RotationRecord) -> int:
+    """Count the rows that later runs have changed."""
+    return await changed_since(local_keyring.store, *work_of(rotation, *adopted))
+
+
 async def roll_back(
-    local_keyring: LocalKeyring, rotation: RotationRecord, token: int, refs: Sequence[RowRef]
+    local_keyring: LocalKeyring, rotation: RotationRecord, token: int, refs: Sequence[RowRef], *adopted: RotationRecord
 ) -> PageResult:
-    """Roll the rows of a rotation back."""
-    target = rotation.target_version or ""
-    chosen = row_filter_of(Rollback(rotation=rotation.ref, new_version=target), [])
-    origins = Origins(rotation.run_id, rotation.old_versions, await versions_of(local_keyring).states())
+    """Roll the rows of a rotation back, and those of the rotations that it has adopted."""
+    work, replaced = work_of(rotation, *adopted)
+    origins = Origins(rotation.run_id, replaced, await versions_of(local_keyring).states())
     run = RunRef(run_id="notes.m.20261129T120000Z.abcdef", keyring="notes", fencing_token=token)
     return await roll_back_page(
-        page(run, target, refs), replace(dependencies(local_keyring, Sink()), chosen=chosen), origins
+        page(run, work.new_version, refs),
+        replace(dependencies(local_keyring, Sink()), chosen=row_filter_of(work, [])),
+        origins,
     )
 
 
@@ -127,14 +140,14 @@ async def test_rows_that_later_runs_have_changed_are_counted(local_keyring: Loca
 
     await rewrap(local_keyring, first.ref, new, refs)
     await local_keyring.add(newer)  # a writer's own
-    counts.append(await changed_since(local_keyring.store, first))
+    counts.append(await since(local_keyring, first))
     await rewrap(local_keyring, second.ref, newer, refs[:3])
-    counts.append(await changed_since(local_keyring.store, first))
+    counts.append(await since(local_keyring, first))
     assert (await roll_back(local_keyring, second, 3, refs[:2])).changed == 2
-    counts.append(await changed_since(local_keyring.store, first))
+    counts.append(await since(local_keyring, first))
 
     assert counts == [0, 3, 3]
-    assert await changed_since(local_keyring.store, second) == 0  # what was rolled back is where it was found
+    assert await since(local_keyring, second) == 0  # what was rolled back is where it was found
 
 
 async def test_rows_that_went_back_or_came_from_elsewhere_do_not_count(local_keyring: LocalKeyring) -> None:
@@ -147,4 +160,27 @@ async def test_rows_that_went_back_or_came_from_elsewhere_do_not_count(local_key
     await rewrap(local_keyring, restore, new, restored)
 
     assert (await roll_back(local_keyring, first, 3, [*refs, *restored])).changed == 2
-    assert await changed_since(local_keyring.store, first) == 0
+    assert await since(local_keyring, first) == 0
+
+
+@pytest.mark.parametrize("usable", [True, False])
+async def test_adopted_rows_go_back_to_where_each_came_from(local_keyring: LocalKeyring, *, usable: bool) -> None:
+    """One whose version is not usable any more goes to the newest that is; one that was written since stays."""
+    oldest, old, new = [await local_keyring.mek.create() for _ in range(3)]
+    first, second = rotation_of(1, new, oldest), rotation_of(2, new, old)
+    theirs = [*await local_keyring.add_many(2, oldest), await local_keyring.add(old)]
+    await rewrap(local_keyring, first.ref, new, theirs)
+    own = await local_keyring.add(old)
+    await rewrap(local_keyring, second.ref, new, [own])
+    await local_keyring.container.delete_item(theirs[1].id, theirs[1].id)
+    await local_keyring.add(new, id=theirs[1].id)  # the backend gives a row another DEK
+    await local_keyring.mek.change(oldest, enabled=usable)
+    refs = [*theirs, own]
+
+    done = await roll_back(local_keyring, second, 3, refs, first)
+    again = await roll_back(local_keyring, second, 3, refs, first)
+
+    labels = [(await local_keyring.item(ref))["mekVersion"] for ref in refs]
+    assert labels == [oldest if usable else old, new, old, old]
+    assert (done.changed, done.quarantined, again.changed) == (3, 0, 0)
+    assert await since(local_keyring, second, first) == 0

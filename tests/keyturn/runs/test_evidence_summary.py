@@ -100,10 +100,14 @@ def test_several_warnings_have_several_keys() -> None:
     [
         ({}, "7 of 10 rows name disabled versions."),
         ({"rotationId": "r.1"}, "4 of 10 rows were moved by the rotation r.1."),
+        (
+            {"rotationId": "r.2", "adopted": ["r.1"]},
+            "4 of 10 rows were moved by the rotation r.2, or by 1 that it adopted.",
+        ),
     ],
-    ids=["restore", "rollback"],
+    ids=["restore", "rollback", "rollback of a chain"],
 )
-def test_an_enablement_tells_its_counts(more: dict[str, str], said: str) -> None:
+def test_an_enablement_tells_its_counts(more: dict[str, Any], said: str) -> None:
     """What is asked for has no checks: counts alone, and no praise."""
     census = {**CENSUS.to_payload(), "rewrapped": 4}
     findings = findings_of({"versions": {"old": 3, "older": 4}, "census": census, **more})
@@ -113,7 +117,7 @@ def test_an_enablement_tells_its_counts(more: dict[str, str], said: str) -> None
 
 
 def test_a_rollback_of_no_row_is_something_to_look_at() -> None:
-    """It would enable what was retired for nothing: so for a rotation that adopted the rows of an unfinished one."""
+    """It would enable what was retired for nothing."""
     census = {**CENSUS.to_payload(), "rewrapped": 0}
     [found] = findings_of({"versions": {"old": 0}, "census": census, "rotationId": "r.1"})
 
