@@ -231,9 +231,8 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     AbortRequestedError: Outcome(409, "abort-requested", 73, _DECIDE),
     AlreadyDecidedError: Outcome(409, "already-decided", 73, _DECIDE),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73, _DECIDE),
-    UnprovenEndError: Outcome(
-        409, "end-not-proven", 79, _RECORD
-    ),  # beyond sysexits.h: neither success nor a broken chain
+    # Beyond sysexits.h: neither success nor a broken chain.
+    UnprovenEndError: Outcome(409, "end-not-proven", 79, _RECORD),
     TooManyAttemptsError: Outcome(429, "too-many-attempts", 75, _APP),
     TooManyStartsError: Outcome(429, "too-many-starts", 75, _APP),
     OperatorError: Outcome(500, "misconfigured", 78, _APP),
