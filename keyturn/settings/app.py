@@ -222,7 +222,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             expected.
     """
     values: dict[str, Any] = {name.upper(): value for name, value in environment.items() if value}
-    # What probes' headers name fails its probe alone: an operator at a desk, and the app, go on without it.
+    # What probes' headers name fails its probe alone: an operator's command, and the app, go on without it.
     probes = f"{values.get('KEYTURN_HEALTH_URLS', '')}{values.get(KEYRINGS, '')}".upper()
     for name, value in values.items():
         if value.startswith(UNRESOLVED) and f'"{name}"' not in probes:
