@@ -116,7 +116,7 @@ class FieldEncryption:
         system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
-        taken. It must not be foreseeable, or a DEK could be put there by someone who knows it.
+        taken. It must be unpredictable: else an attacker could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.

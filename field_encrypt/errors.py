@@ -27,7 +27,7 @@ class RetryError(FieldEncryptError):
 
 
 class UnwrapError(FieldEncryptError):
-    """An unwrap failed; a provider knows no rows, so ``dek_id`` is set by whoever read the row."""
+    """An unwrap failed; a provider knows no rows, so ``dek_id`` is set by the reader of the row."""
 
     dek_id: str | None = None
 

@@ -1,6 +1,6 @@
 """Recognises values that another system has encrypted, so that they are not encrypted a second time by mistake.
 
-Encrypted twice, a value decrypts to a ciphertext that nobody expects any more, and often long after the key of the
+Encrypted twice, a value decrypts to an unexpected ciphertext, and often long after the key of the
 first encryption is gone. What is recognised has the shape of a ciphertext, not only its prefix: a text about ``enc:``
 is a text. The shapes are from the systems' own documentation, named beside each.
 """

@@ -3,7 +3,7 @@
 * A wrap never calls the vault: the public key of an explicitly fetched version does it in this process.
 * An unwrap calls the vault exactly once, always under an explicit version; the version is fetched once before that, so
   that the SDK's own lazy fetch, which swallows its failures and repeats itself, never happens.
-* A throttled unwrap is raised at once, Retry-After or not: whoever paces the calls has to know. Answers of 500, 503
+* A throttled unwrap is raised at once, Retry-After or not: who paces the calls has to know. Answers of 500, 503
   and 504 are repeated by the SDK as it always does.
 * An expired version still unwraps (the service allows it); a disabled one does not.
 """
@@ -55,7 +55,7 @@ def client_options(
 
 
 def require_safe_challenge(vault_url: str, *, verify_challenge_resource: bool) -> None:
-    """Check that whoever answers at the vault's URL may be given a token.
+    """Check that the service at the vault's URL may be given a token.
 
     The verification keeps a foreign host from asking for a token of another resource. Only a vault on this machine
     may go without it.

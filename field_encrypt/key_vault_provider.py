@@ -10,6 +10,7 @@ from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import ForeignMekError
 from field_encrypt.mek_versions import MekVersion
 from field_encrypt.provider import MekProvider
+from field_encrypt.row_states import KEY_ID_SCHEME
 from field_encrypt.rows import WrappedDek, same_name
 
 ALGORITHM = "RSA-OAEP-256"
@@ -65,6 +66,8 @@ class KeyVaultProvider(MekProvider):
         # Some writers label their rows with the whole key id.
         key_id, label = f"{self._client.vault_url}/keys/{self._client.mek_name}/", wrapped.mek_version
         version = label[len(key_id) :] if same_name(label[: len(key_id)], key_id) else label
+        if same_name(version[: len(KEY_ID_SCHEME)], KEY_ID_SCHEME):
+            raise ForeignMekError(self._client.mek_name, label, f"the DEK is wrapped by {label}")
         return Dek(await self._client.unwrap(wrapped.wrapped, version, wrapped.algorithm))
 
     async def _current_version(self) -> MekVersion:

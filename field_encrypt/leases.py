@@ -1,7 +1,7 @@
 """Counting the uses of a DEK without a write for each: a process takes a lease of many, and counts them in memory.
 
 The row's counters are the sum of what was leased. A lease is taken by adding to the counter and looking at what came
-out: what lies beyond the bound is not granted. So the bound holds whoever asks at the same time, and whatever is lost
+out: what lies beyond the bound is not granted. So it holds however many ask at the same time, and whatever is lost
 with a process that dies: its leased uses are never used, none is used twice.
 """
 

@@ -85,7 +85,7 @@ class MekVersion(MekVersionProperties):
     def wrap_problem(self) -> str | None:
         """Return why nothing may be wrapped under this version now, or None.
 
-        The check is ours because nobody else makes it: the vault takes no part in a local wrap, and the SDK never
+        The check is ours because no other part makes it: the vault takes no part in a local wrap, and the SDK never
         looks at ``enabled``.
         """
         if self.jwk.kty not in RSA_TYPES:

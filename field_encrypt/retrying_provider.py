@@ -28,19 +28,19 @@ class RetryingProvider(MekProvider):
 
     @override
     async def wrap(self, dek: Dek) -> WrappedDek:
-        """Wrap, waiting out what a later try can mend.
+        """Wrap, waiting out what a later try can fix.
 
         Raises:
-            MekError: the last failure when the patience is over, or one that waiting does not mend.
+            MekError: the last failure when the time is over, or one that waiting does not fix.
         """
         return await self._with_retries(lambda: self._provider.wrap(dek))
 
     @override
     async def unwrap(self, wrapped: WrappedDek) -> Dek:
-        """Unwrap, waiting out what a later try can mend.
+        """Unwrap, waiting out what a later try can fix.
 
         Raises:
-            MekError: the last failure when the patience is over, or one that waiting does not mend.
+            MekError: the last failure when the time is over, or one that waiting does not fix.
         """
         return await self._with_retries(lambda: self._provider.unwrap(wrapped))
 

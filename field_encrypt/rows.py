@@ -1,6 +1,6 @@
 """A row of the dek store: the names of its properties, how one is written, how one is read; rows of another form.
 
-Only what this library needs is read; everything else in a row belongs to whoever wrote it and is preserved by them.
+Only what this library needs is read; everything else in a row belongs to its writer, who preserves it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from field_encrypt.errors import InvalidRowError
 ID: Final = "id"  # Cosmos DB's own name for it, and not a setting
 
 
-# How much of a shared DEK is leased (see field_encrypt.leases); rows of DEKs that nobody counts have none of these.
+# How much of a shared DEK is leased (see field_encrypt.leases); rows of DEKs that are not counted have none of these.
 USES: Final = "uses"
 DOCUMENTS: Final = "documents"
 REWRAPPED_AT: Final = "rewrappedAt"  # written by a rotation

@@ -1,8 +1,8 @@
 """Every error that Keyturn raises on purpose, in families by who must act, and what each becomes outside.
 
-* :class:`CallerError`: whoever called must change the request.
-* :class:`OperatorError`: whoever runs Keyturn must change a setting, a permission or a resource.
-* :class:`TransientError`: nobody; the same call may succeed when it is made again.
+* :class:`CallerError`: the caller must change the request.
+* :class:`OperatorError`: the operator must change a setting, a permission or a resource.
+* :class:`TransientError`: no one; the same call may succeed when it is made again.
 * :class:`InvariantError`: the developers; something that cannot be, is.
 
 Facts are attributes, so that nothing needs to parse a text. No error ever carries key material, a token or a secret.
@@ -231,9 +231,8 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     AbortRequestedError: Outcome(409, "abort-requested", 73, _DECIDE),
     AlreadyDecidedError: Outcome(409, "already-decided", 73, _DECIDE),
     ApprovalExpiredError: Outcome(410, "approval-expired", 73, _DECIDE),
-    UnprovenEndError: Outcome(
-        409, "end-not-proven", 79, _RECORD
-    ),  # beyond sysexits.h: neither success nor a broken chain
+    # Beyond sysexits.h: neither success nor a broken chain.
+    UnprovenEndError: Outcome(409, "end-not-proven", 79, _RECORD),
     TooManyAttemptsError: Outcome(429, "too-many-attempts", 75, _APP),
     TooManyStartsError: Outcome(429, "too-many-starts", 75, _APP),
     OperatorError: Outcome(500, "misconfigured", 78, _APP),

@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
 def problem_of(error: Exception, *, instance: str) -> Problem:
     """Return the problem that the error becomes; ``instance`` is the path of the request."""
-    # A setting's value, even its name, is for whoever reads the log.
+    # A setting's value, even its name, is for the log's readers.
     hidden = isinstance(error, InvariantError | SettingsError)
     if not isinstance(error, KeyturnError) or hidden or outcome_of(error) == _INTERNAL:
         return _internal(error, instance)
@@ -67,7 +67,7 @@ def _internal(error: Exception, instance: str) -> Problem:
 
 
 def problem_of_command(error: KeyturnError) -> dict[str, Any]:
-    """Return the problem that the error becomes for whoever runs a command: whole, for there it is their own."""
+    """Return the problem that the error becomes for the person who runs a command: whole, for there it is their own."""
     outcome = outcome_of(error)
     return {**error.facts, **_members(outcome, error.message), **({"hint": error.hint} if error.hint else {})}
 

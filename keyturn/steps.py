@@ -1,7 +1,7 @@
 """What a step of a run does, for the app's activities and for ``keyturn direct``, which has no app.
 
 Each takes the input that durable history holds, and the clients of the process. Each may run twice, late, or die
-anywhere; what is written follows the lease, the fence and the record, whoever takes the step.
+anywhere; what is written follows the lease, the fence and the record, whichever process takes the step.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """``python -m local up``: the local Azure, until Ctrl-C; ``exports`` and ``run`` are for those who work with it."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from local.cosmos.sql.values import MixedTypes
-from local.exports import STATE, NotUpError, Who, needed, person, read_endpoints, run_environment, shell_lines
+from local.exports import PYTHON, STATE, NotUpError, Who, needed, person, read_endpoints, run_environment, shell_lines
 from local.supervisor import LocalAzure, Options
 
 State = Annotated[Path, typer.Option(help="folder that keeps keys, rows, logs and endpoints.json")]
@@ -66,13 +67,14 @@ def up(
         drill_vault=drill_vault,
     )
     stopped = threading.Event()
-    for received in (signal.SIGINT, signal.SIGTERM):
+    for received in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last: its terminal was closed
         signal.signal(received, lambda *_: stopped.set())
     azure = LocalAzure(options)
     with azure.running(typer.echo):
         typer.echo("The local Azure is up; Ctrl-C stops it. For another shell:\n")
         typer.echo("\n".join(shell_lines(needed(azure.endpoints(), state), state)))
-        typer.echo(f"\nWith all settings of the app, as doctor wants them: python -m local exports --state {state}")
+        typer.echo("\nOr with all settings of the app, as doctor wants them:")
+        typer.echo(f'eval "$({PYTHON} -m local exports --state {shlex.quote(str(state))})"')
         typer.echo("Then: keyturn keyrings; keyturn rotate --wait")
         stopped.wait()
 
@@ -96,7 +98,7 @@ def run(
 ) -> None:
     """Run a command with the app's settings and identity, and with your own KEYTURN_* and FIELD_ENCRYPT_* on top."""
     env = run_environment(_endpoints(state), state, operator=operator)
-    raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - whoever calls chose it
+    raise typer.Exit(subprocess.run(command, env=env, check=False).returncode)  # noqa: S603 - the caller chose it
 
 
 def _endpoints(state: Path) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from local.supervisor.layout import REPOSITORY
 type Who = Literal["operator", "approver"]
 
 STATE = REPOSITORY / ".local" / "azure"
+PYTHON = shlex.quote(sys.executable)  # of a checkout's environment, which is on nobody's path
 NAMES: Mapping[Who, str] = {"operator": "dana@example.com", "approver": APPROVER}
 
-# Of the process that started the app, and nobody else's.
+# Of the process that started the app alone.
 _OF_THE_PROCESS = frozenset({"HOME", "LANG", "PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "TMPDIR"})
 # What a person's shell may set on top, for the command line and the library.
 _OWN = ("KEYTURN_", "FIELD_ENCRYPT_")
@@ -37,7 +38,8 @@ def read_endpoints(state: Path) -> dict[str, Any]:
         endpoints: dict[str, Any] = json.loads((state / "endpoints.json").read_bytes())
         os.kill(endpoints["pids"]["functions_host"], 0)
     except (FileNotFoundError, ProcessLookupError):
-        raise NotUpError(f"no local Azure is up in {state}: python -m local up --state {state}") from None
+        command = f"{PYTHON} -m local up --state {shlex.quote(str(state))}"
+        raise NotUpError(f"no local Azure is up in {state}: {command}") from None
     return endpoints
 
 

@@ -100,7 +100,7 @@ def call[T: Payload](
 
 
 def call_forever[T: Payload](ctx: OrchestrationContext, activity: str, request: RunInput, kind: type[T]) -> Steps[T]:
-    """Run an activity for as long as an outage lasts; raises as ``answer``, but only what nobody can put right.
+    """Run an activity for as long as an outage lasts; raises as ``answer``, but only what no operator can put right.
 
     For what a run needs to wait for an operator, or must not give up.
     """

@@ -40,7 +40,7 @@ class RunRecorder:
         self.rewrapped = run.rewrapped
         self.target = run.target_version
         self.state: State | None = None
-        self._told = 0  # notifications since the last state change
+        self._notified = 0  # notifications since the last state change
 
     def advance(self, target: State, detail: str = "") -> Steps[None]:
         """Change the state in the record; raises AbortedError where an operator asked to end the run instead."""
@@ -48,15 +48,15 @@ class RunRecorder:
         yield from call_forever(self.ctx, "advance", request, RunRef)
         self.step += 1  # only now: a change that was refused has no number
         self.state = target
-        self._told = 0
+        self._notified = 0
 
     def notify(self, event: str, detail: str = "") -> Steps[None]:
         """Send a notification, once each call: its key is the same on every replay and in every retry.
 
         A message that cannot be sent changes nothing about the run; the activity's log says what went wrong.
         """
-        self._told += 1
-        key = f"{self.step}.{self._told}:{event}"
+        self._notified += 1
+        key = f"{self.step}.{self._notified}:{event}"
         request = NotifyInput(run=self.ref, key=key, event=event, detail=detail)
         with suppress(StepFailedError, TaskFailedError):
             yield from call(self.ctx, "notify", request, RunRef)

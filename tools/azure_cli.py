@@ -2,7 +2,7 @@
 
     .venv-azure-cli/bin/python -m tools.azure_cli FILE      # what tests/docs/azure_blocks.py has written down
 
-Each command is run by the pinned Azure CLI as if somebody were signed in, up to the first request that it would send.
+Each command is run by the pinned Azure CLI as a user who is signed in, up to the first request that it would send.
 So its name, its options, their values, ``--query``, the CLI's own checks and its questions have been passed. Of a
 command that a text only mentions, name and options must be in the CLI's help. What is not is printed, and the exit code
 is 1. Commands of EXTENSIONS are not in the CLI and only counted.
@@ -70,7 +70,7 @@ class Credential:
 
 
 def sign_in_and_unplug() -> None:
-    """Let the CLI believe that somebody is signed in, and end every request before it is sent."""
+    """Let the CLI believe that a user is signed in, and end every request before it is sent."""
     import urllib.request  # noqa: PLC0415 - replaced here
 
     import requests  # noqa: PLC0415 - in the environment of the CLI only

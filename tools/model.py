@@ -82,7 +82,7 @@ VARIANTS = (
     Variant("versions", "NO_SECOND_COUNT", "I1", "no count after the disable"),
     Variant("versions", "ENABLE_WITHOUT_LOOK", "I5", "a copy that counts rows enables without a look"),
     Variant("versions", "SECOND ANY_IN_FORCE", "I1", "any run that names a version decides, not the newest"),
-    Variant("versions", "SECOND NO_WATCH_CHECK", "I5", "nobody looks at the versions at the watch's end"),
+    Variant("versions", "SECOND NO_WATCH_CHECK", "I5", "no look at the versions at the watch's end"),
     Variant("versions", "SECOND NO_LEASE_AGE", None, "no wait before retiring: the watch's look suffices"),
     Variant("versions", "FREEZE_AND_DIE", "I1", "not promised: a worker freezes, sends, and dies"),
     Variant("creation"),

@@ -28,7 +28,7 @@ _ATTEMPTS: Mapping[str, Attempt] = {
 
 
 def admitted(request: func.HttpRequest, route: str, work: Work) -> Callable[[], Awaitable[func.HttpResponse]]:
-    """Return the work for whoever may use the route; for everybody else it raises what ``identify`` or a role does."""
+    """Return the work for callers who may use the route; for others it raises what ``identify`` or a role does."""
 
     async def enter() -> func.HttpResponse:
         resources = await process_resources()

@@ -17,7 +17,7 @@ from keyturn.access.caller import Caller
 from keyturn.audit.events import Attempt
 from keyturn.console import sessions
 from keyturn.console.charts import moment
-from keyturn.console.keyring_pages import LISTED, active_run, cards, timeline, version_lines
+from keyturn.console.keyring_pages import LISTED, active_run, cards, timeline, versions_of
 from keyturn.console.orders import Order, link_to_decide, order_of, orders_on_keyring, require_taken
 from keyturn.console.run_page import run_page
 from keyturn.console.sessions import ConsoleLink, ConsoleLinkRequest, Visitor
@@ -32,7 +32,7 @@ from keyturn.migrations.requests import RollbackRequest
 from keyturn.resources import Resources
 from keyturn.rotation.start import StartRequest
 from keyturn.runs.audit import audit_refusals
-from keyturn.runs.record import digest_of
+from keyturn.runs.record import digest_found
 from triggers.access import admitted
 from triggers.console_door import handle_visit, led_to, page, signing_secrets
 from triggers.http import handle, json_response, read_form, read_json
@@ -63,14 +63,15 @@ async def show_console_keyring(req: func.HttpRequest) -> func.HttpResponse:
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         clients, now = resources.keyring(req.route_params["keyring"]), datetime.now(UTC)
         name = clients.keyring.name
-        states, current = await clients.versions.states(), await clients.versions.current()
+        versions, problem = await versions_of(clients)
         free = await active_run(resources, name) is None
         return page(
             "keyring",
             visitor,
             keyring=name,
             runs=await timeline(resources, name, now),
-            versions=version_lines(states, current),
+            versions=versions,
+            problem=problem,
             listed=LISTED,
             orders=orders_on_keyring(visitor) if free else [],
         )
@@ -98,10 +99,9 @@ async def show_console_evidence(req: func.HttpRequest) -> func.HttpResponse:
 
     async def work(resources: Resources, visitor: Visitor) -> func.HttpResponse:
         record = await resources.every_run.read(req.route_params["run_id"])
-        computed = digest_of(record.evidence) if record.evidence is not None else "none"
         digests = [
             ("Digest, as it is bound", record.evidence_digest or "none"),
-            ("Digest, computed now", computed),
+            ("Digest, computed now", digest_found(record.evidence) or "none"),
             ("Frozen at", moment(record.evidence_frozen_at)),
             ("To be decided by", moment(record.approval_expires_at)),
         ]

@@ -50,8 +50,8 @@ async def hand_out_key_backup(req: func.HttpRequest) -> func.HttpResponse:
         # In the audit before it leaves: where that fails, nothing leaves. Once a day and person, so that a chain does
         # not grow without end; every time in the log.
         by, now = caller.principal.name, datetime.now(UTC)
-        told = KeyBackupHandedOut(by=by, sha256=backup.sha256)
-        event = AuditEvent(key=f"key-backup:{by}:{now:%Y%m%d}", at=now, data=told)
+        handed_out = KeyBackupHandedOut(by=by, sha256=backup.sha256)
+        event = AuditEvent(key=f"key-backup:{by}:{now:%Y%m%d}", at=now, data=handed_out)
         await resources.every_run.audit.append(run_id, [event])
         _log.warning("the key backup of %s is handed to %s", run_id, by)
         encoded = base64.b64encode(blob).decode()

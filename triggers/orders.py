@@ -131,8 +131,8 @@ async def reinstate(client: df.DurableFunctionsClient, resources: Resources, run
     versions = resources.keyring(keyring_of(run_id, RunKind.ROTATION)).versions
     record = await order_reinstatement(runs, versions, run_id, by=by, now=now)
     if record.state is State.COMPLETED:
-        told = NotifyInput(run=record.ref, key="ordered:reinstated", event="reinstated", detail=f"{by} ordered it")
-        await resources.notifier.tell(told, now)
+        notice = NotifyInput(run=record.ref, key="ordered:reinstated", event="reinstated", detail=f"{by} ordered it")
+        await resources.notifier.tell(notice, now)
     else:
         await wake(client, record, COMMAND_EVENT)
     return record

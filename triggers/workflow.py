@@ -83,5 +83,5 @@ async def wake(client: df.DurableFunctionsClient, record: RunRecord, event: str)
     except grpc.aio.AioRpcError as error:
         if error.code() not in _NO_WORKFLOW:
             raise UnavailableError(f"the task hub answered {error.code().name}", resource="the task hub") from error
-        # The record holds what was decided; whoever starts the next rotation finds that this workflow is gone.
+        # The record holds what was decided; the next start finds that this workflow is gone.
         _log.warning("there is no workflow for %s", record.run_id)

@@ -170,7 +170,7 @@ def identity_in(token: str) -> Identity:
     The token is this program's own, fresh from Entra ID: it proves nothing to others, and no signature is looked at.
 
     Raises:
-        UnauthenticatedError: the token is no JWT, or names nobody.
+        UnauthenticatedError: the token is no JWT, or names no person.
     """
     try:
         payload = token.split(".")[1]

@@ -58,7 +58,7 @@ async def submit_decision[R: RunRecord](
         if sign_in and request.approver_id is None:
             raise InvalidRequestError.expected("approverId", "the approver's object id in Entra ID")
     if not sign_in:
-        request = request.model_copy(update={"approver_id": None})  # nobody vouches for the requester's
+        request = request.model_copy(update={"approver_id": None})  # the requester's is not vouched for
     return await take_decision(runs, request, message_id=webhook_id, wake=wake, now=now)
 
 

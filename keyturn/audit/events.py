@@ -44,7 +44,7 @@ class StateChanged(EventData, name="state_changed"):
 
 
 class CheckWaived(EventData, name="check_waived"):
-    """A pre-flight check failed and somebody had said that it may."""
+    """A pre-flight check failed, and a waiver allowed it."""
 
     check: Name
     by: Name | None
@@ -153,7 +153,7 @@ class KeyBackupTried(EventData, name="key_backup_tried"):
 
 
 class AttemptRefused(EventData, name="attempt_refused"):
-    """Somebody asked for what may not be; ``by`` is null where nobody knows who it was."""
+    """A request was refused; ``by`` is null where the caller is not known."""
 
     attempt: Attempt
     by: Text | None
@@ -162,7 +162,7 @@ class AttemptRefused(EventData, name="attempt_refused"):
 
 
 class AuditEvent(Payload):
-    """One thing that happened; ``key`` is the same whoever reports it, and however often, within its rotation."""
+    """One thing that happened; ``key`` is the same in each report of it, within its rotation."""
 
     key: str
     at: datetime

@@ -2,7 +2,7 @@
 
 An event is a document ``<rotationId>:audit:<sequence>``. Beside them stands the chain's end, ``<rotationId>:audit``,
 with the hash of the last event and the ids of all. Both are written in one batch that holds only while the end is the
-one that was read and no event has the next sequence: one chain, without gaps or doubles, whoever retries or dies.
+one that was read and no event has the next sequence: one chain, without gaps or doubles, whatever process dies.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,9 @@
 """``audit``: work with the audit chain of a run."""
 
 import asyncio
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,12 +72,13 @@ def verify(
         if one.report is not None:
             echo(f"evidence {one.evidence_digest()}: as it was frozen")
     if unproven := [one.run_id for one in filed if one.run_id not in anchors]:
-        raise _unproven(file, unproven, asked=head_from_vault)
+        raise _unproven(file, report, unproven, asked=head_from_vault)
 
 
-def _unproven(file: Path, runs: list[str], *, asked: bool) -> UnprovenEndError:
+def _unproven(file: Path, report: Path | None, runs: list[str], *, asked: bool) -> UnprovenEndError:
     text = "unbroken; its end is not proven: events missing at the end, or a chain written anew, would not show"
-    hint = f"keyturn audit verify {shlex.quote(str(file))} --head-from-vault"
+    files = " ".join([quote(str(file)), *([f"--report {quote(str(report))}"] if report is not None else [])])
+    hint = f"keyturn audit verify {files} --head-from-vault"
     if asked:
         text += f". No version of the key has a head of {', '.join(runs)}"
         hint = "compare each head above with the one at the end of the last message about the run"
@@ -96,7 +97,7 @@ def bundle(
     named, runs = ask(lambda api: collect(api, keyring, year))
     write_bundle(output, keyring=named, year=year, runs=runs)
     echo(f"{output}: {len(runs)} runs of {named} in {year}")
-    echo(f"verify it: keyturn audit verify {output} --head-from-vault", err=True)
+    echo(f"verify it: keyturn audit verify {quote(str(output))} --head-from-vault", err=True)
 
 
 async def _heads_from_vault(filed: "Sequence[Filed]") -> "dict[str, Head]":

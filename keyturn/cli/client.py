@@ -57,7 +57,7 @@ class Tokens:
         """Return a token.
 
         Raises:
-            UnauthenticatedError: nobody has signed in.
+            UnauthenticatedError: no one has signed in.
             UnavailableError: there was a token before, so there may be one again.
         """
         from azure.core.exceptions import AzureError
@@ -88,7 +88,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Api:
-    """One app, and a session in which whoever calls is known to it."""
+    """One app, and a session in which the caller is known to it."""
 
     url: str
     session: "ClientSession"
@@ -109,7 +109,7 @@ class Api:
         return _answer(*await self._call("POST", path, data=sent, headers=headers))
 
     async def _call(self, method: str, path: str, **sent: Any) -> tuple[int, bytes, Mapping[str, str]]:
-        """Call the app; raises UnavailableError where nobody answers."""
+        """Call the app; raises UnavailableError where there is no answer."""
         import aiohttp
 
         headers = dict(sent.pop("headers", None) or {})

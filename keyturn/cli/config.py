@@ -23,7 +23,7 @@ TOKEN_SCOPE = "KEYTURN_TOKEN_SCOPE"  # noqa: S105 - name of a variable
 CONTEXT = "KEYTURN_CONTEXT"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HTTPS = "the app's URL, https:// (http:// only where the host is loopback)"
-# Everybody may read or write what another mode allows.
+# Another mode would let other users read or write it.
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 _OPTIONS = frozenset({"keyring", "by"})  # of commands, which a context may give
 WITHOUT_THE_APP = frozenset({"direct", "key-backup"})  # commands that take their keyrings from the app's settings

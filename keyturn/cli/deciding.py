@@ -135,15 +135,15 @@ def _evidence(wanted: _Wanted, report: Mapping[str, Any]) -> tuple[dict[str, Any
         EvidenceAlteredError: the evidence is not what the app says that it is.
         DigestMismatchError: it is not what was asked for.
     """
-    from keyturn.runs.record import digest_of
+    from keyturn.runs.record import digest_found
 
     record, state = report["record"], report["status"]["state"]
     evidence = record.get("evidence")
     if not is_undecided(report["status"]) or evidence is None:
         hint = f"see what it does: keyturn watch {quote(wanted.run)}"
         raise WrongStateError(f"no decision is waited for: the run is {state}", hint=hint, state=state)
-    found = digest_of(evidence)
-    if found != record.get("evidenceDigest"):
+    found = digest_found(evidence)
+    if found is None or found != record.get("evidenceDigest"):
         raise EvidenceAlteredError("the evidence is not what its digest names", found=found)
     if wanted.digest not in (None, found):
         raise DigestMismatchError("other evidence is in force", rotationId=wanted.run, evidenceDigest=found)
@@ -177,7 +177,9 @@ def _shown(
 def _acknowledged(wanted: _Wanted, warnings: "Sequence[Finding]", *, asking: bool) -> list[str]:
     open_ones = [warning for warning in warnings if warning.key not in wanted.acknowledge]
     if open_ones and not asking:
-        named = (f"--acknowledge {quote(warning.key)}" for warning in warnings)
+        given = {"--digest": wanted.digest, "--comment": wanted.comment, "--secret-file": wanted.secret_file}
+        named = [f"{option} {quote(str(value))}" for option, value in given.items() if value]
+        named += [f"--acknowledge {quote(warning.key)}" for warning in warnings] + ["--yes"] * wanted.yes
         what = "warning is" if len(open_ones) == 1 else "warnings are"
         hint = " ".join([f"once you have read them: keyturn approve {quote(wanted.run)}", *named])
         raise InvalidRequestError(

@@ -15,7 +15,8 @@ import typer
 from keyturn import __version__
 from keyturn.cli.client import ask
 from keyturn.cli.output import AsJson, FromApp, echo
-from keyturn.cli.tables import show, table, wrapped
+from keyturn.cli.tables import message_lines, show, table, width, wrapped
+from keyturn.contracts.characters import visible
 from keyturn.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ def _print(results: "list[CheckResult]", *, everything: bool) -> None:
     for found in [] if everything else sorted(wrong, key=lambda one: one.outcome is Outcome.WARNING):
         about = f"{found.id} of {found.subject}" if found.subject else found.id
         told = wrapped(found.outcome, f"{about}: {found.detail}", _INDENT, 0)
-        for line in [*told, *wrapped("to do", found.advice, _INDENT, 0), ""]:
-            echo(line)
+        fix = message_lines(visible(f"{'to do':{_INDENT}}{found.advice}"), width()) if found.advice else []
+        for line in [*told, *fix, ""]:
+            echo(line, whole=True)
     counted = Counter(found.outcome for found in shown)
     people = f"{len(BY_HAND)} more are for people, as docs/first-deployment.md says"
     summed = ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome)

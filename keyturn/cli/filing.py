@@ -31,7 +31,7 @@ _MEMBER_BYTES_MAX = 64 * 1024 * 1024  # a chain has some thousand events, a repo
 class Filed:
     """The chain of one run, and its report where there is one."""
 
-    def __init__(self, chain: Sequence[bytes], report: bytes | None = None, name: str = "FILE") -> None:
+    def __init__(self, chain: Sequence[bytes], report: bytes | None = None, name: str = "") -> None:
         self.chain = list(chain)
         self.report = report
         self.name = name

@@ -64,7 +64,7 @@ def html_report(run_id: str, report: bytes, chain: bytes) -> str:
         script=Markup(SCRIPT),  # noqa: S704 - our own file, which no value enters
         made_at=moment(now),
         evidence=_ascii(record.evidence) if record.evidence is not None else "",
-        chain=[_ascii(read_json(line)) for line in lines],
+        chain=[_line(line) for line in lines],
     )
 
 
@@ -73,6 +73,20 @@ def _policy() -> str:
     return f"{html.content_security_policy(script=SCRIPT).partition(' form-action')[0]} form-action 'none'"
 
 
+def _line(line: bytes) -> str:
+    """Return the event; a line that is none stands as it is, and does not verify."""
+    try:
+        return _ascii(read_json(line))
+    except (ValueError, RecursionError):
+        return line.decode("ascii", errors="backslashreplace")
+
+
 def _ascii(content: Any) -> str:
-    """Return the canonical JSON with every character escaped that is not ASCII: nothing in it is unseen."""
-    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], rfc8785.dumps(content).decode())
+    """Return the canonical JSON with every character escaped that is not ASCII: nothing in it is unseen.
+
+    What was given a value without a canonical form is told in another, which does not verify either.
+    """
+    try:
+        return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], rfc8785.dumps(content).decode())
+    except rfc8785.CanonicalizationError:
+        return json.dumps(content)

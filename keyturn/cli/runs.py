@@ -1,5 +1,6 @@
 """Commands that look: ``status``, ``report`` and ``list`` of runs, and ``keyrings``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.report_view import report_parts
 from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, path_of
 from keyturn.cli.status_view import run_of, status_lines
-from keyturn.cli.tables import facts, from_now, heading, moment, show, wrapped
+from keyturn.cli.tables import command_lines, facts, from_now, heading, moment, show, wrapped
 from keyturn.cli.waiting import require_good_end, status_of
 from keyturn.errors import UnknownRotationError
 from keyturn.ids import MIGRATIONS, ROTATIONS
@@ -114,6 +115,10 @@ def keyrings(field: Field = None, *, as_json: AsJson = False) -> None:
         return
     for keyring in found["keyrings"]:
         show(heading(keyring["keyring"]), facts(_standing(keyring)))
+        if mend := (keyring.get("drift") or {}).get("mend"):
+            echo("to move them onto the version in force:")
+            for line in command_lines("", shlex.split(mend), 0):
+                echo(line)
 
 
 def _standing(keyring: dict[str, Any]) -> list[tuple[str, str]]:
@@ -136,5 +141,4 @@ def _drift(drift: dict[str, Any] | None) -> str:
     if drift.get("since") is None:
         return f"none, as of {moment(drift.get('at'))}"
     rows, enabled = sum(drift.get("rows", {}).values()), len(drift.get("enabled", []))
-    told = f"{rows:,} rows unreadable, {enabled} retired versions enabled, since {moment(drift['since'])}"
-    return f"{told}; {drift['mend']}" if drift.get("mend") else told
+    return f"{rows:,} rows unreadable, {enabled} retired versions enabled, since {moment(drift['since'])}"

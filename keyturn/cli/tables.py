@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH, WIDTH_MIN = 80, 40
 MORE = " ... (--full)"  # ends a text that was cut
 _BAR = 16
+_COMMAND = re.compile(r": (?=(?:keyturn|az) )")  # ends what is said before one
 _NAMED = re.compile(r" *\S+(?: \S+)* {2,}(?=\S)")  # what stands before a gap: a mark, a name, an id
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1)))
 
@@ -124,12 +125,12 @@ def command_lines(name: str, command: Iterable[str], indent: int) -> list[str]:
 
 def message_lines(text: str, columns: int) -> list[str]:
     """Return a line in as many as it takes; a command that does not fit has one of its own, which can be pasted."""
-    if len(text) > columns and ": keyturn " in text:
+    if len(text) > columns and _COMMAND.search(text):
         lines = list[str]()
         for part in text.split("; "):
-            before, found, command = part.partition(": keyturn ")
-            lines += _folded(f"{before}:" if found else part, columns)
-            lines += [f"  keyturn {command}"] if found else []  # whole: a terminal's own break is not pasted
+            before, *command = _COMMAND.split(part, maxsplit=1)
+            lines += _folded(f"{before}:" if command else part, columns)
+            lines += [f"  {one}" for one in command]  # whole: a terminal's own break is not pasted
         return lines
     return _folded(text, columns)
 

@@ -142,7 +142,8 @@ async def status_of(api: Api, run: str, poll: float | None) -> dict[str, Any]:
 
 def goes_on(run: str | None) -> str:
     """Return what becomes of a run that is waited for no longer."""
-    return f"the run goes on; see it again: keyturn watch{f' {shell(run)}' if run else ''}"
+    again = f"keyturn watch {shell(run)}" if run else "keyturn watch"
+    return f"the run goes on; see it again: {again}"
 
 
 def state_line(run: str, found: dict[str, Any]) -> str:

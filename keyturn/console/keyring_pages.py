@@ -11,6 +11,7 @@ from keyturn.console.orders import Order, orders_on_keyring
 from keyturn.console.sessions import Visitor
 from keyturn.errors import KeyturnError
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG, ROTATION_TAG
+from keyturn.keyring_clients import KeyringClients
 from keyturn.migrations.status import migration_status
 from keyturn.resources import Resources
 from keyturn.rotation.drift import Drift
@@ -170,6 +171,15 @@ async def timeline(resources: Resources, keyring: str, now: datetime) -> list[Ru
         *await resources.migrations.newest(keyring, limit=LISTED),
     ]
     return [run_line(record, now) for record in sorted(found, key=lambda one: one.fencing_token, reverse=True)]
+
+
+async def versions_of(keyring: KeyringClients) -> tuple[list[VersionLine], str]:
+    """Return the versions of the MEK, newest first; where the vault does not tell them, none, and why."""
+    try:
+        return version_lines(await keyring.versions.states(), await keyring.versions.in_use()), ""
+    except KeyturnError as error:
+        _log.warning("the versions of %s cannot be told: %s", keyring.keyring.name, type(error).__name__)
+        return [], error.message
 
 
 def version_lines(states: Mapping[str, MekVersionProperties], current: str) -> list[VersionLine]:

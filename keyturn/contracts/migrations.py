@@ -147,7 +147,7 @@ class EnableTemporarilyResult(Payload):
     target_version: str
     versions: list[str]
     enabled: list[str]
-    missing: list[str]  # versions that rows name by now and that nobody approved: nothing was enabled
+    missing: list[str]  # versions that rows name by now and that were not approved: nothing was enabled
 
 
 class DisableAgainInput(RunInput):

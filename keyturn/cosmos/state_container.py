@@ -1,7 +1,7 @@
 """Keyturn's own documents, in the container ``keyturn``: read, create, replace if unchanged, all or nothing.
 
 Every document has an ``id`` and a ``keyring``, its partition. What several processes change is changed in one way only:
-read, change, replace if nobody else has, and again on what is there now (:meth:`StateContainer.update`).
+read, change, replace if no other writer has, and again on what is there now (:meth:`StateContainer.update`).
 """
 
 import hashlib

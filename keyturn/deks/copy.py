@@ -1,6 +1,6 @@
 """Copies a page of rows back from another account: those that are missing here, or damaged here and whole there.
 
-A row that opens here is never written: what is missing is created, which fails where somebody else was first; what is
+A row that opens here is never written: what is missing is created, which fails where another writer was first; what is
 damaged is replaced on condition of its ETag. A row is copied as it is, with the fence of the run that copies it: what
 it has may be greater than that of any run to come, where the records were lost too, and would keep runs out.
 
@@ -81,7 +81,7 @@ class RowCopies(PageLoop[Pair]):
 
     @override
     async def fetch(self, ref: RowRef) -> Pair:
-        """Read the row here as it is now; the other account is one that nobody writes."""
+        """Read the row here as it is now; nothing writes the other account."""
         return Pair(self._there[ref], await self._store.read(ref, self.request.target_version))
 
     async def copy(self, ref: RowRef) -> None:

@@ -1,6 +1,6 @@
 """Rows that are not as the last rotation left them, found before any of them is rewrapped.
 
-The public key of a MEK wraps for everybody: a writer of the store can plant a DEK that they know, and a rotation would
+Anyone can wrap with the public key of a MEK: a writer of the store can plant a DEK that they know, and a rotation would
 move it like any other. The service's own time of the last change (``_ts``) tells: only a run of Keyturn changes a row
 once it is written. A row is named that changed after the last rotation ended, by no later run, and does not say that it
 is new; or that carries a run's id without the key check that rewraps add.

@@ -131,7 +131,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=list(Verdict).index)
 
 
-# What a run has found when it quarantined a row or document, before anybody has diagnosed it: what to do next.
+# What a run has found when it quarantined a row or document, before it was diagnosed: what to do next.
 NEXT_STEPS: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -173,8 +173,8 @@ class _Finding(Payload):
     def next_step(self) -> str:
         """What to do next, in one sentence; a command in it stands at its end."""
         dek, rotation = self.about
-        told = self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(dek)} ")
-        return told.replace(_ROTATION, shlex.quote(rotation))
+        sentence = self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(dek)} ")
+        return sentence.replace(_ROTATION, shlex.quote(rotation))
 
     @property
     def about(self) -> tuple[str, str]:

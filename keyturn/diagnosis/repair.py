@@ -70,8 +70,8 @@ async def repair_row(
         examined = await examine(keyring, dek_id, await keyring.versions.states(), None)
         row, previous = _repairable(examined, keyring)
         place = await _place(runs, keyring.keyring.name)
-        told = RowRepairOrdered(dek_id=dek_id, by=by, reason=reason, replaces=row.version, version=previous.version)
-        await runs.audit.append(place.run_id, [AuditEvent(key=f"repair:{dek_id}:{row.etag}", at=now, data=told)])
+        order = RowRepairOrdered(dek_id=dek_id, by=by, reason=reason, replaces=row.version, version=previous.version)
+        await runs.audit.append(place.run_id, [AuditEvent(key=f"repair:{dek_id}:{row.etag}", at=now, data=order)])
         if (await keyring.rows.exchange(row, place.fence)).outcome is Outcome.CHANGED:
             following = (
                 f"keyturn retry {place.run_id}" if place.waits else f"keyturn diagnose dek {shlex.quote(dek_id)}"

@@ -87,7 +87,7 @@ def may_pass(error: BaseException) -> bool:
 async def opened(
     environment: Mapping[str, str], file: Path | None, tell: Callable[[str | Progress], None]
 ) -> AsyncIterator[Direct]:
-    """Open the clients, as whoever DefaultAzureCredential finds signed in.
+    """Open the clients, as the person whom DefaultAzureCredential finds signed in.
 
     Raises:
         InvalidRequestError: the file holds no settings.

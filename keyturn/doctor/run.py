@@ -74,7 +74,7 @@ def _check_settings(settings: Settings) -> list[CheckResult]:
     try:
         decided = ok(require_decider(settings, Identity(REQUESTER)))
     except OperatorError as error:
-        # Of a deployment, secrets and channels are in the vault: at a desk they may only seem to be missing.
+        # Of a deployment, secrets and channels are in the vault: on a workstation they may only seem to be missing.
         decided = warning(error.message, f"{error.hint}; where secrets are the app's alone, ask it: doctor --from-app")
     return [ok(f"valid; keyrings: {names}").named("settings"), decided.named(DECIDER)]
 

@@ -101,7 +101,7 @@ async def drill_when_due(
     Nothing is done without a drill vault, or before the first backup.
 
     Raises:
-        UnavailableError: nobody could be told; the next tick tells it.
+        UnavailableError: no message could be sent; the next tick sends it.
         KeyturnError: the result could not be stored.
     """
     url, name = settings.keyturn_key_backup_drill_vault_url, keyring.keyring.name

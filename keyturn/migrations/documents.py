@@ -76,7 +76,7 @@ async def require_rights(source: KeyringClients, containers: Iterable[str], targ
 
 
 async def _require_create(container: ContainerProxy, name: str) -> None:
-    """Ask to create a row without an id, which is refused as invalid to whoever may create rows."""
+    """Ask to create a row without an id, which is refused as invalid to a caller who may create rows."""
     async with cosmos_failures(name, "create rows"):
         try:
             await container.create_item({"keyturn": unused_name()})
@@ -88,7 +88,7 @@ async def _require_create(container: ContainerProxy, name: str) -> None:
 
 
 async def _require_round_trip(keyring: KeyringClients) -> None:
-    """Wrap a DEK that nobody uses as new rows are wrapped, and open it as readers do."""
+    """Wrap an unused DEK as new rows are wrapped, and open it as readers do."""
     provider = RetryingProvider(KeyVaultProvider(keyring.mek))
     with vault_failures("wrap and unwrap", keyring.mek.mek_name):
         await provider.unwrap(await provider.wrap(Dek.generate()))

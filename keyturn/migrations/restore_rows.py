@@ -111,10 +111,12 @@ async def restore_rows(
     record = await _begin(resources, keyring, wanted, operator, reason, tell, clock)
     try:
         compared = await _Copying(resources, keyring, wanted, clock, tell).run(record.ref, record)
+        await _give_back(resources, keyring, record, clock)
         step = StepInput(run=record.ref, step=record.step + 1, target=State.COMPLETED, detail=compared.summary)
         await _leave(resources, keyring, await record_step(resources.migrations, step, clock.now()), clock)
     except BaseException as error:
         with suppress(KeyturnError):  # where that cannot be told either, the lease runs out
+            await _give_back(resources, keyring, record, clock)
             await _leave(resources, keyring, await _failed(resources.migrations, record, error, clock.now()), clock)
         raise
     return compared
@@ -136,7 +138,7 @@ async def _begin(
         # Of a process that was killed. Where it lives, it has lost its lease, and changes nothing any more.
         tell(f"{earlier.run_id}, which has not ended, is ended: this goes on in its place")
         await lose(runs, earlier.run_id, f"{operator.name} began anew", clock.now())
-        await budget.give_back(runs.documents, keyring.keyring.vault_url, earlier.run_id, clock.now())
+        await _give_back(resources, keyring, earlier, clock)
     record = await start_migration(
         runs,
         RestoreRows(source=wanted.name),
@@ -177,11 +179,15 @@ async def _failed(
     return await record_failure(runs, failure, now)
 
 
-async def _leave(resources: Resources, keyring: KeyringClients, ended: MigrationRecord, clock: Clock) -> None:
-    """Give back what the run held beside the keyring, and anchor its audit chain."""
+async def _give_back(resources: Resources, keyring: KeyringClients, record: RunRecord, clock: Clock) -> None:
+    """Give the vault's budget back, before the run ends: whoever finds one that has not ended does it in its place."""
     documents = resources.migrations.documents
-    await budget.give_back(documents, keyring.keyring.vault_url, ended.run_id, clock.now())
-    await keep_lease(documents, ended, clock.now())
+    await budget.give_back(documents, keyring.keyring.vault_url, record.run_id, clock.now())
+
+
+async def _leave(resources: Resources, keyring: KeyringClients, ended: MigrationRecord, clock: Clock) -> None:
+    """Give the lease of other migrations back, and anchor the run's audit chain."""
+    await keep_lease(resources.migrations.documents, ended, clock.now())
     await anchor(resources.migrations.audit, keyring.versions, ended)
 
 

@@ -24,16 +24,16 @@ def _known(record: RunRecord, key: str) -> Notice | None:
 
 
 def claim(
-    record: RunRecord, told: NotifyInput, channels: Sequence[Channel], *, claim_id: str, now: datetime, again: bool
+    record: RunRecord, request: NotifyInput, channels: Sequence[Channel], *, claim_id: str, now: datetime, again: bool
 ) -> RunRecord:
     """Return the record in which the sending is this claim's, unless it is or was another's.
 
     What another left open is marked as interrupted. With ``again``, whatever has not arrived is this claim's.
     """
-    known = _known(record, told.key)
+    known = _known(record, request.key)
     if known is None:
         places = [sending(channel) for channel in channels]
-        notice = Notice(key=told.key, event=told.event, at=now, claim=claim_id, channels=places)
+        notice = Notice(key=request.key, event=request.event, at=now, claim=claim_id, channels=places)
         return record.changed(notifications=[*record.notifications, notice][-NOTICES_MAX:])
     if known.claim == claim_id:  # the answer to this very write was lost
         return record
@@ -68,7 +68,7 @@ def place(outcome: ChannelOutcome) -> Place:
 
 
 def is_open(outcome: ChannelOutcome) -> bool:
-    """Tell whether the message is on its way, or was when somebody died."""
+    """Tell whether the message is on its way, or was when its sender died."""
     return outcome.outcome == "sending"
 
 

@@ -53,7 +53,7 @@ logger = logging.getLogger("keyturn.events")
 
 
 def runbook(event: str) -> list[str]:
-    """Return the line that says where the runbook is about the event; none where nobody has to do anything."""
+    """Return the line that says where the runbook is about the event; none where there is nothing to do."""
     section = EVENTS[event].section
     return [f"Runbook: MEK_ROTATION.md, {section}"] if section else []
 

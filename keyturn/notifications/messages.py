@@ -17,29 +17,29 @@ from keyturn.runs.record import RunRecord
 from keyturn.runs.records import MigrationRecord, RotationRecord
 
 
-def compose(record: RunRecord, told: NotifyInput, public_url: str | None, head: Head | None) -> Message:
+def compose(record: RunRecord, request: NotifyInput, public_url: str | None, head: Head | None) -> Message:
     """Return the message for the event; ``public_url`` is None where people know the app's address by themselves."""
-    template, told_facts = _template(record, told)
-    facts = {name: fact if isinstance(fact, Lines) else visible(fact) for name, fact in told_facts.items()}
+    template, raw_facts = _template(record, request)
+    facts = {name: fact if isinstance(fact, Lines) else visible(fact) for name, fact in raw_facts.items()}
     title = template.title.format(**facts)
-    if told.event == "approval_reminder":
+    if request.event == "approval_reminder":
         title = title.replace("please decide", "still waiting for a decision")
     lines = [
         template.text.format(**facts),
         "",
         f"Report: {(public_url or '').rstrip('/')}{console_link(record.run_id)}",
-        *runbook(told.event),
+        *runbook(request.event),
     ]
     if head is not None:
         lines.append(f"Audit chain: {head}")
-    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[told.event].tone)
+    return Message(f"Keyturn: {title}", "\n".join(lines), EVENTS[request.event].tone)
 
 
-def _template(record: RunRecord, told: NotifyInput) -> tuple[Template, dict[str, str]]:
+def _template(record: RunRecord, request: NotifyInput) -> tuple[Template, dict[str, str]]:
     if isinstance(record, MigrationRecord):
-        return MIGRATION_MESSAGES[told.event], migration_facts(record, told)
+        return MIGRATION_MESSAGES[request.event], migration_facts(record, request)
     if isinstance(record, RotationRecord):
-        return ROTATION_MESSAGES[told.event], rotation_facts(record, told)
+        return ROTATION_MESSAGES[request.event], rotation_facts(record, request)
     raise InvariantError("there are no messages about a run of this kind", kind=record.kind)
 
 

@@ -20,13 +20,13 @@ _NAMES = {
 }
 
 
-def migration_facts(record: MigrationRecord, told: NotifyInput) -> dict[str, str]:
+def migration_facts(record: MigrationRecord, request: NotifyInput) -> dict[str, str]:
     """Return what the messages about a migration tell."""
     counts = record.census.by_version if record.census is not None else {}
     rollback = isinstance(record.work, Rollback)
     named = {version: rows(counts[version]) if version in counts else "not known" for version in record.versions}
     return {
-        **run_facts(record, told),
+        **run_facts(record, request),
         "run": f"{_NAMES[record.work.kind]} of {record.keyring}",
         "versions": below(f"- {version}: {count}" for version, count in named.items()),
         "target": record.target_version or "not known",
@@ -34,7 +34,7 @@ def migration_facts(record: MigrationRecord, told: NotifyInput) -> dict[str, str
         "then": "" if rollback else ", and disabled again when the rows have moved",
         "left": "the rows stay where they are." if rollback else "the rows stay, and they cannot be read.",
         "rotation": record.work.rotation.run_id if isinstance(record.work, Rollback) else "",
-        "named": told.detail or "none",
+        "named": request.detail or "none",
         "next": _next(record),
     }
 

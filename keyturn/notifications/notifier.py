@@ -49,7 +49,7 @@ class Channels(NamedTuple):
         return apart([*self.everything, *(self.on_call if EVENTS[event].urgent else [])])
 
     def asked(self, event: str, record: RunRecord) -> list[Channel]:
-        """Return the approvers' own channels where the event asks for a decision; whoever requested it has none."""
+        """Return the approvers' own channels where the event asks for a decision; the requester has none."""
         if event not in DECISIONS:
             return []
         return [item for item in self.approvers if not same_person(Identity.of(item.reader or ""), record.requester)]
@@ -58,7 +58,7 @@ class Channels(NamedTuple):
 class Notifier:
     """Tells people.
 
-    ``public_url`` is where they reach the app, None where nobody has said so. ``links`` makes the approvers' links to
+    ``public_url`` is where they reach the app, None where it is not set. ``links`` makes the approvers' links to
     decide: credentials, each of which is told to its approver alone.
     """
 
@@ -88,20 +88,20 @@ class Notifier:
             )
         return ", ".join(arrived)
 
-    async def tell_of_keyring(self, told: NotifyInput, message: Message) -> None:
+    async def tell_of_keyring(self, request: NotifyInput, message: Message) -> None:
         """Tell what is about a keyring, whose name stands for the run; the caller keeps in mind that it was told.
 
         Raises:
             UnavailableError: it arrived nowhere.
         """
-        announce(told)
-        channels = self.channels.meant_for(told.event)
+        announce(request)
+        channels = self.channels.meant_for(request.event)
         errors = await asyncio.gather(*(send(channel, message) for channel in channels))
-        _report_all(told, map(deliveries.sending, channels), errors)
+        _report_all(request, map(deliveries.sending, channels), errors)
         if channels and all(errors):
-            raise UnavailableError(f"nobody could be told: {told.event}", resource="the notification channels")
+            raise UnavailableError(f"nobody could be told: {request.event}", resource="the notification channels")
 
-    async def tell(self, told: NotifyInput, now: datetime, *, again: bool = False) -> Notice:
+    async def tell(self, request: NotifyInput, now: datetime, *, again: bool = False) -> Notice:
         """Tell the event unless it was told, and return what became of it; the log is told in any case.
 
         With ``again``, people are told once more wherever it has not arrived.
@@ -112,19 +112,19 @@ class Notifier:
         claim_id = uuid4().hex
 
         def change(run: RunRecord) -> RunRecord:
-            return deliveries.claim(run, told, self._channels(told, run), claim_id=claim_id, now=now, again=again)
+            return deliveries.claim(run, request, self._channels(request, run), claim_id=claim_id, now=now, again=again)
 
-        record = await self._runs.update(told.run.run_id, change)
-        notice = deliveries.find(record, told.key)
+        record = await self._runs.update(request.run.run_id, change)
+        notice = deliveries.find(record, request.key)
         if notice.claim != claim_id:
             for outcome in notice.channels:
                 if outcome.outcome == "interrupted":
-                    _report(told, outcome)
+                    _report(request, outcome)
             return notice
-        announce(told)
-        message = compose(record, told, self._public_url, await self._runs.audit.head(told.run.run_id))
+        announce(request)
+        message = compose(record, request, self._public_url, await self._runs.audit.head(request.run.run_id))
         links = self._links(record, now)
-        by_place = {(channel.setting, channel.number): channel for channel in self._channels(told, record)}
+        by_place = {(channel.setting, channel.number): channel for channel in self._channels(request, record)}
         waiting = [outcome for outcome in notice.channels if deliveries.is_open(outcome)]
         sending = []
         for outcome in waiting:
@@ -132,34 +132,34 @@ class Notifier:
             own = links.get(channel.reader or "")
             sending.append(send(channel, message if own is None else with_link(message, own)))
         answers = await asyncio.gather(*sending)
-        outcomes = _report_all(told, waiting, answers)
-        await self._runs.update(told.run.run_id, lambda run: deliveries.settle(run, told.key, outcomes))
+        outcomes = _report_all(request, waiting, answers)
+        await self._runs.update(request.run.run_id, lambda run: deliveries.settle(run, request.key, outcomes))
         return deliveries.settled(notice, outcomes)
 
-    def _channels(self, told: NotifyInput, record: RunRecord) -> list[Channel]:
-        return [*self.channels.meant_for(told.event), *self.channels.asked(told.event, record)]
+    def _channels(self, request: NotifyInput, record: RunRecord) -> list[Channel]:
+        return [*self.channels.meant_for(request.event), *self.channels.asked(request.event, record)]
 
 
 def _report_all(
-    told: NotifyInput, waiting: Iterable[ChannelOutcome], errors: Iterable[str | None]
+    request: NotifyInput, waiting: Iterable[ChannelOutcome], errors: Iterable[str | None]
 ) -> list[ChannelOutcome]:
     outcomes = [
         outcome.model_copy(update={"outcome": "failed" if error else "sent", "error": error})
         for outcome, error in zip(waiting, errors, strict=True)
     ]
     for outcome in outcomes:
-        _report(told, outcome)
+        _report(request, outcome)
     return outcomes
 
 
-def _report(told: NotifyInput, outcome: ChannelOutcome) -> None:
-    attributes = {names.EVENT: told.event, names.SCHEME: outcome.scheme, names.OUTCOME: outcome.outcome}
+def _report(request: NotifyInput, outcome: ChannelOutcome) -> None:
+    attributes = {names.EVENT: request.event, names.SCHEME: outcome.scheme, names.OUTCOME: outcome.outcome}
     measure(names.NOTIFICATIONS, 1, attributes)
     if outcome.outcome != "sent":
-        facts = {**facts_of(told), names.ERROR_TYPE: outcome.error}
+        facts = {**facts_of(request), names.ERROR_TYPE: outcome.error}
         _log.warning(
             "the message %r of %s %s on %s: %s",
-            *(told.event, told.run.run_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "nobody knows"),
+            *(request.event, request.run.run_id, _WENT[outcome.outcome], _named(outcome), outcome.error or "unknown"),
             extra={**attributes, **facts},
         )
 

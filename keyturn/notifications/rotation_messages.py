@@ -31,13 +31,13 @@ def below(lines: Iterable[str]) -> Lines:
     return Lines("".join(f"\n{visible(line)}" for line in lines))
 
 
-def told_findings(found: Iterable[Finding]) -> Lines:
+def finding_lines(found: Iterable[Finding]) -> Lines:
     """Return each finding with its mark, and what approving would mean of what is to be looked at."""
     meant = ((one, f" If approved: {one.if_approved}" if one.mark == "look" else "") for one in found)
     return below(f"- {one.mark}: {one.sentence}{more}" for one, more in meant)
 
 
-def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
+def run_facts(record: RunRecord, request: NotifyInput) -> dict[str, str]:
     """Return what is known of a run of any kind."""
     decision, abort, error = record.decision, record.abort, record.error
     remark = f' with the words "{decision.comment}"' if decision is not None and decision.comment else ""
@@ -47,8 +47,8 @@ def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
         "reason": f" The reason: {record.reason}." if record.reason else "",
         "by": "Somebody" if decision is None else f"{decision.by}{remark}",
         "ended_by": "somebody" if abort is None else abort.by,
-        "detail": told.detail,
-        "why": told.detail if error is None else f"{error.type}: {error.message}",
+        "detail": request.detail,
+        "why": request.detail if error is None else f"{error.type}: {error.message}",
         "quarantined": below(f"- {found.id}: {found.reason}" for found in record.quarantined.named[:NAMED]),
         "decide_by": moment(record.approval_expires_at),
         "digest": str(record.evidence_digest),
@@ -56,7 +56,7 @@ def run_facts(record: RunRecord, told: NotifyInput) -> dict[str, str]:
     }
 
 
-def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
+def rotation_facts(record: RotationRecord, request: NotifyInput) -> dict[str, str]:
     """Return what the messages about a rotation tell."""
     plan = record.preflight.plan if record.preflight is not None else None
     checks = record.preflight.checks if record.preflight is not None else []
@@ -65,16 +65,16 @@ def rotation_facts(record: RotationRecord, told: NotifyInput) -> dict[str, str]:
     evidence = record.evidence or {}
     found = findings_of(evidence)
     return {
-        **run_facts(record, told),
+        **run_facts(record, request),
         "size": "" if plan is None else f" {rows(plan.rows)} will be moved onto a new key version.",
         "passed": f"passed, or was waived ({waived})" if waived else "passed",
         "failed": below(failed),
         "verdict": verdict(found),
-        "findings": told_findings(found),
+        "findings": finding_lines(found),
         "stated": f" The reason: {evidence['reason']}." if evidence.get("reason") else "",
         "target": str(evidence.get("targetVersion") or "not known"),
         "old": ", ".join(record.old_versions) or "nothing",
-        "named": told.detail or "none",
+        "named": request.detail or "none",
         "retired": ", ".join(record.retired) or "nothing",
         "reinstated": ", ".join(record.reinstated) or "none was disabled",
         "moved": "Everything now opens" if record.census is None else f"{rows(record.census.on_target)} now open",

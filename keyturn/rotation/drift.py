@@ -1,6 +1,6 @@
 """Drift: what no run is at work on, looked for in every keyring by the schedule's tick.
 
-Rows that name a version which is disabled, or which the vault does not have: nobody can read them. And versions that
+Rows that name a version which is disabled, or which the vault does not have: they cannot be read. And versions that
 are enabled although a rotation has retired them. To count a large store costs, so what was found is kept in one
 document of the keyring's partition, and the next look waits until it is 20 hours old.
 """
@@ -42,8 +42,8 @@ class Drift(base.Payload):
     since: datetime | None = None  # when the newest part of it was found; null where nothing was
     rows: Annotated[dict[str, int], Field(max_length=LABELS_MAX)]  # by unusable version, those with the most of them
     missing: Versions  # those of these versions that the vault does not have
-    enabled: Versions  # retired, and enabled by somebody
-    mend: str | None  # the command that mends it; null where there is none
+    enabled: Versions  # retired, and enabled by hand
+    mend: str | None  # the command that fixes it; null where there is none
 
     @property
     def parts(self) -> set[tuple[str, str]]:
@@ -72,7 +72,7 @@ async def tell_drift(
     """Look at the keyring unless that was done lately, and tell what was found: once, and again every week.
 
     Raises:
-        UnavailableError: nobody could be told; the next tick tries again.
+        UnavailableError: no message could be sent; the next tick tries again.
         KeyturnError: of the kind that the store's or the vault's answer means.
     """
     documents = runs.documents

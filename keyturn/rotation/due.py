@@ -43,7 +43,7 @@ def overdue_since(
     """Return since when a rotation has been due, if that is longer ago than it may take, else None.
 
     Due is the first occurrence of the schedule after the last rotation that was completed; where none was, the first
-    attempt. Of a keyring that nobody ever tried to rotate, it is the first occurrence after the MEK was ``made``; None
+    attempt. Of a keyring that was never rotated, it is the first occurrence after the MEK was ``made``; None
     where nothing tells when that was. Raises SettingsError for a schedule that is no NCRONTAB expression of six fields.
     """
     attempts = [record.requested_at for record in records if not record.options.dry_run]
@@ -153,8 +153,8 @@ def drifted(found: Iterable[KeyringStatus]) -> bool | None:
     return _any([None if status.drift is None else status.drift.since is not None for status in found])
 
 
-def _any(told: Sequence[bool | None]) -> bool | None:
-    return True if True in told else None if None in told else False
+def _any(answers: Sequence[bool | None]) -> bool | None:
+    return True if True in answers else None if None in answers else False
 
 
 class StatusMemory:

@@ -1,6 +1,6 @@
 """Evidence: everything an approver needs, as canonical JSON (RFC 8785); its SHA-256 is what a decision is bound to.
 
-Evidence says which policy was followed. The workflow's input carries the policy too, and whoever can write to the task
+Evidence says which policy was followed. The workflow's input carries the policy too, and a writer to the task
 hub can change that, so the freeze and the retirement hold the record's own history against the record's policy.
 """
 

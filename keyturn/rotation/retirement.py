@@ -2,7 +2,7 @@
 
 The vault knows no conditional write: a disable may arrive late, from a worker that froze or from a request in flight.
 So the records say which versions are to be disabled, each change is bounded in time and followed by another look at the
-record, and a retirement that is not in force any more is taken back by whoever made it. A record is changed before the
+record, and a retirement that is no longer in force is taken back by its run. A record is changed before the
 vault is: where a rotation leaves ``retiring`` or ``watching`` for anything but ``completed``, its retirement is
 withdrawn first.
 
@@ -154,7 +154,9 @@ class Retirement:
         try:
             found = await _newest(self._runs, self._record.run_id)
         except KeyturnError:
-            await self._versions.reinstate(self._record.run_id)  # the store does not answer: nobody can have gone on
+            await self._versions.reinstate(
+                self._record.run_id
+            )  # the store does not answer: no process can have gone on
             raise
         if not _is_wanted(found, self._record):
             return await reinstated(self._runs, self._versions, found)
@@ -264,7 +266,7 @@ async def order_reinstatement(
 
 
 async def finish_orders(runs: RotationStore, versions: MekVersions, keyring: str, now: datetime) -> None:
-    """Enable what was ordered to be, where whoever took the order died; raises as :func:`reinstate`."""
+    """Enable what was ordered to be, where the process that took the order died; raises as :func:`reinstate`."""
     for record in await runs.newest(keyring, limit=PAGE_MAX):
         if record.ended and record.retired and not record.reinstated and not record.retirement_in_force:
             await _enable(runs, versions, record, now)

@@ -68,7 +68,7 @@ class WaitsFor(Payload):
     """What has to happen before the run goes on."""
 
     what: str
-    person: bool = False  # nothing happens any more unless somebody acts: what they did is not on its way
+    person: bool = False  # nothing happens any more unless a person acts: no action is on its way
     # Null where nothing tells. A soak ends later where stale rows are met, or proving them takes longer.
     until: datetime | None = None
 

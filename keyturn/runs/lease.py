@@ -26,7 +26,7 @@ LEASE_ID = "lease"
 
 
 class Lease(state_container.StoredDocument):
-    """Who holds the keyring; it stays when nobody does, because the token must keep growing."""
+    """Who holds the keyring; it stays when no run does, because the token must keep growing."""
 
     id: Literal["lease"] = "lease"
     kind: Literal["lease"] = "lease"
@@ -127,7 +127,7 @@ def _write(old: Lease | None, new: Lease) -> tuple[Any, ...]:
 async def retake[R: RunRecord](runs: Runs[R], record: R, change: Callable[[R], R]) -> R:
     """Take the keyring anew for the run that holds it, with the record as it is changed, both or neither.
 
-    A record that has another token than the given one, or has ended, is returned as it is: somebody else was here.
+    A record that has another token than the given one, or has ended, is returned as it is: another run was here.
 
     Raises:
         FencedError: the run does not hold its keyring.
@@ -189,7 +189,7 @@ class Hold:
     async def _is_held(self) -> bool:
         """Ask by a patch of the lease for the case that it is lost, which the service decides as it does any write.
 
-        Refused with 412, nothing is written. Where the lease is lost, the patch leaves a mark that nobody reads.
+        Refused with 412, nothing is written. Where the lease is lost, the patch leaves a mark that is never read.
         """
         holder = f"IS_STRING(c.holder) AND c.holder = {json.dumps(self._ref.run_id)}"
         token = f"IS_NUMBER(c.fencingToken) AND c.fencingToken = {int(self._ref.fencing_token)}"

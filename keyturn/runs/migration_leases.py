@@ -88,7 +88,7 @@ async def active(documents: StateContainer, keyring: str, now: datetime) -> list
     """Return the leases of the keyring's migrations that have not expired or whose run has not ended, by name.
 
     Raises:
-        InvariantError: a document of this kind is no lease; nobody knows what it stands for.
+        InvariantError: a document of this kind is no lease; what it stands for is unknown.
     """
     found = await documents.query(keyring, "SELECT * FROM c WHERE c.kind = @kind", {"@kind": KIND})
     leases = [MigrationLease.from_document(document) for document in found]
@@ -116,7 +116,7 @@ async def keep_lease(documents: StateContainer, record: RunRecord, now: datetime
     """Take, renew or give back the lease, as the record's state asks; nothing for a rotation.
 
     Raises:
-        MigrationRunningError: somebody else runs a migration of this kind.
+        MigrationRunningError: another holder runs a migration of this kind.
     """
     if not isinstance(record, MigrationRecord):
         return
@@ -131,7 +131,7 @@ async def keep_lease(documents: StateContainer, record: RunRecord, now: datetime
 
 
 async def is_kept(documents: StateContainer, record: MigrationRecord, now: datetime) -> bool:
-    """Tell whether whoever works on the migration has said so lately: by a state change, or by renewing its lease."""
+    """Tell whether the migration's process showed life lately: by a state change, or by renewing its lease."""
     if now - record.history[-1].at < LASTS:
         return True
     keyring, name = _leases_of(record)[0]

@@ -29,6 +29,14 @@ def digest_of(content: Mapping[str, JsonValue]) -> str:
     return hashlib.sha256(rfc8785.dumps(dict(content))).hexdigest()
 
 
+def digest_found(stored: Mapping[str, JsonValue] | None) -> str | None:
+    """Return the digest of what is stored; None without it, or where it was given what has no canonical form."""
+    try:
+        return digest_of(stored) if stored is not None else None
+    except rfc8785.CanonicalizationError:
+        return None
+
+
 class RunRecord(StoredDocument):
     """One run: how far it is, what was found, and what was decided."""
 
@@ -98,13 +106,13 @@ class RunRecord(StoredDocument):
         """Tell whether the evidence still hashes to its digest, which others may write to; None without either."""
         if self.evidence is None and self.evidence_digest is None:
             return None
-        return self.evidence is not None and digest_of(self.evidence) == self.evidence_digest
+        found = digest_found(self.evidence)
+        return found is not None and found == self.evidence_digest
 
     def check_evidence(self) -> dict[str, JsonValue]:
         """Return the evidence, hashed again; raises EvidenceAlteredError where its digest names something else."""
         if self.evidence is None or not self.evidence_intact:
-            found = digest_of(self.evidence) if self.evidence is not None else None
-            facts: dict[str, Any] = {"evidenceDigest": self.evidence_digest, "found": found}
+            facts: dict[str, Any] = {"evidenceDigest": self.evidence_digest, "found": digest_found(self.evidence)}
             said, run = "the evidence is not what its digest names", self.run_id
             kept = f"{EvidenceAlteredError.hint}: keyturn report {run} --json; keyturn abort {run}"
             raise EvidenceAlteredError(said, hint=kept, rotationId=run, **facts)

@@ -55,7 +55,7 @@ class Runs[R: RunRecord]:
         return [self.record_of(found) for found in await self.documents.query(keyring, query, parameters)]
 
     async def update(self, run_id: str, change: Callable[[R], R], *, confirm: bool = False) -> R:
-        """Read, change and replace the record if nobody else has; again, on what is there now, if somebody has.
+        """Read, change and replace the record if no other writer has; again, on what is there now, if one has.
 
         ``change`` may run several times, also on a record that already carries its own effect (an answer was lost).
         Returning the record it was given writes nothing, unless it is to be confirmed that this was the newest. What

@@ -92,10 +92,10 @@ class Settings(BaseModel):
     )
 
     # The vault, of the same subscription and geography, in which the newest backup is tried every month; without it, in
-    # none. The app deletes and purges the copy of the key there, so it is nobody's own.
+    # none. The app deletes and purges the copy of the key there, so no other use may share it.
     keyturn_key_backup_drill_vault_url: VaultUrl | None = None
 
-    # Whom to believe: the principal of App Service Authentication, or whoever has a function key. There is no default:
+    # Whom to believe: the principal of App Service Authentication, or whom a function key lets in. There is no default:
     # it must not follow from something else that is missing. The platform itself sets WEBSITE_AUTH_ENABLED; without it
     # the former is refused, because then anybody could make a principal up.
     website_auth_enabled: bool = False
@@ -107,7 +107,7 @@ class Settings(BaseModel):
 
     # Who gets a link to the page on which evidence is shown and decided on, where that page is, and how long it opens.
     # By object id in Entra ID where people sign in, else by name. Where a function key is all that callers need, its
-    # holder can be two people, so that there are links only where somebody has said so.
+    # holder can be two people, so that there are links only where the setting allows them.
     keyturn_approvers: Annotated[list[PersonName], Field(max_length=50)] = Field(default_factory=list)
     keyturn_links_without_sign_in: bool = False
     keyturn_public_url: PublicUrl | None = None  # where it is not given: WEBSITE_HOSTNAME, which App Service sets
@@ -222,7 +222,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             expected.
     """
     values: dict[str, Any] = {name.upper(): value for name, value in environment.items() if value}
-    # What probes' headers name fails its probe alone: an operator at a desk, and the app, go on without it.
+    # What probes' headers name fails its probe alone: an operator's command, and the app, go on without it.
     probes = f"{values.get('KEYTURN_HEALTH_URLS', '')}{values.get(KEYRINGS, '')}".upper()
     for name, value in values.items():
         if value.startswith(UNRESOLVED) and f'"{name}"' not in probes:

@@ -27,9 +27,9 @@ class OneLine(logging.LogRecord):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         if self.name.startswith(OURS) and self.exc_info is not None and self.exc_info[1] is not None:
-            told = traceback.TracebackException.from_exception(self.exc_info[1]).format()
+            parts = traceback.TracebackException.from_exception(self.exc_info[1]).format()
             self.exc_text = "\n".join(
-                part.rstrip() if part.startswith("  File") else visible(part[:-1]) for part in told
+                part.rstrip() if part.startswith("  File") else visible(part[:-1]) for part in parts
             )
 
     @override

@@ -60,7 +60,7 @@ SINCE_ROTATION = Metric(
 )
 OVERDUE = Metric("keyturn.keyring.overdue", "1", "1 while a rotation is overdue, else 0")
 DRIFT_ROWS = Metric("keyturn.keyring.unreadable_rows", "{row}", "rows under a disabled or missing version")
-DRIFT_VERSIONS = Metric("keyturn.keyring.enabled_by_others", "{version}", "retired versions that somebody has enabled")
+DRIFT_VERSIONS = Metric("keyturn.keyring.enabled_by_others", "{version}", "retired versions that were enabled since")
 ACTIVITY_SECONDS = Metric(
     "keyturn.activity.duration",
     "s",

@@ -1,6 +1,6 @@
 """A service run as a child process: started in a session of its own, watched until healthy, stopped or killed.
 
-A child outlives a parent that dies by SIGKILL; whoever starts the services writes their process ids down.
+A child outlives a parent that dies by SIGKILL; the starter of the services writes their process ids down.
 """
 
 import http.client

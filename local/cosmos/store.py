@@ -218,7 +218,7 @@ class Commit:
         return inserted.lastrowid or 0
 
     def _keep(self, row: Row) -> None:
-        # A version that this same commit wrote was never visible to anybody.
+        # A version that this same commit wrote was never visible to a reader.
         if row.lsn < self.lsn:
             self._connection.execute(
                 "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -6,6 +6,7 @@ The exit code is 0 only if the rotation kept every promise.
 import argparse
 import asyncio
 import contextlib
+import signal
 import sys
 
 from rich.console import Console
@@ -15,9 +16,13 @@ from local.demo.person import Person
 from local.demo.run import approve, options, rotate, write_report
 from local.supervisor import LocalAzure
 
+INTERRUPTED = 130
+
 
 def main() -> int:
     """Run the demo and return the exit code."""
+    for received in (signal.SIGTERM, signal.SIGHUP):  # as of Ctrl-C: whatever was started is stopped
+        signal.signal(received, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m local.demo")
     parser.add_argument("--deks", type=int, default=500, help="notes to seed, each with a DEK of its own")
     parser.add_argument("--bits", type=int, default=4096, choices=(2048, 3072, 4096), help="RSA size of the MEK")
@@ -50,4 +55,8 @@ def _hold(console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        Console(stderr=True).print("\nThe demo was ended, and everything that it had started was stopped.")
+        sys.exit(INTERRUPTED)

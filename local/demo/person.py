@@ -18,7 +18,7 @@ LOOKS = 150  # at the inbox, POLL_SECONDS apart
 
 
 class Person:
-    """Whoever sits before the demo."""
+    """The person who runs the demo."""
 
     def __init__(self, console: Console, azure: LocalAzure) -> None:
         self._console, self._inbox = console, azure.layout.url("inbox")

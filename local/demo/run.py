@@ -57,7 +57,7 @@ async def rotate(azure: LocalAzure, deks: int, seen: Seen, decide: Decide = appr
     Where a person decides, it may end otherwise than completed.
 
     Raises:
-        UnexpectedStateError: it took too long, or ended otherwise although nobody rejected it.
+        UnexpectedStateError: it took too long, or ended otherwise although it was not rejected.
     """
     started = time.monotonic()
     patience = SECONDS_BASE + deks * SECONDS_PER_ROW_MAX

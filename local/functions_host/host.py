@@ -36,7 +36,7 @@ class Options:
     keys: dict[str, str | None]
     answer_seconds: float = ANSWER_SECONDS  # of an HTTP function
     timers: bool = True  # of several instances of an app, Azure has one run its timers
-    sign_in: Path | None = None  # public key of the identity whose tokens sign callers in; None: nobody needs to
+    sign_in: Path | None = None  # public key of the identity whose tokens sign callers in; None: no one needs to
 
 
 async def run_host(options: Options) -> None:

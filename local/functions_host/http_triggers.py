@@ -84,7 +84,7 @@ class HttpTriggers:
 
     def _ended(self, invocation: asyncio.Task[TypedData | None]) -> None:
         self._late.discard(invocation)
-        invocation.exception()  # is in the log, and nobody waits for it any more
+        invocation.exception()  # is in the log, and nothing waits for it any more
 
 
 def _too_large() -> web.Response:

@@ -1,7 +1,7 @@
 """Access tokens of the local Azure: RS256 JWTs whose ``roles`` claim lists the data actions of their principal.
 
 Azure evaluates role assignments in each service; here the token carries the result, so that a service can refuse a
-missing data action without asking anybody.
+missing data action without asking another service.
 """
 
 import re

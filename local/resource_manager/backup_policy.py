@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from local.common.files import write_private
 
-# What an account has that nobody configured otherwise (REST reference, "Database Accounts - Get").
+# What an account has by default (REST reference, "Database Accounts - Get").
 _PERIODIC = {
     "backupIntervalInMinutes": 240,
     "backupRetentionIntervalInHours": 8,

@@ -46,20 +46,20 @@ class LocalAzure:
         self.processes: dict[str, ServiceProcess] = {}
 
     @contextlib.contextmanager
-    def running(self, told: Callable[[str], None] = lambda _line: None) -> Iterator["LocalAzure"]:
+    def running(self, report: Callable[[str], None] = lambda _line: None) -> Iterator["LocalAzure"]:
         """Start the platform, seed it, start the app and the backend on it; stop at the end whatever was started.
 
         ``told`` is given a line of each as it comes up.
         """
         try:
             for service in ("identity", "key_vault", "cosmos", "resource_manager", "actiontrail", "inbox", "task_hub"):
-                told(self._line(self.start(service)))
+                report(self._line(self.start(service)))
             if self.options.drill_vault:
-                told(self._line(self.start("drill_vault")))
+                report(self._line(self.start("drill_vault")))
             self.seed()
-            told(f"{'seed':<17} containers, {environment.MEK_NAME} and {self.options.deks} notes are there")
+            report(f"{'seed':<17} containers, {environment.MEK_NAME} and {self.options.deks} notes are there")
             for service in ("functions_host", "backend"):
-                told(self._line(self.start(service)))
+                report(self._line(self.start(service)))
             self.write_endpoints()
             yield self
         finally:

@@ -27,7 +27,7 @@ KEYRING = "notelett"
 APPROVER = "sam@example.com"
 NOTE_FIELDS = ["title", "body"]
 
-# What a person at a desk does not wait for; every one is an ordinary setting of the app.
+# What a developer does not wait for; every one is an ordinary setting of the app.
 _QUICK = {
     "KEYTURN_SOAK": "PT5S",
     "KEYTURN_QUIET_INTERVAL": "PT3S",
@@ -95,7 +95,7 @@ def app_environment(
         "TASKHUB_NAME": "keyturn",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "65536",
         "KEYTURN_ACCESS": "entra" if options.sign_in else "keys",
-        "KEYTURN_LINKS_WITHOUT_SIGN_IN": "true",  # whoever works at this desk is every person anyway
+        "KEYTURN_LINKS_WITHOUT_SIGN_IN": "true",  # the developer is every person anyway
         "KEYTURN_COSMOS_RESOURCE_ID": COSMOS_RESOURCE_ID,
         "KEYTURN_RESOURCE_MANAGER_URL": layout.url("resource_manager"),
         "KEYTURN_KEYRING": KEYRING,

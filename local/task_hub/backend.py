@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class TaskHub(EntityLeases):
-    """The mended backend as a server on loopback; with a seed, every external event arrives twice."""
+    """The fixed backend as a server on loopback; with a seed, every external event arrives twice."""
 
     def __init__(
         self,

@@ -111,7 +111,7 @@ async def test_buttons_are_those_of_the_role(guarded: GuardedApp, tab: Any) -> N
 
 async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, said: list[str], ended: None) -> None:
     """Names, reasons, ids and addresses full of markup are shown as they were typed; nothing runs or loads."""
-    hostile, barred = f"dana {HOSTILE}", HOSTILE.replace("/", "|")  # no id in Cosmos DB has a slash
+    hostile, barred = f"dana {HOSTILE}", f"row {HOSTILE.replace('/', '|')}"  # no id in Cosmos DB has a slash
     run_id = await app.start(reason=HOSTILE, requestedBy=hostile)
     await app.callers.wait_for(run_id, "awaiting_approval")
     digest = (await app.callers.status(run_id))["evidenceDigest"]

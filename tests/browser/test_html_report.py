@@ -150,6 +150,27 @@ async def test_a_decision_on_evidence_that_is_void_is_none_on_what_was_frozen_af
         await expect(tab.locator("#evidence-verdict")).to_have_text(re.compile(f"^{said}"))
 
 
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b'{"a": 1, "a": 2}', b'{"n": 1152921504606846976}', b'["\\ud800"]', b"\xff<b>"]
+)
+async def test_a_chain_that_cannot_be_read_is_filed_as_not_verified(tab: Any, tmp_path: Path, line: bytes) -> None:
+    """What stands in its place is shown, as text; and evidence without a canonical form does not hold either."""
+    from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
+
+    record = make_record(evidence={"rows": 2**60}, evidence_digest="d" * 64)
+    frozen = link(
+        record.run_id, AuditEvent(key="1", at=NOW, data=EvidenceFrozen(digest="d" * 64, expires_at=NOW)), None
+    )
+    file = tmp_path / "report.html"
+    stored = json.dumps(report(record).to_payload()).encode()
+    file.write_text(html_report(record.run_id, stored, canonical(frozen) + b"\n" + line + b"\n" + canonical(frozen)))
+    await tab.goto(file.as_uri())
+
+    await expect(tab.locator("#chain-verdict")).to_contain_text("NOT VERIFIED")
+    await expect(tab.locator("#evidence-verdict")).to_contain_text("NOT VERIFIED")
+    assert await tab.locator("#chain b").count() == 0
+
+
 def _copied(file: Path, change: Callable[[str], str]) -> Path:
     copy = file.with_name(f"{change.__name__}.html")
     copy.write_text(change(file.read_text()))

@@ -16,7 +16,11 @@ from keyturn.diagnosis.models import Verdict
 from local.supervisor.layout import REPOSITORY
 
 # Texts in which our name is followed by a word that is no command.
-NO_COMMANDS = {"the keyturn container"}
+NO_COMMANDS = {
+    "the keyturn container",
+    "keyturn field_encrypt triggers",  # the names of loggers
+    "keyturn field_encrypt triggers activities orchestrators",
+}
 PACKAGES = ("keyturn", "field_encrypt", "triggers", "local")
 # A command goes on to the end of the line, or to the next remark.
 COMMAND = re.compile(r"(?<![\w./-])keyturn(?= [a-z])[^;\n(]*")
@@ -24,9 +28,18 @@ COMMAND = re.compile(r"(?<![\w./-])keyturn(?= [a-z])[^;\n(]*")
 PLACEHOLDERS = {
     "digest": "DIGEST",
     "keyring": "KEYRING",
+    "document": "DOCUMENT",
+    "container": "CONTAINER",
+    "description.name": "CONTAINER",
     "dek": "DEK",
+    "item": "DEK",
+    "named[0]": "DEK",
+    "current": "VERSION",
+    "file": "FILE",
+    "output": "FILE",
     "variable": "VARIABLE",
     "run": "RUN",
+    "rotation": "RUN",
     "holder": "RUN",
 }
 
@@ -90,6 +103,8 @@ def _strings(tree: ast.AST) -> Iterator[str]:
             yield node.value
         elif isinstance(node, ast.JoinedStr):
             yield "".join(_part(part) for part in node.values)
+        elif isinstance(node, ast.List | ast.Tuple) and [ast.unparse(word) for word in node.elts[:1]] == ["'keyturn'"]:
+            yield " ".join(_part(word) for word in node.elts)  # a command that is quoted when it is written
 
 
 def _part(part: ast.expr) -> str:

@@ -106,7 +106,7 @@ def test_what_az_is_asked_is_written_down(workstation: Workstation, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "wrong", ["az group show --name $NOBODYS", "no-such-command", "echo [ | jq -r .a", ". ./missing"]
+    "wrong", ["az group show --name $UNMADE", "no-such-command", "echo [ | jq -r .a", ". ./missing"]
 )
 def test_what_does_not_run_is_named_with_its_line(workstation: Workstation, wrong: str) -> None:
     """A name that no block has made, a program that is not there, an expression that jq does not take."""

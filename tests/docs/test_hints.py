@@ -12,6 +12,7 @@ SAMPLES = {
 }
 # Hints that no command would help: who follows them acts elsewhere. By how they begin.
 PROSE = (
+    "VALUE --help",  # of the command that was wrong; tests/keyturn/cli/test_main.py runs it
     "another approver must look at the evidence",
     "the record was changed after the freeze",  # where it is raised, commands follow
     "somebody has changed the record",

@@ -26,7 +26,7 @@ async def test_the_page_is_walked(azure: LocalAzure, app: AppHarness, tmp_path: 
     folder = checkout_for(azure, tmp_path)
     before = len(app.control("inbox", "GET", "messages")["messages"])
     async with walk(Runbook(PAGE), folder) as walked:
-        listed = await walked.through("At the desk")
+        listed = await walked.through("The operator's machine")
         await _the_secret_is_replaced(azure, walked, folder)
         await walked.through("Are events accepted")
         await _the_receiver_has_them(app, await walked.value("RUN"), folder)

@@ -70,6 +70,6 @@ async def execute(*command: str, cwd: Path, env: Mapping[str, str]) -> Ended:
 
 
 async def keyturn(azure: LocalAzure, *arguments: str, **environment: str) -> Ended:
-    """Run ``python -m keyturn.cli`` at the desk, with these variables on top."""
+    """Run ``python -m keyturn.cli`` on the operator's machine, with these variables on top."""
     command = (sys.executable, "-m", "keyturn.cli", *arguments)
     return await execute(*command, cwd=REPOSITORY, env={**operator_environment(azure), **environment})

@@ -31,7 +31,7 @@ async def backed_up(guarded: GuardedApp) -> str:
 
 
 async def test_the_app_examines_itself(app: AppHarness) -> None:
-    """The same report and the same exit code as at the desk, as the app, from where the app is; nothing is changed."""
+    """The same report and exit code as on a workstation, as the app, from where the app is; nothing is changed."""
     versions = await app.versions()
 
     asked = await keyturn(app.azure, "doctor", "--from-app", "--json")
@@ -49,7 +49,7 @@ async def test_the_app_examines_itself(app: AppHarness) -> None:
 
 
 async def test_a_problem_that_the_app_finds_is_the_exit_code(app: AppHarness) -> None:
-    """What is wrong where the app is ends the command as it does at the desk."""
+    """What is wrong where the app is ends the command as it does on a workstation."""
     app.control("resource_manager", "POST", "backup", json={"type": "Periodic"})
     try:
         asked = await keyturn(app.azure, "doctor", "--from-app", "--json")

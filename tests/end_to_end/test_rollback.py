@@ -7,6 +7,7 @@ import pytest
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
 from tests.end_to_end.migrating import OPERATOR, all_rows, approved, begin, command, reach, version_of_rows
+from tests.end_to_end.waits import settled
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
 
@@ -37,8 +38,7 @@ async def test_after_a_completed_rotation(app: AppHarness) -> None:
     assert called["unwrap"] - calls["unwrap"] == len(before)
     assert f"{len(before)} were moved back, 1 stay on {new}" in status["detail"]
     assert (await app.callers.status(rotation["rotationId"]))["reinstated"] == [old]
-    notices = (await app.callers.report(migration_id))["record"]["notifications"]
-    assert [notice["event"] for notice in notices] == [
+    assert [notice["event"] for notice in await settled(app, migration_id)] == [
         "started",
         "approval_wanted",
         "approved",

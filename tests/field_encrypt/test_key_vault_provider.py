@@ -81,6 +81,18 @@ async def test_label_that_is_a_whole_key_id_is_understood(mek: Mek) -> None:
     assert dek == unwrapped
 
 
+@pytest.mark.parametrize("other", ["https://other.vault.azure.net/keys/{name}/{version}", "{url}/keys/other/{version}"])
+async def test_whole_key_id_of_another_key_or_vault_is_foreign(mek: Mek, other: str) -> None:
+    """It is not looked for as a version of this key, and so is not taken for one that was lost."""
+    version = await mek.create()
+    provider = KeyVaultProvider(mek.client)
+    wrapped = await provider.wrap(Dek.generate())
+    label = other.format(url=mek.client.vault_url, name=mek.name, version=version)
+
+    with pytest.raises(ForeignMekError):
+        await provider.unwrap(wrapped.model_copy(update={"mek_version": label}))
+
+
 @pytest.mark.parametrize("spelled", [str.upper, str.title, str.swapcase])
 async def test_names_ignore_case(mek: Mek, spelled: Callable[[str], str]) -> None:
     """Key Vault takes a name in any letters: so do readers and writers, in rows, in labels and in settings."""

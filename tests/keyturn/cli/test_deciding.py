@@ -1,5 +1,6 @@
 """Approving and rejecting: what was shown is what is decided on, and every warning is read before."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ DECIDED = {"decision": {"decision": "approved", "by": "sam"}, "state": "awaiting
 WITHOUT_A_KEY = {"KEYTURN_FUNCTION_KEY": ""}
 
 
-def report(evidence: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
+def report(evidence: Mapping[str, Any], /, **changed: Any) -> dict[str, Any]:
     """Return the report of a run that waits for a decision on this evidence."""
     reported = {"evidence": evidence, "evidenceDigest": digest_of(evidence), "requestedBy": "dana@example.com"}
     reported |= {"reason": "monthly", "approvalExpiresAt": "2026-12-01T12:00:00Z", "decision": None}
@@ -81,19 +82,23 @@ def test_what_was_shown_is_what_is_approved() -> None:
     assert lines[-2:] == [after, f"  keyturn watch {ROTATION}"]
 
 
-def test_every_warning_must_be_acknowledged() -> None:
-    """The refusal names them, and its hint is the command that does; then their names go with the decision."""
+def test_every_warning_must_be_acknowledged(tmp_path: Path) -> None:
+    """The refusal names them, and its hint is the whole command that does; then their names go with the decision."""
+    secret = tmp_path / "the secret"
+    secret.write_text(SECRET)
+    options = ("--yes", "--secret-file", str(secret), "--comment", "as agreed")
     with serving((report(STALE), report(STALE), DECIDED)) as app:
-        refused = decide(app, "approve", ROTATION, "--yes", "--acknowledge", "stale_writers")
+        refused = app.run("approve", ROTATION, *options, "--acknowledge", "stale_writers", KEYTURN_BY="sam")
         hint = refused.stderr.splitlines()[-1]
         assert len(app.asked) == 1
-        taken = decide(app, *hint.partition(": keyturn ")[2].split(), "--yes")
+        taken = app.run(*shlex.split(hint.partition(": keyturn ")[2]), KEYTURN_BY="sam")
 
     assert refused.exit_code == 64
     assert "error: 1 warning is not acknowledged: waived:backup" in refused.stderr
     assert "2 things to look at" in refused.stderr
     assert taken.exit_code == 0
     assert sent(app)["acknowledged"] == ["waived:backup", "stale_writers"]
+    assert sent(app)["comment"] == "as agreed"
 
 
 def test_an_unknown_warning_is_named_with_those_there_are() -> None:
@@ -120,11 +125,12 @@ def test_rejecting_takes_a_comment_and_no_acknowledgement() -> None:
     ("reported", "arguments", "code", "said"),
     [
         (report(EVIDENCE, evidenceDigest=DIGEST), (), 65, "not what its digest names"),
+        (report(EVIDENCE, evidence={**EVIDENCE, "rows": 2**60}), (), 65, "not what its digest names"),
         (report(EVIDENCE), ("--digest", DIGEST), 73, "other evidence is in force"),
         ({**report(EVIDENCE), "status": {"state": "sweeping"}}, (), 73, f"keyturn watch {ROTATION}"),
         (report(EVIDENCE) | {"status": {"state": "awaiting_approval", "decision": {"by": "x"}}}, (), 73, "no decision"),
     ],
-    ids=["altered", "another digest", "not waiting", "decided"],
+    ids=["altered", "no canonical form", "another digest", "not waiting", "decided"],
 )
 def test_evidence_that_cannot_be_decided_on_is_named(
     reported: dict[str, Any], arguments: tuple[str, ...], code: int, said: str

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+from tests.keyturn.cli.served import serving
+from tests.keyturn.cli.terminal import Terminal
 from tests.local.services import REPOSITORY
 
 NOTHING = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -70,3 +72,22 @@ def test_only_what_is_wrong_is_shown_with_its_whole_fix() -> None:
     assert re.search(r"\d+ ok, \d+ unchecked, \d+ warning, \d+ problem;", wrong)
     assert max(map(len, (wrong + everything).splitlines())) <= 80
     assert re.search(r"^unchecked ", everything, re.MULTILINE)
+
+
+def test_a_command_of_a_fix_is_on_a_line_of_its_own() -> None:
+    """It can be pasted, however long it is."""
+    command = f"keyturn doctor --requirements {'a/folder/' * 6}requirements.txt"
+    problem = {
+        "id": "packages",
+        "outcome": "problem",
+        "subject": "",
+        "detail": "cannot be read",
+        "advice": f"name it: {command}",
+    }
+    with serving({"results": [problem]}) as app:
+        told = app.run("doctor", "--from-app").stdout
+        with Terminal("doctor", "--from-app", env={"KEYTURN_URL": app.url, "KEYTURN_FUNCTION_KEY": "k"}) as person:
+            person.end()
+
+    for written in (told, person.written.replace("\r", "")):
+        assert f"\nto do    name it:\n  {command}\n" in written

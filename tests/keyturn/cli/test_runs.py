@@ -192,7 +192,7 @@ def test_keyrings_are_shown_one_by_one() -> None:
         "since": "2026-11-25T05:00:00Z",
         "rows": {"v0": 3},
         "enabled": [],
-        "mend": "M",
+        "mend": "keyturn restore --keyring a-keyring-of-the-longest-name --reason drift --wait",
     }
     standing = {
         "keyring": "notes",
@@ -213,7 +213,10 @@ def test_keyrings_are_shown_one_by_one() -> None:
     assert re.search(r"made +2026-11-01 05:00 UTC, \d+ d.* ago", said)
     assert re.search(r"next due +2999-12-01 03:00 UTC, in \d+ d", said)
     assert re.search(r"overdue +YES", said)
-    assert re.search(r"drift +3 rows unreadable, 0 retired versions enabled, since 2026-11-25\s+05:00 UTC; M", said)
+    assert re.search(r"drift +3 rows unreadable, 0 retired versions enabled, since 2026-11-25\s+05:00 UTC", said)
+    *_, command = said.partition("to move them onto the version in force:\n")
+    assert shlex.split(command.partition("\n\n")[0]) == drift["mend"].split()
+    assert max(map(len, said.splitlines())) <= WIDTH
     assert re.search(r"files\n.*not known", said, re.DOTALL)
     assert json.loads(as_json) == {"keyrings": [standing, unknown]}
 
@@ -264,6 +267,12 @@ def test_a_command_in_a_long_hint_has_a_line_of_its_own() -> None:
         f"  keyturn approve {NOTES}",
         "an operator:",
         f"  keyturn abort {NOTES}",
+    ]
+    az = "az functionapp config appsettings list --resource-group a-group --name an-app > settings.json"
+    assert message_lines(f"hint: with the values exported: {az}; then the same command", WIDTH) == [
+        "hint: with the values exported:",
+        f"  {az}",
+        "then the same command",
     ]
     assert max(map(len, message_lines("error: " + "word; " * 40, WIDTH))) <= WIDTH
     assert " ".join(message_lines("error: " + "word; " * 40, WIDTH)) == ("error: " + "word; " * 40).strip()

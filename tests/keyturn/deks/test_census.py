@@ -237,6 +237,8 @@ async def test_the_rows_that_a_rotation_rewrapped_are_counted(local_keyring: Loc
     await local_keyring.fill(4, mekVersion=OLD, rotationId=ROTATION)
     await local_keyring.fill(1, mekVersion=TARGET, rotationId=ROTATION, mekName="other-mek")
 
-    counted = [(await take_census(local_keyring.store, TARGET, {}, by)).rewrapped for by in (ROTATION, ANY_RUN, None)]
+    counted = [
+        (await take_census(local_keyring.store, TARGET, {}, *by)).rewrapped for by in ([ROTATION], [ANY_RUN], ())
+    ]
 
     assert counted == [3, 5, 0]

@@ -104,7 +104,7 @@ async def test_nothing_is_wrapped_under_a_target_that_is_disabled(
     ref = await local_keyring.add(old)
     await local_keyring.mek.change(target, enabled=False)
 
-    with pytest.raises(OperatorError):
+    with pytest.raises(OperatorError, match="it is disabled"):
         await rewrap_page(page_of([ref], target), dependencies(local_keyring, Sink()))
 
     assert (await local_keyring.item(ref))["mekVersion"] == old

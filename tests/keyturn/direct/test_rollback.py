@@ -18,7 +18,7 @@ from keyturn.runs.records import MigrationRecord
 from tests.invariants.crash import Died, Requests
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import adopting, begun, given_up
-from tests.invariants.rotation_driver import ready_to_retire
+from tests.invariants.rotation_driver import RotationDriver, ready_to_retire
 from tests.invariants.steps import Steps
 from tests.keyturn.direct.conftest import runs_of, sweeping
 
@@ -99,6 +99,31 @@ async def test_one_that_retires_is_reinstated_and_ended_first(harness: ActivityH
     assert isinstance(record, MigrationRecord)
     await assert_back(harness, record, 3)
     assert (await harness.vault_versions())[harness.old].enabled
+
+
+async def test_rows_that_it_adopted_go_back_too(harness: ActivityHarness, direct: Direct) -> None:
+    """They carry the id of the rotation that was given up, whose version and rows this one took over and completed."""
+    await given_up(harness)
+    driver = RotationDriver(harness, await harness.start(ago=2))
+    await driver.to_new_version()
+    await driver.to_frozen()
+    await driver.to_retiring()
+    await to_completed_from_retiring(driver)
+    assert {row["rotationId"] == driver.run_id for row in await harness.rows()} == {False}
+    versions, now = harness.versions, direct.now()
+    await order_reinstatement(harness.runs, versions, driver.run_id, by=direct.operator.name, now=now)
+
+    record = await roll_back(direct, driver.run_id)
+
+    assert isinstance(record, MigrationRecord)
+    await assert_back(harness, record, 3)
+
+
+async def to_completed_from_retiring(driver: RotationDriver) -> None:
+    """Retire, and end."""
+    await driver.act("retire_versions", driver.retirement())
+    await driver.advance(State.WATCHING)
+    await driver.advance(State.COMPLETED)
 
 
 async def test_what_is_retired_waits_for_another_person(harness: ActivityHarness, direct: Direct) -> None:

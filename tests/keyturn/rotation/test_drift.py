@@ -9,7 +9,7 @@ import requests
 from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.deks.census import LABELS_MAX
-from keyturn.errors import KeyturnError, UnavailableError
+from keyturn.errors import PermissionMissingError, UnavailableError
 from keyturn.key_vault.versions import MekVersions, TemporaryEnablement
 from keyturn.rotation.drift import Drift, find_drift, read_drift, tell_drift
 from keyturn.rotation.due import KeyringStatus, drifted
@@ -205,7 +205,7 @@ async def test_a_store_is_counted_once_in_twenty_hours(watched: Watched) -> None
 
 
 async def test_drift_is_measured(watched: Watched, recorded: Recorded) -> None:
-    """Rows that nobody can read, and versions that somebody has enabled."""
+    """Unreadable rows, and retired versions that were enabled by hand."""
     old, _ = await watched.retired()
     await watched.strand()
     await watched.enable(old, enabled=True)
@@ -223,7 +223,7 @@ async def test_a_look_that_fails_is_raised_and_made_again(watched: Watched) -> N
     await watched.strand()
     watched.local.mek.fault(operation="list", kind="status", status=403, count=1)
 
-    with pytest.raises(KeyturnError):
+    with pytest.raises(PermissionMissingError):
         await watched.tick()
 
     assert await read_drift(watched.runs.documents, watched.name) is None

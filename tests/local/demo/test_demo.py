@@ -1,6 +1,9 @@
 """``make demo``, as a newcomer runs it: what stays on the screen, and every command that it ends with."""
 
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,3 +118,21 @@ def test_a_person_decides(decision: str, end: str) -> None:
     assert (shown.status_code, decided.status_code, demo.returncode) == (200, 200, 0), decided.text
     assert opened.status_code in (200, 303)
     assert end in rest
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGHUP])
+def test_a_person_may_leave(ended_by: signal.Signals) -> None:
+    """By Ctrl-C, or by closing the window: it says so without a traceback, and leaves no service behind."""
+    argv = [sys.executable, "-m", "local.demo", *SIZE, "--interactive"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, cwd=REPOSITORY, text=True, **pipes) as demo:  # type: ignore[call-overload]  # noqa: S603 - our own
+        assert any(line.startswith("It waits for you") for line in demo.stdout)
+        endpoints = json.loads((REPOSITORY / ".local" / "demo" / "endpoints.json").read_bytes())
+        demo.send_signal(ended_by)
+        code, told = demo.wait(SECONDS), demo.stderr.read()
+
+    assert (code, "Traceback" in told) == (130, False), told
+    assert "everything that it had started was stopped" in " ".join(told.split())
+    for pid in endpoints["pids"].values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

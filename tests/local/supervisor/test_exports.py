@@ -99,6 +99,14 @@ def test_pasted_exports_are_what_the_command_line_needs(workstation: Workstation
     assert (opened.returncode, opened.stdout) == (0, "notelett-mek\n"), opened.stderr
 
 
+def test_all_settings_come_by_the_line_that_is_printed(workstation: Workstation) -> None:
+    """Pasted as it stands, into a shell whose path has no python of ours."""
+    [line] = [line for line in workstation.said if line.startswith('eval "$(')]
+    found = run(["/bin/sh", "-euc", f"{line}\necho $KEYTURN_ACCESS; keyturn --version"], PLAIN)
+
+    assert (found.returncode, found.stdout.split()[:2]) == (0, ["keys", "keyturn"]), found.stderr
+
+
 def test_exports_of_a_running_one_hold_every_setting(workstation: Workstation) -> None:
     """From a file that a shell reads, ``doctor`` finds the app's settings, and an approver their own name."""
     file = workstation.state / "keyturn.env"
@@ -154,4 +162,4 @@ def test_where_none_is_up_the_user_learns_how(tmp_path: Path) -> None:
     for state in (tmp_path, tmp_path / "missing"):
         refused = run([sys.executable, "-m", "local", "exports", "--state", str(state)], {**PLAIN, "COLUMNS": "400"})
         assert refused.returncode == 2
-        assert f"no local Azure is up in {state}: python -m local up --state {state}" in refused.stderr
+        assert f"no local Azure is up in {state}: {sys.executable} -m local up --state {state}" in refused.stderr
