@@ -41,7 +41,8 @@ RIGHTS = {
 def documented() -> list[str]:
     """Return the data actions of the page: the role on the key, and the roles on the containers."""
     section = PAGE.partition("## Rights to work without the app")[2].partition("\n## ")[0]
-    role: dict[str, Any] = json.loads(re.findall(r"'(\{.*?\})'", section, flags=re.DOTALL)[0])
+    asked = re.sub(r"""'"\$\(.*?\)"'""", "answer", section)  # what the shell puts in of another command
+    role: dict[str, Any] = json.loads(re.findall(r"'(\{.*?\})'", asked, flags=re.DOTALL)[0])
     assert role["Name"] == "Keyturn break-glass"
     on_containers = {
         "Keyturn dek store": DEK_CONTAINER,
