@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ async def test_the_job_of_github_approves(azure: LocalAzure, app: AppHarness, ap
         "APPROVERS": approvers,
     }
     assert values.keys() == job["env"].keys()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{azure.layout.state / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
     ended = await execute("sh", "-c", command, cwd=REPOSITORY, env={**values, "by": APPROVER, "PATH": path})
 
