@@ -25,10 +25,10 @@ def test_broken_a_rollback_that_opens_nothing(explorer: Exploring, monkeypatch: 
         return True
 
     monkeypatch.setattr(rollback, "_holds_the_dek", unopened)
-    reasons = explorer.explore(place("roll_back_page (rollback, reinstated)")).reasons()
+    found = explorer.explore(place("roll_back_page (rollback, reinstated)")).findings()
 
-    assert any("gives no DEK" in reason for reason in reasons)
-    assert any("given another DEK: row ... gives another DEK" in reason for reason in reasons)
+    assert any("gives no DEK" in reason for reason in found)
+    assert any("given another DEK: row ... gives another DEK" in reason for reason in found)
 
 
 def test_broken_a_page_that_does_not_look_at_its_lease(explorer: Exploring, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,14 +38,14 @@ def test_broken_a_page_that_does_not_look_at_its_lease(explorer: Exploring, monk
         """Look at nothing."""
 
     monkeypatch.setattr(Hold, "check", blind)
-    reasons = explorer.explore(place("rewrap_page (early failure, sweeping)")).reasons()
+    found = explorer.explore(place("rewrap_page (early failure, sweeping)")).findings()
 
-    assert any("late, failed" in reason and "row ... is not what it was" in reason for reason in reasons)
+    assert any("late, failed" in reason and "row ... is not what it was" in reason for reason in found)
 
 
 def test_broken_a_retirement_that_does_not_look_again(explorer: Exploring, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disable that comes late stays, though the rotation has failed."""
     monkeypatch.setattr(retirement, "_is_wanted", lambda *_: True)
-    reasons = explorer.explore(place("retire_versions (failure, retiring)")).reasons()
+    found = explorer.explore(place("retire_versions (failure, retiring)")).findings()
 
-    assert any("is disabled by a rotation that is failed" in reason for reason in reasons)
+    assert any("is disabled by a rotation that is failed" in reason for reason in found)
