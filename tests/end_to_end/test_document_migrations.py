@@ -150,7 +150,7 @@ async def test_plaintext_notes_are_encrypted(app: AppHarness) -> None:
 
 
 async def test_a_note_that_cannot_be_moved_is_named(app: AppHarness) -> None:
-    """It asks for attention, with the lease still held; after it is mended, a retry completes."""
+    """It asks for attention, with the lease still held; after it is fixed, a retry completes."""
     name, note = next(iter((await all_notes(app)).items()))
     await app.notes.replace_item(name, {**note, "title": {**note["title"], "ct": to_base64(b"x")}})
 

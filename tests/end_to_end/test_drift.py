@@ -1,4 +1,4 @@
-"""Drift from outside: the tick finds it, people hear of it, and the pasted command of the message mends it."""
+"""Drift from outside: the tick finds it, people hear of it, and the pasted command of the message fixes it."""
 
 from pathlib import Path
 from typing import Any

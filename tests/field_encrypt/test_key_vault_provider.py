@@ -137,7 +137,7 @@ async def test_patience_ends(mek: Mek) -> None:
 
 
 async def test_patience_does_not_wait_for_a_person(mek: Mek) -> None:
-    """What waiting does not mend is raised at the first attempt."""
+    """What waiting does not fix is raised at the first attempt."""
     version = await mek.create()
     provider = RetryingProvider(KeyVaultProvider(mek.client))
     wrapped = await provider.wrap(Dek.generate())

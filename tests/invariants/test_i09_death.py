@@ -45,7 +45,7 @@ async def test_death_after_any_request_changes_nothing(harness: ActivityHarness,
 
 
 async def test_broken_a_row_written_in_two_steps(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that dies between two writes of one row leaves a row that nobody opens, and no second run mends it."""
+    """Code that dies between two writes of one row leaves a row that nobody opens, and no second run repairs it."""
     monkeypatch.setattr(RowPatch, "send", in_two_patches(lambda: asyncio.sleep(0)))
     record = await harness.start()
     driver = RotationDriver(harness, record)

@@ -120,7 +120,9 @@ async def test_every_activity_on_documents_runs_twice_with_one_outcome(
     assert {note["title"] for note in NOTES} == {item["title"] for item in read}
 
 
-async def test_broken_a_loan_that_is_forgotten(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_broken_a_temporary_enablement_that_is_forgotten(
+    harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Code that counts only what it enabled itself forgets, at its second run, what is to be disabled."""
     record = await restore_wanted(harness)
     twice = Twice(harness, record.run_id, "enable_temporarily")

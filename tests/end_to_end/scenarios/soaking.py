@@ -193,7 +193,7 @@ SCENARIOS = {
         callers=then(after("soaking", abort), released("functions_host")),
         path="requested preflight creating_version sweeping soaking aborted",
     ),
-    "a rewrapped row holds another DEK: its previous wrap is restored, the run stops, and a retry mends it": Scenario(
+    "a rewrapped row holds another DEK: its previous wrap is restored, the run stops, and a retry fixes it": Scenario(
         prepared=then(_row_of_its_own, PROOF_HELD),
         callers=then(after("soaking", _tamper), released("functions_host"), _restored, retry, approve),
         path=f"{NEEDS} {ONWARDS}",

@@ -172,7 +172,7 @@ SCENARIOS = {
         facts=(_history_is_small, everything_moved),
         tidied=_remove_rows,
     ),
-    "a row is malformed: quarantined by name while the rest moves; mended and retried, all completes": Scenario(
+    "a row is malformed: quarantined by name while the rest moves; fixed and retried, all completes": Scenario(
         prepared=_malformed_row,
         callers=then(_named_and_untouched, _remove_row, retry, approve),
         path=f"{NEEDS} {ONWARDS}",

@@ -160,7 +160,7 @@ async def test_a_key_check_that_was_removed_is_named(local_keyring: LocalKeyring
 async def test_undoing_gives_way_to_another_writer(
     local_keyring: LocalKeyring, versions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the row is mended between the proof and the undoing, the mended row is proven and stays."""
+    """If the row is repaired between the proof and the undoing, the repaired row is proven and stays."""
     (ref,) = await rewrapped(local_keyring, 1, versions)
     good = (await local_keyring.item(ref))["wrappedDek"]
     await corrupt(local_keyring, ref, wrappedDek=encoded(bytes(256)))

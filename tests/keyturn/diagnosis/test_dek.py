@@ -12,18 +12,18 @@ from keyturn.diagnosis.models import Verdict
 from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek
-from tests.keyturn.diagnosis.patients import Patients, flipped, rewrapped
+from tests.keyturn.diagnosis.damaged_documents import DamagedDocuments, flipped, rewrapped
 from tests.keyturn.local_keyring import ROTATION, encoded
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
 
-async def test_a_sound_dek_is_described_whole(patients: Patients) -> None:
+async def test_a_sound_dek_is_described_whole(damaged: DamagedDocuments) -> None:
     """The row, the version and its state, the unwrap and the key check are told; nothing is to be done."""
-    document = await patients.add()
-    row = await patients.row(document)
+    document = await damaged.add()
+    row = await damaged.row(document)
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert (found.verdict, found.next_step) == (Verdict.SOUND, "nothing is to be done")
     assert (found.unwraps, found.key_check, found.previous_wrap) == (True, "holds", None)
@@ -33,16 +33,16 @@ async def test_a_sound_dek_is_described_whole(patients: Patients) -> None:
     assert (row["mekVersion"], "enabled") == (found.version.version, found.version.state)
 
 
-async def test_nothing_in_a_diagnosis_opens_anything(patients: Patients) -> None:
+async def test_nothing_in_a_diagnosis_opens_anything(damaged: DamagedDocuments) -> None:
     """Neither the wraps nor the key check nor the DEK is in the answer."""
-    document = await patients.add()
-    await rewrapped(patients, document)
-    row = await patients.row(document)
-    dek = await patients.local_keyring.mek.client.unwrap(
+    document = await damaged.add()
+    await rewrapped(damaged, document)
+    row = await damaged.row(document)
+    dek = await damaged.local_keyring.mek.client.unwrap(
         base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
     )
 
-    answer = (await patients.diagnose_dek(document)).model_dump_json(by_alias=True)
+    answer = (await damaged.diagnose_dek(document)).model_dump_json(by_alias=True)
 
     for secret in (row["wrappedDek"], row["previousWrap"]["wrappedDek"], row["keyCheck"], to_base64(dek), dek.hex()):
         assert secret not in answer
@@ -65,13 +65,13 @@ HARMS: Mapping[str, tuple[dict[str, Any], Verdict]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-async def test_a_changed_property_of_a_row_is_named(patients: Patients, harm: str) -> None:
+async def test_a_changed_property_of_a_row_is_named(damaged: DamagedDocuments, harm: str) -> None:
     """Each property that was changed or lost has its verdict, with one sentence on what to do."""
     change, verdict = HARMS[harm]
-    document = await patients.add()
-    await patients.change_row(document, **change)
+    document = await damaged.add()
+    await damaged.change_row(document, **change)
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert found.verdict == verdict
     assert verdict.next_step == found.next_step
@@ -79,48 +79,48 @@ async def test_a_changed_property_of_a_row_is_named(patients: Patients, harm: st
 
 
 @pytest.mark.parametrize("position", [0, 1, 170, 341])
-async def test_a_changed_byte_of_a_wrap_is_named(patients: Patients, position: int) -> None:
+async def test_a_changed_byte_of_a_wrap_is_named(damaged: DamagedDocuments, position: int) -> None:
     """A wrap of 256 bytes (RSA-2048) with another byte does not open."""
-    document = await patients.add()
-    row = await patients.row(document)
-    await patients.change_row(document, wrappedDek=flipped(row["wrappedDek"], position))
+    document = await damaged.add()
+    row = await damaged.row(document)
+    await damaged.change_row(document, wrappedDek=flipped(row["wrappedDek"], position))
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert found.verdict in (Verdict.WRAP_REFUSED, Verdict.ROW_MALFORMED)
     assert not found.unwraps
 
 
 @pytest.mark.parametrize("position", range(0, 22, 3))
-async def test_a_changed_byte_of_a_key_check_is_named(patients: Patients, position: int) -> None:
+async def test_a_changed_byte_of_a_key_check_is_named(damaged: DamagedDocuments, position: int) -> None:
     """The key check of another DEK is not taken for the row's."""
-    document = await patients.add()
-    row = await patients.row(document)
-    await patients.change_row(document, keyCheck=flipped(row["keyCheck"], position))
+    document = await damaged.add()
+    row = await damaged.row(document)
+    await damaged.change_row(document, keyCheck=flipped(row["keyCheck"], position))
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert found.verdict in (Verdict.KEY_CHECK_DIFFERS, Verdict.ROW_MALFORMED)
 
 
-async def test_a_row_that_is_gone_is_named(patients: Patients) -> None:
+async def test_a_row_that_is_gone_is_named(damaged: DamagedDocuments) -> None:
     """So is an id that nothing can have."""
-    document = await patients.add()
+    document = await damaged.add()
     dek_id = document["title"]["dekId"]
-    await patients.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
+    await damaged.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
 
-    assert (await patients.diagnose_dek(document)).verdict == Verdict.ROW_MISSING
-    assert (await diagnose_dek(patients.keyring, "no/such?row")).verdict == Verdict.ROW_MISSING
+    assert (await damaged.diagnose_dek(document)).verdict == Verdict.ROW_MISSING
+    assert (await diagnose_dek(damaged.keyring, "no/such?row")).verdict == Verdict.ROW_MISSING
 
 
-async def test_a_disabled_version_is_named_with_who_retired_it(patients: Patients) -> None:
+async def test_a_disabled_version_is_named_with_who_retired_it(damaged: DamagedDocuments) -> None:
     """The tags of the rotation that disabled it are told."""
-    document = await patients.add()
-    version = (await patients.row(document))["mekVersion"]
+    document = await damaged.add()
+    version = (await damaged.row(document))["mekVersion"]
     tags = {"keyturn-retired-by": ROTATION, "keyturn-retain-until": "2027-01-01"}
-    await patients.local_keyring.mek.change(version, enabled=False, tags=tags)
+    await damaged.local_keyring.mek.change(version, enabled=False, tags=tags)
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert found.verdict == Verdict.VERSION_DISABLED
     assert found.version is not None
@@ -131,34 +131,34 @@ async def test_a_disabled_version_is_named_with_who_retired_it(patients: Patient
     ) == ("disabled", ROTATION, "2027-01-01")
 
 
-async def test_what_a_row_without_a_label_opens_under_is_found(patients: Patients) -> None:
+async def test_what_a_row_without_a_label_opens_under_is_found(damaged: DamagedDocuments) -> None:
     """Every enabled version is tried, the newest first."""
-    document = await patients.add()
-    version = (await patients.row(document))["mekVersion"]
-    await patients.local_keyring.mek.create()
-    await patients.change_row(document, mekVersion=...)
+    document = await damaged.add()
+    version = (await damaged.row(document))["mekVersion"]
+    await damaged.local_keyring.mek.create()
+    await damaged.change_row(document, mekVersion=...)
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert (found.verdict, found.opened_under) == (Verdict.NO_VERSION_LABEL, version)
 
 
-async def test_a_wrap_of_something_else_than_a_dek_is_named(patients: Patients) -> None:
+async def test_a_wrap_of_something_else_than_a_dek_is_named(damaged: DamagedDocuments) -> None:
     """It unwraps, but not to 256 bits."""
-    document = await patients.add()
-    version = await patients.local_keyring.mek.client.newest_enabled()
-    await patients.change_row(document, wrappedDek=encoded(patients.local_keyring.mek.client.wrap(b"short", version)))
+    document = await damaged.add()
+    version = await damaged.local_keyring.mek.client.newest_enabled()
+    await damaged.change_row(document, wrappedDek=encoded(damaged.local_keyring.mek.client.wrap(b"short", version)))
 
-    assert (await patients.diagnose_dek(document)).verdict == Verdict.NOT_A_DEK
+    assert (await damaged.diagnose_dek(document)).verdict == Verdict.NOT_A_DEK
 
 
-async def test_a_rollback_is_advised_for_a_changed_wrap_where_it_helps(patients: Patients) -> None:
+async def test_a_rollback_is_advised_for_a_changed_wrap_where_it_helps(damaged: DamagedDocuments) -> None:
     """The previous wrap still unwraps to the DEK of the key check."""
-    document = await patients.add()
-    await rewrapped(patients, document)
-    await patients.change_row(document, wrappedDek=flipped((await patients.row(document))["wrappedDek"], 7))
+    document = await damaged.add()
+    await rewrapped(damaged, document)
+    await damaged.change_row(document, wrappedDek=flipped((await damaged.row(document))["wrappedDek"], 7))
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert (found.verdict, found.previous_wrap) == (Verdict.PREVIOUS_WRAP_OPENS, "holds")
 
@@ -171,68 +171,68 @@ async def test_a_rollback_is_advised_for_a_changed_wrap_where_it_helps(patients:
     ],
 )
 async def test_a_version_that_is_gone_is_undone_by_what_made_it(
-    patients: Patients, moved_by: str, verdict: Verdict, command: str
+    damaged: DamagedDocuments, moved_by: str, verdict: Verdict, command: str
 ) -> None:
     """Every row of its rotation misses it and keeps the wrap from before: the rotation is named, of a document too."""
-    document = await patients.add()
-    await rewrapped(patients, document)
-    await patients.change_row(document, mekVersion="0" * 32, rotationId=moved_by)
+    document = await damaged.add()
+    await rewrapped(damaged, document)
+    await damaged.change_row(document, mekVersion="0" * 32, rotationId=moved_by)
 
-    found = await patients.diagnose_dek(document)
-    of_document = await patients.diagnose(document)
+    found = await damaged.diagnose_dek(document)
+    of_document = await damaged.diagnose(document)
 
     assert (found.verdict, found.previous_wrap, of_document.verdict) == (verdict, "holds", verdict)
     assert command in found.next_step
     assert found.next_step == of_document.next_step
 
 
-async def test_a_wrap_that_was_changed_cannot_be_rolled_back_to_a_retired_version(patients: Patients) -> None:
+async def test_a_wrap_that_was_changed_cannot_be_rolled_back_to_a_retired_version(damaged: DamagedDocuments) -> None:
     """Nobody can tell what a wrap under a disabled version holds."""
-    document = await patients.add()
-    old = await rewrapped(patients, document)
-    await patients.local_keyring.mek.change(old, enabled=False)
-    await patients.change_row(document, wrappedDek=flipped((await patients.row(document))["wrappedDek"], 7))
+    document = await damaged.add()
+    old = await rewrapped(damaged, document)
+    await damaged.local_keyring.mek.change(old, enabled=False)
+    await damaged.change_row(document, wrappedDek=flipped((await damaged.row(document))["wrappedDek"], 7))
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert (found.verdict, found.previous_wrap) == (Verdict.WRAP_REFUSED, "not_readable")
 
 
 @pytest.mark.parametrize("harmed", ["wrappedDek", "mekVersion", "algorithm", "itself"])
-async def test_a_previous_wrap_that_was_changed_is_named(patients: Patients, harmed: str) -> None:
+async def test_a_previous_wrap_that_was_changed_is_named(damaged: DamagedDocuments, harmed: str) -> None:
     """A rollback would lose the DEK."""
-    document = await patients.add()
-    await rewrapped(patients, document)
-    row = await patients.row(document)
+    document = await damaged.add()
+    await rewrapped(damaged, document)
+    row = await damaged.row(document)
     changes = {
         "wrappedDek": flipped(row["previousWrap"]["wrappedDek"], 9),
         "mekVersion": row["mekVersion"],
         "algorithm": "RSA-OAEP",
     }
     harm = "gone" if harmed == "itself" else {**row["previousWrap"], harmed: changes[harmed]}
-    await patients.change_row(document, previousWrap=harm)
+    await damaged.change_row(document, previousWrap=harm)
 
-    found = await patients.diagnose_dek(document)
+    found = await damaged.diagnose_dek(document)
 
     assert (found.verdict, found.unwraps) == (Verdict.PREVIOUS_WRAP_DAMAGED, True)
 
 
-async def test_a_vault_that_does_not_answer_is_no_verdict(patients: Patients) -> None:
+async def test_a_vault_that_does_not_answer_is_no_verdict(damaged: DamagedDocuments) -> None:
     """Throttling says nothing about a row."""
-    document = await patients.add()
-    patients.local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
+    document = await damaged.add()
+    damaged.local_keyring.mek.fault(operation="unwrap", kind="throttle", count=None)
 
     with pytest.raises(UnavailableError):
-        await patients.diagnose_dek(document)
+        await damaged.diagnose_dek(document)
 
 
-async def test_a_missing_right_is_no_verdict(patients: Patients) -> None:
+async def test_a_missing_right_is_no_verdict(damaged: DamagedDocuments) -> None:
     """Whoever may not unwrap is told so, and not that the row is bad."""
-    document = await patients.add()
+    document = await damaged.add()
     rights = [right for right in ROLES["Keyturn rotator"] if "unwrap" not in right]
-    weak = Mek(patients.local_keyring.mek.vault, *rights)
-    weak.client.mek_name = patients.local_keyring.mek.name
-    keyring = patients.resources()
+    weak = Mek(damaged.local_keyring.mek.vault, *rights)
+    weak.client.mek_name = damaged.local_keyring.mek.name
+    keyring = damaged.resources()
     object.__setattr__(keyring, "mek", weak.client)
 
     with pytest.raises(PermissionMissingError):

@@ -11,7 +11,7 @@ from keyturn.diagnosis import feed_scan, orphans
 from keyturn.diagnosis.orphans import OrphanRequest, scan_orphans
 from keyturn.errors import CallerError, InvalidRequestError, PermissionMissingError
 from keyturn.keyring_clients import KeyringClients
-from tests.keyturn.diagnosis.patients import Patients
+from tests.keyturn.diagnosis.damaged_documents import DamagedDocuments
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
@@ -31,122 +31,122 @@ def found_in(pages: list[orphans.OrphanPage]) -> set[tuple[str, str | None, str 
     return {(found.dek_id, found.container, found.document_id) for page in pages for found in page.orphans}
 
 
-async def lose_row(patients: Patients, document: dict[str, Any]) -> str:
+async def lose_row(damaged: DamagedDocuments, document: dict[str, Any]) -> str:
     """Delete the row of a document's DEK and return the dekId."""
     dek_id = str(document["title"]["dekId"])
-    await patients.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
+    await damaged.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
     return dek_id
 
 
-async def test_documents_that_name_missing_deks_are_found(patients: Patients) -> None:
+async def test_documents_that_name_missing_deks_are_found(damaged: DamagedDocuments) -> None:
     """In every container, with the place and the dekId; documents whose rows are there are not."""
     for _ in range(3):
-        await patients.add()
-    first, second = await patients.add(), await patients.add(patients.archive)
-    lost = [await lose_row(patients, document) for document in (first, second)]
+        await damaged.add()
+    first, second = await damaged.add(), await damaged.add(damaged.archive)
+    lost = [await lose_row(damaged, document) for document in (first, second)]
 
-    pages = await scanned(patients.keyring, "missing_deks")
+    pages = await scanned(damaged.keyring, "missing_deks")
 
-    expected = {(lost[0], patients.notes.id, first["id"]), (lost[1], patients.archive.id, second["id"])}
+    expected = {(lost[0], damaged.notes.id, first["id"]), (lost[1], damaged.archive.id, second["id"])}
     assert found_in(pages) == expected
     assert sum(page.scanned for page in pages) == 5
 
 
-async def test_a_dek_id_that_nothing_can_have_is_missing(patients: Patients) -> None:
+async def test_a_dek_id_that_nothing_can_have_is_missing(damaged: DamagedDocuments) -> None:
     """It is not asked for, and is named."""
-    document = await patients.add()
-    await patients.change(document, dekId="a/b?#")
+    document = await damaged.add()
+    await damaged.change(document, dekId="a/b?#")
 
-    assert ("a/b?#", patients.notes.id, document["id"]) in found_in(await scanned(patients.keyring, "missing_deks"))
+    assert ("a/b?#", damaged.notes.id, document["id"]) in found_in(await scanned(damaged.keyring, "missing_deks"))
 
 
-async def test_rows_that_nothing_names_are_found(patients: Patients) -> None:
+async def test_rows_that_nothing_names_are_found(damaged: DamagedDocuments) -> None:
     """A DEK that any field of any container names is in use."""
-    first = await patients.add()
-    await patients.add(patients.archive)
-    await patients.notes.replace_item(first["id"], {**first, "title": "plain again"})
+    first = await damaged.add()
+    await damaged.add(damaged.archive)
+    await damaged.notes.replace_item(first["id"], {**first, "title": "plain again"})
     unused = (
-        await patients.local_keyring.add((await patients.row(first | {"title": first["author"]["name"]}))["mekVersion"])
+        await damaged.local_keyring.add((await damaged.row(first | {"title": first["author"]["name"]}))["mekVersion"])
     ).id
 
-    pages = await scanned(patients.keyring, "unused_deks")
+    pages = await scanned(damaged.keyring, "unused_deks")
 
     assert found_in(pages) == {(unused, None, None)}
     assert sum(page.scanned for page in pages) == 3
 
 
-async def test_what_is_young_is_left_out(patients: Patients) -> None:
+async def test_what_is_young_is_left_out(damaged: DamagedDocuments) -> None:
     """A row is younger than its document; both are left to the next scan."""
-    await lose_row(patients, await patients.add())
-    version = (await patients.local_keyring.mek.client.newest_enabled()).version
+    await lose_row(damaged, await damaged.add())
+    version = (await damaged.local_keyring.mek.client.newest_enabled()).version
     now = datetime.now(UTC)
-    await patients.local_keyring.add(version, createdAt=now.isoformat())
+    await damaged.local_keyring.add(version, createdAt=now.isoformat())
 
     for kind in ("missing_deks", "unused_deks"):
-        pages = await scanned(patients.keyring, kind, now)
+        pages = await scanned(damaged.keyring, kind, now)
 
         assert found_in(pages) == set()
         assert sum(page.too_young for page in pages) == 1
 
 
-async def test_a_rewrap_does_not_make_a_row_young(patients: Patients) -> None:
+async def test_a_rewrap_does_not_make_a_row_young(damaged: DamagedDocuments) -> None:
     """Its age is that of its creation, where it tells it."""
-    version, created = (await patients.local_keyring.mek.client.newest_enabled()).version, "2026-11-01T00:00:00+00:00"
-    ref = await patients.local_keyring.add(version, createdAt=created)
+    version, created = (await damaged.local_keyring.mek.client.newest_enabled()).version, "2026-11-01T00:00:00+00:00"
+    ref = await damaged.local_keyring.add(version, createdAt=created)
 
-    pages = await scanned(patients.keyring, "unused_deks", datetime.now(UTC))
+    pages = await scanned(damaged.keyring, "unused_deks", datetime.now(UTC))
 
     assert found_in(pages) == {(ref.id, None, None)}
 
 
-async def test_a_scan_goes_on_where_it_stopped(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scan_goes_on_where_it_stopped(damaged: DamagedDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
     """However little a call looks at, every item is looked at once, over all partitions and containers."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 2)
     monkeypatch.setattr(feed_scan, "ITEMS_PAGE", 2)
-    documents = [await patients.add(place) for place in (patients.notes, patients.archive) for _ in range(5)]
-    lost = {await lose_row(patients, document) for document in documents}
+    documents = [await damaged.add(place) for place in (damaged.notes, damaged.archive) for _ in range(5)]
+    lost = {await lose_row(damaged, document) for document in documents}
 
-    pages = await scanned(patients.keyring, "missing_deks")
+    pages = await scanned(damaged.keyring, "missing_deks")
 
     assert {dek_id for dek_id, _, _ in found_in(pages)} == lost
     assert sum(page.scanned for page in pages) == 10
     assert len(pages) >= 5
 
 
-async def test_a_split_loses_nothing(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_split_loses_nothing(damaged: DamagedDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition that is split between two calls is read to its end, once."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
     monkeypatch.setattr(feed_scan, "ITEMS_PAGE", 1)
-    version = (await patients.local_keyring.mek.client.newest_enabled()).version
-    unused = {ref.id for ref in await patients.local_keyring.add_many(12, version)}
+    version = (await damaged.local_keyring.mek.client.newest_enabled()).version
+    unused = {ref.id for ref in await damaged.local_keyring.add_many(12, version)}
 
-    first = await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
-    patients.local_keyring.split("0")
+    first = await scan_orphans(damaged.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
+    damaged.local_keyring.split("0")
     pages = [first]
     while (token := pages[-1].token) is not None:
-        pages.append(await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER))
+        pages.append(await scan_orphans(damaged.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER))
 
     assert {dek_id for dek_id, _, _ in found_in(pages)} == unused
 
 
 @pytest.mark.parametrize("token", ["", "?", "e30=", "é"])
-async def test_a_token_that_is_none_is_refused(patients: Patients, token: str) -> None:
+async def test_a_token_that_is_none_is_refused(damaged: DamagedDocuments, token: str) -> None:
     """The error names the parameter."""
     with pytest.raises(InvalidRequestError) as refused:
-        await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER)
+        await scan_orphans(damaged.keyring, OrphanRequest(kind="unused_deks", token=token), now=LATER)
 
     assert refused.value.facts["field"] == "token"
 
 
-async def test_a_token_of_another_scan_is_refused(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_of_another_scan_is_refused(damaged: DamagedDocuments, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token goes on with what it was given for."""
     monkeypatch.setattr(orphans, "ITEMS_MAX", 1)
-    await patients.add()
-    page = await scan_orphans(patients.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
+    await damaged.add()
+    page = await scan_orphans(damaged.keyring, OrphanRequest(kind="unused_deks"), now=LATER)
     assert page.token is not None
 
     with pytest.raises(InvalidRequestError):
-        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=page.token), now=LATER)
+        await scan_orphans(damaged.keyring, OrphanRequest(kind="missing_deks", token=page.token), now=LATER)
 
 
 WHOLE = {"min": "", "max": "FF", "isMinInclusive": True, "isMaxInclusive": False}
@@ -173,41 +173,41 @@ FORGED_CURSORS: dict[str, object] = {
 }
 
 
-async def _refusal(patients: Patients, **position: object) -> CallerError:
-    made_up = {"kind": "missing_deks", "container": patients.notes.id, "range": json.dumps({"Range": WHOLE})}
+async def _refusal(damaged: DamagedDocuments, **position: object) -> CallerError:
+    made_up = {"kind": "missing_deks", "container": damaged.notes.id, "range": json.dumps({"Range": WHOLE})}
     token = base64.urlsafe_b64encode(json.dumps({**made_up, **position}).encode()).decode()
     with pytest.raises(CallerError) as refused:
-        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
+        await scan_orphans(damaged.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
     return refused.value
 
 
 @pytest.mark.parametrize("wrong", FORGED_RANGES)
-async def test_a_token_with_a_range_that_was_made_up_is_refused(patients: Patients, wrong: str) -> None:
+async def test_a_token_with_a_range_that_was_made_up_is_refused(damaged: DamagedDocuments, wrong: str) -> None:
     """Whatever stands in it: it is the caller's mistake, not the app's."""
-    assert (await _refusal(patients, range=FORGED_RANGES[wrong])).facts["field"] == "token"
+    assert (await _refusal(damaged, range=FORGED_RANGES[wrong])).facts["field"] == "token"
 
 
 @pytest.mark.parametrize("wrong", FORGED_CURSORS)
-async def test_a_token_with_a_cursor_that_was_made_up_is_refused(patients: Patients, wrong: str) -> None:
+async def test_a_token_with_a_cursor_that_was_made_up_is_refused(damaged: DamagedDocuments, wrong: str) -> None:
     """The same where the range is right."""
     cursor = base64.b64encode(json.dumps(FORGED_CURSORS[wrong]).encode()).decode()
 
-    assert (await _refusal(patients, cursor=cursor)).facts["field"] == "token"
+    assert (await _refusal(damaged, cursor=cursor)).facts["field"] == "token"
 
 
-async def test_a_store_that_is_away_is_no_mistake_of_the_callers(patients: Patients) -> None:
+async def test_a_store_that_is_away_is_no_mistake_of_the_callers(damaged: DamagedDocuments) -> None:
     """A token that holds is good for another attempt."""
-    patients.local_keyring.cosmos.fault(operation="change_feed", kind="status", status=403, count=None)
-    position = {"kind": "missing_deks", "container": patients.notes.id, "range": json.dumps({"Range": WHOLE})}
+    damaged.local_keyring.cosmos.fault(operation="change_feed", kind="status", status=403, count=None)
+    position = {"kind": "missing_deks", "container": damaged.notes.id, "range": json.dumps({"Range": WHOLE})}
     token = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
     with pytest.raises(PermissionMissingError):
-        await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
+        await scan_orphans(damaged.keyring, OrphanRequest(kind="missing_deks", token=token), now=LATER)
 
 
-async def test_without_a_container_no_row_is_called_unused(patients: Patients) -> None:
+async def test_without_a_container_no_row_is_called_unused(damaged: DamagedDocuments) -> None:
     """Where nothing can be looked up, every row would look unused."""
     with pytest.raises(InvalidRequestError) as refused:
-        await scan_orphans(patients.resources(documents=[]), OrphanRequest(kind="unused_deks"), now=LATER)
+        await scan_orphans(damaged.resources(documents=[]), OrphanRequest(kind="unused_deks"), now=LATER)
 
     assert "KEYTURN_DOCUMENTS" in str(refused.value)

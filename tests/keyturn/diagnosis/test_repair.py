@@ -17,7 +17,7 @@ from keyturn.errors import KeyturnError, LostRaceError, RotationRunningError, Wr
 from keyturn.keyring_clients import KeyringClients
 from keyturn.runs.records import RotationRecord
 from keyturn.runs.store import EveryRun, RotationStore
-from tests.keyturn.diagnosis.patients import Patients, flipped, rewrapped
+from tests.keyturn.diagnosis.damaged_documents import DamagedDocuments, flipped, rewrapped
 from tests.keyturn.local_keyring import encoded
 from tests.keyturn.runs.lifecycle import NOW, PATHS, new_keyring, start_run, step_to
 
@@ -27,16 +27,16 @@ DECIDED = {"by": "olga@example.com", "reason": "its wrap does not open", "now": 
 class Ward:
     """A keyring whose rotation has left a row, and the order to repair it."""
 
-    def __init__(self, patients: Patients, runs: RotationStore, run: RotationRecord | None) -> None:
-        self.patients, self.runs, self.run = patients, EveryRun(runs.documents), run
-        self.keyring = patients.resources(name=run.keyring if run is not None else new_keyring())
+    def __init__(self, damaged: DamagedDocuments, runs: RotationStore, run: RotationRecord | None) -> None:
+        self.damaged, self.runs, self.run = damaged, EveryRun(runs.documents), run
+        self.keyring = damaged.resources(name=run.keyring if run is not None else new_keyring())
 
     async def broken(self, **harm: Any) -> dict[str, Any]:
         """Return a document whose row was rewrapped and then harmed: another byte in its wrap, unless told."""
-        document = await self.patients.add()
-        await rewrapped(self.patients, document)
-        wrap = (await self.patients.row(document))["wrappedDek"]
-        await self.patients.change_row(document, **(harm or {"wrappedDek": flipped(wrap, 100)}))
+        document = await self.damaged.add()
+        await rewrapped(self.damaged, document)
+        wrap = (await self.damaged.row(document))["wrappedDek"]
+        await self.damaged.change_row(document, **(harm or {"wrappedDek": flipped(wrap, 100)}))
         return document
 
     async def order(self, document: dict[str, Any], keyring: KeyringClients | None = None) -> Repaired:
@@ -45,17 +45,17 @@ class Ward:
 
     async def refused(self, document: dict[str, Any], error: type[KeyturnError]) -> KeyturnError:
         """Return the refusal; the row is as it was."""
-        before = await self.patients.row(document)
+        before = await self.damaged.row(document)
         with pytest.raises(error) as raised:
             await self.order(document)
-        assert await self.patients.row(document) == before
+        assert await self.damaged.row(document) == before
         return raised.value
 
 
 @pytest.fixture
-async def ward(patients: Patients, runs: RotationStore) -> Ward:
+async def ward(damaged: DamagedDocuments, runs: RotationStore) -> Ward:
     """A keyring whose last rotation has completed."""
-    return Ward(patients, runs, await in_state(runs, State.COMPLETED))
+    return Ward(damaged, runs, await in_state(runs, State.COMPLETED))
 
 
 async def in_state(runs: RotationStore, state: State) -> RotationRecord:
@@ -80,12 +80,12 @@ HARMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 async def test_a_row_is_put_back(ward: Ward, audit: AuditLog, harm: str) -> None:
     """Both wraps change places, the row opens under the version that it came from, and the order is in the chain."""
     document = await ward.broken(rotationId="x")
-    await ward.patients.change_row(document, **HARMS[harm](await ward.patients.row(document)))
-    before = await ward.patients.row(document)
+    await ward.damaged.change_row(document, **HARMS[harm](await ward.damaged.row(document)))
+    before = await ward.damaged.row(document)
 
     repaired = await ward.order(document)
 
-    row = await ward.patients.row(document)
+    row = await ward.damaged.row(document)
     assert ward.run is not None
     assert row["wrappedDek"] == before["previousWrap"]["wrappedDek"]
     assert row["previousWrap"]["wrappedDek"] == before.get("wrappedDek")
@@ -106,7 +106,7 @@ async def test_the_diagnosis_names_the_command(ward: Ward) -> None:
     assert found.verdict is Verdict.PREVIOUS_WRAP_OPENS
     command = f"keyturn repair dek {document['title']['dekId']} --reason 'its wrap does not open'"
     assert found.next_step.endswith(command)
-    assert (await ward.patients.diagnose(document)).next_step.endswith(command)
+    assert (await ward.damaged.diagnose(document)).next_step.endswith(command)
 
 
 async def test_a_row_that_opens_is_left_alone(ward: Ward) -> None:
@@ -121,9 +121,9 @@ async def test_a_row_that_opens_is_left_alone(ward: Ward) -> None:
 
 async def test_a_sound_row_is_not_put_back_on_a_wrap_that_opens_too(ward: Ward) -> None:
     """An old version is no place to be without need."""
-    document = await ward.patients.add()
-    await rewrapped(ward.patients, document)
-    assert (await ward.patients.diagnose_dek(document)).previous_wrap == "holds"
+    document = await ward.damaged.add()
+    await rewrapped(ward.damaged, document)
+    assert (await ward.damaged.diagnose_dek(document)).previous_wrap == "holds"
 
     await ward.refused(document, WrongStateError)
 
@@ -138,46 +138,48 @@ async def test_without_a_previous_wrap_that_opens_nothing_is_written(
 ) -> None:
     """What does not open is not exchanged for what does not open either."""
     document = await ward.broken()
-    whole = (await ward.patients.row(document))["previousWrap"]
+    whole = (await ward.damaged.row(document))["previousWrap"]
     changed = {name: value for name, value in {**whole, **(previous or {})}.items() if value is not ...}
-    await ward.patients.change_row(document, previousWrap=changed if previous is not None else ...)
+    await ward.damaged.change_row(document, previousWrap=changed if previous is not None else ...)
 
     await ward.refused(document, WrongStateError)
 
 
 async def test_a_previous_wrap_of_another_dek_is_not_put_back(ward: Ward) -> None:
     """It opens, and does not fit the key check."""
-    document, other = await ward.broken(), await ward.patients.add()
-    wrap = await ward.patients.row(other)
+    document, other = await ward.broken(), await ward.damaged.add()
+    wrap = await ward.damaged.row(other)
     previous = {name: wrap[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
-    await ward.patients.change_row(document, previousWrap=previous)
+    await ward.damaged.change_row(document, previousWrap=previous)
 
     await ward.refused(document, WrongStateError)
 
 
-async def test_a_run_at_work_keeps_its_keyring(patients: Patients, runs: RotationStore) -> None:
+async def test_a_run_at_work_keeps_its_keyring(damaged: DamagedDocuments, runs: RotationStore) -> None:
     """The refusal names the run."""
     run = await in_state(runs, State.SWEEPING)
-    ward = Ward(patients, runs, run)
+    ward = Ward(damaged, runs, run)
 
     refused = await ward.refused(await ward.broken(), RotationRunningError)
 
     assert refused.facts["rotationId"] == run.run_id
 
 
-async def test_a_run_that_needs_attention_lets_a_row_be_repaired(patients: Patients, runs: RotationStore) -> None:
+async def test_a_run_that_needs_attention_lets_a_row_be_repaired(
+    damaged: DamagedDocuments, runs: RotationStore
+) -> None:
     """And is the next thing to be told to try again."""
     run = await in_state(runs, State.NEEDS_ATTENTION)
-    ward = Ward(patients, runs, run)
+    ward = Ward(damaged, runs, run)
 
     repaired = await ward.order(await ward.broken())
 
     assert repaired.next_step == f"keyturn retry {run.run_id}"
 
 
-async def test_without_a_run_nothing_keeps_the_order(patients: Patients, runs: RotationStore) -> None:
+async def test_without_a_run_nothing_keeps_the_order(damaged: DamagedDocuments, runs: RotationStore) -> None:
     """So nothing is written; a dry run is enough."""
-    ward = Ward(patients, runs, None)
+    ward = Ward(damaged, runs, None)
 
     refused = await ward.refused(await ward.broken(), WrongStateError)
 
@@ -196,23 +198,23 @@ class Raced(DekStore):
 async def test_what_another_wrote_meanwhile_is_not_undone(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
     """The write holds only for the row as it was read."""
     document = await ward.broken()
-    before = await ward.patients.row(document)
+    before = await ward.damaged.row(document)
     monkeypatch.setattr(repair, "RACES_MAX", 2)
     raced = replace(ward.keyring, rows=Raced(ward.keyring.dek_container, ward.keyring.keyring))
 
     with pytest.raises(LostRaceError):
         await ward.order(document, raced)
 
-    assert (await ward.patients.row(document))["wrappedDek"] == before["wrappedDek"]
+    assert (await ward.damaged.row(document))["wrappedDek"] == before["wrappedDek"]
 
 
 async def test_a_later_runs_row_is_not_written(ward: Ward, runs: RotationStore) -> None:
     """The store itself refuses it: the fence of the row is greater than the keyring's."""
     document = await ward.broken(fence=99)
-    wrap = (await ward.patients.row(document))["wrappedDek"]
-    await ward.patients.change_row(document, wrappedDek=flipped(wrap, 100))
+    wrap = (await ward.damaged.row(document))["wrappedDek"]
+    await ward.damaged.change_row(document, wrappedDek=flipped(wrap, 100))
 
     with pytest.raises(LostRaceError):
         await ward.order(document)
 
-    assert (await ward.patients.row(document))["fence"] == 99
+    assert (await ward.damaged.row(document))["fence"] == 99

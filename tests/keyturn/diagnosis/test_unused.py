@@ -10,7 +10,7 @@ from field_encrypt.fields import is_encrypted
 from keyturn.diagnosis import feed_scan, orphans
 from keyturn.diagnosis.orphans import OrphanPage, OrphanRequest, UnusedCount, scan_orphans
 from keyturn.keyring_clients import KeyringClients
-from tests.keyturn.diagnosis.patients import WORKSPACE, Patients
+from tests.keyturn.diagnosis.damaged_documents import WORKSPACE, DamagedDocuments
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 FORMAT_1 = {"enc": 1, "alg": "A256GCM", "mekVersion": "v", "iv": "", "ct": "", "tag": ""}
@@ -31,22 +31,24 @@ async def ids_of(keyring: KeyringClients) -> list[str]:
     return [orphan.dek_id for orphan in (await unused(keyring)).orphans]
 
 
-async def add_row(patients: Patients, **properties: Any) -> str:
+async def add_row(damaged: DamagedDocuments, **properties: Any) -> str:
     """Store a row of the MEK's newest version and return its id."""
-    version = (await patients.local_keyring.mek.client.newest_enabled()).version
-    return (await patients.local_keyring.add(version, **properties)).id
+    version = (await damaged.local_keyring.mek.client.newest_enabled()).version
+    return (await damaged.local_keyring.add(version, **properties)).id
 
 
 @pytest.mark.parametrize("form", [FORMAT_1, FORMAT_2, DETERMINISTIC], ids=["format 1", "format 2", "deterministic"])
 @pytest.mark.parametrize("place", ["notes", "archive"])
-async def test_every_form_in_every_container_is_a_use(patients: Patients, form: dict[str, Any], place: str) -> None:
+async def test_every_form_in_every_container_is_a_use(
+    damaged: DamagedDocuments, form: dict[str, Any], place: str
+) -> None:
     """Also of a row that only a document of the second container names."""
-    used, free = await add_row(patients), await add_row(patients)
+    used, free = await add_row(damaged), await add_row(damaged)
     document = {"id": "d", "workspaceId": WORKSPACE, "author": {"name": {**form, "dekId": used}}}
     assert is_encrypted(document["author"]["name"])
-    await getattr(patients, place).create_item(document)
+    await getattr(damaged, place).create_item(document)
 
-    assert await ids_of(patients.keyring) == [free]
+    assert await ids_of(damaged.keyring) == [free]
 
 
 @pytest.mark.parametrize(
@@ -61,89 +63,91 @@ async def test_every_form_in_every_container_is_a_use(patients: Patients, form: 
     ],
     ids=["element", "element of an element", "index", "name like an index", "escaped name", "name like a wildcard"],
 )
-async def test_a_field_in_a_list_is_a_use(patients: Patients, nested: Any) -> None:
+async def test_a_field_in_a_list_is_a_use(damaged: DamagedDocuments, nested: Any) -> None:
     """However deep; what a path may mean by ``*`` or a number, element or name, is looked up as both."""
-    keyring = patients.resources(documents=[{"name": patients.archive.id, "fields": NESTED}])
-    used, free = await add_row(patients), await add_row(patients)
-    await patients.archive.create_item({"id": "d", "workspaceId": WORKSPACE, **nested({**FORMAT_2, "dekId": used})})
+    keyring = damaged.resources(documents=[{"name": damaged.archive.id, "fields": NESTED}])
+    used, free = await add_row(damaged), await add_row(damaged)
+    await damaged.archive.create_item({"id": "d", "workspaceId": WORKSPACE, **nested({**FORMAT_2, "dekId": used})})
 
     assert await ids_of(keyring) == [free]
 
 
 async def test_a_document_that_is_written_meanwhile_is_a_use(
-    patients: Patients, monkeypatch: pytest.MonkeyPatch
+    damaged: DamagedDocuments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Documents are looked up after the rows were read: one that was stored in between is seen."""
-    used, free = await add_row(patients), await add_row(patients)
+    used, free = await add_row(damaged), await add_row(damaged)
     read = feed_scan.read_feed_page
 
     async def read_and_store(*arguments: Any) -> Any:
         page = await read(*arguments)
         late = {"id": "late", "workspaceId": WORKSPACE, "title": {**FORMAT_2, "dekId": used}}
-        await patients.archive.upsert_item(late)
+        await damaged.archive.upsert_item(late)
         return page
 
     monkeypatch.setattr(feed_scan, "read_feed_page", read_and_store)
 
-    assert await ids_of(patients.keyring) == [free]
+    assert await ids_of(damaged.keyring) == [free]
 
 
-async def test_a_document_that_moves_meanwhile_is_a_use(patients: Patients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_document_that_moves_meanwhile_is_a_use(
+    damaged: DamagedDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It goes from a container that is not yet looked at into one that was: a second look finds it there."""
-    used, free = await add_row(patients), await add_row(patients)
+    used, free = await add_row(damaged), await add_row(damaged)
     document = {"id": "d", "workspaceId": WORKSPACE, "title": {**FORMAT_1, "dekId": used}}
-    await patients.archive.create_item(document)
+    await damaged.archive.create_item(document)
     look = orphans.deks_named
 
     async def look_and_move(container: Any, *arguments: Any) -> set[str]:
         found = await look(container, *arguments)
-        if container is patients.notes and not moved:
-            moved.append(await patients.notes.create_item(document))
-            await patients.archive.delete_item("d", partition_key=WORKSPACE)
+        if container is damaged.notes and not moved:
+            moved.append(await damaged.notes.create_item(document))
+            await damaged.archive.delete_item("d", partition_key=WORKSPACE)
         return found
 
     moved: list[Any] = []
     monkeypatch.setattr(orphans, "deks_named", look_and_move)
 
-    assert await ids_of(patients.keyring) == [free]
+    assert await ids_of(damaged.keyring) == [free]
     assert moved
 
 
-async def test_a_row_of_another_key_is_not_called_unused(patients: Patients) -> None:
+async def test_a_row_of_another_key_is_not_called_unused(damaged: DamagedDocuments) -> None:
     """Documents of another keyring may name it: it is counted."""
-    free = await add_row(patients)
-    await add_row(patients, mekName="another-mek")
+    free = await add_row(damaged)
+    await add_row(damaged, mekName="another-mek")
 
-    page = await unused(patients.keyring)
+    page = await unused(damaged.keyring)
 
     assert ([orphan.dek_id for orphan in page.orphans], page.foreign) == ([free], 1)
 
 
-async def test_a_dek_that_writers_find_by_its_id_is_not_called_unused(patients: Patients) -> None:
+async def test_a_dek_that_writers_find_by_its_id_is_not_called_unused(damaged: DamagedDocuments) -> None:
     """A writer may take it again at any time, whatever its age: it is counted, and only while no document names it."""
-    provider, rows = KeyVaultProvider(patients.local_keyring.mek.client), patients.keyring.reader_store
+    provider, rows = KeyVaultProvider(damaged.local_keyring.mek.client), damaged.keyring.reader_store
     shared = FieldEncryption(provider, rows, None, policy=KeyPolicy(per="partition"))
-    policy = FieldPolicy(patients.notes.id, ["title", "author/name"], deterministic=["title"])
-    notes = EncryptedContainer(patients.notes, shared, policy)
+    policy = FieldPolicy(damaged.notes.id, ["title", "author/name"], deterministic=["title"])
+    notes = EncryptedContainer(damaged.notes, shared, policy)
     await notes.create_item({"id": "d", "workspaceId": WORKSPACE, "title": "t", "author": {"name": "n"}})
 
-    before = await unused(patients.keyring)
-    await patients.notes.delete_item("d", partition_key=WORKSPACE)
-    after = await unused(patients.keyring)
+    before = await unused(damaged.keyring)
+    await damaged.notes.delete_item("d", partition_key=WORKSPACE)
+    after = await unused(damaged.keyring)
 
     assert (before.scanned, before.shared, before.orphans, before.counts) == (2, 0, [], [])
     assert (after.scanned, after.shared, after.orphans, after.counts) == (2, 2, [], [])
 
 
-async def test_unused_rows_are_counted_by_version_and_age(patients: Patients) -> None:
+async def test_unused_rows_are_counted_by_version_and_age(damaged: DamagedDocuments) -> None:
     """By what the row says of its creation; one that does not say is as old as its last change."""
-    version = (await patients.local_keyring.mek.client.newest_enabled()).version
+    version = (await damaged.local_keyring.mek.client.newest_enabled()).version
     days = [0.9, 1.1, 6, 8, 29, 31, 89, 91, 364, 366, 4000]
     for age in days:
-        await add_row(patients, createdAt=(LATER - timedelta(days=age)).isoformat())
-    await add_row(patients, createdAt=..., mekVersion=...)
+        await add_row(damaged, createdAt=(LATER - timedelta(days=age)).isoformat())
+    await add_row(damaged, createdAt=..., mekVersion=...)
 
-    page = await unused(patients.keyring)
+    page = await unused(damaged.keyring)
 
     counted = {1: 2, 7: 2, 30: 2, 90: 2, 365: 2}
     expected = [UnusedCount(mek_version=version, older_than_days=age, rows=rows) for age, rows in counted.items()]
@@ -155,10 +159,10 @@ async def test_unused_rows_are_counted_by_version_and_age(patients: Patients) ->
     assert {orphan.mek_version for orphan in page.orphans} == {version, None}
 
 
-async def test_the_answer_says_that_it_is_no_permission(patients: Patients) -> None:
+async def test_the_answer_says_that_it_is_no_permission(damaged: DamagedDocuments) -> None:
     """Keyturn does not see every document, so its answer must not be read as "may be deleted"."""
-    page = await unused(patients.keyring)
-    missing = await scan_orphans(patients.keyring, OrphanRequest(kind="missing_deks"), now=LATER)
+    page = await unused(damaged.keyring)
+    missing = await scan_orphans(damaged.keyring, OrphanRequest(kind="missing_deks"), now=LATER)
 
     assert page.caution is not None
     assert "do not delete" in page.caution

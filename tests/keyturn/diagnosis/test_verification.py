@@ -22,7 +22,7 @@ from keyturn.key_vault.versions import ROTATION_TAG, UNUSED_TAG
 from keyturn.preflight.results import Outcome
 from keyturn.runs import budget
 from keyturn.runs.store import RotationStore
-from tests.keyturn.diagnosis.patients import Patients
+from tests.keyturn.diagnosis.damaged_documents import DamagedDocuments
 from tests.keyturn.runs.lifecycle import new_keyring, start_run
 
 pytestmark = pytest.mark.usefixtures("mixed_types")
@@ -33,15 +33,15 @@ POLICY = Policy(vault_operations_per_second=400)
 class Verified:
     """Verifies the keyring of the documents."""
 
-    def __init__(self, patients: Patients, runs: RotationStore) -> None:
-        self.patients, self.runs = patients, runs
+    def __init__(self, damaged: DamagedDocuments, runs: RotationStore) -> None:
+        self.damaged, self.runs = damaged, runs
 
     async def part(self, part: Part, **more: Any) -> Verification:
         """Verify a part once."""
         request = VerificationRequest(part=part, **more)
         async with DefaultAzureCredential() as credential:
             return await verify_part(
-                self.patients.keyring, self.runs, POLICY, request, credential=credential, now=datetime.now(UTC)
+                self.damaged.keyring, self.runs, POLICY, request, credential=credential, now=datetime.now(UTC)
             )
 
     async def problems(self, part: Part, **more: Any) -> dict[str, tuple[str, str]]:
@@ -61,15 +61,15 @@ class Verified:
 
 
 @pytest.fixture
-def verified(patients: Patients, runs: RotationStore) -> Verified:
+def verified(damaged: DamagedDocuments, runs: RotationStore) -> Verified:
     """A keyring to verify."""
-    return Verified(patients, runs)
+    return Verified(damaged, runs)
 
 
 async def test_a_keyring_in_order_has_nothing_wrong(verified: Verified) -> None:
     """Every part says what it has looked at."""
     for _ in range(3):
-        await verified.patients.add()
+        await verified.damaged.add()
 
     answers = [await verified.part(part) for part in ("census", "rows", "documents", "probes")]
 
@@ -81,9 +81,9 @@ async def test_a_keyring_in_order_has_nothing_wrong(verified: Verified) -> None:
 
 async def test_rows_that_were_put_back_are_counted_anew(verified: Verified) -> None:
     """Old rows, and rows without a label, that no record knows of: the census and its query find both."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     old = (await local.mek.client.list_versions())[0].version
-    await verified.patients.add()
+    await verified.damaged.add()
     current = await local.mek.create()
     await local.add(current)
     await local.add(old, mekVersion=...)
@@ -93,17 +93,17 @@ async def test_rows_that_were_put_back_are_counted_anew(verified: Verified) -> N
     (detail, advice) = (await verified.problems("census"))["census"]
     assert f"2 on others ({old}: 1), 1 of them without a label" in detail
     assert advice == f"keyturn migrate rewrap-deks --keyring notes --new-version {current}"
-    counted = verified.patients.keyring.dek_container.query_items(str(answer.query))
+    counted = verified.damaged.keyring.dek_container.query_items(str(answer.query))
     assert sum([value async for value in counted]) == 2
 
 
 async def test_while_a_run_holds_the_keyring_that_one_is_named(verified: Verified) -> None:
     """It moves the rows, or waits for somebody: another one would be refused."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     await local.add((await local.mek.client.list_versions())[0].version)
     await local.mek.create()
-    clients, name = verified.patients.keyring, new_keyring()
-    verified.patients.keyring = replace(clients, keyring=clients.keyring.model_copy(update={"name": name}))
+    clients, name = verified.damaged.keyring, new_keyring()
+    verified.damaged.keyring = replace(clients, keyring=clients.keyring.model_copy(update={"name": name}))
     record = await start_run(verified.runs, name, now=datetime.now(UTC))
 
     assert (await verified.problems("census"))["census"][1] == f"keyturn watch {record.run_id}"
@@ -111,7 +111,7 @@ async def test_while_a_run_holds_the_keyring_that_one_is_named(verified: Verifie
 
 async def test_a_version_that_was_never_in_use_is_no_target(verified: Verified) -> None:
     """A rotation's new version stays disabled until a backup has it: rows under the one before it are in order."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     before = (await local.mek.client.list_versions())[0].version
     await local.add(before)
     await local.mek.create(enabled=False, tags={ROTATION_TAG: "notes.1", UNUSED_TAG: "notes.1"})
@@ -125,7 +125,7 @@ async def test_a_version_that_was_never_in_use_is_no_target(verified: Verified) 
 
 async def test_with_no_version_enabled_there_is_a_verdict_all_the_same(verified: Verified) -> None:
     """The worst of days: every row is told to be unreadable, and the command does not break off."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     version = (await local.mek.client.list_versions())[0].version
     await local.add(version)
     await local.mek.change(version, enabled=False)
@@ -133,9 +133,9 @@ async def test_with_no_version_enabled_there_is_a_verdict_all_the_same(verified:
     assert f"{version}: 1" in (await verified.problems("census"))["versions"][0]
 
 
-def test_the_query_holds_its_values_whatever_they_are(patients: Patients) -> None:
+def test_the_query_holds_its_values_whatever_they_are(damaged: DamagedDocuments) -> None:
     """Quotes in a name stay in their text, and no parameter's name is left."""
-    keyring = patients.keyring.keyring.model_copy(update={"mek_name": 'a"b@targetVersion'})
+    keyring = damaged.keyring.keyring.model_copy(update={"mek_name": 'a"b@targetVersion'})
 
     query = data_explorer_query(Conditions(keyring, "v" * 32).stale)
 
@@ -145,7 +145,7 @@ def test_the_query_holds_its_values_whatever_they_are(patients: Patients) -> Non
 
 async def test_versions_that_rows_name_and_retired_ones_are_held_against_the_vault(verified: Verified) -> None:
     """A disabled version that a row names is told, with what moves the row."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     old = await local.mek.create()
     await local.add(old)
     await local.mek.create()
@@ -162,7 +162,7 @@ async def test_rows_that_do_not_open_are_named(verified: Verified, how: str, mon
     """A damaged wrap, with what to do; deleted and foreign rows are no failure, and every page is read."""
     monkeypatch.setattr(feed_scan, "ITEMS_PAGE", 2)
     monkeypatch.setattr(verification, "ROWS_A_CALL", 2)
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     version = (await local.mek.client.enabled_versions())[0]
     rows = [await local.add(version) for _ in range(5)]
     await local.add(version, mekName="another-mek")
@@ -181,7 +181,7 @@ async def test_rows_that_do_not_open_are_named(verified: Verified, how: str, mon
 
 async def test_a_sample_is_no_larger_than_asked(verified: Verified) -> None:
     """And takes what there is where there is less."""
-    local = verified.patients.local_keyring
+    local = verified.damaged.local_keyring
     version = (await local.mek.client.enabled_versions())[0]
     for _ in range(6):
         await local.add(version)
@@ -192,23 +192,21 @@ async def test_a_sample_is_no_larger_than_asked(verified: Verified) -> None:
 
 async def test_documents_that_do_not_decrypt_or_lack_a_dek_are_named(verified: Verified) -> None:
     """Canaries are chosen anew; the sample finds a missing row."""
-    document = await verified.patients.add()
+    document = await verified.damaged.add()
     dek_id = document["title"]["dekId"]
-    await verified.patients.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
+    await verified.damaged.local_keyring.container.delete_item(dek_id, partition_key=dek_id)
 
     found = await verified.problems("documents")
 
     assert document["id"] in found["canaries"][0]
-    assert (
-        found["canaries"][1] == f"keyturn diagnose document {document['id']} --container {verified.patients.notes.id}"
-    )
+    assert found["canaries"][1] == f"keyturn diagnose document {document['id']} --container {verified.damaged.notes.id}"
     assert f"{document['id']} names {dek_id}" in found["references"][0]
 
 
 async def test_runs_keep_their_budget(verified: Verified) -> None:
     """While a run holds all of it, nothing is unwrapped; what was claimed is given back at the end."""
-    await verified.patients.add()
-    documents, vault = verified.runs.documents, verified.patients.keyring.keyring.vault_url
+    await verified.damaged.add()
+    documents, vault = verified.runs.documents, verified.damaged.keyring.keyring.vault_url
     now = datetime.now(UTC)
     whole = POLICY.vault_operations_per_second
     assert await budget.claim(documents, vault, "run", POLICY, whole, now) == whole

@@ -18,7 +18,7 @@ __all__ = ["harness"]
 OPERATOR = Identity("olga@example.com", "0f0f0f0f-1111-2222-3333-444444444444")
 
 
-class Impatient(Clock):
+class ShortWaits(Clock):
     """The machine's own clock, with waits of no more than a moment."""
 
     @override
@@ -37,7 +37,7 @@ def direct(harness: ActivityHarness, printed: list[str | Progress]) -> Direct:
     """The operator's own process."""
     policy = harness.resources.settings.policy.model_copy(update={"page_rows": 5})
     harness.resources.settings = harness.resources.settings.model_copy(update={"policy": policy})
-    return Direct(harness.resources, OPERATOR, printed.append, Impatient())
+    return Direct(harness.resources, OPERATOR, printed.append, ShortWaits())
 
 
 def another(direct: Direct, name: str = "lee@example.com") -> Direct:

@@ -1,4 +1,4 @@
-"""One local Azure whose settings, rights and services the tests break, and mend again."""
+"""One local Azure whose settings, rights and services the tests break, and repair again."""
 
 import contextlib
 import json

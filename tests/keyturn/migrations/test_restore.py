@@ -256,7 +256,7 @@ async def test_a_second_count_that_fails_or_is_never_made_leaves_no_row_unreadab
     assert old in await enabled(local_keyring)
 
 
-async def test_a_loan_that_a_lost_restore_left_behind_is_the_next_ones(
+async def test_a_temporary_enablement_of_a_lost_restore_is_the_next_ones(
     local_keyring: LocalKeyring, migrations: MigrationStore, retired: tuple[str, str]
 ) -> None:
     """Rows under it are found like those of a disabled version, and it is disabled again at the end."""

@@ -162,7 +162,7 @@ def test_rows_that_were_not_proven_are_said_loudly() -> None:
 
 
 def test_a_blocked_rotation_says_what_to_do() -> None:
-    """Each failed check is named with what was found and what mends it."""
+    """Each failed check is named with what was found and what fixes it."""
     assert "- mek_usable: it has expired. make a new version" in message("blocked", **EVIDENCE)
 
 

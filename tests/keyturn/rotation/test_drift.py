@@ -157,7 +157,7 @@ async def test_a_version_that_a_restore_has_enabled_is_no_drift_while_it_runs(
 async def test_drift_is_announced_once_and_again_after_a_week(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A keyring without any run has its message too; it names the versions and the command that mends them."""
+    """A keyring without any run has its message too; it names the versions and the command that fixes them."""
     version = await watched.strand()
     counts = []
 

@@ -77,7 +77,7 @@ def test_schedules_mean_what_the_platforms_timers_mean(schedule: str, occurrence
 
 
 @pytest.mark.parametrize("schedule", ["", "0 3 1 * *", "0 0 3 32 * *", "monthly", "0 0 3 1 * * 2026"])
-def test_a_schedule_that_is_none_is_the_operators_to_mend(schedule: str) -> None:
+def test_a_schedule_that_is_none_is_the_operators_to_fix(schedule: str) -> None:
     """The error names the variable, its value and what was expected."""
     with pytest.raises(SettingsError) as raised:
         due(schedule, None, NOW)

@@ -249,7 +249,7 @@ async def test_a_run_that_is_just_starting_is_not_taken_for_lost(runs: RotationS
 
 
 async def test_a_run_that_ended_without_giving_its_keyring_back_does_not_block_it(runs: RotationStore) -> None:
-    """A crash between the last state change and the release is mended by the next start."""
+    """A crash between the last state change and the release is repaired by the next start."""
     record = await bring_to(runs, State.AWAITING_APPROVAL)
     await approve(runs, record)
     await runs.update(record.run_id, lambda run: run.changed(state=State.REJECTED, ended_at=NOW))

@@ -89,7 +89,7 @@ async def test_an_end_whose_release_is_lost_frees_the_keyring(runs: RotationStor
     assert held.holder is None
 
 
-async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, reader: RotationStore) -> None:
+async def test_a_missing_right_is_the_operators_to_fix(runs: RotationStore, reader: RotationStore) -> None:
     """An identity that may read and not write can look at a rotation, and is told what it lacks when it writes."""
     record = await start_run(runs)
 
@@ -102,7 +102,7 @@ async def test_a_missing_right_is_the_operators_to_mend(runs: RotationStore, rea
     assert raised.value.facts == {"resource": "the keyturn container", "operation": "batch"}
 
 
-async def test_a_missing_container_is_the_operators_to_mend(cosmos_client: CosmosClient) -> None:
+async def test_a_missing_container_is_the_operators_to_fix(cosmos_client: CosmosClient) -> None:
     """Where the container does not exist, it is that which is said to be missing, and not the rotation."""
     nowhere = RotationStore(
         StateContainer(cosmos_client.get_database_client("keyturn").get_container_client("nowhere"))

@@ -30,7 +30,7 @@ def flipped(text: str, position: int) -> str:
     return text[:position] + ("A" if text[position] != "A" else "B") + text[position + 1 :]
 
 
-class Patients:
+class DamagedDocuments:
     """A keyring with two containers of documents."""
 
     def __init__(self, local_keyring: LocalKeyring, notes: ContainerProxy, archive: ContainerProxy) -> None:
@@ -44,7 +44,7 @@ class Patients:
         self.encryption = FieldEncryption(KeyVaultProvider(local_keyring.mek.client), self.keyring.reader_store, None)
 
     @classmethod
-    async def create(cls, local_keyring: LocalKeyring, client: CosmosClient) -> "Patients":
+    async def create(cls, local_keyring: LocalKeyring, client: CosmosClient) -> "DamagedDocuments":
         """Make the containers and the first version of the MEK."""
         await local_keyring.mek.create()
         notes = await new_container(client, "notes", "/workspaceId")
@@ -112,17 +112,17 @@ def title_of(found: Any) -> Any:
     return next(field for field in found.fields if field.field_path == "title")
 
 
-async def rewrapped(patients: Patients, document: dict[str, Any]) -> str:
+async def rewrapped(damaged: DamagedDocuments, document: dict[str, Any]) -> str:
     """Move the document's row to a new version as a rotation does; returns the old version."""
-    local_keyring = patients.local_keyring
-    row = await patients.row(document)
+    local_keyring = damaged.local_keyring
+    row = await damaged.row(document)
     target = await local_keyring.mek.client.fetch_version(await local_keyring.mek.create())
     dek = await local_keyring.mek.client.unwrap(
         base64.b64decode(row["wrappedDek"]), row["mekVersion"], row["algorithm"]
     )
     previous = {name: row[name] for name in ("mekVersion", "wrappedDek", "algorithm")}
     wrapped = encoded(local_keyring.mek.client.wrap(dek, target))
-    await patients.change_row(
+    await damaged.change_row(
         document, wrappedDek=wrapped, mekVersion=target.version, previousWrap=previous, rotationId=ROTATION
     )
     return str(row["mekVersion"])
