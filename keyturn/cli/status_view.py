@@ -31,10 +31,11 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         *command_lines("next", next_command(found), _INDENT),
     ]
     left = max(2, LINES_MAX * one - len(below))
-    state = wrapped("state", _state(found), _INDENT, min(2 * one, left - 1))
     run = wrapped("run", about(found), _INDENT, 0)  # one line, where it fits; an id is not cut
     if len(run) > 1:
         run = [*wrapped("run", run_of(found), _INDENT, 0), *wrapped("", _described(found), _INDENT, one)]
+    # The state says what the run waits for, so every line that is free is for it.
+    state = wrapped("state", _state(found), _INDENT, max(min(2 * one, left - 1), left - len(run)))
     return [*run[: max(1, left - len(state))], *state, *below]
 
 

@@ -1,6 +1,7 @@
 """Whatever a command writes fits the terminal that it writes to: words are broken by no terminal, values stay whole."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +110,20 @@ def test_contexts_and_where_a_watch_goes_on(columns: int, env: dict[str, str]) -
     assert person.written.endswith(f"  keyturn watch {RUN}\r\n")
 
 
+@pytest.mark.parametrize("left", [timedelta(days=99_999, minutes=59.5), timedelta(hours=3.5)], ids=["long", "short"])
 @pytest.mark.parametrize("columns", [80, 60, 40])
-def test_a_narrow_terminal_shows_the_same_status(columns: int, env: dict[str, str]) -> None:
+def test_a_narrow_terminal_shows_the_same_status(columns: int, left: timedelta, env: dict[str, str]) -> None:
     """In more lines than twelve, and still on one screen: the run, what it waits for, and the command that is next."""
+    until = datetime.now(UTC) + left
+    waits = {**WAITING["waitsFor"], "until": until.isoformat()}
     with (
-        serving(WAITING) as app,
+        serving({**WAITING, "waitsFor": waits}) as app,
         Terminal("status", RUN, env={**env, "KEYTURN_URL": app.url}, columns=columns) as person,
     ):
         person.end()
 
     told = " ".join(" ".join(person.everything).split())
     assert RUN in told
-    assert "awaiting_approval until 2999-12-01 12:00 UTC" in told
+    assert f"awaiting_approval until {until:%Y-%m-%d %H:%M} UTC" in told
     assert "waits for a decision by another person" in told
     assert len(person.everything) <= (LINES_MAX if columns == 80 else 24)
