@@ -3,13 +3,9 @@
 It loads nothing, prints well, and hashes its own evidence and chain when it is opened.
 """
 
-import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import rfc8785
 from markupsafe import Markup
 from pydantic import ValidationError
 
@@ -26,8 +22,7 @@ from keyturn.migrations.status import MigrationReport
 from keyturn.rotation.status import Report
 from keyturn.runs.record import RunRecord
 
-SCRIPT = Path(html.__file__).with_name("report.js").read_text()
-_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+SCRIPT = html.script("report")
 
 
 def file_report(run_id: str, file: Path) -> None:
@@ -61,32 +56,20 @@ def html_report(run_id: str, report: bytes, chain: bytes) -> str:
         page=run_page(record, lines, None, now),
         visitor=None,
         policy=_policy(),
-        script=Markup(SCRIPT),  # noqa: S704 - our own file, which no value enters
+        script=Markup(SCRIPT),  # noqa: S704 - our own files, which no value enters
         made_at=moment(now),
-        evidence=_ascii(record.evidence) if record.evidence is not None else "",
         chain=[_line(line) for line in lines],
     )
 
 
 def _policy() -> str:
     # Of a file, the page is the only place for a policy; frame-ancestors is ignored there, and browsers complain of it.
-    return f"{html.content_security_policy(script=SCRIPT).partition(' form-action')[0]} form-action 'none'"
+    return f"{html.content_security_policy(SCRIPT).partition(' form-action')[0]} form-action 'none'"
 
 
 def _line(line: bytes) -> str:
     """Return the event; a line that is none stands as it is, and does not verify."""
     try:
-        return _ascii(read_json(line))
+        return html.canonical_text(read_json(line))
     except (ValueError, RecursionError):
         return line.decode("ascii", errors="backslashreplace")
-
-
-def _ascii(content: Any) -> str:
-    """Return the canonical JSON with every character escaped that is not ASCII: nothing in it is unseen.
-
-    What was given a value without a canonical form is told in another, which does not verify either.
-    """
-    try:
-        return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], rfc8785.dumps(content).decode())
-    except rfc8785.CanonicalizationError:
-        return json.dumps(content)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -107,6 +108,14 @@ async def link_to_decide(app: AppHarness, run_id: str) -> str:
                 if found and one["channel"] == APPROVER and str(digest) in one["message"]:
                     return found[0]
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def open_console(app: AppHarness, tab: Any, by: str = "dana@example.com", run_id: str | None = None) -> None:
+    """Ask for a link with the function key, as ``keyturn open`` does, and open it."""
+    body = {"requestedBy": by, **({"runId": run_id} if run_id else {})}
+    answer = await app.callers.call("POST", "/api/console/links", data=json.dumps(body).encode())
+    assert answer.status == 201, answer.body
+    await tab.goto(answer.body["url"])
 
 
 async def sign_in(tab: Any, address: str, guarded: GuardedApp, *roles: str, name: str = "olga@example.com") -> None:

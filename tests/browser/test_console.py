@@ -1,29 +1,20 @@
 """The console in a real browser: a rotation from its start to its end, what roles see, and what others cannot order."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.browser.conftest import hard_to_use, link_to_decide, sign_in, window
+from keyturn.html import script
+from tests.browser.conftest import HOSTILE, hard_to_use, link_to_decide, open_console, sign_in, window
 from tests.end_to_end.app_harness import SECONDS, AppHarness
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedApp
 
 pytestmark = [pytest.mark.browser, pytest.mark.end_to_end]
 
-HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 MILLISECONDS = SECONDS * 1000
 ELSEWHERE = "http://elsewhere.example/"
-
-
-async def open_console(app: AppHarness, tab: Any, by: str = "dana@example.com", run_id: str | None = None) -> None:
-    """Ask for a link with the function key, as ``keyturn open`` does, and open it."""
-    body = {"requestedBy": by, **({"runId": run_id} if run_id else {})}
-    answer = await app.callers.call("POST", "/api/console/links", data=json.dumps(body).encode())
-    assert answer.status == 201, answer.body
-    await tab.goto(answer.body["url"])
 
 
 async def heading(tab: Any, text: str) -> None:
@@ -135,7 +126,8 @@ async def test_what_others_wrote_is_text(app: AppHarness, tab: Any, said: list[s
         told = await tab.inner_text("main")
         assert [text for text in texts if text not in told] == [], path
         assert hostile in await tab.inner_text("header")
-        assert await tab.locator("script, img, [onerror]").count() == 0
+        assert await tab.locator("img, [onerror]").count() == 0
+        assert await tab.locator("script").all_text_contents() == [script("evidence")] * path.endswith("/evidence")
     await app.delete_row(row)
     assert all("404" in complaint for complaint in said)
     said.clear()

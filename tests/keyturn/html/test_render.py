@@ -1,4 +1,4 @@
-"""Pages from templates: no value becomes markup or hides, and nothing on a page is loaded or run."""
+"""Pages from templates: no value becomes markup or hides, nothing on a page is loaded, and one script is run."""
 
 import base64
 import hashlib
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from keyturn import html
 from keyturn.contracts.characters import unseen, visible
-from keyturn.html import HEADERS, STYLE, content_security_policy, render
+from keyturn.html import HEADERS, STYLE, render, script
+from tests.keyturn.runs.lifecycle import make_record
 
 TEMPLATES = Path(html.__file__).with_name("templates")
 HOSTILE = "</dd><script>alert(1)</script>\" onload='x' \u202e\u200b\x00\n{{ 7 * 7 }}"
@@ -73,27 +74,34 @@ def test_templates_keep_to_the_policy(path: Path) -> None:
     assert not re.search(r"<script|<style|<link", text.replace(ours, ""))
 
 
-def test_the_page_holds_the_style_that_its_policy_names() -> None:
+@pytest.mark.parametrize(("template", "tag"), [("base.html", "style"), ("console/evidence.html", "script")])
+def test_a_page_holds_what_its_policy_names(template: str, tag: str) -> None:
     """The hash is of the very characters between the tags."""
-    made = render("base.html")
-    [between] = re.findall(r"<style>(.*?)</style>", made, flags=re.DOTALL)
+    record = make_record(evidence={"rows": 1}, evidence_digest="d" * 64)
+    made = render(template, record=record, digests=[], visitor=None, now="now")
+    [between] = re.findall(f"<{tag}>(.*?)</{tag}>", made, flags=re.DOTALL)
     hashed = base64.b64encode(hashlib.sha256(between.encode()).digest()).decode()
 
-    assert f"style-src 'sha256-{hashed}'" in HEADERS["Content-Security-Policy"]
+    assert f"{tag}-src 'sha256-{hashed}'" in HEADERS["Content-Security-Policy"]
+
+
+def test_nothing_is_loaded() -> None:
+    """Neither by the style sheet nor by a script."""
     assert not re.search(r"url\(|@import|@font-face", STYLE)
+    for name in ("evidence", "report"):
+        assert not re.search(r"fetch|XMLHttp|import|https?:|innerHTML|eval", script(name))
 
 
 def test_the_policy_allows_nothing_else() -> None:
-    """Scripts, frames and foreign forms are refused by the browser; a script runs where it is named by its hash."""
+    """Scripts, frames and foreign forms are refused by the browser; one script runs, which is named by its hash."""
     policy = dict(part.strip().split(" ", 1) for part in HEADERS["Content-Security-Policy"].split(";"))
-    hashed = base64.b64encode(hashlib.sha256(b"verify()").digest()).decode()
 
-    assert policy.pop("style-src").startswith("'sha256-")
+    for allowed in ("style-src", "script-src"):
+        assert re.fullmatch(r"'sha256-[^' ]+'", policy.pop(allowed))
     assert policy == {
         "default-src": "'none'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
     }
-    assert f" script-src 'sha256-{hashed}';" in content_security_policy(script="verify()")
     assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "strict-origin")
