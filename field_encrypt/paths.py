@@ -32,7 +32,7 @@ def present(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: one path lies inside another, or a list stands where a pattern expects an object: its
             elements have what is looked for.
     """
-    given = [*listed(patterns)]
+    given = listed(patterns)
     for pattern in given:
         _require_no_list(document, pattern, given)
     return _apart(path for pattern in given for path in _expand(document, pattern, required=False))
@@ -60,11 +60,28 @@ def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
     return [_join(segments) for segments in _find(document, wanted, ())]
 
 
-def listed[Paths: Iterable[str]](patterns: Paths) -> Paths:
-    """Return the patterns; raises InvalidFieldPathError for one text, of which every part would be a pattern."""
-    if isinstance(patterns, str):  # which is an iterable of one-letter texts
+def listed(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns, read once: an iterator has none left for a second document.
+
+    Raises:
+        InvalidFieldPathError: they are one text, of which every letter would be a pattern, or no texts.
+    """
+    if isinstance(patterns, str):
         raise InvalidFieldPathError(patterns, f'a list of paths: ["{patterns}"] was meant')
-    return patterns
+    try:
+        given = tuple(patterns)
+    except TypeError:
+        given = (patterns,)  # type: ignore[assignment]  # named below
+    for pattern in given:
+        if not isinstance(pattern, str):
+            raise InvalidFieldPathError(str(pattern), "a list of paths, each a text")
+    return given
+
+
+def among(found: Iterable[str], chosen: Iterable[str]) -> list[str]:
+    """Return those paths that are among the chosen ones; raises as :func:`listed` does."""
+    names = listed(chosen)
+    return [path for path in found if path in names]
 
 
 def _apart(paths: Iterable[str]) -> list[str]:
