@@ -5,6 +5,7 @@ such as deleting documents, is called on the container itself.
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -188,6 +189,7 @@ class EncryptedContainer:
             return self._partition_key_paths
 
     async def _encrypted(self, body: Document, previous: Document | None) -> dict[str, Any]:
+        body = copy.deepcopy(dict(body))  # what the caller changes meanwhile would be stored in plaintext
         return await self._encryption.encrypt_fields(
             self.policy.container,
             id_of(body),

@@ -123,9 +123,9 @@ class FieldEncryption:
             InvalidPlaceError, InvalidSettingError: the place is nothing for JSON; ``dek_id`` can be no row's.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
-        found = paths.expand(document, fields)
-        if not found:
-            return copy.deepcopy(dict(document))
+        document = copy.deepcopy(dict(document))  # what the caller changes meanwhile would be stored in plaintext
+        if not (found := paths.expand(document, fields)):
+            return dict(document)
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
         plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)

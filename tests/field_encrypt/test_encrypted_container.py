@@ -15,9 +15,18 @@ from azure.cosmos.exceptions import (
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt import (
+    DekCache,
+    DekStore,
+    EncryptedContainer,
+    EnvProvider,
+    FieldEncryption,
     FieldPolicy,
     KeyPolicy,
+    RowDefaults,
+    WrappedDek,
 )
+from field_encrypt.dek import Dek
+from field_encrypt.encoding import to_base64
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.fields import is_encrypted
 from tests.field_encrypt.local_cosmos import DATABASE
@@ -73,6 +82,65 @@ async def test_absent_optional_field_is_no_error_and_plaintext_is_one(notes: Not
         await notes.raw.upsert_item({**stored, **forged})
         with pytest.raises(InvalidFieldError):
             await container.read_item("note-1", "w-1")
+
+
+SMALL: dict[str, Any] = {"id": "note-1", "workspaceId": "w-1", "title": "t"}
+
+
+async def test_what_becomes_a_list_in_store_is_one(notes: Notes) -> None:
+    """A tuple is a list in JSON: an optional field in one is encrypted like any other."""
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["parts/*/text", "tags/0"])
+    container, note = notes.encrypted(), {**SMALL, "parts": ({"text": "a"}, {}), "tags": ("b", "c")}
+
+    await container.create_item(note)
+
+    stored = await notes.stored()
+    assert is_encrypted(stored["parts"][0]["text"])
+    assert is_encrypted(stored["tags"][0])
+    read = await container.read_item("note-1", "w-1")
+    assert (read["parts"], read["tags"]) == ([{"text": "a"}, {}], ["b", "c"])
+    assert note["parts"] == ({"text": "a"}, {})
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["parts/text"])
+    with pytest.raises(InvalidFieldPathError, match="where a list stands"):
+        await notes.encrypted().upsert_item(note)
+
+
+@pytest.mark.parametrize("name", [5, True, None, 1.5])
+async def test_name_that_is_no_text_is_refused(notes: Notes, name: Any) -> None:
+    """JSON makes a text of it, which would be that of an optional field, in plaintext."""
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["scores/5", "scores/true", "scores/null", "scores/1.5"])
+
+    for beside in ({}, {"5": "a", "true": "a", "null": "a", "1.5": "a"}):  # of two equal names the last one counts
+        with pytest.raises(InvalidFieldPathError, match="names that are texts"):
+            await notes.encrypted().create_item({**SMALL, "scores": {**beside, name: "secret"}})
+
+
+class Meddler(EnvProvider):
+    """A provider during whose work the application goes on and changes its document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(to_base64(bytes(32)))
+        self._document = document
+
+    async def wrap(self, dek: Dek) -> WrappedDek:
+        """Wrap, while the document changes."""
+        self._document["due"] = "secret"
+        self._document["parts"].insert(0, {"text": "secret"})
+        return await super().wrap(dek)
+
+
+async def test_a_document_that_changes_meanwhile_is_stored_as_it_was(notes: Notes) -> None:
+    """What the application adds while the document is being encrypted would be in plaintext, or in another's place."""
+    note = {**SMALL, "parts": [{"text": "a"}]}
+    store = DekStore(notes.deks, RowDefaults(mek_name="env", algorithm="A256KW"))
+    encryption = FieldEncryption(Meddler(note), store, DekCache())
+    policy = FieldPolicy(notes.raw.id, ["title", "parts/*/text"], ["due"])
+
+    await EncryptedContainer(notes.raw, encryption, policy).create_item(note)
+
+    assert "secret" not in str(await notes.stored())
+    notes.policy = policy
+    assert (await notes.encrypted().read_item("note-1", "w-1"))["parts"] == [{"text": "a"}]
 
 
 async def test_document_copied_to_another_partition_does_not_open(notes: Notes) -> None:
