@@ -242,11 +242,11 @@ class EncryptedContainer:
     async def _encrypted_patch(
         self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation], stored: Document | None
     ) -> list[dict[str, Any]]:
+        operations = copy.deepcopy([*operations])  # as in _encrypted
         touched = encrypted_paths(operations, self.policy)
         if not touched and not may_shift(operations, self.policy):
             return [dict(operation) for operation in operations]
-        if stored is None:
-            stored = await self.container.read_item(item, _sdk(partition_key))
+        stored = stored or await self.container.read_item(item, _sdk(partition_key))
         require_no_shift(operations, self.policy, stored)
         values = {path: operations[position]["value"] for position, path in touched.items()}
         encrypted = await self._encryption.encrypt_values(

@@ -1,6 +1,7 @@
 """Containers of encrypted documents: what goes in is encrypted, what comes out is decrypted, whichever call it was."""
 
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -116,31 +117,40 @@ async def test_name_that_is_no_text_is_refused(notes: Notes, name: Any) -> None:
 
 
 class Meddler(EnvProvider):
-    """A provider during whose work the application goes on and changes its document."""
+    """A provider during whose work the application goes on."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
         super().__init__(to_base64(bytes(32)))
-        self._document = document
+        self._meanwhile = meanwhile
 
     async def wrap(self, dek: Dek) -> WrappedDek:
-        """Wrap, while the document changes."""
-        self._document["due"] = "secret"
-        self._document["parts"].insert(0, {"text": "secret"})
+        """Wrap, after what the application does."""
+        self._meanwhile()
         return await super().wrap(dek)
 
 
 async def test_a_document_that_changes_meanwhile_is_stored_as_it_was(notes: Notes) -> None:
     """What the application adds while the document is being encrypted would be in plaintext, or in another's place."""
     note = {**SMALL, "parts": [{"text": "a"}]}
-    store = DekStore(notes.deks, RowDefaults(mek_name="env", algorithm="A256KW"))
-    encryption = FieldEncryption(Meddler(note), store, DekCache())
-    policy = FieldPolicy(notes.raw.id, ["title", "parts/*/text"], ["due"])
+    patch = [{"op": "set", "path": "/title", "value": "second"}]
+    secret = {"op": "set", "path": "/title", "value": "secret"}
 
-    await EncryptedContainer(notes.raw, encryption, policy).create_item(note)
+    def meanwhile() -> None:
+        note.update(due="secret", parts=[{"text": "secret"}, *note["parts"]])
+        patch.append(secret)
+
+    store = DekStore(notes.deks, RowDefaults(mek_name="env", algorithm="A256KW"))
+    encryption = FieldEncryption(Meddler(meanwhile), store, DekCache())
+    notes.policy = FieldPolicy(notes.raw.id, ["title", "parts/*/text"], ["due"])
+    container = EncryptedContainer(notes.raw, encryption, notes.policy)
+
+    await container.create_item(note)
+    await notes.raw.upsert_item({**await notes.stored(), "title": "as another writer left it", "parts": []})
+    del patch[1:]
+    await container.patch_item("note-1", "w-1", patch)
 
     assert "secret" not in str(await notes.stored())
-    notes.policy = policy
-    assert (await notes.encrypted().read_item("note-1", "w-1"))["parts"] == [{"text": "a"}]
+    assert (await notes.encrypted().read_item("note-1", "w-1"))["title"] == "second"
 
 
 async def test_document_copied_to_another_partition_does_not_open(notes: Notes) -> None:
