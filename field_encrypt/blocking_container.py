@@ -5,7 +5,8 @@ from typing import Protocol
 
 from field_encrypt.conditions import Condition
 from field_encrypt.documents import Document, Item
-from field_encrypt.encrypted_container import BatchOperation, EncryptedContainer, Operation
+from field_encrypt.encrypted_container import EncryptedContainer
+from field_encrypt.patches import BatchOperation, Operation
 from field_encrypt.places import PartitionKeyValue
 
 
@@ -28,11 +29,11 @@ class BlockingEncryptedContainer:
         """Store a new document."""
         return self._wait(self._container.create_item(body, **options))
 
-    def read_item(self, item: str, partition_key: PartitionKeyValue, **options: object) -> Item:
+    def read_item(self, item: str | Document, partition_key: PartitionKeyValue, **options: object) -> Item:
         """Read a document and decrypt it."""
         return self._wait(self._container.read_item(item, partition_key, **options))
 
-    def replace_item(self, item: str, body: Document, **options: object) -> Item:
+    def replace_item(self, item: str | Document, body: Document, **options: object) -> Item:
         """Replace a document."""
         return self._wait(self._container.replace_item(item, body, **options))
 
@@ -41,13 +42,17 @@ class BlockingEncryptedContainer:
         return self._wait(self._container.upsert_item(body, **options))
 
     def patch_item(
-        self, item: str, partition_key: PartitionKeyValue, patch_operations: Sequence[Operation], **options: object
+        self,
+        item: str | Document,
+        partition_key: PartitionKeyValue,
+        patch_operations: Sequence[Operation],
+        **options: object,
     ) -> Item:
         """Patch a document."""
         return self._wait(self._container.patch_item(item, partition_key, patch_operations, **options))
 
     def query_items(
-        self, query: str, *, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
+        self, query: str, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
     ) -> list[Item]:
         """Return all results of a query."""
         return self._wait(_listed(self._container.query_items(query, parameters=parameters, **options)))

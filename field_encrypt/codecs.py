@@ -110,6 +110,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _iso(value: datetime) -> str:
+    text = value.isoformat()
+    if datetime.fromisoformat(text).utcoffset() != value.utcoffset():  # Python loses an offset below a second
+        raise ValueError("an offset of whole seconds")
+    return text
+
+
 def _finite(value: Decimal) -> str:
     if not value.is_finite():
         raise ValueError("a finite number")
@@ -125,7 +132,7 @@ def _bytes(value: object) -> bytes:
 
 STANDARD_CODECS: Final = (
     Codecs()
-    .adding("datetime", datetime, datetime.isoformat, lambda value: datetime.fromisoformat(_text(value)))
+    .adding("datetime", datetime, _iso, lambda value: datetime.fromisoformat(_text(value)))
     .adding("date", date, date.isoformat, lambda value: date.fromisoformat(_text(value)))
     .adding("decimal", Decimal, _finite, lambda value: Decimal(_text(value)))
     .adding("uuid", UUID, str, lambda value: UUID(_text(value)))

@@ -1,5 +1,6 @@
 """The dek store: rows of wrapped DEKs in a Cosmos DB container, created once and read by dekId."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,6 +34,8 @@ from field_encrypt.rows import (
 )
 
 SESSION_NOT_AVAILABLE = 1002  # substatus of a 404: the replica has not received what this session has seen
+# What an item can be named: Cosmos DB's limits. In an address, dots of their own would lead to the container itself.
+_ITEM_ID = re.compile(r"(?!\.{1,2}\Z)[^/\\?#\ud800-\udfff]{1,1023}(?<!\s)")
 
 
 def same_as_dek_id(dek_id: str) -> str:
@@ -75,6 +78,7 @@ class DekStore:
         """Create the row of a new DEK; never overwrites one.
 
         Raises:
+            InvalidSettingError: no row can have this dekId.
             DekExistsError: there is a row of this dekId.
             DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: the row may not exist; its dekId
                 must not be used.
@@ -95,8 +99,11 @@ class DekStore:
             DekNotFoundError: the store is there, and the row is not.
             InvalidRowError, DekStoreMissingError, DekStoreForbiddenError, DekStoreUnavailableError: as they say.
         """
+        item_id = self._item_id(dek_id)
+        if _ITEM_ID.fullmatch(item_id) is None:
+            raise DekNotFoundError(dek_id)
         try:
-            row = await self.container.read_item(self._item_id(dek_id), partition_key=self._partition_value_of(dek_id))
+            row = await self.container.read_item(item_id, partition_key=self._partition_value_of(dek_id))
         except AzureError as error:
             if is_gone(error):
                 await self._require_container()
@@ -145,8 +152,11 @@ class DekStore:
         added = [
             {"op": "incr", "path": f"/{name}", "value": value} for name, value in ((USES, uses), (DOCUMENTS, documents))
         ]
+        item_id = self._item_id(dek_id)
+        if _ITEM_ID.fullmatch(item_id) is None:
+            raise DekNotFoundError(dek_id)
         try:
-            row = await self.container.patch_item(self._item_id(dek_id), self._partition_value_of(dek_id), added)
+            row = await self.container.patch_item(item_id, self._partition_value_of(dek_id), added)
         except AzureError as error:
             if is_gone(error):
                 await self._require_container()
@@ -165,7 +175,9 @@ class DekStore:
         self._is_there = True
 
     def _new_row(self, dek_id: str, wrapped: WrappedDek, key_check: bytes) -> dict[str, Any]:
-        partition_value = self._partition_value_of(dek_id)
+        item_id, partition_value = self._item_id(dek_id), self._partition_value_of(dek_id)
+        if _ITEM_ID.fullmatch(item_id) is None:
+            raise InvalidSettingError("dek_id", "what can be the id of an item of Cosmos DB")
         row = new_row(
             dek_id,
             partition_value=partition_value,
@@ -176,7 +188,7 @@ class DekStore:
         )
         if self.codec is None:
             return row
-        return {**self.codec.write(row, {}), self.names.partition_key: partition_value, ID: self._item_id(dek_id)}
+        return {**self.codec.write(row, {}), self.names.partition_key: partition_value, ID: item_id}
 
     def wrap_in(self, item: Mapping[str, object]) -> tuple[str, bytes | None]:
         """Return the dekId of an item of the container and its wrapped DEK, None if there is none to be read."""

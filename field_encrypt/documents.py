@@ -5,7 +5,7 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from field_encrypt import paths
-from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError
+from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError, InvalidSettingError
 
 Document = Mapping[str, object]
 Item = dict[str, object]
@@ -16,9 +16,12 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     """Return the results in the order of the documents; the first failure ends the others' work.
 
     Raises:
+        InvalidSettingError: none may be under way.
         InvalidFieldPathError: a document has no id.
         FieldEncryptError: what the first work that failed raised, with a note that names the document.
     """
+    if at_once < 1:  # it would wait for ever
+        raise InvalidSettingError("at_once", "1 or more")
     free = asyncio.Semaphore(at_once)
 
     async def bounded(document: Document) -> Item:
@@ -50,6 +53,15 @@ def id_of(document: Document) -> str:
     if not isinstance(document_id, str) or not document_id:
         raise InvalidFieldPathError("id", "a text that is not empty in every document")
     return document_id
+
+
+def id_of_item(item: str | Document) -> str:
+    """Return the id of an item that is given as the SDK takes it: by its id, or as the document.
+
+    Raises:
+        InvalidFieldPathError: it is, or has, none.
+    """
+    return id_of(item if isinstance(item, Mapping) else {"id": item})
 
 
 def with_values(document: Document, values: Mapping[str, object]) -> Item:

@@ -5,6 +5,7 @@ such as deleting documents, is called on the container itself.
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,17 +13,14 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from field_encrypt.conditions import Condition, equality
-from field_encrypt.documents import Document, Item, id_of
+from field_encrypt.documents import Document, Item, id_of, id_of_item
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.patches import encrypted_paths, may_shift, require_no_shift
+from field_encrypt.patches import BatchOperation, Operation, batch_parts, encrypted_paths, may_shift, require_no_shift
 from field_encrypt.places import PartitionKeyValue, partition_key_of
 
 if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
     from field_encrypt.envelope import FieldEncryption
-
-Operation = Mapping[str, object]
-BatchOperation = tuple[str, tuple[object, ...]] | tuple[str, tuple[object, ...], Mapping[str, object]]
 
 
 class EncryptedContainer:
@@ -60,17 +58,17 @@ class EncryptedContainer:
         encrypted = await self._encrypted(body, None)
         return _with_system_properties(body, await self.container.create_item(encrypted, **_sdk(options)))
 
-    async def read_item(self, item: str, partition_key: PartitionKeyValue, **options: object) -> Item:
+    async def read_item(self, item: str | Document, partition_key: PartitionKeyValue, **options: object) -> Item:
         """Read a document and decrypt it.
 
         Raises:
             FieldEncryptError: it cannot be decrypted.
             AzureError: it cannot be read, or is not there.
         """
-        stored = await self.container.read_item(item, _sdk(partition_key), **_sdk(options))
+        stored = await self.container.read_item(id_of_item(item), _sdk(partition_key), **_sdk(options))
         return await self._decrypted(stored)
 
-    async def replace_item(self, item: str, body: Document, **options: object) -> Item:
+    async def replace_item(self, item: str | Document, body: Document, **options: object) -> Item:
         """Replace a document, which keeps its DEK while the key policy allows it.
 
         Raises:
@@ -78,10 +76,9 @@ class EncryptedContainer:
             FieldEncryptError: it cannot be encrypted.
             AzureError: it cannot be stored, or is not there.
         """
-        if id_of(body) != item:
-            raise InvalidFieldPathError("id", f"{item}, the id of the document that is replaced")
+        replaced = _replaced(item, body)
         encrypted = await self._encrypted(body, await self._stored(body))
-        return _with_system_properties(body, await self.container.replace_item(item, encrypted, **_sdk(options)))
+        return _with_system_properties(body, await self.container.replace_item(replaced, encrypted, **_sdk(options)))
 
     async def upsert_item(self, body: Document, **options: object) -> Item:
         """Replace a document as :meth:`replace_item` does, or store a new one.
@@ -94,7 +91,11 @@ class EncryptedContainer:
         return _with_system_properties(body, await self.container.upsert_item(encrypted, **_sdk(options)))
 
     async def patch_item(
-        self, item: str, partition_key: PartitionKeyValue, patch_operations: Sequence[Operation], **options: object
+        self,
+        item: str | Document,
+        partition_key: PartitionKeyValue,
+        patch_operations: Sequence[Operation],
+        **options: object,
     ) -> Item:
         """Patch a document: a whole encrypted field may be set, which encrypts it; nothing inside or around it.
 
@@ -103,23 +104,27 @@ class EncryptedContainer:
             FieldEncryptError: a value cannot be encrypted.
             AzureError: the document cannot be patched, or is not there.
         """
-        operations = await self._encrypted_patch(item, partition_key, patch_operations)
-        answer = await self.container.patch_item(item, _sdk(partition_key), operations, **_sdk(options))
+        patched = id_of_item(item)
+        operations = await self._encrypted_patch(patched, partition_key, patch_operations, None)
+        answer = await self.container.patch_item(patched, _sdk(partition_key), operations, **_sdk(options))
         return await self._decrypted(answer) if answer else {}  # empty where the caller wants no response
 
     async def query_items(
-        self, query: str, *, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
+        self, query: str, parameters: Sequence[Mapping[str, object]] | None = None, **options: object
     ) -> AsyncIterator[Item]:
         """Yield the results of a query, which are documents or parts of them, their encrypted fields decrypted.
 
         A result with an encrypted field needs the document's ``id`` and partition key beside it, each under its own
-        name. Encrypted fields cannot be compared or sorted by the database, but for deterministic ones.
+        name. Encrypted fields cannot be compared or sorted by the database, but for deterministic ones. Queries cross
+        partitions where no ``partition_key`` is given, as with the blocking SDK's
+        ``enable_cross_partition_query``.
 
         Raises:
             InvalidFieldPathError: a result is no object, or lacks what its fields are bound to.
             FieldEncryptError: a field cannot be decrypted.
             AzureError: the query fails.
         """
+        options.pop("enable_cross_partition_query", None)  # the asynchronous client does not take it
         listed = None if parameters is None else [dict(parameter) for parameter in parameters]
         async for result in self.container.query_items(query=query, parameters=listed, **_sdk(options)):
             if not isinstance(result, dict):
@@ -156,10 +161,12 @@ class EncryptedContainer:
         """Do the operations of one partition together or not at all; bodies are encrypted, results decrypted.
 
         Raises:
+            InvalidSettingError: an operation is none of the SDK's.
             FieldEncryptError: a body cannot be encrypted, or a result not be decrypted.
             AzureError: the batch was not done.
         """
-        prepared = [await self._encrypted_operation(operation, partition_key) for operation in batch_operations]
+        written: dict[str, Document] = {}  # by its id, what an operation leaves behind for the ones after it
+        prepared = [await self._encrypted_operation(one, partition_key, written) for one in batch_operations]
         answers = await self.container.execute_item_batch(_sdk(prepared), _sdk(partition_key), **_sdk(options))
         results: list[Item] = []
         for answer in answers:
@@ -182,6 +189,7 @@ class EncryptedContainer:
             return self._partition_key_paths
 
     async def _encrypted(self, body: Document, previous: Document | None) -> dict[str, Any]:
+        body = copy.deepcopy(dict(body))  # what the caller changes meanwhile would be stored in plaintext
         return await self._encryption.encrypt_fields(
             self.policy.container,
             id_of(body),
@@ -232,12 +240,13 @@ class EncryptedContainer:
             return None
 
     async def _encrypted_patch(
-        self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation]
+        self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation], stored: Document | None
     ) -> list[dict[str, Any]]:
+        operations = copy.deepcopy([*operations])  # as in _encrypted
         touched = encrypted_paths(operations, self.policy)
         if not touched and not may_shift(operations, self.policy):
             return [dict(operation) for operation in operations]
-        stored = await self.container.read_item(item, _sdk(partition_key))
+        stored = stored or await self.container.read_item(item, _sdk(partition_key))
         require_no_shift(operations, self.policy, stored)
         values = {path: operations[position]["value"] for position, path in touched.items()}
         encrypted = await self._encryption.encrypt_values(
@@ -257,24 +266,29 @@ class EncryptedContainer:
         ]
 
     async def _encrypted_operation(
-        self, operation: BatchOperation, partition_key: PartitionKeyValue
+        self, operation: BatchOperation, partition_key: PartitionKeyValue, written: dict[str, Document]
     ) -> tuple[Any, ...]:
-        kind, arguments, *options = operation
-        if kind == "create":
-            (body,) = cast("tuple[Document]", arguments)
-            return (kind, (await self._encrypted(body, None),), *options)
-        if kind == "upsert":
-            (body,) = cast("tuple[Document]", arguments)
-            return (kind, (await self._encrypted(body, await self._stored(body)),), *options)
-        if kind == "replace":
-            item, body = cast("tuple[str, Document]", arguments)
-            if id_of(body) != item:
-                raise InvalidFieldPathError("id", f"{item}, the id of the document that is replaced")
-            return (kind, (item, await self._encrypted(body, await self._stored(body))), *options)
+        kind, arguments, *options = batch_parts(operation)
         if kind == "patch":
-            item, operations = cast("tuple[str, Sequence[Operation]]", arguments)
-            return (kind, (item, await self._encrypted_patch(item, partition_key, operations)), *options)
-        return operation
+            item, patch = cast("tuple[str | Document, Sequence[Operation]]", arguments)
+            patched = id_of_item(item)
+            operations = await self._encrypted_patch(patched, partition_key, patch, written.get(patched))
+            return (kind, (patched, operations), *options)
+        if kind not in ("create", "upsert", "replace"):
+            return (kind, arguments, *options)
+        *items, body = cast("tuple[Document, ...]", arguments)
+        replaced = [_replaced(item, body) for item in items]
+        previous = None if kind == "create" else written.get(id_of(body)) or await self._stored(body)
+        written[id_of(body)] = encrypted = await self._encrypted(body, previous)
+        return (kind, (*replaced, encrypted), *options)
+
+
+def _replaced(item: str | Document, body: Document) -> str:
+    """Return the id of the document that the body replaces; raises InvalidFieldPathError if it is another's."""
+    replaced = id_of_item(item)
+    if id_of(body) != replaced:
+        raise InvalidFieldPathError("id", f"{replaced}, the id of the document that is replaced")
+    return replaced
 
 
 def _sdk(value: object) -> Any:

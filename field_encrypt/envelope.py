@@ -1,8 +1,8 @@
 """Encrypt and decrypt fields of documents, with the DEK's whole life in the library's hands.
 
 Writing: what is to be encrypted is checked; a DEK is taken or made as the key policy says, its row being there before
-the document is returned. A document that could be stored therefore always has its row. A crash in between leaves a row
-that nothing names, which is harmless; a caller who minds gives a dekId, and a second try takes the row of the first.
+the document is returned. A crash in between leaves a row that nothing names, which is harmless; a caller who minds
+gives a dekId, and a second try takes the row of the first.
 """
 
 import copy
@@ -51,8 +51,7 @@ class FieldEncryption:
         database: DatabaseProxy | None = None,
     ) -> None:
         """Take what wraps DEKs and where their rows are; ``database`` is that of :meth:`container`."""
-        self.policy = policy
-        self._database = database
+        self.policy, self._database = policy, database
         self._forms = FieldForms(codecs, field_codecs)
         self._sealer = Sealer(provider, dek_store, cache, policy, self._forms)
 
@@ -111,9 +110,8 @@ class FieldEncryption:
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
-        Of the fields, ``deterministic`` are those whose equal values are equal in store, for queries (what that gives
-        away: :class:`field_encrypt.FieldPolicy`), ``may_look_encrypted`` those whose plaintext may look like another
-        system's ciphertext.
+        Queries can compare ``deterministic`` fields (what that gives away: :class:`field_encrypt.FieldPolicy`); those
+        of ``may_look_encrypted`` may look like another system's ciphertext.
 
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
         taken. It must be unpredictable: else an attacker could put a DEK there that they know.
@@ -122,16 +120,16 @@ class FieldEncryption:
             InvalidFieldPathError: a field is not in the document.
             InvalidValueError: a value is encrypted already, or is no JSON value.
             LooksEncryptedError: a value looks as if another system had encrypted it.
-            InvalidPlaceError: the partition key value or the context is nothing that JSON can carry.
+            InvalidPlaceError, InvalidSettingError: the place is nothing for JSON; ``dek_id`` can be no row's.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
-        found = paths.expand(document, fields)
-        if not found:
-            return copy.deepcopy(dict(document))
+        document = copy.deepcopy(dict(document))  # what the caller changes meanwhile would be stored in plaintext
+        if not (found := paths.expand(document, fields)):
+            return dict(document)
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
         plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
-        chosen = [path for path in found if path in paths.listed(deterministic)]
+        chosen = paths.among(found, deterministic)
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
 
@@ -154,7 +152,7 @@ class FieldEncryption:
         """
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = self._forms.to_plaintexts(values, may_look_encrypted)
-        chosen = [path for path in values if path in paths.listed(deterministic)]
+        chosen = paths.among(values, deterministic)
         return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
 
     async def encrypt_for_query(
@@ -254,6 +252,7 @@ class FieldEncryption:
         Raises:
             FieldEncryptError: the first failure, which notes its document; rows of the others may exist already.
         """
+        fields, deterministic, may_look_encrypted = map(paths.listed, (fields, deterministic, may_look_encrypted))
         return await for_each_document(
             lambda document_id, document: self.encrypt_fields(
                 container,
@@ -284,6 +283,7 @@ class FieldEncryption:
         Raises:
             FieldEncryptError: the first failure, which notes its document.
         """
+        fields = None if fields is None else paths.listed(fields)
         reader = copy.copy(self)
         reader._sealer = self._sealer.cached(len(documents))  # noqa: SLF001 - a copy of this object
         return await for_each_document(

@@ -56,7 +56,7 @@ class InvalidFieldPathError(CallerError):
 
 
 class InvalidPlaceError(CallerError):
-    """A part of a field's place cannot be what a ciphertext is bound to: the partition key value, or the context."""
+    """A part of a field's place cannot be what a ciphertext is bound to, such as the partition key value."""
 
     def __init__(self, part: str, expected: str) -> None:
         super().__init__(f"{part}: expected {expected}")

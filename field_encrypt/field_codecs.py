@@ -73,7 +73,8 @@ class FieldForms:
             InvalidValueError: one is encrypted already, holds something that is, or is nothing that can be encrypted.
             LooksEncryptedError: another system seems to have encrypted one, and the caller does not expect that.
         """
-        return {path: self._to_plaintext(value, path, may_look_encrypted) for path, value in values.items()}
+        exempt = paths.listed(may_look_encrypted)
+        return {path: self._to_plaintext(value, path, exempt) for path, value in values.items()}
 
     def from_plaintexts(self, plain: Mapping[str, bytes]) -> dict[str, object]:
         """Return the values that were encrypted, by their paths.

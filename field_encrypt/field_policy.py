@@ -41,9 +41,12 @@ class FieldPolicy:
         """
         named = {"fields": self.fields, "optional": self.optional, "deterministic": self.deterministic}
         named["may_look_encrypted"] = self.may_look_encrypted
-        for name, patterns in named.items():
-            if isinstance(patterns, str):
-                raise InvalidSettingError(name, f'a list of paths: ["{patterns}"] was meant')
+        for name, given in named.items():
+            try:
+                patterns = paths.listed(given)
+            except InvalidFieldPathError as error:
+                raise InvalidSettingError(name, error.expected) from None
+            object.__setattr__(self, name, patterns)  # for good: a list may be changed, an iterator is used up
             for pattern in patterns:
                 if _PATH.fullmatch(pattern) is None:  # an optional one would silently name nothing
                     raise InvalidSettingError(

@@ -21,6 +21,7 @@ _TEXTS: Final = {
     "Fernet (gAAAAA)": r"gAAAAA[A-Za-z0-9_-]{92,}={0,2}",  # github.com/fernet/spec: 100 characters at least
     "a text that begins with enc:": r"enc:[A-Za-z0-9+/_=:.$-]{16,}",
     "SOPS or eyaml (ENC[...])": r"ENC\[[A-Z0-9_]+,[^\s].*\]",
+    "Jasypt (ENC(...))": rf"ENC\({_BASE64}{{22,}}={{0,2}}\)",  # salt and one block at least
     "Spring Cloud Config ({cipher})": r"\{cipher\}[A-Za-z0-9+/=]{16,}",
     "OpenSSL (Salted__)": r"U2FsdGVkX1[A-Za-z0-9+/=\s]{10,}",
     "Ansible Vault": r"\$ANSIBLE_VAULT;\d.*",
@@ -70,6 +71,7 @@ def _first(values: Iterable[object]) -> str | None:
 
 
 def _text(text: str) -> str | None:
+    text = text.strip()  # a line break behind it is no part of it, and often there
     found = next((name for name, pattern in _COMPILED.items() if pattern.fullmatch(text)), None)
     if found is not None:
         return found
@@ -117,6 +119,9 @@ def _object(value: object) -> str | None:
         return None
     if isinstance(value.get("$binary"), dict) and value["$binary"].get("subType") in ("06", "6"):
         return "MongoDB field-level encryption"
+    headers = value.get("h")  # guides.rubyonrails.org/active_record_encryption.html
+    if "p" in value and isinstance(headers, dict) and _lengths(headers.get("iv")) & _NONCE_BYTES and "at" in headers:
+        return "Active Record encryption (p, h)"
     found = {re.sub(r"[_-]", "", str(name)).lower(): part for name, part in value.items() if _is_binary(part)}
     names = found.keys()
     parts = [bool(names & group) for group in (_CIPHERTEXT | _SHORT, _NONCE, _KEY)]

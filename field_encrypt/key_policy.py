@@ -46,15 +46,15 @@ class KeyPolicy:
         """Check the bounds.
 
         Raises:
-            InvalidSettingError: a bound is too small, or ``per`` is none of the three.
+            InvalidSettingError: a bound is too small or of another type, or ``per`` is none of the three.
         """
         if self.per not in ("document", "partition", "container"):
             raise InvalidSettingError("per", '"document", "partition" or "container"')
         for name, bound in (("max_uses", self.max_uses), ("max_documents", self.max_documents)):
-            if bound is not None and bound < 1:
-                raise InvalidSettingError(name, "a positive number, or None for no bound")
-        if self.max_age is not None and self.max_age < AGE_MIN:
-            raise InvalidSettingError("max_age", "a minute or more, or None for no bound")
+            if bound is not None and (type(bound) is not int or bound < 1):
+                raise InvalidSettingError(name, "a positive integer, or None for no bound")
+        if self.max_age is not None and not _is_age(self.max_age):
+            raise InvalidSettingError("max_age", "a timedelta of a minute or more, or None for no bound")
 
     @property
     def documents_bound(self) -> int | None:
@@ -89,6 +89,10 @@ class KeyPolicy:
             return documents
         scopes = partitions if self.per == "partition" else min(1, documents)
         return scopes + (documents // self.max_documents if self.max_documents else 0)
+
+
+def _is_age(value: object) -> bool:
+    return isinstance(value, timedelta) and value >= AGE_MIN
 
 
 @dataclass(frozen=True, slots=True)

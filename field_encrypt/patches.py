@@ -1,13 +1,40 @@
-"""Which operations of a patch set an encrypted field, and which would leave one broken or in plaintext."""
+"""Operations of patches and batches: which set an encrypted field, or would leave one broken or in plaintext."""
 
 from collections.abc import Mapping, Sequence
 
 from field_encrypt import paths
-from field_encrypt.errors import InvalidFieldPathError
+from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.field_policy import FieldPolicy
 
 _SETTING = ("add", "set", "replace")
 _SHIFTING = ("add", "remove", "move")  # elements of a list, from the one that is named
+# The operations of a batch: how many arguments each has, and what the last one is.
+_BATCH: Mapping[str, tuple[int, type | tuple[type, ...]]] = {
+    "create": (1, Mapping),
+    "upsert": (1, Mapping),
+    "replace": (2, Mapping),
+    "patch": (2, (list, tuple)),
+    "read": (1, str),
+    "delete": (1, str),
+}
+
+Operation = Mapping[str, object]
+BatchOperation = tuple[str, tuple[object, ...]] | tuple[str, tuple[object, ...], Mapping[str, object]]
+
+
+def batch_parts(operation: Sequence[object]) -> tuple[str, tuple[object, ...], *tuple[object, ...]]:
+    """Return an operation of a batch, its kind in lower case: the SDK takes any, and what is not known is not sent.
+
+    Raises:
+        InvalidSettingError: it is none of the SDK's.
+    """
+    kind, arguments, *options = operation if len(operation) > 1 else ("", ())
+    count, last = _BATCH.get(str(kind).lower(), (0, ()))
+    given = tuple(arguments) if isinstance(arguments, list | tuple) else ()
+    if given and len(given) == count and isinstance(given[-1], last):
+        return (str(kind).lower(), given, *options)
+    expected = '("create", (body,)), ("patch", (id, operations)) or another of the SDK, then its options'
+    raise InvalidSettingError("batch_operations", expected)
 
 
 def encrypted_paths(operations: Sequence[Mapping[str, object]], policy: FieldPolicy) -> dict[int, str]:

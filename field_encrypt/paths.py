@@ -32,7 +32,7 @@ def present(document: Any, patterns: Iterable[str]) -> list[str]:
         InvalidFieldPathError: one path lies inside another, or a list stands where a pattern expects an object: its
             elements have what is looked for.
     """
-    given = [*listed(patterns)]
+    given = listed(patterns)
     for pattern in given:
         _require_no_list(document, pattern, given)
     return _apart(path for pattern in given for path in _expand(document, pattern, required=False))
@@ -42,7 +42,7 @@ def get(document: Any, path: str) -> Any:
     """Return the value at a concrete path that :func:`expand` or :func:`find` gave."""
     value = document
     for segment in _split(path):
-        value = value[int(segment) if isinstance(value, list) else segment]
+        value = value[int(segment) if isinstance(value, list | tuple) else segment]
     return value
 
 
@@ -51,7 +51,10 @@ def put(document: Any, path: str, value: Any) -> None:
     *parents, last = _split(path)
     holder = document
     for segment in parents:
-        holder = holder[int(segment) if isinstance(holder, list) else segment]
+        at = int(segment) if isinstance(holder, list) else segment
+        if isinstance(holder[at], tuple):
+            holder[at] = list(holder[at])  # which it is in JSON
+        holder = holder[at]
     holder[int(last) if isinstance(holder, list) else last] = value
 
 
@@ -60,11 +63,28 @@ def find(document: Any, wanted: Callable[[Any], bool]) -> list[str]:
     return [_join(segments) for segments in _find(document, wanted, ())]
 
 
-def listed[Paths: Iterable[str]](patterns: Paths) -> Paths:
-    """Return the patterns; raises InvalidFieldPathError for one text, of which every part would be a pattern."""
-    if isinstance(patterns, str):  # which is an iterable of one-letter texts
+def listed(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns, read once: an iterator has none left for a second document.
+
+    Raises:
+        InvalidFieldPathError: they are one text, of which every letter would be a pattern, or no texts.
+    """
+    if isinstance(patterns, str):
         raise InvalidFieldPathError(patterns, f'a list of paths: ["{patterns}"] was meant')
-    return patterns
+    try:
+        given = tuple(patterns)
+    except TypeError:
+        given = (patterns,)  # type: ignore[assignment]  # named below
+    for pattern in given:
+        if not isinstance(pattern, str):
+            raise InvalidFieldPathError(str(pattern), "a list of paths, each a text")
+    return given
+
+
+def among(found: Iterable[str], chosen: Iterable[str]) -> list[str]:
+    """Return those paths that are among the chosen ones; raises as :func:`listed` does."""
+    names = listed(chosen)
+    return [path for path in found if path in names]
 
 
 def _apart(paths: Iterable[str]) -> list[str]:
@@ -98,7 +118,9 @@ def _require_no_list(document: Any, pattern: str, given: Iterable[str]) -> None:
         for value in _values(document, before):
             expected = segment == EVERY_ELEMENT or segment.isdecimal()
             missed = (
-                not expected and isinstance(value, list) and any(isinstance(one, dict) and name in one for one in value)
+                not expected
+                and isinstance(value, list | tuple)
+                and any(isinstance(one, dict) and name in one for one in value)
             )
             if missed and not any(f"{other}/".startswith(f"{meant}/") for other in given):
                 raise InvalidFieldPathError(pattern, f"{meant} where a list stands")
@@ -112,11 +134,19 @@ def _values(document: Any, before: list[str]) -> list[Any]:
 
 
 def _children(value: Any, segment: str) -> list[tuple[str, Any]] | None:
-    """Return what the segment names in the value, or None if that is not there; an empty list has no elements."""
-    if isinstance(value, list) and segment == EVERY_ELEMENT:
+    """Return what the segment names in the value, or None if that is not there; an empty list has no elements.
+
+    A document that is yet to be stored may hold tuples, which JSON makes lists of.
+
+    Raises:
+        InvalidFieldPathError: the value has a name that is no text; JSON makes one of it, maybe this one.
+    """
+    if isinstance(value, list | tuple) and segment == EVERY_ELEMENT:
         return [(str(index), element) for index, element in enumerate(value)]
-    if isinstance(value, list) and segment in (str(index) for index in range(len(value))):
+    if isinstance(value, list | tuple) and segment in (str(index) for index in range(len(value))):
         return [(segment, value[int(segment)])]
+    if isinstance(value, dict) and any(not isinstance(name, str) for name in value):
+        raise InvalidFieldPathError(segment, "names that are texts in the object that may have it")
     if isinstance(value, dict) and segment in value:
         return [(segment, value[segment])]
     return None
@@ -128,7 +158,7 @@ def _find(value: Any, wanted: Callable[[Any], bool], segments: Segments) -> Iter
     elif isinstance(value, dict):
         for name, child in value.items():
             yield from _find(child, wanted, (*segments, name))
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
             yield from _find(child, wanted, (*segments, str(index)))
 

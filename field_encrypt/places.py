@@ -49,24 +49,24 @@ class FieldPlace:
 
         Raises:
             InvalidFieldPathError: a part of the place is no valid Unicode.
-            InvalidPlaceError: the partition key value or the context is nothing that JSON can carry.
+            InvalidPlaceError: container or document id is no text; the partition key value or the context is nothing
+                that JSON can carry.
         """
         bound: dict[str, object] = {}
         if self.partition_key is not UNSTATED:
             bound["partitionKey"] = partition_components(self.partition_key)
-        if self.context:
-            bound["context"] = _checked_context(self.context)
-        return self._canonical({**self._own(dek_id), **bound})
+        return self._canonical({**self._own(dek_id), **bound, **_checked_context(self.context)})
 
     def deterministic_data(self, dek_id: str) -> bytes:
         """Return what a deterministic field is bound to: container, field path and context, the same in all documents.
 
         Raises:
             InvalidFieldPathError: a part of the place is no valid Unicode.
-            InvalidPlaceError: the context is nothing that JSON can carry.
+            InvalidPlaceError: container is no text; the context is nothing that JSON can carry.
         """
-        bound = {"context": _checked_context(self.context)} if self.context else {}
-        return self._canonical({"container": self.container, "fieldPath": self.field_path, "dekId": dek_id, **bound})
+        own = self._own(dek_id)
+        del own["documentId"]
+        return self._canonical({**own, **_checked_context(self.context)})
 
     def additional_data_of_format_1(self, dek_id: str) -> bytes:
         """Return what format 1 authenticates: neither the partition key nor the context.
@@ -77,6 +77,9 @@ class FieldPlace:
         return self._canonical(self._own(dek_id))
 
     def _own(self, dek_id: str) -> dict[str, object]:
+        for part, name in (("container", self.container), ("document id", self.document_id)):
+            if not isinstance(name, str):  # bound to anything else, it would open for no reader who gives the text
+                raise InvalidPlaceError(part, "a text")
         return {
             "container": self.container,
             "documentId": self.document_id,
@@ -185,15 +188,17 @@ def _component(value: object) -> object:
     return value
 
 
-def _checked_context(context: Mapping[str, object]) -> dict[str, object]:
-    """Return the context if canonical JSON can carry it, so that the error of what cannot be carried is about it."""
-    checked = dict(context)
+def _checked_context(context: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the member that binds the context, if any; the error of what canonical JSON cannot carry is about it."""
     try:
-        to_canonical_json(checked)
+        if context is None or isinstance(context, Mapping):
+            checked = dict(context or {})
+            to_canonical_json(checked)
+            return {"context": checked} if checked else {}
     except ValueError:
-        expected = "an object of JSON values: finite numbers, integers within 2^53, texts of valid Unicode"
-        raise InvalidPlaceError("context", expected) from None  # the cause's text can quote the value
-    return checked
+        pass  # its text can quote the value; the error below has no cause and no context
+    expected = "an object of JSON values: finite numbers, integers within 2^53, texts of valid Unicode"
+    raise InvalidPlaceError("context", expected)
 
 
 def _is_unicode(text: str) -> bool:

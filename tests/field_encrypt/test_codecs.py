@@ -93,7 +93,17 @@ def test_codec_of_an_application_may_fail_as_it_likes() -> None:
     assert refused.value.__cause__ is refused.value.__context__ is None
 
 
-@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), {1, 2}, [date(2026, 1, 1)], 2j])
+@pytest.mark.parametrize(
+    "value",
+    [
+        Decimal("NaN"),
+        Decimal("Infinity"),
+        {1, 2},
+        [date(2026, 1, 1)],
+        2j,
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(microseconds=5))),  # Python would read it back as another time
+    ],
+)
 def test_value_without_a_codec_is_refused(value: Any) -> None:
     """A codec is for the whole value of a field; the error names the field and never quotes the value."""
     with pytest.raises(InvalidValueError) as refused:

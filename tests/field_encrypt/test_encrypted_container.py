@@ -1,6 +1,7 @@
 """Containers of encrypted documents: what goes in is encrypted, what comes out is decrypted, whichever call it was."""
 
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,18 @@ from azure.cosmos.exceptions import (
 from azure.cosmos.partition_key import NonePartitionKeyValue
 
 from field_encrypt import (
+    DekCache,
+    DekStore,
+    EncryptedContainer,
+    EnvProvider,
+    FieldEncryption,
     FieldPolicy,
     KeyPolicy,
+    RowDefaults,
+    WrappedDek,
 )
+from field_encrypt.dek import Dek
+from field_encrypt.encoding import to_base64
 from field_encrypt.errors import InvalidFieldError, InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.fields import is_encrypted
 from tests.field_encrypt.local_cosmos import DATABASE
@@ -73,6 +83,74 @@ async def test_absent_optional_field_is_no_error_and_plaintext_is_one(notes: Not
         await notes.raw.upsert_item({**stored, **forged})
         with pytest.raises(InvalidFieldError):
             await container.read_item("note-1", "w-1")
+
+
+SMALL: dict[str, Any] = {"id": "note-1", "workspaceId": "w-1", "title": "t"}
+
+
+async def test_what_becomes_a_list_in_store_is_one(notes: Notes) -> None:
+    """A tuple is a list in JSON: an optional field in one is encrypted like any other."""
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["parts/*/text", "tags/0"])
+    container, note = notes.encrypted(), {**SMALL, "parts": ({"text": "a"}, {}), "tags": ("b", "c")}
+
+    await container.create_item(note)
+
+    stored = await notes.stored()
+    assert is_encrypted(stored["parts"][0]["text"])
+    assert is_encrypted(stored["tags"][0])
+    read = await container.read_item("note-1", "w-1")
+    assert (read["parts"], read["tags"]) == ([{"text": "a"}, {}], ["b", "c"])
+    assert note["parts"] == ({"text": "a"}, {})
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["parts/text"])
+    with pytest.raises(InvalidFieldPathError, match="where a list stands"):
+        await notes.encrypted().upsert_item(note)
+
+
+@pytest.mark.parametrize("name", [5, True, None, 1.5])
+async def test_name_that_is_no_text_is_refused(notes: Notes, name: Any) -> None:
+    """JSON makes a text of it, which would be that of an optional field, in plaintext."""
+    notes.policy = FieldPolicy(notes.raw.id, ["title"], ["scores/5", "scores/true", "scores/null", "scores/1.5"])
+
+    for beside in ({}, {"5": "a", "true": "a", "null": "a", "1.5": "a"}):  # of two equal names the last one counts
+        with pytest.raises(InvalidFieldPathError, match="names that are texts"):
+            await notes.encrypted().create_item({**SMALL, "scores": {**beside, name: "secret"}})
+
+
+class Meddler(EnvProvider):
+    """A provider during whose work the application goes on."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__(to_base64(bytes(32)))
+        self._meanwhile = meanwhile
+
+    async def wrap(self, dek: Dek) -> WrappedDek:
+        """Wrap, after what the application does."""
+        self._meanwhile()
+        return await super().wrap(dek)
+
+
+async def test_a_document_that_changes_meanwhile_is_stored_as_it_was(notes: Notes) -> None:
+    """What the application adds while the document is being encrypted would be in plaintext, or in another's place."""
+    note = {**SMALL, "parts": [{"text": "a"}]}
+    patch = [{"op": "set", "path": "/title", "value": "second"}]
+    secret = {"op": "set", "path": "/title", "value": "secret"}
+
+    def meanwhile() -> None:
+        note.update(due="secret", parts=[{"text": "secret"}, *note["parts"]])
+        patch.append(secret)
+
+    store = DekStore(notes.deks, RowDefaults(mek_name="env", algorithm="A256KW"))
+    encryption = FieldEncryption(Meddler(meanwhile), store, DekCache())
+    notes.policy = FieldPolicy(notes.raw.id, ["title", "parts/*/text"], ["due"])
+    container = EncryptedContainer(notes.raw, encryption, notes.policy)
+
+    await container.create_item(note)
+    await notes.raw.upsert_item({**await notes.stored(), "title": "as another writer left it", "parts": []})
+    del patch[1:]
+    await container.patch_item("note-1", "w-1", patch)
+
+    assert "secret" not in str(await notes.stored())
+    assert (await notes.encrypted().read_item("note-1", "w-1"))["title"] == "second"
 
 
 async def test_document_copied_to_another_partition_does_not_open(notes: Notes) -> None:
