@@ -80,6 +80,10 @@ class WrongStateError(CallerError):
     """The rotation is not in a state in which this can be asked; facts: ``rotationId``, ``state``, ``allowed``."""
 
 
+class NotInOrderError(WrongStateError):
+    """A verification found what is not in order; facts: ``keyring``, ``failed``."""
+
+
 class DigestMismatchError(CallerError):
     """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
 
@@ -227,6 +231,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     MigrationRunningError: Outcome(409, "migration-running", 73, _OTHER_RUN),
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
     WrongStateError: Outcome(409, "wrong-state", 73, _DECIDE),
+    NotInOrderError: Outcome(409, "not-in-order", 73, "Verify"),
     DigestMismatchError: Outcome(409, "evidence-changed", 73, _DECIDE),
     AbortRequestedError: Outcome(409, "abort-requested", 73, _DECIDE),
     AlreadyDecidedError: Outcome(409, "already-decided", 73, _DECIDE),

@@ -1,6 +1,5 @@
 """``audit``: work with the audit chain of a run."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keyturn.cli.client import ask
+from keyturn.cli.in_process import run_here
 from keyturn.cli.key_backup import keyring_resources
 from keyturn.cli.output import echo
 from keyturn.cli.rotations import Keyring, Run, path_of
@@ -64,7 +64,7 @@ def verify(
         one.verify()
     anchors = {filed[0].run_id: Head.parse(head)} if head is not None else {}
     if head_from_vault:
-        anchors = asyncio.run(_heads_from_vault(filed))
+        anchors = run_here(_heads_from_vault(filed))
     for one in filed:
         verified = one.verify(anchor := anchors.get(one.run_id))
         proven = "" if anchor is None else f", proven up to event {anchor.sequence}"

@@ -32,7 +32,7 @@ def dek(
 ) -> None:
     """Look at one DEK: its row, its version, its unwrap, its key check. Ends with 73 where it does not open."""
     found = ask(lambda api: api.get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
-    _tell(found, field, as_json=as_json)
+    tell_diagnosis(found, field, as_json=as_json)
 
 
 @app.command()
@@ -47,10 +47,11 @@ def document(
 ) -> None:
     """Look at every encrypted field of one document. Ends with 73 where one does not open."""
     asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
-    _tell(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), field, as_json=as_json)
+    tell_diagnosis(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), field, as_json=as_json)
 
 
-def _tell(found: dict[str, Any], field: str | None, *, as_json: bool) -> None:
+def tell_diagnosis(found: dict[str, Any], field: str | None, *, as_json: bool) -> None:
+    """Write a diagnosis, or one member of it; ends with the exit code of what does not open."""
     from keyturn.diagnosis.models import OPENS
 
     write(found, as_json=as_json, field=field)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from keyturn.cli.diagnosis import tell_diagnosis
 from keyturn.cli.in_process import SettingsFile, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
 from keyturn.cli.rotations import Keyring
-from keyturn.cli.verification import All, Asks, MinAge, Rows, tell, verification
+from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
 from keyturn.errors import InvalidRequestError, WrongStateError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def versions(keyring: Keyring = None, settings: SettingsFile = None, *, as_json:
 
 @app.command()
 def verify(
+    named: Named = None,
     keyring: Keyring = None,
     rows: Rows = None,
     min_age: MinAge = "PT1M",
@@ -150,6 +152,8 @@ def verify(
 ) -> None:
     """Count, open, decrypt and ask anew, whatever records say; ends with 73 where something is not in order."""
     from keyturn.direct.looks import missing_deks, verify
+
+    keyring = the_one(named, keyring)
 
     async def work(direct: "Direct") -> dict[str, Any]:
         asks = Asks(partial(verify, direct, keyring), partial(missing_deks, direct, keyring))
@@ -167,13 +171,13 @@ def dek(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Look at one DEK: its row, its version, its unwrap, its key check."""
+    """Look at one DEK: its row, its version, its unwrap, its key check. Ends with 73 where it does not open."""
     from keyturn.diagnosis.dek import diagnose_dek
     from keyturn.diagnosis.models import require_id
 
     known = require_id("dekId", dek_id)
     found = run(settings, lambda direct: diagnose_dek(direct.resources.keyring(keyring), known))
-    write(found.to_payload(), as_json=as_json, field=field)
+    tell_diagnosis(found.to_payload(), field, as_json=as_json)
 
 
 @diagnose.command()
@@ -187,12 +191,12 @@ def document(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Look at every encrypted field of one document."""
+    """Look at every encrypted field of one document. Ends with 73 where one does not open."""
     from keyturn.diagnosis.document import diagnose_document
 
     asked = (container, document_id, partition)
     found = run(settings, lambda direct: diagnose_document(direct.resources.keyring(keyring), *asked))
-    write(found.to_payload(), as_json=as_json, field=field)
+    tell_diagnosis(found.to_payload(), field, as_json=as_json)
 
 
 # What the seed's command line calls its modes, and which command does it where that is not this one.

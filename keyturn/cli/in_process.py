@@ -1,13 +1,14 @@
 """A command in this process, without the app: its clients, its progress, and the errors of others as Keyturn's own.
 
-Progress goes to standard error: a bar on a terminal, lines elsewhere.
+Every command that asks Azure itself runs in :func:`run_here`, so that each fails in the same words. Progress goes to
+standard error: a bar on a terminal, lines elsewhere.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -30,6 +31,10 @@ SETTINGS_HINT = (
     'with azd\'s values exported: az functionapp config appsettings list --resource-group "$AZURE_RESOURCE_GROUP" '
     '--name "$SERVICE_API_NAME" > app-settings.json; then the same command with --settings app-settings.json'
 )
+
+_FILE = "with the app's settings, as MEK_ROTATION.md makes that file: On the operator's machine"
+ENVIRONMENT_HINT = f"set -a; . ./keyturn.env; set +a    # {_FILE}"
+STOPPED = "stopped; nothing is lost: the same command goes on"
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="the app's settings; the environment's, unless given")
@@ -72,26 +77,36 @@ class Shown:
 
 
 def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
-    """Return what the work returns, with the errors of others as Keyturn's own."""
+    """Return what the work returns; shows how far it is."""
+    try:
+        with Shown() as shown:
+            return run_here(_opened(file, shown, work), unset=SETTINGS_HINT)
+    except RowsLeftError as error:
+        for row in error.facts["named"]:
+            echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+        raise
+    except FencedError as error:
+        error.hint = error.hint or "another process went on with the run: look at it before you go on"
+        raise
+
+
+def run_here[T](work: Coroutine[Any, Any, T], *, stopped: str = STOPPED, unset: str = ENVIRONMENT_HINT) -> T:
+    """Return what the work returns, with the errors of others as Keyturn's own.
+
+    ``stopped`` is told of a Ctrl-C, ``unset`` where a setting is missing.
+    """
     from azure.core.exceptions import AzureError, ClientAuthenticationError
 
     from field_encrypt import FieldEncryptError, RetryError
 
     try:
-        with Shown() as shown:
-            return asyncio.run(_opened(file, shown, work))
+        return asyncio.run(work)
     except KeyboardInterrupt:
-        echo("stopped; nothing is lost: the same command goes on", err=True)
+        echo(stopped, err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except RowsLeftError as error:
-        for row in error.facts["named"]:
-            echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
-        raise
     except SettingsError as error:
-        error.hint = error.hint or SETTINGS_HINT
-        raise
-    except FencedError as error:
-        error.hint = error.hint or "another process went on with the run: look at it before you go on"
+        if error.facts.get("value") is None:
+            error.hint = error.hint or unset
         raise
     except KeyturnError:
         raise

@@ -5,7 +5,6 @@ signed in: on the day on which they are needed the app may be gone, and it must 
 the network the app lists backups and hands one out; a file is restored without the app and without the database.
 """
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keyturn.cli.client import ask
+from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, FromApp, echo, write
 from keyturn.cli.rotations import By, Keyring
 from keyturn.errors import InvalidRequestError, InvariantError, KeyBackupFailedError
@@ -35,6 +35,10 @@ app = typer.Typer(help="Backups of the key, two of every rotation.", no_args_is_
 RunId = Annotated[str | None, typer.Argument(help="whose backup")]
 EveryRow = Annotated[bool, typer.Option("--all", help="open every row, not a sample of each version")]
 _KEPT = "a rotation whose backup is kept"
+_RESTORE_STOPPED = "stopped; the same command tells whether the vault has the key now"
+_VERIFY_STOPPED = (
+    "stopped; a copy of the key may be left in that vault, disabled: delete the vault, and take another one"
+)
 _SEE = "see those that there are: keyturn key-backup list"
 Backup = Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="one that was downloaded")]
 
@@ -45,7 +49,7 @@ def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json:
     if from_app:
         found = ask(lambda api: api.get("/api/key-backups", keyring=keyring))["keyBackups"]
     else:
-        found = asyncio.run(_list(keyring))
+        found = run_here(_list(keyring))
     if as_json:
         write(found, as_json=True)
         return
@@ -86,8 +90,9 @@ def restore(
     """
     if run_id is not None and file is not None:
         raise InvalidRequestError.expected("rotationId", "the id of a rotation, or --file: not both")
-    blob = asyncio.run(_stored(run_id, keyring)) if file is None else file.read_bytes()
-    restored = asyncio.run(_restore(blob, vault_url))
+    _require_vault("--vault-url", vault_url)
+    blob = run_here(_stored(run_id, keyring)) if file is None else file.read_bytes()
+    restored = run_here(_restore(blob, vault_url), stopped=_RESTORE_STOPPED)
     if restored.enabled:
         echo(f"enabled, as its rotation was about to: {', '.join(restored.enabled)}", err=True)
     echo(restored.key_id)
@@ -106,7 +111,8 @@ def verify(
 
     The copy of the key is disabled then. It is left for you to delete, with the vault.
     """
-    trial = asyncio.run(_verify(run_id, keyring, vault, every=every))
+    _require_vault("--vault", vault)
+    trial = run_here(_verify(run_id, keyring, vault, every=every), stopped=_VERIFY_STOPPED)
     write(trial.to_payload(), as_json=as_json)
     echo(f"left behind, with every version disabled: {trial.key_id.rpartition('/')[0]}; delete that vault", err=True)
     if not trial.passed:
@@ -125,10 +131,25 @@ def drill(
     """Try the newest backup as the monthly drill does: recorded, in the audit, and its copy of the key purged."""
     if not by:
         raise InvalidRequestError.expected("by", "who you are, for the record: also as KEYTURN_BY", named="--by")
-    record = asyncio.run(_drill(keyring, vault, by=by, every=every))
+    if vault is not None:
+        _require_vault("--vault", vault)
+    record = run_here(_drill(keyring, vault, by=by, every=every))
     write(record.to_payload(), as_json=as_json)
     if not record.passed:
         raise KeyBackupFailedError(record.detail, backup=record.trial.backup if record.trial else "the newest")
+
+
+def _require_vault(option: str, url: str) -> None:
+    """Raise InvalidRequestError, naming the option, where this is no vault's URL: a name, or http://."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from keyturn.settings.types import VaultUrl
+
+    try:
+        TypeAdapter(VaultUrl).validate_python(url)
+    except ValidationError:
+        expected = "a vault's URL, as https://<name>.vault.azure.net"
+        raise InvalidRequestError.expected("vaultUrl", expected, named=option) from None
 
 
 async def _verify(run_id: str | None, keyring: str | None, vault_url: str, *, every: bool) -> "Trial":

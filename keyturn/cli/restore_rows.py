@@ -3,7 +3,6 @@
 It asks both accounts and the vault itself, with the app's settings in the environment and as whoever is signed in.
 """
 
-import asyncio
 import os
 from contextlib import AsyncExitStack
 from functools import partial
@@ -12,9 +11,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, echo, write
 from keyturn.cli.rotations import Keyring, Reason
-from keyturn.errors import InvalidRequestError, UnauthenticatedError
+from keyturn.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from keyturn.migrations.restore_rows import Compared
@@ -54,7 +54,7 @@ def restore_rows(
     """
     if ids and missing:
         raise InvalidRequestError.expected("ids", "rows by id, or --missing: not both", named="--ids")
-    compared = asyncio.run(
+    compared = run_here(
         _restore(source, container, database, ids or None, keyring, reason, missing=missing, dry_run=dry_run)
     )
     if as_json:
@@ -78,8 +78,6 @@ async def _restore(
     missing: bool,
     dry_run: bool,
 ) -> "Compared":
-    from azure.core.exceptions import ClientAuthenticationError
-
     from keyturn.access.identity import identity_in
     from keyturn.cosmos.client import open_account
     from keyturn.migrations.restore_rows import Wanted, restore_rows
@@ -97,30 +95,25 @@ async def _restore(
     if there.scheme != "https" or there.hostname is None or same_vault(endpoint, settings.cosmos_endpoint):
         expected = "the URL of another account, as https://<name>.documents.azure.com:443/"
         raise InvalidRequestError.expected("from", expected, named="--from")
-    try:
-        async with AsyncExitStack() as stack:
-            resources = await Resources.open(settings)
-            stack.push_async_callback(resources.close)
-            scope = f"{here.scheme}://{here.hostname}/.default"  # as the SDK asks for it
-            operator = identity_in((await resources.credential.get_token(scope)).token)
-            account = await open_account(endpoint, resources.credential)
-            stack.push_async_callback(account.close)
-            wanted = Wanted(
-                source=account.get_database_client(database).get_container_client(container),
-                name=f"{there.scheme}://{there.netloc}/dbs/{database}/colls/{container}",
-                ids=ids,
-                missing_only=missing,
-                dry_run=dry_run,
-            )
-            tell = partial(echo, err=True)
-            await resources.correct_clock(tell)
-            return await restore_rows(
-                resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
-            )
-    except ClientAuthenticationError as error:
-        raise UnauthenticatedError(
-            "no token for vault and accounts", hint="az login, or any other sign-in of DefaultAzureCredential"
-        ) from error
+    async with AsyncExitStack() as stack:
+        resources = await Resources.open(settings)
+        stack.push_async_callback(resources.close)
+        scope = f"{here.scheme}://{here.hostname}/.default"  # as the SDK asks for it
+        operator = identity_in((await resources.credential.get_token(scope)).token)
+        account = await open_account(endpoint, resources.credential)
+        stack.push_async_callback(account.close)
+        wanted = Wanted(
+            source=account.get_database_client(database).get_container_client(container),
+            name=f"{there.scheme}://{there.netloc}/dbs/{database}/colls/{container}",
+            ids=ids,
+            missing_only=missing,
+            dry_run=dry_run,
+        )
+        tell = partial(echo, err=True)
+        await resources.correct_clock(tell)
+        return await restore_rows(
+            resources, resources.keyring(keyring.name), wanted, operator, reason=reason, tell=tell
+        )
 
 
 def _payload(compared: "Compared") -> dict[str, object]:

@@ -1,6 +1,7 @@
 """``verify``: one verdict on a keyring as the store, the vault and the backend are now."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
@@ -10,13 +11,14 @@ import typer
 from keyturn.cli.client import Api, ask
 from keyturn.cli.diagnosis import AskOrphans, orphans_of, scan
 from keyturn.cli.output import AsJson, echo, write
+from keyturn.cli.rotations import Keyring
 from keyturn.contracts.characters import visible
-from keyturn.errors import TransientError, WrongStateError
+from keyturn.errors import InvalidRequestError, NotInOrderError, TransientError
 
 AGAIN_SECONDS = 5.0  # runs hold the vault's budget for about a wave of pages
 ATTEMPTS = 60
 
-Keyring = Annotated[str | None, typer.Argument(help="may be left out where there is only one")]
+Named = Annotated[str | None, typer.Argument(metavar="[KEYRING]", help="may be left out where there is only one")]
 Rows = Annotated[int | None, typer.Option(min=1, max=1000, help="open so many rows; 200, unless given")]
 MinAge = Annotated[str, typer.Option(help="ISO 8601: younger documents are left out of --all, for lagging replicas")]
 All = Annotated[bool, typer.Option("--all", help="open every row, and look through every document for missing DEKs")]
@@ -33,6 +35,7 @@ class Asks(NamedTuple):
 
 
 def verify(
+    named: Named = None,
     keyring: Keyring = None,
     rows: Rows = None,
     min_age: MinAge = "PT1M",
@@ -41,13 +44,22 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Count, open, decrypt and ask anew, whatever records say; ends with 73 where something is not in order."""
+    keyring = the_one(named, keyring)
 
     async def asked(api: Api) -> dict[str, Any]:
         path = "/api/verifications" + (f"?keyring={quote(keyring, safe='')}" if keyring is not None else "")
-        asks = Asks(lambda body: api.post(path, body), orphans_of(api, keyring))
+        # As bytes, because a body leaves out what is null, and null rows are all of them.
+        asks = Asks(lambda body: api.post(path, json.dumps(body).encode()), orphans_of(api, keyring))
         return await verification(asks, rows=rows, everything=everything, min_age=min_age)
 
     tell(ask(asked), as_json=as_json)
+
+
+def the_one(named: str | None, option: str | None) -> str | None:
+    """Return the keyring, which is named as other commands have it, or alone; raises InvalidRequestError for two."""
+    if named is not None and option is not None and named != option:
+        raise InvalidRequestError.expected("keyring", f"the same as the first, {named}", named=f"--keyring {option}")
+    return named if option is None else option
 
 
 async def verification(asks: Asks, *, rows: int | None, everything: bool, min_age: str) -> dict[str, Any]:
@@ -83,7 +95,7 @@ async def _with_retries(ask_part: AskPart, body: dict[str, Any]) -> dict[str, An
 
 
 def tell(found: dict[str, Any], *, as_json: bool) -> None:
-    """Write what was found; raises WrongStateError where something is not in order."""
+    """Write what was found; raises NotInOrderError where something is not in order."""
     wrong = [one for one in found["results"] if one["outcome"] != "ok"]
     if as_json:
         write(found, as_json=True)
@@ -99,7 +111,7 @@ def tell(found: dict[str, Any], *, as_json: bool) -> None:
     keyring = found["keyring"]
     if wrong:
         text = f"{keyring} is not in order: {len(wrong)} of what was verified failed"
-        raise WrongStateError(text, keyring=keyring, failed=sorted({one["id"] for one in wrong}))
+        raise NotInOrderError(text, keyring=keyring, failed=sorted({one["id"] for one in wrong}))
     echo(f"{keyring} is in order", err=True)
 
 

@@ -1,8 +1,9 @@
 """Copies a page of rows back from another account: those that are missing here, or damaged here and whole there.
 
-A row that opens here is never written: what is missing is created, which fails where another writer was first; what is
-damaged is replaced on condition of its ETag. A row is copied as it is, with the fence of the run that copies it: what
-it has may be greater than that of any run to come, where the records were lost too, and would keep runs out.
+A row that opens here is never written: it is named where documents open with the DEK of the row there, and it holds
+another one. What is missing is created, which fails where another writer was first; what is damaged is replaced on
+condition of its ETag. A row is copied as it is, with the fence of the run that copies it: what it has may be greater
+than that of any run to come, where the records were lost too, and would keep runs out.
 
 A row there must open, to the DEK of the key check that the row here has; where that differs too, documents that name
 the DEK must open with it. Where its version is disabled, it cannot be tried: then the key checks of both rows must be
@@ -96,6 +97,8 @@ class RowCopies(PageLoop[Pair]):
         self.retired.pop(ref, None)
         if found is Found.RETIRED and pair.here is not None:
             self.retired[ref] = pair.here.version
+        if found is Found.NEWER and await self._misses_its_documents(pair):
+            return self.quarantine(ref.id, QuarantineReason.KEY_CHECK_MISMATCH, pair.there.version)
         if found not in (Found.MISSING, Found.DAMAGED):
             return Outcome.UNCHANGED
         if (reason := await self._refused(ref, pair, unopened)) is not None:
@@ -127,6 +130,14 @@ class RowCopies(PageLoop[Pair]):
             return Found.NEWER, None
         disabled = opened.reason is QuarantineReason.VERSION_DISABLED
         return (Found.RETIRED if disabled else Found.DAMAGED), opened
+
+    async def _misses_its_documents(self, pair: Pair) -> bool:
+        """Tell whether documents open with the DEK of the row there, and the row here, which opens, has another one."""
+        there, here = pair.there, pair.here
+        if here is None or None in (here.key_check, there.key_check) or here.key_check == there.key_check:
+            return False
+        opened = await self._unwrap(there)
+        return isinstance(opened, Unwrapped) and await self._in_documents(there.id, opened.dek)
 
     async def _refused(self, ref: RowRef, pair: Pair, here: NotUnwrapped | None) -> QuarantineReason | None:
         """Return why the row there is not to be copied, or None; ``here`` is why the one here does not open."""

@@ -12,10 +12,12 @@ from keyturn.contracts.migrations import RewrapDeks, Rollback, Work
 from keyturn.contracts.passes import Moved
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import CreateVersionInput, ReinstateInput
+from keyturn.deks.census import take_census
 from keyturn.direct.run import DirectRun
 from keyturn.direct.session import Direct
 from keyturn.direct.takeover import REASON, WORKFLOWS, end, holder_of, take_over
 from keyturn.errors import InvalidRequestError, RowsLeftError, WrongStateError
+from keyturn.keyring_clients import KeyringClients
 from keyturn.migrations.requests import RewrapDeksRequest, require_not_overtaken, rollback_work
 from keyturn.migrations.start import start_migration
 from keyturn.runs.lease import running
@@ -60,7 +62,20 @@ async def rewrap(
     newest = new_version or (await clients.mek.newest_enabled()).version
     request = RewrapDeksRequest(kind="rewrap-deks", new_version=newest, old_version=old_version)
     work = await request.work(clients.versions)
+    if not dry_run and (done := await _done(direct, clients, work)) is not None:
+        return done
     return await _rewrap_deks(await _begin(direct, name, work, dry_run=dry_run), work)
+
+
+async def _done(direct: Direct, clients: KeyringClients, work: RewrapDeks) -> RunRecord | None:
+    """Return the last migration where it did this very work, here, and left nothing: a kill may have hidden its end."""
+    for last in await direct.resources.migrations.newest(clients.keyring.name, limit=1):
+        if (last.work, last.reason, last.state, last.dry_run) != (work, REASON, State.COMPLETED, False):
+            continue
+        if work.left(await direct.keep_trying(lambda: take_census(clients.rows, work.new_version, {}))) == 0:
+            direct.tell(f"{last.run_id} has ended, and nothing is left since")
+            return last
+    return None
 
 
 def _require_same(field: str, asked: str | None, own: "list[str | None] | list[str]", record: RunRecord) -> None:

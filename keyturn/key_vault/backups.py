@@ -12,16 +12,17 @@ import hashlib
 import secrets
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, Literal
 
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.keyvault.keys.aio import KeyClient
 from pydantic import Field
 
 from field_encrypt.encoding import from_base64
 from keyturn.contracts.base import Payload, RunId
 from keyturn.cosmos.state_container import StateContainer, StoredDocument
-from keyturn.errors import KeyExistsError, OperatorError, ResourceMissingError
+from keyturn.errors import KeyBackupFailedError, KeyExistsError, OperatorError, ResourceMissingError
 from keyturn.key_vault.errors import vault_failures
 from keyturn.key_vault.versions import UNUSED_TAG
 
@@ -177,6 +178,7 @@ async def restore(blob: bytes, vault: KeyClient) -> Restored:
 
     Raises:
         KeyExistsError: the vault has a key of this name, or a deleted one.
+        KeyBackupFailedError: the vault refuses the blob: it is cut, no backup, or of another subscription or geography.
         KeyturnError: of the kind that the vault's refusal means.
     """
     with vault_failures("restore", "the key of the backup"):
@@ -184,6 +186,12 @@ async def restore(blob: bytes, vault: KeyClient) -> Restored:
             restored = await vault.restore_key_backup(blob)
         except ResourceExistsError as error:
             raise KeyExistsError("the vault has a key of this name already", resource=vault.vault_url) from error
+        except HttpResponseError as error:
+            if error.status_code != HTTPStatus.BAD_REQUEST:
+                raise
+            hint = f"it opens whole, in {WHERE_IT_OPENS}; see those that are kept: keyturn key-backup list"
+            said = "the vault takes this for no key backup of its own"
+            raise KeyBackupFailedError(said, hint=hint, resource=vault.vault_url) from error
         listed = [found async for found in vault.list_properties_of_key_versions(restored.name)]
     enabled = []
     for found in listed:

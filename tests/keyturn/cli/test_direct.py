@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from keyturn.cli import in_process
 from keyturn.cli.__main__ import app
 from keyturn.cli.direct import encrypt_migrate
+from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis, Verdict
 from keyturn.direct.session import Progress, read_settings
 from keyturn.errors import FencedError, InvalidRequestError, RowsLeftError, SettingsError
 
@@ -172,3 +173,24 @@ def test_how_it_ends(monkeypatch: pytest.MonkeyPatch, outcome: BaseException, co
         "pass 2, 1 cannot be moved: 2 of 3 rows moved",
     ]
     assert ended.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(Verdict.SOUND, 0), (Verdict.NO_KEY_CHECK, 0), (Verdict.ROW_MISSING, 73)]
+)
+@pytest.mark.parametrize("option", [[], ["--json"], ["--field", "verdict"]])
+def test_what_does_not_open_is_in_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int, option: list[str]
+) -> None:
+    """Of a DEK and of a document, as where the app is asked."""
+    dek = DekDiagnosis(verdict=verdict, finding="found", keyring="notes", dek_id="d")
+    document = DocumentDiagnosis(
+        verdict=verdict, finding="found", keyring="notes", container="notes", document_id="n", fields=[]
+    )
+    with working(monkeypatch, dek):
+        ended = run("diagnose", "dek", "d", *option)
+    with working(monkeypatch, document):
+        ended_of_document = run("diagnose", "document", "n", "--container", "notes", *option)
+
+    assert (ended.exit_code, ended_of_document.exit_code) == (code, code)
+    assert verdict.value in ended.stdout

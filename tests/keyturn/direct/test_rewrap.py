@@ -131,6 +131,27 @@ async def test_it_dies_anywhere_and_goes_on(harness: ActivityHarness, direct: Di
     await assert_moved_once(harness, record.run_id, new, 12)
 
 
+async def test_killed_at_its_end_it_is_the_same_run(
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
+) -> None:
+    """Completed, and killed before it said so: the same command tells of that run, and begins none with no rows."""
+    await harness.local_keyring.add_many(3, harness.old)
+    new = await harness.local_keyring.mek.create()
+    first = await rewrap(direct, harness.keyring)
+    again = await rewrap(direct, harness.keyring)
+
+    assert (again.run_id, again.state, again.step) == (first.run_id, State.COMPLETED, first.step)
+    assert any("nothing is left" in said for said in printed if isinstance(said, str))
+    await assert_moved_once(harness, first.run_id, new, 3)
+
+    chosen = await rewrap(direct, harness.keyring, old_version=harness.old)  # which is another command
+    await harness.local_keyring.add(harness.old)  # a stale writer's
+    last = await rewrap(direct, harness.keyring)
+
+    assert len({first.run_id, chosen.run_id, last.run_id}) == 3
+    assert "1 rows were moved" in last.history[-1].detail
+
+
 async def test_one_that_was_overtaken_writes_nothing(harness: ActivityHarness, direct: Direct) -> None:
     """Two operators at once: the first one's pages end as those of an app that was given up."""
     await harness.local_keyring.add_many(3, harness.old)

@@ -14,6 +14,7 @@ from azure.keyvault.keys.aio import KeyClient
 
 from keyturn.cosmos.state_container import StateContainer
 from keyturn.errors import (
+    KeyBackupFailedError,
     KeyExistsError,
     OperatorError,
     PermissionMissingError,
@@ -209,6 +210,15 @@ async def test_a_key_that_is_there_is_not_restored_over(backups: KeyBackups, loc
 
     assert refused.value.facts == {"resource": local_keyring.mek.vault.url}
     assert "list-deleted" in refused.value.hint
+    assert outcome_of(refused.value).exit_code == 73
+
+
+async def test_what_is_no_backup_of_the_vault_is_told(local_keyring: LocalKeyring) -> None:
+    """A file that was cut, or is another one, is no fault of the app: another backup, or another vault, helps."""
+    with pytest.raises(KeyBackupFailedError) as refused:
+        await restore(b"no backup", local_keyring.mek.admin)
+
+    assert "key-backup list" in refused.value.hint
     assert outcome_of(refused.value).exit_code == 73
 
 

@@ -90,6 +90,25 @@ async def test_without_that_proof_it_is_left(accounts: TwoAccounts, notes: Notes
     assert await accounts.rows() == before
 
 
+@pytest.mark.parametrize("written", [True, False], ids=["a note of the backup's DEK", "no note"])
+async def test_a_row_that_opens_to_another_dek_is_named(accounts: TwoAccounts, notes: Notes, *, written: bool) -> None:
+    """Wrap and key check are another row's: it opens and is never written, but a note that it does not open is told."""
+    dek_id, other = await notes.add("a"), await notes.add("b")
+    rows = await accounts.rows()
+    taken = {name: rows[other][name] for name in ("wrappedDek", "keyCheck")}
+    await accounts.here.replace_item(dek_id, {**rows[dek_id], **taken})
+    if not written:
+        await notes.container.delete_item("a", "a")
+    before = await accounts.rows()
+
+    compared = await accounts.restore()
+
+    named = [(dek_id, QuarantineReason.KEY_CHECK_MISMATCH)] if written else []
+    assert [(row.id, row.reason) for row in compared.left] == named
+    assert (compared.found, compared.copied) == ({Found.NEWER: 1, Found.SAME: 1}, {})
+    assert await accounts.rows() == before
+
+
 async def test_without_the_right_to_read_documents_the_others_are_copied(accounts: TwoAccounts, notes: Notes) -> None:
     """The right is for this proof alone: without it such a row is left, and the operator is told why."""
     damaged, missing = await notes.add("a"), await notes.add("b")
