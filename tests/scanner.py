@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import override
 from urllib.parse import quote_from_bytes
 
 SHORTEST = 8  # bytes; what is shorter is found by chance
@@ -40,6 +41,7 @@ class Finding:
     form: str
     where: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.secret} ({self.form}) in {self.where}"
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.docs.hints import all_texts
-from tests.docs.runbook import REPOSITORY, RUNBOOKS, Block, Runbook
+from tests.docs.runbook import RUNBOOKS, Block, Runbook
+from tests.end_to_end.command_line import REPOSITORY
 from tests.infra.snapshots import read_snapshots
 
 PAGES = (

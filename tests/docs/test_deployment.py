@@ -23,14 +23,14 @@ class _Strict(yaml.SafeLoader):
     """YAML in which a key may stand once only, and ``on`` is a word."""
 
 
-def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[str, Any]:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, Any]:
     pairs = [(str(key.value), loader.construct_object(value, deep=True)) for key, value in node.value]
     if len(pairs) != len(dict(pairs)):
         raise yaml.constructor.ConstructorError(None, None, f"a key stands twice: {pairs}", node.start_mark)
     return dict(pairs)
 
 
-_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+yaml.add_constructor("tag:yaml.org,2002:map", _mapping, Loader=_Strict)
 
 
 def _text(name: str) -> str:

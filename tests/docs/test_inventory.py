@@ -13,7 +13,8 @@ from keyturn import settings as package
 from keyturn.settings import HealthProbe, Keyring, Settings
 from local.backend.settings import BackendSettings
 from local.functions_host.keys import Keys
-from tests.docs.runbook import REPOSITORY, Runbook
+from tests.docs.runbook import Runbook
+from tests.end_to_end.command_line import REPOSITORY
 from tests.infra.snapshots import INFRA, read_snapshots
 
 PAGE = Runbook("SECRET_MANAGEMENT.md")

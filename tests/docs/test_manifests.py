@@ -209,7 +209,7 @@ def test_the_environment_is_the_backends_settings_and_no_secret(name: str, monke
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
 
-    settings = BackendSettings()  # type: ignore[call-arg]  # read from the environment
+    settings = BackendSettings()
 
     assert {variable.lower() for variable in environment if variable not in BESIDE} <= settings.model_fields_set
     assert environment.get("TOKEN_KEYS_FILE", FILES).startswith(FILES)

@@ -46,7 +46,7 @@ def test_a_cell_is_what_preflight_would_plan(rows: int, key: str) -> None:
     """The time of a whole rotation and its cost are those of the plan in the report of such a store."""
     kind, size = KEYS[key]
     policy = Policy(
-        key_size=size,  # type: ignore[arg-type]  # validated by the model
+        key_size=size,
         vault_operations_per_second=operations_per_second(kind, size, 0.7),
     )
     plan = estimate(rows_by_version={"v": rows}, policy=policy, key_type=kind, old_key_size=size)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.cosmos.aio import CosmosClient
@@ -22,7 +23,9 @@ async def edit(url: str, key: str, names: list[str], edits: int) -> None:
         done = 0
         while done < edits:
             stored = await notes.read_item("note-1", partition_key="note-1")
-            note = await encryption.decrypt_fields("notes", "note-1", stored, ["title"], partition_key="note-1")
+            note: dict[str, Any] = await encryption.decrypt_fields(
+                "notes", "note-1", stored, ["title"], partition_key="note-1"
+            )
             note["title"] += 1
             encrypted = await encryption.encrypt_fields(
                 "notes", "note-1", note, ["title"], partition_key="note-1", previous=stored

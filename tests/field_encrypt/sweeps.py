@@ -1,7 +1,7 @@
 """A dek store with rows of known DEKs, as the tests of a sweep over it need them."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, override
 
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
@@ -22,10 +22,12 @@ class WoundClock(Clock):
     def __init__(self) -> None:
         self.elapsed = 0.0
 
+    @override
     def monotonic(self) -> float:
         """Return the seconds that were waited."""
         return self.elapsed
 
+    @override
     async def sleep(self, seconds: float) -> None:
         """Note that so long was waited."""
         self.elapsed += seconds
@@ -74,7 +76,7 @@ class StoreOfRows:
         options = {"unwraps_per_second": RATE, "clock": WoundClock(), **options}
         return await rewrap_all(self.store, self.mek.client, **options)
 
-    async def versions(self) -> dict[str, str]:
+    async def versions(self) -> dict[str, str | None]:
         """Return the version that each row names."""
         query = "SELECT c.id, c.mekVersion FROM c"
         return {row["id"]: row.get("mekVersion") async for row in self.rows.query_items(query)}

@@ -56,7 +56,8 @@ def test_field_opens_in_its_own_place_only(place: FieldPlace, other: FieldPlace,
 def test_each_member_of_the_place_is_bound(member: str) -> None:
     """Each alone keeps the field from opening."""
     place = FieldPlace(container="a", document_id="a", field_path="a", partition_key="a", context={"a": "a"})
-    elsewhere = replace(place, **{member: {"a": "b"} if member == "context" else "b"})
+    change: dict[str, Any] = {member: {"a": "b"} if member == "context" else "b"}
+    elsewhere = replace(place, **change)
 
     with pytest.raises(TamperedFieldError):
         decrypt_value(sealed(place), dek=DEK, place=elsewhere)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
+from typing import Any, override
 
 import pytest
 
@@ -59,8 +60,8 @@ def connect(cosmos: LocalCosmos, dek_container: str) -> Connect:
 def test_every_method_blocks_and_returns_what_the_library_does(connect: Connect) -> None:
     """Documents survive round trips without a line of asynchronous code, and the clients are closed at the end."""
     with BlockingFieldEncryption(connect) as encryption:
-        stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
-        moved = encryption.reencrypt_fields("notes", "note-1", stored, FIELDS)
+        stored: dict[str, Any] = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+        moved: dict[str, Any] = encryption.reencrypt_fields("notes", "note-1", stored, FIELDS)
         many = encryption.encrypt_documents("notes", [NOTE] * 3, FIELDS, at_once=2)
 
         assert encryption.decrypt_fields("notes", "note-1", stored, FIELDS) == NOTE
@@ -73,7 +74,9 @@ def test_no_method_of_the_library_is_left_out(connect: Connect) -> None:
     """What the asynchronous class can do, this one can, with the same arguments: a deterministic field among them."""
     named = [name for name, thing in vars(FieldEncryption).items() if not name.startswith("_") and callable(thing)]
     with BlockingFieldEncryption(connect) as encryption:
-        alike = [encryption.encrypt_fields("notes", n, NOTE, FIELDS, deterministic=["title"]) for n in ("1", "2")]
+        alike: list[dict[str, Any]] = [
+            encryption.encrypt_fields("notes", n, NOTE, FIELDS, deterministic=["title"]) for n in ("1", "2")
+        ]
         found = encryption.encrypt_for_query("notes", "title", NOTE["title"])
         patched = encryption.encrypt_values("notes", "1", {"title": "p"}, previous=alike[0])
         encryption.give_back_leases()
@@ -97,7 +100,7 @@ def test_threads_may_call_at_the_same_time(connect: Connect) -> None:
 def test_errors_are_raised_in_the_calling_thread(connect: Connect) -> None:
     """A failed call raises what the library raises, and the next call works."""
     with BlockingFieldEncryption(connect) as encryption:
-        stored = encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
+        stored: dict[str, Any] = encryption.encrypt_fields("notes", "note-1", NOTE, ["title"])
 
         with pytest.raises(InvalidFieldPathError):
             encryption.encrypt_fields("notes", "note-1", NOTE, ["missing"])
@@ -125,7 +128,7 @@ def test_failure_to_open_or_close_is_raised(connect: Connect, phase: str) -> Non
 def test_call_after_the_end_is_refused(connect: Connect) -> None:
     """A closed facade says so at once."""
     with BlockingFieldEncryption(connect) as encryption:
-        stored = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+        stored: dict[str, Any] = encryption.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
     with pytest.raises(RuntimeError, match="open"):
         encryption.decrypt_fields("notes", "note-1", stored, FIELDS)
@@ -156,6 +159,7 @@ def test_closing_waits_for_calls_that_are_under_way(connect: Connect) -> None:
     results: list[dict[str, object]] = []
 
     class Slow(FieldEncryption):
+        @override
         async def decrypt_fields(self, *_: object, **__: object) -> dict[str, object]:  # any call will do
             began.set()
             await go.wait()
@@ -171,11 +175,16 @@ def test_closing_waits_for_calls_that_are_under_way(connect: Connect) -> None:
             yield Slow(provider, dek_store, None)
 
     facade = BlockingFieldEncryption(slow)
+
+    def let_go() -> None:
+        _until_closed(facade)
+        loops[0].call_soon_threadsafe(go.set)
+
     with facade as encryption:
         reader = threading.Thread(target=lambda: results.append(encryption.decrypt_fields("notes", "n", NOTE, [])))
         reader.start()
         assert began.wait(60)
-        threading.Thread(target=lambda: (_until_closed(facade), loops[0].call_soon_threadsafe(go.set))).start()
+        threading.Thread(target=let_go).start()
     reader.join(60)
 
     assert results == [NOTE]

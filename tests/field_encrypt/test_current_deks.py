@@ -53,7 +53,7 @@ async def test_save_over_a_document_without_a_readable_dek_takes_a_fresh_one(row
 
 
 @pytest.mark.parametrize("bounds", [{}, {"max_documents": None}, {"max_uses": 1_000}])
-async def test_processes_that_begin_at_once_share_one_dek(rows: ContainerProxy, bounds: dict[str, int | None]) -> None:
+async def test_processes_that_begin_at_once_share_one_dek(rows: ContainerProxy, bounds: dict[str, Any]) -> None:
     """Of eight processes that all need a first DEK, one creates its row, and the others take it."""
     processes = [process(rows, KeyPolicy(per="container", **bounds)) for _ in range(8)]
 
@@ -191,8 +191,8 @@ async def test_saves_at_once_in_one_process_lose_no_lease(rows: ContainerProxy) 
 async def test_uses_of_one_document_are_counted(rows: ContainerProxy) -> None:
     """A document's own DEK is left behind after its uses, and each field is one."""
     policy = KeyPolicy(max_uses=4)
-    stored = await process(rows, policy).encrypt_fields("notes", "note-1", NOTE, FIELDS)
-    again = await process(rows, policy).encrypt_fields("notes", "note-1", NOTE, FIELDS, previous=stored)
+    stored: dict[str, Any] = await process(rows, policy).encrypt_fields("notes", "note-1", NOTE, FIELDS)
+    again: dict[str, Any] = await process(rows, policy).encrypt_fields("notes", "note-1", NOTE, FIELDS, previous=stored)
 
     assert stored["title"]["dekId"] != again["title"]["dekId"]
     assert {row["uses"] for row in (await stored_rows(rows)).values() if row["id"] == again["title"]["dekId"]} == {4}

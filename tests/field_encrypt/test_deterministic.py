@@ -42,7 +42,8 @@ class PersonContainer:
 
     async def stored(self, item: str) -> Person:
         """Return a document as it is stored."""
-        return await self.raw.read_item(item, partition_key=item)
+        found: Person = await self.raw.read_item(item, partition_key=item)
+        return found
 
 
 def person(number: int, email: str = "dana@example.org", **more: Any) -> Person:

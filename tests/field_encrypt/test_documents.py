@@ -33,7 +33,7 @@ class CountingProvider(KeyVaultProvider):
 
 async def test_documents_come_back_in_their_order(local_keyring: LocalKeyring) -> None:
     """Each document gets a DEK of its own and its own id's place, and all are read in the order in which they came."""
-    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    stored: list[dict[str, Any]] = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
 
     assert len(NOTES) == len({note["title"]["dekId"] for note in stored}) == len(await local_keyring.dek_ids())
     assert await local_keyring.reader().decrypt_documents("notes", stored, FIELDS) == NOTES
@@ -71,7 +71,7 @@ async def test_no_documents_are_no_work(local_keyring: LocalKeyring) -> None:
 
 async def test_failure_names_its_document(local_keyring: LocalKeyring) -> None:
     """One document that fails fails the whole call, with the error that it would have had alone."""
-    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
+    stored: list[dict[str, Any]] = await local_keyring.encryption.encrypt_documents("notes", NOTES, FIELDS)
     stored[7]["title"], stored[7]["author"]["name"] = stored[7]["author"]["name"], stored[7]["title"]
 
     with pytest.raises(TamperedFieldError) as tampered:
@@ -83,7 +83,7 @@ async def test_failure_names_its_document(local_keyring: LocalKeyring) -> None:
 
 async def test_missing_row_names_its_document(local_keyring: LocalKeyring) -> None:
     """An error that is about a row says which document needs it."""
-    stored = await local_keyring.encryption.encrypt_documents("notes", NOTES[:2], FIELDS)
+    stored: list[dict[str, Any]] = await local_keyring.encryption.encrypt_documents("notes", NOTES[:2], FIELDS)
     await local_keyring.rows.delete_item(stored[1]["title"]["dekId"], partition_key=stored[1]["title"]["dekId"])
 
     with pytest.raises(DekNotFoundError) as missing:

@@ -3,6 +3,7 @@
 import base64
 import logging
 import os
+from typing import Any
 
 import pytest
 from azure.cosmos.aio import CosmosClient
@@ -125,7 +126,7 @@ async def test_documents_survive_a_round_trip(cosmos_client: CosmosClient) -> No
 async def test_vault_provider_refuses_rows_of_the_environment(local_keyring: LocalKeyring) -> None:
     """A production reader that meets a row of a desk says whose it is."""
     offline = FieldEncryption(EnvProvider(KEY), local_keyring.store, None)
-    stored = await offline.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+    stored: dict[str, Any] = await offline.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
     with pytest.raises(ForeignMekError, match="wrapped by env") as foreign:
         await local_keyring.reader().decrypt_fields("notes", "note-1", stored, FIELDS)

@@ -1,5 +1,7 @@
 """Fields that another system has written: read by a codec, saved in this library's form."""
 
+from typing import Any
+
 import pytest
 from azure.cosmos.aio import CosmosClient
 
@@ -74,7 +76,7 @@ async def test_a_changed_field_is_refused(other: OtherSystem) -> None:
             await other.encryption().decrypt_fields("notes", document_id, changed, ["body"])
 
 
-MALFORMED = {
+MALFORMED: dict[str, dict[str, Any]] = {
     "not the codec's encoding": {"body": "mine:SECRET"},
     "too short for a nonce": {"body": "mine:00"},
     "no dekId": {"keys": {}},

@@ -40,7 +40,7 @@ async def test_all_fields_get_one_fresh_dek(local_keyring: LocalKeyring, fields:
     """The document reads as before under a new row, and the old row and document stay as they were."""
     old = await local_keyring.encrypted()
 
-    new = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, fields)
+    new: dict[str, Any] = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, fields)
 
     assert {dek_of(old), dek_of(new)} == await local_keyring.dek_ids()
     assert dek_of(new) == new["author"]["name"]["dekId"] == new["parts"][1]["text"]["dekId"]
@@ -53,7 +53,7 @@ async def test_fields_that_are_not_named_keep_their_dek(local_keyring: LocalKeyr
     """A document may have fields under several DEKs, and reads as before."""
     old = await local_keyring.encrypted()
 
-    new = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, ["title"])
+    new: dict[str, Any] = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, ["title"])
 
     assert dek_of(old) == new["author"]["name"]["dekId"]
     assert dek_of(old) != dek_of(new)
@@ -64,7 +64,9 @@ async def test_documents_move_onto_another_key_and_store(local_keyring: LocalKey
     """What one key and store can read is written under another, and the first is not needed any more."""
     old = await local_keyring.encrypted()
 
-    new = await elsewhere.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=local_keyring.reader())
+    new: dict[str, Any] = await elsewhere.encryption.reencrypt_fields(
+        "notes", "note-1", old, FIELDS, source=local_keyring.reader()
+    )
     await local_keyring.mek.change(local_keyring.version, enabled=False)
 
     assert new["title"]["mekVersion"] == elsewhere.version
@@ -77,7 +79,9 @@ async def test_documents_move_from_a_key_in_the_environment_into_the_vault(local
     offline = FieldEncryption(EnvProvider(to_base64(bytes(32))), local_keyring.store, None)
     old = await offline.encrypt_fields("notes", "note-1", NOTE, FIELDS)
 
-    new = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, source=offline)
+    new: dict[str, Any] = await local_keyring.encryption.reencrypt_fields(
+        "notes", "note-1", old, FIELDS, source=offline
+    )
 
     assert await local_keyring.reader().decrypt_fields("notes", "note-1", new, FIELDS) == NOTE
 
@@ -85,9 +89,11 @@ async def test_documents_move_from_a_key_in_the_environment_into_the_vault(local
 async def test_document_that_was_not_stored_takes_the_same_row_again(local_keyring: LocalKeyring) -> None:
     """Work that died between row and document finds its row at the second try, whatever cache it has."""
     old, dek_id = await local_keyring.encrypted(), str(uuid.uuid4())
-    lost = await local_keyring.encryption.reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
+    lost: dict[str, Any] = await local_keyring.encryption.reencrypt_fields(
+        "notes", "note-1", old, FIELDS, dek_id=dek_id
+    )
 
-    again = await local_keyring.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
+    again: dict[str, Any] = await local_keyring.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
 
     assert {dek_of(old), dek_id} == await local_keyring.dek_ids()
     assert dek_id == dek_of(again) == dek_of(lost)
@@ -102,7 +108,7 @@ async def test_row_that_was_taken_may_have_been_rewrapped(local_keyring: LocalKe
     version = await local_keyring.mek.create()
     await local_keyring.rewrap(dek_id, version)
 
-    again = await local_keyring.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
+    again: dict[str, Any] = await local_keyring.reader().reencrypt_fields("notes", "note-1", old, FIELDS, dek_id=dek_id)
 
     assert again["title"]["mekVersion"] == version
     assert await local_keyring.reader().decrypt_fields("notes", "note-1", again, FIELDS) == NOTE
@@ -115,7 +121,7 @@ async def test_finished_document_is_left_as_it_is(local_keyring: LocalKeyring, e
         "notes", "note-1", old, FIELDS, source=local_keyring.reader(), dek_id=dek_id
     )
 
-    again = await elsewhere.encryption.reencrypt_fields(
+    again: dict[str, Any] = await elsewhere.encryption.reencrypt_fields(
         "notes", "note-1", done, FIELDS, source=local_keyring.reader(), dek_id=dek_id
     )
 

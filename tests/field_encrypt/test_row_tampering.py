@@ -25,7 +25,7 @@ async def error_of(reader: FieldEncryption, stored: dict[str, Any]) -> FieldEncr
 async def test_every_character_of_a_row_counts(local_keyring: LocalKeyring, name: str) -> None:
     """No character of wrap or key check can change unseen, the unused bits at the end included."""
     reader = FieldEncryption(EnvProvider(KEY), local_keyring.store, None)
-    stored = await reader.encrypt_fields("notes", "note-1", NOTE, FIELDS)
+    stored: dict[str, Any] = await reader.encrypt_fields("notes", "note-1", NOTE, FIELDS)
     dek_id = stored["title"]["dekId"]
     good = (await local_keyring.row(dek_id))[name]
     expected = (InvalidRowError, UnwrapRefusedError if name == "wrappedDek" else KeyCheckMismatchError)

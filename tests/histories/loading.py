@@ -15,7 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import ActivityWorkItem, OrchestrationInstance
 
 from field_encrypt.dek import Dek, key_check
-from keyturn.rotation.evidence import digest_of
+from keyturn.runs.record import digest_of
 from local.task_hub.activities import OpenActivity
 from local.task_hub.backend import TaskHub
 from local.task_hub.generations import Execution, Parent

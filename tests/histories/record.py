@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from azure.keyvault.keys import KeyProperties
+
 from local.callers import ENDS
 from local.supervisor import LocalAzure, Options
 from local.supervisor.layout import REPOSITORY
@@ -84,15 +86,7 @@ class Recorder:
         )
         documents = [_own(item) async for item in found if item["kind"] not in _BACKUPS]
         listed = self.app.keys.list_properties_of_key_versions(self.app.mek_name)
-        versions = [
-            {
-                "version": one.version,
-                "enabled": one.enabled,
-                "createdOn": one.created_on.isoformat(),
-                "tags": dict(one.tags or {}),
-            }
-            async for one in listed
-        ]
+        versions = [_version(one) async for one in listed]
         rows = await all_rows(self.app)
         return {
             "rotationId": run_id,
@@ -139,6 +133,17 @@ def _shape(instance: Json) -> str:
         [(event["kind"], event["content"].get("name")) for event in run["events"]] for run in instance["generations"]
     ]
     return json.dumps([instance["name"], events])
+
+
+def _version(one: KeyProperties) -> Json:
+    """Return what a loader needs of a version, which the vault has dated."""
+    assert one.created_on is not None
+    return {
+        "version": one.version,
+        "enabled": one.enabled,
+        "createdOn": one.created_on.isoformat(),
+        "tags": dict(one.tags or {}),
+    }
 
 
 def _own(item: Json) -> dict[str, Any]:

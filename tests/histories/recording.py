@@ -65,10 +65,11 @@ class Generation:
 
 def message(event: Json) -> pb.HistoryEvent:
     """Return the event as the hub sends it."""
-    return ParseDict(
+    made: pb.HistoryEvent = ParseDict(  # type: ignore[no-untyped-call]  # protobuf ships no types
         {"eventId": event["eventId"], "timestamp": event["timestamp"], event["kind"]: event["content"]},
         pb.HistoryEvent(),
     )
+    return made
 
 
 def in_flight_releases() -> list[str]:

@@ -27,6 +27,7 @@ _TRACES: Mapping[str, str] = {
     "createSubOrchestration": "subOrchestrationInstanceCreated",
     "completeOrchestration": "executionCompleted",
 }
+_STATUSES: Any = pb.OrchestrationStatus  # at run time it has Name(), which its stub leaves out
 _CONTINUED: Asked = ("executionCompleted", 0, "ORCHESTRATION_STATUS_CONTINUED_AS_NEW")
 
 
@@ -73,7 +74,7 @@ def _recorded(events: Iterable[Json], *, continued: bool) -> list[Asked]:
 def _asked(action: pb.OrchestratorAction) -> Asked:
     kind = action.WhichOneof("orchestratorActionType")
     if kind == "completeOrchestration":
-        return _TRACES[kind], 0, pb.OrchestrationStatus.Name(action.completeOrchestration.orchestrationStatus)
+        return _TRACES[kind], 0, _STATUSES.Name(action.completeOrchestration.orchestrationStatus)
     asked: Any = getattr(action, kind)
     return _TRACES.get(kind, kind), action.id, "" if kind == "createTimer" else asked.name
 

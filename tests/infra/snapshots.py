@@ -27,7 +27,8 @@ class Resource:
     @property
     def properties(self) -> dict[str, Any]:
         """The resource's properties, or nothing."""
-        return self.body.get("properties", {})
+        properties: dict[str, Any] = self.body.get("properties", {})
+        return properties
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def test_queries_name_columns_that_exist(default: Snapshot) -> None:
 def test_the_workbook_shows_the_apps_own_metrics(default: Snapshot) -> None:
     """Every metric is shown, and none that the app does not have; each is divided by attributes that it has."""
     attributes = {metric.name: set(metric.attributes) for metric in METRICS}
-    shown = {}
+    shown: dict[str, set[str]] = {}
     for query in _shown(default):
         if query.startswith("AppMetrics "):
             [condition] = re.findall(r"where Name (?:== |in )(\([^)]+\)|\"[^\"]+\")", query)
@@ -216,5 +216,6 @@ def _sent() -> set[str]:
     for path in (ROOT / "orchestrators").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "notify":
-                sent |= {item.value for item in node.args[:1] if isinstance(item, ast.Constant)}
+                literals = [item.value for item in node.args[:1] if isinstance(item, ast.Constant)]
+                sent |= {value for value in literals if isinstance(value, str)}
     return sent

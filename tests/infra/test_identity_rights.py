@@ -184,7 +184,8 @@ def _scope(snapshot: Snapshot, assignment: Resource) -> str:
         snapshot.settings["KEYTURN_CONTAINER"]: "the container `keyturn`",
     }
     documents = [item["name"] for item in json.loads(snapshot.settings["KEYTURN_DOCUMENTS"])]
-    return (named | dict.fromkeys(documents, "the containers in `documents`"))[container]
+    place: str = (named | dict.fromkeys(documents, "the containers in `documents`"))[container]
+    return place
 
 
 def _defined_roles(snapshots: Iterable[Snapshot]) -> Iterator[Resource]:

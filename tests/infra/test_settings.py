@@ -5,6 +5,7 @@ import json
 import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -215,11 +216,12 @@ def _set(default: Snapshot) -> set[str]:
 def _default(variable: str) -> str:
     if variable in SAID_IN_WORDS:
         return SAID_IN_WORDS[variable]
-    for model, names in (
+    models: tuple[tuple[Any, dict[str, str]], ...] = (
         (Policy, {f"{POLICY_PREFIX}{name}".upper(): name for name in Policy.model_fields}),
         (Settings, {name.upper(): name for name in Settings.model_fields}),
         (Keyring, {KEYRING_VARIABLES[field.alias or ""]: name for name, field in Keyring.model_fields.items()}),
-    ):
+    )
+    for model, names in models:
         if variable in names:
             values = model.model_construct().model_dump(mode="json", by_alias=True, include={names[variable]})
             [value] = values.values()

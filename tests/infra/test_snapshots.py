@@ -11,7 +11,7 @@ SOURCES = VARIANTS / "sources.sha256"
 
 def test_snapshots_were_made_of_these_templates() -> None:
     """Whoever changes a template writes the snapshots anew, which takes the compiler: make infra SNAPSHOT=overwrite."""
-    noted = dict(reversed(line.split("  ", 1)) for line in SOURCES.read_text().splitlines())
+    noted = {path: digest for digest, path in (line.split("  ", 1) for line in SOURCES.read_text().splitlines())}
     patterns = ("*.bicep", "*.bicepparam", "modules/**/*.json", "roles.json")
     paths = {path for pattern in patterns for path in INFRA.rglob(pattern)}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import override
 
 from keyturn.clock import Clock
 
@@ -13,14 +14,17 @@ class ManualClock(Clock):
         self.elapsed = 0.0
         self.slept: list[float] = []
 
+    @override
     def now(self) -> datetime:
         """Return the time of day."""
         return datetime(2026, 11, 24, 12, tzinfo=UTC) + timedelta(seconds=self.elapsed)
 
+    @override
     def monotonic(self) -> float:
         """Return the seconds since the start."""
         return self.elapsed
 
+    @override
     async def sleep(self, seconds: float) -> None:
         """Move on by so many seconds, and let others run."""
         self.slept.append(seconds)

@@ -40,7 +40,10 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
     assert problem == (409, expected, {})
 
 
-@pytest.mark.parametrize("kind", sorted(OUTCOMES, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+KINDS = sorted(OUTCOMES, key=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_of_ours_is_a_problem(kind: type[KeyturnError], caplog: pytest.LogCaptureFixture) -> None:
     """Each class becomes its outcome; those that the log is for tell the caller no detail."""
     problem = problem_of(kind("the vault's inside", secretive="fact"), instance=PATH)

@@ -93,8 +93,9 @@ def _watched(hub: HubProcess, answers: Answers, period: timedelta) -> WatchResul
         client.schedule_new_orchestration("watch", input=given.to_payload(), instance_id=name)
         state = client.wait_for_orchestration_completion(name, timeout=SECONDS)
         client.close()
-    assert state is not None
-    return WatchResult.from_payload(state.get_output(dict)["result"])
+    output = state.get_output(dict) if state is not None else None
+    assert output is not None
+    return WatchResult.from_payload(output["result"])
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import azure.durable_functions as df
 
+from tests.triggers.registered import triggers_of
 from triggers import diagnosis
 
 
@@ -10,10 +11,7 @@ def test_diagnosis_answers_where_it_is_documented() -> None:
     app = df.DFApp()
     app.register_functions(diagnosis.bp)
 
-    triggers = {
-        function.get_function_name(): function.get_trigger().get_dict_repr() for function in app.get_functions()
-    }
-    found = {name: trigger for name, trigger in triggers.items() if trigger["type"] == "httpTrigger"}
+    found = {name: trigger for name, trigger in triggers_of(app).items() if trigger["type"] == "httpTrigger"}
 
     assert {
         name: ([method.value for method in trigger["methods"]], trigger["route"], trigger["authLevel"].value)

@@ -8,6 +8,7 @@ import azure.functions as func
 import pytest
 
 from keyturn.errors import InvalidRequestError, UnknownRotationError
+from tests.triggers.registered import triggers_of
 from triggers import api_description, approval_page, approvals, health, rotations, schedule
 from triggers.http import BODY_BYTES_MAX, handle, json_response, limit_of, read_body, read_json, sender_of
 
@@ -137,13 +138,12 @@ def test_triggers_answer_where_they_are_documented() -> None:
         app.register_functions(part.bp)
 
     found: dict[str, Any] = {}
-    for function in app.get_functions():
-        trigger = function.get_trigger().get_dict_repr()
+    for name, trigger in triggers_of(app).items():
         if trigger["type"] == "httpTrigger":
             methods = [method.value for method in trigger["methods"]]
-            found[function.get_function_name()] = (*methods, trigger["route"], trigger["authLevel"].value)
+            found[name] = (*methods, trigger["route"], trigger["authLevel"].value)
         elif trigger["type"] == "timerTrigger":
-            found[function.get_function_name()] = trigger["schedule"]
+            found[name] = trigger["schedule"]
 
     assert found == {
         "start_rotation": ("POST", "rotations", "function"),

@@ -159,9 +159,8 @@ def malformed() -> list[dict[str, Any]]:
         )
         for name in PROPERTIES
     ]
-    plain = [
-        vector(f"plaintext: {value!r}", value, "invalid_field", property="enc") for value in ("A title", None, [], 5)
-    ]
+    values: tuple[Any, ...] = ("A title", None, [], 5)
+    plain = [vector(f"plaintext: {value!r}", value, "invalid_field", property="enc") for value in values]
     return [*changed, *missing, *plain]
 
 

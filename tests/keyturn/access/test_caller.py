@@ -14,6 +14,7 @@ from keyturn.errors import ForbiddenError, InvalidRequestError, SettingsError, U
 from keyturn.settings import Settings
 from tests.keyturn.access.principals import PERSON_ID, header_of
 from tests.keyturn.settings.environment import settings_of
+from tests.triggers.registered import triggers_of
 
 FREE = Caller(None)
 
@@ -34,10 +35,7 @@ def routes() -> dict[str, str]:
     for found in pkgutil.iter_modules(triggers.__path__):
         if (bp := getattr(importlib.import_module(f"triggers.{found.name}"), "bp", None)) is not None:
             app.register_functions(bp)
-    described = {
-        function.get_function_name(): function.get_trigger().get_dict_repr() for function in app.get_functions()
-    }
-    return {name: one["authLevel"].value for name, one in described.items() if one["type"] == "httpTrigger"}
+    return {name: one["authLevel"].value for name, one in triggers_of(app).items() if one["type"] == "httpTrigger"}
 
 
 # Routes that ask for no role: one tells nothing, the other takes what is signed with the webhook's secret.

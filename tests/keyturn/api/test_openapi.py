@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import triggers
 from keyturn.access.roles import ROUTES
 from keyturn.api.openapi import description
+from tests.triggers.registered import triggers_of
 
 BASE = "/api"
 GOOD = (200, 201, 202, 303)  # 303: a form of the console leads to the run that it is about
@@ -44,12 +45,11 @@ def test_what_is_described_is_what_answers() -> None:
         if (bp := getattr(importlib.import_module(f"triggers.{found.name}"), "bp", None)) is not None:
             app.register_functions(bp)
     answering = set()
-    for function in app.get_functions():
-        trigger = function.get_trigger().get_dict_repr()
+    for name, trigger in triggers_of(app).items():
         if trigger["type"] == "httpTrigger":
             [method] = trigger["methods"]
             keyed = trigger["authLevel"] is func.AuthLevel.FUNCTION
-            answering.add((function.get_function_name(), f"{BASE}/{trigger['route']}", method.value.lower(), keyed))
+            answering.add((name, f"{BASE}/{trigger['route']}", method.value.lower(), keyed))
 
     described = {(one["operationId"], path, method, _needs_key(one)) for path, method, one in operations()}
     assert described == answering

@@ -11,8 +11,8 @@ from keyturn.contracts.migrations import Restore
 from keyturn.contracts.pages import UnexplainedRow
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FreezeInput
-from keyturn.rotation.evidence import build_evidence, digest_of
-from keyturn.runs.record import RunRecord
+from keyturn.rotation.evidence import build_evidence
+from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import (
     Check,
     HistoryEntry,

@@ -11,8 +11,8 @@ from keyturn.contracts.migrations import Rollback
 from keyturn.contracts.states import State
 from keyturn.errors import EvidenceAlteredError, WrongStateError
 from keyturn.http import problem_of
-from keyturn.rotation.evidence import digest_of
 from keyturn.runs.evidence_summary import findings_of, to_look_at
+from keyturn.runs.record import digest_of
 from keyturn.runs.record_parts import (
     Command,
     Decision,
@@ -181,7 +181,11 @@ def test_many_versions_are_shown_by_their_first_and_last_day() -> None:
     """Four hundred dates are no answer; their ids are all there, one click off."""
     created = {f"v{number}": NOW - timedelta(days=number) for number in range(1, 401)}
     record = restoring(evidence=None)
-    evidence = {"versions": dict.fromkeys(created, 1), "targetVersion": "new", "census": CENSUS.to_payload()}
+    evidence: dict[str, Any] = {
+        "versions": dict.fromkeys(created, 1),
+        "targetVersion": "new",
+        "census": CENSUS.to_payload(),
+    }
     record = record.changed(evidence=evidence, evidence_digest=digest_of(evidence))
     text = " ".join(Page(approval_page(record, link_to(record), "", READER, {**created, "new": NOW})).text.split())
     unknown = " ".join(Page(approval_page(record, link_to(record), "", READER, {})).text.split())

@@ -98,7 +98,7 @@ async def test_a_decision_is_in_the_chain_when_it_is_answered(runs: RotationStor
     await submit(runs, record)
     decided = [data for kind, data in await audited(audit, record) if kind == "decision_taken"]
 
-    by = {"by": APPROVER, "digest": record.evidence_digest, "comment": "", "acknowledged": []}
+    by: dict[str, Any] = {"by": APPROVER, "digest": record.evidence_digest, "comment": "", "acknowledged": []}
     assert [{"decision": "approved", **by}] == decided
 
 

@@ -147,7 +147,7 @@ def test_a_chain_that_does_not_hold_is_not_filed(tmp_path: Path) -> None:
 
 def test_a_year_without_runs_and_a_file_that_is_there_are_refused(bundle: Path) -> None:
     """Nothing is written over, and an empty archive would look like a quiet year."""
-    empty = ({"rotations": [], "next": None}, {"migrations": [], "next": None})
+    empty: tuple[dict[str, Any], ...] = ({"rotations": [], "next": None}, {"migrations": [], "next": None})
     before = bundle.read_bytes()
     with serving(empty) as app:
         nothing = app.run("audit", "bundle", "--year", "2026", "--output", str(bundle.with_name("none.zip")))

@@ -24,7 +24,11 @@ WITHOUT_A_KEY = {"KEYTURN_FUNCTION_KEY": ""}
 
 def report(evidence: Mapping[str, Any], /, **changed: Any) -> dict[str, Any]:
     """Return the report of a run that waits for a decision on this evidence."""
-    reported = {"evidence": evidence, "evidenceDigest": digest_of(evidence), "requestedBy": "dana@example.com"}
+    reported: dict[str, Any] = {
+        "evidence": evidence,
+        "evidenceDigest": digest_of(evidence),
+        "requestedBy": "dana@example.com",
+    }
     reported |= {"reason": "monthly", "approvalExpiresAt": "2026-12-01T12:00:00Z", "decision": None}
     status = {"state": "awaiting_approval", "decision": None}
     return {"status": status, "record": {**reported, **changed}}

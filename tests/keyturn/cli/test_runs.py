@@ -187,7 +187,7 @@ def test_a_keyring_without_runs_is_named() -> None:
 
 def test_keyrings_are_shown_one_by_one() -> None:
     """Version with its age, when it is due, overdue, drift with the command that fixes it, and the active run."""
-    drift = {
+    drift: dict[str, Any] = {
         "at": "2026-11-25T05:00:00Z",
         "since": "2026-11-25T05:00:00Z",
         "rows": {"v0": 3},

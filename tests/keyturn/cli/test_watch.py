@@ -30,7 +30,14 @@ def sweeping(changed: int, **more: Any) -> dict[str, Any]:
 
 def waiting(state: str, what: str, until: str | None, *, person: bool) -> dict[str, Any]:
     """Return the status of a run that waits."""
-    answer = {"state": state, "phase": state, "detail": "", "counts": {}, "decision": None, "evidenceDigest": DIGEST}
+    answer: dict[str, Any] = {
+        "state": state,
+        "phase": state,
+        "detail": "",
+        "counts": {},
+        "decision": None,
+        "evidenceDigest": DIGEST,
+    }
     return {**answer, "waitsFor": {"what": what, "until": until, "person": person}}
 
 

@@ -25,7 +25,7 @@ STATUS = {
     "detail": LONG,
     "evidenceDigest": DIGEST,
 }
-WAITING = {**STATUS, "state": "awaiting_approval", "endedAt": None, "detail": ""} | {
+WAITING: dict[str, Any] = {**STATUS, "state": "awaiting_approval", "endedAt": None, "detail": ""} | {
     "waitsFor": {"what": "a decision by another person", "until": "2999-12-01T12:00:00Z", "person": True}
 }
 VERIFIED = {"id": "census", "subject": "", "outcome": "ok", "detail": f"60 rows on {VERSION}: {LONG}", "advice": ""}

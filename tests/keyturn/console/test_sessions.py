@@ -85,9 +85,9 @@ async def test_neither_is_the_other_and_an_approvers_link_is_neither(runs: Rotat
     for wrong in (cookie, approvers, "", "x.y"):
         with pytest.raises(UnauthenticatedError):
             await opened(runs, wrong)
-    for wrong in (token, approvers, "x.y", None):
+    for no_token in (token, approvers, "x.y", None):
         with pytest.raises(UnauthenticatedError):
-            await visiting(runs, wrong)
+            await visiting(runs, no_token)
 
 
 @pytest.mark.parametrize("purpose", [LINK, SESSION])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyturn.cosmos.client import FeedPage, list_feed_ranges, read_feed_page
+from field_encrypt.change_feed import FeedPage
+from keyturn.cosmos.client import list_feed_ranges, read_feed_page
 from keyturn.errors import PermissionMissingError, UnavailableError
 from tests.keyturn.local_keyring import LocalKeyring
 
@@ -147,7 +148,8 @@ async def test_readers_of_one_client_do_not_mix_their_cursors(local_keyring: Loc
         for row in sorted(expected)[:20]:
             await local_keyring.container.patch_item(row, row, [{"op": "set", "path": "/x", "value": 1}])
 
-    *found, _ = await asyncio.gather(*(drain(local_keyring, feed_range, None, 3) for feed_range in ranges), write())
+    drains = [drain(local_keyring, feed_range, None, 3) for feed_range in ranges]
+    found, _ = await asyncio.gather(asyncio.gather(*drains), write())
 
     assert {row for seen, _ in found for row in seen} == expected
 

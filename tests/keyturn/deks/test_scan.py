@@ -29,7 +29,7 @@ def request(feed_range: str, cursor: str | None, page_rows: int, selection: Sele
 
 async def pages_of(local_keyring: LocalKeyring, page_rows: int, selection: Selection = "stale") -> list[ScanResult]:
     """Scan every range to its end."""
-    pages = []
+    pages: list[ScanResult] = []
     for feed_range in await list_feed_ranges(local_keyring.container):
         cursor = None
         while not pages or not pages[-1].drained or cursor is None:

@@ -268,7 +268,7 @@ async def test_a_row_in_other_letters_opens_before_and_after_its_rewrap(
     mek, key_id = local_keyring.mek, spelled(kid_prefix(local_keyring.keyring))
     old, rows = await mek.create(), ReaderStore(local_keyring.container, RowDefaults(mek_name=mek.name))
     ours = FieldEncryption(KeyVaultProvider(mek.client), rows, None)
-    note = await ours.encrypt_fields("notes", "note", {"id": "note", "title": "t"}, ["title"])
+    note: dict[str, Any] = await ours.encrypt_fields("notes", "note", {"id": "note", "title": "t"}, ["title"])
     ref = RowRef(id=note["title"]["dekId"], partition=note["title"]["dekId"])
     names = [("mekName", spelled(mek.name)), ("mekVersion", f"{key_id}{old}")]
     await local_keyring.container.patch_item(

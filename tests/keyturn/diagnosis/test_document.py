@@ -1,5 +1,7 @@
 """A document's fields: every byte of a field and every part of its place counts, and what was changed is named."""
 
+from typing import Any
+
 import pytest
 
 from keyturn.diagnosis.document import diagnose_document
@@ -11,7 +13,7 @@ from tests.keyturn.local_keyring import encoded
 pytestmark = pytest.mark.usefixtures("mixed_types")
 
 # What each property of a stored field becomes in the tests, and the verdict that it must have.
-HARMS = {
+HARMS: dict[str, tuple[dict[str, Any], Verdict]] = {
     "another format": ({"enc": 3}, Verdict.FIELD_MALFORMED),
     "no format": ({"enc": ...}, Verdict.FIELD_MALFORMED),
     "another algorithm": ({"alg": "A128GCM"}, Verdict.FIELD_MALFORMED),

@@ -43,6 +43,7 @@ async def test_a_document_of_another_container_is_named(damaged: DamagedDocument
 
     found = await damaged.diagnose(document, damaged.archive)
 
+    assert found.fields[0].belongs_to is not None
     assert (Verdict.FIELD_MOVED, damaged.notes.id) == (found.verdict, found.fields[0].belongs_to.container)
 
 
@@ -88,7 +89,7 @@ async def test_a_field_of_another_partitions_document_is_named(damaged: DamagedD
 async def test_a_copy_of_format_1_is_named_on_both_sides(damaged: DamagedDocuments) -> None:
     """It opens in any partition: which of the documents is the copy, only people can tell."""
     store, provider = damaged.keyring.reader_store, KeyVaultProvider(damaged.local_keyring.mek.client)
-    plain = {"id": "old", "workspaceId": WORKSPACE, "title": "t", "author": {"name": "n"}}
+    plain: dict[str, object] = {"id": "old", "workspaceId": WORKSPACE, "title": "t", "author": {"name": "n"}}
     stored = await encrypted_as_format_1(provider, store, damaged.notes.id, plain, FIELDS, "dek-of-old")
     await damaged.notes.create_item(stored)
     alone = await damaged.diagnose(stored)

@@ -21,7 +21,7 @@ from tests.keyturn.diagnosis.damaged_documents import DamagedDocuments, flipped,
 from tests.keyturn.local_keyring import encoded
 from tests.keyturn.runs.lifecycle import NOW, PATHS, new_keyring, start_run, step_to
 
-DECIDED = {"by": "olga@example.com", "reason": "its wrap does not open", "now": NOW}
+DECIDED: dict[str, Any] = {"by": "olga@example.com", "reason": "its wrap does not open", "now": NOW}
 
 
 class Ward:

@@ -7,8 +7,10 @@ import pytest
 
 from field_encrypt import EncryptedContainer, FieldEncryption, FieldPolicy, KeyPolicy, KeyVaultProvider
 from field_encrypt.fields import is_encrypted
+from keyturn.cosmos.client import read_feed_page
 from keyturn.diagnosis import feed_scan, orphans
 from keyturn.diagnosis.orphans import OrphanPage, OrphanRequest, UnusedCount, scan_orphans
+from keyturn.documents.queries import deks_named
 from keyturn.keyring_clients import KeyringClients
 from tests.keyturn.diagnosis.damaged_documents import WORKSPACE, DamagedDocuments
 
@@ -44,7 +46,7 @@ async def test_every_form_in_every_container_is_a_use(
 ) -> None:
     """Also of a row that only a document of the second container names."""
     used, free = await add_row(damaged), await add_row(damaged)
-    document = {"id": "d", "workspaceId": WORKSPACE, "author": {"name": {**form, "dekId": used}}}
+    document: dict[str, Any] = {"id": "d", "workspaceId": WORKSPACE, "author": {"name": {**form, "dekId": used}}}
     assert is_encrypted(document["author"]["name"])
     await getattr(damaged, place).create_item(document)
 
@@ -77,10 +79,9 @@ async def test_a_document_that_is_written_meanwhile_is_a_use(
 ) -> None:
     """Documents are looked up after the rows were read: one that was stored in between is seen."""
     used, free = await add_row(damaged), await add_row(damaged)
-    read = feed_scan.read_feed_page
 
     async def read_and_store(*arguments: Any) -> Any:
-        page = await read(*arguments)
+        page = await read_feed_page(*arguments)
         late = {"id": "late", "workspaceId": WORKSPACE, "title": {**FORMAT_2, "dekId": used}}
         await damaged.archive.upsert_item(late)
         return page
@@ -97,10 +98,9 @@ async def test_a_document_that_moves_meanwhile_is_a_use(
     used, free = await add_row(damaged), await add_row(damaged)
     document = {"id": "d", "workspaceId": WORKSPACE, "title": {**FORMAT_1, "dekId": used}}
     await damaged.archive.create_item(document)
-    look = orphans.deks_named
 
     async def look_and_move(container: Any, *arguments: Any) -> set[str]:
-        found = await look(container, *arguments)
+        found = await deks_named(container, *arguments)
         if container is damaged.notes and not moved:
             moved.append(await damaged.notes.create_item(document))
             await damaged.archive.delete_item("d", partition_key=WORKSPACE)

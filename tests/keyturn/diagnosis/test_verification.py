@@ -93,7 +93,7 @@ async def test_rows_that_were_put_back_are_counted_anew(verified: Verified) -> N
     (detail, advice) = (await verified.problems("census"))["census"]
     assert f"2 on others ({old}: 1), 1 of them without a label" in detail
     assert advice == f"keyturn migrate rewrap-deks --keyring notes --new-version {current}"
-    counted = verified.damaged.keyring.dek_container.query_items(str(answer.query))
+    counted: Any = verified.damaged.keyring.dek_container.query_items(str(answer.query))
     assert sum([value async for value in counted]) == 2
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,8 @@ class Clinic:
 
     def examine(
         self,
+        changed: Mapping[str, str] | None = None,
+        /,
         *,
         probing: bool = False,
         requirements: Path | None = None,
@@ -47,7 +49,7 @@ class Clinic:
         assert self._runner.stdin is not None
         assert self._runner.stdout is not None
         asked = {
-            "environment": {**self.environment, **variables},
+            "environment": {**self.environment, **(changed or {}), **variables},
             "probing": probing,
             "requirements": str(requirements or REPOSITORY / "requirements.txt"),
             "ahead": ahead,

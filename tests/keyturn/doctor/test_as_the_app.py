@@ -28,7 +28,7 @@ def test_a_list_at_key_scope(clinic: Clinic) -> None:
 
 def test_a_batch_needs_the_right_to_replace(clinic: Clinic) -> None:
     """As the app, which may not create rows, a batch is answered with 404; an operator's answer shows nothing."""
-    operator = clinic.examine(**clinic.azure.client_environment("operator"))
+    operator = clinic.examine(clinic.azure.client_environment("operator"))
 
     assert outcome(clinic.examine(), "cosmos_batch_right") == "ok"
     assert outcome(operator, "cosmos_batch_right") == "unchecked"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.xdist_group("doctor")
 async def test_every_probe_finds_what_is_assumed(limited_clinic: Clinic) -> None:
     """With an operator's rights, every probe is green, and what it made is gone or disabled."""
     with throttled(limited_clinic):
-        lines = limited_clinic.examine(probing=True, **limited_clinic.azure.client_environment("operator"))
+        lines = limited_clinic.examine(limited_clinic.azure.client_environment("operator"), probing=True)
 
     outcomes = {line["id"]: line["outcome"] for line in lines}
     key = next(line["detail"] for line in lines if line["id"] == "probe_key").rpartition("/")[2]

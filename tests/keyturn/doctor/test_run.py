@@ -146,7 +146,7 @@ def test_what_is_broken_is_named(clinic: Clinic, name: str) -> None:
     """The lines that are wrong are those of what was broken, and each says what to do."""
     broken = BROKEN[name]
     with broken.change(clinic):
-        lines = clinic.examine(ahead=broken.ahead, **broken.variables)
+        lines = clinic.examine(broken.variables, ahead=broken.ahead)
 
     assert wrong(lines) == broken.lines
     assert [line for line in lines if line["outcome"] in ("problem", "warning") and not line["advice"]] == []

@@ -208,7 +208,8 @@ async def test_a_copy_is_not_bound_to_where_it_lies(
 
 async def anywhere(documents_harness: DocumentsHarness, name: str) -> dict[str, Any]:
     """Return the one document of this id, in whatever partition."""
-    query, parameters = "SELECT * FROM c WHERE c.id = @id", [{"name": "@id", "value": name}]
+    query = "SELECT * FROM c WHERE c.id = @id"
+    parameters: list[dict[str, object]] = [{"name": "@id", "value": name}]
     (found,) = [dict(item) async for item in documents_harness.container.query_items(query, parameters=parameters)]
     return own(found)
 

@@ -124,7 +124,7 @@ async def test_an_attempt_that_died_leaves_no_backup(
     monkeypatch.setattr(backups_module, "PART_BYTES", 1000)
     create = documents.create
 
-    async def dies(document: dict[str, Any]) -> bool:
+    async def dies(document: dict[str, Any]) -> Any:
         if document["kind"] == KIND:
             raise UnavailableError("the keyturn container did not answer")
         return await create(document)

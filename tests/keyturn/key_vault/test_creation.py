@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import override
 
 import pytest
 from azure.keyvault.keys.aio import KeyClient
@@ -73,6 +74,7 @@ async def test_a_run_after_a_crash_waits_for_the_creation_of_the_run_before(
     class Clock(ManualClock):
         """A clock in whose tenth second the creation of the run before comes true."""
 
+        @override
         async def sleep(self, seconds: float) -> None:
             await super().sleep(seconds)
             if self.elapsed == 10:
@@ -117,6 +119,7 @@ class Delayed(Intent):
         super().__init__()
         self._clock, self._seconds = clock, seconds
 
+    @override
     async def declare(self, at: datetime, *, replacing: datetime | None) -> bool:
         """Write it, slowly the first time."""
         written = await super().declare(at, replacing=replacing)

@@ -15,6 +15,7 @@ from keyturn.contracts.migrations import (
     RestoreInput,
 )
 from keyturn.contracts.states import State
+from keyturn.deks.census import take_census
 from keyturn.errors import EvidenceAlteredError, FencedError, InvariantError, UnavailableError
 from keyturn.key_vault.versions import RETIRED_BY_TAG, TEMPORARY_FOR_TAG
 from keyturn.migrations import restore
@@ -210,12 +211,11 @@ async def test_a_row_that_appears_while_disabling_keeps_its_version(
     await enable(local_keyring, migrations, record)
     await remove_rows(local_keyring)
     await local_keyring.mek.client.get_version(old)  # the writer has its public key, and goes on using it
-    count = restore.take_census
 
     async def late_writer(*arguments: Any) -> Any:
         if old not in await enabled(local_keyring):
             await local_keyring.add(old)
-        return await count(*arguments)
+        return await take_census(*arguments)
 
     monkeypatch.setattr(restore, "take_census", late_writer)
 
@@ -238,18 +238,17 @@ async def test_a_second_count_that_fails_or_is_never_made_leaves_no_row_unreadab
     await enable(local_keyring, migrations, record)
     await remove_rows(local_keyring)
     await local_keyring.mek.client.get_version(old)
-    count = restore.take_census
 
     async def fail_second(*arguments: Any) -> Any:
         if old not in await enabled(local_keyring):
             await local_keyring.add(old)
             raise KeyboardInterrupt if crash else UnavailableError("the dek store did not answer")
-        return await count(*arguments)
+        return await take_census(*arguments)
 
     monkeypatch.setattr(restore, "take_census", fail_second)
     with pytest.raises(KeyboardInterrupt if crash else UnavailableError):
         await give_back(local_keyring, migrations, record)
-    monkeypatch.setattr(restore, "take_census", count)
+    monkeypatch.setattr(restore, "take_census", take_census)
 
     assert crash == (old not in await enabled(local_keyring))
     assert (await give_back(local_keyring, migrations, record)).kept == {old: 1}

@@ -29,7 +29,7 @@ class Notes:
     async def add(self, note_id: str) -> str:
         """Store a note under a DEK of its own, have the row in the backup, and return the row's id."""
         plain = {"id": note_id, "title": "Plans"}
-        stored = await self.encryption.encrypt_fields(
+        stored: dict[str, Any] = await self.encryption.encrypt_fields(
             self.container.id, note_id, plain, ["title"], partition_key=note_id
         )
         await self.container.create_item(stored)

@@ -48,7 +48,7 @@ class TwoAccounts:
 
     async def rows(self) -> dict[str, dict[str, Any]]:
         """Return every row as it is stored here, ETag included."""
-        return {item["id"]: item for item in await self.harness.rows()}
+        return {item["id"]: dict(item) for item in await self.harness.rows()}
 
     async def lose(self, refs: Sequence[RowRef]) -> None:
         """Delete rows here."""

@@ -33,9 +33,9 @@ class Inbox:
         messages = requests.get(f"{self.service.url}/_control/messages", timeout=TIMEOUT).json()["messages"]
         return [item for item in messages if item["channel"] == channel and run_id in item["message"]]
 
-    def fail(self, channel: str, **rule: object) -> None:
+    def fail(self, channel: str, **rule: Any) -> None:
         """Arm a fault of a channel."""
-        armed = {"operation": channel, "kind": "status", "count": None, **rule}
+        armed: dict[str, Any] = {"operation": channel, "kind": "status", "count": None, **rule}
         requests.post(f"{self.service.url}/_control/faults", json=armed, timeout=TIMEOUT).raise_for_status()
 
     def heal(self) -> None:

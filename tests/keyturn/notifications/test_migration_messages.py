@@ -68,7 +68,12 @@ def test_every_message_says_where_to_look(event: str, work: Work) -> None:
 def test_the_question_says_what_would_be_enabled(event: str) -> None:
     """Versions with their rows, where these go, who cannot decide, digest and expiry are in the question."""
     census = CensusResult(total=9, on_target=6, stale=3, unlabelled=0, foreign=0, by_version={"old": 3, "new": 6})
-    found = {"census": census, "versions": ["old"], "target_version": "new", "evidence_digest": "d" * 64}
+    found: dict[str, Any] = {
+        "census": census,
+        "versions": ["old"],
+        "target_version": "new",
+        "evidence_digest": "d" * 64,
+    }
 
     said = message(event, **found, approval_expires_at=datetime(2026, 3, 8, 3, 0, tzinfo=UTC))
 

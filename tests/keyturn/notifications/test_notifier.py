@@ -12,7 +12,7 @@ from keyturn.errors import UnavailableError
 from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.runs.record_parts import ChannelOutcome, Notice
 from keyturn.runs.records import RotationRecord
-from keyturn.runs.store import RotationStore
+from keyturn.runs.store import EveryRun, RotationStore
 from tests.keyturn.notifications.inbox import Inbox, links, notifier_of
 from tests.keyturn.runs.lifecycle import NOW, bring_to, start_run
 
@@ -168,7 +168,7 @@ async def test_on_call_is_notified_again_where_the_message_did_not_arrive(runs: 
 async def test_without_channels_the_log_has_it_once(runs: RotationStore, caplog: pytest.LogCaptureFixture) -> None:
     """An app without channels has its events in the log and in the record, once."""
     record = await start_run(runs)
-    notifier = Notifier(runs, Channels(), public_url=None, links=links)
+    notifier = Notifier(EveryRun(runs.documents), Channels(), public_url=None, links=links)
 
     with caplog.at_level(logging.INFO, logger="keyturn.events"):
         for _ in range(2):

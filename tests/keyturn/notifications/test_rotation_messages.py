@@ -29,7 +29,7 @@ from keyturn.runs.records import RotationRecord
 from tests.keyturn.runs.lifecycle import NOW, make_record
 
 CENSUS = CensusResult(total=1250, on_target=1240, stale=0, unlabelled=0, foreign=10, by_version={"new": 1240})
-EVIDENCE = {
+EVIDENCE: dict[str, Any] = {
     "census": CENSUS,
     "proof": Proof(mode="all", proven=1240, quarantined=0, gone=2),
     "stale_writers": StaleWriters(count=3, last_seen=NOW),

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ from keyturn.notifications.messages import compose
 from keyturn.notifications.migration_messages import MIGRATION_MESSAGES
 from keyturn.notifications.rotation_messages import ROTATION_MESSAGES
 from keyturn.preflight.results import CheckResult, Outcome
-from keyturn.runs.record import digest_of
+from keyturn.runs.record import RunRecord, digest_of
 from keyturn.runs.record_parts import Canary, Check, Decision, Preflight, Quarantined, RequestOptions, Waiver
 from tests.keyturn.runs.lifecycle import NOW
 from tests.keyturn.runs.records import migration, rotation
@@ -51,14 +52,20 @@ def seen(text: str) -> list[str]:
 
 def message_of(text: str, event: str) -> str:
     """Return the message of the event about a run in every text of which the hostile one stands."""
-    row, evidence = QuarantinedRow(id=text, reason="malformed"), {"reason": text, "oldVersions": [text]}
+    row = QuarantinedRow(id=text, reason="malformed")
+    evidence: dict[str, Any] = {"reason": text, "oldVersions": [text]}
     frozen = {"evidence": evidence, "evidence_digest": digest_of(evidence)}
     decision = Decision(decision="approved", by=text, digest="d", at=NOW, comment=text)
-    common = {"requested_by": text, "reason": text, "quarantined": Quarantined(count=1, named=[row]), **frozen}
+    common: dict[str, Any] = {
+        "requested_by": text,
+        "reason": text,
+        "quarantined": Quarantined(count=1, named=[row]),
+        **frozen,
+    }
     about = NotifyInput(run=rotation().ref, key="1", event=event, detail=text)
     if event in ROTATION_MESSAGES:
         checks = [Check(name=text, outcome="fail", detail=text, hint=text), Check(name=text, outcome="waived")]
-        record = rotation(
+        record: RunRecord = rotation(
             **common,
             decision=decision,
             old_versions=[text],

@@ -1,6 +1,7 @@
 """When a rotation is overdue: due for longer than it may take, whatever keeps it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def day(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-{text}T04:00:00").replace(tzinfo=UTC)
 
 
-def run(requested: str, state: State = State.BLOCKED, ended: str | None = None, **fields: object) -> RotationRecord:
+def run(requested: str, state: State = State.BLOCKED, ended: str | None = None, **fields: Any) -> RotationRecord:
     """Return a rotation of that day."""
     return make_record(requested_at=day(requested), state=state, ended_at=day(ended) if ended else None, **fields)
 

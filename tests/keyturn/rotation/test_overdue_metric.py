@@ -11,7 +11,7 @@ from keyturn.notifications.notifier import Channels, Notifier
 from keyturn.rotation.drift import Drift, DriftRecord
 from keyturn.rotation.due import Versions, any_overdue, keyring_status, rotation_history
 from keyturn.rotation.watchdog import tell_unreported
-from keyturn.runs.store import RotationStore
+from keyturn.runs.store import EveryRun, RotationStore
 from keyturn.telemetry import names
 from tests.keyturn.runs.lifecycle import NOW, monthly, new_keyring, start_run
 from tests.keyturn.telemetry.recorded import Recorded
@@ -43,7 +43,7 @@ async def test_a_keyring_that_was_never_rotated_is_overdue_by_the_age_of_its_mek
     """The gauge and the keyring's standing say the same, also where there is no rotation that a message is about."""
     keyring = new_keyring()
     clients, settings = monthly(keyring, made(timedelta(days=days)))
-    notifier = Notifier(runs, Channels(), public_url=None, links=lambda _record, _now: {})
+    notifier = Notifier(EveryRun(runs.documents), Channels(), public_url=None, links=lambda _record, _now: {})
 
     await tell_unreported(notifier, runs, clients, settings, NOW)
     history = await rotation_history(runs, clients, settings, NOW)

@@ -10,6 +10,7 @@ from keyturn.contracts.base import Policy
 from keyturn.contracts.migrations import RestoreInput
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import ReinstateInput, RetireInput, RetireResult
+from keyturn.deks.census import take_census
 from keyturn.errors import EvidenceAlteredError, InvariantError, NotSettledError, UnavailableError
 from keyturn.key_vault.versions import MekVersions
 from keyturn.migrations.requests import rollback_work
@@ -184,14 +185,13 @@ async def test_a_row_that_appears_while_retiring_undoes_it(
     """What is written under the old version between the counts is readable again at once, and reported."""
     await harness.keyring.add_many(2, harness.target)
     await harness.keyring.mek.client.get_version(harness.old)  # the writer has its public key, and goes on using it
-    count = retirement_module.take_census
     counted: list[Any] = []
 
     async def late_writer(*arguments: Any) -> Any:
         if counted:
             assert not await harness.is_enabled(harness.old)
             await harness.keyring.add(harness.old)
-        counted.append(await count(*arguments))
+        counted.append(await take_census(*arguments))
         return counted[-1]
 
     monkeypatch.setattr(retirement_module, "take_census", late_writer)
@@ -209,12 +209,11 @@ async def test_a_second_count_that_fails_undoes_the_retirement(
 ) -> None:
     """Nothing stays disabled on a count that was not made."""
     await harness.keyring.add_many(2, harness.target)
-    count = retirement_module.take_census
 
     async def fail_second(*arguments: Any) -> Any:
         if not await harness.is_enabled(harness.old):
             raise UnavailableError("the dek store did not answer")
-        return await count(*arguments)
+        return await take_census(*arguments)
 
     monkeypatch.setattr(retirement_module, "take_census", fail_second)
     record = await harness.approved(harness.old)

@@ -106,7 +106,8 @@ async def test_a_start_that_was_overtaken_while_it_was_looked_at_counts_again(
     runs: RotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the count and the lease, others may have come and gone: the lease that was read is not there any more."""
-    keyring, query, raced = new_keyring(), runs.documents.query, []
+    keyring, query = new_keyring(), runs.documents.query
+    raced: list[bool] = []
 
     async def overtaken(*asked: object) -> list[dict[str, object]]:
         found = await query(*asked)  # type: ignore[arg-type]  # passed on as it is

@@ -1,7 +1,6 @@
 """Rotations to test with: fresh records, runs that hold their keyring, and runs brought into any state."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +30,7 @@ CENSUS = CensusResult(total=10, on_target=10, stale=0, unlabelled=0, foreign=0, 
 UNTOUCHED = Provenance(since="r", created=0, count=0, named=[])
 
 # How a run gets into each state, as the workflow would bring it there.
-PATHS: Mapping[State, list[State]] = {
+PATHS: dict[State, list[State]] = {
     State.REQUESTED: [],
     State.PREFLIGHT: [State.PREFLIGHT],
     State.CREATING_VERSION: [State.PREFLIGHT, State.CREATING_VERSION],

@@ -27,10 +27,10 @@ async def test_the_vaults_budget_and_what_is_used_of_it(runs: RotationStore, pha
     record = await sweeping(runs, vault_operations_per_second=40, proof_share=0.25)
     if phase == "proof":
         record = await step_to(runs, record, State.SOAKING)
-    earlier = {"phase": phase, "throttled": 2, "vault_operations": 70}
+    earlier: dict[str, Any] = {"phase": phase, "throttled": 2, "vault_operations": 70}
     await report_wave(runs, record, 1, at=NOW + timedelta(seconds=5), **earlier)
     began = NOW + timedelta(seconds=20)
-    now = {"phase": phase, "throttled": 1, "vault_operations": 90, "number": 2, "began": began}
+    now: dict[str, Any] = {"phase": phase, "throttled": 1, "vault_operations": 90, "number": 2, "began": began}
 
     seen = status(await report_wave(runs, record, 1, at=began + timedelta(seconds=10), **now))
 

@@ -11,7 +11,7 @@ from keyturn.runs.transitions import record_step
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import root_of, state_of
 from tests.keyturn.runs.lifecycle import NOW, PATHS, bring_to, start_run
-from tests.keyturn.telemetry.recorded import Recorded
+from tests.keyturn.telemetry.recorded import Recorded, attributes_of, parent_of
 
 
 async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, recorded: Recorded) -> None:
@@ -25,9 +25,9 @@ async def test_a_rotation_is_one_trace_of_all_its_states(runs: RotationStore, re
     assert [span.context.span_id for span in spans[:-1]] == [
         state_of(record.run_id, step).span_id for step in range(len(states))
     ]
-    assert {span.parent.span_id for span in spans[:-1]} == {root.span_id}
+    assert {parent_of(span).span_id for span in spans[:-1]} == {root.span_id}
     assert (spans[-1].context.span_id, spans[-1].parent) == (root.span_id, None)
-    assert dict(spans[-1].attributes)[names.STATE] == "completed"
+    assert attributes_of(spans[-1])[names.STATE] == "completed"
 
 
 async def test_a_repeated_state_change_tells_nothing(runs: RotationStore, recorded: Recorded) -> None:

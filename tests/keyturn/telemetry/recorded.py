@@ -1,6 +1,7 @@
 """The process's providers, set once with exporters that keep everything in memory."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
@@ -9,9 +10,22 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
 
 from keyturn.telemetry.names import Metric
 from keyturn.telemetry.providers import set_up
+
+
+def attributes_of(span: ReadableSpan) -> dict[str, Any]:
+    """Return the span's attributes, of which it has some."""
+    assert span.attributes is not None
+    return dict(span.attributes)
+
+
+def parent_of(span: ReadableSpan) -> SpanContext:
+    """Return what the span is a part of."""
+    assert span.parent is not None
+    return span.parent
 
 
 class Recorded:
@@ -19,7 +33,7 @@ class Recorded:
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
-        self._logs = InMemoryLogRecordExporter()
+        self._logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # its constructor has no types
         kinds = (Counter, Histogram, _Gauge)
         self._reader = InMemoryMetricReader(dict.fromkeys(kinds, AggregationTemporality.DELTA))
         set_up(
@@ -47,7 +61,7 @@ class Recorded:
     def metric(self, metric: Metric) -> dict[tuple[str, ...], float]:
         """Return the instrument's points: the values of its attributes -> value, or count for a histogram."""
         data = self._reader.get_metrics_data()
-        points = [
+        points: list[Any] = [
             point
             for resource in (data.resource_metrics if data is not None else [])
             for scope in resource.scope_metrics
@@ -56,7 +70,7 @@ class Recorded:
             for point in found.data.data_points
         ]
         return {
-            tuple(str(point.attributes.get(name, "")) for name in metric.attributes): getattr(point, "value", None)
+            tuple(str(point.attributes.get(name, "")) for name in metric.attributes): point.value
             if hasattr(point, "value")
             else point.count
             for point in points

@@ -1,5 +1,7 @@
 """How a process sends its metrics."""
 
+from typing import Any, override
+
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     MetricExporter,
@@ -17,17 +19,20 @@ class Kept(MetricExporter):
         super().__init__()
         self.sent: list[list[str]] = []
 
-    def export(self, metrics_data: MetricsData, **_: object) -> MetricExportResult:
+    @override
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 0, **_: Any) -> MetricExportResult:
         """Keep the names."""
         found = [scope.metrics for resource in metrics_data.resource_metrics for scope in resource.scope_metrics]
         self.sent.append([metric.name for metrics in found for metric in metrics])
         return MetricExportResult.SUCCESS
 
-    def force_flush(self, **_: object) -> bool:
+    @override
+    def force_flush(self, timeout_millis: float = 0) -> bool:
         """There is nothing to flush."""
         return True
 
-    def shutdown(self, **_: object) -> None:
+    @override
+    def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
         """There is nothing to end."""
 
 

@@ -8,7 +8,7 @@ from keyturn.contracts.base import RunInput, RunRef
 from keyturn.errors import UnavailableError
 from keyturn.telemetry import names
 from keyturn.telemetry.signals import activity_span, root_of, state_of
-from tests.keyturn.telemetry.recorded import Recorded
+from tests.keyturn.telemetry.recorded import Recorded, attributes_of, parent_of
 
 REF = RunRef(run_id="notes.20260301T030000Z.abcdef", keyring="notes", fencing_token=3)
 OTHER = REF.model_copy(update={"run_id": "notes.20260401T030000Z.abcdef"})
@@ -33,9 +33,9 @@ def test_an_activity_is_a_span_below_its_rotation(recorded: Recorded) -> None:
     [span] = recorded.spans()
     root = root_of(REF.run_id)
     assert span.name == "activity rewrap_page"
-    assert (span.context.trace_id, span.parent.span_id) == (root.trace_id, root.span_id)
-    assert dict(span.attributes)[names.ROTATION] == REF.run_id
-    assert dict(span.attributes)[names.KEYRING] == "notes"
+    assert (span.context.trace_id, parent_of(span).span_id) == (root.trace_id, root.span_id)
+    assert attributes_of(span)[names.ROTATION] == REF.run_id
+    assert attributes_of(span)[names.KEYRING] == "notes"
 
 
 def test_a_second_run_is_a_second_span_with_the_same_facts(recorded: Recorded) -> None:
@@ -45,7 +45,7 @@ def test_a_second_run_is_a_second_span_with_the_same_facts(recorded: Recorded) -
             pass
 
     first, second = recorded.spans()
-    assert dict(first.attributes) == dict(second.attributes)
+    assert attributes_of(first) == attributes_of(second)
     assert first.context.span_id != second.context.span_id
 
 
@@ -71,7 +71,7 @@ def test_a_failure_is_exported_by_its_type_alone(recorded: Recorded) -> None:
 
     [span] = recorded.spans()
     assert span.status.status_code is StatusCode.ERROR
-    assert dict(span.attributes)[names.ERROR_TYPE] == "UnavailableError"
+    assert attributes_of(span)[names.ERROR_TYPE] == "UnavailableError"
     assert "secret" not in span.to_json()
 
 

@@ -90,7 +90,7 @@ async def test_writers_move_to_a_new_version(busy: Backend, local_keyring: Local
     moved = busy.load()["writes"]["ok"] + 60  # more than can be in flight
 
     await busy.wait_for(lambda seen: seen["writes"]["ok"] >= moved, "writes after the change")
-    versions = [
+    versions: list[Any] = [
         version async for version in local_keyring.rows.query_items("SELECT VALUE c.mekVersion FROM c ORDER BY c._ts")
     ]
 

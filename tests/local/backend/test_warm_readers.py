@@ -1,6 +1,7 @@
 """Two readers with warm DekCaches while their rows are rewrapped and the old version is disabled."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,16 @@ def unwraps(local_keyring: LocalKeyring, name: str, version: str) -> list[dateti
     return [datetime.fromisoformat(entry["at"]) for entry in entries]
 
 
+def all_unwrapped(local_keyring: LocalKeyring, name: str, version: str) -> Callable[[Any], bool]:
+    """Return the condition that a reader had every DEK unwrapped under a version."""
+    return lambda _: len(unwraps(local_keyring, name, version)) >= NOTES
+
+
+def have_read(count: int) -> Callable[[Any], bool]:
+    """Return the condition that a reader's report counts so many reads."""
+    return lambda seen: seen["reads"]["ok"] >= count
+
+
 async def rewrap(local_keyring: LocalKeyring, version: str) -> None:
     """Move every row to another version by one conditional patch each, as a rotation does."""
     target = await local_keyring.mek.client.fetch_version(version)
@@ -70,19 +81,17 @@ async def test_warm_readers_see_the_new_wrap_within_one_interval_and_no_read_fai
     readers = [start_reader(local_keyring, name) for name in names]
     for name, reader in zip(names, readers, strict=True):
         reader.load(readsPerSecond=READS_PER_SECOND, coldReadShare=0)
-        await reader.wait_for(
-            lambda _, name=name: len(unwraps(local_keyring, name, local_keyring.version)) >= NOTES, "warm cache"
-        )
+        await reader.wait_for(all_unwrapped(local_keyring, name, local_keyring.version), "warm cache")
     version = await local_keyring.mek.create()
 
     await rewrap(local_keyring, version)
     rewrapped = datetime.now(UTC)
     for name, reader in zip(names, readers, strict=True):
-        await reader.wait_for(lambda _, name=name: len(unwraps(local_keyring, name, version)) >= NOTES, "new wraps")
+        await reader.wait_for(all_unwrapped(local_keyring, name, version), "new wraps")
     await local_keyring.mek.change(local_keyring.version, enabled=False)
     counts = [reader.load()["reads"]["ok"] for reader in readers]
     reports = [
-        await reader.wait_for(lambda seen, count=count: seen["reads"]["ok"] >= count + 60, "further reads")
+        await reader.wait_for(have_read(count + 60), "further reads")
         for reader, count in zip(readers, counts, strict=True)
     ]
 

@@ -27,7 +27,12 @@ class StaticCredential:
     """A credential whose tokens carry exactly these data actions; ``audience`` is the resource they are for."""
 
     def __init__(self, signing_key: rsa.RSAPrivateKey, roles: tuple[str, ...], audience: str, seconds: int) -> None:
-        self._arguments = {"signing_key": signing_key, "roles": roles, "resource": audience, "seconds": seconds}
+        self._arguments: dict[str, Any] = {
+            "signing_key": signing_key,
+            "roles": roles,
+            "resource": audience,
+            "seconds": seconds,
+        }
 
     async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
         """Return a new token; the client believes that it lives an hour."""
@@ -65,7 +70,7 @@ class LocalCosmos:
     def client_of(self, *roles: str, audience: str = "https://localhost", seconds: int = 3600) -> CosmosClient:
         """Return a client of a principal with exactly these data actions."""
         credential = StaticCredential(self.signing_key, roles, audience, seconds)
-        return CosmosClient(self.service.url, credential)  # type: ignore[arg-type]  # has what the client calls
+        return CosmosClient(self.service.url, credential)
 
     def post(self, path: str, **body: Any) -> Any:
         """Post to a control endpoint and return its JSON."""
@@ -141,7 +146,7 @@ async def client(cosmos: LocalCosmos) -> AsyncIterator[CosmosClient]:
 async def new_container(client: CosmosClient, path: str | list[str] = "/pk") -> ContainerProxy:
     """Create a container of its own for a test."""
     database = await client.create_database_if_not_exists(DATABASE)
-    key = PartitionKey(path=path)  # type: ignore[arg-type]  # a list is a hierarchical key
+    key = PartitionKey(path=path)
     return await database.create_container(f"c{uuid.uuid4().hex}", key)
 
 

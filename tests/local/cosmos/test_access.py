@@ -1,6 +1,6 @@
 """Who may do what: access tokens with data actions, and the master key."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ CONTAINERS = f"{ACCOUNT}/sqlDatabases/containers"
 METADATA = f"{ACCOUNT}/readMetadata"
 ALL = (METADATA, f"{CONTAINERS}/*")
 
-Attempt = Callable[[ContainerProxy], Coroutine[Any, Any, Any]]
+Attempt = Callable[[ContainerProxy], Awaitable[Any]]
 
 ATTEMPTS: dict[str, tuple[str, Attempt]] = {
     "create": (f"{CONTAINERS}/items/create", lambda one: one.create_item({"id": "new", "pk": "p"})),

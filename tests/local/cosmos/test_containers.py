@@ -59,7 +59,8 @@ async def test_indexing_policy_is_kept_with_the_defaults_of_the_service(
     database: DatabaseProxy, given: dict[str, Any] | None, kept: dict[str, Any]
 ) -> None:
     """What was left out of a policy gets the service's default, and the ETag is never indexed."""
-    container = await database.create_container(new_name(), PK, **({} if given is None else {"indexing_policy": given}))
+    policy: dict[str, Any] = {} if given is None else {"indexing_policy": given}
+    container = await database.create_container(new_name(), PK, **policy)
 
     properties = await container.read()
 
@@ -110,7 +111,7 @@ async def test_replace_changes_policies_and_nothing_else(database: DatabaseProxy
     await container.create_item({"id": "a", "pk": "p"})
     before = await container.read()
 
-    excluded = {"indexingMode": "consistent", "excludedPaths": [{"path": "/secret/*"}]}
+    excluded: dict[str, Any] = {"indexingMode": "consistent", "excludedPaths": [{"path": "/secret/*"}]}
     await database.replace_container(container, PK, indexing_policy=excluded)
     with pytest.raises(CosmosHttpResponseError) as refused:
         await database.replace_container(container, PartitionKey(path="/other"))
@@ -189,7 +190,7 @@ async def test_usage_and_statistics_come_when_they_are_asked_for(container: Cont
 
 async def test_unique_keys_hold_within_a_partition_key(database: DatabaseProxy) -> None:
     """A second item with the same values is a conflict; an absent value counts as null, and is taken once."""
-    policy = {"uniqueKeys": [{"paths": ["/mail", "/name/first"]}]}
+    policy: dict[str, Any] = {"uniqueKeys": [{"paths": ["/mail", "/name/first"]}]}
     container = await database.create_container(new_name(), PK, unique_key_policy=policy)
     taken = {"id": "a", "pk": "p", "mail": "m", "name": {"first": "f"}}
     await container.create_item(taken)
@@ -225,7 +226,7 @@ async def test_partition_key_of_version_one(database: DatabaseProxy) -> None:
     for key in keys:
         await container.create_item({"id": "a", "pk": key})
 
-    read = [(await container.read_item("a", key))["pk"] for key in keys]  # type: ignore[arg-type]  # None is a key too
+    read = [(await container.read_item("a", key))["pk"] for key in keys]
     counts = [
         await listed(container.query_items("SELECT VALUE COUNT(1) FROM c", feed_range=one))
         async for one in container.read_feed_ranges()

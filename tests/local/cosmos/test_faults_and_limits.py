@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -40,7 +41,7 @@ async def test_what_was_held_meets_the_other_rules_when_it_is_released(
     """A held request waits until its kind of rule is cleared; a rule of another kind, armed meanwhile, stays."""
     rule = {"operation": "create", "match": container.id}
     cosmos.arm(kind="hold", **rule)
-    creating = asyncio.create_task(container.create_item({"id": "a", "pk": "p"}))
+    creating = asyncio.ensure_future(container.create_item({"id": "a", "pk": "p"}))
     async with asyncio.timeout(60):
         while not any(  # noqa: ASYNC110 - a rule tells that it has fired only when it is asked
             found["kind"] == "hold" and found["fired"] for found in cosmos.get("faults")
@@ -149,7 +150,7 @@ async def test_acknowledged_writes_survive_a_kill(account: LocalCosmos) -> None:
     ],
 )
 def test_control_endpoints_refuse_bad_input_by_name(
-    cosmos: LocalCosmos, path: str, body: dict[str, object], named: str
+    cosmos: LocalCosmos, path: str, body: dict[str, Any], named: str
 ) -> None:
     """What a control endpoint cannot do is refused with the field that is wrong."""
     url = f"{cosmos.service.url}/_control/{path}"

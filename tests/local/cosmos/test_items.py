@@ -138,7 +138,7 @@ async def test_invalid_id_is_refused(container: ContainerProxy, name: object) ->
     with pytest.raises((CosmosHttpResponseError, TypeError)) as refused:
         await container.create_item({"id": name, "pk": "p"}, enable_automatic_id_generation=False)
 
-    assert isinstance(refused.value, TypeError) or refused.value.status_code == 400
+    assert not isinstance(refused.value, CosmosHttpResponseError) or refused.value.status_code == 400
 
 
 async def test_minimal_answer_has_no_body(container: ContainerProxy) -> None:
@@ -151,12 +151,12 @@ async def test_minimal_answer_has_no_body(container: ContainerProxy) -> None:
 
 @pytest.mark.parametrize("value", ["text", "", 7, 1.25, -3, True, False, None])
 async def test_partition_key_values_of_every_type_are_routed_as_the_client_routes(
-    container: ContainerProxy, value: object
+    container: ContainerProxy, value: Any
 ) -> None:
     """An item is found under any partition key value, also through the feed range that the client computes for it."""
     await container.create_item({"id": "a", "pk": value})
 
-    read = await container.read_item("a", value)  # type: ignore[arg-type]  # the signature leaves None out
+    read = await container.read_item("a", value)
     feed_range = await container.feed_range_from_partition_key(value) if value is not None else None
     within = (
         [item async for item in container.query_items("SELECT * FROM c", feed_range=feed_range)]
@@ -171,7 +171,7 @@ async def test_item_without_its_partition_key_property(container: ContainerProxy
     """An item that lacks the partition key property is found under the SDK's own value for that."""
     await container.create_item({"id": "a"})
 
-    read = await container.read_item("a", NonePartitionKeyValue)  # type: ignore[arg-type]  # the signature leaves it out
+    read = await container.read_item("a", NonePartitionKeyValue)
 
     assert read["id"] == "a"
 
@@ -197,8 +197,8 @@ def test_synchronous_client(cosmos: LocalCosmos) -> None:
         database = client.create_database_if_not_exists(DATABASE)
         name = f"c{uuid.uuid4().hex}"
         key = {"paths": ["/pk"], "kind": "Hash", "version": 2}
-        container = database.create_container_if_not_exists(name, key)  # type: ignore[arg-type]  # a plain mapping is sent
-        database.create_container_if_not_exists(name, key)  # type: ignore[arg-type]  # see above
+        container = database.create_container_if_not_exists(name, key)
+        database.create_container_if_not_exists(name, key)
         container.create_item({"id": "a", "pk": "p"})
 
         read = container.read_item("a", "p")

@@ -47,7 +47,8 @@ async def container_of(client: CosmosClient, throughput: int | ThroughputPropert
 
 def delete(account: LocalCosmos, container: str) -> None:
     """Delete a container as the local resource manager does."""
-    url, body = f"{account.service.url}/_control/containers", {"database": DATABASE, "resource": {"id": container}}
+    url = f"{account.service.url}/_control/containers"
+    body: dict[str, Any] = {"database": DATABASE, "resource": {"id": container}}
     requests.delete(url, json=body, verify=str(account.ca), timeout=SECONDS).raise_for_status()
 
 

@@ -112,14 +112,15 @@ async def test_filter_predicate_by_either_source(
     cosmos: LocalCosmos, patched: ContainerProxy, mixed_types: str, status: int, *, batched: bool
 ) -> None:
     """A predicate is of the language of queries: what != makes of different types holds for it too."""
-    operations, condition = [{"op": "set", "path": "/n", "value": 7}], {"filter_predicate": "FROM c WHERE c.n != 'x'"}
+    operations = [{"op": "set", "path": "/n", "value": 7}]
+    condition: dict[str, Any] = {"filter_predicate": "FROM c WHERE c.n != 'x'"}
     cosmos.post("settings", mixedTypes=mixed_types)
     try:
         if batched:
             await patched.execute_item_batch([("patch", ("a", operations), condition)], "p")
         else:
             await patched.patch_item("a", "p", operations, **condition)
-        found = 200
+        found: int | None = 200
     except (CosmosAccessConditionFailedError, CosmosBatchOperationError) as refused:
         found = refused.status_code
     finally:
@@ -131,7 +132,10 @@ async def test_filter_predicate_by_either_source(
 async def test_patch_with_etag_changes_two_properties_or_none(patched: ContainerProxy) -> None:
     """A conditional patch of two properties takes effect once: the second attempt with the old ETag answers 412."""
     before = await patched.read_item("a", "p")
-    operations = [{"op": "set", "path": "/n", "value": 7}, {"op": "set", "path": "/text", "value": "y"}]
+    operations: list[dict[str, Any]] = [
+        {"op": "set", "path": "/n", "value": 7},
+        {"op": "set", "path": "/text", "value": "y"},
+    ]
     condition: dict[str, Any] = {"etag": before["_etag"], "match_condition": MatchConditions.IfNotModified}
     after = await patched.patch_item("a", "p", operations, **condition)
 
@@ -156,7 +160,7 @@ async def test_batch_does_all_kinds_of_operations(patched: ContainerProxy) -> No
         "p",
     )
 
-    left = [item async for item in patched.query_items("SELECT VALUE c.id FROM c", partition_key="p")]
+    left: list[Any] = [item async for item in patched.query_items("SELECT VALUE c.id FROM c", partition_key="p")]
 
     assert [one["statusCode"] for one in results] == [201, 200, 201, 200, 200, 204]
     assert results[4]["resourceBody"]["n"] == 2

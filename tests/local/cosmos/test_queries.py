@@ -129,7 +129,7 @@ async def test_pages_and_their_continuation(rows: ContainerProxy, scope: str) ->
 
     found, sizes, continuation = [], [], None
     while True:
-        pager = rows.query_items(**arguments).by_page(continuation)
+        pager: Any = rows.query_items(**arguments).by_page(continuation)
         page = [item async for item in await anext(pager)]
         found += page
         sizes.append(len(page))
@@ -146,7 +146,7 @@ async def test_split_between_pages_loses_nothing(cosmos: LocalCosmos, container:
     """A query over all partitions whose range is split between two pages still gives every item once."""
     for n in range(40):
         await container.create_item({"id": f"i{n}", "pk": f"p{n}", "n": n})
-    pager = container.query_items("SELECT VALUE c.n FROM c", max_item_count=3).by_page()
+    pager: Any = container.query_items("SELECT VALUE c.n FROM c", max_item_count=3).by_page()
     found = [item async for item in await anext(pager)]
 
     for range_id in ("0", "3", "2"):

@@ -118,7 +118,7 @@ async def test_a_page_has_4_mb_at_most(container: ContainerProxy, selected: str)
 async def test_a_long_query_is_refused(rows: ContainerProxy) -> None:
     """The text of a query has 512 KB at most; parameters do not count."""
     text = "SELECT VALUE c.n FROM c WHERE c.n = 3 AND c.x != @long"
-    parameters = [{"name": "@long", "value": "x" * MAX_QUERY_BYTES}]
+    parameters: list[dict[str, object]] = [{"name": "@long", "value": "x" * MAX_QUERY_BYTES}]
     fits = text + " " * (MAX_QUERY_BYTES - len(text))
 
     assert await listed(rows.query_items(fits, parameters=parameters, **ONE_KEY)) == []

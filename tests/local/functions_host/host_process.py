@@ -5,9 +5,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from http.client import HTTPMessage
+from email.message import Message
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tests.local.services import ServiceProcess, start_service
 from tests.local.task_hub.hub_process import HubProcess
@@ -18,7 +18,7 @@ NEVER = "0 0 0 29 2 *"
 WAIT_SECONDS = 60
 
 
-def wait_until[T](found: Callable[[], T], what: str) -> T:
+def wait_until[T](found: Callable[[], T | Literal[False]], what: str) -> T:
     """Wait until the function returns something true, and return that."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not (value := found()):
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     """An HTTP response."""
 
     status: int
-    headers: HTTPMessage
+    headers: Message
     body: bytes
 
     @property

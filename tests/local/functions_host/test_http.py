@@ -5,7 +5,7 @@ import pytest
 from tests.local.functions_host.conftest import StartHost
 from tests.local.functions_host.host_process import KEYS, SampleHost, wait_until
 
-UNWRAPPED_BY = {
+UNWRAPPED_BY: dict[str, set[str | None]] = {
     "open": {None, "function", "host", "system", "master"},
     "keyed": {"function", "host", "master"},
     "admin-only": {"master"},

@@ -32,8 +32,7 @@ def token(identity: Path) -> Token:
     key = load_signing_key(identity)
 
     def make(seconds: int = 600) -> str:
-        person = {"name": NAME, "object_id": "1", "roles": ()}
-        return issue(**person, resource=AUDIENCE, signing_key=key, seconds=seconds)[0]
+        return issue(name=NAME, object_id="1", roles=(), resource=AUDIENCE, signing_key=key, seconds=seconds)[0]
 
     return make
 

@@ -52,7 +52,7 @@ def test_app_that_cannot_be_hosted_is_explained(
     if host_json is not None:
         (app / "host.json").write_text(json.dumps({"version": "2.0"} | host_json))
     command = [
-        *(sys.executable, "-m", "local.functions_host", "--state", tmp_path / "state", "--app", app),
+        *(sys.executable, "-m", "local.functions_host", "--state", str(tmp_path / "state"), "--app", str(app)),
         *("--port", str(free_port()), "--task-hub", "127.0.0.1:1"),
     ]
     ended = subprocess.run(  # noqa: S603 - the command line is our own

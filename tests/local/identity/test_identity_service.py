@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -141,7 +142,7 @@ def test_a_removed_principal_gets_no_token(identity: ServiceProcess, monkeypatch
     ],
 )
 def test_a_bad_principal_is_refused_naming_the_field(
-    identity: ServiceProcess, body: dict[str, object], field: str
+    identity: ServiceProcess, body: dict[str, Any], field: str
 ) -> None:
     """Roles must be data actions, secrets must differ, and unknown properties are errors."""
     add(identity, "holder", header="taken")

@@ -1,6 +1,7 @@
 """The inbox keeps what it is sent, as the production client sends it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import apprise
 import pytest
@@ -50,7 +51,7 @@ def test_messages_are_kept_by_channel_across_a_kill(service: ServiceProcess) -> 
 
 def test_a_channel_fails_alone(service: ServiceProcess) -> None:
     """A fault on one channel leaves the others alone."""
-    rule = {"operation": "pager", "kind": "status", "status": 503}
+    rule: dict[str, Any] = {"operation": "pager", "kind": "status", "status": 503}
     requests.post(f"{service.url}/_control/faults", json=rule, timeout=SECONDS).raise_for_status()
 
     assert [send(service, "people"), send(service, "pager"), send(service, "pager")] == [True, False, True]

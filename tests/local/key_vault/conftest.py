@@ -80,6 +80,12 @@ class LocalVault:
         requests.post(url, json=rule, verify=str(self.ca), timeout=SECONDS).raise_for_status()
 
 
+def version_of(key: KeyVaultKey) -> str:
+    """Return the version, which a key from the service always has, though its type leaves that open."""
+    assert key.properties.version is not None
+    return key.properties.version
+
+
 def start_vault(identity: ServiceProcess, folder: Path, state: str, *options: object) -> LocalVault:
     """Start a vault whose state is ``folder/state``, beside the identity service of ``folder/identity``."""
     server, ca = make_certificate(folder)

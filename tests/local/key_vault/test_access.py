@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
 import requests
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.keyvault.keys import KeyClient, KeyVaultKey
@@ -13,7 +15,7 @@ from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm, 
 
 from local.identity.roles import KEYS, ROLES
 from local.identity.tokens import ISSUER
-from tests.local.key_vault.conftest import SECONDS, LocalVault
+from tests.local.key_vault.conftest import SECONDS, LocalVault, version_of
 
 DEK = bytes(32)
 ACTIONS = {
@@ -80,7 +82,7 @@ def test_a_token_for_another_resource_is_refused(vault: LocalVault) -> None:
     """A token for Cosmos DB does not open the vault."""
 
     class Elsewhere:
-        def get_token(self, *_scopes: str, **_options: object) -> object:
+        def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
             return vault.credential("officer", f"{KEYS}/*").get_token("https://cosmos.azure.com/.default")
 
     with (
@@ -123,7 +125,7 @@ def test_the_rotator_role_can_rotate(vault: LocalVault, key: KeyVaultKey) -> Non
     for operation in ("create", "get", "list", "update", "unwrap"):
         attempt(vault, key, operation, *ROLES["Keyturn rotator"])
 
-    assert vault.get("operations", version=key.properties.version, operation="unwrap")[-1]["result"] == 200
+    assert vault.get("operations", version=version_of(key), operation="unwrap")[-1]["result"] == 200
 
 
 def test_nothing_can_be_deleted_or_purged(vault: LocalVault, key: KeyVaultKey) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +71,11 @@ def test_a_throw_away_vault_deletes_and_purges(
     assert deleted.properties.version == key.properties.version
     with pytest.raises(ResourceNotFoundError):
         keys.get_key("mek")
-    for taken in (lambda: keys.restore_key_backup(blob), lambda: keys.create_rsa_key("mek", size=2048)):
+    attempts: tuple[Callable[[], object], ...] = (
+        lambda: keys.restore_key_backup(blob),
+        lambda: keys.create_rsa_key("mek", size=2048),
+    )
+    for taken in attempts:
         with pytest.raises(ResourceExistsError):
             taken()
     assert keys.get_deleted_key("mek").name == "mek"

@@ -8,9 +8,14 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.keys import KeyClient, KeyVaultKey
 
-from tests.local.key_vault.conftest import LocalVault
+from tests.local.key_vault.conftest import LocalVault, version_of
 
 SOONER, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
+
+
+def material(key: KeyVaultKey) -> Any:
+    """Return the JSON web key, whose parts the SDK sets without declaring them."""
+    return key.key
 
 
 def test_a_created_key_has_a_versioned_id_and_only_public_parts(vault: LocalVault, keys: KeyClient, name: str) -> None:
@@ -18,8 +23,8 @@ def test_a_created_key_has_a_versioned_id_and_only_public_parts(vault: LocalVaul
     key = keys.create_rsa_key(name, size=2048)
 
     assert re.fullmatch(rf"{vault.service.url}/keys/{name}/[0-9a-f]{{32}}", key.id)
-    assert len(key.key.n) * 8 == 2048
-    assert key.key.d is None
+    assert len(material(key).n) * 8 == 2048
+    assert material(key).d is None
     assert key.properties.enabled is True
     assert key.properties.recovery_level == "Recoverable"
 
@@ -29,7 +34,7 @@ def test_every_size_of_rsa_key_is_made(keys: KeyClient, name: str, size: int) ->
     """The three sizes of Key Vault are available."""
     key = keys.create_rsa_key(name, size=size)
 
-    assert len(key.key.n) * 8 == size
+    assert len(material(key).n) * 8 == size
 
 
 def test_creating_an_existing_key_makes_a_new_version(keys: KeyClient, name: str) -> None:
@@ -39,7 +44,7 @@ def test_creating_an_existing_key_makes_a_new_version(keys: KeyClient, name: str
 
     assert keys.get_key(name).id == second.id
     old = keys.get_key(name, first.properties.version)
-    assert old.key.n == first.key.n
+    assert material(old).n == material(first).n
     assert old.properties.tags == {"rotation": "one"}
 
 
@@ -88,7 +93,7 @@ def test_an_update_without_a_version_changes_the_newest(keys: KeyClient, key: Ke
 
 def test_all_versions_are_listed_over_several_pages(keys: KeyClient, name: str) -> None:
     """The list follows nextLink to the end, holds every version once, and is ordered by id, not by age."""
-    made = [keys.create_rsa_key(name, size=2048).properties.version for _ in range(7)]
+    made = [version_of(keys.create_rsa_key(name, size=2048)) for _ in range(7)]
 
     pages = [list(page) for page in keys.list_properties_of_key_versions(name).by_page()]
     listed = [properties.version for page in pages for properties in page]

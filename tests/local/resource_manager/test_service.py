@@ -1,6 +1,7 @@
 """The resource manager shows one account to whoever may read it, and keeps the backup policy it was told."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
@@ -43,21 +44,31 @@ def client_of(
     )
 
 
+async def policy_of(client: CosmosDBManagementClient, group: str, account: str) -> Any:
+    """Return the backup policy; what the SDK's type has of it depends on its kind."""
+    properties = (await client.database_accounts.get(group, account)).properties
+    assert properties is not None
+    return properties.backup_policy
+
+
+def code_of(error: HttpResponseError) -> str | None:
+    """Return the code in the answer's body."""
+    assert error.error is not None
+    return error.error.code
+
+
 async def test_an_account_shows_its_backup_policy(
     manager: LocalManager, vault: LocalVault, reader: DefaultAzureCredential
 ) -> None:
     """The client reads the policy that was set, with its tier."""
     async with client_of(manager, vault, reader) as client:
         manager.set_backup(type="Continuous", tier="Continuous7Days")
-        continuous = (await client.database_accounts.get("tests", "notes")).properties
+        continuous = await policy_of(client, "tests", "notes")
         manager.set_backup(type="Periodic")
-        periodic = (await client.database_accounts.get("TESTS", "Notes")).properties
+        periodic = await policy_of(client, "TESTS", "Notes")
 
-    assert (
-        continuous.backup_policy.type,
-        continuous.backup_policy.continuous_mode_properties.tier,
-    ) == ("Continuous", "Continuous7Days")
-    assert periodic.backup_policy.type == "Periodic"
+    assert (continuous.type, continuous.continuous_mode_properties.tier) == ("Continuous", "Continuous7Days")
+    assert periodic.type == "Periodic"
 
 
 async def test_a_policy_survives_a_kill(
@@ -69,7 +80,7 @@ async def test_a_policy_survives_a_kill(
     manager.service.start()
 
     async with client_of(manager, vault, reader) as client:
-        assert (await client.database_accounts.get("tests", "notes")).properties.backup_policy.type == "Periodic"
+        assert (await policy_of(client, "tests", "notes")).type == "Periodic"
 
 
 async def test_only_the_one_account_exists(
@@ -80,7 +91,7 @@ async def test_only_the_one_account_exists(
         with pytest.raises(ResourceNotFoundError) as refused:
             await client.database_accounts.get("tests", "other")
 
-    assert refused.value.error.code == "ResourceNotFound"
+    assert code_of(refused.value) == "ResourceNotFound"
 
 
 async def test_reading_needs_its_action(manager: LocalManager, vault: LocalVault) -> None:
@@ -92,7 +103,7 @@ async def test_reading_needs_its_action(manager: LocalManager, vault: LocalVault
         with pytest.raises(HttpResponseError) as refused:
             await client.database_accounts.get("tests", "notes")
 
-    assert (refused.value.status_code, refused.value.error.code) == (403, "AuthorizationFailed")
+    assert (refused.value.status_code, code_of(refused.value)) == (403, "AuthorizationFailed")
 
 
 async def test_a_token_for_another_service_is_refused(
@@ -103,7 +114,7 @@ async def test_a_token_for_another_service_is_refused(
         with pytest.raises(ClientAuthenticationError) as refused:
             await client.database_accounts.get("tests", "notes")
 
-    assert refused.value.error.code == "InvalidAuthenticationToken"
+    assert code_of(refused.value) == "InvalidAuthenticationToken"
 
 
 def test_a_request_without_a_token_is_refused(manager: LocalManager) -> None:

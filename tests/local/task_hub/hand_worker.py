@@ -18,6 +18,12 @@ from local.task_hub.workers import WORKER_ID
 TIMEOUT_SECONDS = 60
 
 
+def call_of(error: grpc.RpcError) -> Any:
+    """Return the refused call, which the error is as well: its code and its details are there."""
+    assert isinstance(error, grpc.Call)
+    return error
+
+
 class HandWorker:
     """One stream of work items; leaving the context ends it."""
 

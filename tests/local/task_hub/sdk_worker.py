@@ -6,7 +6,6 @@ It notes each thing that it does in the effects file. ``BLOCKS`` names the one a
 import os
 import sys
 import threading
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def run(address: str, effects: Path, blocks: str) -> None:
         note("step")
         return number + 1
 
-    def steps(context: task.OrchestrationContext, number: int) -> Generator[Any, Any, int]:
+    def steps(context: task.OrchestrationContext, number: int) -> Any:
         note("turn")
         return (yield context.call_activity(step, input=number))
 

@@ -1,7 +1,7 @@
 """What a client may ask of the task hub, and how the hub listens."""
 
 import socket
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,13 +12,13 @@ from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.worker import TaskHubGrpcWorker
 
-from tests.local.task_hub.hand_worker import HandWorker
+from tests.local.task_hub.hand_worker import HandWorker, call_of
 from tests.local.task_hub.hub_process import HubProcess
 
 Schedule = Callable[..., str]
 
 
-def waits(context: task.OrchestrationContext, _: Any) -> Generator[Any, Any, str]:
+def waits(context: task.OrchestrationContext, _: Any) -> Any:
     """Wait for an event."""
     yield context.wait_for_external_event("go")
     return "went"
@@ -37,7 +37,8 @@ def measures(_context: task.OrchestrationContext, text: str) -> int:
 @pytest.fixture(scope="module", autouse=True)
 def _worker(hub: HubProcess) -> Iterator[None]:
     with TaskHubGrpcWorker(host_address=hub.address) as worker:
-        for orchestrator in (waits, fails, measures):
+        orchestrators: tuple[Callable[..., Any], ...] = (waits, fails, measures)
+        for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
         worker.use_work_item_filters()
         worker.start()
@@ -62,7 +63,7 @@ def test_id_of_an_ended_instance_may_be_used_again(client: TaskHubGrpcClient) ->
 
 
 @pytest.mark.parametrize("replaceable", [[], [pb.ORCHESTRATION_STATUS_RUNNING, pb.ORCHESTRATION_STATUS_COMPLETED]])
-def test_live_instance_is_never_replaced(client: TaskHubGrpcClient, replaceable: list[int]) -> None:
+def test_live_instance_is_never_replaced(client: TaskHubGrpcClient, replaceable: list[Any]) -> None:
     """A second start under the id of a running instance is refused, even if the policy lists running instances."""
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=replaceable)
     instance_id = client.schedule_new_orchestration(waits)
@@ -71,7 +72,7 @@ def test_live_instance_is_never_replaced(client: TaskHubGrpcClient, replaceable:
     with pytest.raises(grpc.RpcError) as refused:
         client.schedule_new_orchestration(measures, input="", instance_id=instance_id, reuse_id_policy=policy)
 
-    assert refused.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    assert call_of(refused.value).code() == grpc.StatusCode.ALREADY_EXISTS
     client.raise_orchestration_event(instance_id, "go")
     assert _finish(client, instance_id) == OrchestrationStatus.COMPLETED
 
@@ -85,7 +86,7 @@ def test_policy_that_does_not_list_the_status_keeps_the_instance(client: TaskHub
     with pytest.raises(grpc.RpcError) as refused:
         client.schedule_new_orchestration(measures, input="", instance_id=instance_id, reuse_id_policy=policy)
 
-    assert refused.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    assert call_of(refused.value).code() == grpc.StatusCode.ALREADY_EXISTS
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_message_to_an_instance_that_is_not_running_is_refused(
     for instance_id in (ended, "unknown"):
         with pytest.raises(grpc.RpcError) as refused:
             send(client, instance_id)
-        codes.append(refused.value.code())
+        codes.append(call_of(refused.value).code())
 
     assert codes == [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND]
 
@@ -117,7 +118,7 @@ def test_instance_id_that_the_scheduler_refuses_is_refused(client: TaskHubGrpcCl
     with pytest.raises(grpc.RpcError) as refused:
         client.schedule_new_orchestration(measures, input="", instance_id=instance_id)
 
-    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert call_of(refused.value).code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_many_workers_leave_room_for_clients(hub: HubProcess, client: TaskHubGrpcClient) -> None:

@@ -1,6 +1,5 @@
 """Results that arrive after the run that asked for them is over, sub-orchestrations, and the limit of a run."""
 
-from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,7 @@ def test_run_with_too_long_a_history_fails_visibly(tmp_path: Path) -> None:
     def step(_context: task.ActivityContext, number: int) -> int:
         return number
 
-    def long(context: task.OrchestrationContext, count: int) -> Generator[Any, Any]:
+    def long(context: task.OrchestrationContext, count: int) -> Any:
         for number in range(count):
             yield context.call_activity(step, input=number)
 

@@ -1,12 +1,15 @@
 """What the scheduler does not take: payloads over 1 MB, messages over 4 MB. Each fails clearly, and starves nobody."""
 
+from collections.abc import Callable
+from typing import Any
+
 import grpc
 import pytest
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from local.task_hub.limits import MESSAGE_BYTES, PAYLOAD_BYTES
-from tests.local.task_hub.hand_worker import HandWorker, again, done, kinds
+from tests.local.task_hub.hand_worker import HandWorker, again, call_of, done, kinds
 from tests.local.task_hub.hub_process import HubProcess
 
 LARGEST = "x" * PAYLOAD_BYTES
@@ -32,7 +35,7 @@ def test_a_client_is_refused_what_is_too_large(hub: HubProcess, asked: str) -> N
     """Input, event data and the reason of a termination: a mebibyte is taken, a byte more is refused by name."""
     with HandWorker(hub.address) as worker:
         instance_id = worker.start()
-        requests = {
+        requests: dict[str, Callable[[str], Any]] = {
             "StartInstance": lambda text: pb.CreateInstanceRequest(name=worker.name, input=_text(text)),
             "RaiseEvent": lambda text: pb.RaiseEventRequest(instanceId=instance_id, name="go", input=_text(text)),
             "TerminateInstance": lambda text: pb.TerminateRequest(instanceId=instance_id, output=_text(text)),
@@ -43,9 +46,9 @@ def test_a_client_is_refused_what_is_too_large(hub: HubProcess, asked: str) -> N
             call(request(TOO_LARGE))
         call(request(LARGEST))
 
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert call_of(refused.value).code() is grpc.StatusCode.INVALID_ARGUMENT
     field = "output" if asked == "TerminateInstance" else "input"
-    assert refused.value.details().startswith(f"{field} has {PAYLOAD_BYTES + 1} bytes")
+    assert call_of(refused.value).details().startswith(f"{field} has {PAYLOAD_BYTES + 1} bytes")
 
 
 @pytest.mark.parametrize("part", ["activity input", "sub-orchestration input", "output", "new input", "custom status"])
