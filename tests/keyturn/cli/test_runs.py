@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keyturn.cli.status_view import LINES_MAX, status_lines
+from keyturn.cli.status_view import LINES_MAX, run_of, status_lines
 from keyturn.cli.tables import WIDTH, message_lines
 from keyturn.contracts.migrations import Encrypt
 from keyturn.contracts.pages import PageResult, QuarantinedRow
@@ -297,3 +297,18 @@ def test_a_command_in_a_long_hint_has_a_line_of_its_own() -> None:
 def test_the_rest_of_a_line_stands_below_what_it_is_about(line: str, lines: list[str]) -> None:
     """And one word is never two."""
     assert message_lines(line, 20) == lines
+
+
+def test_a_list_without_a_keyring_is_of_each() -> None:
+    """Hints say ``keyturn list`` without knowing how many keyrings there are; with one that was named, they keep it."""
+    unnamed = {"type": "urn:keyturn:problem:unknown-keyring", "status": 404, "detail": "name one", "known": ["a", "b"]}
+    first, second = line("a.20260301T030000Z.aaaaaa", "2026-03-01"), line("b.20260302T030000Z.bbbbbb", "2026-03-02")
+    none: dict[str, Any] = {"migrations": []}
+    with serving(({"rotations": [first]}, none, {"rotations": [second]}, none)) as app:
+        app.answers = [(404, json.dumps(unnamed).encode(), "application/problem+json"), *app.answers]
+        listed = app.run("list", "--json")
+    with serving({"rotations": [], "migrations": []}) as app:
+        empty = app.run("status", "--keyring", "b")
+
+    assert [run["rotationId"] for run in json.loads(listed.stdout)["runs"]] == [run_of(second), run_of(first)]
+    assert "keyturn rotate --dry-run --keyring b" in empty.stderr
