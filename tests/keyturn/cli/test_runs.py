@@ -14,7 +14,7 @@ from keyturn.cli.tables import WIDTH, message_lines
 from keyturn.contracts.migrations import Encrypt
 from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
-from keyturn.ids import RunKind, new_run_id
+from keyturn.ids import SEE_RUNS, RunKind, new_run_id
 from keyturn.migrations.status import migration_status
 from keyturn.rotation.status import report, status
 from keyturn.runs.record_parts import (
@@ -307,8 +307,14 @@ def test_a_list_without_a_keyring_is_of_each() -> None:
     with serving(({"rotations": [first]}, none, {"rotations": [second]}, none)) as app:
         app.answers = [(404, json.dumps(unnamed).encode(), "application/problem+json"), *app.answers]
         listed = app.run("list", "--json")
+    missing = {"type": "urn:keyturn:problem:unknown-rotation", "status": 404, "hint": SEE_RUNS, "rotationId": "x"}
+    with serving(({"rotations": [first]}, none, {"rotations": [second]}, none)) as app:
+        refused = [(404, json.dumps(one).encode(), "application/problem+json") for one in (missing, unnamed)]
+        app.answers = [*refused, *app.answers]
+        unknown = app.run("status", "x")
     with serving({"rotations": [], "migrations": []}) as app:
         empty = app.run("status", "--keyring", "b")
 
     assert [run["rotationId"] for run in json.loads(listed.stdout)["runs"]] == [run_of(second), run_of(first)]
+    assert all(run_of(run) in unknown.stderr for run in (first, second))
     assert "keyturn rotate --dry-run --keyring b" in empty.stderr
