@@ -88,13 +88,16 @@ def _unproven(file: Path, report: Path | None, runs: list[str], *, asked: bool) 
 @app.command()
 def bundle(
     year: Annotated[int, typer.Option(min=2000, max=9999, help="of the requests, in UTC")],
-    output: Annotated[Path, typer.Option(help="where to write the ZIP archive; must not exist")],
+    output: Annotated[
+        Path | None, typer.Option(help="the ZIP archive, which must not exist; KEYRING-YEAR.zip here, unless given")
+    ] = None,
     keyring: Keyring = None,
 ) -> None:
     """Write a year of a keyring into one archive: reports, chains, heads, and a manifest with the hash of each file."""
     from keyturn.cli.filing import collect, write_bundle
 
     named, runs = ask(lambda api: collect(api, keyring, year))
+    output = output or Path(f"{named}-{year}.zip")
     write_bundle(output, keyring=named, year=year, runs=runs)
     echo(f"{output}: {len(runs)} runs of {named} in {year}")
     echo(f"verify it: keyturn audit verify {quote(str(output))} --head-from-vault", err=True)

@@ -24,6 +24,7 @@ from keyturn.errors import (
     TooManyAttemptsError,
     UnauthenticatedError,
     UnavailableError,
+    UnknownKeyringError,
     UnknownMigrationError,
     UnknownRotationError,
     one_of,
@@ -158,7 +159,7 @@ async def _ask[T](called: Target, call: Callable[[Api], Awaitable[T]]) -> T:
 
 
 async def _name_runs(api: Api, error: KeyturnError) -> None:
-    """Tell in the error of a run that there is none of which the newest are, of its keyring or of the only one."""
+    """Tell in the error of a run that there is none of which the newest are, of its keyring or of every one."""
     given = str(error.facts.get("rotationId") or error.facts.get("migrationId") or "")
     if error.hint != SEE_RUNS:  # it is about something else that a run has none of
         return
@@ -166,11 +167,23 @@ async def _name_runs(api: Api, error: KeyturnError) -> None:
     runs: list[str] = []
     # The refusal stays what is told where they cannot be listed.
     with suppress(KeyturnError):
-        for path, plural, name in ((ROTATIONS, "rotations", "rotationId"), (MIGRATIONS, "migrations", "migrationId")):
-            listed = (await api.get(path, keyring=keyring, limit=str(NAMED_MAX)))[plural]
-            runs += [str(run[name]) for run in listed]
+        try:
+            runs += await _newest(api, keyring)
+        except UnknownKeyringError as several:
+            if keyring is not None:
+                raise
+            for known in several.facts.get("known", ()):
+                runs += await _newest(api, known)
         error.message = f"there is no run {given!r}: expected {one_of(runs, given)}"
         error.facts["known"] = runs
+
+
+async def _newest(api: Api, keyring: str | None) -> list[str]:
+    found: list[str] = []
+    for path, plural, name in ((ROTATIONS, "rotations", "rotationId"), (MIGRATIONS, "migrations", "migrationId")):
+        listed = (await api.get(path, keyring=keyring, limit=str(NAMED_MAX)))[plural]
+        found += [str(run[name]) for run in listed]
+    return found
 
 
 def _stated(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, path_o
 from keyturn.cli.status_view import run_of, status_lines
 from keyturn.cli.tables import command_lines, facts, from_now, heading, moment, show, wrapped
 from keyturn.cli.waiting import require_good_end, status_of
-from keyturn.errors import UnknownRotationError
+from keyturn.errors import UnknownKeyringError, UnknownRotationError
 from keyturn.ids import MIGRATIONS, ROTATIONS
 
 LISTED_MAX = 50  # of each kind, as the app lists them
-FIRST_RUN = "start one that changes nothing: keyturn rotate --dry-run"
+_FIRST_RUN = "start one that changes nothing: keyturn rotate --dry-run"
 
 Newest = Annotated[
     str | None, typer.Argument(help="id of a rotation or of a migration; the active or the latest, unless given")
@@ -54,12 +54,31 @@ def status(
         require_good_end(run or run_of(found), found)
 
 
+def _first_run(keyring: str | None) -> str:
+    return _FIRST_RUN if keyring is None else f"{_FIRST_RUN} --keyring {shlex.quote(keyring)}"
+
+
 async def latest(api: Api, keyring: str | None) -> dict[str, Any]:
     """Return the keyring's run under way, or its newest; raises UnknownRotationError where it never had one."""
     listed = await _listed(api, keyring, 1)
     if not listed:
-        raise UnknownRotationError("the keyring has had no run yet", hint=FIRST_RUN, keyring=keyring)
+        raise UnknownRotationError("the keyring has had no run yet", hint=_first_run(keyring), keyring=keyring)
     return next((found for found in listed if not found.get("endedAt")), listed[0])
+
+
+async def _listed_of_each(api: Api, keyring: str | None, limit: int) -> list[dict[str, Any]]:
+    """Return what is listed of the keyring; of each, where none is named: hints that lead here name none."""
+    try:
+        return await _listed(api, keyring, limit)
+    except UnknownKeyringError as error:
+        if keyring is not None:
+            raise
+        found = [run for name in error.facts.get("known", ()) for run in await _listed(api, name, limit)]
+        return sorted(found, key=_requested, reverse=True)
+
+
+def _requested(run: dict[str, Any]) -> str:
+    return str(run["requestedAt"])
 
 
 async def _listed(api: Api, keyring: str | None, limit: int) -> list[dict[str, Any]]:
@@ -68,7 +87,7 @@ async def _listed(api: Api, keyring: str | None, limit: int) -> list[dict[str, A
     for path in (ROTATIONS, MIGRATIONS):
         page = await api.get(path, keyring=keyring, limit=str(limit))
         found += page[path.rpartition("/")[2]]
-    return sorted(found, key=lambda run: str(run["requestedAt"]), reverse=True)
+    return sorted(found, key=_requested, reverse=True)
 
 
 def report(run: Run, field: Field = None, html: Html = None, *, as_json: AsJson = False) -> None:
@@ -92,12 +111,12 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List rotations and migrations together, newest first."""
-    found = ask(lambda api: _listed(api, keyring, limit))[:limit]
+    found = ask(lambda api: _listed_of_each(api, keyring, limit))[:limit]
     if as_json:
         write({"runs": found}, as_json=True)
         return
     if not found:
-        echo(f"no run yet; {FIRST_RUN}", err=True)
+        echo(f"no run yet; {_first_run(keyring)}", err=True)
     for run in found:
         dry = " (dry run)" if run.get("dryRun") else ""
         echo(f"{run_of(run)}  {run.get('kind') or 'rotation'}{dry}  {run['state']}")

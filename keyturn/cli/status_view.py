@@ -9,6 +9,8 @@ from keyturn.contracts.states import TERMINAL, State
 
 LINES_MAX = 12  # of 80 columns
 _INDENT = 13
+# Who has the lines that are free, in turn.
+_GROWING = ("state", "", "look", "quarantined", "decision", "census", "rows")
 _DOCUMENTS = frozenset({"encrypt", "re-encrypt", "decrypt-check"})  # kinds that name documents
 
 
@@ -18,25 +20,38 @@ def run_of(found: dict[str, Any]) -> str:
 
 
 def status_lines(found: dict[str, Any]) -> list[str]:
-    """Return the lines; ``found`` is the status as the app answers it. Where they are too many, texts are cut first."""
+    """Return the lines; ``found`` is the status as the app answers it. A text is cut only where no line is free."""
     one = -(-WIDTH // width())  # so many lines are one of 80 columns
     decision = found.get("decision") or {}
     decided = f"{decision['decision']} by {decision['by']}, {moment(decision.get('at'))}" if decision else "none"
+    split = len(wrapped("run", about(found), _INDENT, 0)) > 1  # an id that has a line of its own is not cut
+    texts = {
+        "run": run_of(found) if split else about(found),
+        **({"": _described(found)} if split else {}),
+        "state": _state(found),
+        "rows": _rows(found),
+        "census": census_line(found.get("census")),
+        "quarantined": _quarantined(found),
+        "decision": decided,
+    }
     below = [
-        *wrapped("rows", _rows(found), _INDENT, one),
-        *wrapped("census", census_line(found.get("census")), _INDENT, one),
-        *_quarantined(found, one),
-        *wrapped("decision", decided, _INDENT, one),
         *wrapped("evidence", found.get("evidenceDigest") or "none yet", _INDENT, 0),
         *command_lines("next", next_command(found), _INDENT),
     ]
-    left = max(2, LINES_MAX * one - len(below))
-    run = wrapped("run", about(found), _INDENT, 0)  # one line, where it fits; an id is not cut
-    if len(run) > 1:
-        run = [*wrapped("run", run_of(found), _INDENT, 0), *wrapped("", _described(found), _INDENT, one)]
-    # The state says what the run waits for, so every line that is free is for it.
-    state = wrapped("state", _state(found), _INDENT, max(min(2 * one, left - 1), left - len(run)))
-    return [*run[: max(1, left - len(state))], *state, *below]
+    look, whole = _look_lines(found)
+    needed = {name: len(wrapped(name, text, _INDENT, 0)) for name, text in texts.items()} | {"look": len(look)}
+    given = {name: min(count, one) for name, count in needed.items()}
+    given |= {"run": needed["run"], "state": min(needed["state"], 2 * one), "look": min(len(look), len(whole))}
+    free = LINES_MAX * one - len(below) - sum(given.values())
+    for name in ("", "state"):  # where names are of the longest, these give way
+        less = max(0, min(given.get(name, 0) - (name == "state"), -free))
+        given[name], free = given.get(name, 0) - less, free + less
+    for name in _GROWING:
+        more = max(0, min(needed.get(name, 0) - given[name], free))
+        given[name], free = given[name] + more, free - more
+    lines = {name: wrapped(name, text, _INDENT, given[name]) if given[name] else [] for name, text in texts.items()}
+    lines["quarantined"] += look if len(look) <= given["look"] else whole
+    return [*(line for group in lines.values() for line in group), *below]
 
 
 def about(found: dict[str, Any]) -> str:
@@ -81,16 +96,22 @@ def census_line(census: dict[str, Any] | None) -> str:
     return f"{on_target:,} on the target version, {stale:,} stale, {foreign:,} of other keys"
 
 
-def _quarantined(found: dict[str, Any], one: int) -> list[str]:
+def _quarantined(found: dict[str, Any]) -> str:
     held = found.get("quarantined") or {}
     if not held.get("count"):
-        return wrapped("quarantined", "none", _INDENT, 1)
-    named = held.get("named") or []
-    listed = ", ".join(f"{row['id']} ({row['reason']})" for row in named)
-    lines = wrapped("quarantined", f"{held['count']:,}: {listed}", _INDENT, one)
-    look = command_lines("", diagnosis_of(found, named[0]["id"]), _INDENT) if named else []
+        return "none"
+    return f"{held['count']:,}: {', '.join(f'{row["id"]} ({row["reason"]})' for row in held.get('named') or [])}"
+
+
+def _look_lines(found: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the command that diagnoses what is quarantined, and the one that shows all of it."""
+    held = found.get("quarantined") or {}
+    if not held.get("count"):
+        return [], []
     whole = command_lines("", ["keyturn", "status", run_of(found), "--full"], _INDENT)
-    return [*lines, *(look if len(look) == 1 else whole)]
+    named = held.get("named") or []
+    look = command_lines("", diagnosis_of(found, named[0]["id"]), _INDENT) if named else whole
+    return (look if max(map(len, look)) <= width() else whole), whole
 
 
 def diagnosis_of(found: dict[str, Any], item: str) -> list[str]:

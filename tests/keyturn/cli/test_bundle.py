@@ -157,3 +157,13 @@ def test_a_year_without_runs_and_a_file_that_is_there_are_refused(bundle: Path) 
     assert (nothing.exit_code, again.exit_code, bundle.read_bytes()) == (64, 64, before)
     assert "--year: expected a year with runs" in nothing.stderr
     assert "--output: expected a path" in again.stderr
+
+
+def test_a_bundle_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of keyring and year, in the folder where it is asked for."""
+    monkeypatch.chdir(tmp_path)
+    with serving(ANSWERS) as app:
+        written = app.run("audit", "bundle", "--year", "2026", "--keyring", "notes")
+
+    assert written.exit_code == 0, written.output
+    assert zipfile.is_zipfile(tmp_path / "notes-2026.zip")

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from keyturn.cli.status_view import LINES_MAX, status_lines
+from keyturn.cli.status_view import LINES_MAX, run_of, status_lines
 from keyturn.cli.tables import WIDTH, message_lines
 from keyturn.contracts.migrations import Encrypt
 from keyturn.contracts.pages import PageResult, QuarantinedRow
 from keyturn.contracts.states import TERMINAL, TRANSITIONS, State
-from keyturn.ids import RunKind, new_run_id
+from keyturn.ids import SEE_RUNS, RunKind, new_run_id
 from keyturn.migrations.status import migration_status
 from keyturn.rotation.status import report, status
 from keyturn.runs.record_parts import (
@@ -105,6 +105,11 @@ def test_the_next_command_can_be_pasted(record: RotationRecord, command: list[st
     assert shlex.split(pasted) == ["keyturn", *(record.run_id if word == "RUN" else word for word in command)]
 
 
+def pasted(text: str) -> str:
+    """Return the text as a shell reads it: a command that goes on in the next line is one."""
+    return " ".join(text.replace("\\\n", " ").split())
+
+
 def test_what_is_quarantined_comes_with_its_diagnosis() -> None:
     """An id is quoted for the shell; one that needs more than a line leads to the whole status."""
     short = "\n".join(status_lines(status(rotation(State.NEEDS_ATTENTION)).to_payload()))
@@ -112,8 +117,8 @@ def test_what_is_quarantined_comes_with_its_diagnosis() -> None:
     record = rotation(State.NEEDS_ATTENTION, quarantined=Quarantined(count=1, named=named))
     long = "\n".join(status_lines(status(record).to_payload()))
 
-    assert "keyturn diagnose dek 'dek 1'\n" in short
-    assert f"keyturn status {record.run_id} --full" in " ".join(long.replace("\\\n", " ").split())
+    assert "keyturn diagnose dek 'dek 1'" in pasted(short)
+    assert f"keyturn status {record.run_id} --full" in pasted(long)
 
 
 def test_a_migration_of_documents_has_the_same_lines() -> None:
@@ -128,7 +133,7 @@ def test_a_migration_of_documents_has_the_same_lines() -> None:
     lines = status_lines(migration_status(record).to_payload())
 
     assert "encrypt" in lines[0] + lines[1]
-    assert any(line.endswith("keyturn diagnose document 'n 1' --container notes") for line in lines)
+    assert "keyturn diagnose document 'n 1' --container notes" in pasted("\n".join(lines))
     assert len(lines) <= LINES_MAX
 
 
@@ -292,3 +297,24 @@ def test_a_command_in_a_long_hint_has_a_line_of_its_own() -> None:
 def test_the_rest_of_a_line_stands_below_what_it_is_about(line: str, lines: list[str]) -> None:
     """And one word is never two."""
     assert message_lines(line, 20) == lines
+
+
+def test_a_list_without_a_keyring_is_of_each() -> None:
+    """Hints say ``keyturn list`` without knowing how many keyrings there are; with one that was named, they keep it."""
+    unnamed = {"type": "urn:keyturn:problem:unknown-keyring", "status": 404, "detail": "name one", "known": ["a", "b"]}
+    first, second = line("a.20260301T030000Z.aaaaaa", "2026-03-01"), line("b.20260302T030000Z.bbbbbb", "2026-03-02")
+    none: dict[str, Any] = {"migrations": []}
+    with serving(({"rotations": [first]}, none, {"rotations": [second]}, none)) as app:
+        app.answers = [(404, json.dumps(unnamed).encode(), "application/problem+json"), *app.answers]
+        listed = app.run("list", "--json")
+    missing = {"type": "urn:keyturn:problem:unknown-rotation", "status": 404, "hint": SEE_RUNS, "rotationId": "x"}
+    with serving(({"rotations": [first]}, none, {"rotations": [second]}, none)) as app:
+        refused = [(404, json.dumps(one).encode(), "application/problem+json") for one in (missing, unnamed)]
+        app.answers = [*refused, *app.answers]
+        unknown = app.run("status", "x")
+    with serving({"rotations": [], "migrations": []}) as app:
+        empty = app.run("status", "--keyring", "b")
+
+    assert [run["rotationId"] for run in json.loads(listed.stdout)["runs"]] == [run_of(second), run_of(first)]
+    assert all(run_of(run) in unknown.stderr for run in (first, second))
+    assert "keyturn rotate --dry-run --keyring b" in empty.stderr

@@ -127,3 +127,28 @@ def test_a_narrow_terminal_shows_the_same_status(columns: int, left: timedelta, 
     assert f"awaiting_approval until {until:%Y-%m-%d %H:%M} UTC" in told
     assert "waits for a decision by another person" in told
     assert len(person.everything) <= (LINES_MAX if columns == 80 else 24)
+
+
+BY = "someone.with.a.long.name@a-department-of-ours.example.com"
+TEXTS = {
+    "requestedBy": BY,
+    "detail": "what it says goes on",
+    "decision": {"decision": "approved", "by": BY, "at": "2026-11-24T12:09:00Z"},
+    "census": dict.fromkeys(("onTarget", "stale", "foreign"), 1_234_567_890),
+    "counts": {name: {"changed": 1_234_567_890} for name in ("sweep", "proof", "check")},
+    "quarantined": {"count": 9, "named": [{"id": f"a-row-{number}", "reason": "unwrap_refused"} for number in (1, 2)]},
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_a_status_cuts_nothing_while_a_line_is_free(columns: int, name: str, env: dict[str, str]) -> None:
+    """Whichever of its texts is the long one."""
+    with (
+        serving({**STATUS, "detail": "", name: TEXTS[name]}) as app,
+        Terminal("status", RUN, env={**env, "KEYTURN_URL": app.url}, columns=columns) as person,
+    ):
+        person.end()
+
+    assert " ... (--full)" not in " ".join(person.everything)
+    assert len(person.everything) <= (LINES_MAX if columns == 80 else 24)
