@@ -36,7 +36,7 @@ class GuardedApp(AppHarness):
     def token(self, name: str, *roles: str, audience: str = AUDIENCE, seconds: int = 3600) -> str:
         """Return an access token of a person, as Entra ID issues them."""
         key = load_signing_key(self.azure.layout.folder("identity"))
-        named = {"name": name, "object_id": person_id(name), "roles": roles}
+        named: dict[str, Any] = {"name": name, "object_id": person_id(name), "roles": roles}
         return issue(**named, resource=audience, signing_key=key, seconds=seconds)[0]
 
     def person(self, name: str, *roles: str) -> Callers:

@@ -56,7 +56,8 @@ async def test_the_business_rule_of_service_now_approves(azure: LocalAzure, app:
         session.request(sent["method"], sent["url"], data=sent["body"], headers=sent["headers"]) as answer,
     ):
         status = answer.status
-    completed = await app.callers.wait_for(waiting["rotationId"], "completed") if status == 200 else {"decision": None}
+    answered = status == 200
+    completed: dict[str, Any] = await app.callers.wait_for(waiting["rotationId"], "completed") if answered else {}
 
     assert json.loads(sent["body"])["approverId"] == person_id(APPROVER)
     assert (status, sent["url"]) == (200, f"{given['url']}/api/approvals")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from field_encrypt import DekStore, KeyVaultProvider, RowDefaults
+from field_encrypt.documents import Item
 from field_encrypt.encoding import to_base64
 from field_encrypt.errors import TamperedFieldError
 from local.callers import Answer
@@ -102,7 +103,7 @@ async def test_the_host_dies_in_the_middle_of_a_reencryption(azure: LocalAzure, 
 async def test_notes_get_onto_a_key_policy_while_writers_go_on(azure: LocalAzure, app: AppHarness) -> None:
     """Format 1 becomes format 2, live notes stay as they are, a host dies; the plan said how many rows come."""
     policy = {"per": "container", "maxDocuments": 1000}
-    old = {"id": "of-0.1", "workspaceId": "workspace-1", "title": "a title", "body": "a body"}
+    old: Item = {"id": "of-0.1", "workspaceId": "workspace-1", "title": "a title", "body": "a body"}
     provider, store = KeyVaultProvider(app.mek), DekStore(app.rows, RowDefaults(mek_name=MEK_NAME))
     await app.notes.upsert_item(
         await encrypted_as_format_1(provider, store, NOTES_CONTAINER, old, NOTE_FIELDS, f"dek-{uuid.uuid4()}")

@@ -11,6 +11,7 @@ from local.callers import Callers
 from tests.end_to_end.guarded import APPROVER, OPERATOR, READER, REQUESTER, GuardedApp
 from tests.end_to_end.migrating import begin, reach
 from tests.end_to_end.requests_at_random import Request, requests_at_random
+from tests.triggers.registered import triggers_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("guarded"), pytest.mark.long]
 
@@ -50,10 +51,9 @@ async def state_of(app: GuardedApp) -> dict[str, Any]:
 
 def test_every_route_of_the_app_is_tried() -> None:
     """What the app registers for HTTP, by name, method and path, is what requests are made for: a new route too."""
-    triggers = {one.get_function_name(): one.get_trigger().get_dict_repr() for one in function_app.app.get_functions()}
     routes = {
         (name, method.value, f"/api/{trigger['route']}")
-        for name, trigger in triggers.items()
+        for name, trigger in triggers_of(function_app.app).items()
         if trigger["type"] == "httpTrigger"
         for method in trigger["methods"]
     }

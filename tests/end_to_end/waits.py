@@ -37,7 +37,8 @@ async def settled(app: AppHarness, run_id: str, last: str = "completed") -> list
     def sent(found: list[dict[str, Any]]) -> bool:
         return found[-1]["event"] == last and all(item["outcome"] != "sending" for item in found[-1]["channels"])
 
-    return await noticed(app, run_id, sent)
+    notices: list[dict[str, Any]] = await noticed(app, run_id, sent)
+    return notices
 
 
 async def noticed(app: AppHarness, run_id: str, condition: Callable[[list[dict[str, Any]]], bool]) -> Any:

@@ -20,7 +20,7 @@ import activities
 import orchestrators
 
 
-def registered(package: ModuleType) -> dict[str, Callable[..., Any]]:
+def registered(package: ModuleType) -> dict[str, Any]:
     """Return what the blueprints of a package's modules register, by name; what the SDK adds itself is left out."""
     modules = [importlib.import_module(f"{package.__name__}.{found.name}") for found in iter_modules(package.__path__)]
     blueprints = [module.bp for module in modules if hasattr(module, "bp")]

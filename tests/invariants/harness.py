@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import requests
 from azure.cosmos.aio import ContainerProxy, CosmosClient
@@ -69,9 +69,7 @@ class ActivityHarness:
         self.outside = self._outsider()  # who looks at the world; the vault's log has its calls apart
 
     @classmethod
-    async def create(
-        cls, local_keyring: LocalKeyring, cosmos: CosmosClient, run_container: ContainerProxy
-    ) -> "ActivityHarness":
+    async def create(cls, local_keyring: LocalKeyring, cosmos: CosmosClient, run_container: ContainerProxy) -> Self:
         """Create the MEK's first version and the app's clients."""
         name = f"k{uuid.uuid4().hex[:12]}"
         local_keyring.keyring = local_keyring.keyring.model_copy(
@@ -277,7 +275,7 @@ class ActivityHarness:
         await self.wake(waiting)
         return await self.reaches(record, *TERMINAL)
 
-    async def wake(self, record: RotationRecord, event: str = "decision") -> None:
+    async def wake(self, record: RunRecord, event: str = "decision") -> None:
         """Tell the workflow to look at its record."""
         await asyncio.to_thread(
             self.running.client.raise_orchestration_event,

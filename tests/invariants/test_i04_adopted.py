@@ -14,6 +14,7 @@ from keyturn.migrations.requests import rollback_work
 from keyturn.rotation import new_version
 from keyturn.rotation.new_version import RecordedIntent
 from keyturn.runs.commands import record_command
+from keyturn.runs.store import PAGE_MAX
 from tests.invariants.harness import ActivityHarness
 from tests.invariants.migrating import adopting, begun, given_up, roll_back
 from tests.invariants.rotation_driver import RotationDriver, begun_with
@@ -46,7 +47,7 @@ async def test_a_new_rotation_adopts_the_version_of_an_aborted_one(
     assert len(await harness.vault_versions()) == 2
 
 
-@pytest.mark.parametrize("seen", [steps.PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
+@pytest.mark.parametrize("seen", [PAGE_MAX, 1], ids=["all are seen", "only the last one is seen"])
 async def test_starts_and_aborts_add_no_versions(
     harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch, seen: int
 ) -> None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from keyturn import steps
 from keyturn.key_vault import creation
+from keyturn.rotation import new_version
 from keyturn.rotation.new_version import RecordedIntent
 from tests.invariants.checks.versions import MADE_BY
 from tests.invariants.harness import SECONDS, ActivityHarness
@@ -75,7 +75,7 @@ async def test_broken_the_tag_is_not_looked_for(
 ) -> None:
     """Without the tag and the record, either of which is enough, a second run makes a second version."""
     monkeypatch.setattr(creation, "own_version", blind)
-    monkeypatch.setattr(steps.new_version, "record_new_version", blind)
+    monkeypatch.setattr(new_version, "record_new_version", blind)
 
     for _ in range(2):
         await harness.act("create_version", driver.creation())

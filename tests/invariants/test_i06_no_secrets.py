@@ -81,7 +81,7 @@ async def refused(harness: ActivityHarness, monkeypatch: pytest.MonkeyPatch) -> 
     (page,) = await driver.pages("rewrap")
 
     async def refuse(*_: Any, **__: Any) -> None:
-        raise CosmosHttpResponseError(status_code=503, message=f"the request was {CANARY}")
+        raise CosmosHttpResponseError(status_code=503, message=f"the request was {CANARY}")  # type: ignore[no-untyped-call]  # the SDK's constructor has no types
 
     monkeypatch.setattr(harness.local_keyring.container, "patch_item", refuse)
     return page
@@ -108,7 +108,7 @@ async def test_broken_what_is_raised_keeps_its_causes(
     """Where an activity lets an error out with its cause, the canary is in what the worker writes into history."""
 
     async def let_out(_name: str, kind: Any, work: Any, payload: Any) -> Any:
-        return await work(kind.from_payload(payload), await boundary.process_resources())
+        return await work(kind.from_payload(payload), harness.resources)
 
     monkeypatch.setattr(boundary, "_run", let_out)
 

@@ -1,6 +1,7 @@
 """I8: one rotation a keyring at a time; a second start is refused with a link to the first."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ async def wrong(harness: ActivityHarness) -> list[str]:
     return running_at_once(await harness.runs.newest(harness.keyring))
 
 
-async def both(harness: ActivityHarness) -> list[Any]:
+async def both(harness: ActivityHarness) -> Sequence[Any]:
     """Request two rotations in the same moment."""
     return await asyncio.gather(harness.start(), harness.start(), return_exceptions=True)
 

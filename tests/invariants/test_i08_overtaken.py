@@ -10,7 +10,7 @@ from azure.cosmos.aio import CosmosClient
 
 from keyturn.contracts.base import RunInput, StepInput
 from keyturn.contracts.migrations import Encrypt
-from keyturn.contracts.pages import PageInput, RowRef
+from keyturn.contracts.pages import PageInput, PageResult, RowRef
 from keyturn.contracts.states import State
 from keyturn.contracts.steps import FailureInput
 from keyturn.deks.page import PageWork
@@ -183,7 +183,7 @@ async def test_an_activity_that_comes_after_its_time_writes_nothing(overtaken: O
     inputs: dict[str, RunInput] = {
         "rewrap_page": overtaken.page,
         "prove_page": overtaken.page,
-        "record_progress": first.progress({}, [{}], datetime.now(UTC), "sweep"),
+        "record_progress": first.progress(PageResult(), [{}], datetime.now(UTC), "sweep"),
         "advance": StepInput(run=first.ref, step=first.step + 1, target=State.SOAKING),
     }
     before = await harness.rows(), await harness.documents()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
-from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks
+from keyturn.contracts.migrations import DecryptCheck, Encrypt, Reencrypt, RewrapDeks, Work
 from keyturn.contracts.states import State
 from keyturn.key_vault.versions import TemporaryEnablement
 from tests.field_encrypt.local_cosmos import new_container
@@ -93,7 +93,7 @@ async def test_every_activity_on_documents_runs_twice_with_one_outcome(
     harness: ActivityHarness, notes: ContainerProxy
 ) -> None:
     """A document is encrypted once, put under another DEK once, and read after the second run as after the first."""
-    works = {
+    works: dict[str, Work] = {
         "encrypt_documents": Encrypt(containers=[notes.id]),
         "reencrypt_documents": Reencrypt(containers=[notes.id], target_keyring=harness.keyring),
         "check_documents": DecryptCheck(containers=[notes.id]),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from keyturn import steps
 from keyturn.contracts.pages import QuarantinedRow
 from keyturn.contracts.states import State
+from keyturn.deks import census
 from keyturn.deks.page import PageWork
 from keyturn.errors import InvariantError
 from keyturn.rotation.retirement import Retirement
@@ -110,7 +110,7 @@ async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
     sound = await local.item(await local.add(running_engine.old))
     await local.container.upsert_item({**sound, "wrappedDek": "AAAA"})
     seen: list[int] = []
-    unbroken = steps.census.take_census
+    unbroken = census.take_census
 
     async def repair_and_count(*arguments: Any) -> Any:
         [record] = await running_engine.runs.newest(running_engine.keyring)
@@ -120,7 +120,7 @@ async def test_a_row_repaired_during_the_sweep_does_not_stop_the_rotation(
             await local.container.upsert_item(sound)
         return await unbroken(*arguments)
 
-    monkeypatch.setattr(steps.census, "take_census", repair_and_count)
+    monkeypatch.setattr(census, "take_census", repair_and_count)
 
     record = await running_engine.rotate()
 

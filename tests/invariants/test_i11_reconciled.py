@@ -5,28 +5,29 @@ from typing import Any
 
 import pytest
 
-from keyturn import steps
 from keyturn.contracts.pages import ScanInput, ScanResult
 from keyturn.contracts.states import State
+from keyturn.deks import census
+from keyturn.deks import scan as scanning
 from keyturn.rotation import evidence
 from orchestrators import soak, sweep
 from tests.invariants.checks.runs import unreconciled
 from tests.invariants.harness import ActivityHarness
 
 ROWS = 12
-unbroken_scan = steps.scan.scan
-unbroken_census = steps.census.take_census
+unbroken_scan = scanning.scan
+unbroken_census = census.take_census
 
 
 def skip_a_page(monkeypatch: pytest.MonkeyPatch, selection: str) -> None:
     """Break the scan: the first page that it finds is said to be empty, each time that the store is read anew."""
 
     async def scan(store: Any, request: ScanInput, *chosen: Any) -> ScanResult:
-        found = await unbroken_scan(store, request, *chosen)
+        found: ScanResult = await unbroken_scan(store, request, *chosen)
         skipped = request.cursor is None and request.selection == selection
         return found.model_copy(update={"refs": []}) if skipped else found
 
-    monkeypatch.setattr(steps.scan, "scan", scan)
+    monkeypatch.setattr(scanning, "scan", scan)
     monkeypatch.setattr(sweep, "PASSES_MAX", 3)
 
 
@@ -36,7 +37,7 @@ def blind_census(monkeypatch: pytest.MonkeyPatch) -> None:
     async def count(*arguments: Any) -> Any:
         return (await unbroken_census(*arguments)).model_copy(update={"stale": 0})
 
-    monkeypatch.setattr(steps.census, "take_census", count)
+    monkeypatch.setattr(census, "take_census", count)
 
 
 async def asked(harness: ActivityHarness, *states: State, **policy: Any) -> tuple[State, list[str]]:

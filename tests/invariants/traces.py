@@ -127,7 +127,8 @@ async def delivered(app: AppHarness, run_id: str) -> list[dict[str, Any]]:
     """Wait until the receiver has the rotation's whole audit chain, and return what it has of it."""
     answer = await app.callers.call("GET", f"/api/rotations/{run_id}/audit")
     wanted = [json.loads(line)["id"] for line in answer.body.splitlines()]
-    deadline, events = time.monotonic() + DELIVERY_SECONDS, []
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    events: list[dict[str, Any]] = []
     while len(events) < len(wanted):
         assert time.monotonic() < deadline, f"{len(events)} of {len(wanted)} events were delivered"
         await asyncio.sleep(POLL_SECONDS)

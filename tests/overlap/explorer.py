@@ -82,7 +82,7 @@ class Explorer:
         self._runs.begin(moment.saved)
         gate = self._services_state.first.gate = Gate(stop)
         began = self._services_state.now()
-        self._services_state.first.begin(began, self._services_state.skipped)
+        self._services_state.first.begin_at(began, self._services_state.skipped)
         run = asyncio.ensure_future(self._services_state.first.act(place.activity, request))
         if not await gate.until_stopped(run):
             run.exception()
@@ -99,7 +99,7 @@ class Explorer:
         services_state = self._services_state
         services_state.first.restart()
         gate = services_state.first.gate = stopped.gate.replaying()
-        services_state.first.begin(stopped.began, self._services_state.skipped)
+        services_state.first.begin_at(stopped.began, self._services_state.skipped)
         services_state.put_back(stopped.saved)
         run = asyncio.ensure_future(services_state.first.act(place.activity, request))
         if not await gate.until_stopped(run):

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.overlap.explorer import Explorer, Report
+from tests.overlap.experiments import Report
+from tests.overlap.explorer import Explorer
 from tests.overlap.harness import Explored
 from tests.overlap.in_process import SkippingLoop
 from tests.overlap.places import Place

@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import override
 
 from tests.overlap.in_process import Answer, Request
 
@@ -22,6 +23,7 @@ class Stop:
     number: int
     taken: bool = False
 
+    @override
     def __str__(self) -> str:
         return f"{'after' if self.taken else 'before'} request {self.number}"
 

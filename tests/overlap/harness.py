@@ -67,7 +67,7 @@ class Worker(ActivityHarness):
     began: tuple[datetime, float] | None = None  # the time at which its run began, and what had been skipped by then
     chance: dict[int, random.Random]  # what it draws, by size, the same each time its run is begun
 
-    def begin(self, at: datetime, skipped: float) -> None:
+    def begin_at(self, at: datetime, skipped: float) -> None:
         """Have the run that comes find this time, and draw what any run draws."""
         self.began = at, skipped
         self.chance = defaultdict(lambda: random.Random(0))  # noqa: S311 - repeatable on purpose
@@ -116,7 +116,7 @@ class Worker(ActivityHarness):
     def restart(self) -> None:
         """Forget everything, as a process does that is started."""
         connection: Any = self.client.client_connection
-        connection.session = Session(connection.url_connection)
+        connection.session = Session(connection.url_connection)  # type: ignore[no-untyped-call]  # the SDK's has no types
         mek, name, database = self.local_keyring.mek, self.keyring, self.client.get_database_client(DATABASE)
         template = self._template or self.resources.keyring(name)
         self._template = template
@@ -141,11 +141,11 @@ class Worker(ActivityHarness):
         mek.client = client
 
     @override
-    async def start(self, requested_by: str = REQUESTER, **policy: Any) -> RotationRecord:
+    async def start(self, requested_by: str = REQUESTER, ago: float = SETTLE_SECONDS, **policy: Any) -> RotationRecord:
         """Request a rotation that waits for nothing: what it would wait for comes late here on purpose."""
         await asyncio.sleep(REQUEST_SECONDS)
         settled = {"creation_settle": f"PT{SETTLE_SECONDS}S", **policy}
-        return await super().start(requested_by, SETTLE_SECONDS, **settled)
+        return await super().start(requested_by, ago, **settled)
 
     @override
     async def act(self, name: str, request: Payload) -> dict[str, Any]:

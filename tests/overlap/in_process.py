@@ -218,7 +218,7 @@ class Services:
         kept.setdefault("Content-Type", answered.content_type)
         return Answer(answered.status, answered.reason or "", kept, bytes(content))
 
-    def saved(self) -> Any:
+    def saved(self) -> tuple[bytes, Any]:
         """Return everything that both services hold."""
         versions = {name: dict(found) for name, found in self.vault.store._keys.items()}
         return self._database.serialize(), versions

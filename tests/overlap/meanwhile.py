@@ -60,9 +60,9 @@ class Runs:
     async def _all(self, place: Place, moment: Moment, stopped: Stopped) -> AsyncIterator[Meanwhile]:
         story = STORIES[place.story]
         reached = await self._path(place, moment, stopped, story)
-        for point, found in reached.items():
+        for point, reaching in reached.items():
             if point != place.point:
-                yield Meanwhile(f"then {point}", found.saved)
+                yield Meanwhile(f"then {point}", reaching.saved)
         for other in PLACES:
             if other.story != place.story:
                 continue

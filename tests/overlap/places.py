@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, override
 
 from keyturn.contracts.base import Payload, RunInput, StepInput
 from keyturn.contracts.migrations import DisableAgainInput, EnableTemporarilyInput
@@ -27,6 +27,7 @@ class Place(NamedTuple):
     build: Build  # its input, from the run's driver at that point
     note: str = ""
 
+    @override
     def __str__(self) -> str:
         return f"{self.activity}{self.note and ' ' + self.note} ({self.story}, {self.point})"
 

@@ -44,7 +44,7 @@ def in_one_process(services_state: Explored, loop: SkippingLoop) -> Iterator[Non
 
         @classmethod
         @override
-        def now(cls, tz: Any = None) -> datetime:
+        def now(cls, tz: Any = None) -> Any:
             return now().astimezone(tz)
 
     modules = [importlib.import_module(f"activities.{found.name}") for found in iter_modules(activities.__path__)]

@@ -130,7 +130,8 @@ async def _ask_again(scenario_run: ScenarioRun) -> None:
 
     async def other_digest() -> bool:
         status = await scenario_run.status()
-        return status["state"] == "awaiting_approval" and status["evidenceDigest"] != scenario_run.kept["digest"]
+        waits: bool = status["state"] == "awaiting_approval"
+        return waits and bool(status["evidenceDigest"] != scenario_run.kept["digest"])
 
     await scenario_run.until(other_digest)
     old = await scenario_run.callers.decide(

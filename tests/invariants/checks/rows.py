@@ -40,7 +40,7 @@ async def needed_but_disabled(rows: ContainerProxy, mek: MekClient, mek_name: st
     for item in await stored(rows):
         if item.get("mekName", mek_name) != mek_name:
             continue
-        label = item.get("mekVersion")
+        label: Any = item.get("mekVersion")
         if enabled.get(label) is False:
             wrong.append(f"version {label} is disabled, and row {item['id']} names it")
         elif label is None and await unwrap_row(item, mek, [name for name, is_on in enabled.items() if is_on]) is None:

@@ -9,11 +9,11 @@ from typing import Any
 from activities import boundary
 from keyturn.deks import rewrap
 from keyturn.notifications import notifier
+from keyturn.notifications.messages import compose as unbroken_compose
 from keyturn.runs import transitions
 
 REPOSITORY = Path(boundary.__file__).parents[1]
 unbroken_wrap, unbroken_enter, unbroken_run = rewrap.new_wrap, transitions.enter, boundary._run
-unbroken_compose = notifier.compose
 leaked: list[str] = []
 
 
@@ -36,11 +36,18 @@ async def run(*arguments: Any) -> Any:
 
 def compose(*arguments: Any) -> Any:
     """Tell people a DEK."""
-    message = unbroken_compose(*arguments)
+    message: Any = unbroken_compose(*arguments)
     return message._replace(body=" ".join([message.body, *leaked[:1]]))
 
 
-rewrap.new_wrap, transitions.enter, boundary._run, notifier.compose = wrap, enter, run, compose
+BROKEN = (
+    (rewrap, "new_wrap", wrap),
+    (transitions, "enter", enter),
+    (boundary, "_run", run),
+    (notifier, "compose", compose),
+)
+for _place, _name, _broken in BROKEN:
+    setattr(_place, _name, _broken)
 
 _spec = importlib.util.spec_from_file_location("unbroken_function_app", REPOSITORY / "function_app.py")
 if _spec is None or _spec.loader is None:

@@ -30,7 +30,7 @@ class HandWorker:
     def __init__(self, address: str, *, name: str | None = None, activities: int = 0, orchestrations: int = 0) -> None:
         self.name = name or f"by_hand_{uuid.uuid4().hex}"  # takes only work of this name, no leftovers of other tests
         self._id = uuid.uuid4().hex
-        self._channel = grpc.insecure_channel(address)
+        self._channel = grpc.insecure_channel(address)  # type: ignore[no-untyped-call]  # grpc ships no types
         self.stub: Any = stubs.TaskHubSidecarServiceStub(self._channel)
         self._stream = self.stub.GetWorkItems(
             pb.GetWorkItemsRequest(
