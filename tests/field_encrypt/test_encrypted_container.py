@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, override
 
 import pytest
 from azure.core import MatchConditions
@@ -123,6 +123,7 @@ class Meddler(EnvProvider):
         super().__init__(to_base64(bytes(32)))
         self._meanwhile = meanwhile
 
+    @override
     async def wrap(self, dek: Dek) -> WrappedDek:
         """Wrap, after what the application does."""
         self._meanwhile()
