@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from field_encrypt import paths
 from field_encrypt.encoding import exact
-from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError, InvalidSettingError
+from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError, require_number
 
 Document = Mapping[str, object]
 Item = dict[str, object]
@@ -22,8 +22,7 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
         InvalidFieldPathError: a document has no id.
         FieldEncryptError: what the first work that failed raised, with a note that names the document.
     """
-    if at_once < 1:  # it would wait for ever
-        raise InvalidSettingError("at_once", "1 or more")
+    require_number("at_once", at_once, least=1, whole=True)  # it would wait for ever
     free = asyncio.Semaphore(at_once)
 
     async def bounded(document: Document) -> Item:
