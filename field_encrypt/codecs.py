@@ -55,6 +55,11 @@ class Codecs:
         added = _Codec(name, kind, cast("Callable[[object], object]", encode), decode)
         return type(self)((*self._all, added))
 
+    @property
+    def kinds(self) -> frozenset[type[object]]:
+        """The types whose values a codec encodes."""
+        return frozenset(self._by_kind)
+
     def to_plaintext(self, value: object, field_path: str) -> bytes:
         """Return what is encrypted for a value.
 

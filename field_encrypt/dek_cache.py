@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from field_encrypt.dek import Dek
+from field_encrypt.errors import require_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,13 @@ class DekCache:
     def __init__(
         self, *, max_entries: int = 10_000, ttl_seconds: float = 300.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """Take how many entries there may be, and how long each lives.
+
+        Raises:
+            InvalidSettingError: a number is negative, or none.
+        """
+        require_number("max_entries", max_entries, least=0, whole=True)
+        require_number("ttl_seconds", ttl_seconds, least=0)
         self._max_entries = max_entries
         self._ttl_seconds = ttl_seconds
         self._clock = clock

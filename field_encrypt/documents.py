@@ -1,14 +1,15 @@
 """The same work on many documents, a bounded number of them at a time."""
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from field_encrypt import paths
-from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError, InvalidSettingError
+from field_encrypt.encoding import exact
+from field_encrypt.errors import FieldEncryptError, InvalidFieldPathError, require_number
 
 Document = Mapping[str, object]
 Item = dict[str, object]
+SYSTEM_PROPERTIES = ("_etag", "_rid", "_self", "_ts", "_attachments")  # what Cosmos DB adds to a document
 Work = Callable[[str, Document], Awaitable[Item]]  # of a document's id and the document
 
 
@@ -20,8 +21,7 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
         InvalidFieldPathError: a document has no id.
         FieldEncryptError: what the first work that failed raised, with a note that names the document.
     """
-    if at_once < 1:  # it would wait for ever
-        raise InvalidSettingError("at_once", "1 or more")
+    require_number("at_once", at_once, least=1, whole=True)  # it would wait for ever
     free = asyncio.Semaphore(at_once)
 
     async def bounded(document: Document) -> Item:
@@ -43,16 +43,16 @@ async def for_each_document(work: Work, documents: Sequence[Document], at_once: 
     raise first  # out here, so that it keeps its own cause
 
 
-def id_of(document: Document) -> str:
+def id_of(document: object) -> str:
     """Return the document's id.
 
     Raises:
         InvalidFieldPathError: it has none.
     """
-    document_id = document.get("id")
+    document_id = document.get("id") if isinstance(document, Mapping) else None
     if not isinstance(document_id, str) or not document_id:
         raise InvalidFieldPathError("id", "a text that is not empty in every document")
-    return document_id
+    return exact(document_id)
 
 
 def id_of_item(item: str | Document) -> str:
@@ -64,9 +64,26 @@ def id_of_item(item: str | Document) -> str:
     return id_of(item if isinstance(item, Mapping) else {"id": item})
 
 
-def with_values(document: Document, values: Mapping[str, object]) -> Item:
-    """Return a copy of the document with other values at these concrete paths."""
-    changed = copy.deepcopy(dict(document))
+def id_of_replaced(item: str | Document, body: Document) -> str:
+    """Return the id of the document that the body replaces.
+
+    Raises:
+        InvalidFieldPathError: the body is another's.
+    """
+    replaced = id_of_item(item)
+    if id_of(body) != replaced:
+        raise InvalidFieldPathError("id", f"{replaced}, the id of the document that is replaced")
+    return replaced
+
+
+def with_system_properties(body: Document, answer: Document) -> Item:
+    """Return the body with what Cosmos DB adds to it, but for its own properties that begin with an underscore too."""
+    added = [name for name in answer if name.startswith("_") and (name in SYSTEM_PROPERTIES or name not in body)]
+    return {**body, **{name: answer[name] for name in added}}
+
+
+def with_values(document: Item, values: Mapping[str, object]) -> Item:
+    """Return the document, which is the caller's own copy, with other values at these concrete paths."""
     for path, value in values.items():
-        paths.put(changed, path, value)
-    return changed
+        paths.put(document, path, value)
+    return document

@@ -1,11 +1,11 @@
 """A Cosmos DB container whose documents are encrypted on their way in and decrypted on their way out.
 
-Options of the SDK (``etag``, ``session_token`` and the like) are passed on as they are. What this class does not have,
-such as deleting documents, is called on the container itself.
+Options of the SDK (``etag``, ``session_token`` and the like) are passed on as they are: a ``response_hook`` gets what
+is stored. What this class does not have, such as deleting documents, is called on the container itself.
 """
 
 import asyncio
-import copy
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,11 +13,19 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from field_encrypt.conditions import Condition, equality
-from field_encrypt.documents import Document, Item, id_of, id_of_item
+from field_encrypt.documents import Document, Item, id_of, id_of_item, id_of_replaced, with_system_properties
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError, TamperedFieldError
 from field_encrypt.field_policy import FieldPolicy
-from field_encrypt.patches import BatchOperation, Operation, batch_parts, encrypted_paths, may_shift, require_no_shift
-from field_encrypt.places import PartitionKeyValue, partition_key_of
+from field_encrypt.patches import (
+    BatchOperation,
+    Operation,
+    batch_parts,
+    checked,
+    encrypted_paths,
+    may_shift,
+    require_no_shift,
+)
+from field_encrypt.places import PartitionKeyValue, key_segments, partition_key_of, to_sdk
 
 if TYPE_CHECKING:  # it is handed in; importing it here would close a circle
     from field_encrypt.envelope import FieldEncryption
@@ -41,10 +49,10 @@ class EncryptedContainer:
         """
         if container.id != policy.container:
             raise InvalidSettingError("container", f"the policy's, {policy.container}, not {container.id}")
-        self.container = container
-        self.policy = policy
+        self.container, self.policy = container, policy
         self._encryption = encryption
-        self._context = context
+        self._snapshot = encryption.forms.snapshot
+        self._context = None if context is None else self._snapshot(context)
         self._partition_key_paths: list[str] | None = None
         self._lock = asyncio.Lock()
 
@@ -55,8 +63,12 @@ class EncryptedContainer:
             FieldEncryptError: it cannot be encrypted.
             AzureError: it cannot be stored.
         """
-        encrypted = await self._encrypted(body, None)
-        return _with_system_properties(body, await self.container.create_item(encrypted, **_sdk(options)))
+        taken = self._snapshot(body)
+        if options.get("enable_automatic_id_generation") and not taken.get("id"):
+            taken["id"] = str(uuid.uuid4())  # as the SDK would, which is too late: the id is bound to the fields
+        encrypted = await self._encrypted(taken, None)
+        answer = await self.container.create_item(encrypted, **_sdk(options))
+        return with_system_properties({**body, "id": taken["id"]}, answer)
 
     async def read_item(self, item: str | Document, partition_key: PartitionKeyValue, **options: object) -> Item:
         """Read a document and decrypt it.
@@ -65,7 +77,7 @@ class EncryptedContainer:
             FieldEncryptError: it cannot be decrypted.
             AzureError: it cannot be read, or is not there.
         """
-        stored = await self.container.read_item(id_of_item(item), _sdk(partition_key), **_sdk(options))
+        stored = await self.container.read_item(id_of_item(item), to_sdk(partition_key), **_sdk(options))
         return await self._decrypted(stored)
 
     async def replace_item(self, item: str | Document, body: Document, **options: object) -> Item:
@@ -76,9 +88,10 @@ class EncryptedContainer:
             FieldEncryptError: it cannot be encrypted.
             AzureError: it cannot be stored, or is not there.
         """
-        replaced = _replaced(item, body)
-        encrypted = await self._encrypted(body, await self._stored(body))
-        return _with_system_properties(body, await self.container.replace_item(replaced, encrypted, **_sdk(options)))
+        taken = self._snapshot(body)
+        replaced = id_of_replaced(item, taken)
+        encrypted = await self._encrypted(taken, await self._stored(taken))
+        return with_system_properties(body, await self.container.replace_item(replaced, encrypted, **_sdk(options)))
 
     async def upsert_item(self, body: Document, **options: object) -> Item:
         """Replace a document as :meth:`replace_item` does, or store a new one.
@@ -87,8 +100,9 @@ class EncryptedContainer:
             FieldEncryptError: it cannot be encrypted.
             AzureError: it cannot be stored.
         """
-        encrypted = await self._encrypted(body, await self._stored(body))
-        return _with_system_properties(body, await self.container.upsert_item(encrypted, **_sdk(options)))
+        taken = self._snapshot(body)
+        encrypted = await self._encrypted(taken, await self._stored(taken))
+        return with_system_properties(body, await self.container.upsert_item(encrypted, **_sdk(options)))
 
     async def patch_item(
         self,
@@ -104,9 +118,9 @@ class EncryptedContainer:
             FieldEncryptError: a value cannot be encrypted.
             AzureError: the document cannot be patched, or is not there.
         """
-        patched = id_of_item(item)
+        patched, key = id_of_item(item), to_sdk(partition_key)
         operations = await self._encrypted_patch(patched, partition_key, patch_operations, None)
-        answer = await self.container.patch_item(patched, _sdk(partition_key), operations, **_sdk(options))
+        answer = await self.container.patch_item(patched, key, _sdk(operations), **_sdk(options))
         return await self._decrypted(answer) if answer else {}  # empty where the caller wants no response
 
     async def query_items(
@@ -116,8 +130,7 @@ class EncryptedContainer:
 
         A result with an encrypted field needs the document's ``id`` and partition key beside it, each under its own
         name. Encrypted fields cannot be compared or sorted by the database, but for deterministic ones. Queries cross
-        partitions where no ``partition_key`` is given, as with the blocking SDK's
-        ``enable_cross_partition_query``.
+        partitions where no ``partition_key`` is given, as with the blocking SDK's ``enable_cross_partition_query``.
 
         Raises:
             InvalidFieldPathError: a result is no object, or lacks what its fields are bound to.
@@ -127,8 +140,8 @@ class EncryptedContainer:
         options.pop("enable_cross_partition_query", None)  # the asynchronous client does not take it
         listed = None if parameters is None else [dict(parameter) for parameter in parameters]
         async for result in self.container.query_items(query=query, parameters=listed, **_sdk(options)):
-            if not isinstance(result, dict):
-                raise InvalidFieldPathError("result", "objects: other results have no fields, query the container")
+            if not isinstance(cast("object", result), dict) or self._encryption.forms.claims(result):
+                raise InvalidFieldPathError("result", "objects with fields under their names; else query the container")
             yield await self._decrypted_result(result)
 
     async def equals(self, field_path: str, value: object, *, alias: str = "c", number: int = 0) -> Condition:
@@ -167,7 +180,7 @@ class EncryptedContainer:
         """
         written: dict[str, Document] = {}  # by its id, what an operation leaves behind for the ones after it
         prepared = [await self._encrypted_operation(one, partition_key, written) for one in batch_operations]
-        answers = await self.container.execute_item_batch(_sdk(prepared), _sdk(partition_key), **_sdk(options))
+        answers = await self.container.execute_item_batch(_sdk(prepared), to_sdk(partition_key), **_sdk(options))
         results: list[Item] = []
         for answer in answers:
             body = answer.get("resourceBody")
@@ -188,8 +201,7 @@ class EncryptedContainer:
                 self._partition_key_paths = found
             return self._partition_key_paths
 
-    async def _encrypted(self, body: Document, previous: Document | None) -> dict[str, Any]:
-        body = copy.deepcopy(dict(body))  # what the caller changes meanwhile would be stored in plaintext
+    async def _encrypted(self, body: Item, previous: Document | None) -> dict[str, Any]:
         return await self._encryption.encrypt_fields(
             self.policy.container,
             id_of(body),
@@ -214,7 +226,7 @@ class EncryptedContainer:
         except TamperedFieldError as error:
             # What is not in the result is taken as absent from the document, in which case its fields open.
             for path in await self.partition_key_paths():
-                if path.split("/")[1].strip('"') not in result:
+                if key_segments(path)[0] not in result:
                     expected = "the partition key in the result, beside its encrypted fields"
                     raise InvalidFieldPathError(path, expected) from error
             raise
@@ -235,35 +247,34 @@ class EncryptedContainer:
             return None
         partition_key = partition_key_of(body, await self.partition_key_paths())
         try:
-            return await self.container.read_item(id_of(body), _sdk(partition_key))
+            return await self.container.read_item(id_of(body), to_sdk(partition_key))
         except CosmosResourceNotFoundError:
             return None
 
     async def _encrypted_patch(
         self, item: str, partition_key: PartitionKeyValue, operations: Sequence[Operation], stored: Document | None
-    ) -> list[dict[str, Any]]:
-        operations = copy.deepcopy([*operations])  # as in _encrypted
-        touched = encrypted_paths(operations, self.policy)
-        if not touched and not may_shift(operations, self.policy):
-            return [dict(operation) for operation in operations]
-        stored = stored or await self.container.read_item(item, _sdk(partition_key))
-        require_no_shift(operations, self.policy, stored)
-        values = {path: operations[position]["value"] for position, path in touched.items()}
+    ) -> list[Item]:
+        taken = checked(operations, self._snapshot)
+        touched = encrypted_paths(taken, self.policy)
+        if not touched and not may_shift(taken, self.policy):
+            return taken
+        stored = stored or await self.container.read_item(item, to_sdk(partition_key))
+        require_no_shift(taken, self.policy, stored)
+        values = {path: taken[position]["value"] for position, path in touched.items()}
         encrypted = await self._encryption.encrypt_values(
             self.policy.container,
-            item,
+            # As the document has them, which is how it is read: "note-1/" leads to it too, and None for a missing key.
+            id_of(stored),
             values,
-            # As the document has it, which is how it is read: the caller may have said None for what it lacks.
             partition_key=partition_key_of(stored, await self.partition_key_paths()),
             context=self._context,
             deterministic=self.policy.deterministic,
             may_look_encrypted=self.policy.may_look_encrypted,
             previous=stored,
         )
-        return [
-            {**operation, "value": encrypted[touched[position]]} if position in touched else dict(operation)
-            for position, operation in enumerate(operations)
-        ]
+        for position, path in touched.items():
+            taken[position]["value"] = encrypted[path]
+        return taken
 
     async def _encrypted_operation(
         self, operation: BatchOperation, partition_key: PartitionKeyValue, written: dict[str, Document]
@@ -276,25 +287,14 @@ class EncryptedContainer:
             return (kind, (patched, operations), *options)
         if kind not in ("create", "upsert", "replace"):
             return (kind, arguments, *options)
-        *items, body = cast("tuple[Document, ...]", arguments)
-        replaced = [_replaced(item, body) for item in items]
+        *items, given = cast("tuple[Document, ...]", arguments)
+        body = self._snapshot(given)  # all that follows is about what is stored
+        replaced = [id_of_replaced(item, body) for item in items]
         previous = None if kind == "create" else written.get(id_of(body)) or await self._stored(body)
         written[id_of(body)] = encrypted = await self._encrypted(body, previous)
         return (kind, (*replaced, encrypted), *options)
 
 
-def _replaced(item: str | Document, body: Document) -> str:
-    """Return the id of the document that the body replaces; raises InvalidFieldPathError if it is another's."""
-    replaced = id_of_item(item)
-    if id_of(body) != replaced:
-        raise InvalidFieldPathError("id", f"{replaced}, the id of the document that is replaced")
-    return replaced
-
-
 def _sdk(value: object) -> Any:
     """Return what is handed on to the SDK, whose types are narrower than what it takes."""
     return value
-
-
-def _with_system_properties(body: Document, answer: Mapping[str, Any]) -> Item:
-    return {**body, **{name: value for name, value in answer.items() if name.startswith("_")}}

@@ -1,8 +1,7 @@
 """Encrypt and decrypt fields of documents, with the DEK's whole life in the library's hands.
 
 Writing: what is to be encrypted is checked; a DEK is taken or made as the key policy says, its row being there before
-the document is returned. A crash in between leaves a row that nothing names, which is harmless; a caller who minds
-gives a dekId, and a second try takes the row of the first.
+the document is returned. A crash in between leaves a row that nothing names, which is harmless; see ``dek_id``.
 """
 
 import copy
@@ -52,8 +51,8 @@ class FieldEncryption:
     ) -> None:
         """Take what wraps DEKs and where their rows are; ``database`` is that of :meth:`container`."""
         self.policy, self._database = policy, database
-        self._forms = FieldForms(codecs, field_codecs)
-        self._sealer = Sealer(provider, dek_store, cache, policy, self._forms)
+        self.forms = FieldForms(codecs, field_codecs)
+        self._sealer = Sealer(provider, dek_store, cache, policy, self.forms)
 
     @classmethod
     @asynccontextmanager
@@ -105,30 +104,27 @@ class FieldEncryption:
 
         ``previous`` is the document as it is stored, where this one replaces it: its DEK is kept while the policy
         allows it. Without it the document is taken as new: under a fresh DEK, or the current one that it shares.
-
         ``partition_key`` is the value under which the document stands, and ``context`` anything else that belongs to
         its place, such as the tenant: both are bound to the ciphertext and must be the same at reading. A partition key
         that is not stated is not bound: a copy of the document in another partition opens there.
 
         Queries can compare ``deterministic`` fields (what that gives away: :class:`field_encrypt.FieldPolicy`); those
         of ``may_look_encrypted`` may look like another system's ciphertext.
-
         ``dek_id`` is for work that may be killed and repeated, and overrides the policy: a row of it that exists is
         taken. It must be unpredictable: else an attacker could put a DEK there that they know.
 
         Raises:
             InvalidFieldPathError: a field is not in the document.
-            InvalidValueError: a value is encrypted already, or is no JSON value.
-            LooksEncryptedError: a value looks as if another system had encrypted it.
+            InvalidValueError, LooksEncryptedError: a value is no JSON value, or is, or looks, encrypted already.
             InvalidPlaceError, InvalidSettingError: the place is nothing for JSON; ``dek_id`` can be no row's.
             OperatorError, RetryError: the DEK could not be wrapped or its row not be created.
         """
-        document = copy.deepcopy(dict(document))  # what the caller changes meanwhile would be stored in plaintext
+        document = self.forms.snapshot(document)  # what the caller changes meanwhile would be stored in plaintext
         if not (found := paths.expand(document, fields)):
-            return dict(document)
+            return document
         place = DocumentPlace(container, document_id, partition_key, context)
         exempt = paths.present(document, may_look_encrypted)
-        plain = self._forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
+        plain = self.forms.to_plaintexts({path: paths.get(document, path) for path in found}, exempt)
         chosen = paths.among(found, deterministic)
         sealed = await self._sealer.seal(place, plain, deterministic=chosen, previous=previous, dek_id=dek_id)
         return with_values(document, sealed)
@@ -151,9 +147,10 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
         """
         place = DocumentPlace(container, document_id, partition_key, context)
-        plain = self._forms.to_plaintexts(values, may_look_encrypted)
-        chosen = paths.among(values, deterministic)
-        return await self._sealer.seal(place, plain, deterministic=chosen, previous=previous)
+        plain = self.forms.to_plaintexts(values, may_look_encrypted)
+        return await self._sealer.seal(
+            place, plain, deterministic=paths.among(values, deterministic), previous=previous
+        )
 
     async def encrypt_for_query(
         self, container: str, field_path: str, value: object, *, context: Mapping[str, object] | None = None
@@ -164,7 +161,8 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as :meth:`encrypt_fields` does.
         """
         place = DocumentPlace(container, "", context=context).of(field_path)
-        return await self._sealer.sealed_for_query(place, self._forms.codecs.to_plaintext(value, field_path))
+        plain = self.forms.to_plaintexts({field_path: value}, [field_path])
+        return await self._sealer.sealed_for_query(place, plain[field_path])
 
     async def decrypt_fields(
         self,
@@ -186,10 +184,11 @@ class FieldEncryption:
             TamperedFieldError, KeyCheckMismatchError, InvalidRowError, UnwrapRefusedError: a field or row was changed.
             OperatorError, RetryError: a row or its version is missing, disabled or forbidden; a service did not answer.
         """
-        found = paths.find(document, self._forms.claims) if fields is None else paths.expand(document, fields)
+        document = self.forms.snapshot(document)
+        found = paths.find(document, self.forms.claims) if fields is None else paths.expand(document, fields)
         place = DocumentPlace(container, document_id, partition_key, context)
         plain = await self._sealer.unseal(place, document, found)
-        return with_values(document, self._forms.from_plaintexts(plain))
+        return with_values(document, self.forms.from_plaintexts(plain))
 
     async def reencrypt_fields(
         self,
@@ -213,6 +212,7 @@ class FieldEncryption:
             CallerError, OperatorError, RetryError: as decryption and encryption do.
         """
         reader = (source or self)._sealer  # noqa: SLF001 - of this class too
+        document = self.forms.snapshot(document)
         found = paths.find(document, reader.forms.claims) if fields is None else paths.expand(document, fields)
         place = DocumentPlace(container, document_id, partition_key, context)
         parsed = {path: reader.forms.parse(document, path) for path in found}
@@ -220,7 +220,7 @@ class FieldEncryption:
             if field.is_deterministic and (source is None or await self._sealer.opens(place, document, path)):
                 del parsed[path]
         if all(isinstance(field, EncryptedField) and field.dek_id == dek_id for field in parsed.values()):
-            return copy.deepcopy(dict(document))
+            return document
         plain = await reader.unseal(place, document, list(parsed))
         deterministic = [path for path, field in parsed.items() if field.is_deterministic]
         return with_values(document, await self._sealer.seal(place, plain, deterministic=deterministic, dek_id=dek_id))
@@ -264,7 +264,7 @@ class FieldEncryption:
                 deterministic=deterministic,
                 may_look_encrypted=may_look_encrypted,
             ),
-            documents,
+            list(map(self.forms.snapshot, documents)),
             at_once,
         )
 

@@ -7,6 +7,7 @@
 Facts are attributes. No text holds a value of a document, a key, a wrapped key or a token.
 """
 
+import math
 from typing import override
 
 
@@ -44,6 +45,22 @@ class InvalidSettingError(CallerError, ValueError):
         super().__init__(f"{setting}: expected {expected}")
         self.setting = setting
         self.expected = expected
+
+
+def require_number(
+    setting: str, value: object, *, least: float | None = None, above: float | None = None, whole: bool = False
+) -> None:
+    """Check a setting that is a number, not less than ``least`` and greater than ``above``; ``whole``: an integer.
+
+    Raises:
+        InvalidSettingError: it is another number, or none.
+    """
+    kinds = int if whole else (int, float)
+    number = value if isinstance(value, kinds) and not isinstance(value, bool) else math.nan
+    in_bounds = (least is None or number >= least) and (above is None or number > above)
+    if not in_bounds or number == math.inf:  # in no bounds is NaN
+        bound = f" of {least} or more" if above is None else f" above {above}"
+        raise InvalidSettingError(setting, f"{'an integer' if whole else 'a finite number'}{bound}")
 
 
 class InvalidFieldPathError(CallerError):

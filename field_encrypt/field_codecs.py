@@ -6,14 +6,15 @@ field of another form less. Its DEKs are rows of the dek store like all others (
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from field_encrypt import paths
 from field_encrypt.codecs import Codecs
 from field_encrypt.dek import Dek
-from field_encrypt.documents import Document
+from field_encrypt.documents import Document, Item
+from field_encrypt.encoding import plain
 from field_encrypt.errors import InvalidFieldError, InvalidValueError, LooksEncryptedError, TamperedFieldError
 from field_encrypt.fields import EncryptedField, is_encrypted, open_field
 from field_encrypt.foreign import looks_encrypted
@@ -66,6 +67,19 @@ class FieldForms:
         """Tell whether a value claims to be an encrypted field of any known form."""
         return is_encrypted(value) or self._codec_of(value) is not None
 
+    def snapshot(self, document: object) -> Item:
+        """Return a document as JSON has it, for good: what is looked at is what is stored, whatever the caller does.
+
+        Raises:
+            InvalidValueError: it is no object, or is nested too deeply or in itself.
+        """
+        try:
+            if isinstance(document, Mapping):
+                return cast("Item", plain(dict(document.items()), self.codecs.kinds))
+        except ValueError:
+            pass
+        raise InvalidValueError("document", "an object of names and values that is not nested too deeply")
+
     def to_plaintexts(self, values: Mapping[str, object], may_look_encrypted: Collection[str]) -> dict[str, bytes]:
         """Return what is encrypted for the value of each path.
 
@@ -86,6 +100,10 @@ class FieldForms:
         return {path: self.codecs.from_plaintext(text, path) for path, text in plain.items()}
 
     def _to_plaintext(self, value: object, path: str, exempt: Collection[str]) -> bytes:
+        try:
+            value = plain(value, self.codecs.kinds)
+        except ValueError:
+            raise InvalidValueError(path, "a value that is not nested this deeply") from None
         try:
             if self.claims(value) or paths.find(value, self.claims):
                 raise InvalidValueError(path, "a value that is not encrypted already, and holds nothing that is")

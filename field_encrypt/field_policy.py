@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from field_encrypt import paths
+from field_encrypt.documents import SYSTEM_PROPERTIES
+from field_encrypt.encoding import exact
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.fields import is_encrypted
+from field_encrypt.places import key_segments
 
-_NEVER = ("id", "_etag", "_rid", "_self", "_ts", "_attachments", "ttl")  # read by Cosmos DB itself
+_NEVER = ("id", "ttl", *SYSTEM_PROPERTIES)  # read by Cosmos DB itself
 
 _NAME = "(?:[^/~]|~[01])+"
 _PATH = re.compile(rf"(?!\*(?:/|$)){_NAME}(?:/{_NAME})*", re.DOTALL)  # a document is no list of which * is an element
@@ -39,6 +42,9 @@ class FieldPolicy:
         Raises:
             InvalidSettingError: paths are a single text or malformed, name what Cosmos DB reads, or cannot be compared.
         """
+        if not isinstance(self.container, str):
+            raise InvalidSettingError("container", "the container's name, a text")
+        object.__setattr__(self, "container", exact(self.container))
         named = {"fields": self.fields, "optional": self.optional, "deterministic": self.deterministic}
         named["may_look_encrypted"] = self.may_look_encrypted
         for name, given in named.items():
@@ -93,9 +99,9 @@ class FieldPolicy:
             InvalidSettingError: a field is part of the partition key.
         """
         for key in partition_key_paths:
-            segments = key.replace('"', "").lstrip("/").split("/")
+            segments = key_segments(key)
             for pattern in self.patterns:
-                if all(one == other for one, other in zip(pattern.split("/"), segments, strict=False)):
+                if all(one == other for one, other in zip(paths.segments_of(pattern), segments, strict=False)):
                     raise InvalidSettingError("fields", f"no path of the partition key, {key}: Cosmos DB reads it")
 
 

@@ -22,6 +22,7 @@ from field_encrypt.errors import (
     DekStoreMissingError,
     DekStoreUnavailableError,
     LostFeedPositionError,
+    require_number,
 )
 
 ITEMS_A_PAGE = 100
@@ -37,6 +38,12 @@ class DekFollower:
     """Keeps one cache in step with one dek store; a poll begins every ``interval_seconds``, or when one has ended."""
 
     def __init__(self, dek_store: DekStore, cache: DekCache, *, interval_seconds: float = 5.0) -> None:
+        """Take what is followed.
+
+        Raises:
+            InvalidSettingError: the interval is no number above 0: the polls would never pause.
+        """
+        require_number("interval_seconds", interval_seconds, above=0)
         self._dek_store = dek_store
         self._cache = cache
         self._interval_seconds = interval_seconds

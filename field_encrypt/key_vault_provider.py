@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import override
 
 from field_encrypt.dek import Dek
+from field_encrypt.errors import require_number
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import ForeignMekError
 from field_encrypt.mek_versions import MekVersion
@@ -31,6 +32,12 @@ class KeyVaultProvider(MekProvider):
         current_version_max_age_seconds: float = CURRENT_VERSION_MAX_AGE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take the MEK, and how old the answer may be that says which version is current.
+
+        Raises:
+            InvalidSettingError: the age is negative, or no number.
+        """
+        require_number("current_version_max_age_seconds", current_version_max_age_seconds, least=0)
         self._client = client
         self._max_age_seconds = current_version_max_age_seconds
         self._clock = clock

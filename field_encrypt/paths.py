@@ -8,6 +8,7 @@ concrete path, ``attachments/2/text``: an element of a list cannot change its pl
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from field_encrypt.encoding import exact
 from field_encrypt.errors import InvalidFieldPathError
 
 EVERY_ELEMENT = "*"
@@ -41,14 +42,14 @@ def present(document: Any, patterns: Iterable[str]) -> list[str]:
 def get(document: Any, path: str) -> Any:
     """Return the value at a concrete path that :func:`expand` or :func:`find` gave."""
     value = document
-    for segment in _split(path):
+    for segment in segments_of(path):
         value = value[int(segment) if isinstance(value, list | tuple) else segment]
     return value
 
 
 def put(document: Any, path: str, value: Any) -> None:
     """Replace the value at a concrete path that :func:`expand` or :func:`find` gave."""
-    *parents, last = _split(path)
+    *parents, last = segments_of(path)
     holder = document
     for segment in parents:
         at = int(segment) if isinstance(holder, list) else segment
@@ -78,7 +79,7 @@ def listed(patterns: Iterable[str]) -> tuple[str, ...]:
     for pattern in given:
         if not isinstance(pattern, str):
             raise InvalidFieldPathError(str(pattern), "a list of paths, each a text")
-    return given
+    return tuple(map(exact, given))
 
 
 def among(found: Iterable[str], chosen: Iterable[str]) -> list[str]:
@@ -100,7 +101,7 @@ def _apart(paths: Iterable[str]) -> list[str]:
 
 def _expand(document: Any, pattern: str, *, required: bool) -> list[str]:
     found: list[tuple[Segments, Any]] = [((), document)]
-    for segment in _split(pattern):
+    for segment in segments_of(pattern):
         children = [(segments, _children(value, segment)) for segments, value in found]
         if required and any(named is None for _segments, named in children):
             expected = "a path that is in the document, names joined by slashes with none in front"
@@ -113,7 +114,7 @@ def _require_no_list(document: Any, pattern: str, given: Iterable[str]) -> None:
     """Check that nothing is missed where the element of a list has what is looked for in the list itself."""
     before: list[str] = []
     for segment in pattern.split("/"):
-        name = _split(segment)[0]
+        name = segments_of(segment)[0]
         meant = "/".join([*before, EVERY_ELEMENT, segment])
         for value in _values(document, before):
             expected = segment == EVERY_ELEMENT or segment.isdecimal()
@@ -163,7 +164,8 @@ def _find(value: Any, wanted: Callable[[Any], bool], segments: Segments) -> Iter
             yield from _find(child, wanted, (*segments, str(index)))
 
 
-def _split(path: str) -> Segments:
+def segments_of(path: str) -> Segments:
+    """Return the names in a path."""
     return tuple(segment.replace("~1", "/").replace("~0", "~") for segment in path.split("/"))
 
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from azure.cosmos.partition_key import NonePartitionKeyValue, NullPartitionKeyValue
 
-from field_encrypt.encoding import LARGEST_EXACT_INTEGER, to_canonical_json
+from field_encrypt.encoding import LARGEST_EXACT_INTEGER, plain, to_canonical_json
 from field_encrypt.errors import InvalidFieldPathError, InvalidPlaceError
 
 # NonePartitionKeyValue is Azure's own name for "the document lacks the property"; None is JSON's null.
@@ -104,6 +104,18 @@ class DocumentPlace:
     partition_key: StatedPartitionKey = UNSTATED
     context: Mapping[str, object] | None = None
 
+    def __post_init__(self) -> None:
+        """Keep what the caller may change while a DEK is fetched: the place is the one that was named in the call.
+
+        Raises:
+            InvalidPlaceError: it is nested too deeply, or in itself.
+        """
+        for name in ("partition_key", "context"):
+            try:
+                object.__setattr__(self, name, plain(getattr(self, name)))
+            except ValueError:
+                raise InvalidPlaceError(name.replace("_", " "), "JSON values that are not nested too deeply") from None
+
     def of(self, field_path: str) -> FieldPlace:
         """Return the place of one of its fields."""
         return FieldPlace(
@@ -147,6 +159,16 @@ def partition_key_of(document: Mapping[str, object], paths: Sequence[str]) -> Pa
     return found[0] if len(found) == 1 else found
 
 
+def to_sdk(value: PartitionKeyValue) -> Any:
+    """Return a partition key value as the SDK takes it, which writes no component that a document lacks.
+
+    Its types are narrower than what it takes.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [{} if component is NonePartitionKeyValue else component for component in value]
+    return value
+
+
 def stated_partition_key(document: Mapping[str, object], paths: Sequence[str] | None) -> StatedPartitionKey:
     """Return the partition key value of a document, or that it is not stated where no paths are given.
 
@@ -156,13 +178,23 @@ def stated_partition_key(document: Mapping[str, object], paths: Sequence[str] | 
     return UNSTATED if paths is None else partition_key_of(document, paths)
 
 
-def _at(document: Mapping[str, object], path: str) -> PartitionComponent:
+def key_segments(path: str) -> list[str]:
+    """Return the names in a path of a partition key, which may stand in quotation marks.
+
+    Raises:
+        InvalidPlaceError: the path is malformed.
+    """
     segments = _SEGMENT.findall(path)
     if not segments or "".join(f"/{segment}" for segment in segments) != path:
         raise InvalidPlaceError("partition key path", "slashes in front of names, such as /workspaceId")
+    return [segment.strip('"') for segment in segments]
+
+
+def _at(document: Mapping[str, object], path: str) -> PartitionComponent:
     value: object = document
-    for segment in segments:
-        name = segment.strip('"')
+    for name in key_segments(path):
+        if isinstance(value, Mapping) and any(not isinstance(one, str) for one in value):
+            raise InvalidPlaceError("partition key", "names that are texts in the object that has it")
         if not isinstance(value, Mapping) or name not in value:
             return NonePartitionKeyValue
         value = value[name]

@@ -14,7 +14,7 @@ from typing import Final
 
 from field_encrypt.dek import Dek
 from field_encrypt.dek_store import DekStore
-from field_encrypt.errors import InvalidDekError, InvalidSettingError
+from field_encrypt.errors import InvalidDekError, InvalidSettingError, require_number
 from field_encrypt.key_vault import MekClient
 from field_encrypt.mek_errors import MekNotUsableError, UnwrapRefusedError
 from field_encrypt.mek_versions import MekVersion
@@ -66,8 +66,7 @@ async def rewrap_all(
         MekNotUsableError: nothing may be wrapped under the target.
         MekError, DekStoreForbiddenError, DekStoreUnavailableError: a service refused or failed; call again.
     """
-    if not unwraps_per_second > 0:
-        raise InvalidSettingError("unwraps_per_second", "a rate above 0")
+    require_number("unwraps_per_second", unwraps_per_second, above=0)
     if not same_name(dek_store.defaults.mek_name, mek.mek_name):
         raise InvalidSettingError("mek", f"the MEK of the dek store, {dek_store.defaults.mek_name}")
     current = None if resume is None else Pass.resumed(resume)

@@ -1,5 +1,7 @@
 """Fields as release 0.1 wrote them, which nothing in the library does any more."""
 
+import copy
+
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from field_encrypt import DekStore, MekProvider, paths
@@ -14,7 +16,7 @@ async def encrypted_as_format_1(
     provider: MekProvider, dek_store: DekStore, container: str, document: Item, fields: list[str], dek_id: str
 ) -> Item:
     """Return the document with its fields in format 1, under a DEK of this id that has its row."""
-    dek, encrypted = Dek.generate(), document
+    dek, encrypted = Dek.generate(), copy.deepcopy(document)
     wrapped = await provider.wrap(dek)
     await dek_store.create(dek_id, wrapped, key_check(dek))
     for number, path in enumerate(paths.expand(document, fields)):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from field_encrypt import CallerError, FieldPolicy, KeyPolicy
+from field_encrypt import CallerError, DekCache, DekFollower, FieldPolicy, KeyPolicy, KeyVaultProvider, rewrap_all
 from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError, InvalidPlaceError, InvalidSettingError
 from field_encrypt.fields import is_encrypted
 from tests.field_encrypt.local_keyring import NOTE, LocalKeyring
@@ -66,8 +66,8 @@ async def test_every_document_has_its_fields_encrypted(local_keyring: LocalKeyri
     assert await encryption.decrypt_documents("notes", stored, kind(["title", "author/name"])) == notes
 
 
-@pytest.mark.parametrize("at_once", [0, -1])
-async def test_no_documents_at_once_is_refused(local_keyring: LocalKeyring, at_once: int) -> None:
+@pytest.mark.parametrize("at_once", [0, -1, "4", True, 1.5])
+async def test_no_documents_at_once_is_refused(local_keyring: LocalKeyring, at_once: Any) -> None:
     """It would wait for ever."""
     with pytest.raises(InvalidSettingError, match="at_once"):
         await local_keyring.encryption.encrypt_documents("notes", [NOTE], ["title"], at_once=at_once)
@@ -118,3 +118,30 @@ async def test_an_id_that_no_row_can_have_makes_no_row(local_keyring: LocalKeyri
         await local_keyring.encryption.encrypt_fields("notes", "note-1", NOTE, ["title"], dek_id=dek_id)
 
     assert await local_keyring.dek_ids() == set()
+
+
+@pytest.mark.parametrize("value", ["5", None, True, [1], -1, float("nan"), float("inf"), -0.5])
+async def test_a_number_that_is_none_is_named(local_keyring: LocalKeyring, value: Any) -> None:
+    """When the object is made or the work begins, not at the first entry, poll or call."""
+    store, client = local_keyring.store, local_keyring.mek.client
+    calls: dict[str, Callable[[], object]] = {
+        "max_entries": lambda: DekCache(max_entries=value),
+        "ttl_seconds": lambda: DekCache(ttl_seconds=value),
+        "interval_seconds": lambda: DekFollower(store, DekCache(), interval_seconds=value),
+        "current_version_max_age_seconds": lambda: KeyVaultProvider(client, current_version_max_age_seconds=value),
+    }
+    for setting, call in calls.items():
+        with pytest.raises(InvalidSettingError, match=setting):
+            call()
+    with pytest.raises(InvalidSettingError, match="unwraps_per_second"):
+        await rewrap_all(store, client, unwraps_per_second=value)
+
+
+def test_nothing_may_be_cached_but_a_poll_has_to_pause(local_keyring: LocalKeyring) -> None:
+    """No entry and no life are bounds; no interval is a loop without end."""
+    DekCache(max_entries=0, ttl_seconds=0)
+    for nothing in (0, 0.0):
+        with pytest.raises(InvalidSettingError, match="interval_seconds"):
+            DekFollower(local_keyring.store, DekCache(), interval_seconds=nothing)
+    with pytest.raises(InvalidSettingError, match="max_entries"):
+        DekCache(max_entries=1.5)  # type: ignore[arg-type]  # as a caller without types may

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 from typing import Any, override
@@ -12,6 +12,7 @@ from typing import Any, override
 import pytest
 
 from field_encrypt import (
+    BlockingEncryptedContainer,
     BlockingFieldEncryption,
     DekCache,
     DekStore,
@@ -223,8 +224,9 @@ def _until_closed(facade: BlockingFieldEncryption) -> None:
         threading.Event().wait(0.001)
 
 
-def test_containers_block_too(connect: Connect, cosmos: LocalCosmos) -> None:
-    """Every method of an encrypted container, without a line of asynchronous code."""
+@pytest.fixture
+def blocking_notes(connect: Connect, cosmos: LocalCosmos) -> Iterator[BlockingEncryptedContainer]:
+    """An encrypted container, without a line of asynchronous code."""
 
     @asynccontextmanager
     async def with_database() -> AsyncIterator[FieldEncryption]:
@@ -237,18 +239,46 @@ def test_containers_block_too(connect: Connect, cosmos: LocalCosmos) -> None:
 
     names: list[str] = []
     with BlockingFieldEncryption(with_database) as encryption:
-        notes = encryption.container(FieldPolicy(names[0], ["title"], ["kind"], deterministic=["kind"]))
-        notes.create_item({"id": "a", "title": 1})
-        notes.upsert_item({"id": "b", "title": 2})
-        notes.replace_item("a", {"id": "a", "title": 3})
-        notes.patch_item("b", "b", [{"op": "set", "path": "/title", "value": 4}])
-        notes.execute_item_batch([("replace", ("a", {"id": "a", "title": 5}))], "a")
+        yield encryption.container(FieldPolicy(names[0], ["title"], ["kind"], deterministic=["kind"]))
 
-        assert notes.read_item("a", "a")["title"] == 5
-        assert [note["title"] for note in notes.query_items("SELECT * FROM c WHERE c.id = 'b'")] == [4]
-        assert {note["title"] for note in notes.read_all_items()} == {4, 5}
-        notes.upsert_item({"id": "c", "title": 6, "kind": "x"})
-        assert notes.equals("kind", "x").text.startswith('c["kind"]')
+
+def test_containers_block_too(blocking_notes: BlockingEncryptedContainer) -> None:
+    """Every method of an encrypted container."""
+    notes = blocking_notes
+    notes.create_item({"id": "a", "title": 1})
+    notes.upsert_item({"id": "b", "title": 2})
+    notes.replace_item("a", {"id": "a", "title": 3})
+    notes.patch_item("b", "b", [{"op": "set", "path": "/title", "value": 4}])
+    notes.execute_item_batch([("replace", ("a", {"id": "a", "title": 5}))], "a")
+
+    assert notes.read_item("a", "a")["title"] == 5
+    assert [note["title"] for note in notes.query_items("SELECT * FROM c WHERE c.id = 'b'")] == [4]
+    assert {note["title"] for note in notes.read_all_items()} == {4, 5}
+    notes.upsert_item({"id": "c", "title": 6, "kind": "x"})
+    assert notes.equals("kind", "x").text.startswith('c["kind"]')
+
+
+def test_containers_take_what_the_blocking_sdk_takes(blocking_notes: BlockingEncryptedContainer) -> None:
+    """By position too; the option that does nothing there does nothing here."""
+    notes, yes = blocking_notes, True
+    metrics = {"populate_query_metrics": yes}
+    notes.create_item({"id": "a", "title": 1}, yes, None, None, 2)
+    notes.create_item({"id": "b", "title": 2}, indexing_directive=2, **metrics)
+    notes.upsert_item({"id": "a", "title": 3}, yes, None)
+    notes.replace_item("b", {"id": "b", "title": 4}, **metrics)
+
+    assert notes.read_item("a", "a", yes, None)["title"] == notes.read_item("a", "a", **metrics)["title"] == 3
+    assert len(notes.read_all_items(1, yes)) == len(notes.read_all_items(max_item_count=1, **metrics)) == 2
+    query, parameters = "SELECT * FROM c WHERE c.id = @id", [{"name": "@id", "value": "b"}]
+    assert [note["title"] for note in notes.query_items(query, parameters, None, yes, 1, None, yes)] == [4]
+    assert [note["title"] for note in notes.query_items(query, parameters, "b", **metrics)] == [4]
+    assert notes.query_items(query, parameters, "a") == []
+    for call in (
+        lambda: notes.read_item("a", "a", yes, None, 5),
+        lambda: notes.create_item({"id": "c", "title": 1}, yes, **metrics),
+    ):
+        with pytest.raises(TypeError, match="by position"):
+            call()
 
 
 def test_container_without_a_database_is_refused(connect: Connect) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from field_encrypt import DekCache, DekStore, EnvProvider, FieldEncryption, KeyP
 from field_encrypt.encoding import to_base64
 from tests.field_encrypt.local_cosmos import DATABASE, LocalCosmos, new_container
 from tests.field_encrypt.local_vault import LocalVault
+from tests.field_encrypt.notes import NOTE, Notes, own
 from tests.local.services import REPOSITORY
 
 DEFAULTS = RowDefaults(mek_name="env", algorithm="A256KW")
@@ -38,6 +40,34 @@ async def test_edits_of_one_document_by_four_processes_leave_one_row(
     assert codes == [0] * PROCESSES
     assert read["title"] == PROCESSES * EDITS
     assert [stored["title"]["dekId"]] == [row["id"] async for row in deks.query_items("SELECT c.id FROM c")]
+
+
+async def test_first_saves_at_once_leave_a_row_each_and_later_ones_none(notes: Notes) -> None:
+    """Nothing that one writer could plant is shared before the document is there; whoever wins, one row goes on."""
+    containers = [notes.encrypted() for _ in range(PROCESSES)]
+    met = asyncio.Barrier(PROCESSES)
+    for container in containers:
+        container._stored = _together(container._stored, met)  # type: ignore[method-assign]  # all see no document yet
+
+    await asyncio.gather(*(container.upsert_item(NOTE) for container in containers))
+    rows = await notes.dek_ids()
+    for edit in range(3):
+        await asyncio.gather(*(container.upsert_item({**NOTE, "title": edit}) for container in containers))
+
+    assert len(rows) == PROCESSES
+    assert await notes.dek_ids() == rows
+    assert own(await notes.encrypted().read_item("note-1", "w-1")) == {**NOTE, "title": 2}
+
+
+def _together[**Given, Result](
+    call: Callable[Given, Awaitable[Result]], met: asyncio.Barrier
+) -> Callable[Given, Awaitable[Result]]:
+    async def wrapped(*given: Given.args, **named: Given.kwargs) -> Result:
+        result = await call(*given, **named)
+        await met.wait()
+        return result
+
+    return wrapped
 
 
 @pytest.mark.parametrize(

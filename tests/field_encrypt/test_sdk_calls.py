@@ -1,12 +1,18 @@
 """Calls in each form that the SDK takes them: none stores a field in plaintext, or one that does not open again."""
 
+import uuid
 from typing import Any
 
 import pytest
-from azure.cosmos.exceptions import CosmosResourceNotFoundError
+from azure.cosmos import PartitionKey
+from azure.cosmos.aio import CosmosClient
+from azure.cosmos.exceptions import CosmosHttpResponseError, CosmosResourceNotFoundError
+from azure.cosmos.partition_key import NonePartitionKeyValue
 
+from field_encrypt import FieldPolicy
 from field_encrypt.errors import InvalidFieldPathError, InvalidSettingError
 from field_encrypt.fields import is_encrypted
+from tests.field_encrypt.local_cosmos import DATABASE, new_container
 from tests.field_encrypt.notes import NOTE, Notes, own
 
 TITLE = [{"op": "set", "path": "/title", "value": "second"}]
@@ -94,3 +100,75 @@ async def test_queries_take_the_options_of_both_clients(notes: Notes) -> None:
     found = [own(note) async for note in container.query_items(query, parameters, enable_cross_partition_query=True)]
 
     assert found == [NOTE]
+
+
+async def test_a_patch_binds_the_id_that_the_document_has(notes: Notes) -> None:
+    """An id with a slash at its end leads to the document without it."""
+    container = notes.encrypted()
+    await container.create_item(NOTE)
+
+    await container.patch_item("note-1/", "w-1", [{"op": "set", "path": "/title", "value": "second"}])
+
+    assert (await container.read_item("note-1", "w-1"))["title"] == "second"
+
+
+async def test_properties_that_begin_with_an_underscore_come_back_as_they_were(notes: Notes) -> None:
+    """They are not taken for Cosmos DB's own, which are the new ones."""
+    notes.policy = FieldPolicy(notes.raw.id, ["_title", "_meta/name"])
+    container = notes.encrypted()
+    note = {"id": "note-1", "workspaceId": "w-1", "_title": "t", "_meta": {"name": "n"}}
+
+    created = await container.create_item(note)
+    saved = await container.upsert_item(created)
+
+    for answer in (created, saved, await container.replace_item("note-1", saved)):
+        assert {name: answer[name] for name in note} == note
+    assert saved["_etag"] != created["_etag"]
+
+
+@pytest.mark.parametrize("text", ["SELECT VALUE c.title FROM c", "SELECT VALUE c.author FROM c"])
+async def test_a_field_is_no_result(notes: Notes, text: str) -> None:
+    """A ciphertext is never returned as an object of the application's."""
+    container = notes.encrypted()
+    await container.create_item(NOTE)
+
+    with pytest.raises(InvalidFieldPathError):
+        [result async for result in container.query_items(text)]
+
+
+async def test_an_id_that_the_sdk_would_make_is_bound(notes: Notes) -> None:
+    """``enable_automatic_id_generation`` makes one before the fields are encrypted."""
+    container = notes.encrypted()
+    note = {name: value for name, value in NOTE.items() if name != "id"}
+
+    created = await container.create_item(note, enable_automatic_id_generation=True)
+
+    assert own(await container.read_item(str(created["id"]), "w-1")) == {**note, "id": created["id"]}
+    with pytest.raises(InvalidFieldPathError, match="id"):
+        await container.create_item(note)
+
+
+async def test_a_partition_key_without_its_last_part(cosmos_client: CosmosClient, notes: Notes) -> None:
+    """Is asked for as Cosmos DB writes it; what comes of it, Azure says."""
+    database = cosmos_client.get_database_client(DATABASE)
+    raw = await database.create_container(
+        f"levels-{uuid.uuid4().hex[:8]}", PartitionKey(["/a", "/b"], kind="MultiHash")
+    )
+    notes.raw, notes.policy = raw, FieldPolicy(raw.id, ["title"])
+    container = notes.encrypted()
+
+    for call in (
+        container.upsert_item({"id": "1", "a": "x", "title": "t"}),
+        container.read_item("1", ["x", NonePartitionKeyValue]),
+    ):
+        with pytest.raises(CosmosHttpResponseError):
+            await call
+
+
+async def test_a_partition_key_in_quotation_marks_is_never_encrypted(cosmos_client: CosmosClient, notes: Notes) -> None:
+    """A name with a slash in it is spelled in two ways."""
+    raw = await new_container(cosmos_client, "quoted", '/"a/b"')
+    notes.raw, notes.policy = raw, FieldPolicy(raw.id, ["a~1b"])
+
+    with pytest.raises(InvalidSettingError, match="a/b"):
+        await notes.encrypted().create_item({"id": "1", "a/b": "x"})
