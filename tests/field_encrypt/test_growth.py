@@ -42,12 +42,14 @@ async def test_edits_of_one_document_by_four_processes_leave_one_row(
     assert [stored["title"]["dekId"]] == [row["id"] async for row in deks.query_items("SELECT c.id FROM c")]
 
 
-async def test_first_saves_at_once_leave_a_row_each_and_later_ones_none(notes: Notes) -> None:
+async def test_first_saves_at_once_leave_a_row_each_and_later_ones_none(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing that one writer could plant is shared before the document is there; whoever wins, one row goes on."""
     containers = [notes.encrypted() for _ in range(PROCESSES)]
     met = asyncio.Barrier(PROCESSES)
     for container in containers:
-        container._stored = _together(container._stored, met)  # type: ignore[method-assign]  # all see no document yet
+        monkeypatch.setattr(container, "_stored", _together(container._stored, met))  # all see no document yet
 
     await asyncio.gather(*(container.upsert_item(NOTE) for container in containers))
     rows = await notes.dek_ids()

@@ -5,7 +5,7 @@ import types
 from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, override
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.field_encrypt.notes import NOTE, Notes, own
 class Hiding(dict[str, Any]):
     """Denies to have what json.dumps writes."""
 
+    @override
     def __contains__(self, name: object) -> bool:
         return False
 
@@ -32,6 +33,7 @@ class Hiding(dict[str, Any]):
 class Computed(dict[str, Any]):
     """Has more than it holds: json.dumps asks for the items."""
 
+    @override
     def items(self) -> Any:
         """Return one more."""
         return {**self, "due": "plain"}.items()
@@ -40,9 +42,11 @@ class Computed(dict[str, Any]):
 class Empty(list[Any]):
     """Shows none of the elements that json.dumps writes."""
 
+    @override
     def __iter__(self) -> Iterator[Any]:
         return iter([])
 
+    @override
     def __len__(self) -> int:
         return 0
 
@@ -249,7 +253,11 @@ async def test_a_place_is_the_one_of_the_call(local_keyring: LocalKeyring) -> No
         "notes", "note-1", NOTE, ["title", "author/name"], partition_key=key, context=context
     )
 
-    stored = await changing(call, lambda: (context.update(tenant="b"), key.clear()))
+    def change() -> None:
+        context.update(tenant="b")
+        key.clear()
+
+    stored = await changing(call, change)
 
     place: Any = {"partition_key": ["w", 1], "context": {"tenant": "a"}}
     read = await local_keyring.reader().decrypt_fields("notes", "note-1", stored, None, **place)
