@@ -14,7 +14,7 @@ from keyturn.cli.in_process import SettingsFile, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
 from keyturn.cli.rotations import Keyring
 from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
-from keyturn.errors import InvalidRequestError, WrongStateError
+from keyturn.errors import InvalidRequestError, NotWithoutAppError
 
 if TYPE_CHECKING:
     from keyturn.direct.session import Direct
@@ -245,4 +245,4 @@ def _moved(record: "RunRecord", *, as_json: bool) -> None:
     if record.state is State.NEEDS_ATTENTION:
         echo(f"next, when the app is back: keyturn retry {record.run_id}", err=True)
     elif record.state is not State.COMPLETED:
-        raise WrongStateError(f"{record.run_id} is {record.state.value}", rotationId=record.run_id)
+        raise NotWithoutAppError(f"{record.run_id} is {record.state.value}", rotationId=record.run_id)

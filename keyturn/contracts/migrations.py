@@ -59,6 +59,11 @@ class RewrapDeks(Payload):
         """Return how many rows are still to be moved; the census was taken with the new version as its target."""
         return census.stale if self.old_version is None else census.by_version.get(self.old_version, 0)
 
+    def found(self, checked: PageResult, census: CensusResult) -> str:
+        """Return what a dry run has found, for people."""
+        said = f"dry run: {checked.changed} rows would be moved, {checked.quarantined} cannot"
+        return "; ".join(filter(None, [said, census.none_of_ours]))
+
 
 # Of the rotations that one has adopted, all are rolled back with it: at 64 bytes an id, 12 KiB in a workflow's input.
 CHAIN_MAX = 200

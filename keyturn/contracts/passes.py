@@ -91,6 +91,10 @@ class BudgetResult(Payload):
     aborted: bool = False  # an operator asked to end the rotation
 
 
+NO_ROWS = "the dek store has no rows"
+COMPARE = "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's"
+
+
 class CensusInput(RunInput):
     """Input of ``take_census``."""
 
@@ -109,6 +113,14 @@ class CensusResult(Payload):
     foreign: int
     by_version: dict[str, int]
     rewrapped: int = 0  # of those on the target, the ones that the run named put there
+
+    @property
+    def none_of_ours(self) -> str:
+        """What to say of a store without a row of this key, or nothing: of a new system, or the wrong store or key."""
+        if self.total > self.foreign:
+            return ""
+        found = f"all {self.foreign} rows of the dek store name other keys" if self.foreign else NO_ROWS
+        return f"{found}: {COMPARE}"
 
 
 class SweepInput(RunInput):
@@ -144,12 +156,24 @@ class Moved(NamedTuple):
     changed: int
     quarantined: int
     left: int  # rows that were to be moved and are not, the quarantined ones included
-    on_target: int
+    census: CensusResult
     session_tokens: dict[str, str]
+
+    @property
+    def astray(self) -> str:
+        """Why this is not the key's store, or nothing: it has rows, and none of this key. An empty one may be new."""
+        return self.census.none_of_ours if self.census.total else ""
 
     @property
     def unsettled(self) -> str:
         """Why an operator has to look, or nothing."""
         if self.quarantined:
             return f"{self.quarantined} rows cannot be moved"
-        return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
+        if self.left:
+            return f"writers keep bringing rows that are to be moved: {self.left} are left"
+        return self.astray
+
+    @property
+    def said(self) -> str:
+        """What came of it, for people."""
+        return "; ".join(filter(None, [f"{self.changed} rows were moved", self.census.none_of_ours]))
