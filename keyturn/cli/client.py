@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
     from azure.identity.aio import DefaultAzureCredential
 
-WITHOUT_APP = "without the app: keyturn direct --help"
 TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
 NAMED_MAX = 3  # runs of each kind that are named to who names none
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
@@ -122,7 +121,7 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
                 f"{self.url} did not answer ({type(error).__name__})",
-                hint=f"compare {URL} with the app's address; {WITHOUT_APP}",
+                hint=f"compare {URL} with the app's address; {without_app()}",
             ) from error
 
 
@@ -209,6 +208,35 @@ def _retry_after(text: str) -> float | None:
         return None
 
 
+def without_app() -> str:
+    """Return what names the command of ``direct`` that does what the one under way does, or else their list."""
+    from typer._click.globals import get_current_context
+
+    command = ["direct", "--help"]
+    context = get_current_context(silent=True)
+    if context is not None:
+        names = context.command_path.split()[1:]
+        names = ["rewrap"] if names == ["migrate", "rewrap-deks"] else names
+        twin: Any = context.find_root().command
+        for name in ("direct", *names):
+            twin = getattr(twin, "commands", {}).get(name)
+        if twin is not None:
+            command = ["direct", *names, *_arguments(context, twin)]
+    return f"without the app: keyturn {' '.join(command)}"
+
+
+def _arguments(context: Any, twin: Any) -> list[str]:
+    """Return the arguments of the command under way, and those of its options that its twin has too."""
+    given = context.params
+    own = [given[one.name] for one in context.command.params if one.param_type_name == "argument"]
+    words = [quote(value) for value in own if value is not None]
+    for option in twin.params:
+        value = given.get(option.name)
+        if option.param_type_name == "option" and value not in (None, False, option.default):
+            words += [option.opts[0]] if value is True else [option.opts[0], quote(str(value))]
+    return words
+
+
 def _foreign(status: int) -> KeyturnError:
     """Return the error for an answer that is not the app's own: the platform's in front of it, or another server's."""
     if status == HTTPStatus.UNAUTHORIZED or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -219,5 +247,5 @@ def _foreign(status: int) -> KeyturnError:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return TooManyAttemptsError("the platform in front of the app answered 429")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnavailableError(f"the app answered {status}", hint=f"look at its log; {WITHOUT_APP}")
+        return UnavailableError(f"the app answered {status}", hint=f"look at its log; {without_app()}")
     return InvariantError(f"the answer ({status}) is not the app's", hint=f"compare {URL} with the app's address")

@@ -6,6 +6,7 @@ standard error: a bar on a terminal, lines elsewhere.
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -16,7 +17,9 @@ from keyturn.cli.output import echo
 from keyturn.errors import (
     FencedError,
     KeyturnError,
+    MigrationRunningError,
     OperatorError,
+    RotationRunningError,
     RowsLeftError,
     SettingsError,
     UnauthenticatedError,
@@ -39,6 +42,11 @@ STOPPED = "stopped; nothing is lost: the same command goes on"
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="the app's settings; the environment's, unless given")
 ]
+
+
+# Commands of ``direct`` that the app's command line has under the same names.
+IN_BOTH = ("abort", "diagnose", "reinstate", "rollback", "verify")
+_IN_BOTH = re.compile(rf"\bkeyturn (?=(?:{'|'.join(IN_BOTH)})\b)")
 
 
 class Shown:
@@ -77,17 +85,26 @@ class Shown:
 
 
 def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
-    """Return what the work returns; shows how far it is."""
+    """Return what the work returns; shows how far it is. The hints of what it raises need no app, where that is."""
     try:
         with Shown() as shown:
             return run_here(_opened(file, shown, work), unset=SETTINGS_HINT)
-    except RowsLeftError as error:
-        for row in error.facts["named"]:
-            echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+    except KeyturnError as error:
+        holder = error.facts.get("rotationId") or error.facts.get("migrationId")
+        if isinstance(error, RowsLeftError):
+            for row in error.facts["named"]:
+                echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+        elif isinstance(error, FencedError) and holder:
+            error.hint = error.hint or f"another process, or the app, went on with the run: keyturn watch {holder}"
+        elif isinstance(error, RotationRunningError | MigrationRunningError) and holder:
+            error.hint = f"end it: keyturn direct abort {holder}; or wait for it: keyturn watch {holder}"
+        error.hint = in_direct(error.hint)
         raise
-    except FencedError as error:
-        error.hint = error.hint or "another process went on with the run: look at it before you go on"
-        raise
+
+
+def in_direct(text: str) -> str:
+    """Return the text with the commands of ``direct`` in place of those of the same name that ask the app."""
+    return _IN_BOTH.sub("keyturn direct ", text)
 
 
 def run_here[T](work: Coroutine[Any, Any, T], *, stopped: str = STOPPED, unset: str = ENVIRONMENT_HINT) -> T:
