@@ -16,6 +16,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from keyturn.cli.config import CHOSEN, FUNCTION_KEY, TOKEN_SCOPE, URL, Context, Target, target
+from keyturn.cli.in_process import without_app
 from keyturn.errors import (
     OUTCOMES,
     InvariantError,
@@ -206,35 +207,6 @@ def _retry_after(text: str) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):  # TypeError: a date without a zone
         return None
-
-
-def without_app() -> str:
-    """Return what names the command of ``direct`` that does what the one under way does, or else their list."""
-    from typer._click.globals import get_current_context
-
-    command = ["direct", "--help"]
-    context = get_current_context(silent=True)
-    if context is not None:
-        names = context.command_path.split()[1:]
-        names = ["rewrap"] if names == ["migrate", "rewrap-deks"] else names
-        twin: Any = context.find_root().command
-        for name in ("direct", *names):
-            twin = getattr(twin, "commands", {}).get(name)
-        if twin is not None:
-            command = ["direct", *names, *_arguments(context, twin)]
-    return f"without the app: keyturn {' '.join(command)}"
-
-
-def _arguments(context: Any, twin: Any) -> list[str]:
-    """Return the arguments of the command under way, and those of its options that its twin has too."""
-    given = context.params
-    own = [given[one.name] for one in context.command.params if one.param_type_name == "argument"]
-    words = [quote(value) for value in own if value is not None]
-    for option in twin.params:
-        value = given.get(option.name)
-        if option.param_type_name == "option" and value not in (None, False, option.default):
-            words += [option.opts[0]] if value is True else [option.opts[0], quote(str(value))]
-    return words
 
 
 def _foreign(status: int) -> KeyturnError:

@@ -176,4 +176,6 @@ class Moved(NamedTuple):
     @property
     def said(self) -> str:
         """What came of it, for people."""
-        return "; ".join(filter(None, [f"{self.changed} rows were moved", self.census.none_of_ours]))
+        in_all = self.census.rewrapped  # by the run: an earlier process of it, or an earlier try, has moved the others
+        moved = f"{self.changed} rows were moved" + (f", {in_all} in all" if in_all > self.changed else "")
+        return "; ".join(filter(None, [moved, self.census.none_of_ours]))

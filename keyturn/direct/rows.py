@@ -15,7 +15,7 @@ from keyturn.contracts.steps import CreateVersionInput, ReinstateInput
 from keyturn.deks.census import take_census
 from keyturn.direct.run import DirectRun
 from keyturn.direct.session import Direct
-from keyturn.direct.takeover import REASON, WORKFLOWS, end, holder_of, take_over
+from keyturn.direct.takeover import REASON, WORKFLOWS, app_answers, end, holder_of, take_over
 from keyturn.errors import InvalidRequestError, NotWithoutAppError, RowsLeftError, SettingsError, WrongStateError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.migrations.requests import RewrapDeksRequest, require_not_overtaken, rollback_work
@@ -87,6 +87,8 @@ def _require_same(field: str, asked: str | None, own: "list[str | None] | list[s
 
 
 async def _begin(direct: Direct, keyring: str, work: Work, *, dry_run: bool) -> DirectRun:
+    if await app_answers(direct):  # which finds a run without a workflow at its next tick
+        direct.tell(f"the app answers at {direct.app_url}, and may go on with this run itself; then this ends with 73")
     record = await start_migration(
         direct.resources.migrations,
         work,

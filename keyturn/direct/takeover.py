@@ -98,7 +98,7 @@ async def _require_app_down(direct: Direct, record: RunRecord, *, force: bool) -
     if force or begun_here or record.history[-1].detail.startswith(NAME):
         return
     url = direct.app_url
-    if url is not None and not await _answers(f"{url.rstrip('/')}/api/health"):
+    if url is not None and not await app_answers(direct):
         direct.tell(f"the app does not answer at {url}: {record.run_id} is taken over")
         return
     found = "whether the app is down cannot be told: KEYTURN_URL is not set" if url is None else "the app answers"
@@ -109,7 +109,11 @@ async def _require_app_down(direct: Direct, record: RunRecord, *, force: bool) -
     )
 
 
-async def _answers(url: str) -> bool:
+async def app_answers(direct: Direct) -> bool:
+    """Tell whether the app is known to be up."""
+    if direct.app_url is None:
+        return False
+    url = f"{direct.app_url.rstrip('/')}/api/health"
     timeout = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, allow_redirects=False) as answer:

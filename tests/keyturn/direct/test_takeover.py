@@ -9,7 +9,7 @@ import pytest
 from keyturn.contracts.states import State
 from keyturn.direct import rows
 from keyturn.direct.rows import rewrap
-from keyturn.direct.session import Direct
+from keyturn.direct.session import Direct, Progress
 from keyturn.direct.takeover import end, take_over
 from keyturn.errors import (
     AbortRequestedError,
@@ -119,6 +119,17 @@ async def test_an_app_that_answers_goes_on_itself(harness: ActivityHarness, dire
 
     with serving({"status": "ok"}) as served, pytest.raises(NotWithoutAppError, match="the app answers"):
         await rewrap(replace(direct, app_url=served.url), harness.keyring)
+
+
+async def test_beside_an_app_that_answers_a_run_may_be_begun(
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
+) -> None:
+    """The app may find a run without a workflow of its own and go on with it: the operator is told before."""
+    with serving({"status": "ok"}) as served:
+        record = await rewrap(replace(direct, app_url=served.url), harness.keyring)
+
+    assert record.state is State.COMPLETED
+    assert str(printed[0]).startswith(f"the app answers at {served.url}, and may go on with this run itself")
 
 
 @pytest.mark.parametrize("module", sorted(Path(rows.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
