@@ -95,6 +95,12 @@ NO_ROWS = "the dek store has no rows"
 COMPARE = "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's"
 
 
+def unmet(rows: int) -> str:
+    """Return what to say of rows that are counted, and that a pass does not find where their partition should be."""
+    said = "rows are counted that no pass has met: compare DEK_CONTAINER, and partitionKey in the keyring's rowNames,"
+    return f"{rows} {said} with the backend's"
+
+
 class CensusInput(RunInput):
     """Input of ``take_census``."""
 
@@ -161,7 +167,9 @@ class Moved(NamedTuple):
 
     @property
     def astray(self) -> str:
-        """Why this is not the key's store, or nothing: it has rows, and none of this key. An empty one may be new."""
+        """Why this is not the store of the key, or nothing: no row is ours, or none is found. An empty one may be new."""
+        if self.left and not self.changed + self.quarantined:
+            return unmet(self.left)
         return self.census.none_of_ours if self.census.total else ""
 
     @property
@@ -169,7 +177,7 @@ class Moved(NamedTuple):
         """Why an operator has to look, or nothing."""
         if self.quarantined:
             return f"{self.quarantined} rows cannot be moved"
-        if self.left:
+        if self.left and not self.astray:
             return f"writers keep bringing rows that are to be moved: {self.left} are left"
         return self.astray
 

@@ -10,7 +10,7 @@ from keyturn.contracts.states import State
 from keyturn.direct.rows import rewrap
 from keyturn.direct.session import Direct, Progress
 from keyturn.direct.takeover import holder_of, take_over
-from keyturn.errors import FencedError, RowsLeftError, SettingsError
+from keyturn.errors import FencedError, RowsLeftError
 from keyturn.runs import budget
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from local.cosmos.store import writes_of
@@ -71,33 +71,6 @@ async def test_only_rows_of_the_old_version(harness: ActivityHarness, direct: Di
     versions = {row["id"]: row["mekVersion"] for row in await harness.rows()}
     assert versions.pop(kept.id) == other
     assert set(versions.values()) == {new}
-
-
-@pytest.mark.parametrize("dry_run", [True, False], ids=["dry run", "for good"])
-async def test_a_store_of_another_key_is_no_success(harness: ActivityHarness, direct: Direct, *, dry_run: bool) -> None:
-    """Rows, and none of this key: the settings are wrong, which a run that moved nothing would have hidden."""
-    await harness.local_keyring.fill(2, mekName="another-mek")
-
-    if dry_run:
-        looked = await rewrap(direct, harness.keyring, dry_run=True)
-        assert "all 2 rows of the dek store name other keys" in looked.history[-1].detail
-        return
-    with pytest.raises(SettingsError, match=r"all 2 rows .* name other keys: compare .*DEK_CONTAINER") as raised:
-        await rewrap(direct, harness.keyring)
-    [run_id] = await runs_of(harness)
-    assert f"keyturn direct abort {run_id}" in raised.value.hint
-    assert (await direct.resources.migrations.read(run_id)).state is State.NEEDS_ATTENTION
-
-    await harness.local_keyring.add(harness.old)
-    assert (await rewrap(direct, harness.keyring)).state is State.COMPLETED
-
-
-async def test_an_empty_store_is_said_to_be_empty(harness: ActivityHarness, direct: Direct) -> None:
-    """As of a new system: there is nothing to move, and a wrong container looks the same."""
-    record = await rewrap(direct, harness.keyring)
-
-    assert record.state is State.COMPLETED
-    assert "0 rows were moved; the dek store has no rows: compare COSMOS_DATABASE" in record.history[-1].detail
 
 
 async def test_it_finishes_the_rows_of_a_rotation(harness: ActivityHarness, direct: Direct) -> None:
