@@ -167,7 +167,7 @@ class Moved(NamedTuple):
 
     @property
     def astray(self) -> str:
-        """Why this is not the store of the key, or nothing: no row is ours, or none is found. An empty one may be new."""
+        """Why this is not the store of the key, or nothing: no row is ours, or none is met. An empty one may be new."""
         if self.left and not self.changed + self.quarantined:
             return unmet(self.left)
         return self.census.none_of_ours if self.census.total else ""
