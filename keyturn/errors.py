@@ -84,6 +84,10 @@ class NotInOrderError(WrongStateError):
     """A verification found what is not in order; facts: ``keyring``, ``failed``."""
 
 
+class NotWithoutAppError(WrongStateError):
+    """The app is at this run, or it takes the app to do what was asked; facts as those of its base."""
+
+
 class DigestMismatchError(CallerError):
     """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
 
@@ -216,7 +220,7 @@ class Outcome(NamedTuple):
 
 
 _OTHER_RUN, _DECIDE, _RECORD = "Another run has the keyring", "Decide", "The record was changed"
-_APP, _KEY = "The app cannot work", "Bring the key back"
+_APP, _DIRECT, _KEY = "The app cannot work", "Without the app", "Bring the key back"
 # The only place that maps errors; the most specific class wins (see outcome_of).
 OUTCOMES: dict[type[KeyturnError], Outcome] = {
     KeyturnError: Outcome(500, "internal", 70, _APP),
@@ -232,6 +236,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     IdempotencyConflictError: Outcome(422, "idempotency-key-reused", 64),
     WrongStateError: Outcome(409, "wrong-state", 73, _DECIDE),
     NotInOrderError: Outcome(409, "not-in-order", 73, "Verify"),
+    NotWithoutAppError: Outcome(409, "not-without-app", 73, _DIRECT),
     DigestMismatchError: Outcome(409, "evidence-changed", 73, _DECIDE),
     AbortRequestedError: Outcome(409, "abort-requested", 73, _DECIDE),
     AlreadyDecidedError: Outcome(409, "already-decided", 73, _DECIDE),
@@ -248,7 +253,7 @@ OUTCOMES: dict[type[KeyturnError], Outcome] = {
     KeyBackupFailedError: Outcome(500, "key-backup-failed", 73, _KEY),
     BrokenChainError: Outcome(500, "broken-audit-chain", 65, _RECORD),
     EvidenceAlteredError: Outcome(500, "evidence-altered", 65, _RECORD),
-    RowsLeftError: Outcome(409, "rows-left", 65, "Without the app"),
+    RowsLeftError: Outcome(409, "rows-left", 65, _DIRECT),
     TransientError: Outcome(503, "try-again", 75, _APP),
     LostRaceError: Outcome(503, "try-again", 75, _APP),
     NotSettledError: Outcome(503, "try-again", 75, _APP),

@@ -16,6 +16,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from keyturn.cli.config import CHOSEN, FUNCTION_KEY, TOKEN_SCOPE, URL, Context, Target, target
+from keyturn.cli.in_process import without_app
 from keyturn.errors import (
     OUTCOMES,
     InvariantError,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
     from azure.identity.aio import DefaultAzureCredential
 
-WITHOUT_APP = "without the app: keyturn direct --help"
 TIMEOUT_SECONDS = 240.0  # the platform in front of the app gives an answer up after 230
 NAMED_MAX = 3  # runs of each kind that are named to who names none
 RENEW_SECONDS = 300.0  # before a token expires; Azure's SDKs do the same
@@ -123,7 +123,7 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UnavailableError(
                 f"{self.url} did not answer ({type(error).__name__})",
-                hint=f"compare {URL} with the app's address; {WITHOUT_APP}",
+                hint=f"compare {URL} with the app's address; {without_app()}",
             ) from error
 
 
@@ -232,5 +232,5 @@ def _foreign(status: int) -> KeyturnError:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return TooManyAttemptsError("the platform in front of the app answered 429")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnavailableError(f"the app answered {status}", hint=f"look at its log; {WITHOUT_APP}")
+        return UnavailableError(f"the app answered {status}", hint=f"look at its log; {without_app()}")
     return InvariantError(f"the answer ({status}) is not the app's", hint=f"compare {URL} with the app's address")

@@ -4,17 +4,18 @@ As whoever is signed in (DefaultAzureCredential), on the app's settings. Ctrl-C,
 command goes on.
 """
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keyturn.cli.diagnosis import tell_diagnosis
-from keyturn.cli.in_process import SettingsFile, run
+from keyturn.cli.in_process import SettingsFile, in_direct, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
 from keyturn.cli.rotations import Keyring
 from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
-from keyturn.errors import InvalidRequestError, WrongStateError
+from keyturn.errors import InvalidRequestError, NotWithoutAppError
 
 if TYPE_CHECKING:
     from keyturn.direct.session import Direct
@@ -159,7 +160,17 @@ def verify(
         asks = Asks(partial(verify, direct, keyring), partial(missing_deks, direct, keyring))
         return await verification(asks, rows=rows, everything=everything, min_age=min_age)
 
-    tell(run(settings, work), as_json=as_json)
+    found = run(settings, work)
+    found["results"] = [one | {"advice": _advice(one, found["keyring"])} for one in found["results"]]
+    tell(found, as_json=as_json)
+
+
+def _advice(result: dict[str, Any], keyring: str) -> str:
+    """Return what to do about a result without the app, where a command of these does it."""
+    advice = str(result["advice"] or "")
+    if result["id"] == "census" and advice.startswith("keyturn "):  # rows that a run moves, or is to move
+        return f"keyturn direct rewrap --keyring {keyring}"
+    return in_direct(advice.replace("keyturn orphans missing-deks", f"keyturn verify {keyring} --all"))
 
 
 @diagnose.command()
@@ -177,7 +188,7 @@ def dek(
 
     known = require_id("dekId", dek_id)
     found = run(settings, lambda direct: diagnose_dek(direct.resources.keyring(keyring), known))
-    tell_diagnosis(found.to_payload(), field, as_json=as_json)
+    tell_diagnosis(json.loads(in_direct(json.dumps(found.to_payload()))), field, as_json=as_json)
 
 
 @diagnose.command()
@@ -196,7 +207,7 @@ def document(
 
     asked = (container, document_id, partition)
     found = run(settings, lambda direct: diagnose_document(direct.resources.keyring(keyring), *asked))
-    tell_diagnosis(found.to_payload(), field, as_json=as_json)
+    tell_diagnosis(json.loads(in_direct(json.dumps(found.to_payload()))), field, as_json=as_json)
 
 
 # What the seed's command line calls its modes, and which command does it where that is not this one.
@@ -245,4 +256,4 @@ def _moved(record: "RunRecord", *, as_json: bool) -> None:
     if record.state is State.NEEDS_ATTENTION:
         echo(f"next, when the app is back: keyturn retry {record.run_id}", err=True)
     elif record.state is not State.COMPLETED:
-        raise WrongStateError(f"{record.run_id} is {record.state.value}", rotationId=record.run_id)
+        raise NotWithoutAppError(f"{record.run_id} is {record.state.value}", rotationId=record.run_id)

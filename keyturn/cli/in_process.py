@@ -6,8 +6,10 @@ standard error: a bar on a terminal, lines elsewhere.
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
@@ -16,7 +18,9 @@ from keyturn.cli.output import echo
 from keyturn.errors import (
     FencedError,
     KeyturnError,
+    MigrationRunningError,
     OperatorError,
+    RotationRunningError,
     RowsLeftError,
     SettingsError,
     UnauthenticatedError,
@@ -39,6 +43,11 @@ STOPPED = "stopped; nothing is lost: the same command goes on"
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", metavar="FILE", help="the app's settings; the environment's, unless given")
 ]
+
+
+# Commands of ``direct`` that the app's command line has under the same names.
+IN_BOTH = ("abort", "diagnose", "reinstate", "rollback", "verify")
+_IN_BOTH = re.compile(rf"\bkeyturn (?=(?:{'|'.join(IN_BOTH)})\b)")
 
 
 class Shown:
@@ -77,17 +86,55 @@ class Shown:
 
 
 def run[T](file: Path | None, work: "Callable[[Direct], Awaitable[T]]") -> T:
-    """Return what the work returns; shows how far it is."""
+    """Return what the work returns; shows how far it is. The hints of what it raises need no app, where that is."""
     try:
         with Shown() as shown:
             return run_here(_opened(file, shown, work), unset=SETTINGS_HINT)
-    except RowsLeftError as error:
-        for row in error.facts["named"]:
-            echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+    except KeyturnError as error:
+        holder = error.facts.get("rotationId") or error.facts.get("migrationId")
+        if isinstance(error, RowsLeftError):
+            for row in error.facts["named"]:
+                echo(f"{row['id']}  {row['reason']}  {row['mekVersion'] or 'no version'}", err=True)
+        elif isinstance(error, FencedError) and holder:
+            error.hint = error.hint or f"another process, or the app, went on with the run: keyturn watch {holder}"
+        elif isinstance(error, RotationRunningError | MigrationRunningError) and holder:
+            error.hint = f"end it: keyturn direct abort {holder}; or wait for it: keyturn watch {holder}"
+        error.hint = in_direct(error.hint)
         raise
-    except FencedError as error:
-        error.hint = error.hint or "another process went on with the run: look at it before you go on"
-        raise
+
+
+def in_direct(text: str) -> str:
+    """Return the text with the commands of ``direct`` in place of those of the same name that ask the app."""
+    return _IN_BOTH.sub("keyturn direct ", text)
+
+
+def without_app() -> str:
+    """Return what names the command of ``direct`` that does what the one under way does, or else their list."""
+    from typer._click.globals import get_current_context
+
+    command = ["direct", "--help"]
+    context = get_current_context(silent=True)
+    if context is not None:
+        names = context.command_path.split()[1:]
+        names = ["rewrap"] if names == ["migrate", "rewrap-deks"] else names
+        twin: Any = context.find_root().command
+        for name in ("direct", *names):
+            twin = getattr(twin, "commands", {}).get(name)
+        if twin is not None:
+            command = ["direct", *names, *_arguments(context, twin)]
+    return f"without the app: keyturn {' '.join(command)}"
+
+
+def _arguments(context: Any, twin: Any) -> list[str]:
+    """Return the arguments of the command under way, and those of its options that its twin has too."""
+    given = context.params
+    own = [given[one.name] for one in context.command.params if one.param_type_name == "argument"]
+    words = [quote(value) for value in own if value is not None]
+    for option in twin.params:
+        value = given.get(option.name)
+        if option.param_type_name == "option" and value not in (None, False, option.default):
+            words += [option.opts[0]] if value is True else [option.opts[0], quote(str(value))]
+    return words
 
 
 def run_here[T](work: Coroutine[Any, Any, T], *, stopped: str = STOPPED, unset: str = ENVIRONMENT_HINT) -> T:

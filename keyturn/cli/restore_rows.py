@@ -14,12 +14,13 @@ import typer
 from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, echo, write
 from keyturn.cli.rotations import Keyring, Reason
-from keyturn.errors import InvalidRequestError
+from keyturn.errors import OUTCOMES, InvalidRequestError, RowsLeftError, WrongStateError
 
 if TYPE_CHECKING:
     from keyturn.migrations.restore_rows import Compared
 
-RETIRED, LEFT = 1, 2  # exit codes: a restore comes next; rows are left
+# Exit codes: a restore comes next; rows are left.
+RETIRED, LEFT = OUTCOMES[WrongStateError].exit_code, OUTCOMES[RowsLeftError].exit_code
 
 # By how a row here stands to the one there: in words, and what becomes of it.
 _WORDS = {
@@ -49,8 +50,8 @@ def restore_rows(
 ) -> None:
     """Copy rows of the dek store that are missing or damaged back from another account.
 
-    A row that opens here is never overwritten. May be killed, and run again. Ends with 0; with 1 where rows name
-    retired versions, which `keyturn restore` moves next; with 2 where rows are left that cannot be had from there.
+    A row that opens here is never overwritten. May be killed, and run again. Ends with 0; with 73 where rows name
+    retired versions, which `keyturn restore` moves next; with 65 where rows are left that cannot be had from there.
     """
     if ids and missing:
         raise InvalidRequestError.expected("ids", "rows by id, or --missing: not both", named="--ids")

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
@@ -13,10 +15,10 @@ from keyturn.cli.diagnosis import AskOrphans, orphans_of, scan
 from keyturn.cli.output import AsJson, echo, write
 from keyturn.cli.rotations import Keyring
 from keyturn.contracts.characters import visible
-from keyturn.errors import InvalidRequestError, NotInOrderError, TransientError
+from keyturn.errors import InvalidRequestError, NotInOrderError, TransientError, UnavailableError
 
 AGAIN_SECONDS = 5.0  # runs hold the vault's budget for about a wave of pages
-ATTEMPTS = 60
+PATIENCE_SECONDS = 300.0  # from the first failure
 
 Named = Annotated[str | None, typer.Argument(metavar="[KEYRING]", help="may be left out where there is only one")]
 Rows = Annotated[int | None, typer.Option(min=1, max=1000, help="open so many rows; 200, unless given")]
@@ -85,13 +87,21 @@ async def verification(asks: Asks, *, rows: int | None, everything: bool, min_ag
 
 
 async def _with_retries(ask_part: AskPart, body: dict[str, Any]) -> dict[str, Any]:
-    for _ in range(ATTEMPTS - 1):
+    began, said = None, ""
+    while True:
         try:
             return await ask_part(body)
         except TransientError as error:
-            echo(f"asking again in {AGAIN_SECONDS:.0f} s: {error.message}", err=True)
+            began = began or time.monotonic()
+            left = began + PATIENCE_SECONDS - time.monotonic()
+            if left <= 0:
+                raise
+            if error.message != said:  # once, and not at each try
+                said, until = error.message, datetime.now(UTC) + timedelta(seconds=left)
+                echo(f"{said}: asking again every {AGAIN_SECONDS:.0f} s until {until:%H:%M:%S} UTC", err=True)
+                if error.hint and isinstance(error, UnavailableError):
+                    echo(f"hint: {error.hint}", err=True)
             await asyncio.sleep(AGAIN_SECONDS)
-    return await ask_part(body)
 
 
 def tell(found: dict[str, Any], *, as_json: bool) -> None:

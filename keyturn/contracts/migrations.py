@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from field_encrypt import KeyPolicy
 from keyturn.contracts.base import Payload, RotationInput, RunInput, RunRef
 from keyturn.contracts.pages import PageResult, SessionTokens
-from keyturn.contracts.passes import CensusResult
+from keyturn.contracts.passes import CensusResult, unmet
 
 type ContainerName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -58,6 +58,12 @@ class RewrapDeks(Payload):
     def left(self, census: CensusResult) -> int:
         """Return how many rows are still to be moved; the census was taken with the new version as its target."""
         return census.stale if self.old_version is None else census.by_version.get(self.old_version, 0)
+
+    def found(self, checked: PageResult, census: CensusResult) -> str:
+        """Return what a dry run has found, for people."""
+        said = f"dry run: {checked.changed} rows would be moved, {checked.quarantined} cannot"
+        left, met = self.left(census), checked.changed + checked.quarantined
+        return "; ".join(filter(None, [said, unmet(left) if left and not met else census.none_of_ours]))
 
 
 # Of the rotations that one has adopted, all are rolled back with it: at 64 bytes an id, 12 KiB in a workflow's input.

@@ -91,6 +91,16 @@ class BudgetResult(Payload):
     aborted: bool = False  # an operator asked to end the rotation
 
 
+NO_ROWS = "the dek store has no rows"
+COMPARE = "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's"
+
+
+def unmet(rows: int) -> str:
+    """Return what to say of rows that are counted, and that a pass does not find where their partition should be."""
+    said = "rows are counted that no pass has met: compare DEK_CONTAINER, and partitionKey in the keyring's rowNames,"
+    return f"{rows} {said} with the backend's"
+
+
 class CensusInput(RunInput):
     """Input of ``take_census``."""
 
@@ -109,6 +119,14 @@ class CensusResult(Payload):
     foreign: int
     by_version: dict[str, int]
     rewrapped: int = 0  # of those on the target, the ones that the run named put there
+
+    @property
+    def none_of_ours(self) -> str:
+        """What to say of a store without a row of this key, or nothing: of a new system, or the wrong store or key."""
+        if self.total > self.foreign:
+            return ""
+        found = f"all {self.foreign} rows of the dek store name other keys" if self.foreign else NO_ROWS
+        return f"{found}: {COMPARE}"
 
 
 class SweepInput(RunInput):
@@ -144,12 +162,28 @@ class Moved(NamedTuple):
     changed: int
     quarantined: int
     left: int  # rows that were to be moved and are not, the quarantined ones included
-    on_target: int
+    census: CensusResult
     session_tokens: dict[str, str]
+
+    @property
+    def astray(self) -> str:
+        """Why this is not the store of the key, or nothing: no row is ours, or none is met. An empty one may be new."""
+        if self.left and not self.changed + self.quarantined:
+            return unmet(self.left)
+        return self.census.none_of_ours if self.census.total else ""
 
     @property
     def unsettled(self) -> str:
         """Why an operator has to look, or nothing."""
         if self.quarantined:
             return f"{self.quarantined} rows cannot be moved"
-        return f"writers keep bringing rows that are to be moved: {self.left} are left" if self.left else ""
+        if self.left and not self.astray:
+            return f"writers keep bringing rows that are to be moved: {self.left} are left"
+        return self.astray
+
+    @property
+    def said(self) -> str:
+        """What came of it, for people."""
+        in_all = self.census.rewrapped  # by the run: an earlier process of it, or an earlier try, has moved the others
+        moved = f"{self.changed} rows were moved" + (f", {in_all} in all" if in_all > self.changed else "")
+        return "; ".join(filter(None, [moved, self.census.none_of_ours]))

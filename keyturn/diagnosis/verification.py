@@ -108,6 +108,8 @@ async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: date
         if lease is not None and lease.holder is not None:  # which moves them, or waits for somebody
             move = f"keyturn watch {lease.holder}"
         results = [problem(detail, move).named("census")]
+    elif counted.total and (astray := counted.none_of_ours):
+        results = [problem(said, astray).named("census")]
     drift = await find_drift(runs, keyring.keyring.name, keyring.rows, keyring.versions, now)
     lost = [f"{version}: {count}" for version, count in drift.rows.items()]
     results.append(

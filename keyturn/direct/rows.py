@@ -15,8 +15,8 @@ from keyturn.contracts.steps import CreateVersionInput, ReinstateInput
 from keyturn.deks.census import take_census
 from keyturn.direct.run import DirectRun
 from keyturn.direct.session import Direct
-from keyturn.direct.takeover import REASON, WORKFLOWS, end, holder_of, take_over
-from keyturn.errors import InvalidRequestError, RowsLeftError, WrongStateError
+from keyturn.direct.takeover import REASON, WORKFLOWS, app_answers, end, holder_of, take_over
+from keyturn.errors import InvalidRequestError, NotWithoutAppError, RowsLeftError, SettingsError, WrongStateError
 from keyturn.keyring_clients import KeyringClients
 from keyturn.migrations.requests import RewrapDeksRequest, require_not_overtaken, rollback_work
 from keyturn.migrations.start import start_migration
@@ -41,10 +41,11 @@ async def rewrap(
     Raises:
         UnknownKeyringError: there is no such keyring; it lists those that there are.
         InvalidRequestError: a version is none of the key's, or not that of the run under way.
-        WrongStateError: the app is at work on the run under way, or the run has no version yet.
+        NotWithoutAppError: the app is at work on the run under way, or the run has no version yet.
         RotationRunningError: a dry run was asked for, and a rotation is under way.
         MigrationRunningError: a migration of another kind holds the keyring.
         RowsLeftError: a row could not be moved.
+        SettingsError: the dek store has rows, and none of this key.
     """
     clients = direct.resources.keyring(keyring)
     name = clients.keyring.name
@@ -86,6 +87,8 @@ def _require_same(field: str, asked: str | None, own: "list[str | None] | list[s
 
 
 async def _begin(direct: Direct, keyring: str, work: Work, *, dry_run: bool) -> DirectRun:
+    if await app_answers(direct):  # which finds a run without a workflow at its next tick
+        direct.tell(f"the app answers at {direct.app_url}, and may go on with this run itself; then this ends with 73")
     record = await start_migration(
         direct.resources.migrations,
         work,
@@ -108,7 +111,7 @@ async def _finish_rotation(
     if record.target_version is None:
         hint = f"the app goes on with it when it is back; to end it: keyturn direct abort {record.run_id}"
         said = f"{record.run_id} has made no version yet, which the app does"
-        raise WrongStateError(said, rotationId=record.run_id, state=record.state.value, hint=hint)
+        raise NotWithoutAppError(said, rotationId=record.run_id, state=record.state.value, hint=hint)
     _require_same("newVersion", new_version, [record.target_version], record)
     _require_same("oldVersion", old_version, record.old_versions, record)
     run = await take_over(direct, record, force=force)
@@ -131,24 +134,26 @@ async def _rewrap_deks(run: DirectRun, work: RewrapDeks) -> RunRecord:
         return run.record
     await run.advance(State.RUNNING)
     if isinstance(run.record, MigrationRecord) and run.record.dry_run:
-        await run.census(work.new_version)
-        found, _ = await run.row_pass("rewrap_chosen", work.new_version, dry_run=True)
-        said = f"dry run: {found.changed} rows would be moved, {found.quarantined} cannot"
-        await run.advance(State.COMPLETED, said)
+        census = await run.census(work.new_version)
+        checked, _ = await run.row_pass("rewrap_chosen", work.new_version, dry_run=True)
+        await run.advance(State.COMPLETED, work.found(checked, census))
         return run.record
     return await _settle(run, await run.move("rewrap_chosen", work.new_version, work.left))
 
 
 async def _settle(run: DirectRun, moved: Moved, found: str = "") -> RunRecord:
-    """Complete a migration of whose rows none is left; raises RowsLeftError, and lets it wait, where one is."""
-    said = f"{found}{moved.changed} rows were moved"
-    await run.advance(State.NEEDS_ATTENTION if moved.unsettled else State.COMPLETED, moved.unsettled or said)
+    """Complete a migration of whose rows none is left; where one is, it waits, and :func:`_require_all` raises."""
+    said = moved.unsettled or f"{found}{moved.said}"
+    await run.advance(State.NEEDS_ATTENTION if moved.unsettled else State.COMPLETED, said)
     return _require_all(run, moved)
 
 
 def _require_all(run: DirectRun, moved: Moved) -> RunRecord:
     if not moved.unsettled:
         return run.record
+    if moved.unsettled == moved.astray:
+        hint = f"keyturn direct abort {run.record.run_id}; and the same command again with the right settings"
+        raise SettingsError(f"{run.record.run_id}: {moved.astray}", hint=hint, rotationId=run.record.run_id)
     named = [row.to_payload() for row in run.record.quarantined.named]
     facts: dict[str, Any] = {"rotationId": run.record.run_id, "rows": max(moved.left, moved.quarantined)}
     hint = "stop the writers that wrap under another version, and run the same command again"
@@ -165,7 +170,8 @@ async def roll_back(direct: Direct, rotation_id: str, *, dry_run: bool = False, 
 
     Raises:
         UnknownRotationError: there is no such rotation.
-        WrongStateError: it made no version, a later one has moved rows, or an approval is missing.
+        WrongStateError: it made no version, or a later one has moved rows.
+        NotWithoutAppError: an approval is missing, or nothing is left to roll back.
         RowsLeftError: a row could not be moved back.
     """
     runs = direct.resources.run_store
@@ -203,7 +209,7 @@ async def _roll_back(run: DirectRun, work: Rollback) -> RunRecord:
     if later and not checked.changed + checked.quarantined:
         await run.advance(State.ABORTED, f"nothing is left to roll back: {found}")
         hint = "move them onto the version that you want, enabled: keyturn direct rewrap --new-mek-version VERSION"
-        raise WrongStateError(f"nothing is left to roll back: {found}", rotationId=run.record.run_id, hint=hint)
+        raise NotWithoutAppError(f"nothing is left to roll back: {found}", rotationId=run.record.run_id, hint=hint)
     await _check_approval(run, work)
     undo = ReinstateInput(run=run.record.ref, rotation=work.rotation, reason=f"rolled back by {run.record.run_id}")
     await direct.keep_trying(lambda: steps.reinstate_versions(undo, resources, direct.now()))
@@ -212,7 +218,7 @@ async def _roll_back(run: DirectRun, work: Rollback) -> RunRecord:
 
 
 async def _check_approval(run: DirectRun, work: Rollback) -> None:
-    """Raise WrongStateError, and let the rollback wait, where another person has yet to approve what it enables."""
+    """Raise NotWithoutAppError, and let the rollback wait, where another person has yet to approve what it enables."""
     rotation, decision = await run.resources.run_store.read(work.rotation.run_id), run.record.decision
     if decision is not None and decision.decision == "rejected":
         await run.advance(State.ABORTED, f"rejected by {decision.by}")
@@ -226,4 +232,4 @@ async def _check_approval(run: DirectRun, work: Rollback) -> None:
         f"when the app is back it asks: keyturn retry {run.record.run_id}; without it one operator may take the "
         f"retirement back: keyturn direct reinstate {rotation.run_id}; then the same command again"
     )
-    raise WrongStateError(said, rotationId=run.record.run_id, state=State.NEEDS_ATTENTION.value, hint=hint)
+    raise NotWithoutAppError(said, rotationId=run.record.run_id, state=State.NEEDS_ATTENTION.value, hint=hint)

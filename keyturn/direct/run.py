@@ -80,7 +80,7 @@ class DirectRun:
             if number > 1:  # the second pass follows at once; from then on a writer keeps writing
                 wait = min(timedelta(seconds=2**number), self.record.policy.tail_interval)
                 await self.direct.clock.sleep(wait.total_seconds())
-        return Moved(changed, totals.quarantined, left(census), census.on_target, tokens)
+        return Moved(changed, totals.quarantined, left(census), census, tokens)
 
 
 def signed(direct: Direct, detail: str = "") -> str:

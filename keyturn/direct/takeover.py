@@ -13,7 +13,7 @@ from keyturn.contracts.migrations import Restore
 from keyturn.contracts.states import State
 from keyturn.direct.run import NAME, DirectRun, signed
 from keyturn.direct.session import Direct
-from keyturn.errors import InvariantError, WrongStateError
+from keyturn.errors import InvariantError, NotWithoutAppError
 from keyturn.rotation.start import Workflows, resume_orphan
 from keyturn.runs.commands import record_command
 from keyturn.runs.lease import read_lease, retake
@@ -50,7 +50,7 @@ async def take_over(direct: Direct, record: RunRecord, *, force: bool) -> Direct
     Versions that it was disabling are enabled again first, as the app would.
 
     Raises:
-        WrongStateError: the app answers, and ``force`` does not say that it is to be taken over all the same.
+        NotWithoutAppError: the app answers, and ``force`` does not say that it is to be taken over all the same.
         FencedError: the run does not hold its keyring.
     """
     await _require_app_down(direct, record, force=force)
@@ -70,7 +70,7 @@ async def end(direct: Direct, run_id: str, *, force: bool) -> RunRecord:
     """End a run in ``aborted``, and return its record; a run that has ended is returned as it is.
 
     Raises:
-        WrongStateError: the app answers (see :func:`take_over`), or the run is a restore.
+        NotWithoutAppError: the app answers (see :func:`take_over`), or the run is a restore.
     """
     runs = direct.resources.every_run
     record = await runs.read(run_id)
@@ -78,7 +78,7 @@ async def end(direct: Direct, run_id: str, *, force: bool) -> RunRecord:
         return record
     if isinstance(record, MigrationRecord) and isinstance(record.work, Restore):
         hint = f"when the app is back: keyturn abort {run_id}"
-        raise WrongStateError(
+        raise NotWithoutAppError(
             "a restore has versions enabled, which the app disables again", rotationId=run_id, hint=hint
         )
     await _require_app_down(direct, record, force=force)
@@ -93,21 +93,27 @@ async def end(direct: Direct, run_id: str, *, force: bool) -> RunRecord:
 
 
 async def _require_app_down(direct: Direct, record: RunRecord, *, force: bool) -> None:
-    """Raise WrongStateError where the app may be at work on the run."""
+    """Raise NotWithoutAppError where the app may be at work on the run."""
     begun_here = record.state is State.REQUESTED and record.reason == REASON
     if force or begun_here or record.history[-1].detail.startswith(NAME):
         return
     url = direct.app_url
-    if url is not None and not await _answers(f"{url.rstrip('/')}/api/health"):
+    if url is not None and not await app_answers(direct):
         direct.tell(f"the app does not answer at {url}: {record.run_id} is taken over")
         return
     found = "whether the app is down cannot be told: KEYTURN_URL is not set" if url is None else "the app answers"
     hint = f"let it go on: keyturn watch {record.run_id}; if it cannot, the same command with --take-over"
     state = record.state.value
-    raise WrongStateError(f"{record.run_id} is {state}, and {found}", rotationId=record.run_id, state=state, hint=hint)
+    raise NotWithoutAppError(
+        f"{record.run_id} is {state}, and {found}", rotationId=record.run_id, state=state, hint=hint
+    )
 
 
-async def _answers(url: str) -> bool:
+async def app_answers(direct: Direct) -> bool:
+    """Tell whether the app is known to be up."""
+    if direct.app_url is None:
+        return False
+    url = f"{direct.app_url.rstrip('/')}/api/health"
     timeout = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, allow_redirects=False) as answer:

@@ -9,6 +9,7 @@ from field_encrypt.mek_versions import MekVersionProperties
 from field_encrypt.rewrapping import Unwrapped, unwrap_under
 from field_encrypt.row_states import classify
 from keyturn.contracts.pages import RANGES_MAX, RowRef
+from keyturn.contracts.passes import COMPARE, NO_ROWS
 from keyturn.cosmos.client import cosmos_failures, read_feed_page
 from keyturn.deks.census import OTHER_LABELS
 from keyturn.deks.queries import EVERY, Conditions, select_rows
@@ -95,10 +96,9 @@ async def store_has_rows(context: CheckContext) -> CheckResult:
     stale = Conditions(context.keyring.keyring, unused_name()).stale
     if await select_rows(context.keyring.dek_container, stale, "TOP 1 VALUE c.id"):
         return ok("there are rows that are wrapped by this MEK")
-    return problem(
-        "no row of the dek store is wrapped by this MEK",
-        "compare COSMOS_DATABASE, DEK_CONTAINER and FIELD_ENCRYPT_MEK_NAME with the backend's; waive for a new store",
-    )
+    others = await select_rows(context.keyring.dek_container, EVERY, "TOP 1 VALUE c.id")
+    found = "every row of the dek store names another key" if others else NO_ROWS
+    return problem(f"no row is wrapped by this MEK: {found}", f"{COMPARE}; waive for a new store")
 
 
 async def row_versions(context: CheckContext) -> CheckResult:

@@ -12,11 +12,11 @@ from orchestrators.run_recorder import Outcome
 def rewrap_deks(run: MigrationRun, work: RewrapDeks) -> Steps[Outcome]:
     """Move the rows; returns ENDED, or AGAIN."""
     target = work.new_version
-    yield from run.census(target)  # says how many rows there are to move
+    census = yield from run.census(target)  # says how many rows there are to move
     if run.given.dry_run:
-        found = (yield from run.row_pass("rewrap_chosen", target, dry_run=True)).totals
-        return (yield from run.complete(f"dry run: {found.changed} rows would be moved, {found.quarantined} cannot"))
+        checked = yield from run.row_pass("rewrap_chosen", target, dry_run=True)
+        return (yield from run.complete(work.found(checked.totals, census)))
     moved = yield from run.move("rewrap_chosen", target, work.left)
     if moved.unsettled:
         return (yield from run.wait_for_operator(moved.unsettled))
-    return (yield from run.complete(f"{moved.changed} rows were moved"))
+    return (yield from run.complete(moved.said))

@@ -46,4 +46,6 @@ def rollback(run: MigrationRun, work: Rollback) -> Steps[Outcome]:
     moved = yield from run.move("roll_back", target, lambda counted: counted.rewrapped, rewrapped_by=run_id)
     if moved.unsettled:
         return (yield from run.wait_for_operator(moved.unsettled))
-    return (yield from run.complete(f"{found}; {moved.changed} were moved back, {moved.on_target} stay on {target}"))
+    return (
+        yield from run.complete(f"{found}; {moved.changed} were moved back, {moved.census.on_target} stay on {target}")
+    )

@@ -75,7 +75,7 @@ class MigrationRun(RunRecorder):
                 break
             if number > 1:  # the second pass follows at once; from then on a writer keeps writing
                 yield self.ctx.create_timer(min(timedelta(seconds=2**number), self.given.policy.tail_interval))
-        return Moved(changed, done.totals.quarantined, remaining, census.on_target, tokens)
+        return Moved(changed, done.totals.quarantined, remaining, census, tokens)
 
     def complete(self, detail: str = "") -> Steps[Outcome]:
         """End in ``completed``; returns ENDED."""

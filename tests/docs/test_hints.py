@@ -41,7 +41,6 @@ PROSE = (
     "go back and say beside Reject why",
     "Ask whoever runs Keyturn",
     "open the page again",
-    "another process went on with the run",
     "run the same command again",
     "stop the writers that wrap under another version",
     "look at each (VALUE)",

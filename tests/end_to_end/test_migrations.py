@@ -1,12 +1,14 @@
 """Rewrapping from any version to any version, as one command over HTTP."""
 
 import json
+from typing import Any
 
 import pytest
 
 from local.callers import Answer
 from local.supervisor import LocalAzure
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.app_settings import QUICK
 from tests.end_to_end.migrating import all_rows, begin, command, reach, status_of
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("tidied"), pytest.mark.long]
@@ -96,6 +98,30 @@ async def test_a_row_that_cannot_be_moved_is_named(app: AppHarness) -> None:
     await command(app, migration_id, "retry")
     assert (await reach(app, migration_id, "completed"))["quarantined"]["count"] == 0
     assert set(await app.census()) == {new}
+
+
+async def test_a_key_that_no_row_names_is_no_success(azure: LocalAzure, app: AppHarness) -> None:
+    """The name of another key in the settings: it moves nothing, and says why where it would have been complete."""
+    rows, other = await all_rows(app), "another-mek"
+    made = await app.keys.create_rsa_key(other, size=2048)
+    azure.reconfigure({**QUICK, "FIELD_ENCRYPT_MEK_NAME": other})
+
+    dry, real = [
+        await _moved_to(app, str(made.properties.version), dry_run=dry_run, state=state)
+        for dry_run, state in ((True, "completed"), (False, "needs_attention"))
+    ]
+
+    said = f"all {len(rows)} rows of the dek store name other keys: compare COSMOS_DATABASE, DEK_CONTAINER"
+    assert said in dry["detail"]
+    assert said in real["detail"]
+    assert await all_rows(app) == rows
+    await command(app, str(real["migrationId"]), "abort")
+    await reach(app, str(real["migrationId"]), "aborted")
+
+
+async def _moved_to(app: AppHarness, version: str, *, dry_run: bool, state: str) -> dict[str, Any]:
+    begun = await begin(app, "/api/migrations", kind="rewrap-deks", newVersion=version, dryRun=dry_run)
+    return await reach(app, begun, state)
 
 
 async def test_one_run_at_a_time(app: AppHarness) -> None:

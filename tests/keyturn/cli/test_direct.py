@@ -1,6 +1,7 @@
 """``direct`` and ``encrypt-migrate`` on the command line: what is refused before Azure is asked, and what is told."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from keyturn.cli import in_process
+from keyturn.cli import in_process, verification
 from keyturn.cli.__main__ import app
 from keyturn.cli.direct import encrypt_migrate
+from keyturn.cli.in_process import IN_BOTH
 from keyturn.diagnosis.models import DekDiagnosis, DocumentDiagnosis, Verdict
 from keyturn.direct.session import Progress, read_settings
-from keyturn.errors import FencedError, InvalidRequestError, RowsLeftError, SettingsError
+from keyturn.errors import FencedError, InvalidRequestError, NotSettledError, RowsLeftError, SettingsError
+from keyturn.runs.lease import running
+from tests.docs.hints import parse
+from tests.keyturn.cli.served import serving
 
 REPOSITORY = Path(__file__).parents[3]
 SETTINGS = {
@@ -148,7 +154,11 @@ def working(monkeypatch: pytest.MonkeyPatch, outcome: Any) -> Iterator[None]:
     ("outcome", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "the same command goes on"),
-        (FencedError("the run went on without this workflow"), 73, "another process went on"),
+        (
+            FencedError("the run went on without this workflow", rotationId="notes.r"),
+            73,
+            "hint: another process, or the app",
+        ),
         (TimeoutError(), 75, "run the same command again"),
         (
             RowsLeftError("1 rows cannot be moved", named=[{"id": "dek-7", "reason": "malformed", "mekVersion": None}]),
@@ -194,3 +204,95 @@ def test_what_does_not_open_is_in_the_exit_code(
 
     assert (ended.exit_code, ended_of_document.exit_code) == (code, code)
     assert verdict.value in ended.stdout
+
+
+RUN = "notes.20261124T120000Z.abcdef"
+TWINS = [
+    (f"rollback {RUN} --reason why --dry-run", f"direct rollback {RUN} --dry-run"),
+    (f"reinstate {RUN}", f"direct reinstate {RUN}"),
+    (f"abort {RUN}", f"direct abort {RUN}"),
+    ("verify notes --all", "direct verify notes --all"),
+    ("diagnose dek d-1 --keyring notes", "direct diagnose dek d-1 --keyring notes"),
+    ("diagnose document n-1 --container notes", "direct diagnose document n-1 --container notes"),
+    (
+        "migrate rewrap-deks --new-version v2 --old-version v1",
+        "direct rewrap --new-mek-version v2 --old-mek-version v1",
+    ),
+    ("keyrings", "direct --help"),
+]
+
+
+@pytest.mark.parametrize(("command", "twin"), TWINS)
+def test_without_the_app_the_same_is_done_by(command: str, twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the app does not answer, each command names the one that does it without the app, with its arguments."""
+    monkeypatch.setattr(verification, "PATIENCE_SECONDS", 0.0)
+    with serving({}) as served:
+        gone = served.url
+    with serving({}) as served:
+        ended = served.run(*command.split(), KEYTURN_URL=gone)
+
+    assert ended.exit_code == 75, ended.output
+    assert f"without the app: keyturn {twin}\n" in ended.stderr
+    parse(twin.split())
+
+
+def test_every_command_of_two_ways_names_the_other() -> None:
+    """Those above are all that there are."""
+    commands: Any = get_command(app)
+    both = known_names(commands.commands["direct"]) & known_names(commands)
+
+    assert both == {" ".join(twin.split()[1:-1][: 2 if "diagnose" in twin else 1]) for _, twin in TWINS} & both
+    assert {name.split()[0] for name in both} == set(IN_BOTH)
+
+
+def known_names(group: Any, before: str = "") -> set[str]:
+    """Return the commands of a group, those of groups in it by both names."""
+    return set[str]().union(
+        *(
+            known_names(command, f"{before}{name} ") if hasattr(command, "commands") else {f"{before}{name}"}
+            for name, command in group.commands.items()
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("advice", "instead"),
+    [
+        ("look: keyturn diagnose dek d-1 --keyring notes", "look: keyturn direct diagnose dek d-1 --keyring notes"),
+        (f"take it back: keyturn rollback {RUN}", f"take it back: keyturn direct rollback {RUN}"),
+        ("keyturn migrate rewrap-deks --keyring notes --new-version v2", "keyturn direct rewrap --keyring notes"),
+        (f"keyturn watch {RUN}", "keyturn direct rewrap --keyring notes"),
+        ("keyturn orphans missing-deks", "keyturn direct verify notes --all"),
+        ("start a restore: keyturn restore", "start a restore: keyturn restore"),
+    ],
+)
+def test_what_is_advised_needs_no_app(monkeypatch: pytest.MonkeyPatch, advice: str, instead: str) -> None:
+    """Where a command of ``direct`` does the same; what only the app does stays."""
+    subject = "census" if instead.startswith("keyturn direct rewrap") else "row"
+    result = {"id": subject, "subject": "", "outcome": "problem", "detail": "wrong", "advice": advice}
+    found = {"keyring": "notes", "opened": 0, "query": "SELECT", "results": [result]}
+    with working(monkeypatch, found):
+        ended = run("verify")
+
+    assert ended.exit_code == 73
+    assert f"      do: {instead}\n" in ended.stdout
+    if "restore" not in instead:
+        parse(instead[instead.index("direct") :].split())
+
+
+def test_hints_of_errors_need_no_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a verification; another run is ended here, and one that went on elsewhere is looked at."""
+    hints = []
+    for error in (
+        running("notes", RUN),
+        NotSettledError("runs hold the budget", hint="keyturn verify notes"),
+        FencedError("the run went on", rotationId=RUN),
+    ):
+        with working(monkeypatch, error):
+            hints += re.findall("hint: (.*)", run("rewrap").stderr)
+
+    assert hints == [
+        f"end it: keyturn direct abort {RUN}; or wait for it: keyturn watch {RUN}",
+        "keyturn direct verify notes",
+        f"another process, or the app, went on with the run: keyturn watch {RUN}",
+    ]

@@ -1,10 +1,12 @@
 """``verify``: what it asks the app for, and how it ends."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from keyturn.cli import verification
 from tests.keyturn.cli.served import Served, serving
 
 ORPHANS = {"foreign": 0, "shared": 0, "counts": [], "caution": None, "scanned": 1, "tooYoung": 0, "orphans": []}
@@ -66,3 +68,31 @@ def test_two_keyrings_are_refused(command: list[str]) -> None:
 
     assert (ended.exit_code, app.asked) == (64, [])
     assert "error: --keyring files: expected the same as the first, notes" in ended.stderr
+
+
+def test_an_app_that_does_not_answer_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until when it is asked again, and what does it without the app; the same options, to be pasted."""
+    monkeypatch.setattr(verification, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(verification, "PATIENCE_SECONDS", 0.2)
+    with serving({}) as app:
+        gone = app.url
+    with serving({}) as app:
+        ended = app.run("verify", "my notes", "--rows", "7", KEYTURN_URL=gone)
+
+    first, second = ended.stderr.splitlines()[:2]
+    assert ended.exit_code == 75
+    assert first.startswith(f"{gone} did not answer")
+    assert re.search(r"asking again every 0 s until \d\d:\d\d:\d\d UTC$", first)
+    assert second.endswith("without the app: keyturn direct verify 'my notes' --rows 7")
+    assert ended.stderr.count("asking again") == 1
+
+
+def test_what_passes_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that hold the vault's budget leave a share of it within a wave."""
+    monkeypatch.setattr(verification, "AGAIN_SECONDS", 0.0)
+    with serving(answers()) as app:
+        app.answers.insert(0, (503, b"", "text/plain"))
+        ended = app.run("verify")
+
+    assert ended.exit_code == 0, ended.output
+    assert "the app answered 503: asking again every 0 s until" in ended.stderr

@@ -225,3 +225,15 @@ async def test_a_token_of_nothing_is_refused(verified: Verified, token: str) -> 
     """By its name; another scan's is none either."""
     with pytest.raises(InvalidRequestError, match="token"):
         await verified.part("rows", rows=None, token=token)
+
+
+async def test_a_store_of_another_key_is_not_in_order(verified: Verified) -> None:
+    """Nothing is stale, nothing fails to open, and yet: there are rows, and none is of this key."""
+    assert await verified.problems("census") == {}
+    local = verified.damaged.local_keyring
+    await local.fill(2, mekName="another-mek")
+
+    [(detail, advice)] = (await verified.problems("census")).values()
+
+    assert "2 rows, 0 on the current version" in detail
+    assert advice.startswith("all 2 rows of the dek store name other keys: compare COSMOS_DATABASE")

@@ -10,10 +10,7 @@ from keyturn.contracts.states import State
 from keyturn.direct.rows import rewrap
 from keyturn.direct.session import Direct, Progress
 from keyturn.direct.takeover import holder_of, take_over
-from keyturn.errors import (
-    FencedError,
-    RowsLeftError,
-)
+from keyturn.errors import FencedError, RowsLeftError
 from keyturn.runs import budget
 from keyturn.runs.records import MigrationRecord, RotationRecord
 from local.cosmos.store import writes_of
@@ -129,6 +126,22 @@ async def test_it_dies_anywhere_and_goes_on(harness: ActivityHarness, direct: Di
     assert await runs_of(harness) == [record.run_id]
     assert begun in ([], [record.run_id])
     await assert_moved_once(harness, record.run_id, new, 12)
+
+
+async def test_what_earlier_processes_moved_is_counted(harness: ActivityHarness, direct: Direct) -> None:
+    """The record of a run that went on after a kill tells what it has moved in all, and not its last process alone."""
+    await harness.local_keyring.add_many(12, harness.old)
+    await harness.local_keyring.mek.create()
+
+    def die(told: str | Progress) -> None:
+        if isinstance(told, Progress) and told.done == 12:
+            raise Died
+
+    with pytest.raises(Died):
+        await rewrap(replace(direct, tell=die), harness.keyring)
+    record = await rewrap(direct, harness.keyring)
+
+    assert record.history[-1].detail.endswith(": 0 rows were moved, 12 in all")
 
 
 async def test_killed_at_its_end_it_is_the_same_run(

@@ -1,20 +1,25 @@
 """Which runs are taken over, which are left to the app, and what is refused."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from keyturn.contracts.states import State
+from keyturn.direct import rows
 from keyturn.direct.rows import rewrap
-from keyturn.direct.session import Direct
+from keyturn.direct.session import Direct, Progress
 from keyturn.direct.takeover import end, take_over
 from keyturn.errors import (
     AbortRequestedError,
     InvalidRequestError,
     MigrationRunningError,
+    NotWithoutAppError,
     RotationRunningError,
     UnknownKeyringError,
     WrongStateError,
+    outcome_of,
 )
 from keyturn.runs import commands
 from tests.invariants.harness import ActivityHarness
@@ -28,7 +33,7 @@ async def test_the_apps_run_is_left_alone_while_the_app_may_be_up(harness: Activ
     driver = await sweeping(harness)
     before = await direct.resources.run_store.read(driver.run_id)
 
-    with pytest.raises(WrongStateError, match="KEYTURN_URL") as raised:
+    with pytest.raises(NotWithoutAppError, match="KEYTURN_URL") as raised:
         await rewrap(direct, harness.keyring)
 
     assert "--take-over" in raised.value.hint
@@ -57,7 +62,7 @@ async def test_a_rotation_without_a_version_is_the_apps(harness: ActivityHarness
     await harness.local_keyring.add_many(2, harness.old)
     waiting = await harness.start()
 
-    with pytest.raises(WrongStateError) as raised:
+    with pytest.raises(NotWithoutAppError) as raised:
         await rewrap(direct, harness.keyring, force=True)
     ended = await end(direct, waiting.run_id, force=True)
     record = await rewrap(direct, harness.keyring)
@@ -74,7 +79,7 @@ async def test_a_restore_is_the_apps(harness: ActivityHarness, direct: Direct) -
 
     with pytest.raises(MigrationRunningError):
         await rewrap(direct, harness.keyring, force=True)
-    with pytest.raises(WrongStateError, match="disables again"):
+    with pytest.raises(NotWithoutAppError, match="disables again"):
         await end(direct, record.run_id, force=True)
 
     assert (await direct.resources.migrations.read(record.run_id)).state is State.REQUESTED
@@ -112,5 +117,30 @@ async def test_an_app_that_answers_goes_on_itself(harness: ActivityHarness, dire
     """Its run is not taken over: the app would see its workflow fail."""
     await sweeping(harness)
 
-    with serving({"status": "ok"}) as served, pytest.raises(WrongStateError, match="the app answers"):
+    with serving({"status": "ok"}) as served, pytest.raises(NotWithoutAppError, match="the app answers"):
         await rewrap(replace(direct, app_url=served.url), harness.keyring)
+
+
+async def test_beside_an_app_that_answers_a_run_may_be_begun(
+    harness: ActivityHarness, direct: Direct, printed: list[str | Progress]
+) -> None:
+    """The app may find a run without a workflow of its own and go on with it: the operator is told before."""
+    with serving({"status": "ok"}) as served:
+        record = await rewrap(replace(direct, app_url=served.url), harness.keyring)
+
+    assert record.state is State.COMPLETED
+    assert str(printed[0]).startswith(f"the app answers at {served.url}, and may go on with this run itself")
+
+
+@pytest.mark.parametrize("module", sorted(Path(rows.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_what_is_refused_names_the_section_on_working_without_the_app(module: Path) -> None:
+    """A plain WrongStateError leads to the section on decisions; only a decision may."""
+    raised = [
+        ast.unparse(node.exc)
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Raise) and node.exc is not None
+    ]
+
+    assert [text for text in raised if text.startswith("WrongStateError(") and "rejected" not in text] == []
+    assert outcome_of(NotWithoutAppError("refused")).section == "Without the app"
+    assert outcome_of(NotWithoutAppError("refused")).exit_code == outcome_of(WrongStateError("refused")).exit_code

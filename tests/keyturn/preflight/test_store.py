@@ -69,8 +69,24 @@ async def test_a_store_without_rows_of_the_mek_is_suspicious(harness: PreflightH
     harness.keyring_values = {"dek_container": (await new_container(cosmos_client, "deks")).id}
     waiver = {"check": "store_has_rows", "by": "dana", "why": "a new region"}
 
-    assert failed(await harness.run()) == ["store_has_rows"]
+    empty = await harness.run()
+    assert failed(empty) == ["store_has_rows"]
+    assert "the dek store has no rows" in check_of(empty, "store_has_rows").detail
     assert failed(await harness.run(harness.record(waivers=[waiver]))) == []
+
+
+async def test_rows_of_other_keys_alone_are_told_from_an_empty_store(
+    harness: PreflightHarness, cosmos_client: Any
+) -> None:
+    """A waiver for a new store would be given in error: the store is another key's."""
+    container = await new_container(cosmos_client, "deks")
+    await container.create_item(plain_row(mekName="another-mek"))
+    harness.keyring_values = {"dek_container": container.id}
+
+    preflight = await harness.run()
+
+    assert failed(preflight) == ["store_has_rows"]
+    assert "every row of the dek store names another key" in check_of(preflight, "store_has_rows").detail
 
 
 async def test_a_version_that_does_not_exist_is_named(harness: PreflightHarness) -> None:
