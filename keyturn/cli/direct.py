@@ -12,7 +12,7 @@ import typer
 from keyturn.cli.diagnosis import tell_diagnosis
 from keyturn.cli.in_process import SettingsFile, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
-from keyturn.cli.rotations import Keyring
+from keyturn.cli.rotations import Keyring, of_keyring
 from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
 from keyturn.errors import InvalidRequestError, WrongStateError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 diagnose = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
-app.add_typer(diagnose, name="diagnose")
+app.add_typer(diagnose, name="diagnose", cls=Commands)
 
 TakeOver = Annotated[bool, typer.Option("--take-over", help="a run, too, at which the app may be at work")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change no row")]
@@ -57,7 +57,10 @@ def rewrap(
     except InvalidRequestError as error:
         if (option := _VERSION_OPTIONS.get(error.facts.get("field", ""))) is None:
             raise
-        named, hint = error.message.replace(error.facts["field"], option, 1), "keyturn direct versions"
+        named, hint = (
+            error.message.replace(error.facts["field"], option, 1),
+            of_keyring("keyturn direct versions", keyring),
+        )
         raise InvalidRequestError(named, hint=hint, **error.facts) from error
     _moved(record, as_json=as_json)
 

@@ -7,6 +7,7 @@ the vault is asked comes out of its budget, like a run's: live traffic and runs 
 import json
 import re
 import secrets
+import shlex
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -120,7 +121,8 @@ async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: date
     )
     results.append(
         problem(
-            f"retired, and enabled: {', '.join(drift.enabled)}", "the next rotation retires them again: keyturn rotate"
+            f"retired, and enabled: {', '.join(drift.enabled)}",
+            f"the next rotation retires them again: keyturn rotate --keyring {keyring.keyring.name}",
         ).named("retired")
         if drift.enabled
         else ok("everything that was retired is disabled").named("retired")
@@ -244,13 +246,14 @@ async def _documents(keyring: KeyringClients) -> list[CheckResult]:
         canaries = await check_all(container, description, keyring.encryption(), [], wanted)
         failed = [canary for canary in canaries if canary.outcome == "fail"]
         named = [f"{canary.document_id} ({canary.detail})" for canary in failed]
-        look = f"keyturn diagnose document {failed[0].document_id} --container {description.name}" if failed else ""
+        document = shlex.quote(failed[0].document_id) if failed else ""
+        look = f"keyturn diagnose document {document} --container {description.name} --keyring {keyring.keyring.name}"
         decrypt = ok(f"{len(canaries)} documents decrypt")
         results.append((problem("; ".join(named), look) if failed else decrypt).named("canaries", description.name))
         missing = await missing_deks(container, description, keyring.reader_store)
         lost = [f"{found.document_id} names {found.dek_id}" for found in missing[:NAMED_MAX]]
         there = ok("every DEK that the sampled documents name is there")
-        orphans = problem("; ".join(lost), "keyturn orphans missing-deks")
+        orphans = problem("; ".join(lost), f"keyturn orphans missing-deks --keyring {keyring.keyring.name}")
         results.append((orphans if missing else there).named("references", description.name))
     return results
 

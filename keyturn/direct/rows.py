@@ -4,6 +4,7 @@ Where a rotation or a migration holds the keyring, that very run is taken over a
 chain, one version. Otherwise a migration of the app's own kinds is begun. No version is made and none is disabled here.
 """
 
+import shlex
 from typing import Any
 
 from keyturn import steps
@@ -153,7 +154,7 @@ def _require_all(run: DirectRun, moved: Moved) -> RunRecord:
     facts: dict[str, Any] = {"rotationId": run.record.run_id, "rows": max(moved.left, moved.quarantined)}
     hint = "stop the writers that wrap under another version, and run the same command again"
     if named:
-        look = f"keyturn direct diagnose dek {named[0]['id']} --keyring {run.record.keyring}"
+        look = f"keyturn direct diagnose dek {shlex.quote(named[0]['id'])} --keyring {run.record.keyring}"
         hint = f"look at each ({look}), repair or delete it, and run the same command again"
     raise RowsLeftError(f"{run.record.run_id}: {moved.unsettled}", named=named, hint=hint, **facts)
 
@@ -202,7 +203,8 @@ async def _roll_back(run: DirectRun, work: Rollback) -> RunRecord:
         return run.record
     if later and not checked.changed + checked.quarantined:
         await run.advance(State.ABORTED, f"nothing is left to roll back: {found}")
-        hint = "move them onto the version that you want, enabled: keyturn direct rewrap --new-mek-version VERSION"
+        rewrap_them = f"keyturn direct rewrap --keyring {run.record.keyring} --new-mek-version VERSION"
+        hint = f"move them onto the version that you want, enabled: {rewrap_them}"
         raise WrongStateError(f"nothing is left to roll back: {found}", rotationId=run.record.run_id, hint=hint)
     await _check_approval(run, work)
     undo = ReinstateInput(run=run.record.ref, rotation=work.rotation, reason=f"rolled back by {run.record.run_id}")

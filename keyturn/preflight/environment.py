@@ -51,13 +51,14 @@ async def backup(context: CheckContext) -> CheckResult:
         return problem(
             "the backup policy of the dek store is unknown",
             "set KEYTURN_COSMOS_RESOURCE_ID to the account's resource id, or name a snapshot: "
-            "keyturn rotate --snapshot-reference NAME",
+            f"keyturn rotate --keyring {context.record.keyring} --snapshot-reference NAME",
         )
     tier = await context.account.continuous_backup()
     if tier is None:
         return problem(
             "the account is backed up periodically only",
-            "back it up continuously, or name a snapshot (snapshotReference): keyturn rotate --snapshot-reference NAME",
+            "back it up continuously, or name a snapshot (snapshotReference): "
+            f"keyturn rotate --keyring {context.record.keyring} --snapshot-reference NAME",
         )
     return ok(f"the account is backed up continuously ({tier})")
 
@@ -98,7 +99,7 @@ async def maintenance_window(context: CheckContext) -> CheckResult:
     described = "; ".join(f"{window.cron} {window.time_zone.key} for {window.duration}" for window in windows)
     return problem(
         f"{context.now.isoformat(timespec='seconds')} is outside every window: {described}",
-        "start again inside a window, or give a reason: keyturn rotate --force WHY",
+        f"start again inside a window, or give a reason: keyturn rotate --keyring {context.record.keyring} --force WHY",
     )
 
 
