@@ -14,6 +14,7 @@ from keyturn.cli.in_process import SettingsFile, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
 from keyturn.cli.rotations import Keyring, of_keyring
 from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, WrongStateError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def versions(keyring: Keyring = None, settings: SettingsFile = None, *, as_json:
     for one in found:
         state = "current" if one["current"] and one["enabled"] else "enabled" if one["enabled"] else "disabled"
         retired = f"  retired by {one['retiredBy']}" if one["retiredBy"] and not one["enabled"] else ""
-        echo(f"{one['version']}  {state:8}  {one['createdOn'] or '':20}  {one['rows']} rows{retired}")
+        echo(f"{one['version']}  {state:8}  {one['createdOn'] or '':20}  {counted(one['rows'], 'row')}{retired}")
 
 
 @app.command()

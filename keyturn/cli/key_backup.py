@@ -21,6 +21,7 @@ from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, FromApp, echo, write
 from keyturn.cli.rotations import By, Keyring, of_keyring
 from keyturn.cli.runs import of_each
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, InvariantError, KeyBackupFailedError
 from keyturn.ids import ROTATIONS
 
@@ -54,8 +55,8 @@ def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json:
         write(found, as_json=True)
         return
     for backup in found:
-        taken = f"{backup['phase']} its version was made"
-        echo(f"{backup['rotationId']}  {backup['versions']} versions  {taken}  until {backup['expiresAt'][:10]}")
+        taken = f"{counted(backup['versions'], 'version')}  {backup['phase']} its version was made"
+        echo(f"{backup['rotationId']}  {taken}  until {backup['expiresAt'][:10]}")
 
 
 @app.command()

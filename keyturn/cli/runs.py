@@ -14,6 +14,7 @@ from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, of_key
 from keyturn.cli.status_view import run_of, status_lines
 from keyturn.cli.tables import command_lines, facts, from_now, heading, moment, show, wrapped
 from keyturn.cli.waiting import require_good_end, status_of
+from keyturn.contracts.characters import counted
 from keyturn.errors import UnknownKeyringError, UnknownRotationError
 from keyturn.ids import MIGRATIONS, ROTATIONS
 
@@ -122,7 +123,7 @@ def list_runs(
         dry = " (dry run)" if run.get("dryRun") else ""
         echo(f"{run_of(run)}  {run.get('kind') or 'rotation'}{dry}  {run['state']}")
         ended = f" to {moment(run['endedAt'])}" if run.get("endedAt") else ""
-        told = f"{moment(run['requestedAt'])}{ended}, {run.get('rows', 0):,} rows, by {run.get('requestedBy')}"
+        told = f"{moment(run['requestedAt'])}{ended}, {counted(run.get('rows', 0), 'row')}, by {run.get('requestedBy')}"
         for line in wrapped("", told, 2, 0):
             echo(line)
 
@@ -161,4 +162,5 @@ def _drift(drift: dict[str, Any] | None) -> str:
     if drift.get("since") is None:
         return f"none, as of {moment(drift.get('at'))}"
     rows, enabled = sum(drift.get("rows", {}).values()), len(drift.get("enabled", []))
-    return f"{rows:,} rows unreadable, {enabled} retired versions enabled, since {moment(drift['since'])}"
+    said = f"{counted(rows, 'row')} unreadable, {counted(enabled, 'retired version')} enabled"
+    return f"{said}, since {moment(drift['since'])}"

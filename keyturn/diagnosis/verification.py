@@ -20,6 +20,7 @@ from field_encrypt.rewrapping import Unwrapped, unwrap_row
 from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, Policy
+from keyturn.contracts.characters import counted
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import Condition, Conditions, select_rows
@@ -96,14 +97,16 @@ async def verify_part(
 
 async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: datetime) -> Verification:
     current = await keyring.versions.in_use()
-    counted = await take_census(keyring.rows, current, {})
-    named = {version: count for version, count in counted.by_version.items() if version != OTHER_LABELS}
-    said = f"{counted.total} rows, {counted.on_target} on the current version {current}, {counted.foreign} foreign"
+    census = await take_census(keyring.rows, current, {})
+    named = {version: count for version, count in census.by_version.items() if version != OTHER_LABELS}
+    said = (
+        f"{counted(census.total, 'row')}, {census.on_target} on the current version {current}, {census.foreign} foreign"
+    )
     results = [ok(said).named("census")]
-    if counted.stale:
+    if census.stale:
         others = [f"{version}: {count}" for version, count in named.items() if version != current]
-        detail = f"{said}; {counted.stale} on others ({', '.join(others) or 'none is named'}), "
-        detail += f"{counted.unlabelled} of them without a label"
+        detail = f"{said}; {census.stale} on others ({', '.join(others) or 'none is named'}), "
+        detail += f"{census.unlabelled} of them without a label"
         lease = await read_lease(runs, keyring.keyring.name)
         move = f"keyturn migrate rewrap-deks --keyring {keyring.keyring.name} --new-version {current}"
         if lease is not None and lease.holder is not None:  # which moves them, or waits for somebody
@@ -231,9 +234,9 @@ class _Opener:
     def results(self) -> list[CheckResult]:
         """Return one result for all that open, and one for each of the first that do not."""
         if not self._failed:
-            return [ok(f"{self.opened} rows opened, and fit their key checks").named("rows")]
+            return [ok(f"{counted(self.opened, 'row')} opened, and fit their key checks").named("rows")]
         advice = "see each row; rows of one cause have one next step"
-        summary = problem(f"{self._failed} rows do not open, {self.opened} do", advice).named("rows")
+        summary = problem(f"{counted(self._failed, 'row')} cannot be opened, {self.opened} can", advice).named("rows")
         return [summary, *self._problems[:NAMED_MAX]]
 
 
@@ -248,7 +251,7 @@ async def _documents(keyring: KeyringClients) -> list[CheckResult]:
         named = [f"{canary.document_id} ({canary.detail})" for canary in failed]
         document = shlex.quote(failed[0].document_id) if failed else ""
         look = f"keyturn diagnose document {document} --container {description.name} --keyring {keyring.keyring.name}"
-        decrypt = ok(f"{len(canaries)} documents decrypt")
+        decrypt = ok(f"decrypted {counted(len(canaries), 'document')}")
         results.append((problem("; ".join(named), look) if failed else decrypt).named("canaries", description.name))
         missing = await missing_deks(container, description, keyring.reader_store)
         lost = [f"{found.document_id} names {found.dek_id}" for found in missing[:NAMED_MAX]]

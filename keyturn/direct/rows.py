@@ -9,6 +9,7 @@ from typing import Any
 
 from keyturn import steps
 from keyturn.contracts.base import RunInput
+from keyturn.contracts.characters import counted
 from keyturn.contracts.migrations import RewrapDeks, Rollback, Work
 from keyturn.contracts.passes import Moved
 from keyturn.contracts.states import State
@@ -121,7 +122,7 @@ async def _finish_rotation(
     # A creation that was given up may have taken effect since: writers are on that version then. None is made.
     target = await direct.keep_trying(lambda: steps.create_version(looked, direct.resources, direct.now()))
     moved = await run.move("rewrap", target.version, lambda census: census.stale)
-    told = f"{moved.changed} rows were moved, none is left under an old version: the app goes on with the soak"
+    told = f"moved {counted(moved.changed, 'row')}, none is left under an old version: the app goes on with the soak"
     await run.advance(State.NEEDS_ATTENTION, moved.unsettled or told)
     return _require_all(run, moved)
 

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from keyturn.approval.deciders import require_decider
+from keyturn.contracts.characters import counted
 from keyturn.contracts.pages import RowRef
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.store import read_item
@@ -70,7 +71,7 @@ async def can_read_documents(context: CheckContext) -> CheckResult:
             [_ async for _ in container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
         absent = unused_name()
         await read_item(container, RowRef(id=absent, partition=absent), f"the container {name}", "read documents")
-    return ok(f"{len(context.keyring.documents)} containers of encrypted documents were read from")
+    return ok(f"read from {counted(len(context.keyring.documents), 'container')} of encrypted documents")
 
 
 async def somebody_can_decide(context: CheckContext) -> CheckResult:
