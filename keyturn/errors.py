@@ -61,8 +61,6 @@ class UnknownMigrationError(CallerError):
 class RotationRunningError(CallerError):
     """Another rotation holds the keyring; facts: ``keyring``, ``rotationId`` of the one that runs, ``statusUrl``."""
 
-    hint = "see what runs: keyturn status"
-
 
 class MigrationRunningError(CallerError):
     """A migration holds the keyring.
@@ -91,8 +89,6 @@ class NotWithoutAppError(WrongStateError):
 class DigestMismatchError(CallerError):
     """The decision names evidence that is not in force; facts: ``rotationId``, ``evidenceDigest`` in force."""
 
-    hint = "see which evidence is in force: keyturn status"
-
 
 class AbortRequestedError(CallerError):
     """An operator asked to end the rotation, so it goes no further; facts: ``rotationId``, ``requestedBy``."""
@@ -116,9 +112,10 @@ class TooManyStartsError(TooManyAttemptsError):
 
 def one_of(known: Iterable[str], given: str | None = None) -> str:
     """Return, for an error about a name that is none, the names that there are, and the one that may be meant."""
-    names = sorted(known)
+    if not (names := sorted(known)):
+        return "one that exists, and there is none"
     meant = difflib.get_close_matches(given or "", names, n=1)
-    return f"one of {', '.join(names) or '(there is none)'}{f'; did you mean {meant[0]}?' if meant else ''}"
+    return f"one of {', '.join(names)}{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 class OperatorError(KeyturnError):
@@ -149,8 +146,6 @@ class KeyExistsError(OperatorError):
 
 class KeyBackupFailedError(OperatorError):
     """A key backup does not open today's rows; facts: ``backup``."""
-
-    hint = "take another one, and verify it; until it opens, nothing replaces the vault: keyturn rotate"
 
 
 class BrokenChainError(OperatorError):

@@ -4,6 +4,7 @@ Pre-flight, the doctor and the start of a rollback or restore ask the same quest
 """
 
 from keyturn.access.identity import Identity, same_person
+from keyturn.contracts.characters import counted
 from keyturn.errors import OperatorError
 from keyturn.settings import Settings
 
@@ -23,7 +24,7 @@ def require_decider(settings: Settings, requester: Identity) -> str:
     if not others:
         named = f"none but the requester, {requester.name}" if settings.keyturn_approvers else "none"
         raise _missing("KEYTURN_APPROVERS", f"of approvers KEYTURN_APPROVERS names {named}")
-    approvers = f"{len(others)} {'approver' if len(others) == 1 else 'approvers'} other than the requester"
+    approvers = f"{counted(len(others), 'approver')} other than the requester"
     shared = [urls for urls in (settings.notification_urls, settings.on_call_urls) if urls is not None]
     if shared or any(one in settings.approver_urls for one in others):
         return f"{approvers}, told over a channel"

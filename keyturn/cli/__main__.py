@@ -57,12 +57,11 @@ for command in (
     app.command()(command)
 app.command("list")(runs.list_runs)
 app.command("open")(contexts.open_console)
-app.add_typer(starting.app, name="migrate")
-app.add_typer(diagnosis.app, name="diagnose")
-app.add_typer(diagnosis.repairs, name="repair")
-app.add_typer(key_backup.app, name="key-backup")
-app.add_typer(audit.app, name="audit")
-app.add_typer(direct.app, name="direct")
+for group, name in (
+    *((starting.app, "migrate"), (diagnosis.app, "diagnose"), (diagnosis.repairs, "repair")),
+    *((key_backup.app, "key-backup"), (audit.app, "audit"), (direct.app, "direct")),
+):
+    app.add_typer(group, name=name, cls=Commands)
 
 if __name__ == "__main__":
     sys.exit(app(prog_name="keyturn"))  # also of a checkout: what completes is the name that is typed

@@ -12,6 +12,7 @@ from keyturn.cli.in_process import run_here
 from keyturn.cli.key_backup import keyring_resources
 from keyturn.cli.output import echo
 from keyturn.cli.rotations import Keyring, Run, path_of
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, UnprovenEndError
 from keyturn.ids import keyring_of
 
@@ -99,7 +100,7 @@ def bundle(
     named, runs = ask(lambda api: collect(api, keyring, year))
     output = output or Path(f"{named}-{year}.zip")
     write_bundle(output, keyring=named, year=year, runs=runs)
-    echo(f"{output}: {len(runs)} runs of {named} in {year}")
+    echo(f"{output}: {counted(len(runs), 'run')} of {named} in {year}")
     echo(f"verify it: keyturn audit verify {quote(str(output))} --head-from-vault", err=True)
 
 

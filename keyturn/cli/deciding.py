@@ -146,7 +146,8 @@ def _evidence(wanted: _Wanted, report: Mapping[str, Any]) -> tuple[dict[str, Any
     if found is None or found != record.get("evidenceDigest"):
         raise EvidenceAlteredError("the evidence is not what its digest names", found=found)
     if wanted.digest not in (None, found):
-        raise DigestMismatchError("other evidence is in force", rotationId=wanted.run, evidenceDigest=found)
+        hint = f"read it, and decide on it: keyturn report {quote(wanted.run)}"
+        raise DigestMismatchError("other evidence is in force", hint=hint, rotationId=wanted.run, evidenceDigest=found)
     return evidence, found
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.rotations import By, Keyring, Reason
 from keyturn.contracts.characters import visible
-from keyturn.errors import OUTCOMES, WrongStateError
+from keyturn.errors import OUTCOMES, InvalidRequestError, KeyturnError, UnknownKeyringError, WrongStateError
 
 app = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
 repairs = typer.Typer(help="Put right what a diagnosis has found.", no_args_is_help=True)
@@ -31,8 +32,8 @@ def dek(
     as_json: AsJson = False,
 ) -> None:
     """Look at one DEK: its row, its version, its unwrap, its key check. Ends with 73 where it does not open."""
-    found = ask(lambda api: api.get(f"/api/deks/{quote(dek_id, safe='')}", keyring=keyring))
-    tell_diagnosis(found, field, as_json=as_json)
+    path = f"/api/deks/{quote(dek_id, safe='')}"
+    tell_diagnosis(ask(lambda api: _where_it_is(partial(api.get, path), keyring)), field, as_json=as_json)
 
 
 @app.command()
@@ -46,8 +47,28 @@ def document(
     as_json: AsJson = False,
 ) -> None:
     """Look at every encrypted field of one document. Ends with 73 where one does not open."""
-    asked = {"container": container, "id": document_id, "partition": partition, "keyring": keyring}
-    tell_diagnosis(ask(lambda api: api.get("/api/documents/diagnosis", **asked)), field, as_json=as_json)
+    path, asked = "/api/documents/diagnosis", {"container": container, "id": document_id, "partition": partition}
+    tell_diagnosis(ask(lambda api: _where_it_is(partial(api.get, path, **asked), keyring)), field, as_json=as_json)
+
+
+async def _where_it_is(look: Callable[..., Awaitable[dict[str, Any]]], keyring: str | None) -> dict[str, Any]:
+    """Return the keyring's diagnosis; where none of several is named, that of the one whose key it is."""
+    from keyturn.diagnosis.models import ELSEWHERE
+
+    refused: KeyturnError
+    try:
+        return await look(keyring=keyring)
+    except UnknownKeyringError as error:
+        refused = error
+    found: list[dict[str, Any]] = []
+    for name in refused.facts.get("known", ()) if keyring is None else ():
+        try:
+            found.append(await look(keyring=name))
+        except InvalidRequestError as error:  # the keyring has no such container
+            refused = error
+    if not found:
+        raise refused
+    return min(found, key=lambda one: one["verdict"] in ELSEWHERE)
 
 
 def tell_diagnosis(found: dict[str, Any], field: str | None, *, as_json: bool) -> None:

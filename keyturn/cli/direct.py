@@ -13,8 +13,9 @@ import typer
 from keyturn.cli.diagnosis import tell_diagnosis
 from keyturn.cli.in_process import SettingsFile, in_direct, run
 from keyturn.cli.output import AsJson, Commands, Field, echo, write
-from keyturn.cli.rotations import Keyring
+from keyturn.cli.rotations import Keyring, of_keyring
 from keyturn.cli.verification import All, Asks, MinAge, Named, Rows, tell, the_one, verification
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, NotWithoutAppError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 diagnose = typer.Typer(help="Tell why a document or a DEK does not open, and what to do.", no_args_is_help=True)
-app.add_typer(diagnose, name="diagnose")
+app.add_typer(diagnose, name="diagnose", cls=Commands)
 
 TakeOver = Annotated[bool, typer.Option("--take-over", help="a run, too, at which the app may be at work")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="count, change no row")]
@@ -58,7 +59,10 @@ def rewrap(
     except InvalidRequestError as error:
         if (option := _VERSION_OPTIONS.get(error.facts.get("field", ""))) is None:
             raise
-        named, hint = error.message.replace(error.facts["field"], option, 1), "keyturn direct versions"
+        named, hint = (
+            error.message.replace(error.facts["field"], option, 1),
+            of_keyring("keyturn direct versions", keyring),
+        )
         raise InvalidRequestError(named, hint=hint, **error.facts) from error
     _moved(record, as_json=as_json)
 
@@ -137,7 +141,7 @@ def versions(keyring: Keyring = None, settings: SettingsFile = None, *, as_json:
     for one in found:
         state = "current" if one["current"] and one["enabled"] else "enabled" if one["enabled"] else "disabled"
         retired = f"  retired by {one['retiredBy']}" if one["retiredBy"] and not one["enabled"] else ""
-        echo(f"{one['version']}  {state:8}  {one['createdOn'] or '':20}  {one['rows']} rows{retired}")
+        echo(f"{one['version']}  {state:8}  {one['createdOn'] or '':20}  {counted(one['rows'], 'row')}{retired}")
 
 
 @app.command()

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyturn.cli.client import ask
+from keyturn.cli.client import Api, ask
 from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, FromApp, echo, write
-from keyturn.cli.rotations import By, Keyring
+from keyturn.cli.rotations import By, Keyring, of_keyring
+from keyturn.cli.runs import of_each
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, InvariantError, KeyBackupFailedError
 from keyturn.ids import ROTATIONS
 
@@ -39,23 +41,22 @@ _RESTORE_STOPPED = "stopped; the same command tells whether the vault has the ke
 _VERIFY_STOPPED = (
     "stopped; a copy of the key may be left in that vault, disabled: delete the vault, and take another one"
 )
+_AGAIN = "take another one, and verify it; until it opens, nothing replaces the vault: keyturn rotate"
 _SEE = "see those that there are: keyturn key-backup list"
 Backup = Annotated[Path | None, typer.Option("--file", exists=True, dir_okay=False, help="one that was downloaded")]
 
 
 @app.command("list")
 def list_backups(keyring: Keyring = None, *, from_app: FromApp = False, as_json: AsJson = False) -> None:
-    """List the backups, newest first."""
-    if from_app:
-        found = ask(lambda api: api.get("/api/key-backups", keyring=keyring))["keyBackups"]
-    else:
-        found = run_here(_list(keyring))
+    """List the backups, newest first; of every keyring, where none is named."""
+    each = ask(lambda api: of_each(partial(_listed_by, api), keyring)) if from_app else run_here(_list(keyring))
+    found = [backup for backups in each.values() for backup in backups]
     if as_json:
         write(found, as_json=True)
         return
     for backup in found:
-        taken = f"{backup['phase']} its version was made"
-        echo(f"{backup['rotationId']}  {backup['versions']} versions  {taken}  until {backup['expiresAt'][:10]}")
+        taken = f"{counted(backup['versions'], 'version')}  {backup['phase']} its version was made"
+        echo(f"{backup['rotationId']}  {taken}  until {backup['expiresAt'][:10]}")
 
 
 @app.command()
@@ -116,7 +117,7 @@ def verify(
     write(trial.to_payload(), as_json=as_json)
     echo(f"left behind, with every version disabled: {trial.key_id.rpartition('/')[0]}; delete that vault", err=True)
     if not trial.passed:
-        raise KeyBackupFailedError(trial.sentence(), backup=trial.backup)
+        raise KeyBackupFailedError(trial.sentence(), hint=of_keyring(_AGAIN, keyring), backup=trial.backup)
 
 
 @app.command()
@@ -136,7 +137,8 @@ def drill(
     record = run_here(_drill(keyring, vault, by=by, every=every))
     write(record.to_payload(), as_json=as_json)
     if not record.passed:
-        raise KeyBackupFailedError(record.detail, backup=record.trial.backup if record.trial else "the newest")
+        backup = record.trial.backup if record.trial else "the newest"
+        raise KeyBackupFailedError(record.detail, hint=of_keyring(_AGAIN, keyring), backup=backup)
 
 
 def _require_vault(option: str, url: str) -> None:
@@ -190,9 +192,17 @@ async def _throw_away(resources: "Resources", keyring: str | None, url: str) -> 
         yield vault
 
 
-async def _list(keyring: str | None) -> list[dict[str, Any]]:
-    async with keyring_resources(keyring) as resources:
-        return [backup.to_payload() for backup in await resources.key_backups.listed()]
+async def _listed_by(api: Api, keyring: str | None) -> list[dict[str, Any]]:
+    return list((await api.get("/api/key-backups", keyring=keyring))["keyBackups"])
+
+
+async def _list(keyring: str | None) -> dict[str | None, list[dict[str, Any]]]:
+    async with _resources() as resources:
+
+        async def listed(name: str | None) -> list[dict[str, Any]]:
+            return [backup.to_payload() for backup in await resources.keyring(name).key_backups.listed()]
+
+        return await of_each(listed, keyring)
 
 
 async def _restore(blob: bytes, vault_url: str) -> "Restored":

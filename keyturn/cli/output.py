@@ -30,6 +30,14 @@ class Commands(TyperGroup):
         return super().parse_args(ctx, args)
 
     @override
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except UsageError as error:
+            known = one_of([name for name, one in self.commands.items() if not one.hidden], args[0])
+            raise UsageError(f"No such command {args[0]!r}: expected {known}", ctx) from error
+
+    @override
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

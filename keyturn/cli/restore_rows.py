@@ -13,7 +13,7 @@ import typer
 
 from keyturn.cli.in_process import run_here
 from keyturn.cli.output import AsJson, echo, write
-from keyturn.cli.rotations import Keyring, Reason
+from keyturn.cli.rotations import Keyring, Reason, of_keyring
 from keyturn.errors import OUTCOMES, InvalidRequestError, RowsLeftError, WrongStateError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def restore_rows(
     if as_json:
         write(_payload(compared), as_json=True)
     else:
-        _show(compared, dry_run=dry_run)
+        _show(compared, keyring, dry_run=dry_run)
     if compared.left or compared.absent:
         raise typer.Exit(LEFT)
     if compared.retired:
@@ -129,7 +129,7 @@ def _payload(compared: "Compared") -> dict[str, object]:
     }
 
 
-def _show(compared: "Compared", *, dry_run: bool) -> None:
+def _show(compared: "Compared", keyring: str | None, *, dry_run: bool) -> None:
     for found, count in sorted(compared.found.items()):
         words, done = _WORDS[found]
         became = f"{compared.copied[found]} {'would be ' if dry_run else ''}{done}" if done else "stay as they are"
@@ -143,4 +143,5 @@ def _show(compared: "Compared", *, dry_run: bool) -> None:
     if compared.run_id is not None:
         echo(f"record: {compared.run_id}", err=True)
     if compared.retired:
-        echo(f"retired versions: {', '.join(sorted(compared.retired))}; next: keyturn restore", err=True)
+        following = of_keyring("keyturn restore", keyring)
+        echo(f"retired versions: {', '.join(sorted(compared.retired))}; next: {following}", err=True)

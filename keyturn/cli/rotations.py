@@ -1,5 +1,6 @@
 """Commands for a run, a rotation or a migration: try again, end it, take it back; and the options of all."""
 
+import shlex
 from typing import Annotated
 from urllib.parse import quote
 
@@ -46,6 +47,11 @@ def _command(command: str, run: str, path: str, by: str | None, *, as_json: bool
     answer = ask(lambda api: api.post(path, {"requestedBy": by}))
     write(answer, as_json=as_json, field=None if as_json else "state")
     echo(commanded(command, run, answer), err=True)
+
+
+def of_keyring(command: str, keyring: str | None) -> str:
+    """Return a hint's command with the keyring that was named; where none was, there is only one."""
+    return command if keyring is None else f"{command} --keyring {shlex.quote(keyring)}"
 
 
 def path_of(run: str) -> str:

@@ -1,6 +1,7 @@
 """Commands that look: ``status``, ``report`` and ``list`` of runs, and ``keyrings``."""
 
 import shlex
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,11 @@ import typer
 from keyturn.cli.client import Api, ask
 from keyturn.cli.output import AsJson, Field, echo, write
 from keyturn.cli.report_view import report_parts
-from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, path_of
+from keyturn.cli.rotations import POLL_SECONDS, Keyring, Poll, Run, Wait, of_keyring, path_of
 from keyturn.cli.status_view import run_of, status_lines
 from keyturn.cli.tables import command_lines, facts, from_now, heading, moment, show, wrapped
 from keyturn.cli.waiting import require_good_end, status_of
+from keyturn.contracts.characters import counted
 from keyturn.errors import UnknownKeyringError, UnknownRotationError
 from keyturn.ids import MIGRATIONS, ROTATIONS
 
@@ -54,27 +56,26 @@ def status(
         require_good_end(run or run_of(found), found)
 
 
-def _first_run(keyring: str | None) -> str:
-    return _FIRST_RUN if keyring is None else f"{_FIRST_RUN} --keyring {shlex.quote(keyring)}"
-
-
 async def latest(api: Api, keyring: str | None) -> dict[str, Any]:
     """Return the keyring's run under way, or its newest; raises UnknownRotationError where it never had one."""
     listed = await _listed(api, keyring, 1)
     if not listed:
-        raise UnknownRotationError("the keyring has had no run yet", hint=_first_run(keyring), keyring=keyring)
+        raise UnknownRotationError(
+            "the keyring has had no run yet", hint=of_keyring(_FIRST_RUN, keyring), keyring=keyring
+        )
     return next((found for found in listed if not found.get("endedAt")), listed[0])
 
 
-async def _listed_of_each(api: Api, keyring: str | None, limit: int) -> list[dict[str, Any]]:
+async def of_each[T](
+    listed: Callable[[str | None], Awaitable[list[T]]], keyring: str | None
+) -> dict[str | None, list[T]]:
     """Return what is listed of the keyring; of each, where none is named: hints that lead here name none."""
     try:
-        return await _listed(api, keyring, limit)
+        return {keyring: await listed(keyring)}
     except UnknownKeyringError as error:
         if keyring is not None:
             raise
-        found = [run for name in error.facts.get("known", ()) for run in await _listed(api, name, limit)]
-        return sorted(found, key=_requested, reverse=True)
+        return {name: await listed(name) for name in error.facts.get("known", ())}
 
 
 def _requested(run: dict[str, Any]) -> str:
@@ -111,17 +112,18 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List rotations and migrations together, newest first."""
-    found = ask(lambda api: _listed_of_each(api, keyring, limit))[:limit]
+    each = ask(lambda api: of_each(lambda name: _listed(api, name, limit), keyring))
+    found = sorted((run for runs in each.values() for run in runs), key=_requested, reverse=True)[:limit]
     if as_json:
         write({"runs": found}, as_json=True)
         return
     if not found:
-        echo(f"no run yet; {_first_run(keyring)}", err=True)
+        echo(f"no run yet; {of_keyring(_FIRST_RUN, next(iter(each)))}", err=True)
     for run in found:
         dry = " (dry run)" if run.get("dryRun") else ""
         echo(f"{run_of(run)}  {run.get('kind') or 'rotation'}{dry}  {run['state']}")
         ended = f" to {moment(run['endedAt'])}" if run.get("endedAt") else ""
-        told = f"{moment(run['requestedAt'])}{ended}, {run.get('rows', 0):,} rows, by {run.get('requestedBy')}"
+        told = f"{moment(run['requestedAt'])}{ended}, {counted(run.get('rows', 0), 'row')}, by {run.get('requestedBy')}"
         for line in wrapped("", told, 2, 0):
             echo(line)
 
@@ -160,4 +162,5 @@ def _drift(drift: dict[str, Any] | None) -> str:
     if drift.get("since") is None:
         return f"none, as of {moment(drift.get('at'))}"
     rows, enabled = sum(drift.get("rows", {}).values()), len(drift.get("enabled", []))
-    return f"{rows:,} rows unreadable, {enabled} retired versions enabled, since {moment(drift['since'])}"
+    said = f"{counted(rows, 'row')} unreadable, {counted(enabled, 'retired version')} enabled"
+    return f"{said}, since {moment(drift['since'])}"

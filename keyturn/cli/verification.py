@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,7 @@ async def verification(asks: Asks, *, rows: int | None, everything: bool, min_ag
             body["token"] = answer["token"]
     if everything:
         missing = await scan(asks.orphans, "missing-deks", min_age, 0)
-        results += [_orphan(one) for one in missing["orphans"]]
+        results += [_orphan(one, keyring) for one in missing["orphans"]]
     return {"keyring": keyring, "opened": opened, "query": query, "results": results}
 
 
@@ -125,9 +126,9 @@ def tell(found: dict[str, Any], *, as_json: bool) -> None:
     echo(f"{keyring} is in order", err=True)
 
 
-def _orphan(found: dict[str, Any]) -> dict[str, Any]:
+def _orphan(found: dict[str, Any], keyring: str) -> dict[str, Any]:
     """Return a document that names a missing DEK as a result."""
-    look = f"keyturn diagnose dek {found['dekId']}"
+    look = f"keyturn diagnose dek {shlex.quote(found['dekId'])} --keyring {keyring}"
     detail = f"names {found['dekId']}, which the store lacks"
     subject = f"{found['container']}/{found['documentId']}"
     return {"id": "orphan", "subject": subject, "outcome": "problem", "detail": detail, "advice": look}

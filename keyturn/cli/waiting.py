@@ -140,10 +140,9 @@ async def status_of(api: Api, run: str, poll: float | None) -> dict[str, Any]:
     return found
 
 
-def goes_on(run: str | None) -> str:
+def goes_on(run: str) -> str:
     """Return what becomes of a run that is waited for no longer."""
-    again = f"keyturn watch {shell(run)}" if run else "keyturn watch"
-    return f"the run goes on; see it again: {again}"
+    return f"the run goes on; see it again: keyturn watch {shell(run)}"
 
 
 def state_line(run: str, found: dict[str, Any]) -> str:

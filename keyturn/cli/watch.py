@@ -1,5 +1,6 @@
 """``watch``: a run as it goes, on a terminal in place, elsewhere as lines with their time."""
 
+import asyncio
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
@@ -33,7 +34,6 @@ def watch(
     try:
         ask(lambda api: _watch(api, run, keyring, poll))
     except KeyboardInterrupt:
-        note(goes_on(run))
         raise typer.Exit(_INTERRUPTED) from None
 
 
@@ -41,13 +41,17 @@ async def _watch(api: Api, run: str | None, keyring: str | None, poll: float) ->
     followed = run or run_of(await latest(api, keyring))
     found: dict[str, Any] = {}
     live = _live()
-    with live or nullcontext():
-        async for seen in follow(api, followed, poll, note if live is None else partial(_note_above, live)):
-            if live is None:
-                _tell(followed, found, seen)
-            else:
-                _paint(live, followed, found, seen)
-            found = seen
+    try:
+        with live or nullcontext():
+            async for seen in follow(api, followed, poll, note if live is None else partial(_note_above, live)):
+                if live is None:
+                    _tell(followed, found, seen)
+                else:
+                    _paint(live, followed, found, seen)
+                found = seen
+    except asyncio.CancelledError:  # Ctrl-C
+        note(goes_on(followed))
+        raise
     if is_undecided(found):
         echo(decide_hint(followed, found), err=True)
     require_good_end(followed, found)

@@ -9,6 +9,7 @@ from field_encrypt.mek_versions import MekVersionProperties
 from keyturn.console.charts import MARKS, Mark, lasting, moment, words
 from keyturn.console.orders import Order, orders_on_keyring
 from keyturn.console.sessions import Visitor
+from keyturn.contracts.characters import counted
 from keyturn.errors import KeyturnError
 from keyturn.key_vault.versions import RETAIN_UNTIL_TAG, RETIRED_BY_TAG, ROTATION_TAG
 from keyturn.keyring_clients import KeyringClients
@@ -157,8 +158,10 @@ def _warnings(told: KeyringStatus) -> list[str]:
     if told.drift is not None and told.drift.since is not None:
         drift = told.drift
         rows, missing = sum(drift.rows.values()), len(drift.missing)
-        warnings += [f"{rows:,} rows name versions that are disabled or missing: nobody can read them."] if rows else []
-        warnings += [f"{missing:,} of these versions are not in the vault."] if missing else []
+        warnings += (
+            [f"{counted(rows, 'row')} under versions that are disabled or missing: not readable."] if rows else []
+        )
+        warnings += [f"Not in the vault: {missing:,} of these versions."] if missing else []
         warnings += [f"Enabled although retired: {', '.join(drift.enabled)}."] if drift.enabled else []
         warnings += [f"This fixes it: {drift.mend}"] if drift.mend else []
     return warnings

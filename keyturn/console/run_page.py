@@ -13,7 +13,7 @@ from keyturn.console.orders import Order, orders_on_run
 from keyturn.console.sessions import Visitor
 from keyturn.contracts.base import read_json
 from keyturn.contracts.pages import DEKS, QuarantinedRow
-from keyturn.diagnosis.models import NEXT_STEPS
+from keyturn.diagnosis.models import NEXT_STEPS, filled
 from keyturn.errors import InvariantError
 from keyturn.migrations.status import MigrationStatus, migration_status
 from keyturn.preflight.checks import waiver_of
@@ -199,7 +199,7 @@ def _pace(told: Status | MigrationStatus) -> Iterator[str]:
 def _quarantined(record: RunRecord, found: QuarantinedRow) -> QuarantinedLine:
     # Of documents the id is <container>/<id>, and only a diagnosis names the DEK.
     rows = all(known.source == DEKS for known in record.progress.values())
-    advice = NEXT_STEPS.get(found.reason, "diagnose it")
+    advice = filled(NEXT_STEPS.get(found.reason, "diagnose it"), record.keyring)
     return QuarantinedLine(found.id, words(found.reason), advice, found.mek_version or "none", dek=rows)
 
 

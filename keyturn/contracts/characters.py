@@ -26,6 +26,11 @@ def unseen(text: str) -> str | None:
     return None
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are, in words: ``1 row``, ``2,000 rows``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def visible(text: str) -> str:
     """Return the text on one line, with every character that is not seen as JSON escapes it.
 

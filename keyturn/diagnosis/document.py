@@ -131,32 +131,35 @@ class _Diagnosis:
         )
 
     async def _field(self, path: str) -> FieldDiagnosis:
+        known = {"keyring": self._keyring.keyring.name, "field_path": path}
         stored = paths.get(self._document, path)
         # A stored form that lost the properties by which it is known is not mistaken for plain text, nor for another's.
         damaged = isinstance(stored, dict) and len(stored.keys() & set(PROPERTIES)) > 1
         ours = is_encrypted(stored) or (damaged and stored.keys() <= set(PROPERTIES))
         if not ours and (looks_like := looks_encrypted(stored)) is not None:
             finding = f"the field is among those to encrypt, and holds what looks like {looks_like}"
-            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_FOREIGN, finding=finding)
+            return FieldDiagnosis(**known, verdict=Verdict.FIELD_FOREIGN, finding=finding)
         if not ours and not damaged:
             finding = "the field is among those to encrypt, and holds a plain value"
-            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_PLAIN, finding=finding)
+            return FieldDiagnosis(**known, verdict=Verdict.FIELD_PLAIN, finding=finding)
         try:
             field = EncryptedField.parse(stored, path)
         except InvalidFieldError as error:
             finding = f"property {error.property_name!r}: expected {error.expected}"
-            return FieldDiagnosis(field_path=path, verdict=Verdict.FIELD_MALFORMED, finding=finding)
+            return FieldDiagnosis(**known, verdict=Verdict.FIELD_MALFORMED, finding=finding)
         if field.dek_id not in self._deks:
             version = self._version_of(field)
             self._deks[field.dek_id] = await examine(self._keyring, field.dek_id, self._versions, version)
-        return await self._try_to_decrypt(path, field, self._deks[field.dek_id])
+        known |= {"dek_id": field.dek_id, "mek_version": field.mek_version}
+        return await self._try_to_decrypt(known, field, self._deks[field.dek_id])
 
-    async def _try_to_decrypt(self, path: str, field: EncryptedField, examined: ExaminedDek) -> FieldDiagnosis:
+    async def _try_to_decrypt(
+        self, known: dict[str, str], field: EncryptedField, examined: ExaminedDek
+    ) -> FieldDiagnosis:
         diagnosis, dek = examined.diagnosis, examined.dek
-        known = {"field_path": path, "dek_id": field.dek_id, "mek_version": field.mek_version}
         if dek is None:
             return FieldDiagnosis(**known, verdict=diagnosis.verdict, finding=diagnosis.finding)
-        own = self._place(self._container, self._document, path)
+        own = self._place(self._container, self._document, known["field_path"])
         if _authenticates(field, dek, own):
             label = Verdict.SOUND if self._version_of(field) in self._versions else Verdict.FIELD_VERSION_UNKNOWN
             copied = field.enc < FORMAT and any(field.dek_id in named_deks(other) for other in self._elsewhere)

@@ -4,6 +4,7 @@ A document's verdict is the worst of its fields', a field's is its own or its DE
 these models has room for plaintext, a DEK or a wrap.
 """
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -36,8 +37,8 @@ def require_id(field: str, text: str | None) -> str:
 
 
 _RESTORE_ROW = "restore the row from a snapshot of the dek store"
-_DEK = "DEK_ID"  # in a next step: the id of the DEK
-_ROTATION = "ROTATION_ID"  # in a next step: the rotation that moved the row
+# In a next step: the DEK, the rotation that moved its row, and the keyring.
+_DEK, _ROTATION, _KEYRING = "DEK_ID", "ROTATION_ID", "KEYRING"
 
 
 class Verdict(StrEnum):
@@ -60,7 +61,7 @@ class Verdict(StrEnum):
     )
     NO_VERSION_LABEL = (
         "no_version_label",
-        "start a rotation, which labels the row with the version that wraps it: keyturn rotate",
+        f"start a rotation, which labels the row with the version that wraps it: keyturn rotate --keyring {_KEYRING}",
     )
     FIELD_VERSION_UNKNOWN = (
         "field_version_unknown",
@@ -72,17 +73,26 @@ class Verdict(StrEnum):
     )
     FIELD_PLAIN = (
         "field_plain",
-        "this field is stored as plain text: encrypt the container's documents: keyturn migrate encrypt",
+        (
+            "this field is stored as plain text: encrypt the container's documents: "
+            f"keyturn migrate encrypt --keyring {_KEYRING}"
+        ),
     )
     FIELD_COPIED = (
         "field_copied",
-        "find out which document is the copy and delete it, then bind the partition: keyturn migrate re-encrypt",
+        (
+            "find out which document is the copy and delete it, then bind the partition: "
+            f"keyturn migrate re-encrypt --keyring {_KEYRING}"
+        ),
     )
     # It does not, and the document is at fault.
     DOCUMENT_MISSING = "document_missing", "check container, id and partition, or restore the document from a snapshot"
     FIELD_FOREIGN = (
         "field_foreign",
-        "have the system that encrypted the field decrypt it, then encrypt it again: keyturn migrate encrypt",
+        (
+            "have the system that encrypted the field decrypt it, then encrypt it again: "
+            f"keyturn migrate encrypt --keyring {_KEYRING}"
+        ),
     )
     FIELD_MALFORMED = "field_malformed", "restore the document from a snapshot: the field's stored form was changed"
     FIELD_MOVED = "field_moved", "put the ciphertext back where it belongs, or restore the document from a snapshot"
@@ -97,11 +107,17 @@ class Verdict(StrEnum):
     # It does not, and the row or the key is at fault.
     VERSION_DISABLED = (
         "version_disabled",
-        "start a restore, which enables the version while its rows move onto the current one: keyturn restore",
+        (
+            "start a restore, which enables the version while its rows move onto the current one: "
+            f"keyturn restore --keyring {_KEYRING}"
+        ),
     )
     PREVIOUS_WRAP_OPENS = (
         "previous_wrap_opens",
-        f"put the row back on its previous wrap: keyturn repair dek {_DEK} --reason 'its wrap does not open'",
+        (
+            "put the row back on its previous wrap: "
+            f"keyturn repair dek {_DEK} --keyring {_KEYRING} --reason 'its wrap does not open'"
+        ),
     )
     KEY_CHECK_DIFFERS = "key_check_differs", f"{_RESTORE_ROW}: its wrap and its key check belong to different DEKs"
     NOT_A_DEK = "not_a_dek", f"{_RESTORE_ROW}: what it wraps is no key of 256 bits"
@@ -124,6 +140,8 @@ class Verdict(StrEnum):
 
 # What was looked at opens, or holds nothing that has to.
 OPENS: Final[frozenset[str]] = frozenset(list(Verdict)[: list(Verdict).index(Verdict.FIELD_COPIED) + 1])
+# What is told of a DEK or a document that another keyring has.
+ELSEWHERE: Final[frozenset[str]] = frozenset({Verdict.DOCUMENT_MISSING, Verdict.ROW_FOREIGN, Verdict.ROW_MISSING})
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
@@ -164,7 +182,14 @@ NEXT_STEPS: Mapping[str, str] = {
 FIELDS_MAX = 100  # a longer list says nothing more, and the answer stays small
 
 
+def filled(next_step: str, keyring: str, dek: str = _DEK, rotation: str = _ROTATION) -> str:
+    """Return a next step with the names in it that are known, as a shell takes them."""
+    named = {_KEYRING: keyring, _DEK: dek, _ROTATION: rotation}
+    return re.sub(rf"\b({'|'.join(named)})\b", lambda found: shlex.quote(named[found[0]]), next_step)
+
+
 class _Finding(Payload):
+    keyring: str
     verdict: Verdict
     finding: Text  # what was seen
 
@@ -172,9 +197,7 @@ class _Finding(Payload):
     @property
     def next_step(self) -> str:
         """What to do next, in one sentence; a command in it stands at its end."""
-        dek, rotation = self.about
-        sentence = self.verdict.next_step.replace(f" {_DEK} ", f" {shlex.quote(dek)} ")
-        return sentence.replace(_ROTATION, shlex.quote(rotation))
+        return filled(self.verdict.next_step, self.keyring, *self.about)
 
     @property
     def about(self) -> tuple[str, str]:
@@ -207,7 +230,6 @@ class VersionFacts(Payload):
 class DekDiagnosis(_Finding):
     """The result for one DEK; null is what could not be tried."""
 
-    keyring: str
     dek_id: str
     row: RowFacts | None = None
     version: VersionFacts | None = None
@@ -245,7 +267,6 @@ class FieldDiagnosis(_Finding):
 class DocumentDiagnosis(_Finding):
     """The result for a document: its fields, and the DEKs that they name."""
 
-    keyring: str
     container: str
     document_id: str
     fields: Annotated[list[FieldDiagnosis], Field(max_length=FIELDS_MAX)] = Field(default_factory=list)

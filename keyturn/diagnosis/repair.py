@@ -73,15 +73,13 @@ async def repair_row(
         order = RowRepairOrdered(dek_id=dek_id, by=by, reason=reason, replaces=row.version, version=previous.version)
         await runs.audit.append(place.run_id, [AuditEvent(key=f"repair:{dek_id}:{row.etag}", at=now, data=order)])
         if (await keyring.rows.exchange(row, place.fence)).outcome is Outcome.CHANGED:
-            following = (
-                f"keyturn retry {place.run_id}" if place.waits else f"keyturn diagnose dek {shlex.quote(dek_id)}"
-            )
+            look = f"keyturn diagnose dek {shlex.quote(dek_id)} --keyring {keyring.keyring.name}"
             return Repaired(
                 keyring=keyring.keyring.name,
                 dek_id=dek_id,
                 mek_version=previous.version,
                 run_id=place.run_id,
-                next_step=following,
+                next_step=f"keyturn retry {place.run_id}" if place.waits else look,
             )
     raise LostRaceError("others kept changing the row", document=dek_id, attempts=RACES_MAX)
 

@@ -7,6 +7,7 @@ the vault is asked comes out of its budget, like a run's: live traffic and runs 
 import json
 import re
 import secrets
+import shlex
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from field_encrypt.rewrapping import Unwrapped, unwrap_row
 from field_encrypt.row_states import Row, RowKind, classify
 from keyturn.clock import Clock
 from keyturn.contracts.base import Payload, Policy
+from keyturn.contracts.characters import counted
 from keyturn.cosmos.client import list_feed_ranges
 from keyturn.deks.census import OTHER_LABELS, take_census
 from keyturn.deks.queries import Condition, Conditions, select_rows
@@ -95,20 +97,22 @@ async def verify_part(
 
 async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: datetime) -> Verification:
     current = await keyring.versions.in_use()
-    counted = await take_census(keyring.rows, current, {})
-    named = {version: count for version, count in counted.by_version.items() if version != OTHER_LABELS}
-    said = f"{counted.total} rows, {counted.on_target} on the current version {current}, {counted.foreign} foreign"
+    census = await take_census(keyring.rows, current, {})
+    named = {version: count for version, count in census.by_version.items() if version != OTHER_LABELS}
+    said = (
+        f"{counted(census.total, 'row')}, {census.on_target} on the current version {current}, {census.foreign} foreign"
+    )
     results = [ok(said).named("census")]
-    if counted.stale:
+    if census.stale:
         others = [f"{version}: {count}" for version, count in named.items() if version != current]
-        detail = f"{said}; {counted.stale} on others ({', '.join(others) or 'none is named'}), "
-        detail += f"{counted.unlabelled} of them without a label"
+        detail = f"{said}; {census.stale} on others ({', '.join(others) or 'none is named'}), "
+        detail += f"{census.unlabelled} of them without a label"
         lease = await read_lease(runs, keyring.keyring.name)
         move = f"keyturn migrate rewrap-deks --keyring {keyring.keyring.name} --new-version {current}"
         if lease is not None and lease.holder is not None:  # which moves them, or waits for somebody
             move = f"keyturn watch {lease.holder}"
         results = [problem(detail, move).named("census")]
-    elif counted.total and (astray := counted.none_of_ours):
+    elif census.total and (astray := census.none_of_ours):
         results = [problem(said, astray).named("census")]
     drift = await find_drift(runs, keyring.keyring.name, keyring.rows, keyring.versions, now)
     lost = [f"{version}: {count}" for version, count in drift.rows.items()]
@@ -122,7 +126,8 @@ async def _verify_census(keyring: KeyringClients, runs: RotationStore, now: date
     )
     results.append(
         problem(
-            f"retired, and enabled: {', '.join(drift.enabled)}", "the next rotation retires them again: keyturn rotate"
+            f"retired, and enabled: {', '.join(drift.enabled)}",
+            f"the next rotation retires them again: keyturn rotate --keyring {keyring.keyring.name}",
         ).named("retired")
         if drift.enabled
         else ok("everything that was retired is disabled").named("retired")
@@ -231,9 +236,9 @@ class _Opener:
     def results(self) -> list[CheckResult]:
         """Return one result for all that open, and one for each of the first that do not."""
         if not self._failed:
-            return [ok(f"{self.opened} rows opened, and fit their key checks").named("rows")]
+            return [ok(f"{counted(self.opened, 'row')} opened, and fit their key checks").named("rows")]
         advice = "see each row; rows of one cause have one next step"
-        summary = problem(f"{self._failed} rows do not open, {self.opened} do", advice).named("rows")
+        summary = problem(f"{counted(self._failed, 'row')} cannot be opened, {self.opened} can", advice).named("rows")
         return [summary, *self._problems[:NAMED_MAX]]
 
 
@@ -246,13 +251,14 @@ async def _documents(keyring: KeyringClients) -> list[CheckResult]:
         canaries = await check_all(container, description, keyring.encryption(), [], wanted)
         failed = [canary for canary in canaries if canary.outcome == "fail"]
         named = [f"{canary.document_id} ({canary.detail})" for canary in failed]
-        look = f"keyturn diagnose document {failed[0].document_id} --container {description.name}" if failed else ""
-        decrypt = ok(f"{len(canaries)} documents decrypt")
+        document = shlex.quote(failed[0].document_id) if failed else ""
+        look = f"keyturn diagnose document {document} --container {description.name} --keyring {keyring.keyring.name}"
+        decrypt = ok(f"decrypted {counted(len(canaries), 'document')}")
         results.append((problem("; ".join(named), look) if failed else decrypt).named("canaries", description.name))
         missing = await missing_deks(container, description, keyring.reader_store)
         lost = [f"{found.document_id} names {found.dek_id}" for found in missing[:NAMED_MAX]]
         there = ok("every DEK that the sampled documents name is there")
-        orphans = problem("; ".join(lost), "keyturn orphans missing-deks")
+        orphans = problem("; ".join(lost), f"keyturn orphans missing-deks --keyring {keyring.keyring.name}")
         results.append((orphans if missing else there).named("references", description.name))
     return results
 

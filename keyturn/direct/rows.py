@@ -4,10 +4,12 @@ Where a rotation or a migration holds the keyring, that very run is taken over a
 chain, one version. Otherwise a migration of the app's own kinds is begun. No version is made and none is disabled here.
 """
 
+import shlex
 from typing import Any
 
 from keyturn import steps
 from keyturn.contracts.base import RunInput
+from keyturn.contracts.characters import counted
 from keyturn.contracts.migrations import RewrapDeks, Rollback, Work
 from keyturn.contracts.passes import Moved
 from keyturn.contracts.states import State
@@ -123,7 +125,7 @@ async def _finish_rotation(
     # A creation that was given up may have taken effect since: writers are on that version then. None is made.
     target = await direct.keep_trying(lambda: steps.create_version(looked, direct.resources, direct.now()))
     moved = await run.move("rewrap", target.version, lambda census: census.stale)
-    told = f"{moved.changed} rows were moved, none is left under an old version: the app goes on with the soak"
+    told = f"moved {counted(moved.changed, 'row')}, none is left under an old version: the app goes on with the soak"
     await run.advance(State.NEEDS_ATTENTION, moved.unsettled or told)
     return _require_all(run, moved)
 
@@ -158,7 +160,7 @@ def _require_all(run: DirectRun, moved: Moved) -> RunRecord:
     facts: dict[str, Any] = {"rotationId": run.record.run_id, "rows": max(moved.left, moved.quarantined)}
     hint = "stop the writers that wrap under another version, and run the same command again"
     if named:
-        look = f"keyturn direct diagnose dek {named[0]['id']} --keyring {run.record.keyring}"
+        look = f"keyturn direct diagnose dek {shlex.quote(named[0]['id'])} --keyring {run.record.keyring}"
         hint = f"look at each ({look}), repair or delete it, and run the same command again"
     raise RowsLeftError(f"{run.record.run_id}: {moved.unsettled}", named=named, hint=hint, **facts)
 
@@ -208,7 +210,8 @@ async def _roll_back(run: DirectRun, work: Rollback) -> RunRecord:
         return run.record
     if later and not checked.changed + checked.quarantined:
         await run.advance(State.ABORTED, f"nothing is left to roll back: {found}")
-        hint = "move them onto the version that you want, enabled: keyturn direct rewrap --new-mek-version VERSION"
+        rewrap_them = f"keyturn direct rewrap --keyring {run.record.keyring} --new-mek-version VERSION"
+        hint = f"move them onto the version that you want, enabled: {rewrap_them}"
         raise NotWithoutAppError(f"nothing is left to roll back: {found}", rotationId=run.record.run_id, hint=hint)
     await _check_approval(run, work)
     undo = ReinstateInput(run=run.record.ref, rotation=work.rotation, reason=f"rolled back by {run.record.run_id}")

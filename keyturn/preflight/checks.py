@@ -9,6 +9,7 @@ fail later, with the rotation half-way.
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from keyturn.contracts.characters import counted
 from keyturn.errors import InvalidRequestError, one_of
 from keyturn.preflight import environment, store, vault
 from keyturn.preflight.context import CheckContext
@@ -96,7 +97,7 @@ def waivers_hold(record: RotationRecord) -> CheckResult:
     if wrong:
         waivable = one_of(WAIVABLE, wrong[0])
         return problem(f"{', '.join(wrong)} cannot be waived", f"fix it; what can be waived is {waivable}")
-    return ok(f"{len(record.options.waivers)} waivers were given")
+    return ok(f"{counted(len(record.options.waivers), 'waiver')} given")
 
 
 def waiver_of(record: RotationRecord, check: str) -> Waiver | None:

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from keyturn.approval.deciders import require_decider
+from keyturn.contracts.characters import counted
 from keyturn.contracts.pages import RowRef
 from keyturn.cosmos.client import cosmos_failures
 from keyturn.deks.store import read_item
@@ -51,13 +52,14 @@ async def backup(context: CheckContext) -> CheckResult:
         return problem(
             "the backup policy of the dek store is unknown",
             "set KEYTURN_COSMOS_RESOURCE_ID to the account's resource id, or name a snapshot: "
-            "keyturn rotate --snapshot-reference NAME",
+            f"keyturn rotate --keyring {context.record.keyring} --snapshot-reference NAME",
         )
     tier = await context.account.continuous_backup()
     if tier is None:
         return problem(
             "the account is backed up periodically only",
-            "back it up continuously, or name a snapshot (snapshotReference): keyturn rotate --snapshot-reference NAME",
+            "back it up continuously, or name a snapshot (snapshotReference): "
+            f"keyturn rotate --keyring {context.record.keyring} --snapshot-reference NAME",
         )
     return ok(f"the account is backed up continuously ({tier})")
 
@@ -69,7 +71,7 @@ async def can_read_documents(context: CheckContext) -> CheckResult:
             [_ async for _ in container.query_items("SELECT TOP 1 VALUE c.id FROM c")]
         absent = unused_name()
         await read_item(container, RowRef(id=absent, partition=absent), f"the container {name}", "read documents")
-    return ok(f"{len(context.keyring.documents)} containers of encrypted documents were read from")
+    return ok(f"read from {counted(len(context.keyring.documents), 'container')} of encrypted documents")
 
 
 async def somebody_can_decide(context: CheckContext) -> CheckResult:
@@ -98,7 +100,7 @@ async def maintenance_window(context: CheckContext) -> CheckResult:
     described = "; ".join(f"{window.cron} {window.time_zone.key} for {window.duration}" for window in windows)
     return problem(
         f"{context.now.isoformat(timespec='seconds')} is outside every window: {described}",
-        "start again inside a window, or give a reason: keyturn rotate --force WHY",
+        f"start again inside a window, or give a reason: keyturn rotate --keyring {context.record.keyring} --force WHY",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from field_encrypt.mek_versions import MekVersionProperties
 from field_encrypt.rewrapping import Unwrapped, unwrap_under
 from field_encrypt.row_states import classify
+from keyturn.contracts.characters import counted
 from keyturn.contracts.pages import RANGES_MAX, RowRef
 from keyturn.contracts.passes import COMPARE, NO_ROWS
 from keyturn.cosmos.client import cosmos_failures, read_feed_page
@@ -49,14 +50,14 @@ async def can_read_rows(context: CheckContext) -> CheckResult:
 async def can_query(context: CheckContext) -> CheckResult:
     """The identity may query rows."""
     found = await select_rows(context.keyring.dek_container, EVERY, "TOP 1 VALUE c.id")
-    return ok(f"a query was answered with {len(found)} rows")
+    return ok(f"a query was answered with {counted(len(found), 'row')}")
 
 
 async def can_read_change_feed(context: CheckContext) -> CheckResult:
     """The identity may read the change feed."""
     first = (await context.facts.ranges())[0]
     page = await read_feed_page(context.keyring.dek_container, first, None, 1)
-    return ok(f"the change feed was answered with {len(page.items)} rows")
+    return ok(f"the change feed was answered with {counted(len(page.items), 'row')}")
 
 
 async def can_patch_rows(context: CheckContext) -> CheckResult:
@@ -81,12 +82,12 @@ async def store_partitions(context: CheckContext) -> CheckResult:
 
 async def census(context: CheckContext) -> CheckResult:
     """Every row is counted, by the version that wraps it and by kind."""
-    counted = await context.facts.counted()
-    by_version = [f"{version}: {count}" for version, count in counted.by_version.items() if version != OTHER_LABELS]
+    found = await context.facts.counted()
+    by_version = [f"{version}: {count}" for version, count in found.by_version.items() if version != OTHER_LABELS]
     return ok(
-        f"{counted.total} rows; stale after the rotation's start: {counted.stale}, "
-        f"of them unlabelled: {counted.unlabelled}, malformed label: {counted.by_version.get(OTHER_LABELS, 0)}; "
-        f"foreign: {counted.foreign}; by version: {', '.join(by_version) or 'none'}"
+        f"{counted(found.total, 'row')}; stale after the rotation's start: {found.stale}, "
+        f"of them unlabelled: {found.unlabelled}, malformed label: {found.by_version.get(OTHER_LABELS, 0)}; "
+        f"foreign: {found.foreign}; by version: {', '.join(by_version) or 'none'}"
     )
 
 
@@ -105,8 +106,8 @@ async def row_versions(context: CheckContext) -> CheckResult:
     """Every version that rows name exists, is enabled, and unwraps a row that names it."""
     known = await context.facts.versions()
     # Where the census was waived, the versions that exist are asked for rows: the sweep meets rows that name others.
-    counted = context.facts.census
-    named = list(known) if counted is None else [name for name in counted.by_version if name != OTHER_LABELS]
+    census = context.facts.census
+    named = list(known) if census is None else [name for name in census.by_version if name != OTHER_LABELS]
     problems = {version: await _problem(context, known, version) for version in named}
     found = [f"{version} {problem}" for version, problem in problems.items() if problem]
     if found:
@@ -115,7 +116,8 @@ async def row_versions(context: CheckContext) -> CheckResult:
             "enable the version; where it does not exist or unwraps nothing, restore the key from its backup, or the "
             "rows from the store's",
         )
-    return ok(f"{len(named)} versions each unwrapped a row that names it{'' if counted else ', or none does'}")
+    said = f"{counted(len(named), 'version')}: a row of each was unwrapped"
+    return ok(said if census is not None else f"{said}, or none names it")
 
 
 async def _problem(context: CheckContext, known: Mapping[str, MekVersionProperties], version: str) -> str | None:

@@ -14,6 +14,7 @@ from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm
 
 from field_encrypt.dek import Dek
 from field_encrypt.mek_versions import RSA_TYPES
+from keyturn.contracts.characters import counted
 from keyturn.key_drills.drill import read_drill
 from keyturn.key_vault.backups import WHERE_IT_OPENS
 from keyturn.key_vault.errors import vault_failures
@@ -35,7 +36,7 @@ async def mek_exists(context: CheckContext) -> CheckResult:
             "compare FIELD_ENCRYPT_MEK_NAME and AZURE_KEYVAULT_URL with the backend's; a new key would open no row",
         )
     newest = await context.facts.newest()
-    return ok(f"key {name} has {len(versions)} versions, the newest is {newest.version}")
+    return ok(f"key {name} has {counted(len(versions), 'version')}, the newest is {newest.version}")
 
 
 async def mek_versions(context: CheckContext) -> CheckResult:
@@ -100,7 +101,7 @@ async def mek_not_expired(context: CheckContext) -> CheckResult:
 async def can_read_key(context: CheckContext) -> CheckResult:
     """The identity may list and read the versions of the MEK."""
     versions = await context.facts.versions()
-    return ok(f"{len(versions)} versions were listed")
+    return ok(f"listed {counted(len(versions), 'version')}")
 
 
 async def can_wrap_and_unwrap(context: CheckContext) -> CheckResult:

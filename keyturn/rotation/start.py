@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, StringConstraints
 
 from keyturn.contracts.base import Name, Payload, PersonName, Policy, Remark
+from keyturn.contracts.characters import counted
 from keyturn.contracts.migrations import RestoreRows
 from keyturn.contracts.states import State
 from keyturn.cosmos.state_container import StateContainer
@@ -143,7 +144,7 @@ async def _require_few(runs: RotationStore, record: RotationRecord, most: int) -
         return
     began = datetime.fromisoformat(sorted(one["requestedAt"] for one in found)[-most])
     raise TooManyStartsError(
-        f"{len(found)} rotations of keyring {record.keyring} have begun within a day, and no more than {most} may",
+        f"{counted(len(found), 'rotation')} of {record.keyring} began within a day, and no more than {most} may",
         keyring=record.keyring,
         setting="KEYTURN_STARTS_PER_DAY",
         retryAfterSeconds=max(1, ceil((began + DAY - record.requested_at).total_seconds())),

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import TypeAdapter
 
 from keyturn.contracts.base import ProofScope
+from keyturn.contracts.characters import counted
 from keyturn.contracts.states import State
 
 NAMED_MAX = 5  # rows that a sentence names; the evidence has up to 100
@@ -43,7 +44,7 @@ def to_look_at(findings: Sequence[Finding]) -> list[Finding]:
 def verdict(findings: Sequence[Finding]) -> str:
     """Return the findings in one line."""
     if count := len(to_look_at(findings)):
-        return f"{count} {'thing' if count == 1 else 'things'} to look at"
+        return f"{counted(count, 'thing')} to look at"
     return "All checks passed" if any(finding.mark == "pass" for finding in findings) else "Nothing speaks against it"
 
 
@@ -54,7 +55,7 @@ def moment(at: datetime | None) -> str:
 
 def rows(count: int) -> str:
     """Return a number of rows in words."""
-    return f"{count:,} {'row' if count == 1 else 'rows'}"
+    return counted(count, "row")
 
 
 def _retirement(evidence: Mapping[str, Any]) -> Iterator[Finding]:

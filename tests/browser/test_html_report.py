@@ -108,7 +108,7 @@ async def on_paper(tab: Any) -> None:
     """Hold that the page prints as dark ink on white, whatever the screen's scheme, with all of it unfolded."""
     from playwright.async_api import expect  # noqa: PLC0415 - only where these tests are run is it installed
 
-    folded = tab.get_by_text("waivers: 0 waivers were given")
+    folded = tab.get_by_text("waivers: 0 waivers given")
     await expect(folded).to_be_hidden()
     await tab.emulate_media(media="print", color_scheme="dark")
     await expect(folded).to_be_visible()

@@ -21,6 +21,11 @@ NO_COMMANDS = {
     "keyturn field_encrypt triggers",  # the names of loggers
     "keyturn field_encrypt triggers activities orchestrators",
 }
+# Where only one keyring is: on a local Azure, and where the command line was told none and did what it was told.
+OF_ONE_KEYRING = {
+    *("keyturn rotate", "keyturn rotate --wait", "keyturn rotate --dry-run", "keyturn rotate --dry-run --wait"),
+    *("keyturn restore", "keyturn direct versions"),
+}
 PACKAGES = ("keyturn", "field_encrypt", "triggers", "local")
 # A command goes on to the end of the line, or to the next remark.
 COMMAND = re.compile(r"(?<![\w./-])keyturn(?= [a-z])[^;\n(]*")
@@ -119,20 +124,25 @@ def filled(command: str, values: Mapping[str, str]) -> list[str]:
     return [values.get(word, word) for word in shlex.split(command)[1:]]
 
 
-def parse(words: list[str]) -> None:
-    """Parse a command as the command line does, without running it; raises what typer raises, but for ``--help``."""
+def parse(words: list[str]) -> Any:
+    """Return a command as the command line parses it, without running it; raises what typer raises.
+
+    None of ``--help``, and of a group of commands, whose name shows its help.
+    """
     if words[-1] == "--help":
         words = words[:-1]
     command: Any = get_command(app)
     context = command.make_context("keyturn", list(words))
-    with suppress(NoArgsIsHelpError):  # the name of a group shows its help
-        _descend(command, context)
+    with suppress(NoArgsIsHelpError):
+        return _descend(command, context)
+    return None
 
 
-def _descend(command: Any, context: Any) -> None:
+def _descend(command: Any, context: Any) -> Any:
     while hasattr(command, "resolve_command"):
         name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
+    return context
 
 
 def known_commands() -> set[str]:

@@ -14,10 +14,12 @@ import pytest
 from keyturn.cli.status_view import LINES_MAX
 from keyturn.direct.run import NAME
 from keyturn.errors import OUTCOMES
+from local.identity.roles import assigned, container
 from local.supervisor import LocalAzure
-from local.supervisor.environment import NOTES_CONTAINER
-from tests.docs.hints import filled, texts
+from local.supervisor.environment import COSMOS_DATABASE, NOTES_CONTAINER
+from tests.docs.hints import OF_ONE_KEYRING, filled, texts
 from tests.end_to_end.app_harness import AppHarness
+from tests.end_to_end.app_settings import ARCHIVE_DEKS, ARCHIVE_MEK, settings_of
 from tests.end_to_end.command_line import REPOSITORY, keyturn, operator_environment
 from tests.end_to_end.moving_documents import APP, all_notes, allow, rights_of_one_keyring
 from tests.keyturn.cli.terminal import Terminal
@@ -128,7 +130,7 @@ LOOKS = {"keyturn watch", "keyturn verify KEYRING"}
 OF_A_RUN_THAT_WAITS = DECIDING | {
     "keyturn approve RUN",
     "keyturn retry RUN",
-    "keyturn repair dek DEK --reason 'its wrap does not open'",
+    "keyturn repair dek DEK --keyring KEYRING --reason 'its wrap does not open'",
 }
 
 
@@ -155,6 +157,14 @@ async def values_of(azure: LocalAzure, app: AppHarness, folder: Path) -> dict[st
     }
 
 
+async def add_keyring(azure: LocalAzure, app: AppHarness) -> None:
+    """Give the app a second keyring, so that a command which needs one and names none is refused."""
+    if azure.options.settings != (both := settings_of("two keyrings", azure)):
+        await app.keys.create_rsa_key(ARCHIVE_MEK, size=2048)
+        await app.create_dek_container(ARCHIVE_DEKS)
+        azure.reconfigure(both)
+
+
 @pytest.mark.long
 @pytest.mark.end_to_end
 @pytest.mark.xdist_group("runbooks")
@@ -162,15 +172,21 @@ async def values_of(azure: LocalAzure, app: AppHarness, folder: Path) -> dict[st
 async def test_every_command_of_a_hint_is_run(
     azure: LocalAzure, app: AppHarness, env: dict[str, str], tmp_path: Path
 ) -> None:
-    """On a completed rotation each is obeyed, or refused for what it is about: never for how it is written."""
+    """On a completed rotation each is obeyed, or refused for what it is about: never for how it is written.
+
+    There are two keyrings, but for those commands that are told only where there is one.
+    """
     values = await values_of(azure, app, tmp_path)
     commands = {command for said in texts() for command in said.commands}
     assert not {word for command in commands for word in shlex.split(command)} & {"VALUE", "VARIABLE"}
     codes: dict[str, int] = {}
     held = app.control("identity", "GET", APP)["roles"]
-    await allow(app, [*held, *rights_of_one_keyring()])
+    own = assigned("Keyturn dek store", container(COSMOS_DATABASE, ARCHIVE_DEKS))
+    await allow(app, [*held, *rights_of_one_keyring(), *own])
     try:
-        for command in sorted(commands - {NAME}):
+        for command in [*sorted(OF_ONE_KEYRING & commands), *sorted(commands - OF_ONE_KEYRING - {NAME})]:
+            if command not in OF_ONE_KEYRING:
+                await add_keyring(azure, app)
             # What is deployed, where a chain is a file too.
             given = {**values, "FILE": str(REPOSITORY / "requirements.txt")} if " doctor " in command else values
             words = [word for word in filled(command, given) if word != "--wait"]

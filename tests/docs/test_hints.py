@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.hints import Said, all_texts, filled, hints, known_commands, parse, texts
+from tests.docs.hints import OF_ONE_KEYRING, Said, all_texts, filled, hints, known_commands, parse, texts
 
 SAMPLES = {
     "RUN": "notes.20261124T120000Z.abcdef",
@@ -10,6 +10,8 @@ SAMPLES = {
     "DIGEST": "a" * 64,
     "DEK": "dek-1",
 }
+# They look through every keyring where none is named.
+LOOK_EVERYWHERE = ("keyturn list", "keyturn key-backup list", "keyturn diagnose ")
 # Hints that no command would help: who follows them acts elsewhere. By how they begin.
 PROSE = (
     "VALUE --help",  # of the command that was wrong; tests/keyturn/cli/test_main.py runs it
@@ -44,6 +46,7 @@ PROSE = (
     "run the same command again",
     "stop the writers that wrap under another version",
     "look at each (VALUE)",
+    "move them onto the version that you want",  # the command is named before
     "compare each head above with the one",
     "look at the run: it may have gone on",  # on the console, which links to it
 )
@@ -56,6 +59,17 @@ def test_a_command_that_is_named_exists(said: Said) -> None:
         words = filled(command, SAMPLES)
         assert words[0] in known_commands(), command
         parse(words)
+
+
+@pytest.mark.parametrize("said", texts(), ids=lambda said: said.where)
+def test_a_command_about_a_keyring_names_it(said: Said) -> None:
+    """So that it works where there are several, too."""
+    for command in said.commands:
+        context = parse(filled(command, SAMPLES))
+        given = {} if context is None or command.endswith("--help") else context.params
+        alone = said.where.startswith(("local/", "keyturn/cli/")) and command in OF_ONE_KEYRING
+        if "keyring" in given and not (alone or command.startswith(LOOK_EVERYWHERE)):
+            assert any(given.get(name) for name in ("keyring", "named", "run", "run_id")), command
 
 
 def test_the_program_has_the_name_that_it_is_installed_under() -> None:

@@ -18,7 +18,7 @@ import aiohttp
 import requests
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos import PartitionKey
-from azure.cosmos.aio import CosmosClient
+from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.keys.aio import KeyClient
 
@@ -104,10 +104,13 @@ class AppHarness:
 
     async def use(self, mek_name: str, dek_container: str) -> None:
         """Look at another MEK and dek store from now on; the container is created where it is missing."""
-        database = self._cosmos.get_database_client(COSMOS_DATABASE)
-        await database.create_container_if_not_exists(dek_container, PartitionKey("/id"))
-        self.rows = database.get_container_client(dek_container)
+        self.rows = await self.create_dek_container(dek_container)
         self.mek_name, self.mek = mek_name, self._mek_client(mek_name)
+
+    async def create_dek_container(self, name: str) -> ContainerProxy:
+        """Return the dek store of this name, which is created where it is missing."""
+        database = self._cosmos.get_database_client(COSMOS_DATABASE)
+        return await database.create_container_if_not_exists(name, PartitionKey("/id"))
 
     @property
     def master_key(self) -> str:

@@ -20,4 +20,4 @@ def test_the_names_that_there_are_are_listed(given: str | None, said: str) -> No
 
 def test_no_name_at_all_is_said() -> None:
     """A list of nothing would be no answer."""
-    assert one_of([], "x") == "one of (there is none)"
+    assert one_of([], "x") == "one that exists, and there is none"

@@ -167,5 +167,5 @@ def test_an_unknown_member_is_named_with_those_there_are() -> None:
             64,
             "error: --field quarantined.counts: expected a member of the answer, one of count; did you mean count?\n",
         ),
-        (64, "error: --field state.a: expected a member of the answer, one of (there is none)\n"),
+        (64, "error: --field state.a: expected a member of the answer, one that exists, and there is none\n"),
     ]

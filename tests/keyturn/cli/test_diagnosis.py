@@ -9,6 +9,9 @@ import pytest
 from tests.keyturn.cli.served import serving
 
 PAGE = {"foreign": 0, "shared": 0, "counts": [], "caution": None}
+UNNAMED = {"type": "urn:keyturn:problem:unknown-keyring", "status": 404, "detail": "name one", "known": ["a", "b"]}
+NO_CONTAINER = {"type": "urn:keyturn:problem:invalid-request", "status": 400, "detail": "container: expected others"}
+MISSING, FOREIGN = ({"verdict": verdict, "keyring": "a"} for verdict in ("row_missing", "row_foreign"))
 
 
 def test_a_dek_is_asked_after() -> None:
@@ -29,6 +32,42 @@ def test_a_document_is_asked_after() -> None:
     assert asked.path == "/api/documents/diagnosis"
     assert parse_qs(asked.query) == {"id": ["note-1"], "container": ["notes"], "partition": ["w&1"]}
     assert "fields\n  -\n    fieldPath  title\n    verdict    row_missing\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("answers", "keyring", "code"),
+    [
+        ((MISSING, {"verdict": "sound", "keyring": "b"}), "b", 0),
+        ((FOREIGN, {"verdict": "version_disabled", "keyring": "b"}), "b", 73),
+        (({"verdict": "version_lost", "keyring": "a"}, MISSING), "a", 73),
+        ((NO_CONTAINER, {"verdict": "sound", "keyring": "b"}), "b", 0),
+        ((MISSING, MISSING), "a", 73),
+        ((NO_CONTAINER, NO_CONTAINER), None, 64),
+    ],
+    ids=["second", "broken in the second", "broken in the first", "container of the second", "in none", "no container"],
+)
+def test_a_diagnosis_without_a_keyring_finds_it(
+    answers: tuple[dict[str, object], ...], keyring: str | None, code: int
+) -> None:
+    """Of several keyrings, that one's is told whose key it is."""
+    with serving(()) as app:
+        app.answers = [
+            (int(str(one.get("status", 200))), json.dumps(one).encode(), "application/json")
+            for one in (UNNAMED, *answers)
+        ]
+        result = app.run("diagnose", "document", "note-1", "--container", "notes", "--json")
+
+    assert result.exit_code == code
+    assert [parse_qs(urlsplit(path).query).get("keyring") for _, path, *_ in app.asked] == [None, ["a"], ["b"]]
+    assert (json.loads(result.stdout)["keyring"] if result.stdout else None) == keyring
+
+
+def test_a_keyring_that_is_named_and_unknown_is_refused() -> None:
+    """No other is looked through."""
+    with serving(UNNAMED, status=404) as app:
+        result = app.run("diagnose", "dek", "d1", "--keyring", "c")
+
+    assert (result.exit_code, len(app.asked)) == (66, 1)
 
 
 def test_a_scan_is_followed_to_its_end() -> None:

@@ -23,6 +23,31 @@ def test_the_version_is_shown() -> None:
         assert app.run("--version").stdout == f"keyturn {__version__}\n"
 
 
+@pytest.mark.parametrize("json_asked", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["frob"], "abort, approve, audit"),
+        (["statu"], "did you mean status?"),
+        (["migrate", "encryp"], "one of decrypt-check, encrypt, re-encrypt, rewrap-deks; did you mean encrypt?"),
+        (["direct", "diagnose", "rows"], "one of dek, document"),
+    ],
+)
+def test_a_command_that_is_none_is_refused_with_those_that_there_are(
+    command: list[str], json_asked: list[str], said: str
+) -> None:
+    """In every group of commands; a problem, where JSON is asked for."""
+    with serving({}) as app:
+        refused = app.run(*command, *json_asked)
+
+    assert refused.exit_code == 2
+    text = (
+        json.loads(refused.stderr)["detail"] if json_asked else " ".join(refused.stderr.replace("\u2502", " ").split())
+    )
+    assert f"No such command '{command[-1]}': expected one of " in text
+    assert said in text
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> dict[str, str]:
     """The environment of a shell in which the package's program is installed, as pip writes it, and of its user."""

@@ -52,7 +52,7 @@ def test_the_page_of_a_run_holds_what_its_record_holds() -> None:
         target_version="new",
         progress={"sweep": progress(20, 100)},
         stale_writers=StaleWriters(count=1, last_seen=NOW),
-        quarantined=Quarantined(count=1, named=[QuarantinedRow(id="r1", reason="invalid_dek")]),
+        quarantined=Quarantined(count=1, named=[QuarantinedRow(id="r1", reason="version_disabled")]),
         canaries=[Canary(container="notes", document_id="n1", partition=None, outcome="fail", detail="no")],
         probes=[Probe(url="https://backend.example/health", outcome="pass", status=200)],
         references=[MissingDek(container="notes", document_id="n2", dek_id="d2")],
@@ -67,7 +67,7 @@ def test_the_page_of_a_run_holds_what_its_record_holds() -> None:
     assert [(bar.version, bar.before, bar.now) for bar in page.bars] == [("old", 10, 0), ("new", 0, 10)]
     assert page.pace[:3] == ["100 of 200 done in sweep, pass 1", "5.0 rows a second", "about 20 s left"]
     assert page.stale_writers.startswith("1 row was written under an old version")
-    assert page.quarantined[0].next_step == NEXT_STEPS["invalid_dek"]
+    assert page.quarantined[0].next_step.endswith(f": keyturn restore --keyring {record.keyring}")
     assert page.quarantined[0].dek
     assert page.active
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyturn.contracts.characters import unseen
+from keyturn.contracts.characters import counted, unseen
 from keyturn.errors import InvalidRequestError
 from keyturn.http import parse
 from keyturn.migrations.requests import MigrationRequest, RollbackRequest
@@ -117,3 +117,9 @@ def test_whole_categories_are_unseen() -> None:
     ]
 
     assert missed == []
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (2000, "2,000 rows")])
+def test_one_is_not_many(count: int, said: str) -> None:
+    """As a sentence has it."""
+    assert counted(count, "row") == said

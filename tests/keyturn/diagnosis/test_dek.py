@@ -8,7 +8,7 @@ import pytest
 
 from field_encrypt.encoding import to_base64
 from keyturn.diagnosis.dek import diagnose_dek
-from keyturn.diagnosis.models import Verdict
+from keyturn.diagnosis.models import Verdict, filled
 from keyturn.errors import PermissionMissingError, UnavailableError
 from local.identity.roles import ROLES
 from tests.field_encrypt.local_vault import Mek
@@ -74,7 +74,7 @@ async def test_a_changed_property_of_a_row_is_named(damaged: DamagedDocuments, h
     found = await damaged.diagnose_dek(document)
 
     assert found.verdict == verdict
-    assert verdict.next_step == found.next_step
+    assert filled(verdict.next_step, found.keyring) == found.next_step
     assert found.finding
 
 
@@ -245,3 +245,10 @@ def test_every_verdict_has_one_sentence() -> None:
     for sentence in (verdict.next_step for verdict in Verdict):
         assert not sentence.endswith(".")
         assert sentence[0].islower()
+
+
+def test_a_name_in_a_next_step_is_one_word_of_it() -> None:
+    """Whatever it is made of, a placeholder's name among it."""
+    step = filled(Verdict.PREVIOUS_WRAP_OPENS.next_step, "notes", "a KEYRING; b")
+
+    assert "repair dek 'a KEYRING; b' --keyring notes --reason" in step

@@ -199,7 +199,8 @@ async def test_documents_that_do_not_decrypt_or_lack_a_dek_are_named(verified: V
     found = await verified.problems("documents")
 
     assert document["id"] in found["canaries"][0]
-    assert found["canaries"][1] == f"keyturn diagnose document {document['id']} --container {verified.damaged.notes.id}"
+    where = f"--container {verified.damaged.notes.id} --keyring {verified.damaged.keyring.keyring.name}"
+    assert found["canaries"][1] == f"keyturn diagnose document {document['id']} {where}"
     assert f"{document['id']} names {dek_id}" in found["references"][0]
 
 

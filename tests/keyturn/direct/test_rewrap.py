@@ -84,7 +84,7 @@ async def test_it_finishes_the_rows_of_a_rotation(harness: ActivityHarness, dire
     assert record.run_id == driver.run_id
     assert record.state is State.NEEDS_ATTENTION
     assert record.fencing_token == driver.ref.fencing_token + 1
-    assert "7 rows were moved, none is left under an old version" in record.history[-1].detail
+    assert "moved 7 rows, none is left under an old version" in record.history[-1].detail
     assert await runs_of(harness) == [driver.run_id]
     await assert_moved_once(harness, driver.run_id, driver.target, 12)
     unwraps = [done for done in harness.operations()[opened:] if done["operation"] == "unwrap"]
