@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from field_encrypt import CallerError, DekCache, DekFollower, FieldPolicy, KeyPolicy, KeyVaultProvider, rewrap_all
-from field_encrypt.errors import DekNotFoundError, InvalidFieldPathError, InvalidPlaceError, InvalidSettingError
+from field_encrypt.errors import (
+    DekNotFoundError,
+    InvalidFieldPathError,
+    InvalidPlaceError,
+    InvalidSettingError,
+    InvalidValueError,
+)
 from field_encrypt.fields import is_encrypted
 from tests.field_encrypt.local_keyring import NOTE, LocalKeyring
 
@@ -145,3 +151,27 @@ def test_nothing_may_be_cached_but_a_poll_has_to_pause(local_keyring: LocalKeyri
             DekFollower(local_keyring.store, DekCache(), interval_seconds=nothing)
     with pytest.raises(InvalidSettingError, match="max_entries"):
         DekCache(max_entries=1.5)  # type: ignore[arg-type]  # as a caller without types may
+
+
+def _deep(levels: int) -> dict[str, Any]:
+    note: dict[str, Any] = {"title": "t"}
+    inner = note
+    for _ in range(levels):
+        inner["in"] = inner = {}
+    return note
+
+
+@pytest.mark.parametrize("levels", [128, 600])  # the first is Cosmos DB's own bound
+async def test_a_document_may_be_deep(local_keyring: LocalKeyring, levels: int) -> None:
+    """Where its fields are not."""
+    stored = await local_keyring.encryption.encrypt_fields("notes", "note-1", _deep(levels), ["title"])
+
+    assert is_encrypted(stored["title"])
+    assert (await local_keyring.reader().decrypt_fields("notes", "note-1", stored, ["title"]))["title"] == "t"
+
+
+async def test_a_document_that_is_too_deep_is_named(local_keyring: LocalKeyring) -> None:
+    """Before a row is made."""
+    with pytest.raises(InvalidValueError, match="document"):
+        await local_keyring.encryption.encrypt_fields("notes", "note-1", _deep(100_000), ["title"])
+    assert await local_keyring.dek_ids() == set()

@@ -213,30 +213,6 @@ async def test_a_document_that_is_none_is_named(notes: Notes, body: Any) -> None
     assert await notes.dek_ids() == set()
 
 
-def _deep(levels: int) -> dict[str, Any]:
-    note: dict[str, Any] = {"title": "t"}
-    inner = note
-    for _ in range(levels):
-        inner["in"] = inner = {}
-    return note
-
-
-@pytest.mark.parametrize("levels", [128, 600])  # the first is Cosmos DB's own bound
-async def test_a_document_may_be_deep(local_keyring: LocalKeyring, levels: int) -> None:
-    """Where its fields are not."""
-    stored = await local_keyring.encryption.encrypt_fields("notes", "note-1", _deep(levels), ["title"])
-
-    assert is_encrypted(stored["title"])
-    assert (await local_keyring.reader().decrypt_fields("notes", "note-1", stored, ["title"]))["title"] == "t"
-
-
-async def test_a_document_that_is_too_deep_is_named(local_keyring: LocalKeyring) -> None:
-    """Before a row is made."""
-    with pytest.raises(InvalidValueError, match="document"):
-        await local_keyring.encryption.encrypt_fields("notes", "note-1", _deep(100_000), ["title"])
-    assert await local_keyring.dek_ids() == set()
-
-
 async def changing(call: Any, change: Callable[[], object]) -> Any:
     """Return what a call returns, during whose first wait a change is made."""
     task = asyncio.ensure_future(call)
