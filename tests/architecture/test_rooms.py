@@ -14,7 +14,7 @@ PAGE = REPOSITORY / "docs" / "architecture.md"
 # 16,500 lines in 151 files held the core. What people work with came on top: console, approver's page and what is filed
 # (1,700), the command line of tables, waits and contexts (2,100), the way without the app (1,500), verification, repair
 # and rows from another account (1,400), backups that open and their drill (650).
-FILES_MAX, LINES_MAX, MEDIAN_MIN = 192, 23_950, 90
+FILES_MAX, LINES_MAX, MEDIAN_MIN = 192, 23_960, 90
 
 
 def order() -> list[str]:
