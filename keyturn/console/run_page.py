@@ -108,6 +108,11 @@ class RunPage:
         """Tell whether the run goes on, so that the page is to be loaded again."""
         return not self.record.ended
 
+    @property
+    def items(self) -> str:
+        """What the run works on, as a heading has it."""
+        return "Rows" if _of_rows(self.record) else "Documents"
+
 
 def run_page(record: RunRecord, chain: Sequence[bytes], visitor: Visitor | None, now: datetime) -> RunPage:
     """Return what the visitor, if any, sees of the run; ``chain`` is the export of its audit chain, by lines."""
@@ -197,10 +202,14 @@ def _pace(told: Status | MigrationStatus) -> Iterator[str]:
 
 
 def _quarantined(record: RunRecord, found: QuarantinedRow) -> QuarantinedLine:
-    # Of documents the id is <container>/<id>, and only a diagnosis names the DEK.
-    rows = all(known.source == DEKS for known in record.progress.values())
     advice = filled(NEXT_STEPS.get(found.reason, "diagnose it"), record.keyring)
-    return QuarantinedLine(found.id, words(found.reason), advice, found.mek_version or "none", dek=rows)
+    # Of documents the id is <container>/<id>, and only a diagnosis names the DEK.
+    dek = _of_rows(record)
+    return QuarantinedLine(found.id, words(found.reason), advice, found.mek_version or "none", dek=dek)
+
+
+def _of_rows(record: RunRecord) -> bool:
+    return all(known.source == DEKS for known in record.progress.values())
 
 
 def _stale_writers(record: RunRecord) -> str:

@@ -68,7 +68,7 @@ def test_the_page_of_a_run_holds_what_its_record_holds() -> None:
     assert page.pace[:3] == ["100 of 200 done in sweep, pass 1", "5.0 rows a second", "about 20 s left"]
     assert page.stale_writers.startswith("1 row was written under an old version")
     assert page.quarantined[0].next_step.endswith(f": keyturn restore --keyring {record.keyring}")
-    assert page.quarantined[0].dek
+    assert (page.quarantined[0].dek, page.items) == (True, "Rows")
     assert page.active
 
 
@@ -78,7 +78,7 @@ def test_a_document_is_no_dek_to_be_diagnosed() -> None:
     found = Quarantined(count=1, named=[QuarantinedRow(id="notes/n1", reason="tampered_field")])
     page = run_page(migrated(State.RUNNING, progress={"sweep": over}, quarantined=found), [], VISITOR, LATER)
 
-    assert not page.quarantined[0].dek
+    assert (page.quarantined[0].dek, page.items) == (False, "Documents")
     assert page.title == "Migration (restore) of default: running"
 
 

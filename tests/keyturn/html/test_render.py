@@ -35,6 +35,7 @@ def shown(source: str, **values: object) -> str:
         "{{ c.mark(value) }}",
         "{{ c.facts([(value, value)]) }}",
         "{{ c.progress(value, 1, 2) }}",
+        "{{ c.step(value) }}",
         "{{ c.tree({value: [value, {'inner': value}]}) }}",
         "{{ c.findings([{'mark': value, 'sentence': value, 'if_approved': value}]) }}",
     ],
@@ -105,3 +106,16 @@ def test_the_policy_allows_nothing_else() -> None:
         "base-uri": "'none'",
     }
     assert (HEADERS["Cache-Control"], HEADERS["Referrer-Policy"]) == ("no-store", "strict-origin")
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("nothing is to be done", "nothing is to be done"),
+        ("start one: keyturn restore --keyring k", "start one: <code>keyturn restore --keyring k</code>"),
+        ("a <b>: keyturn repair dek '<i>'", "a &lt;b&gt;: <code>keyturn repair dek &#39;&lt;i&gt;&#39;</code>"),
+    ],
+)
+def test_the_command_of_a_next_step_stands_alone(text: str, made: str) -> None:
+    """So that nothing else is pasted with it, a full stop for example."""
+    assert shown("{{ c.step(value) }}", value=text).strip() == made
