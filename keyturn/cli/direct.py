@@ -174,7 +174,9 @@ def _advice(result: dict[str, Any], keyring: str) -> str:
     advice = str(result["advice"] or "")
     if result["id"] == "census" and advice.startswith("keyturn "):  # rows that a run moves, or is to move
         return f"keyturn direct rewrap --keyring {keyring}"
-    return in_direct(advice.replace("keyturn orphans missing-deks", f"keyturn verify {keyring} --all"))
+    if result["id"] == "references" and "missing-deks" in advice:
+        return f"keyturn direct verify {keyring} --all"
+    return in_direct(advice)
 
 
 @diagnose.command()

@@ -21,7 +21,8 @@ PATH = "/api/rotations"
 
 def test_a_refusal_is_answered_with_its_facts() -> None:
     """Type, title, status, detail and instance are RFC 9457's; facts and hint are extension members."""
-    error = RotationRunningError("r1 of k is running", keyring="k", rotationId="r1", statusUrl="/api/rotations/r1")
+    facts = {"keyring": "k", "rotationId": "r1", "statusUrl": "/api/rotations/r1"}
+    error = RotationRunningError("r1 of k is running", hint="see what runs: keyturn status r1", **facts)
 
     problem = problem_of(error, instance=PATH)
 
@@ -31,7 +32,7 @@ def test_a_refusal_is_answered_with_its_facts() -> None:
         "status": 409,
         "detail": "r1 of k is running",
         "instance": PATH,
-        "hint": "see what runs: keyturn status",
+        "hint": "see what runs: keyturn status r1",
         "runbook": "MEK_ROTATION.md, Another run has the keyring",
         "keyring": "k",
         "rotationId": "r1",

@@ -50,7 +50,7 @@ async def test_the_way_in_to_a_run_leads_to_its_page(console: Console) -> None:
     """What is no run's id is not repeated in a command."""
     for run_id, command in ("k.20260101T000000Z.000000",) * 2, ("x; rm -rf", ""):
         _, text = await console.see(f"/api/console/runs/{run_id}")
-        assert text.count(f"keyturn open {command}".strip() + "</p>") == 1
+        assert text.count(f"<code>{f'keyturn open {command}'.strip()}</code></p>") == 1
 
 
 async def test_a_link_needs_a_name_and_a_run_that_there_is(console: Console) -> None:
