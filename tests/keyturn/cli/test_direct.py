@@ -262,14 +262,20 @@ def known_names(group: Any, before: str = "") -> set[str]:
         (f"take it back: keyturn rollback {RUN}", f"take it back: keyturn direct rollback {RUN}"),
         ("keyturn migrate rewrap-deks --keyring notes --new-version v2", "keyturn direct rewrap --keyring notes"),
         (f"keyturn watch {RUN}", "keyturn direct rewrap --keyring notes"),
-        ("keyturn orphans missing-deks", "keyturn direct verify notes --all"),
+        ("keyturn orphans missing-deks --keyring notes", "keyturn direct verify notes --all"),
         ("start a restore: keyturn restore", "start a restore: keyturn restore"),
     ],
 )
 def test_what_is_advised_needs_no_app(monkeypatch: pytest.MonkeyPatch, advice: str, instead: str) -> None:
     """Where a command of ``direct`` does the same; what only the app does stays."""
-    subject = "census" if instead.startswith("keyturn direct rewrap") else "row"
-    result = {"id": subject, "subject": "", "outcome": "problem", "detail": "wrong", "advice": advice}
+    looked = {"keyturn direct rewrap": "census", "keyturn direct verify": "references"}
+    result = {
+        "id": looked.get(instead[: instead.find(" ", len("keyturn direct "))], "row"),
+        "subject": "",
+        "outcome": "problem",
+        "detail": "wrong",
+        "advice": advice,
+    }
     found = {"keyring": "notes", "opened": 0, "query": "SELECT", "results": [result]}
     with working(monkeypatch, found):
         ended = run("verify")
