@@ -268,14 +268,8 @@ def known_names(group: Any, before: str = "") -> set[str]:
 )
 def test_what_is_advised_needs_no_app(monkeypatch: pytest.MonkeyPatch, advice: str, instead: str) -> None:
     """Where a command of ``direct`` does the same; what only the app does stays."""
-    looked = {"keyturn direct rewrap": "census", "keyturn direct verify": "references"}
-    result = {
-        "id": looked.get(instead[: instead.find(" ", len("keyturn direct "))], "row"),
-        "subject": "",
-        "outcome": "problem",
-        "detail": "wrong",
-        "advice": advice,
-    }
+    looked = {"rewrap": "census", "verify": "references"}.get(instead.split()[2], "row")
+    result = {"id": looked, "subject": "", "outcome": "problem", "detail": "wrong", "advice": advice}
     found = {"keyring": "notes", "opened": 0, "query": "SELECT", "results": [result]}
     with working(monkeypatch, found):
         ended = run("verify")
