@@ -19,7 +19,7 @@ def answers(**rows: Any) -> tuple[dict[str, Any], ...]:
     return (ANSWER, {**ANSWER, "opened": 3, **rows}, ANSWER, ANSWER, orphans)
 
 
-def bodies(app: Served) -> dict[str, dict[str, Any]]:
+def parts_asked(app: Served) -> dict[str, dict[str, Any]]:
     """Return what was asked of each part."""
     return {body["part"]: body for method, _, _, sent in app.asked if method == "POST" and (body := json.loads(sent))}
 
@@ -35,7 +35,7 @@ def test_how_many_rows_are_opened_is_told_to_the_app(options: list[str], asked: 
         ended = app.run("verify", *options)
 
     assert ended.exit_code == 0, ended.output
-    assert bodies(app)["rows"] == {"part": "rows", **asked}
+    assert parts_asked(app)["rows"] == {"part": "rows", **asked}
     assert "pass  rows: 3 opened" in ended.stdout
 
 
